@@ -1,0 +1,344 @@
+/* clconv: 2-D convolution on any OpenCL device, with a planner that chooses how and says why.
+ *
+ * The C ABI: these are the only symbols that libclconv exports. C++ users include clconv.hpp, which
+ * wraps it.
+ *
+ * Conventions
+ * -----------
+ * - Every function that can fail returns a clconv_status. On failure nothing is written to the output
+ *   parameters, and clconv_last_error() has one line that names what was wrong and its value. The
+ *   library never prints, never exits, never lets an exception out.
+ * - Tensors are dense row-major float32 in NCHW order; letters: n images, c input channels, h w input
+ *   height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding (top, left,
+ *   bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
+ *       x (n,c,h,w)   w (k,c/g,kh,kw)   b (k)   y (n,k,oh,ow)
+ *       oh = floor((h + pt + pb - dh*(kh-1) - 1) / sh) + 1, ow likewise
+ *       y[n,k,i,j] = b[k] + sum over c',p,q of x[n, group*c/g + c', i*sh-pt+p*dh, j*sw-pl+q*dw] *
+ *                    w[k,c',p,q]      (cross-correlation; x is 0 outside the image)
+ * - Buffers may be sub-buffers. Outputs must not overlap inputs.
+ * - Structs start with struct_size; the _init functions set it and every default. Fields added in
+ *   later versions keep old callers working.
+ * - Strings returned through `char**` belong to the caller: clconv_free().
+ * - Functions that enqueue take OpenCL's usual wait list and optional event, do not wait, and work on
+ *   in-order and out-of-order queues. The queue must belong to the context's cl_context and device.
+ * - Thread-safe: everything, as long as no handle is released while another thread uses it. Two
+ *   executions of one plan may run at once if their outputs and workspaces are distinct.
+ */
+#ifndef CLCONV_CLCONV_H
+#define CLCONV_CLCONV_H
+
+#ifndef CL_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION 120
+#endif
+#include <CL/cl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define CLCONV_API __attribute__((visibility("default")))
+#else
+#define CLCONV_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- status -------------------------------------------------------------------------------- */
+
+typedef enum clconv_status {
+  CLCONV_OK = 0,
+  CLCONV_INVALID_ARGUMENT = 1, /* a null pointer, a bad option, a buffer missing or too small */
+  CLCONV_INVALID_PROBLEM = 2,  /* the problem breaks a rule: the text names the field */
+  CLCONV_CONSTRAINT = 3,       /* nothing can run under the constraints given */
+  CLCONV_NO_DEVICE = 4,        /* no OpenCL device, or none that matches */
+  CLCONV_BUILD_FAILED = 5,     /* a kernel did not compile: clconv_last_error_detail() is the log */
+  CLCONV_OUT_OF_MEMORY = 6,    /* on the device or the host: the text has the size asked for */
+  CLCONV_OPENCL = 7,           /* any other failing OpenCL call */
+  CLCONV_GEMM = 8,             /* CLBlast refused */
+  CLCONV_IO = 9,               /* a file could not be read or written */
+  CLCONV_INTERNAL = 10         /* a bug in clconv */
+} clconv_status;
+
+/** "CLCONV_OK" etc.; "?" for a number that is none. */
+CLCONV_API const char* clconv_status_name(clconv_status status);
+
+/** One line about the last failure in this thread; valid until the next failure in this thread. */
+CLCONV_API const char* clconv_last_error(void);
+
+/** What does not fit a line (the build log), or "". Same lifetime. */
+CLCONV_API const char* clconv_last_error_detail(void);
+
+/** Library version, e.g. "0.1.0". */
+CLCONV_API const char* clconv_version(void);
+
+/** Frees a string returned by this library; NULL is fine. */
+CLCONV_API void clconv_free(char* text);
+
+/* ---- problems ------------------------------------------------------------------------------ */
+
+typedef enum clconv_direction { CLCONV_FORWARD = 0 } clconv_direction;
+
+/** What is to be computed. Sizes in elements. */
+typedef struct clconv_problem {
+  size_t struct_size;
+  int64_t n, c, h, w;
+  int64_t k, kh, kw;
+  int64_t sh, sw;
+  int64_t pt, pl, pb, pr;
+  int64_t dh, dw;
+  int64_t g;
+  clconv_direction direction;
+  int bias; /* add b[k] */
+  int relu; /* then y = y < 0 ? 0 : y */
+} clconv_problem;
+
+typedef struct clconv_problem_info {
+  size_t struct_size;
+  int64_t oh, ow;
+  int64_t x_bytes, w_bytes, b_bytes, y_bytes;
+  double flops; /* of the direct algorithm, a multiply-add counted as two */
+} clconv_problem_info;
+
+/** All sizes 1, no padding, forward, no epilogue. */
+CLCONV_API void clconv_problem_init(clconv_problem* problem);
+
+/** Reads "n1c64h56w56k64kh3kw3p1": fields n c h w k kh kw required, then s|sh,sw p|ph,pw|pt,pl,pb,pr
+ *  d|dh,dw g in any order, pairs also as "s2,1", four paddings as "p1,0,1,2" (top, left, bottom,
+ *  right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". The result is valid.
+ *  \retval CLCONV_INVALID_PROBLEM the text, or the problem it describes, is wrong. */
+CLCONV_API clconv_status clconv_problem_parse(const char* text, clconv_problem* problem);
+
+/** The canonical text, defaults left out. Direction and epilogue are not part of it. */
+CLCONV_API clconv_status clconv_problem_format(const clconv_problem* problem, char** text);
+
+/** Validates, and gives output size, byte sizes and work. Set info->struct_size before. */
+CLCONV_API clconv_status clconv_problem_query(const clconv_problem* problem,
+                                              clconv_problem_info* info);
+
+/* ---- devices ------------------------------------------------------------------------------- */
+
+/** All devices as a JSON array of {"index","default","type","name","platform","vendor","driver",
+ *  "compute_units","clock_mhz","float_width","global_memory_bytes","local_memory_bytes"}. An empty
+ *  array is not an error. */
+CLCONV_API clconv_status clconv_devices(char** json);
+
+/** `spec`: an index "P:D", part of a device's or platform's name (any case), or NULL or "" for
+ *  CLCONV_DEVICE, else the default: the first GPU, else accelerator, else CPU. */
+CLCONV_API clconv_status clconv_select_device(const char* spec, cl_device_id* device);
+
+/* ---- contexts ------------------------------------------------------------------------------ */
+
+/** A device in a cl_context with its compiled kernels, wisdom, plan cache and scratch memory. */
+typedef struct clconv_context_s* clconv_context;
+
+typedef struct clconv_context_options {
+  size_t struct_size;
+  /** Folder for compiled kernels. NULL: CLCONV_CACHE_DIR, else the user's cache folder, and there
+   *  only for drivers that keep no such cache themselves (PoCL does). "off": none. */
+  const char* cache_directory;
+  int64_t cache_max_bytes; /* 0: 256 MiB; least recently used entries go first */
+  /** JSON-lines file of measurements. NULL: CLCONV_WISDOM, else wisdom.jsonl in the user's cache
+   *  folder. "off": none. A file that is missing, read-only or corrupt never fails a plan. */
+  const char* wisdom_path;
+  int64_t plan_cache_capacity; /* plans kept for being asked again; 0: 256 */
+} clconv_context_options;
+
+CLCONV_API void clconv_context_options_init(clconv_context_options* options);
+
+/** On the caller's cl_context and device, which are retained. `options` may be NULL. */
+CLCONV_API clconv_status clconv_context_create(cl_context context, cl_device_id device,
+                                               const clconv_context_options* options,
+                                               clconv_context* result);
+
+/** On a cl_context of its own; `spec` as in clconv_select_device(). */
+CLCONV_API clconv_status clconv_context_create_on(const char* spec,
+                                                  const clconv_context_options* options,
+                                                  clconv_context* result);
+
+/** The cl_context and device; not retained for the caller. Either pointer may be NULL. */
+CLCONV_API clconv_status clconv_context_get(clconv_context context, cl_context* cl,
+                                            cl_device_id* device);
+
+/** Drops the caller's reference; plans made in the context keep it alive. NULL is fine. */
+CLCONV_API void clconv_context_release(clconv_context context);
+
+/** The device profile that planning uses, as JSON. With `measure`, measures peak, bandwidth and launch
+ *  time first (well under a second), uses them from now on and keeps them in the wisdom. */
+CLCONV_API clconv_status clconv_context_profile(clconv_context context, int measure, char** json);
+
+/** {"programs":{"built","from_disk","from_memory","evicted","build_us","last_disk_failure"},
+ *  "scratch_bytes"} */
+CLCONV_API clconv_status clconv_context_stats(clconv_context context, char** json);
+
+/* ---- plans --------------------------------------------------------------------------------- */
+
+/** How much work planning may cost. All use wisdom where it covers the question. */
+typedef enum clconv_rigor {
+  CLCONV_RIGOR_DEFAULT = 0, /* CLCONV_RIGOR, else estimate */
+  CLCONV_WISDOM_ONLY = 1,   /* what was measured before, else CLCONV_CONSTRAINT */
+  CLCONV_ESTIMATE = 2,      /* cost model, no timing */
+  CLCONV_MEASURE = 3,       /* times the best few by the model */
+  CLCONV_EXHAUSTIVE = 4     /* times every candidate that is not hopeless */
+} clconv_rigor;
+
+typedef struct clconv_plan_options {
+  size_t struct_size;
+  clconv_rigor rigor;
+  double time_limit_s;     /* measuring stops with the best so far; <= 0: no limit */
+  /** Bytes an execution may need besides its operands, weights not prepared; < 0:
+   *  CLCONV_WORKSPACE_LIMIT, else the device's limit. */
+  int64_t workspace_limit_bytes;
+  int deterministic;       /* equal inputs must give equal bits */
+  const char* strategy;    /* forced; NULL: CLCONV_STRATEGY, else free. Never replaced silently */
+  const char* config;      /* forced variant, as reported; needs strategy */
+  const char* allow;       /* comma-separated strategies, NULL: all */
+  const char* deny;        /* comma-separated strategies, NULL: none */
+  int64_t expected_runs;   /* > 0: compiling and preparing count, spread over so many executions */
+  int time_all;            /* for benchmarks: prune nothing */
+} clconv_plan_options;
+
+CLCONV_API void clconv_plan_options_init(clconv_plan_options* options);
+
+/** A choice made executable: all kernels compiled, nothing left to decide. Immutable. */
+typedef struct clconv_plan_s* clconv_plan;
+
+/** Plans `problem`; a problem asked before with the same options comes from the context's cache.
+ *  `options` may be NULL. One search at a time per context.
+ *  \retval CLCONV_CONSTRAINT nothing can run it; the text gives every strategy's reason. */
+CLCONV_API clconv_status clconv_plan_create(clconv_context context, const clconv_problem* problem,
+                                            const clconv_plan_options* options,
+                                            clconv_plan* result);
+
+CLCONV_API clconv_status clconv_plan_retain(clconv_plan plan);
+/** Executions already enqueued go on. NULL is fine. */
+CLCONV_API void clconv_plan_release(clconv_plan plan);
+
+typedef struct clconv_plan_info {
+  size_t struct_size;
+  const char* strategy;            /* these live as long as the plan */
+  const char* config;
+  int64_t workspace_bytes;            /* of an execution with prepared weights */
+  int64_t workspace_unprepared_bytes; /* of one that packs the weights itself */
+  int64_t prepared_weights_bytes;     /* 0: the strategy uses the weights as they are */
+  int deterministic;
+  double error_bound;  /* |error| <= error_bound * (|b| + sum |x*w|), for every element */
+  double predicted_us; /* by the model; < 0 if there is no prediction */
+  double measured_us;  /* median; < 0 if it was not measured */
+  int64_t steps;       /* commands per execution with prepared weights */
+} clconv_plan_info;
+
+/** Set info->struct_size before. */
+CLCONV_API clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info);
+
+/** Why this plan: every candidate, chosen or not, as JSON (docs/report.md). */
+CLCONV_API clconv_status clconv_plan_report(clconv_plan plan, char** json);
+
+/** The buffers of an execution. */
+typedef struct clconv_operands {
+  size_t struct_size;
+  cl_mem x, w, b, y;  /* b only with problem.bias; w may be NULL if `prepared` is given */
+  cl_mem prepared;    /* from clconv_plan_prepare(), or NULL: the weights are packed every time */
+  cl_mem workspace;   /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
+} clconv_operands;
+
+CLCONV_API void clconv_operands_init(clconv_operands* operands);
+
+/** Packs `w` into `prepared` (prepared_weights_bytes), for any number of executions. With
+ *  prepared_weights_bytes == 0 there is nothing to do; `prepared` may be NULL. */
+CLCONV_API clconv_status clconv_plan_prepare(clconv_plan plan, cl_command_queue queue, cl_mem w,
+                                             cl_mem prepared, cl_uint num_events,
+                                             const cl_event* wait_list, cl_event* event);
+
+/** Enqueues the convolution. No allocation and no look-up in the steady state. */
+CLCONV_API clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
+                                             const clconv_operands* operands, cl_uint num_events,
+                                             const cl_event* wait_list, cl_event* event);
+
+/** Executes once on a profiling queue of its own and waits: [{"step","us"}] as JSON. */
+CLCONV_API clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands,
+                                             char** json);
+
+/** The report without a plan, also where nothing can run ("chosen" is null). Up to CLCONV_ESTIMATE
+ *  nothing is compiled or run. */
+CLCONV_API clconv_status clconv_explain(clconv_context context, const clconv_problem* problem,
+                                        const clconv_plan_options* options, char** json);
+
+/** The same for a device that is not here: `profile` is the JSON of clconv_context_profile(). Rigor
+ *  CLCONV_ESTIMATE only. */
+CLCONV_API clconv_status clconv_explain_profile(const char* profile, const clconv_problem* problem,
+                                                const clconv_plan_options* options, char** json);
+
+/* ---- operations ---------------------------------------------------------------------------- */
+
+/** Shape of the im2col matrix. */
+typedef enum clconv_layout {
+  CLCONV_ROWS = 0,   /* (n*oh*ow, c*kh*kw), also called im2row */
+  CLCONV_COLUMNS = 1 /* (n, c*kh*kw, oh*ow) */
+} clconv_layout;
+
+/** The patches of x as a matrix, column (c*kh + p)*kw + q; k and g of the problem do not matter. */
+CLCONV_API clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
+                                       const clconv_problem* problem, clconv_layout layout,
+                                       cl_mem x, cl_mem cols, cl_uint num_events,
+                                       const cl_event* wait_list, cl_event* event);
+
+typedef enum clconv_col2im_variant {
+  CLCONV_COL2IM_GATHER = 0, /* one sum per pixel, deterministic */
+  CLCONV_COL2IM_ATOMIC = 1  /* scatter-add with float atomics; last bits depend on the order */
+} clconv_col2im_variant;
+
+/** The adjoint of im2col: adds every entry of cols to the pixel of dx (n,c,h,w) it came from. dx is
+ *  overwritten; pixels that no patch touches become 0. */
+CLCONV_API clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
+                                       const clconv_problem* problem, clconv_layout layout,
+                                       clconv_col2im_variant variant, cl_mem cols, cl_mem dx,
+                                       cl_uint num_events, const cl_event* wait_list,
+                                       cl_event* event);
+
+/** C = alpha * op(A) * op(B) + beta * C, row-major: op(A) is m x k, op(B) k x n, C m x n; ld in
+ *  elements, at least the width of the matrix as stored. */
+typedef struct clconv_gemm_params {
+  size_t struct_size;
+  int transpose_a, transpose_b;
+  int64_t m, n, k;
+  int64_t lda, ldb, ldc;
+  float alpha, beta;
+} clconv_gemm_params;
+
+/** alpha 1, beta 0, all sizes 1. */
+CLCONV_API void clconv_gemm_params_init(clconv_gemm_params* params);
+
+/** A matrix product through CLBlast, with the parameters tuned for the device's family if there are
+ *  any. The first call on a device compiles (5 s on PoCL, once per machine). */
+CLCONV_API clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
+                                     const clconv_gemm_params* params, cl_mem a, cl_mem b, cl_mem c,
+                                     cl_uint num_events, const cl_event* wait_list,
+                                     cl_event* event);
+
+/* ---- wisdom files -------------------------------------------------------------------------- */
+
+/** The file that a NULL `path` stands for below and in clconv_context_options; "" if it is off. */
+CLCONV_API clconv_status clconv_wisdom_path(char** path);
+
+/** {"path","records":[{"problem","direction","device","driver","kernels","rigor","candidates":[...]}],
+ *  "unreadable_lines":[...]}. A missing file has no records. */
+CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
+
+/** Writes all of `path` to the file `to`. */
+CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
+
+/** Merges the file `from` into `path`, all or nothing: a line that cannot be read fails the import and
+ *  changes nothing. `count` (may be NULL) gets the number of records merged. */
+CLCONV_API clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count);
+
+/** Removes the records of `problem` (text form; NULL: everything) on devices whose name contains
+ *  `device` (NULL: all), and with `unreadable` the lines that cannot be read. `count` may be NULL. */
+CLCONV_API clconv_status clconv_wisdom_forget(const char* path, const char* problem,
+                                              const char* device, int unreadable, int64_t* count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLCONV_CLCONV_H */

@@ -1,0 +1,291 @@
+// clconv.hpp: C++17 over clconv.h, header only. Owns handles, throws clconv::Error instead of
+// returning statuses, takes and gives CLHPP objects. What a call does, its units, thread rules and
+// errors are documented at the C function it wraps.
+#ifndef CLCONV_CLCONV_HPP
+#define CLCONV_CLCONV_HPP
+
+#ifndef CL_HPP_TARGET_OPENCL_VERSION
+#define CL_HPP_TARGET_OPENCL_VERSION 120
+#endif
+#ifndef CL_HPP_MINIMUM_OPENCL_VERSION
+#define CL_HPP_MINIMUM_OPENCL_VERSION 120
+#endif
+#include <CL/opencl.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "clconv/clconv.h"
+
+namespace clconv {
+
+class Error : public std::runtime_error {
+ public:
+  explicit Error(clconv_status status)
+      : std::runtime_error(clconv_last_error()),
+        status_(status),
+        detail_(clconv_last_error_detail()) {}
+  clconv_status status() const noexcept { return status_; }
+  // What does not fit a line (a build log), or "".
+  const std::string& detail() const noexcept { return detail_; }
+
+ private:
+  clconv_status status_;
+  std::string detail_;
+};
+
+inline void check(clconv_status status) {
+  if (status != CLCONV_OK) throw Error(status);
+}
+
+// Takes over a string that the C ABI returned.
+inline std::string take(char* text) {
+  const std::unique_ptr<char, void (*)(char*)> owner(text, clconv_free);
+  return text;
+}
+
+// clconv_problem with its defaults set. `Problem p("n1c3h227w227k96kh11kw11s4"); p.relu = 1;`
+struct Problem : clconv_problem {
+  Problem() { clconv_problem_init(this); }
+  explicit Problem(const std::string& text) {
+    clconv_problem_init(this);
+    check(clconv_problem_parse(text.c_str(), this));
+  }
+  std::string text() const {
+    char* result = nullptr;
+    check(clconv_problem_format(this, &result));
+    return take(result);
+  }
+  clconv_problem_info info() const {
+    clconv_problem_info result{};
+    result.struct_size = sizeof(result);
+    check(clconv_problem_query(this, &result));
+    return result;
+  }
+};
+
+struct PlanOptions : clconv_plan_options {
+  PlanOptions() { clconv_plan_options_init(this); }
+};
+
+struct ContextOptions : clconv_context_options {
+  ContextOptions() { clconv_context_options_init(this); }
+};
+
+// All devices as JSON.
+inline std::string devices() {
+  char* json = nullptr;
+  check(clconv_devices(&json));
+  return take(json);
+}
+
+inline cl::Device select_device(const std::string& spec = "") {
+  cl_device_id device = nullptr;
+  check(clconv_select_device(spec.c_str(), &device));
+  return cl::Device(device, true);
+}
+
+// The buffers of an execution; what is left out is null.
+struct Operands {
+  cl::Buffer x, w, b, y, prepared, workspace;
+};
+
+// A wait list in and an event out, both optional, as everywhere in CLHPP.
+using Events = std::vector<cl::Event>;
+
+namespace detail {
+struct WaitList {
+  std::vector<cl_event> handles;
+  explicit WaitList(const Events* events) {
+    if (events == nullptr) return;
+    for (const cl::Event& event : *events) handles.push_back(event());
+  }
+  cl_uint size() const { return static_cast<cl_uint>(handles.size()); }
+  const cl_event* data() const { return handles.empty() ? nullptr : handles.data(); }
+};
+
+// Hands a returned cl_event to the caller's cl::Event, if there is one.
+class EventOut {
+ public:
+  explicit EventOut(cl::Event* target) : target_(target) {}
+  cl_event* get() { return target_ != nullptr ? &event_ : nullptr; }
+  void deliver() {
+    if (target_ != nullptr) *target_ = cl::Event(event_);
+  }
+
+ private:
+  cl::Event* target_;
+  cl_event event_ = nullptr;
+};
+}  // namespace detail
+
+// Immutable and cheap to copy (a counted reference).
+class Plan {
+ public:
+  Plan() = default;
+  explicit Plan(clconv_plan owned) : handle_(owned) {}
+  Plan(const Plan& other) : handle_(other.handle_) {
+    if (handle_ != nullptr) check(clconv_plan_retain(handle_));
+  }
+  Plan(Plan&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Plan& operator=(Plan other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Plan() { clconv_plan_release(handle_); }
+
+  clconv_plan get() const { return handle_; }
+
+  clconv_plan_info info() const {
+    clconv_plan_info result{};
+    result.struct_size = sizeof(result);
+    check(clconv_plan_get_info(handle_, &result));
+    return result;
+  }
+
+  // Every candidate and why this one, as JSON.
+  std::string report() const {
+    char* json = nullptr;
+    check(clconv_plan_report(handle_, &json));
+    return take(json);
+  }
+
+  void prepare(const cl::CommandQueue& queue, const cl::Buffer& w, const cl::Buffer& prepared,
+               const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_plan_prepare(handle_, queue(), w(), prepared(), list.size(), list.data(),
+                              out.get()));
+    out.deliver();
+  }
+
+  void execute(const cl::CommandQueue& queue, const Operands& operands,
+               const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    const clconv_operands raw = raw_of(operands);
+    check(clconv_plan_execute(handle_, queue(), &raw, list.size(), list.data(), out.get()));
+    out.deliver();
+  }
+
+  // Executes once and waits: device time per step, as JSON.
+  std::string profile(const Operands& operands) const {
+    const clconv_operands raw = raw_of(operands);
+    char* json = nullptr;
+    check(clconv_plan_profile(handle_, &raw, &json));
+    return take(json);
+  }
+
+ private:
+  static clconv_operands raw_of(const Operands& o) {
+    clconv_operands raw;
+    clconv_operands_init(&raw);
+    raw.x = o.x();
+    raw.w = o.w();
+    raw.b = o.b();
+    raw.y = o.y();
+    raw.prepared = o.prepared();
+    raw.workspace = o.workspace();
+    return raw;
+  }
+
+  clconv_plan handle_ = nullptr;
+};
+
+// Move-only.
+class Context {
+ public:
+  // On the caller's cl::Context and device.
+  Context(const cl::Context& context, const cl::Device& device,
+          const ContextOptions& options = ContextOptions()) {
+    check(clconv_context_create(context(), device(), &options, &handle_));
+  }
+  // On a cl::Context of its own; `spec` "" is the default device.
+  explicit Context(const std::string& spec = "", const ContextOptions& options = ContextOptions()) {
+    check(clconv_context_create_on(spec.c_str(), &options, &handle_));
+  }
+  Context(Context&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Context& operator=(Context&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Context() { clconv_context_release(handle_); }
+
+  clconv_context get() const { return handle_; }
+
+  cl::Context cl_context() const {
+    cl_context result = nullptr;
+    check(clconv_context_get(handle_, &result, nullptr));
+    return cl::Context(result, true);
+  }
+  cl::Device device() const {
+    cl_device_id result = nullptr;
+    check(clconv_context_get(handle_, nullptr, &result));
+    return cl::Device(result, true);
+  }
+
+  Plan plan(const Problem& problem, const PlanOptions& options = PlanOptions()) const {
+    clconv_plan result = nullptr;
+    check(clconv_plan_create(handle_, &problem, &options, &result));
+    return Plan(result);
+  }
+
+  // The report without a plan, also where nothing can run.
+  std::string explain(const Problem& problem, const PlanOptions& options = PlanOptions()) const {
+    char* json = nullptr;
+    check(clconv_explain(handle_, &problem, &options, &json));
+    return take(json);
+  }
+
+  std::string profile(bool measure = false) const {
+    char* json = nullptr;
+    check(clconv_context_profile(handle_, measure ? 1 : 0, &json));
+    return take(json);
+  }
+
+  std::string stats() const {
+    char* json = nullptr;
+    check(clconv_context_stats(handle_, &json));
+    return take(json);
+  }
+
+  void im2col(const cl::CommandQueue& queue, const Problem& problem, clconv_layout layout,
+              const cl::Buffer& x, const cl::Buffer& cols, const Events* wait = nullptr,
+              cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_im2col(handle_, queue(), &problem, layout, x(), cols(), list.size(), list.data(),
+                        out.get()));
+    out.deliver();
+  }
+
+  void col2im(const cl::CommandQueue& queue, const Problem& problem, clconv_layout layout,
+              clconv_col2im_variant variant, const cl::Buffer& cols, const cl::Buffer& dx,
+              const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_col2im(handle_, queue(), &problem, layout, variant, cols(), dx(), list.size(),
+                        list.data(), out.get()));
+    out.deliver();
+  }
+
+  void gemm(const cl::CommandQueue& queue, const clconv_gemm_params& params, const cl::Buffer& a,
+            const cl::Buffer& b, const cl::Buffer& c, const Events* wait = nullptr,
+            cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_gemm(handle_, queue(), &params, a(), b(), c(), list.size(), list.data(),
+                      out.get()));
+    out.deliver();
+  }
+
+ private:
+  clconv_context handle_ = nullptr;
+};
+
+}  // namespace clconv
+
+#endif  // CLCONV_CLCONV_HPP

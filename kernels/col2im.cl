@@ -1,0 +1,86 @@
+// col2im, the adjoint of im2col: every entry of the matrix is added to the pixel it came from.
+//
+//   gather:  one work-item per pixel (in runs of `span`) sums the entries that came from it, always
+//            in the same order: deterministic, no atomics, writes every pixel.
+//   atomic:  one work-item per matrix entry adds it to its pixel: dx must be zero before.
+//
+// Entry of (image, r, pixel): cols[image*image_stride + r*reduction_stride + pixel*pixel_stride],
+// with r = (channel*kh + p)*kw + q, pixel = i*ow + j; that covers both layouts.
+//
+// Macros: FLOAT_ATOMICS 0: compare-exchange on the bits (any OpenCL 1.2 device),
+// 1: cl_ext_float_atomics, 2: NVIDIA PTX.
+
+kernel void col2im_gather(global const float* restrict cols, global float* restrict dx, long planes,
+                          int c, int h, int w, int kh, int kw, int sh, int sw, int pt, int pl,
+                          int dh, int dw, int oh, int ow, long image_stride, long reduction_stride,
+                          long pixel_stride, int span) {
+  const long id = get_global_id(0);
+  const int spans = (w + span - 1) / span;
+  const int x0 = (int)(id % spans) * span;
+  const int y = (int)(id / spans % h);
+  const long plane = id / spans / h;
+  if (plane >= planes) return;
+  const int x1 = min(x0 + span, w);
+  global const float* matrix =
+      cols + plane / c * image_stride + plane % c * kh * kw * reduction_stride;
+  for (int column = x0; column < x1; ++column) {
+    float sum = 0.0f;
+    for (int p = 0; p < kh; ++p) {
+      const int from_y = y + pt - p * dh;
+      const int i = from_y / sh;
+      if (from_y < 0 || i * sh != from_y || i >= oh) continue;
+      for (int q = 0; q < kw; ++q) {
+        const int from_x = column + pl - q * dw;
+        const int j = from_x / sw;
+        if (from_x < 0 || j * sw != from_x || j >= ow) continue;
+        sum += matrix[(p * kw + q) * reduction_stride + ((long)i * ow + j) * pixel_stride];
+      }
+    }
+    dx[(plane * h + y) * w + column] = sum;
+  }
+}
+
+#if FLOAT_ATOMICS == 1
+#pragma OPENCL EXTENSION cl_ext_float_atomics : enable
+void add(volatile global float* target, float value) {
+  atomic_fetch_add_explicit((volatile global atomic_float*)target, value, memory_order_relaxed,
+                            memory_scope_device);
+}
+#elif FLOAT_ATOMICS == 2
+void add(volatile global float* target, float value) {
+  float old;
+  __asm__ volatile("atom.global.add.f32 %0, [%1], %2;" : "=f"(old) : "l"(target), "f"(value) : "memory");
+}
+#else
+// Compares bits, not floats: a NaN in the sum must not make the loop run forever.
+void add(volatile global float* target, float value) {
+  volatile global uint* bits = (volatile global uint*)target;
+  uint seen = *bits;
+  uint expected;
+  do {
+    expected = seen;
+    seen = atomic_cmpxchg(bits, expected, as_uint(as_float(expected) + value));
+  } while (seen != expected);
+}
+#endif
+
+kernel void col2im_atomic(global const float* restrict cols, volatile global float* restrict dx,
+                          long entries, int c, int h, int w, int kh, int kw, int sh, int sw, int pt,
+                          int pl, int dh, int dw, int oh, int ow, long image_stride,
+                          long reduction_stride, long pixel_stride) {
+  const long id = get_global_id(0);
+  if (id >= entries) return;
+  const int j = (int)(id % ow);
+  const int i = (int)(id / ow % oh);
+  const long r_image = id / ow / oh;
+  const int q = (int)(r_image % kw);
+  const int p = (int)(r_image / kw % kh);
+  const long plane = r_image / kw / kh;
+  const int y = i * sh - pt + p * dh;
+  const int column = j * sw - pl + q * dw;
+  if (y < 0 || y >= h || column < 0 || column >= w) return;
+  const float value = cols[plane / c * image_stride +
+                           ((plane % c * kh + p) * kw + q) * reduction_stride +
+                           ((long)i * ow + j) * pixel_stride];
+  add(dx + (plane * h + y) * w + column, value);
+}

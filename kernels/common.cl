@@ -1,0 +1,39 @@
+// Put in front of every kernel file: vector types of the chosen width and the epilogue.
+//
+// Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16), BIAS and RELU
+// (0 or 1). Letters are those of README, "The letters".
+
+#define CLCONV_PASTE_(a, b) a##b
+#define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
+
+#ifdef VW
+#if VW == 1
+typedef float floatv;
+#define LOAD_V(pointer) (*(pointer))
+#define STORE_V(value, pointer) (*(pointer) = (value))
+#else
+typedef CLCONV_PASTE(float, VW) floatv;
+#define LOAD_V(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
+#define STORE_V(value, pointer) CLCONV_PASTE(vstore, VW)(value, 0, pointer)
+#endif
+#endif
+
+// One rounding where the device does it in hardware, whatever the compiler contracts elsewhere.
+#if defined(FP_FAST_FMAF) || defined(VW)
+#define MULTIPLY_ADD(a, b, c) fma(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+// NaN stays NaN, which fmax would not give.
+#if defined(RELU) && RELU
+#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v))
+#else
+#define ACTIVATE(v) (v)
+#endif
+
+#if defined(BIAS) && BIAS
+#define BIAS_OF(b, k) ((b)[k])
+#else
+#define BIAS_OF(b, k) 0.0f
+#endif

@@ -1,0 +1,38 @@
+// What a matrix product leaves to do: fold its rows into y and apply bias and activation.
+//
+// Macros: BIAS, RELU. Each work-item handles `span` pixels of one filter of one image.
+
+// y[first_image + image][filter][first + t] = act(product[group*group_stride + f*ld + image*pixels + t] + b),
+// t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.
+kernel void fold_output(global const float* restrict product, global const float* restrict b,
+                        global float* restrict y, int images, int k, int k_per_group,
+                        long group_stride, long ld, int pixels, long y_pixels,
+                        long first_image, long first, int span) {
+  const long id = get_global_id(0);
+  const int spans = (pixels + span - 1) / span;
+  const int t0 = (int)(id % spans) * span;
+  const long image_filter = id / spans;
+  if (image_filter >= (long)images * k) return;
+  const int t1 = min(t0 + span, pixels);
+  const int filter = (int)(image_filter % k);
+  const long image = image_filter / k;
+  global const float* from = product + filter / k_per_group * group_stride +
+                             filter % k_per_group * ld + image * pixels;
+  global float* to = y + (first_image * k + image_filter) * y_pixels + first;
+  const float bias = BIAS_OF(b, filter);
+  for (int t = t0; t < t1; ++t) to[t] = ACTIVATE(from[t] + bias);
+}
+
+// The same in place, where the product already is y.
+kernel void finish_output(global const float* restrict b, global float* restrict y, long planes,
+                          int k, int pixels, int span) {
+  const long id = get_global_id(0);
+  const int spans = (pixels + span - 1) / span;
+  const int t0 = (int)(id % spans) * span;
+  const long plane = id / spans;
+  if (plane >= planes) return;
+  const int t1 = min(t0 + span, pixels);
+  global float* to = y + plane * pixels;
+  const float bias = BIAS_OF(b, plane % k);
+  for (int t = t0; t < t1; ++t) to[t] = ACTIVATE(to[t] + bias);
+}

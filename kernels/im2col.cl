@@ -1,0 +1,94 @@
+// im2col: the patches of x as a matrix. Each work-item writes, for one output row of one channel,
+// the kh*kw matrix rows (columns layout) or matrix entries (rows layout) of `span` output pixels:
+//
+//      columns layout                           rows layout
+//           pixels ->                                c*kh*kw ->
+//      r   [ . . . . . . . ]  one work-item:    pixel [ . . | p q ... | . ]
+//      |   [ . # # # . . . ]  kh*kw such runs   |     [ . . | # # # # | . ]  one work-item:
+//      v   [ . # # # . . . ]  of `span`         v     [ . . | # # # # | . ]  `span` such runs
+//
+// A GPU takes span = 1 (neighbouring work-items write neighbouring pixels), a CPU a whole row.
+//
+// cols[image*image_stride + group*group_stride + r*ld + pixel]   columns, r within the group
+// cols[image*image_stride + pixel*ld + channel*kh*kw + p*kw + q]  rows
+// pixel = (i - first_row)*ow + j counts within the chunk of `rows` output rows.
+//
+// Macros: SW (stride in width, so that stride 1 copies whole vectors).
+
+// The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
+#define VALID_RANGE(first)                                                          \
+  const int lo = clamp((first) >= 0 ? 0 : (-(first) + SW - 1) / SW, j0, j1);        \
+  const int hi = clamp((first) >= w ? 0 : (w - (first) + SW - 1) / SW, lo, j1);
+
+kernel void im2col_columns(global const float* restrict x, global float* restrict cols, int images,
+                           int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh,
+                           int dw, int ow, long first_image, int first_row, int rows,
+                           int channels_per_group, long image_stride, long group_stride, long ld,
+                           int span) {
+  const long id = get_global_id(0);
+  const int spans = (ow + span - 1) / span;
+  const int j0 = (int)(id % spans) * span;
+  const int row = (int)(id / spans % rows);
+  const long image_channel = id / spans / rows;
+  if (image_channel >= (long)images * c) return;
+  const int j1 = min(j0 + span, ow);
+  const int channel = (int)(image_channel % c);
+  const long image = image_channel / c;
+
+  global const float* plane = x + (first_image * c + image_channel) * h * w;
+  global float* out = cols + image * image_stride + (channel / channels_per_group) * group_stride +
+                      (long)(channel % channels_per_group) * kh * kw * ld + (long)row * ow;
+  for (int p = 0; p < kh; ++p) {
+    const int y = (first_row + row) * sh - pt + p * dh;
+    global const float* line = plane + (long)y * w;
+    for (int q = 0; q < kw; ++q, out += ld) {
+      const int first = q * dw - pl;
+      VALID_RANGE(first)
+      if (y < 0 || y >= h) {
+        for (int j = j0; j < j1; ++j) out[j] = 0.0f;
+      } else {
+        for (int j = j0; j < lo; ++j) out[j] = 0.0f;
+        for (int j = lo; j < hi; ++j) out[j] = line[j * SW + first];
+        for (int j = hi; j < j1; ++j) out[j] = 0.0f;
+      }
+    }
+  }
+}
+
+kernel void im2col_rows(global const float* restrict x, global float* restrict cols, int images,
+                        int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh, int dw,
+                        int oh, int ow, int channel_span, long image_stride, long ld) {
+  const long id = get_global_id(0);
+  const int spans = (c + channel_span - 1) / channel_span;
+  const int c0 = (int)(id % spans) * channel_span;
+  const int j = (int)(id / spans % ow);
+  const int i = (int)(id / spans / ow % oh);
+  const long image = id / spans / ow / oh;
+  if (image >= images) return;
+  const int c1 = min(c0 + channel_span, c);
+
+  global float* out = cols + image * image_stride + ((long)i * ow + j) * ld + (long)c0 * kh * kw;
+  const int x0 = j * SW - pl;
+  for (int channel = c0; channel < c1; ++channel) {
+    global const float* plane = x + (image * c + channel) * h * w;
+    for (int p = 0; p < kh; ++p) {
+      const int y = i * sh - pt + p * dh;
+      const bool row_inside = y >= 0 && y < h;
+      for (int q = 0; q < kw; ++q) {
+        const int column = x0 + q * dw;
+        const bool inside = row_inside && column >= 0 && column < w;
+        *out++ = inside ? plane[(long)y * w + column] : 0.0f;
+      }
+    }
+  }
+}
+
+// Zeroes what im2col_columns leaves untouched of a matrix padded to rows_padded per group and
+// `ld` entries per row; one work-item per matrix row.
+kernel void zero_border(global float* restrict cols, long matrix_rows, int rows_per_group,
+                        int rows_padded, long pixels, long ld) {
+  const long row = get_global_id(0);
+  if (row >= matrix_rows) return;
+  const bool filled = row % rows_padded < rows_per_group;
+  for (long pixel = filled ? pixels : 0; pixel < ld; ++pixel) cols[row * ld + pixel] = 0.0f;
+}

@@ -1,0 +1,33 @@
+// Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
+// launches without either. Macros: VW.
+
+// ITEMS x 16 independent chains of fused multiply-adds: enough for any pipeline depth.
+kernel void probe_fma(global float* restrict out, int rounds, float a, float b) {
+  floatv acc[16];
+#pragma unroll
+  for (int i = 0; i < 16; ++i) acc[i] = (floatv)((float)(get_global_id(0) + i));
+  const floatv scale = (floatv)(a);
+  const floatv offset = (floatv)(b);
+  for (int round = 0; round < rounds; ++round) {
+#pragma unroll
+    for (int i = 0; i < 16; ++i) acc[i] = fma(acc[i], scale, offset);
+  }
+  floatv sum = (floatv)(0.0f);
+#pragma unroll
+  for (int i = 0; i < 16; ++i) sum += acc[i];
+  STORE_V(sum, out + get_global_id(0) * VW);
+}
+
+// Each work-item copies `span` vectors.
+kernel void probe_copy(global const float* restrict from, global float* restrict to, int span,
+                       int stride) {
+  const size_t first = get_group_id(0) * (size_t)span * get_local_size(0) + get_local_id(0);
+  for (int i = 0; i < span; ++i) {
+    const size_t at = (first + (size_t)i * stride) * VW;
+    STORE_V(LOAD_V(from + at), to + at);
+  }
+}
+
+kernel void probe_nothing(global float* out) {
+  if (get_global_size(0) == 0) out[0] = 0.0f;
+}

@@ -1,0 +1,697 @@
+// clconv.h on top of the planner: turns handles into objects, structs into values and exceptions into
+// statuses. No decisions here.
+#include "clconv/clconv.h"
+
+#include <atomic>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "ops/gemm.hpp"
+#include "ops/im2col.hpp"
+#include "planner/context.hpp"
+#include "runtime/files.hpp"
+
+using namespace clconv::core;
+using Json = nlohmann::ordered_json;
+
+// The handles: a count of the caller's references and what keeps the object alive.
+struct clconv_context_s {
+  std::shared_ptr<Context> context;
+};
+struct clconv_plan_s {
+  std::atomic<int> references{1};
+  std::shared_ptr<Context> context;  // declared first: destroyed after the plan
+  std::shared_ptr<const Plan> plan;
+  std::string config;  // what clconv_plan_info points to
+};
+
+namespace {
+
+static_assert(CLCONV_INTERNAL == static_cast<int>(Code::kInternal) &&
+                  CLCONV_CONSTRAINT == static_cast<int>(Code::kConstraint) &&
+                  CLCONV_IO == static_cast<int>(Code::kIo),
+              "clconv_status and Code must agree");
+
+thread_local std::string last_error;
+thread_local std::string last_detail;
+
+clconv_status fail(Code code, const char* text, const char* detail) noexcept {
+  try {
+    last_error = text;
+    last_detail = detail;
+  } catch (...) {
+    last_error.clear();  // no memory for the text: the status must do
+    last_detail.clear();
+  }
+  return static_cast<clconv_status>(code);
+}
+
+// Runs `body`; no exception gets past here.
+template <class Body>
+clconv_status guarded(Body&& body) noexcept {
+  try {
+    body();
+    return CLCONV_OK;
+  } catch (const Error& error) {
+    return fail(error.code(), error.what(), error.detail().c_str());
+  } catch (const cl::Error& error) {
+    const Error converted = opencl_error(error.what(), error.err());
+    return fail(converted.code(), converted.what(), "");
+  } catch (const std::bad_alloc&) {
+    return fail(Code::kOutOfMemory, "out of host memory", "");
+  } catch (const std::exception& error) {
+    return fail(Code::kInternal, error.what(), "");
+  } catch (...) {
+    return fail(Code::kInternal, "unknown exception", "");
+  }
+}
+
+[[noreturn]] void bad(const std::string& text) { throw Error(Code::kInvalidArgument, text); }
+
+template <class T>
+T& required(T* pointer, const char* name) {
+  if (pointer == nullptr) bad(std::string(name) + " is NULL");
+  return *pointer;
+}
+
+// The caller's struct, which may be older (shorter) than ours: what it lacks has its default. A
+// longer one could ask for something this version does not know.
+template <class T, class Init>
+T versioned(const T* given, Init&& init, const char* name) {
+  T value;
+  init(&value);
+  if (given == nullptr) return value;
+  const std::size_t size = given->struct_size;
+  if (size < sizeof(size) || size > sizeof(T)) {
+    bad(std::string(name) + ".struct_size is " + std::to_string(size) + ", expected up to " +
+        std::to_string(sizeof(T)) + ": call " + name + "_init first");
+  }
+  std::memcpy(&value, given, size);
+  return value;
+}
+
+char* duplicate(const std::string& text) {
+  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (copy == nullptr) throw std::bad_alloc();
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+void put(char** out, const std::string& text) { required(out, "output string") = duplicate(text); }
+
+std::string text_of(const char* text) { return text != nullptr ? text : ""; }
+
+std::string dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Problem problem_of(const clconv_problem* given) {
+  required(given, "problem");
+  const clconv_problem c = versioned(given, clconv_problem_init, "clconv_problem");
+  Problem p;
+  p.n = c.n, p.c = c.c, p.h = c.h, p.w = c.w, p.k = c.k, p.kh = c.kh, p.kw = c.kw;
+  p.sh = c.sh, p.sw = c.sw, p.pt = c.pt, p.pl = c.pl, p.pb = c.pb, p.pr = c.pr;
+  p.dh = c.dh, p.dw = c.dw, p.g = c.g;
+  if (c.direction != CLCONV_FORWARD) {
+    bad("direction " + std::to_string(static_cast<int>(c.direction)) + " is unknown");
+  }
+  p.bias = c.bias != 0;
+  p.relu = c.relu != 0;
+  p.validate();
+  return p;
+}
+
+std::vector<std::string> names_of(const char* list) {
+  std::vector<std::string> names;
+  const std::string text = text_of(list);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    names.push_back(find_strategy(text.substr(begin, end - begin)).name);
+    begin = end + 1;
+  }
+  return names;
+}
+
+PlannerOptions options_of(const clconv_plan_options* given) {
+  const clconv_plan_options c = versioned(given, clconv_plan_options_init, "clconv_plan_options");
+  PlannerOptions o;
+  if (c.rigor < CLCONV_RIGOR_DEFAULT || c.rigor > CLCONV_EXHAUSTIVE) {
+    bad("rigor " + std::to_string(static_cast<int>(c.rigor)) + " is unknown");
+  }
+  if (c.rigor != CLCONV_RIGOR_DEFAULT) o.rigor = static_cast<Rigor>(c.rigor - CLCONV_WISDOM_ONLY);
+  if (c.time_limit_s > 0) o.time_limit_s = c.time_limit_s;
+  if (c.workspace_limit_bytes >= 0) o.workspace_limit = c.workspace_limit_bytes;
+  o.deterministic = c.deterministic != 0;
+  o.strategy = text_of(c.strategy);
+  if (!o.strategy.empty()) o.strategy = find_strategy(o.strategy).name;
+  if (c.config != nullptr && o.strategy.empty()) bad("config needs strategy");
+  o.config = Config::parse(text_of(c.config)).text();
+  o.allow = names_of(c.allow);
+  o.deny = names_of(c.deny);
+  if (c.expected_runs < 0) bad("expected_runs is " + std::to_string(c.expected_runs));
+  o.expected_runs = c.expected_runs;
+  o.time_all = c.time_all != 0;
+  return with_environment(o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0});
+}
+
+Context& context_of(clconv_context handle) { return *required(handle, "context").context; }
+const Plan& plan_of(clconv_plan handle) { return *required(handle, "plan").plan; }
+
+Dependencies dependencies(cl_uint count, const cl_event* list, cl_event* done) {
+  if ((count > 0) != (list != nullptr)) bad("wait list and num_events do not agree");
+  return {count, list, done};
+}
+
+void check_queue(cl_command_queue queue) {
+  if (queue == nullptr) bad("queue is NULL");
+}
+
+void check_size(cl_mem buffer, std::int64_t bytes, const char* name) {
+  if (buffer == nullptr) bad("buffer " + std::string(name) + " is NULL");
+  std::size_t size = 0;
+  check(clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr),
+        "clGetMemObjectInfo");
+  if (static_cast<std::int64_t>(size) < bytes) {
+    bad("buffer " + std::string(name) + " has " + std::to_string(size) + " bytes, needed are " +
+        std::to_string(bytes));
+  }
+}
+
+Operands operands_of(const clconv_operands* given) {
+  required(given, "operands");
+  const clconv_operands c = versioned(given, clconv_operands_init, "clconv_operands");
+  return {c.x, c.w, c.b, c.y, c.prepared, c.workspace};
+}
+
+Json steps_json(const std::vector<StepTime>& times) {
+  Json json = Json::array();
+  for (const StepTime& time : times) json.push_back({{"step", time.name}, {"us", time.us}});
+  return json;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* clconv_status_name(clconv_status status) {
+  switch (status) {
+    case CLCONV_OK: return "CLCONV_OK";
+    case CLCONV_INVALID_ARGUMENT: return "CLCONV_INVALID_ARGUMENT";
+    case CLCONV_INVALID_PROBLEM: return "CLCONV_INVALID_PROBLEM";
+    case CLCONV_CONSTRAINT: return "CLCONV_CONSTRAINT";
+    case CLCONV_NO_DEVICE: return "CLCONV_NO_DEVICE";
+    case CLCONV_BUILD_FAILED: return "CLCONV_BUILD_FAILED";
+    case CLCONV_OUT_OF_MEMORY: return "CLCONV_OUT_OF_MEMORY";
+    case CLCONV_OPENCL: return "CLCONV_OPENCL";
+    case CLCONV_GEMM: return "CLCONV_GEMM";
+    case CLCONV_IO: return "CLCONV_IO";
+    case CLCONV_INTERNAL: return "CLCONV_INTERNAL";
+  }
+  return "?";
+}
+
+const char* clconv_last_error(void) { return last_error.c_str(); }
+const char* clconv_last_error_detail(void) { return last_detail.c_str(); }
+const char* clconv_version(void) { return CLCONV_VERSION; }
+void clconv_free(char* text) { std::free(text); }
+
+// ---- problems --------------------------------------------------------------------------------
+
+void clconv_problem_init(clconv_problem* problem) {
+  if (problem == nullptr) return;
+  *problem = clconv_problem{};
+  problem->struct_size = sizeof(*problem);
+  for (int64_t* one : {&problem->n, &problem->c, &problem->h, &problem->w, &problem->k,
+                       &problem->kh, &problem->kw, &problem->sh, &problem->sw, &problem->dh,
+                       &problem->dw, &problem->g}) {
+    *one = 1;
+  }
+}
+
+clconv_status clconv_problem_parse(const char* text, clconv_problem* problem) {
+  return guarded([&] {
+    const Problem p = parse_problem(&required(text, "text"));
+    required(problem, "problem");
+    clconv_problem_init(problem);
+    problem->n = p.n, problem->c = p.c, problem->h = p.h, problem->w = p.w;
+    problem->k = p.k, problem->kh = p.kh, problem->kw = p.kw;
+    problem->sh = p.sh, problem->sw = p.sw;
+    problem->pt = p.pt, problem->pl = p.pl, problem->pb = p.pb, problem->pr = p.pr;
+    problem->dh = p.dh, problem->dw = p.dw, problem->g = p.g;
+  });
+}
+
+clconv_status clconv_problem_format(const clconv_problem* problem, char** text) {
+  return guarded([&] { put(text, to_text(problem_of(problem))); });
+}
+
+clconv_status clconv_problem_query(const clconv_problem* problem, clconv_problem_info* info) {
+  return guarded([&] {
+    const Problem p = problem_of(problem);
+    if (required(info, "info").struct_size != sizeof(*info)) bad("info.struct_size is not set");
+    info->oh = p.oh();
+    info->ow = p.ow();
+    info->x_bytes = p.x_bytes();
+    info->w_bytes = p.w_bytes();
+    info->b_bytes = p.b_bytes();
+    info->y_bytes = p.y_bytes();
+    info->flops = p.flops();
+  });
+}
+
+// ---- devices ---------------------------------------------------------------------------------
+
+clconv_status clconv_devices(char** json) {
+  return guarded([&] {
+    Json list = Json::array();
+    for (const DeviceEntry& entry : list_devices()) {
+      const DeviceProfile profile = query_profile(entry.device);
+      const auto type = entry.device.getInfo<CL_DEVICE_TYPE>();
+      list.push_back({{"index", entry.index},
+                      {"default", entry.is_default},
+                      {"type", (type & CL_DEVICE_TYPE_GPU) != 0           ? "gpu"
+                               : (type & CL_DEVICE_TYPE_ACCELERATOR) != 0 ? "accelerator"
+                                                                          : "cpu"},
+                      {"name", profile.name},
+                      {"platform", profile.platform},
+                      {"vendor", profile.vendor},
+                      {"driver", profile.driver},
+                      {"compute_units", profile.compute_units},
+                      {"clock_mhz", profile.clock_mhz},
+                      {"float_width", profile.float_width},
+                      {"global_memory_bytes", profile.global_memory_bytes},
+                      {"local_memory_bytes", profile.local_memory_bytes}});
+    }
+    put(json, dump(list));
+  });
+}
+
+clconv_status clconv_select_device(const char* spec, cl_device_id* device) {
+  return guarded([&] {
+    std::string wanted = text_of(spec);
+    if (wanted.empty()) wanted = environment("CLCONV_DEVICE");
+    required(device, "device") = select_device(wanted)();
+  });
+}
+
+// ---- contexts --------------------------------------------------------------------------------
+
+void clconv_context_options_init(clconv_context_options* options) {
+  if (options == nullptr) return;
+  *options = clconv_context_options{};
+  options->struct_size = sizeof(*options);
+}
+
+clconv_status clconv_context_create(cl_context context, cl_device_id device,
+                                    const clconv_context_options* options,
+                                    clconv_context* result) {
+  return guarded([&] {
+    if (context == nullptr) bad("context is NULL");
+    if (device == nullptr) bad("device is NULL");
+    required(result, "result");
+    const auto given =
+        versioned(options, clconv_context_options_init, "clconv_context_options");
+    ContextOptions o;
+    o.cache_directory = text_of(given.cache_directory);
+    if (given.cache_max_bytes < 0) bad("cache_max_bytes is " + std::to_string(given.cache_max_bytes));
+    o.cache_max_bytes = given.cache_max_bytes;
+    o.wisdom_path = text_of(given.wisdom_path);
+    if (given.plan_cache_capacity < 0) {
+      bad("plan_cache_capacity is " + std::to_string(given.plan_cache_capacity));
+    }
+    if (given.plan_cache_capacity > 0) {
+      o.plan_cache_capacity = static_cast<std::size_t>(given.plan_cache_capacity);
+    }
+    auto handle = std::make_unique<clconv_context_s>();
+    handle->context = std::make_shared<Context>(cl::Context(context, true),
+                                                cl::Device(device, true), o);
+    *result = handle.release();
+  });
+}
+
+clconv_status clconv_context_create_on(const char* spec, const clconv_context_options* options,
+                                       clconv_context* result) {
+  cl_device_id device = nullptr;
+  const clconv_status status = clconv_select_device(spec, &device);
+  if (status != CLCONV_OK) return status;
+  clconv_status created = CLCONV_OK;
+  const clconv_status made = guarded([&] {
+    const cl::Context context((cl::Device(device, true)));
+    created = clconv_context_create(context(), device, options, result);
+  });
+  return made != CLCONV_OK ? made : created;
+}
+
+clconv_status clconv_context_get(clconv_context context, cl_context* cl, cl_device_id* device) {
+  return guarded([&] {
+    Device& d = context_of(context).device();
+    if (cl != nullptr) *cl = d.context()();
+    if (device != nullptr) *device = d.cl()();
+  });
+}
+
+void clconv_context_release(clconv_context context) { delete context; }
+
+clconv_status clconv_context_profile(clconv_context context, int measure, char** json) {
+  return guarded([&] {
+    Context& c = context_of(context);
+    if (measure != 0) c.measure_speeds();
+    put(json, to_json(c.device().profile()));
+  });
+}
+
+clconv_status clconv_context_stats(clconv_context context, char** json) {
+  return guarded([&] {
+    Device& device = context_of(context).device();
+    const ProgramCache::Stats stats = device.programs().stats();
+    put(json, dump({{"programs",
+                     {{"built", stats.built},
+                      {"from_disk", stats.from_disk},
+                      {"from_memory", stats.from_memory},
+                      {"evicted", stats.evicted},
+                      {"build_us", stats.build_us},
+                      {"last_disk_failure", stats.last_disk_failure}}},
+                    {"scratch_bytes", device.scratch().allocated_bytes()}}));
+  });
+}
+
+// ---- plans -----------------------------------------------------------------------------------
+
+void clconv_plan_options_init(clconv_plan_options* options) {
+  if (options == nullptr) return;
+  *options = clconv_plan_options{};
+  options->struct_size = sizeof(*options);
+  options->workspace_limit_bytes = -1;
+}
+
+clconv_status clconv_plan_create(clconv_context context, const clconv_problem* problem,
+                                 const clconv_plan_options* options, clconv_plan* result) {
+  return guarded([&] {
+    context_of(context);
+    required(result, "result");
+    auto handle = std::make_unique<clconv_plan_s>();
+    handle->context = context->context;
+    handle->plan = handle->context->plan(problem_of(problem), options_of(options));
+    handle->config = handle->plan->candidate().config.text();
+    *result = handle.release();
+  });
+}
+
+clconv_status clconv_plan_retain(clconv_plan plan) {
+  return guarded([&] { ++required(plan, "plan").references; });
+}
+
+void clconv_plan_release(clconv_plan plan) {
+  if (plan != nullptr && --plan->references == 0) delete plan;
+}
+
+clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
+  return guarded([&] {
+    const Plan& p = plan_of(plan);
+    if (required(info, "info").struct_size != sizeof(*info)) bad("info.struct_size is not set");
+    const ReportEntry& choice = p.report().choice();
+    info->strategy = choice.strategy->name;
+    info->config = plan->config.c_str();
+    info->workspace_bytes = p.workspace_bytes(true);
+    info->workspace_unprepared_bytes = p.workspace_bytes(false);
+    info->prepared_weights_bytes = p.candidate().prepared_weights_bytes;
+    info->deterministic = p.candidate().deterministic ? 1 : 0;
+    info->error_bound = p.candidate().error_bound;
+    info->predicted_us = p.candidate().predicted_us;
+    info->measured_us = choice.measured ? choice.measured->median_us : -1;
+    info->steps = static_cast<int64_t>(p.steps());
+  });
+}
+
+clconv_status clconv_plan_report(clconv_plan plan, char** json) {
+  return guarded([&] { put(json, to_json(plan_of(plan).report())); });
+}
+
+void clconv_operands_init(clconv_operands* operands) {
+  if (operands == nullptr) return;
+  *operands = clconv_operands{};
+  operands->struct_size = sizeof(*operands);
+}
+
+clconv_status clconv_plan_prepare(clconv_plan plan, cl_command_queue queue, cl_mem w,
+                                  cl_mem prepared, cl_uint num_events, const cl_event* wait_list,
+                                  cl_event* event) {
+  return guarded([&] {
+    check_queue(queue);
+    plan_of(plan).prepare(queue, w, prepared, dependencies(num_events, wait_list, event));
+  });
+}
+
+clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
+                                  const clconv_operands* operands, cl_uint num_events,
+                                  const cl_event* wait_list, cl_event* event) {
+  return guarded([&] {
+    check_queue(queue);
+    plan_of(plan).execute(queue, operands_of(operands), dependencies(num_events, wait_list, event));
+  });
+}
+
+clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands, char** json) {
+  return guarded(
+      [&] { put(json, dump(steps_json(plan_of(plan).profile(operands_of(operands))))); });
+}
+
+clconv_status clconv_explain(clconv_context context, const clconv_problem* problem,
+                             const clconv_plan_options* options, char** json) {
+  return guarded([&] {
+    put(json, to_json(context_of(context).explain(problem_of(problem), options_of(options))));
+  });
+}
+
+clconv_status clconv_explain_profile(const char* profile, const clconv_problem* problem,
+                                     const clconv_plan_options* options, char** json) {
+  return guarded([&] {
+    const DeviceProfile device = profile_from_json(&required(profile, "profile"));
+    PlannerOptions o = options_of(options);
+    if (o.rigor != Rigor::kEstimate) {
+      bad(std::string("rigor ") + to_string(o.rigor) +
+          " needs the device, a profile allows only estimate");
+    }
+    o.workspace_limit = std::min(o.workspace_limit, device.max_allocation_bytes);
+    Report report = plan(problem_of(problem), device, o, strategies(), {}, nullptr);
+    report.device = device.platform + " / " + device.name;
+    report.driver = device.driver;
+    put(json, to_json(report));
+  });
+}
+
+// ---- operations ------------------------------------------------------------------------------
+
+namespace {
+
+enum OperationSlot { kInput = 0, kOutput = 1, kThird = 2, kTemporary = 3 };
+
+const char* layout_name(clconv_layout layout) {
+  if (layout != CLCONV_ROWS && layout != CLCONV_COLUMNS) {
+    bad("layout " + std::to_string(static_cast<int>(layout)) + " is unknown");
+  }
+  return layout == CLCONV_ROWS ? "rows" : "columns";
+}
+
+// k and g say nothing about patches; without them one sequence serves more problems.
+Problem patches_of(const clconv_problem* problem) {
+  Problem p = problem_of(problem);
+  p.k = p.g = 1;
+  return p;
+}
+
+void run(const Sequence& sequence, cl_command_queue queue, cl_mem input, cl_mem output,
+         const Dependencies& d) {
+  Bindings bindings;
+  bindings.bind(kInput, input);
+  bindings.bind(kOutput, output);
+  sequence.enqueue(queue, bindings, d);
+}
+
+}  // namespace
+
+clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
+                            const clconv_problem* problem, clconv_layout layout, cl_mem x,
+                            cl_mem cols, cl_uint num_events, const cl_event* wait_list,
+                            cl_event* event) {
+  return guarded([&] {
+    check_queue(queue);
+    Context& c = context_of(context);
+    const Problem p = patches_of(problem);
+    const std::string key = std::string("im2col ") + layout_name(layout) + " " + to_text(p);
+    const auto sequence = c.operation(key, [&] {
+      return im2col(c.device(), p, static_cast<ColumnsLayout>(layout), Region{kInput},
+                    Region{kOutput});
+    });
+    check_size(x, p.x_bytes(), "x");
+    check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
+    run(*sequence, queue, x, cols, dependencies(num_events, wait_list, event));
+  });
+}
+
+clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
+                            const clconv_problem* problem, clconv_layout layout,
+                            clconv_col2im_variant variant, cl_mem cols, cl_mem dx,
+                            cl_uint num_events, const cl_event* wait_list, cl_event* event) {
+  return guarded([&] {
+    check_queue(queue);
+    Context& c = context_of(context);
+    const Problem p = patches_of(problem);
+    if (variant != CLCONV_COL2IM_GATHER && variant != CLCONV_COL2IM_ATOMIC) {
+      bad("variant " + std::to_string(static_cast<int>(variant)) + " is unknown");
+    }
+    const std::string key = std::string("col2im ") + layout_name(layout) +
+                            (variant == CLCONV_COL2IM_GATHER ? " gather " : " atomic ") +
+                            to_text(p);
+    const auto sequence = c.operation(key, [&] {
+      return col2im(c.device(), p, static_cast<ColumnsLayout>(layout),
+                    static_cast<Col2imVariant>(variant), Region{kInput}, Region{kOutput});
+    });
+    check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
+    check_size(dx, p.x_bytes(), "dx");
+    run(*sequence, queue, cols, dx, dependencies(num_events, wait_list, event));
+  });
+}
+
+void clconv_gemm_params_init(clconv_gemm_params* params) {
+  if (params == nullptr) return;
+  *params = clconv_gemm_params{};
+  params->struct_size = sizeof(*params);
+  params->m = params->n = params->k = 1;
+  params->lda = params->ldb = params->ldc = 1;
+  params->alpha = 1;
+}
+
+clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
+                          const clconv_gemm_params* params, cl_mem a, cl_mem b, cl_mem c,
+                          cl_uint num_events, const cl_event* wait_list, cl_event* event) {
+  return guarded([&] {
+    check_queue(queue);
+    Context& ctx = context_of(context);
+    required(params, "params");
+    const auto g = versioned(params, clconv_gemm_params_init, "clconv_gemm_params");
+    for (const auto& [name, value] : {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
+      if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
+    }
+    const auto check_operand = [](cl_mem buffer, std::int64_t rows, std::int64_t width,
+                                  std::int64_t ld, const char* name) {
+      if (ld < width) {
+        bad("ld" + std::string(name) + "=" + std::to_string(ld) +
+            " is less than the width of the matrix, " + std::to_string(width));
+      }
+      check_size(buffer, saturating_product(rows - 1, ld, 4) + width * 4, name);
+    };
+    check_operand(a, g.transpose_a != 0 ? g.k : g.m, g.transpose_a != 0 ? g.m : g.k, g.lda, "a");
+    check_operand(b, g.transpose_b != 0 ? g.n : g.k, g.transpose_b != 0 ? g.k : g.n, g.ldb, "b");
+    check_operand(c, g.m, g.n, g.ldc, "c");
+    // Row-major C = A B is column-major C^T = B^T A^T: the operands change places.
+    Gemm gemm;
+    gemm.transpose_a = g.transpose_b != 0;
+    gemm.transpose_b = g.transpose_a != 0;
+    gemm.m = g.n, gemm.n = g.m, gemm.k = g.k;
+    gemm.lda = g.ldb, gemm.ldb = g.lda, gemm.ldc = g.ldc;
+    gemm.alpha = g.alpha, gemm.beta = g.beta;
+    Device& device = ctx.device();
+    const GemmParameters parameters = gemm_parameter_sets(device.profile()).front();
+    const std::int64_t bytes = gemm_workspace_bytes(device.profile(), parameters, gemm, false);
+    ScratchPool::Lease lease;
+    std::vector<cl_event> waits;
+    if (num_events > 0 && wait_list != nullptr) waits.assign(wait_list, wait_list + num_events);
+    dependencies(num_events, wait_list, event);
+    Bindings bindings;
+    bindings.bind(kInput, b);
+    bindings.bind(kThird, a);
+    bindings.bind(kOutput, c);
+    if (bytes > 0) {
+      lease = device.scratch().borrow(bytes, queue, is_in_order(queue));
+      bindings.bind(kTemporary, lease.buffer());
+      if (lease.wait_for() != nullptr) waits.push_back(lease.wait_for());
+    }
+    const auto step = gemm_step(device, parameters, gemm, {Region{kInput}}, {Region{kThird}},
+                                {Region{kOutput}}, Region{kTemporary, 0, bytes});
+    cl_event done_event = nullptr;
+    step->enqueue(queue, bindings,
+                  {static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(),
+                   &done_event});
+    const cl::Event done(done_event);
+    lease.enqueued(done());
+    if (event != nullptr) {
+      check(clRetainEvent(done()), "clRetainEvent");
+      *event = done();
+    }
+  });
+}
+
+// ---- wisdom ----------------------------------------------------------------------------------
+
+namespace {
+
+std::string existing_path(const char* path) {
+  const std::string result = wisdom_path(text_of(path));
+  if (result.empty()) bad("wisdom is off, there is no file");
+  return result;
+}
+
+}  // namespace
+
+clconv_status clconv_wisdom_path(char** path) {
+  return guarded([&] { put(path, wisdom_path("")); });
+}
+
+clconv_status clconv_wisdom_read(const char* path, char** json) {
+  return guarded([&] {
+    const std::string file = existing_path(path);
+    WisdomBook book;
+    std::string text;
+    if (read_file(file, text)) book.read(text);
+    put(json, dump({{"path", file},
+                    {"records", Json::parse(book.records_json())},
+                    {"unreadable_lines", book.unreadable()}}));
+  });
+}
+
+clconv_status clconv_wisdom_export(const char* path, const char* to) {
+  return guarded([&] {
+    const std::string file = existing_path(path);
+    required(to, "to");
+    WisdomBook book;
+    std::string text;
+    if (!read_file(file, text)) throw Error(Code::kIo, "cannot read wisdom file " + file);
+    book.read(text);
+    write_file_atomically(to, book.write());
+  });
+}
+
+clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count) {
+  return guarded([&] {
+    const std::string file = existing_path(path);
+    std::string text;
+    if (!read_file(&required(from, "from"), text)) {
+      throw Error(Code::kIo, "cannot read wisdom file " + std::string(from));
+    }
+    WisdomBook imported;
+    const std::vector<int> bad_lines = imported.read(text);
+    if (!bad_lines.empty()) {
+      bad("wisdom file " + std::string(from) + ": line " + std::to_string(bad_lines.front()) +
+          " cannot be read, nothing was imported");
+    }
+    update_wisdom_file(file, [&](WisdomBook& book) { book.merge(imported); });
+    if (count != nullptr) *count = static_cast<int64_t>(imported.size());
+  });
+}
+
+clconv_status clconv_wisdom_forget(const char* path, const char* problem, const char* device,
+                                   int unreadable, int64_t* count) {
+  return guarded([&] {
+    const std::string file = existing_path(path);
+    const std::string text =
+        problem != nullptr && *problem != '\0' ? to_text(parse_problem(problem)) : "";
+    int forgotten = 0;
+    update_wisdom_file(file, [&](WisdomBook& book) {
+      forgotten = book.forget(text, text_of(device), unreadable != 0);
+    });
+    if (count != nullptr) *count = forgotten;
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,29 @@
+// What a matrix product leaves to do to become y: folding, bias, activation.
+#pragma once
+
+#include <memory>
+
+#include "problem.hpp"
+#include "runtime/device.hpp"
+#include "runtime/launch.hpp"
+
+namespace clconv::core {
+
+// product[group*group_stride + f*ld + image*pixels + t] -> y[first_image + image][filter][first + t],
+// t < pixels, with the problem's bias and activation.
+struct FoldPart {
+  std::int64_t first_image = 0, images = 1;
+  std::int64_t first = 0, pixels = 1;
+  std::int64_t group_stride = 0, ld = 0;
+};
+std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const FoldPart& part,
+                                  const Region& product, const Region& b, const Region& y);
+
+// Bias and activation in place, where the product already is y.
+std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, const Region& b,
+                                    const Region& y);
+
+// -DBIAS=.. -DRELU=.., for every kernel with an epilogue.
+std::string epilogue_defines(const Problem& problem);
+
+}  // namespace clconv::core

@@ -1,0 +1,284 @@
+#include "planner/context.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "planner/measure.hpp"
+#include "runtime/files.hpp"
+#include "runtime/probe.hpp"
+
+namespace clconv::core {
+namespace {
+
+constexpr std::size_t kMaxOperations = 1024;
+
+// Everything that makes one plan another.
+std::string cache_key(const Problem& problem, const PlannerOptions& o) {
+  std::string key = to_text(problem) + " " + to_string(problem.direction) +
+                    (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") + " " +
+                    to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
+                    std::to_string(o.expected_runs) + (o.deterministic ? " deterministic" : "") +
+                    " " + o.strategy + " " + o.config;
+  for (const auto* list : {&o.allow, &o.deny}) {
+    key += " |";
+    for (const std::string& name : *list) key += " " + name;
+  }
+  return key;
+}
+
+}  // namespace
+
+// ---- Plan ----------------------------------------------------------------------------------------
+
+Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
+    : device_(device), report_(std::move(report)), executable_(std::move(executable)) {}
+
+std::int64_t Plan::packed_offset() const {
+  return round_up(executable_->workspace_bytes, device_.profile().base_alignment_bytes);
+}
+
+std::int64_t Plan::workspace_bytes(bool prepared) const {
+  if (prepared || executable_->prepared_weights_bytes == 0) return executable_->workspace_bytes;
+  return packed_offset() + executable_->prepared_weights_bytes;
+}
+
+void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) const {
+  if (bytes == 0) return;
+  if (buffer == nullptr) {
+    throw Error(Code::kInvalidArgument, "buffer " + std::string(name) + " is missing, the plan for " +
+                                            to_text(report_.problem) + " needs " +
+                                            std::to_string(bytes) + " bytes");
+  }
+  std::size_t size = 0;
+  const cl_int status = clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr);
+  if (status != CL_SUCCESS) {
+    throw Error(Code::kInvalidArgument,
+                "buffer " + std::string(name) + " is not a buffer: " + status_text(status));
+  }
+  if (static_cast<std::int64_t>(size) < bytes) {
+    throw Error(Code::kInvalidArgument, "buffer " + std::string(name) + " has " +
+                                            std::to_string(size) + " bytes, the plan for " +
+                                            to_text(report_.problem) + " needs " +
+                                            std::to_string(bytes));
+  }
+}
+
+Bindings Plan::bind(const Operands& o) const {
+  const Problem& p = report_.problem;
+  check_buffer(o.x, p.x_bytes(), "x");
+  check_buffer(o.y, p.y_bytes(), "y");
+  if (p.bias) check_buffer(o.b, p.b_bytes(), "b");
+  const bool packs = executable_->prepared_weights_bytes > 0;
+  if (packs && o.prepared != nullptr) {
+    check_buffer(o.prepared, executable_->prepared_weights_bytes, "prepared");
+  } else {
+    check_buffer(o.w, p.w_bytes(), "w");
+  }
+  Bindings bindings;
+  bindings.bind(kXSlot, o.x);
+  bindings.bind(kWeightsSlot, o.w);
+  bindings.bind(kBiasSlot, p.bias ? o.b : nullptr);
+  bindings.bind(kYSlot, o.y);
+  bindings.bind(kPreparedSlot, o.prepared);
+  bindings.bind(kWorkspaceSlot, o.workspace);
+  return bindings;
+}
+
+void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
+                   const Dependencies& dependencies) const {
+  check_buffer(weights, report_.problem.w_bytes(), "w");
+  check_buffer(prepared, executable_->prepared_weights_bytes, "prepared");
+  Bindings bindings;
+  bindings.bind(kWeightsSlot, weights);
+  bindings.bind(kPreparedSlot, prepared);
+  executable_->prepare.enqueue(queue, bindings, dependencies);
+}
+
+void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
+  Bindings bindings = bind(operands);
+  const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
+  const std::int64_t bytes = workspace_bytes(!packs);
+  if (bytes == 0) {
+    executable_->run.enqueue(queue, bindings, d);
+    return;
+  }
+  ScratchPool::Lease lease;
+  std::vector<cl_event> waits(d.list, d.list + d.count);
+  if (operands.workspace != nullptr) {
+    check_buffer(operands.workspace, bytes, "workspace");
+  } else {
+    lease = device_.scratch().borrow(bytes, queue, is_in_order(queue));
+    bindings.bind(kWorkspaceSlot, lease.buffer());
+    if (lease.wait_for() != nullptr) waits.push_back(lease.wait_for());
+  }
+  Dependencies first{static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(),
+                     nullptr};
+  cl::Event packed;
+  cl::Buffer packed_weights;
+  if (packs) {
+    packed_weights = sub_buffer(bindings.buffer(kWorkspaceSlot), packed_offset(),
+                                executable_->prepared_weights_bytes);
+    bindings.bind(kPreparedSlot, packed_weights());
+    cl_event event = nullptr;
+    first.done = &event;
+    executable_->prepare.enqueue(queue, bindings, first);
+    packed = cl::Event(event);
+    first = {1, &packed(), nullptr};
+  }
+  cl_event event = nullptr;
+  first.done = &event;
+  executable_->run.enqueue(queue, bindings, first);
+  const cl::Event done(event);
+  lease.enqueued(done());
+  if (d.done != nullptr) {
+    check(clRetainEvent(done()), "clRetainEvent");
+    *d.done = done();
+  }
+}
+
+std::vector<StepTime> Plan::profile(const Operands& operands) const {
+  cl::CommandQueue queue = device_.make_queue(CL_QUEUE_PROFILING_ENABLE);
+  Bindings bindings = bind(operands);
+  const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
+  const std::int64_t limit = device_.profile().max_allocation_bytes;
+  cl::Buffer workspace, packed;
+  if (operands.workspace == nullptr) {
+    workspace = allocate(device_.context(), executable_->workspace_bytes, limit, "workspace");
+    bindings.bind(kWorkspaceSlot, workspace());
+  } else {
+    check_buffer(operands.workspace, executable_->workspace_bytes, "workspace");
+  }
+  std::vector<StepTime> times;
+  if (packs) {
+    packed = allocate(device_.context(), executable_->prepared_weights_bytes, limit, "weights");
+    bindings.bind(kPreparedSlot, packed());
+    times = executable_->prepare.profile(queue(), bindings);
+  }
+  for (StepTime& time : executable_->run.profile(queue(), bindings)) times.push_back(std::move(time));
+  return times;
+}
+
+// ---- Context -------------------------------------------------------------------------------------
+
+Context::Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options)
+    : device_(context, device, cache_options(options.cache_directory, options.cache_max_bytes)),
+      wisdom_(wisdom_path(options.wisdom_path)),
+      scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
+             hex(kernels_hash())},
+      plan_cache_capacity_(std::max<std::size_t>(1, options.plan_cache_capacity)) {
+  const auto known = wisdom_.ask([&](const WisdomBook& book) -> std::optional<SpeedRecord> {
+    const SpeedRecord* record = book.find_speed(scope_);
+    return record != nullptr ? std::optional<SpeedRecord>(*record) : std::nullopt;
+  });
+  if (known) device_.set_speeds(known->peak_gflops, known->bandwidth_gbs, known->launch_us);
+}
+
+void Context::measure_speeds() {
+  const std::lock_guard<std::mutex> lock(plan_mutex_);
+  const Speeds speeds = probe(device_);
+  device_.set_speeds(speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us);
+  WisdomBook book;
+  book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
+  wisdom_.add(book);
+}
+
+Report Context::search(const Problem& problem, const PlannerOptions& options,
+                       Laboratory* laboratory) {
+  const DeviceProfile& profile = device_.profile();
+  PlannerOptions effective = options;
+  // The workspace is one buffer.
+  effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
+  const Memory memory = wisdom_.ask([&](const WisdomBook& book) {
+    Memory m;
+    if (const auto* record = book.find(problem, scope_)) m.record = *record;
+    if (const auto* record = book.find_hint(problem, scope_)) m.hint = *record;
+    return m;
+  });
+  Report report =
+      clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
+  report.device = scope_.device;
+  report.driver = scope_.driver;
+  const WisdomRecord learned = to_wisdom(report, scope_);
+  if (!learned.candidates.empty()) {
+    WisdomBook book;
+    book.put(learned);
+    wisdom_.add(book);
+  }
+  report.notes = wisdom_.notes();
+  return report;
+}
+
+Report Context::explain(const Problem& problem, const PlannerOptions& options) {
+  problem.validate();
+  const std::lock_guard<std::mutex> lock(plan_mutex_);
+  if (options.rigor < Rigor::kMeasure) return search(problem, options, nullptr);
+  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
+  return search(problem, options, &laboratory);
+}
+
+std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerOptions& options) {
+  problem.validate();
+  const std::string key = cache_key(problem, options);
+  const std::lock_guard<std::mutex> lock(plan_mutex_);
+  const auto known = by_key_.find(key);
+  if (known != by_key_.end()) {
+    recent_.splice(recent_.begin(), recent_, known->second);
+    return known->second->second;
+  }
+  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
+  Report report = search(problem, options, &laboratory);
+  if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
+  auto executable = report.choice().strategy->build(problem, report.choice().candidate.config, device_);
+  return remember(key, std::make_shared<const Plan>(device_, std::move(report), std::move(executable)));
+}
+
+std::shared_ptr<const Plan> Context::remember(const std::string& key,
+                                              std::shared_ptr<const Plan> plan) {
+  recent_.emplace_front(key, plan);
+  by_key_[key] = recent_.begin();
+  if (recent_.size() > plan_cache_capacity_) {
+    by_key_.erase(recent_.back().first);
+    recent_.pop_back();
+  }
+  return plan;
+}
+
+std::shared_ptr<const Sequence> Context::operation(const std::string& key,
+                                                   const std::function<Sequence()>& make) {
+  const std::lock_guard<std::mutex> lock(operations_mutex_);
+  const auto known = operations_.find(key);
+  if (known != operations_.end()) return known->second;
+  if (operations_.size() >= kMaxOperations) operations_.clear();
+  return operations_[key] = std::make_shared<const Sequence>(make());
+}
+
+// ---- environment ---------------------------------------------------------------------------------
+
+PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open) {
+  const bool strategy_open =
+      options.strategy.empty() && options.allow.empty() && options.deny.empty();
+  const auto take = [&](const char* name, bool applies, const auto& use) {
+    const std::string value = environment(name);
+    if (!applies || value.empty()) return;
+    try {
+      use(value);
+    } catch (const Error& error) {
+      throw Error(error.code(), std::string("environment variable ") + name + ": " + error.what());
+    }
+    options.environment[name] = value;
+  };
+  take("CLCONV_RIGOR", open.rigor,
+       [&](const std::string& value) { options.rigor = parse_rigor(value); });
+  take("CLCONV_STRATEGY", strategy_open,
+       [&](const std::string& value) { options.strategy = find_strategy(value).name; });
+  take("CLCONV_WORKSPACE_LIMIT", open.workspace_limit, [&](const std::string& value) {
+    const char* last = value.data() + value.size();
+    const auto [end, error] = std::from_chars(value.data(), last, options.workspace_limit);
+    if (error != std::errc() || end != last || options.workspace_limit < 0) {
+      throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
+    }
+  });
+  return options;
+}
+
+}  // namespace clconv::core

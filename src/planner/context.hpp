@@ -1,0 +1,117 @@
+// Context: a device with what was learned about it, and the plans made on it. Plan: a choice made
+// executable. What clconv.h hands out as opaque handles.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "planner/planner.hpp"
+#include "planner/wisdom.hpp"
+#include "runtime/device.hpp"
+
+namespace clconv::core {
+
+struct ContextOptions {
+  std::string cache_directory;         // "" = environment or default, "off" = none
+  std::int64_t cache_max_bytes = 0;    // 0 = default
+  std::string wisdom_path;             // "" = environment or default, "off" = none
+  std::size_t plan_cache_capacity = 256;
+};
+
+// The caller's buffers of one execution. `prepared` null: the weights are packed again each time, in
+// the workspace. `workspace` null: the library's own.
+struct Operands {
+  cl_mem x = nullptr, w = nullptr, b = nullptr, y = nullptr;
+  cl_mem prepared = nullptr;
+  cl_mem workspace = nullptr;
+};
+
+// Immutable; usable from many threads at once. Must not outlive its Context (a handle of the public
+// API holds both).
+class Plan {
+ public:
+  Plan(Device& device, Report report, std::unique_ptr<const Executable> executable);
+
+  const Report& report() const { return report_; }
+  const Candidate& candidate() const { return report_.choice().candidate; }
+  // What an execution needs that brings prepared weights, or none.
+  std::int64_t workspace_bytes(bool prepared) const;
+  // Commands per execution with prepared weights.
+  std::size_t steps() const { return executable_->run.size(); }
+
+  // All enqueue without waiting. Throw Error{kInvalidArgument} for a buffer that is missing or too
+  // small, kOutOfMemory, kOpenCl, kGemm.
+  void prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
+               const Dependencies& dependencies) const;
+  void execute(cl_command_queue queue, const Operands& operands,
+               const Dependencies& dependencies) const;
+  // Runs once on a profiling queue and waits: device time per step.
+  std::vector<StepTime> profile(const Operands& operands) const;
+
+ private:
+  Bindings bind(const Operands& operands) const;
+  void check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) const;
+  // Where in the workspace the weights are packed if they do not come prepared.
+  std::int64_t packed_offset() const;
+
+  Device& device_;
+  Report report_;
+  std::unique_ptr<const Executable> executable_;
+};
+
+class Context {
+ public:
+  Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options);
+
+  Device& device() { return device_; }
+  const WisdomScope& scope() const { return scope_; }
+  Wisdom& wisdom() { return wisdom_; }
+
+  // The plan for a problem, from the cache if the same was asked before. One search at a time: two
+  // would disturb each other's measurements. Throws Error{kConstraint} if nothing can run.
+  std::shared_ptr<const Plan> plan(const Problem& problem, const PlannerOptions& options);
+
+  // The search without the plan: also where nothing can run. With rigor up to kEstimate nothing is
+  // compiled.
+  Report explain(const Problem& problem, const PlannerOptions& options);
+
+  // Measures the device's speeds, uses them from now on and keeps them in the wisdom.
+  void measure_speeds();
+
+  // A public operation's sequence: `make()`, kept under `key`.
+  std::shared_ptr<const Sequence> operation(const std::string& key,
+                                            const std::function<Sequence()>& make);
+
+ private:
+  Report search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory);
+  std::shared_ptr<const Plan> remember(const std::string& key, std::shared_ptr<const Plan> plan);
+
+  Device device_;
+  Wisdom wisdom_;
+  WisdomScope scope_;
+
+  std::mutex plan_mutex_;
+  using CacheItem = std::pair<std::string, std::shared_ptr<const Plan>>;
+  std::list<CacheItem> recent_;  // most recently used first
+  std::unordered_map<std::string, std::list<CacheItem>::iterator> by_key_;
+  std::size_t plan_cache_capacity_;
+
+  std::mutex operations_mutex_;
+  std::unordered_map<std::string, std::shared_ptr<const Sequence>> operations_;
+};
+
+// What the caller left open.
+struct OpenChoices {
+  bool rigor = true;
+  bool workspace_limit = true;
+};
+// Fills what is open from CLCONV_RIGOR, CLCONV_WORKSPACE_LIMIT and (where no strategy is named in any
+// way) CLCONV_STRATEGY, and notes in options.environment what it took. Throws
+// Error{kInvalidArgument} that names the variable and its value.
+PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open);
+
+}  // namespace clconv::core

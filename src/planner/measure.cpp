@@ -1,0 +1,217 @@
+#include "planner/measure.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <random>
+
+namespace clconv::core {
+namespace {
+
+double steady_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::vector<float> noise(std::int64_t count, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& v : values) v = uniform(engine);
+  return values;
+}
+
+std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t dilation, std::int64_t padding) {
+  if (out <= most) return size;
+  // One less than the next whole step, so that the floor in the output size matters too.
+  const std::int64_t wanted =
+      (most - 1) * stride + dilation * (kernel - 1) + 1 - padding + (stride - 1);
+  return std::clamp<std::int64_t>(wanted, 1, size);
+}
+
+}  // namespace
+
+// The buffers of one problem. Inputs hold noise, not zeroes.
+struct DeviceLaboratory::Operands {
+  cl::Buffer x, w, b, y, workspace;
+  std::int64_t workspace_bytes = 0;
+
+  Operands(const Device& device, cl::CommandQueue& queue, const Problem& p) {
+    const auto make = [&](std::int64_t bytes, const char* what) {
+      cl::Buffer buffer = allocate(device.context(), bytes, device.profile().max_allocation_bytes,
+                                   std::string(what) + " to measure on");
+      // A 128-byte pattern of noise is the longest that fills a buffer without copying host data.
+      const std::vector<float> values = noise(32, 7);
+      cl_float16 pattern;
+      std::copy_n(values.begin(), 16, pattern.s);
+      const std::int64_t whole = bytes / 64 * 64;
+      if (whole > 0) {
+        queue.enqueueFillBuffer(buffer, pattern, 0, static_cast<std::size_t>(whole));
+      }
+      if (whole < bytes) {
+        queue.enqueueFillBuffer(buffer, 0.5f, static_cast<std::size_t>(whole),
+                                static_cast<std::size_t>(bytes - whole));
+      }
+      return buffer;
+    };
+    x = make(p.x_bytes(), "x");
+    w = make(p.w_bytes(), "w");
+    b = make(p.b_bytes(), "b");
+    y = make(p.y_bytes(), "y");
+  }
+
+  // Grows the workspace that all trials of the problem share.
+  void reserve(const Device& device, std::int64_t bytes) {
+    if (bytes <= workspace_bytes) return;
+    workspace = cl::Buffer();
+    workspace_bytes = 0;
+    workspace = allocate(device.context(), bytes, device.profile().max_allocation_bytes,
+                         "workspace to measure on");
+    workspace_bytes = bytes;
+  }
+};
+
+namespace {
+
+class DeviceTrial : public Trial {
+ public:
+  DeviceTrial(std::unique_ptr<const Executable> executable, double setup_us,
+              std::function<double(const Executable&, int)> runner)
+      : executable_(std::move(executable)), setup_us_(setup_us), runner_(std::move(runner)) {}
+  double setup_us() const override { return setup_us_; }
+  double run_us(int runs) override { return runner_(*executable_, runs); }
+
+ private:
+  std::unique_ptr<const Executable> executable_;
+  double setup_us_;
+  std::function<double(const Executable&, int)> runner_;
+};
+
+}  // namespace
+
+Problem small_problem(const Problem& problem) {
+  Problem p = problem;
+  p.n = std::min<std::int64_t>(p.n, 2);
+  p.g = std::min<std::int64_t>(problem.g, 3);
+  p.c = p.g * std::min<std::int64_t>(problem.c_per_group(), 7);
+  p.k = p.g * std::min<std::int64_t>(problem.k_per_group(), 35);
+  constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
+  p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
+  p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
+  return p;
+}
+
+std::string problem_class(const Problem& problem) {
+  const Problem p = small_problem(problem);
+  const char* grouping = p.g == 1 ? "dense" : p.c_per_group() == 1 ? "depthwise" : "grouped";
+  return std::string(to_string(p.direction)) + " " + grouping + " kernel " + std::to_string(p.kh) +
+         "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) + "x" +
+         std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" + std::to_string(p.dw) +
+         (p.padded() ? " padded" : "") + (p.bias ? " bias" : "") + (p.relu ? " relu" : "");
+}
+
+DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
+                                   const Problem& problem)
+    : device_(device),
+      wisdom_(wisdom),
+      scope_(scope),
+      problem_(problem),
+      queue_(device.make_queue()) {}
+
+DeviceLaboratory::~DeviceLaboratory() = default;
+
+double DeviceLaboratory::now_s() { return steady_s(); }
+
+std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
+                                               const Candidate& candidate) {
+  const double begin = steady_s();
+  auto executable = strategy.build(problem_, candidate.config, device_);
+  const double setup_us = (steady_s() - begin) * 1e6;
+  auto prepared = std::make_shared<cl::Buffer>();
+  auto runner = [this, prepared](const Executable& built, int runs) {
+    if (!operands_) operands_ = std::make_shared<Operands>(device_, queue_, problem_);
+    operands_->reserve(device_, built.workspace_bytes);
+    Bindings bindings;
+    bindings.bind(kXSlot, operands_->x());
+    bindings.bind(kWeightsSlot, operands_->w());
+    bindings.bind(kBiasSlot, problem_.bias ? operands_->b() : nullptr);
+    bindings.bind(kYSlot, operands_->y());
+    bindings.bind(kWorkspaceSlot, operands_->workspace());
+    if ((*prepared)() == nullptr && built.prepared_weights_bytes > 0) {
+      *prepared = allocate(device_.context(), built.prepared_weights_bytes,
+                           device_.profile().max_allocation_bytes, "prepared weights to measure on");
+      bindings.bind(kPreparedSlot, (*prepared)());
+      built.prepare.enqueue(queue_(), bindings, {});
+    }
+    bindings.bind(kPreparedSlot, (*prepared)());
+    queue_.finish();
+    const double start = steady_s();
+    for (int i = 0; i < runs; ++i) built.run.enqueue(queue_(), bindings, {});
+    queue_.finish();
+    return (steady_s() - start) * 1e6;
+  };
+  return std::make_unique<DeviceTrial>(std::move(executable), setup_us, std::move(runner));
+}
+
+std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
+                                                  const Candidate& candidate) {
+  const std::string config = candidate.config.text();
+  const std::string kind = problem_class(problem_);
+  const auto known = wisdom_.ask([&](const WisdomBook& book) -> std::optional<TrustRecord> {
+    const TrustRecord* record = book.find_trust(strategy.name, config, kind, scope_);
+    return record != nullptr ? std::optional<TrustRecord>(*record) : std::nullopt;
+  });
+  if (known && known->trusted) return std::nullopt;
+  if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
+
+  const Problem small = small_problem(problem_);
+  const std::vector<float> x = noise(small.x_bytes() / 4, 1);
+  const std::vector<float> w = noise(small.w_bytes() / 4, 2);
+  const std::vector<float> b = noise(small.k, 3);
+  const auto result_of = [&](const Strategy& s, const Config& variant) {
+    const auto executable = s.build(small, variant, device_);
+    const auto buffer = [&](std::int64_t bytes) {
+      return allocate(device_.context(), bytes, device_.profile().max_allocation_bytes, "verifying");
+    };
+    const auto upload = [&](const std::vector<float>& values) {
+      cl::Buffer target = buffer(static_cast<std::int64_t>(values.size() * sizeof(float)));
+      queue_.enqueueWriteBuffer(target, CL_TRUE, 0, values.size() * sizeof(float), values.data());
+      return target;
+    };
+    const cl::Buffer bx = upload(x), bw = upload(w), bb = upload(b);
+    std::vector<float> y(static_cast<std::size_t>(small.y_bytes() / 4), std::nanf(""));
+    cl::Buffer by = upload(y);
+    const cl::Buffer workspace = buffer(executable->workspace_bytes);
+    const cl::Buffer prepared = buffer(executable->prepared_weights_bytes);
+    Bindings bindings;
+    bindings.bind(kXSlot, bx());
+    bindings.bind(kWeightsSlot, bw());
+    bindings.bind(kBiasSlot, small.bias ? bb() : nullptr);
+    bindings.bind(kYSlot, by());
+    bindings.bind(kWorkspaceSlot, workspace());
+    bindings.bind(kPreparedSlot, prepared());
+    executable->prepare.enqueue(queue_(), bindings, {});
+    executable->run.enqueue(queue_(), bindings, {});
+    queue_.enqueueReadBuffer(by, CL_TRUE, 0, y.size() * sizeof(float), y.data());
+    return y;
+  };
+  const std::vector<float> expected = result_of(find_strategy("naive"), Config());
+  const std::vector<float> actual = result_of(strategy, candidate.config);
+  // Operands lie in [-1, 1]: |b| + sum |x*w| is at most 1 + the number of products.
+  const double allowed = (candidate.error_bound + summation_error_bound(small.reduction())) *
+                         (1.0 + static_cast<double>(small.reduction()));
+  TrustRecord record{strategy.name, config, kind, scope_, true, ""};
+  for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
+    const double error = std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
+    if (error <= allowed) continue;
+    record.trusted = false;
+    record.text = "wrong result on " + to_text(small) + ": y[" + std::to_string(i) + "] is " +
+                  std::to_string(actual[i]) + ", naive says " + std::to_string(expected[i]);
+  }
+  WisdomBook book;
+  book.put(record);
+  wisdom_.add(book);
+  if (record.trusted) return std::nullopt;
+  return Rejection{Reason::kWrongResult, "verify", 0, 0, record.text};
+}
+
+}  // namespace clconv::core

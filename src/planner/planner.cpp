@@ -1,0 +1,478 @@
+#include "planner/planner.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace clconv::core {
+namespace {
+
+// Rigor `measure` times at most this many, none predicted slower than this factor.
+constexpr std::size_t kFinalists = 6;
+constexpr double kMeasureFactor = 3.0;
+// Hopeless: predicted slower than the best measured by more than the model has been seen to be off.
+constexpr double kHopelessFactor = 8.0;
+// naive is not timed beyond this prediction while anything else runs.
+constexpr double kNaiveLimitUs = 100e3;
+// One timed run lasts at least this long, so that the clock and a stray interrupt do not matter.
+constexpr double kBatchUs = 2000;
+constexpr int kMaxBatch = 256;
+constexpr int kRounds = 7;
+// After two rounds, what is this much slower than the best is dropped.
+constexpr int kFirstRounds = 2;
+constexpr double kDropFactor = 1.25;
+constexpr double kDropFactorAll = 10.0;  // with time_all
+// Closer than this is a tie: medians of seven rounds on a busy machine differ by as much.
+constexpr double kTie = 0.03;
+
+// `field` of a failure that may not happen again.
+constexpr const char* kPassing = "memory";
+
+bool is_naive(const ReportEntry& entry) { return std::string_view(entry.strategy->name) == "naive"; }
+
+void reject(ReportEntry& entry, Status status, Rejection reason) {
+  entry.status = status;
+  entry.reason = std::move(reason);
+}
+
+Rejection not_allowed(std::string text) {
+  return {Reason::kNotAllowed, "strategy", 0, 0, std::move(text)};
+}
+
+std::int64_t nanoseconds(double us) { return std::llround(us * 1e3); }
+
+Rejection slower(const char* how, double us, double best_us) {
+  return {Reason::kSlower, how, nanoseconds(us), nanoseconds(best_us), ""};
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+// Why the options rule a strategy out by its name, if they do.
+std::optional<Rejection> ruled_out(const std::string& name, const PlannerOptions& options) {
+  if (!options.strategy.empty() && options.strategy != name) {
+    return not_allowed("strategy " + options.strategy + " is forced");
+  }
+  if (!options.allow.empty() && !contains(options.allow, name)) {
+    return not_allowed("not in the allow list");
+  }
+  if (contains(options.deny, name)) return not_allowed("in the deny list");
+  return std::nullopt;
+}
+
+class Search {
+ public:
+  Search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory)
+      : options_(options), laboratory_(laboratory) {
+    report_.problem = problem;
+    report_.rigor = options.rigor;
+    report_.environment = options.environment;
+    if (laboratory_ != nullptr) started_s_ = laboratory_->now_s();
+  }
+
+  void collect(const DeviceProfile& profile, const std::vector<const Strategy*>& strategies) {
+    for (const Strategy* strategy : strategies) {
+      ReportEntry entry;
+      entry.strategy = strategy;
+      if (auto reason = ruled_out(strategy->name, options_)) {
+        reject(entry, Status::kRejected, *reason);
+        report_.entries.push_back(entry);
+        continue;
+      }
+      Offer offer = strategy->offer(report_.problem, profile, options_.workspace_limit);
+      if (const auto* rejection = std::get_if<Rejection>(&offer)) {
+        reject(entry, Status::kRejected, *rejection);
+        report_.entries.push_back(entry);
+        continue;
+      }
+      add_candidates(entry, std::get<std::vector<Candidate>>(offer));
+    }
+  }
+
+  void remember(const Memory& memory) {
+    for (std::size_t i = 0; i < report_.entries.size(); ++i) {
+      ReportEntry& entry = report_.entries[i];
+      if (!usable(entry)) continue;
+      if (const WisdomCandidate* known = find(memory.record, entry)) {
+        if (known->status != Status::kApplicable) {
+          const Reason reason = known->status == Status::kFailedBuild  ? Reason::kBuildFailed
+                                : known->status == Status::kFailedRun ? Reason::kRunFailed
+                                                                      : Reason::kWrongResult;
+          reject(entry, known->status, {reason, "wisdom", 0, 0, known->text});
+        } else {
+          entry.measured = known->measured;
+        }
+      }
+      if (const WisdomCandidate* other = find(memory.hint, entry)) {
+        if (other->measured) hints_[i] = other->measured->median_us;
+      }
+    }
+    // Wisdom decides if it covers all that would be timed; a search under constraints or cut short
+    // by its time limit leaves gaps, and then times from different runs must not be compared.
+    const Rigor asked = std::max(options_.rigor, Rigor::kMeasure);
+    double best_us = std::numeric_limits<double>::infinity();
+    for (const ReportEntry& entry : report_.entries) {
+      if (usable(entry) && entry.measured) best_us = std::min(best_us, entry.measured->median_us);
+    }
+    const std::vector<std::size_t> finalists = finalists_for(asked);
+    measurements_decide_ =
+        !finalists.empty() && std::all_of(finalists.begin(), finalists.end(), [&](std::size_t i) {
+          const ReportEntry& entry = report_.entries[i];
+          return entry.measured || entry.candidate.predicted_us > kHopelessFactor * best_us;
+        });
+  }
+
+  void measure() {
+    if (options_.rigor < Rigor::kMeasure || laboratory_ == nullptr) return;
+    if (measurements_decide_ && !options_.time_all) return;
+    for (ReportEntry& entry : report_.entries) entry.measured.reset();
+    const std::vector<std::size_t> finalists = finalists_for(options_.rigor);
+    explain_pruned(finalists);
+    build_and_warm_up(finalists);
+    time_in_rounds();
+    measurements_decide_ = true;
+  }
+
+  // The best that also builds (if there is a laboratory) and gives the right result.
+  void choose() {
+    if (options_.rigor == Rigor::kWisdomOnly) {
+      for (ReportEntry& entry : report_.entries) {
+        if (usable(entry) && !entry.measured) {
+          reject(entry, Status::kNotTried, {Reason::kNoWisdom, "wisdom", 0, 0, ""});
+        }
+      }
+      measurements_decide_ = true;
+    }
+    while (choose_best() && !works(report_.entries[*report_.chosen])) report_.chosen.reset();
+    if (!report_.chosen && measurements_decide_) {
+      // The last of the measured failed: what was never timed is better than nothing.
+      measurements_decide_ = false;
+      while (choose_best() && !works(report_.entries[*report_.chosen])) report_.chosen.reset();
+    }
+    if (report_.chosen) report_.entries[*report_.chosen].status = Status::kChosen;
+  }
+
+  Report finish() {
+    if (laboratory_ != nullptr) report_.planning_us = (laboratory_->now_s() - started_s_) * 1e6;
+    return std::move(report_);
+  }
+
+ private:
+  static bool usable(const ReportEntry& entry) {
+    return entry.has_candidate && entry.status == Status::kApplicable;
+  }
+
+  void add_candidates(const ReportEntry& base, std::vector<Candidate> candidates) {
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) {
+                       return a.predicted_us < b.predicted_us;
+                     });
+    bool forced_found = options_.config.empty();
+    for (Candidate& candidate : candidates) {
+      ReportEntry entry = base;
+      entry.candidate = std::move(candidate);
+      entry.has_candidate = true;
+      const std::string config = entry.candidate.config.text();
+      forced_found = forced_found || config == options_.config;
+      if (!options_.config.empty() && config != options_.config) {
+        reject(entry, Status::kRejected, not_allowed("config " + options_.config + " is forced"));
+      } else if (options_.deterministic && !entry.candidate.deterministic) {
+        reject(entry, Status::kRejected, {Reason::kNotDeterministic, "deterministic", 0, 1, ""});
+      }
+      report_.entries.push_back(std::move(entry));
+    }
+    if (!forced_found) {
+      ReportEntry entry = base;
+      reject(entry, Status::kRejected,
+             {Reason::kUnknownConfig, "config", 0, 0,
+              "config " + options_.config + " is not offered for this problem and device"});
+      report_.entries.push_back(std::move(entry));
+    }
+  }
+
+  static const WisdomCandidate* find(const std::optional<WisdomRecord>& record,
+                                     const ReportEntry& entry) {
+    if (!record || !entry.has_candidate) return nullptr;
+    for (const WisdomCandidate& c : record->candidates) {
+      if (c.strategy == entry.strategy->name && c.config == entry.candidate.config.text()) {
+        return &c;
+      }
+    }
+    return nullptr;
+  }
+
+  std::vector<std::size_t> usable_by(const std::function<double(std::size_t)>& key) const {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < report_.entries.size(); ++i) {
+      if (usable(report_.entries[i])) order.push_back(i);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+    return order;
+  }
+
+  // What is worth timing, in the order to try it; empty if nothing is usable.
+  std::vector<std::size_t> finalists_for(Rigor rigor) const {
+    double best = std::numeric_limits<double>::infinity();
+    for (const ReportEntry& entry : report_.entries) {
+      if (usable(entry)) best = std::min(best, entry.candidate.predicted_us);
+    }
+    std::vector<std::size_t> order = usable_by([&](std::size_t i) {
+      const auto hint = hints_.find(i);
+      return hint != hints_.end() ? hint->second : report_.entries[i].candidate.predicted_us;
+    });
+    if (options_.time_all) return order;
+    const bool alone = order.size() == 1;
+    const double factor = rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor;
+    const std::size_t most = rigor == Rigor::kMeasure ? kFinalists : order.size();
+    std::vector<std::size_t> kept;
+    for (const std::size_t i : order) {
+      const ReportEntry& entry = report_.entries[i];
+      const double predicted = entry.candidate.predicted_us;
+      if (!alone && is_naive(entry) && predicted > kNaiveLimitUs) continue;
+      if (predicted <= factor * best && kept.size() < most) kept.push_back(i);
+    }
+    return kept;
+  }
+
+  // Says why the others are not timed.
+  void explain_pruned(const std::vector<std::size_t>& finalists) {
+    double best = std::numeric_limits<double>::infinity();
+    for (const std::size_t i : finalists) {
+      best = std::min(best, report_.entries[i].candidate.predicted_us);
+    }
+    for (std::size_t i = 0; i < report_.entries.size(); ++i) {
+      ReportEntry& entry = report_.entries[i];
+      if (!usable(entry) || std::find(finalists.begin(), finalists.end(), i) != finalists.end()) {
+        continue;
+      }
+      const double predicted = entry.candidate.predicted_us;
+      if (is_naive(entry) && predicted > kNaiveLimitUs) {
+        reject(entry, Status::kPruned, {Reason::kTooSlowToTime, "predicted", nanoseconds(predicted),
+                                        nanoseconds(kNaiveLimitUs), ""});
+      } else if (predicted > (options_.rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor) * best) {
+        reject(entry, Status::kPruned, slower("predicted", predicted, best));
+      } else {
+        reject(entry, Status::kNotTried,
+               {Reason::kNotMeasured, "rigor", 0, 0, to_string(options_.rigor)});
+      }
+    }
+  }
+
+  bool out_of_time() const { return laboratory_->now_s() - started_s_ > options_.time_limit_s; }
+
+  struct Contestant {
+    std::size_t index;
+    std::unique_ptr<Trial> trial;
+    int batch = 1;
+    std::vector<double> times_us;  // per run
+    double median() const {
+      std::vector<double> sorted = times_us;
+      std::sort(sorted.begin(), sorted.end());
+      return sorted[sorted.size() / 2];
+    }
+  };
+
+  void fail(ReportEntry& entry, Status status, Reason reason, const std::exception& error) {
+    // Out of memory passes; wisdom does not keep it.
+    const auto* known = dynamic_cast<const Error*>(&error);
+    const bool passing = known != nullptr && known->code() == Code::kOutOfMemory;
+    reject(entry, status, {reason, passing ? kPassing : "error", 0, 0, error.what()});
+  }
+
+  void build_and_warm_up(const std::vector<std::size_t>& order) {
+    double best_first_us = std::numeric_limits<double>::infinity();
+    for (const std::size_t i : order) {
+      ReportEntry& entry = report_.entries[i];
+      // The first is always built: a time limit returns the best so far, never nothing.
+      if (!contestants_.empty() && out_of_time()) {
+        reject(entry, Status::kNotTried,
+               {Reason::kTimeLimit, "time_limit", 0, std::llround(options_.time_limit_s * 1e3), ""});
+        continue;
+      }
+      // A prediction far above a time already measured needs no compiler.
+      if (!options_.time_all && entry.candidate.predicted_us > kHopelessFactor * best_first_us) {
+        reject(entry, Status::kPruned,
+               slower("predicted", entry.candidate.predicted_us, best_first_us));
+        continue;
+      }
+      Contestant contestant{i, nullptr, 1, {}};
+      try {
+        contestant.trial = laboratory_->build(*entry.strategy, entry.candidate);
+        entry.setup_us = contestant.trial->setup_us();
+      } catch (const std::exception& error) {
+        fail(entry, Status::kFailedBuild, Reason::kBuildFailed, error);
+        continue;
+      }
+      try {
+        contestant.trial->run_us(1);  // untimed: first-touch, lazy compilation
+        const double once = contestant.trial->run_us(1);
+        best_first_us = std::min(best_first_us, once);
+        contestant.batch = static_cast<int>(
+            std::clamp(std::ceil(kBatchUs / std::max(once, 1.0)), 1.0, double{kMaxBatch}));
+        contestant.times_us.push_back(once);
+      } catch (const std::exception& error) {
+        fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
+        continue;
+      }
+      contestants_.push_back(std::move(contestant));
+    }
+  }
+
+  void time_in_rounds() {
+    std::vector<Contestant*> racing;
+    for (Contestant& contestant : contestants_) racing.push_back(&contestant);
+    for (int round = 0; round < kRounds && !racing.empty(); ++round) {
+      for (Contestant*& contestant : racing) {
+        if (out_of_time()) break;
+        ReportEntry& entry = report_.entries[contestant->index];
+        try {
+          const double us = contestant->trial->run_us(contestant->batch) / contestant->batch;
+          if (round == 0) contestant->times_us.clear();  // the warm-up's single run
+          contestant->times_us.push_back(us);
+        } catch (const std::exception& error) {
+          fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
+          contestant = nullptr;
+        }
+      }
+      racing.erase(std::remove(racing.begin(), racing.end(), nullptr), racing.end());
+      if (out_of_time()) break;
+      if (round + 1 >= kFirstRounds) drop_slow(racing);
+    }
+    for (const Contestant& contestant : contestants_) {
+      ReportEntry& entry = report_.entries[contestant.index];
+      if (entry.status == Status::kFailedRun) continue;
+      entry.measured = summary(contestant);
+    }
+    contestants_.clear();
+  }
+
+  void drop_slow(std::vector<Contestant*>& racing) const {
+    double best = std::numeric_limits<double>::infinity();
+    for (const Contestant* contestant : racing) best = std::min(best, contestant->median());
+    const double factor = options_.time_all ? kDropFactorAll : kDropFactor;
+    racing.erase(std::remove_if(racing.begin(), racing.end(),
+                                [&](const Contestant* c) { return c->median() > factor * best; }),
+                 racing.end());
+  }
+
+  static Measured summary(const Contestant& contestant) {
+    std::vector<double> sorted = contestant.times_us;
+    std::sort(sorted.begin(), sorted.end());
+    Measured m;
+    m.median_us = contestant.median();
+    m.min_us = sorted.front();
+    m.p90_us = sorted[static_cast<std::size_t>(std::ceil(0.9 * static_cast<double>(sorted.size()))) - 1];
+    m.runs = static_cast<int>(sorted.size()) * contestant.batch;
+    return m;
+  }
+
+  // What one execution costs, with its share of the setup where the caller asked for that.
+  double score(const ReportEntry& entry) const {
+    const double run = measurements_decide_ && entry.measured ? entry.measured->median_us
+                                                              : entry.candidate.predicted_us;
+    if (options_.expected_runs <= 0) return run;
+    const double setup = entry.setup_us ? *entry.setup_us : entry.candidate.predicted_setup_us;
+    return run + setup / static_cast<double>(options_.expected_runs);
+  }
+
+  // Sets report_.chosen to the best that is still usable. Within a tie of measurements the incumbent
+  // (the model's favourite, which the estimate would have chosen) stays, then the smaller workspace
+  // and the deterministic one decide: two searches give the same plan.
+  bool choose_best() {
+    const auto order = usable_by([&](std::size_t i) { return score(report_.entries[i]); });
+    std::optional<std::size_t> best;
+    double limit = 0;
+    for (const std::size_t i : order) {
+      const ReportEntry& entry = report_.entries[i];
+      if (measurements_decide_ && !entry.measured) continue;
+      if (!best) {
+        best = i;
+        limit = score(entry) * (measurements_decide_ ? 1 + kTie : 1);
+        continue;
+      }
+      if (score(entry) > limit) break;
+      const auto rank = [](const ReportEntry& e) {
+        return std::make_tuple(e.candidate.predicted_us,
+                               e.candidate.workspace_bytes + e.candidate.prepared_weights_bytes,
+                               !e.candidate.deterministic);
+      };
+      if (rank(entry) < rank(report_.entries[*best])) best = i;
+    }
+    report_.chosen = best;
+    return best.has_value();
+  }
+
+  bool works(ReportEntry& entry) {
+    if (laboratory_ == nullptr) return true;
+    try {
+      if (!entry.setup_us) entry.setup_us = laboratory_->build(*entry.strategy, entry.candidate)->setup_us();
+    } catch (const std::exception& error) {
+      fail(entry, Status::kFailedBuild, Reason::kBuildFailed, error);
+      return false;
+    }
+    if (is_naive(entry)) return true;  // the yardstick
+    try {
+      if (auto wrong = laboratory_->verify(*entry.strategy, entry.candidate)) {
+        reject(entry, Status::kFailedVerify, *wrong);
+        return false;
+      }
+    } catch (const std::exception& error) {
+      fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
+      return false;
+    }
+    return true;
+  }
+
+  const PlannerOptions& options_;
+  Laboratory* laboratory_;
+  Report report_;
+  std::map<std::size_t, double> hints_;  // entry -> time with another driver
+  bool measurements_decide_ = false;     // else predictions do
+  double started_s_ = 0;
+  std::vector<Contestant> contestants_;
+};
+
+}  // namespace
+
+Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerOptions& options,
+            const std::vector<const Strategy*>& strategies, const Memory& memory,
+            Laboratory* laboratory) {
+  Search search(problem, options, laboratory);
+  search.collect(profile, strategies);
+  search.remember(memory);
+  search.measure();
+  search.choose();
+  return search.finish();
+}
+
+WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope) {
+  WisdomRecord record;
+  record.problem = to_text(report.problem);
+  record.direction = to_string(report.problem.direction);
+  record.scope = scope;
+  record.rigor = std::max(report.rigor, Rigor::kMeasure);
+  for (const ReportEntry& entry : report.entries) {
+    if (!entry.has_candidate) continue;
+    WisdomCandidate c;
+    c.strategy = entry.strategy->name;
+    c.config = entry.candidate.config.text();
+    const bool failed = entry.status == Status::kFailedBuild || entry.status == Status::kFailedRun ||
+                        entry.status == Status::kFailedVerify;
+    if (failed && entry.reason->field == kPassing) continue;
+    if (failed) {
+      c.status = entry.status;
+      c.text = to_text(*entry.reason);
+    } else if (entry.measured && !entry.measured->from_wisdom) {
+      c.measured = entry.measured;
+      c.setup_us = entry.setup_us.value_or(0);
+    } else {
+      continue;
+    }
+    record.candidates.push_back(std::move(c));
+  }
+  return record;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,108 @@
+#include "planner/report.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace clconv::core {
+
+const char* to_string(Rigor rigor) {
+  switch (rigor) {
+    case Rigor::kWisdomOnly: return "wisdom_only";
+    case Rigor::kEstimate: return "estimate";
+    case Rigor::kMeasure: return "measure";
+    case Rigor::kExhaustive: return "exhaustive";
+  }
+  return "?";
+}
+
+Rigor parse_rigor(std::string_view word) {
+  for (const Rigor rigor :
+       {Rigor::kWisdomOnly, Rigor::kEstimate, Rigor::kMeasure, Rigor::kExhaustive}) {
+    if (word == to_string(rigor)) return rigor;
+  }
+  throw Error(Code::kInvalidArgument, "rigor '" + std::string(word) +
+                                          "' is unknown, expected one of wisdom_only, estimate, "
+                                          "measure, exhaustive");
+}
+
+const char* to_string(Status status) {
+  switch (status) {
+    case Status::kChosen: return "chosen";
+    case Status::kApplicable: return "applicable";
+    case Status::kRejected: return "rejected";
+    case Status::kFailedBuild: return "failed_build";
+    case Status::kFailedRun: return "failed_run";
+    case Status::kFailedVerify: return "failed_verify";
+    case Status::kPruned: return "pruned";
+    case Status::kNotTried: return "not_tried";
+  }
+  return "?";
+}
+
+std::string to_json(const Report& report) {
+  using Json = nlohmann::ordered_json;
+  Json json;
+  json["problem"] = to_text(report.problem);
+  json["direction"] = to_string(report.problem.direction);
+  json["bias"] = report.problem.bias;
+  json["relu"] = report.problem.relu;
+  json["device"] = report.device;
+  json["driver"] = report.driver;
+  json["rigor"] = to_string(report.rigor);
+  json["chosen"] = nullptr;
+  if (report.chosen) {
+    json["chosen"] = {{"strategy", report.choice().strategy->name},
+                      {"config", report.choice().candidate.config.text()}};
+  }
+  json["environment"] = Json::object();
+  for (const auto& [name, value] : report.environment) json["environment"][name] = value;
+  json["planning_us"] = report.planning_us;
+  json["notes"] = report.notes;
+  json["candidates"] = Json::array();
+  for (const ReportEntry& entry : report.entries) {
+    const Candidate& c = entry.candidate;
+    Json item;
+    item["strategy"] = entry.strategy->name;
+    item["config"] = entry.has_candidate ? Json(c.config.text()) : Json(nullptr);
+    item["status"] = to_string(entry.status);
+    item["reason"] = nullptr;
+    if (entry.reason) {
+      item["reason"] = {{"code", to_string(entry.reason->code)},
+                        {"field", entry.reason->field},
+                        {"actual", entry.reason->actual},
+                        {"limit", entry.reason->limit},
+                        {"text", to_text(*entry.reason)}};
+    }
+    item["predicted_us"] = entry.has_candidate ? Json(c.predicted_us) : Json(nullptr);
+    item["measured"] = nullptr;
+    if (entry.measured) {
+      item["measured"] = {{"median_us", entry.measured->median_us},
+                          {"min_us", entry.measured->min_us},
+                          {"p90_us", entry.measured->p90_us},
+                          {"runs", entry.measured->runs},
+                          {"source", entry.measured->from_wisdom ? "wisdom" : "now"}};
+    }
+    item["setup_us"] = entry.setup_us ? Json(*entry.setup_us) : Json(nullptr);
+    item["workspace_bytes"] = entry.has_candidate ? Json(c.workspace_bytes) : Json(nullptr);
+    item["prepared_weights_bytes"] =
+        entry.has_candidate ? Json(c.prepared_weights_bytes) : Json(nullptr);
+    item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
+    item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
+    json["candidates"].push_back(item);
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string why_nothing(const Report& report) {
+  std::string text = "no strategy can run " + to_text(report.problem) + ":";
+  const char* separator = " ";
+  for (const ReportEntry& entry : report.entries) {
+    // What the caller ruled out by name is no news to the caller.
+    if (!entry.reason || entry.reason->code == Reason::kNotAllowed) continue;
+    text += separator + std::string(entry.strategy->name) + " (" + to_text(*entry.reason) + ")";
+    separator = ", ";
+  }
+  if (*separator == ' ') text += " the allow and deny lists leave none";
+  return text;
+}
+
+}  // namespace clconv::core

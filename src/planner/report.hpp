@@ -1,0 +1,73 @@
+// What the planner found out: every candidate, chosen or not, and why. Plain data.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "problem.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+
+// How much work a plan may cost (FFTW's ladder). Each uses wisdom where there is some.
+enum class Rigor {
+  kWisdomOnly = 0,  // what was measured before, or nothing
+  kEstimate = 1,    // cost model, no timing
+  kMeasure = 2,     // times the best few by the model
+  kExhaustive = 3,  // times every candidate that is not hopeless
+};
+const char* to_string(Rigor rigor);
+// Throws Error{kInvalidArgument} that lists the known words.
+Rigor parse_rigor(std::string_view word);
+
+enum class Status {
+  kChosen,
+  kApplicable,    // could run, another one was chosen
+  kRejected,      // cannot run, or a constraint forbids it
+  kFailedBuild,
+  kFailedRun,
+  kFailedVerify,  // ran, but its result differs from naive's
+  kPruned,        // hopeless by the model, or dropped while measuring
+  kNotTried,      // the time limit or the rigor ended the search first
+};
+const char* to_string(Status status);
+
+// Times of one execution, in microseconds.
+struct Measured {
+  double median_us = 0, min_us = 0, p90_us = 0;
+  int runs = 0;
+  bool from_wisdom = false;
+};
+
+struct ReportEntry {
+  const Strategy* strategy = nullptr;
+  Candidate candidate;  // only predicted_us etc. of a real candidate; see has_candidate
+  bool has_candidate = false;  // false: the strategy as a whole was rejected
+  Status status = Status::kApplicable;
+  std::optional<Rejection> reason;
+  std::optional<Measured> measured;
+  std::optional<double> setup_us;  // measured now: compiling and preparing, from whatever cache
+};
+
+struct Report {
+  Problem problem;
+  Rigor rigor = Rigor::kEstimate;
+  std::string device, driver;
+  std::map<std::string, std::string> environment;  // overrides in force
+  std::vector<ReportEntry> entries;                // in registry order, best predicted first
+  std::optional<std::size_t> chosen;               // index into entries
+  double planning_us = 0;
+  std::vector<std::string> notes;  // e.g. that the wisdom file could not be written
+
+  const ReportEntry& choice() const { return entries[*chosen]; }
+};
+
+// The document of `clconv plan --json`.
+std::string to_json(const Report& report);
+
+// One line: why nothing could be chosen.
+std::string why_nothing(const Report& report);
+
+}  // namespace clconv::core

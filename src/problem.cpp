@@ -1,0 +1,349 @@
+// Validation and text forms of Problem.
+#include "problem.hpp"
+
+#include <cctype>
+#include <charconv>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "error.hpp"
+
+namespace clconv::core {
+namespace {
+
+[[noreturn]] void invalid(const std::string& text) { throw Error(Code::kInvalidProblem, text); }
+
+std::string field(const char* name, std::int64_t value) {
+  return std::string(name) + "=" + std::to_string(value);
+}
+
+// The fields in canonical order; everything that walks over all of them uses this table.
+struct Field {
+  const char* name;
+  std::int64_t Problem::*member;
+  std::int64_t minimum;
+};
+constexpr Field kFields[] = {
+    {"n", &Problem::n, 1},   {"c", &Problem::c, 1},   {"h", &Problem::h, 1},
+    {"w", &Problem::w, 1},   {"k", &Problem::k, 1},   {"kh", &Problem::kh, 1},
+    {"kw", &Problem::kw, 1}, {"sh", &Problem::sh, 1}, {"sw", &Problem::sw, 1},
+    {"pt", &Problem::pt, 0}, {"pl", &Problem::pl, 0}, {"pb", &Problem::pb, 0},
+    {"pr", &Problem::pr, 0}, {"dh", &Problem::dh, 1}, {"dw", &Problem::dw, 1},
+    {"g", &Problem::g, 1},
+};
+
+// One axis: the padded size and the dilated filter must fit 64 bits, and the output be non-empty.
+void validate_axis(const char* out, const char* size_name, std::int64_t size, std::int64_t before,
+                   std::int64_t after, const char* kernel_name, std::int64_t kernel,
+                   const char* dilation_name, std::int64_t dilation) {
+  std::int64_t padded = 0;
+  if (__builtin_add_overflow(size, before, &padded) ||
+      __builtin_add_overflow(padded, after, &padded)) {
+    invalid(field(size_name, size) + " plus its padding does not fit 64 bits");
+  }
+  std::int64_t extent = 0;
+  if (__builtin_mul_overflow(dilation, kernel - 1, &extent) ||
+      __builtin_add_overflow(extent, std::int64_t{1}, &extent)) {
+    invalid(field(kernel_name, kernel) + " dilated by " + field(dilation_name, dilation) +
+            " does not fit 64 bits");
+  }
+  if (extent > padded) {
+    invalid(std::string(out) + " would be below 1: the filter covers " + std::to_string(extent) +
+            " (" + field(kernel_name, kernel) + ", " + field(dilation_name, dilation) +
+            ") but the padded input only " + std::to_string(padded) + " (" +
+            field(size_name, size) + ")");
+  }
+}
+
+void validate_bytes(const char* operand, std::int64_t a, std::int64_t b, std::int64_t c,
+                    std::int64_t d) {
+  if (saturating_product(a, b, c, d, Problem::kElementBytes) == INT64_MAX) {
+    invalid(std::string(operand) + " of " + std::to_string(a) + "x" + std::to_string(b) + "x" +
+            std::to_string(c) + "x" + std::to_string(d) +
+            " elements: its byte size does not fit 64 bits");
+  }
+}
+
+// ---- text ----------------------------------------------------------------------------------
+
+struct Token {
+  std::string name;
+  std::vector<std::int64_t> values;
+  std::string text;  // as written, for messages
+};
+
+bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
+
+// Splits `n1c64s2,1` into names with their numbers. benchdnn allows `_` between fields and a
+// free-text name `n"..."` at the end.
+std::vector<Token> tokenize(std::string_view text, bool benchdnn) {
+  std::vector<Token> tokens;
+  std::size_t i = 0;
+  const auto rest = [&] { return std::string(text.substr(i)); };
+  while (i < text.size()) {
+    if (benchdnn && text[i] == '_') {
+      ++i;
+      continue;
+    }
+    const std::size_t begin = i;
+    while (i < text.size() && is_letter(text[i])) ++i;
+    Token token;
+    token.name = text.substr(begin, i - begin);
+    if (benchdnn && !token.name.empty() && token.name[0] == 'n') break;  // the name ends it
+    if (token.name.empty()) invalid("problem '" + std::string(text) + "': expected a field name at '" + rest() + "'");
+    do {
+      std::int64_t value = 0;
+      const char* first = text.data() + i;
+      const char* last = text.data() + text.size();
+      const auto [end, error] = std::from_chars(first, last, value);
+      if (error == std::errc::result_out_of_range) {
+        invalid("problem field " + token.name + "=" + rest() + " does not fit 64 bits");
+      }
+      if (error != std::errc()) {
+        invalid("problem '" + std::string(text) + "': field '" + token.name +
+                "' needs a number, got '" + rest() + "'");
+      }
+      token.values.push_back(value);
+      i += static_cast<std::size_t>(end - first);
+    } while (i < text.size() && text[i] == ',' && ++i);
+    token.text = text.substr(begin, i - begin);
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+// Collects field -> value, refusing doubles.
+class Assignments {
+ public:
+  explicit Assignments(std::string_view text) : text_(text) {}
+
+  void set(const std::string& name, std::int64_t value) {
+    if (!values_.emplace(name, value).second) {
+      invalid("problem '" + text_ + "': field " + name + " is given twice");
+    }
+  }
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  std::int64_t get(const std::string& name) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) invalid("problem '" + text_ + "': field " + name + " is missing");
+    return found->second;
+  }
+  std::int64_t get_or(const std::string& name, std::int64_t fallback) const {
+    return has(name) ? get(name) : fallback;
+  }
+
+ private:
+  std::string text_;
+  std::map<std::string, std::int64_t> values_;
+};
+
+[[noreturn]] void bad_count(const Token& token, const char* allowed) {
+  invalid("problem field '" + token.text + "' has " + std::to_string(token.values.size()) +
+          " values, expected " + allowed);
+}
+
+Problem parse_own(std::string_view text) {
+  Assignments fields(text);
+  for (const Token& t : tokenize(text, false)) {
+    const auto& v = t.values;
+    if (t.name == "s" || t.name == "d") {
+      if (v.size() > 2) bad_count(t, "1 or 2 (height, width)");
+      fields.set(t.name + "h", v[0]);
+      fields.set(t.name + "w", v.back());
+    } else if (t.name == "p") {
+      if (v.size() == 3 || v.size() > 4) {
+        bad_count(t, "1, 2 (height, width) or 4 (top, left, bottom, right)");
+      }
+      const bool four = v.size() == 4;
+      fields.set("pt", v[0]);
+      fields.set("pl", four ? v[1] : v.back());
+      fields.set("pb", four ? v[2] : v[0]);
+      fields.set("pr", four ? v[3] : v.back());
+    } else if (t.name == "ph" || t.name == "pw") {
+      if (v.size() != 1) bad_count(t, "1");
+      fields.set(t.name == "ph" ? "pt" : "pl", v[0]);
+      fields.set(t.name == "ph" ? "pb" : "pr", v[0]);
+    } else {
+      if (v.size() != 1) bad_count(t, "1");
+      bool known = false;
+      for (const Field& f : kFields) known = known || t.name == f.name;
+      if (!known) {
+        invalid("problem '" + std::string(text) + "': unknown field '" + t.name +
+                "'; the fields are n c h w k kh kw, s|sh sw, p|ph pw|pt pl pb pr, d|dh dw, g");
+      }
+      fields.set(t.name, v[0]);
+    }
+  }
+  Problem problem;
+  for (const Field& f : kFields) {
+    const bool required = &f - kFields < 7;  // n c h w k kh kw
+    problem.*f.member = required ? fields.get(f.name) : fields.get_or(f.name, problem.*f.member);
+  }
+  return problem;
+}
+
+// oneDNN's benchdnn: mb ic ih iw oc oh ow kh kw sh sw ph pw dh dw g. A missing width copies the
+// height and the other way round, dilation counts the holes (0 = dense), and the padding after the
+// image follows from the output size where that is given.
+Problem parse_benchdnn(std::string_view text) {
+  static const char* const kKnown[] = {"g",  "mb", "ic", "ih", "iw", "oc", "oh", "ow",
+                                       "kh", "kw", "sh", "sw", "ph", "pw", "dh", "dw"};
+  Assignments fields(text);
+  for (const Token& t : tokenize(text, true)) {
+    bool known = false;
+    for (const char* name : kKnown) known = known || t.name == name;
+    if (!known) invalid("problem '" + std::string(text) + "': unknown benchdnn field '" + t.name + "'");
+    if (t.values.size() != 1) bad_count(t, "1");
+    fields.set(t.name, t.values[0]);
+  }
+  const auto axis = [&](const char* name, const char* other, std::int64_t fallback) {
+    return fields.has(name) ? fields.get(name) : fields.get_or(other, fallback);
+  };
+  const auto required_axis = [&](const char* name, const char* other) {
+    return fields.has(name) || !fields.has(other) ? fields.get(name) : fields.get(other);
+  };
+  Problem p;
+  p.n = fields.get_or("mb", 2);  // benchdnn's own default
+  p.g = fields.get_or("g", 1);
+  p.c = fields.get("ic");
+  p.k = fields.get("oc");
+  p.h = required_axis("ih", "iw");
+  p.w = required_axis("iw", "ih");
+  p.kh = required_axis("kh", "kw");
+  p.kw = required_axis("kw", "kh");
+  p.sh = axis("sh", "sw", 1);
+  p.sw = axis("sw", "sh", 1);
+  p.pt = p.pb = axis("ph", "pw", 0);
+  p.pl = p.pr = axis("pw", "ph", 0);
+  p.dh = axis("dh", "dw", 0);
+  p.dw = axis("dw", "dh", 0);
+  // Only plausible sizes go through the arithmetic below; validate() names the others.
+  constexpr std::int64_t kPlausible = std::int64_t{1} << 31;
+  for (const Field& f : kFields) {
+    if (p.*f.member < 0 || p.*f.member > kPlausible) {
+      invalid(field(f.name, p.*f.member) + " is out of range for a benchdnn problem");
+    }
+  }
+  ++p.dh;
+  ++p.dw;
+  const auto after = [&](std::int64_t out, std::int64_t size, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t before, std::int64_t dilation) {
+    return (out - 1) * stride + dilation * (kernel - 1) + 1 - size - before;
+  };
+  // A floor in the output size leaves unused rows: then `after` is below the padding meant, or
+  // negative; the symmetric padding already gives the stated size.
+  const std::int64_t oh = axis("oh", "ow", 0);
+  if (oh != 0 && p.oh() != oh) p.pb = after(oh, p.h, p.kh, p.sh, p.pt, p.dh);
+  const std::int64_t ow = axis("ow", "oh", 0);
+  if (ow != 0 && p.ow() != ow) p.pr = after(ow, p.w, p.kw, p.sw, p.pl, p.dw);
+  return p;
+}
+
+}  // namespace
+
+const char* to_string(Direction direction) {
+  switch (direction) {
+    case Direction::kForward: return "forward";
+  }
+  return "?";
+}
+
+Direction parse_direction(std::string_view word) {
+  if (word == "forward") return Direction::kForward;
+  throw Error(Code::kInvalidArgument,
+              "direction '" + std::string(word) + "' is unknown, expected forward");
+}
+
+double Problem::flops() const {
+  return 2.0 * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(oh()) *
+         static_cast<double>(ow()) * static_cast<double>(c_per_group()) *
+         static_cast<double>(kh) * static_cast<double>(kw);
+}
+
+void Problem::validate() const {
+  for (const Field& f : kFields) {
+    if (this->*f.member < f.minimum) {
+      invalid(field(f.name, this->*f.member) + ": must be at least " + std::to_string(f.minimum));
+    }
+  }
+  if (c % g != 0) invalid(field("c", c) + " is not a multiple of " + field("g", g));
+  if (k % g != 0) invalid(field("k", k) + " is not a multiple of " + field("g", g));
+  validate_axis("oh", "h", h, pt, pb, "kh", kh, "dh", dh);
+  validate_axis("ow", "w", w, pl, pr, "kw", kw, "dw", dw);
+  validate_bytes("x", n, c, h, w);
+  validate_bytes("w", k, c_per_group(), kh, kw);
+  validate_bytes("y", n, k, oh(), ow());
+}
+
+bool operator==(const Problem& a, const Problem& b) {
+  for (const Field& f : kFields) {
+    if (a.*f.member != b.*f.member) return false;
+  }
+  return std::tie(a.direction, a.bias, a.relu) == std::tie(b.direction, b.bias, b.relu);
+}
+
+std::string to_text(const Problem& p) {
+  std::string text;
+  const auto put = [&](const char* name, std::int64_t value) {
+    text += name + std::to_string(value);
+  };
+  for (const Field& f : kFields) {
+    if (&f - kFields < 7) put(f.name, p.*f.member);
+  }
+  const auto put_pair = [&](const std::string& name, std::int64_t height, std::int64_t width,
+                            std::int64_t fallback) {
+    if (height == width && height == fallback) return;
+    if (height == width) {
+      put(name.c_str(), height);
+    } else {
+      put((name + "h").c_str(), height);
+      put((name + "w").c_str(), width);
+    }
+  };
+  put_pair("s", p.sh, p.sw, 1);
+  if (p.pt == p.pb && p.pl == p.pr) {
+    put_pair("p", p.pt, p.pl, 0);
+  } else {
+    put("pt", p.pt);
+    put("pl", p.pl);
+    put("pb", p.pb);
+    put("pr", p.pr);
+  }
+  put_pair("d", p.dh, p.dw, 1);
+  if (p.g != 1) put("g", p.g);
+  return text;
+}
+
+Problem parse_problem(std::string_view text) {
+  if (text.empty()) invalid("problem text is empty, expected e.g. n1c64h56w56k64kh3kw3p1");
+  const bool benchdnn = text.find("ic") != std::string_view::npos;
+  Problem problem = benchdnn ? parse_benchdnn(text) : parse_own(text);
+  problem.validate();
+  return problem;
+}
+
+std::optional<NamedSize> beyond_32_bits(const Problem& p) {
+  const std::int64_t padded_h = p.h + p.pt + p.pb;
+  const std::int64_t padded_w = p.w + p.pl + p.pr;
+  const NamedSize sizes[] = {
+      {"n", p.n},
+      {"c", p.c},
+      {"k", p.k},
+      {"h with padding", padded_h},
+      {"w with padding", padded_w},
+      {"sh", p.sh},
+      {"sw", p.sw},
+      {"dh", p.dh},
+      {"dw", p.dw},
+      {"h*w with padding", saturating_product(padded_h, padded_w)},
+      {"oh*ow", saturating_product(p.oh(), p.ow())},
+      {"c/g*kh*kw", saturating_product(p.c_per_group(), p.kh, p.kw)},
+  };
+  for (const NamedSize& size : sizes) {
+    if (size.value > kIndexLimit) return size;
+  }
+  return std::nullopt;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,102 @@
+// Problem: what is to be computed. A plain value with its validation, its one output-size formula,
+// its sizes and its text form. Refuses to know of OpenCL, of strategies and of how it is computed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace clconv::core {
+
+// Which result is wanted. The geometry of a Problem is always that of the forward convolution.
+enum class Direction { kForward = 0 };
+
+const char* to_string(Direction direction);
+// Throws Error{kInvalidArgument} that lists the known words.
+Direction parse_direction(std::string_view word);
+
+// Letters as everywhere in this project (README, "The letters"): NCHW float32 input x (n,c,h,w),
+// weights (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
+struct Problem {
+  std::int64_t n = 1, c = 1, h = 1, w = 1;      // images, input channels, input height, width
+  std::int64_t k = 1, kh = 1, kw = 1;           // filters, filter height, width
+  std::int64_t sh = 1, sw = 1;                  // stride
+  std::int64_t pt = 0, pl = 0, pb = 0, pr = 0;  // zero padding: top, left, bottom, right
+  std::int64_t dh = 1, dw = 1;                  // dilation: distance between taps, 1 = dense
+  std::int64_t g = 1;                           // groups
+  Direction direction = Direction::kForward;
+  bool bias = false;  // epilogue: y += b[k]
+  bool relu = false;  // epilogue: y = max(y, 0), after the bias
+
+  // Output height and width (SPEC formula; the only place it is written down).
+  std::int64_t oh() const { return output_size(h, kh, sh, pt, pb, dh); }
+  std::int64_t ow() const { return output_size(w, kw, sw, pl, pr, dw); }
+
+  std::int64_t c_per_group() const { return c / g; }
+  std::int64_t k_per_group() const { return k / g; }
+  bool padded() const { return (pt | pl | pb | pr) != 0; }
+  // Products summed into one output element.
+  std::int64_t reduction() const { return c_per_group() * kh * kw; }
+
+  // Bytes of the float32 operands of a valid problem.
+  std::int64_t x_bytes() const { return n * c * h * w * kElementBytes; }
+  std::int64_t w_bytes() const { return k * c_per_group() * kh * kw * kElementBytes; }
+  std::int64_t b_bytes() const { return k * kElementBytes; }
+  std::int64_t y_bytes() const { return n * k * oh() * ow() * kElementBytes; }
+
+  // Floating-point operations of the direct algorithm, a multiply and an add counted as two; the
+  // epilogue is not counted. A double, since the count of a valid problem can exceed 64 bits.
+  double flops() const;
+
+  // Throws Error{kInvalidProblem} whose text names the first bad field, its value and the rule.
+  // Everything else in the library takes validated problems.
+  void validate() const;
+
+  static constexpr std::int64_t kElementBytes = 4;
+
+ private:
+  static std::int64_t output_size(std::int64_t size, std::int64_t kernel, std::int64_t stride,
+                                  std::int64_t before, std::int64_t after, std::int64_t dilation) {
+    const std::int64_t slack = size + before + after - dilation * (kernel - 1) - 1;
+    return slack < 0 ? 0 : slack / stride + 1;  // C++ division truncates, SPEC's floors
+  }
+};
+
+bool operator==(const Problem& a, const Problem& b);
+inline bool operator!=(const Problem& a, const Problem& b) { return !(a == b); }
+
+// The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction and
+// epilogue are separate words and not part of it.
+std::string to_text(const Problem& problem);
+
+// Reads the text form: fields n c h w k kh kw (required) and s|sh,sw p|ph,pw|pt,pl,pb,pr d|dh,dw g
+// in any order, e.g. `n1c64h56w56k64kh3kw3s2p1` or `...s2,1p1,0,1,2`; oneDNN's benchdnn form
+// (`mb1ic64ih56oc64oh56kh3ph1`) is recognised by its `ic`. The result is validated. Throws
+// Error{kInvalidProblem} that quotes the part it could not read.
+Problem parse_problem(std::string_view text);
+
+// Kernels that index a row, a plane or a reduction with 32 bits (offsets between planes are 64-bit
+// everywhere) take problems whose sizes stay within this: a sum of two still fits.
+constexpr std::int64_t kIndexLimit = INT32_MAX / 2;
+struct NamedSize {
+  std::string name;
+  std::int64_t value;
+};
+// The first size of a valid problem beyond kIndexLimit, if any.
+std::optional<NamedSize> beyond_32_bits(const Problem& problem);
+
+// a*b*... for non-negative factors; INT64_MAX where the product does not fit, so that a comparison
+// with any real limit still comes out right.
+constexpr std::int64_t saturating_product(std::int64_t a, std::int64_t b) {
+  return a == 0 || b <= INT64_MAX / a ? a * b : INT64_MAX;
+}
+template <class... Rest>
+constexpr std::int64_t saturating_product(std::int64_t a, std::int64_t b, Rest... rest) {
+  return saturating_product(saturating_product(a, b), rest...);
+}
+
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t to) { return ceil_div(a, to) * to; }
+
+}  // namespace clconv::core

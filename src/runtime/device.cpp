@@ -1,0 +1,251 @@
+#include "runtime/device.hpp"
+
+#include <CL/cl_ext.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+namespace clconv::core {
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+bool contains_word(const std::string& words, const char* word) {
+  return (" " + words + " ").find(" " + std::string(word) + " ") != std::string::npos;
+}
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\0')) text.pop_back();
+  return text;
+}
+
+std::string float_atomics_of(const cl::Device& device) {
+  const std::string extensions = device.getInfo<CL_DEVICE_EXTENSIONS>();
+#ifdef CL_DEVICE_SINGLE_FP_ATOMIC_CAPABILITIES_EXT
+  if (contains_word(extensions, "cl_ext_float_atomics")) {
+    cl_device_fp_atomic_capabilities_ext bits = 0;
+    const cl_int status = clGetDeviceInfo(device(), CL_DEVICE_SINGLE_FP_ATOMIC_CAPABILITIES_EXT,
+                                          sizeof(bits), &bits, nullptr);
+    if (status == CL_SUCCESS && (bits & CL_DEVICE_GLOBAL_FP_ATOMIC_ADD_EXT) != 0) return "ext";
+  }
+#endif
+  // Every NVIDIA GPU since Fermi (2010) has atom.global.add.f32, and the driver accepts inline PTX.
+  if (contains_word(extensions, "cl_nv_compiler_options")) return "ptx";
+  return "";
+}
+
+// Rough, and only ratios between candidates depend on it; `clconv profile --measure` replaces it.
+void estimate_speeds(DeviceProfile& p) {
+  const double gigahertz = static_cast<double>(p.clock_mhz) / 1000.0;
+  const double units = static_cast<double>(p.compute_units);
+  if (p.family == Family::kCpu) {
+    // Two FMA pipes a core. Measured on a 2-core Zen 5 under PoCL 3.1 (2026-11): 500 GFLOP/s where
+    // this says 332, because the clock reported is the base clock; 40 GB/s; 5 us a launch.
+    p.peak_gflops = units * gigahertz * static_cast<double>(p.float_width) * 4.0;
+    p.bandwidth_gbs = 30;
+    p.launch_us = 5;
+  } else {
+    // 128 lanes a unit (NVIDIA since Maxwell; AMD's WGPs), an FMA each; memory as of a mid-range
+    // card. Unmeasured: no GPU has been at hand yet.
+    p.peak_gflops = units * gigahertz * 128.0 * 2.0;
+    p.bandwidth_gbs = 400;
+    p.launch_us = 5;
+  }
+}
+
+// The only list of the profile's fields; reading and writing both walk over it.
+template <class Profile, class Visitor>
+void visit_fields(Profile& p, Visitor&& visit) {
+  visit("name", p.name);
+  visit("vendor", p.vendor);
+  visit("platform", p.platform);
+  visit("driver", p.driver);
+  visit("family", p.family);
+  visit("compute_units", p.compute_units);
+  visit("clock_mhz", p.clock_mhz);
+  visit("float_width", p.float_width);
+  visit("max_work_group_size", p.max_work_group_size);
+  visit("local_memory_bytes", p.local_memory_bytes);
+  visit("local_memory_dedicated", p.local_memory_dedicated);
+  visit("global_memory_bytes", p.global_memory_bytes);
+  visit("max_allocation_bytes", p.max_allocation_bytes);
+  visit("base_alignment_bytes", p.base_alignment_bytes);
+  visit("cache_bytes", p.cache_bytes);
+  visit("float_atomics", p.float_atomics);
+  visit("driver_cache", p.driver_cache);
+  visit("peak_gflops", p.peak_gflops);
+  visit("bandwidth_gbs", p.bandwidth_gbs);
+  visit("launch_us", p.launch_us);
+  visit("measured", p.measured);
+}
+
+[[noreturn]] void bad_profile(const std::string& text) {
+  throw Error(Code::kInvalidArgument, "device profile: " + text);
+}
+
+struct FieldReader {
+  const nlohmann::json& json;
+
+  const nlohmann::json& at(const char* name) const {
+    const auto found = json.find(name);
+    if (found == json.end()) bad_profile("field '" + std::string(name) + "' is missing");
+    return *found;
+  }
+  void operator()(const char* name, Family& value) const {
+    std::string word;
+    (*this)(name, word);
+    if (word != "cpu" && word != "gpu") {
+      bad_profile("field 'family' is '" + word + "', expected cpu or gpu");
+    }
+    value = word == "cpu" ? Family::kCpu : Family::kGpu;
+  }
+  void operator()(const char* name, std::string& value) const {
+    if (!at(name).is_string()) bad_profile("field '" + std::string(name) + "' is not a string");
+    value = at(name).get<std::string>();
+  }
+  void operator()(const char* name, bool& value) const {
+    if (!at(name).is_boolean()) bad_profile("field '" + std::string(name) + "' is not true or false");
+    value = at(name).get<bool>();
+  }
+  void operator()(const char* name, std::int64_t& value) const {
+    if (!at(name).is_number_integer() || at(name).get<std::int64_t>() < 0) {
+      bad_profile("field '" + std::string(name) + "' is not a non-negative integer");
+    }
+    value = at(name).get<std::int64_t>();
+  }
+  void operator()(const char* name, double& value) const {
+    if (!at(name).is_number() || !(at(name).get<double>() > 0)) {
+      bad_profile("field '" + std::string(name) + "' is not a positive number");
+    }
+    value = at(name).get<double>();
+  }
+};
+
+}  // namespace
+
+const char* to_string(Family family) { return family == Family::kCpu ? "cpu" : "gpu"; }
+
+std::string to_json(const DeviceProfile& profile) {
+  nlohmann::ordered_json json;
+  visit_fields(profile, [&](const char* name, const auto& value) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Family>) {
+      json[name] = to_string(value);
+    } else {
+      json[name] = value;
+    }
+  });
+  return json.dump(2);
+}
+
+DeviceProfile profile_from_json(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) bad_profile("not a JSON object");
+  DeviceProfile profile;
+  visit_fields(profile, FieldReader{json});
+  // A zero here would divide by zero in the cost model or in a tiling.
+  for (const auto& [name, value] : {std::pair{"compute_units", profile.compute_units},
+                                    std::pair{"float_width", profile.float_width},
+                                    std::pair{"base_alignment_bytes", profile.base_alignment_bytes},
+                                    std::pair{"max_work_group_size", profile.max_work_group_size}}) {
+    if (value < 1) bad_profile("field '" + std::string(name) + "' must be at least 1");
+  }
+  return profile;
+}
+
+DeviceProfile query_profile(const cl::Device& device) {
+  DeviceProfile p;
+  const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());
+  p.name = trimmed(device.getInfo<CL_DEVICE_NAME>());
+  p.vendor = trimmed(device.getInfo<CL_DEVICE_VENDOR>());
+  p.platform = trimmed(platform.getInfo<CL_PLATFORM_NAME>());
+  p.driver = trimmed(device.getInfo<CL_DRIVER_VERSION>());
+  const bool cpu = (device.getInfo<CL_DEVICE_TYPE>() & CL_DEVICE_TYPE_CPU) != 0;
+  p.family = cpu ? Family::kCpu : Family::kGpu;
+  p.compute_units = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MAX_COMPUTE_UNITS>());
+  p.clock_mhz = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MAX_CLOCK_FREQUENCY>());
+  p.float_width = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT>());
+  const auto size = [](auto value) { return static_cast<std::int64_t>(value); };
+  p.max_work_group_size =
+      std::max<std::int64_t>(1, size(device.getInfo<CL_DEVICE_MAX_WORK_GROUP_SIZE>()));
+  p.local_memory_bytes = size(device.getInfo<CL_DEVICE_LOCAL_MEM_SIZE>());
+  p.local_memory_dedicated = device.getInfo<CL_DEVICE_LOCAL_MEM_TYPE>() == CL_LOCAL;
+  p.global_memory_bytes = size(device.getInfo<CL_DEVICE_GLOBAL_MEM_SIZE>());
+  p.max_allocation_bytes = size(device.getInfo<CL_DEVICE_MAX_MEM_ALLOC_SIZE>());
+  p.base_alignment_bytes =
+      std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8);
+  p.cache_bytes = size(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
+  p.float_atomics = float_atomics_of(device);
+  p.driver_cache = p.platform == "Portable Computing Language";
+  estimate_speeds(p);
+  return p;
+}
+
+std::vector<DeviceEntry> list_devices() {
+  std::vector<DeviceEntry> entries;
+  std::vector<cl::Platform> platforms;
+  try {
+    cl::Platform::get(&platforms);
+  } catch (const cl::Error&) {
+    return entries;  // the ICD loader reports "no platform" (-1001) as an error
+  }
+  for (std::size_t p = 0; p < platforms.size(); ++p) {
+    std::vector<cl::Device> devices;
+    try {
+      platforms[p].getDevices(CL_DEVICE_TYPE_ALL, &devices);
+    } catch (const cl::Error&) {
+      continue;  // a platform without devices, or a driver that cannot start, hides no others
+    }
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      entries.push_back({std::to_string(p) + ":" + std::to_string(d), devices[d], false});
+    }
+  }
+  for (const cl_device_type wanted :
+       {CL_DEVICE_TYPE_GPU, CL_DEVICE_TYPE_ACCELERATOR, CL_DEVICE_TYPE_CPU}) {
+    for (DeviceEntry& entry : entries) {
+      if ((entry.device.getInfo<CL_DEVICE_TYPE>() & wanted) != 0) {
+        entry.is_default = true;
+        return entries;
+      }
+    }
+  }
+  if (!entries.empty()) entries.front().is_default = true;
+  return entries;
+}
+
+cl::Device select_device(const std::string& spec) {
+  const std::vector<DeviceEntry> entries = list_devices();
+  if (entries.empty()) {
+    throw Error(Code::kNoDevice,
+                "no OpenCL device found: install a driver (any CPU: the package pocl-opencl-icd)");
+  }
+  std::string known;
+  for (const DeviceEntry& entry : entries) {
+    const DeviceProfile profile = query_profile(entry.device);
+    const bool by_name = lower(profile.name).find(lower(spec)) != std::string::npos ||
+                         lower(profile.platform).find(lower(spec)) != std::string::npos;
+    if (spec.empty() ? entry.is_default : entry.index == spec || by_name) return entry.device;
+    known += (known.empty() ? "" : ", ") + entry.index + " (" + profile.name + ")";
+  }
+  throw Error(Code::kNoDevice, "no device matches '" + spec + "'; there is " + known);
+}
+
+void Device::set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us) {
+  profile_.peak_gflops = peak_gflops;
+  profile_.bandwidth_gbs = bandwidth_gbs;
+  profile_.launch_us = launch_us;
+  profile_.measured = true;
+}
+
+Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache)
+    : context_(context),
+      device_(device),
+      profile_(query_profile(device)),
+      programs_(context, device, profile_.platform + "|" + profile_.name + "|" + profile_.driver,
+                effective(cache, profile_.driver_cache)),
+      scratch_(context, profile_.max_allocation_bytes) {}
+
+}  // namespace clconv::core

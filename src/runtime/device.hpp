@@ -1,0 +1,97 @@
+// DeviceProfile: what planning needs to know of a device, as plain data that can be written down
+// and read back, so that planning needs no device. Device: an OpenCL device in a context with its
+// profile, its compiled programs and its scratch memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/opencl.hpp"
+#include "runtime/program.hpp"
+#include "runtime/scratch.hpp"
+
+namespace clconv::core {
+
+// Decides which kernel bodies suit a device. Taken from the device type, never from the vendor
+// (PoCL reports the CPU's vendor id); accelerators count as GPUs.
+enum class Family { kCpu, kGpu };
+
+const char* to_string(Family family);
+
+struct DeviceProfile {
+  std::string name, vendor, platform, driver;
+  Family family = Family::kCpu;
+  std::int64_t compute_units = 1;
+  std::int64_t clock_mhz = 1000;
+  std::int64_t float_width = 1;  // native vector width in floats; 1 on scalar (GPU) architectures
+  std::int64_t max_work_group_size = 1;
+  std::int64_t local_memory_bytes = 0;
+  bool local_memory_dedicated = false;  // on-chip memory; false where it is ordinary memory
+  std::int64_t global_memory_bytes = 0;
+  std::int64_t max_allocation_bytes = 0;
+  std::int64_t base_alignment_bytes = 128;  // of a sub-buffer's origin
+  std::int64_t cache_bytes = 0;
+  std::string float_atomics;      // "" none, "ext" cl_ext_float_atomics, "ptx" NVIDIA inline PTX
+  bool driver_cache = false;      // the driver keeps compiled kernels on disk by itself
+  // The cost model's three constants: float32 FMA peak, copy bandwidth (bytes read + written) and
+  // the time of one enqueued launch. Estimated from the fields above until probe() measures them.
+  double peak_gflops = 1;
+  double bandwidth_gbs = 1;
+  double launch_us = 1;
+  bool measured = false;
+};
+
+std::string to_json(const DeviceProfile& profile);
+// Throws Error{kInvalidArgument} that names the missing or mistyped field.
+DeviceProfile profile_from_json(const std::string& text);
+
+DeviceProfile query_profile(const cl::Device& device);
+
+// One device of one platform; `index` is "P:D", as --device and CLCONV_DEVICE take it.
+struct DeviceEntry {
+  std::string index;
+  cl::Device device;
+  bool is_default = false;
+};
+
+// All devices of all platforms, in the ICD loader's order; empty where there are none. The default
+// is the first GPU, else the first accelerator, else the first CPU.
+std::vector<DeviceEntry> list_devices();
+
+// `spec` is an index "P:D", a part of a device's or platform's name (any case), or empty for the
+// default. Throws Error{kNoDevice} that lists what there is.
+cl::Device select_device(const std::string& spec);
+
+class Device {
+ public:
+  Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache);
+
+  const cl::Context& context() const { return context_; }
+  const cl::Device& cl() const { return device_; }
+  const DeviceProfile& profile() const { return profile_; }
+  // Replaces the estimated speeds by measured ones. Not while another thread plans.
+  void set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us);
+  ProgramCache& programs() { return programs_; }
+  ScratchPool& scratch() { return scratch_; }
+
+  // A new kernel object (kernels are not thread-safe, programs are) of entry point `entry` in
+  // kernels/<file>.cl, built with `options`.
+  cl::Kernel kernel(const char* file, const char* entry, const std::string& options) {
+    return cl::Kernel(programs_.get(file, options), entry);
+  }
+
+  cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
+    return cl::CommandQueue(context_, device_, properties);
+  }
+
+ private:
+  cl::Context context_;
+  cl::Device device_;
+  DeviceProfile profile_;
+  ProgramCache programs_;
+  ScratchPool scratch_;
+};
+
+}  // namespace clconv::core

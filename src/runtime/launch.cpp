@@ -1,0 +1,149 @@
+#include "runtime/launch.hpp"
+
+#include <mutex>
+
+#include "problem.hpp"
+
+namespace clconv::core {
+namespace {
+
+struct SetArgument {
+  cl::Kernel& kernel;
+  cl_uint index;
+  std::vector<std::pair<cl_uint, Region>>& buffers;
+
+  void operator()(const Region& region) const { buffers.emplace_back(index, region); }
+  template <class Scalar>
+  void operator()(const Scalar& value) const {
+    check(clSetKernelArg(kernel(), index, sizeof(value), &value), "clSetKernelArg");
+  }
+};
+
+// An event that ends everything in the wait list, for sequences without a command of their own.
+void enqueue_marker(cl_command_queue queue, const Dependencies& d) {
+  check(clEnqueueMarkerWithWaitList(queue, d.count, d.list, d.done), "clEnqueueMarkerWithWaitList");
+}
+
+}  // namespace
+
+cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes) {
+  cl_mem parent = nullptr;
+  check(clGetMemObjectInfo(buffer, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(parent), &parent, nullptr),
+        "clGetMemObjectInfo");
+  std::size_t origin = static_cast<std::size_t>(offset);
+  if (parent != nullptr) {
+    std::size_t base = 0;
+    check(clGetMemObjectInfo(buffer, CL_MEM_OFFSET, sizeof(base), &base, nullptr),
+          "clGetMemObjectInfo");
+    origin += base;
+  }
+  const cl_buffer_region region{origin, static_cast<std::size_t>(bytes)};
+  cl_int status = CL_SUCCESS;
+  cl_mem part = clCreateSubBuffer(parent != nullptr ? parent : buffer, 0,
+                                  CL_BUFFER_CREATE_TYPE_REGION, &region, &status);
+  check(status, "clCreateSubBuffer");
+  return cl::Buffer(part);
+}
+
+cl_mem Bindings::resolve(const Region& region) {
+  const cl_mem whole = buffer(region.slot);
+  if (region.offset == 0) return whole;
+  for (const auto& [known, part] : parts_) {
+    if (known.slot == region.slot && known.offset == region.offset && known.bytes == region.bytes) {
+      return part();
+    }
+  }
+  parts_.emplace_back(region, sub_buffer(whole, region.offset, region.bytes));
+  return parts_.back().second();
+}
+
+Range items(std::int64_t count, std::int64_t local) {
+  return {{static_cast<std::size_t>(round_up(count, local)), 1, 1},
+          {static_cast<std::size_t>(local), 1, 1}};
+}
+
+KernelStep::KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+                       const Range& range)
+    : Step(std::move(name)), kernel_(std::move(kernel)), range_(range) {
+  cl_uint index = 0;
+  for (const Argument& argument : arguments) {
+    std::visit(SetArgument{kernel_, index, buffers_}, argument);
+    ++index;
+  }
+}
+
+void KernelStep::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) {
+  for (const auto& [index, region] : buffers_) {
+    const cl_mem buffer = bindings.resolve(region);
+    check(clSetKernelArg(kernel_(), index, sizeof(buffer), &buffer), "clSetKernelArg");
+  }
+  check(clEnqueueNDRangeKernel(queue, kernel_(), 3, nullptr, range_.global.data(),
+                               range_.local.data(), d.count, d.list, d.done),
+        "clEnqueueNDRangeKernel");
+}
+
+void FillStep::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) {
+  const cl_float zero = 0;
+  check(clEnqueueFillBuffer(queue, bindings.resolve(region_), &zero, sizeof(zero), 0,
+                            static_cast<std::size_t>(bytes_), d.count, d.list, d.done),
+        "clEnqueueFillBuffer");
+}
+
+bool is_in_order(cl_command_queue queue) {
+  cl_command_queue_properties properties = 0;
+  check(clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof(properties), &properties, nullptr),
+        "clGetCommandQueueInfo");
+  return (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0;
+}
+
+void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) const {
+  enqueue(queue, bindings, d, nullptr);
+}
+
+void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d,
+                       std::vector<cl::Event>* events) const {
+  if (steps_.empty()) {
+    if (d.done != nullptr) enqueue_marker(queue, d);
+    return;
+  }
+  const bool in_order = is_in_order(queue);
+  const std::lock_guard<std::mutex> lock(*mutex_);
+  cl::Event previous;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const bool last = i + 1 == steps_.size();
+    const bool chained = i > 0 && !in_order;
+    const cl_event before = previous();
+    cl_event done = nullptr;
+    const bool wanted = (last && d.done != nullptr) || (!last && !in_order) || events != nullptr;
+    Dependencies step;
+    step.count = i == 0 ? d.count : (chained ? 1 : 0);
+    step.list = i == 0 ? d.list : (chained ? &before : nullptr);
+    step.done = wanted ? &done : nullptr;
+    steps_[i]->enqueue(queue, bindings, step);
+    previous = cl::Event(done);
+    if (events != nullptr) events->push_back(previous);
+  }
+  if (d.done != nullptr) {
+    check(clRetainEvent(previous()), "clRetainEvent");
+    *d.done = previous();
+  }
+}
+
+std::vector<StepTime> Sequence::profile(cl_command_queue queue, Bindings& bindings) const {
+  std::vector<cl::Event> events;
+  enqueue(queue, bindings, {}, &events);
+  check(clFinish(queue), "clFinish");
+  std::vector<StepTime> times;
+  cl_ulong previous_end = 0;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    // From the end of the step before: a GEMM's event covers only the last of its kernels.
+    const cl_ulong start = events[i].getProfilingInfo<CL_PROFILING_COMMAND_START>();
+    const cl_ulong end = events[i].getProfilingInfo<CL_PROFILING_COMMAND_END>();
+    const cl_ulong from = i == 0 ? start : previous_end;
+    times.push_back({steps_[i]->name(), static_cast<double>(end - from) * 1e-3});
+    previous_end = end;
+  }
+  return times;
+}
+
+}  // namespace clconv::core

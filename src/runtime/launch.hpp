@@ -1,0 +1,142 @@
+// The commands of one execution: kernels with their arguments, enqueued one after another on the
+// caller's queue, whatever its order. Knows slots and regions, nothing of what is computed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "runtime/opencl.hpp"
+
+namespace clconv::core {
+
+// A part of the buffer that an execution binds to `slot`. `offset` is aligned for sub-buffers.
+struct Region {
+  int slot = 0;
+  std::int64_t offset = 0;
+  std::int64_t bytes = 0;
+};
+
+// What one execution works on: slot -> buffer. Sub-buffers for regions inside a buffer are made on
+// demand and live as long as the Bindings; OpenCL keeps them until the commands that use them end.
+class Bindings {
+ public:
+  static constexpr int kSlots = 8;
+
+  void bind(int slot, cl_mem buffer) { buffers_[static_cast<std::size_t>(slot)] = buffer; }
+  cl_mem buffer(int slot) const { return buffers_[static_cast<std::size_t>(slot)]; }
+  // The region as a buffer of its own.
+  cl_mem resolve(const Region& region);
+
+ private:
+  std::array<cl_mem, kSlots> buffers_{};
+  std::vector<std::pair<Region, cl::Buffer>> parts_;
+};
+
+// A part of any buffer, also of one that is itself a part (which OpenCL forbids to divide again).
+cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes);
+
+// The wait list and the event of one command.
+struct Dependencies {
+  cl_uint count = 0;
+  const cl_event* list = nullptr;
+  cl_event* done = nullptr;  // null: nobody asks
+};
+
+// One command of a plan. enqueue() is called under the owning Sequence's lock.
+class Step {
+ public:
+  explicit Step(std::string name) : name_(std::move(name)) {}
+  virtual ~Step() = default;
+  const std::string& name() const { return name_; }
+  virtual void enqueue(cl_command_queue queue, Bindings& bindings,
+                       const Dependencies& dependencies) = 0;
+
+ private:
+  std::string name_;
+};
+
+using Argument = std::variant<Region, cl_int, cl_long, cl_float>;
+
+// For sizes that beyond_32_bits() has vouched for.
+inline cl_int narrow(std::int64_t value) { return static_cast<cl_int>(value); }
+
+// Work-items in total and per work-group. The local size is never left to the runtime: PoCL then
+// takes one group, one core (measured 1.95x slower).
+struct Range {
+  std::array<std::size_t, 3> global{1, 1, 1};
+  std::array<std::size_t, 3> local{1, 1, 1};
+};
+
+// `groups` work-groups of one work-item each: how CPU bodies are launched.
+inline Range one_item_groups(std::int64_t groups) {
+  return {{static_cast<std::size_t>(groups), 1, 1}, {1, 1, 1}};
+}
+// At least `items` work-items in groups of `local`.
+Range items(std::int64_t items, std::int64_t local);
+
+// A kernel with all its arguments; scalars are set here, buffers at each enqueue.
+class KernelStep : public Step {
+ public:
+  KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+             const Range& range);
+  void enqueue(cl_command_queue queue, Bindings& bindings,
+               const Dependencies& dependencies) override;
+
+ private:
+  cl::Kernel kernel_;
+  std::vector<std::pair<cl_uint, Region>> buffers_;
+  Range range_;
+};
+
+// Zeroes the first `bytes` of a region.
+class FillStep : public Step {
+ public:
+  FillStep(std::string name, const Region& region, std::int64_t bytes)
+      : Step(std::move(name)), region_(region), bytes_(bytes) {}
+  void enqueue(cl_command_queue queue, Bindings& bindings,
+               const Dependencies& dependencies) override;
+
+ private:
+  Region region_;
+  std::int64_t bytes_;
+};
+
+struct StepTime {
+  std::string name;
+  double us = 0;
+};
+
+bool is_in_order(cl_command_queue queue);
+
+// Steps in their order. Usable from many threads at once with distinct Bindings.
+class Sequence {
+ public:
+  void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
+  bool empty() const { return steps_.empty(); }
+  std::size_t size() const { return steps_.size(); }
+
+  // Enqueues all steps behind the wait list without waiting for anything. `dependencies.done`
+  // gets one event that ends them all; an empty sequence still gives one. On an out-of-order queue
+  // each step waits for the one before. If a step fails, the ones before it stay enqueued and no
+  // event is returned.
+  void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies) const;
+
+  // Runs once on a profiling queue and waits: device time of each step.
+  std::vector<StepTime> profile(cl_command_queue profiling_queue, Bindings& bindings) const;
+
+ private:
+  void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies,
+               std::vector<cl::Event>* events) const;
+
+  std::vector<std::unique_ptr<Step>> steps_;
+  // Kernel arguments are state of the kernel object: set and enqueued under one lock.
+  mutable std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+};
+
+}  // namespace clconv::core

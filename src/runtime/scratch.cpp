@@ -1,0 +1,110 @@
+#include "runtime/scratch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace clconv::core {
+namespace {
+
+// Executions in flight on one out-of-order queue beyond this share buffers by waiting.
+constexpr std::int64_t kMaxBlocksPerQueue = 4;
+
+bool finished(const cl::Event& event) {
+  return event() == nullptr ||
+         event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() <= CL_COMPLETE;  // < 0: it failed
+}
+
+}  // namespace
+
+cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t max_bytes,
+                    const std::string& what) {
+  const std::string asked = "device allocation of " + std::to_string(bytes) + " bytes (" + what +
+                            ") failed: ";
+  if (bytes > max_bytes) {
+    throw Error(Code::kOutOfMemory,
+                asked + "the device's limit for one allocation is " + std::to_string(max_bytes));
+  }
+  try {
+    return cl::Buffer(context, CL_MEM_READ_WRITE,
+                      static_cast<std::size_t>(std::max<std::int64_t>(1, bytes)));
+  } catch (const cl::Error& error) {
+    throw Error(Code::kOutOfMemory, asked + status_text(error.err()));
+  }
+}
+
+ScratchPool::Lease& ScratchPool::Lease::operator=(Lease&& other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(block_, other.block_);
+  std::swap(wait_for_, other.wait_for_);
+  return *this;
+}
+
+ScratchPool::Lease::~Lease() {
+  if (!block_) return;
+  const std::lock_guard<std::mutex> lock(pool_->mutex_);
+  auto& blocks = pool_->blocks_;
+  blocks.erase(std::remove(blocks.begin(), blocks.end(), block_), blocks.end());
+}
+
+void ScratchPool::Lease::enqueued(cl_event done) {
+  if (!block_) return;
+  pool_->give_back(block_, done);
+  block_.reset();
+}
+
+void ScratchPool::give_back(const std::shared_ptr<Block>& block, cl_event done) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  block->last_use = cl::Event(done, true);
+  block->lent = false;
+}
+
+ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queue, bool in_order) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::shared_ptr<Block> best;
+  bool best_waits = true;
+  std::int64_t on_this_queue = 0;
+  for (const auto& block : blocks_) {
+    if (block->queue == queue) ++on_this_queue;
+    if (block->lent || block->bytes < bytes) continue;
+    const bool ordered = block->queue == queue && block->in_order && in_order;
+    const bool waits = !ordered && !finished(block->last_use);
+    if (waits && block->queue != queue) continue;
+    if (!best || waits < best_waits || (waits == best_waits && block->bytes < best->bytes)) {
+      best = block;
+      best_waits = waits;
+    }
+  }
+  const bool may_allocate = !best || (best_waits && on_this_queue < kMaxBlocksPerQueue);
+  if (may_allocate) {
+    // Smaller blocks that nobody uses make room; OpenCL keeps one alive until its commands end.
+    blocks_.erase(std::remove_if(blocks_.begin(), blocks_.end(),
+                                 [&](const std::shared_ptr<Block>& block) {
+                                   return !block->lent && block->bytes < bytes &&
+                                          (block->queue == queue || finished(block->last_use));
+                                 }),
+                  blocks_.end());
+    auto block = std::make_shared<Block>();
+    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
+    block->bytes = bytes;
+    blocks_.push_back(block);
+    best = block;
+    best_waits = false;
+  }
+  Lease lease;
+  lease.pool_ = this;
+  lease.block_ = best;
+  if (best_waits) lease.wait_for_ = best->last_use;
+  best->lent = true;
+  best->queue = queue;
+  best->in_order = in_order;
+  return lease;
+}
+
+std::int64_t ScratchPool::allocated_bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::int64_t total = 0;
+  for (const auto& block : blocks_) total += block->bytes;
+  return total;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,74 @@
+// Device memory that is reused: workspaces of executions that bring none, and buffers to measure on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/opencl.hpp"
+
+namespace clconv::core {
+
+// A read-write buffer of `bytes` (at least 1). Throws Error{kOutOfMemory} that says what it was for
+// and how many bytes were asked for; `max_bytes` is the device's limit for one allocation.
+cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t max_bytes,
+                    const std::string& what);
+
+// Lends buffers to executions. A buffer goes back as soon as its execution is enqueued; the next
+// borrower is ordered behind it on the device, never by waiting on the host:
+//   - on the same in-order queue by the queue itself,
+//   - on the same out-of-order queue by the event of the last use, which the lease carries,
+//   - another queue gets a buffer whose last use is over, or a new one.
+// Thread-safe. In the steady state of a program nothing is allocated.
+class ScratchPool {
+  struct Block {
+    cl::Buffer buffer;
+    std::int64_t bytes = 0;
+    cl_command_queue queue = nullptr;  // of the last use
+    bool in_order = false;
+    cl::Event last_use;
+    bool lent = false;
+  };
+
+ public:
+  ScratchPool(const cl::Context& context, std::int64_t max_allocation_bytes)
+      : context_(context), max_allocation_bytes_(max_allocation_bytes) {}
+
+  class Lease {
+   public:
+    Lease() = default;
+    Lease(Lease&& other) noexcept { *this = std::move(other); }
+    Lease& operator=(Lease&& other) noexcept;
+    // Without enqueued() (something threw half-way) the buffer is dropped, not lent again.
+    ~Lease();
+
+    cl_mem buffer() const { return block_ ? block_->buffer() : nullptr; }
+    // Must be waited for before the buffer is written; null where the queue sees to it.
+    cl_event wait_for() const { return wait_for_(); }
+    // The work that uses the buffer is enqueued and `done` ends it: the buffer goes back.
+    void enqueued(cl_event done);
+
+   private:
+    friend class ScratchPool;
+    ScratchPool* pool_ = nullptr;
+    std::shared_ptr<Block> block_;
+    cl::Event wait_for_;
+  };
+
+  // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease.
+  Lease borrow(std::int64_t bytes, cl_command_queue queue, bool in_order);
+
+  std::int64_t allocated_bytes() const;
+
+ private:
+  void give_back(const std::shared_ptr<Block>& block, cl_event done);
+
+  cl::Context context_;
+  std::int64_t max_allocation_bytes_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<Block>> blocks_;
+};
+
+}  // namespace clconv::core

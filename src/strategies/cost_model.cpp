@@ -1,0 +1,42 @@
+#include "strategies/cost_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace clconv::core {
+
+double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
+  const double units = static_cast<double>(profile.compute_units);
+  double total = 0;
+  for (const Pass& pass : passes) {
+    const double groups = std::max(1.0, pass.groups);
+    const double waves = std::ceil(groups / units);
+    const double balance = groups / (waves * units);
+    const double reach = std::min(1.0, groups / units);
+    const double compute_us = pass.flops / (profile.peak_gflops * 1e3 * pass.efficiency * balance);
+    const double memory_us = pass.bytes / (profile.bandwidth_gbs * 1e3 * reach);
+    total += std::max(compute_us, memory_us) + pass.launches * profile.launch_us;
+  }
+  return total;
+}
+
+Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm) {
+  const GemmTile tile = gemm_tile(profile, parameters);
+  const bool tuned = parameters == GemmParameters::kTuned;
+  const double m = static_cast<double>(round_up(gemm.m, tuned ? tile.m : 1));
+  const double n = static_cast<double>(round_up(gemm.n, tuned ? tile.n : 1));
+  const double k = static_cast<double>(round_up(gemm.k, tuned ? tile.k : 1));
+  const double batch = static_cast<double>(gemm.batch);
+  Pass pass;
+  pass.flops = 2.0 * batch * m * n * k;
+  // Fraction of peak; PoCL 3.1, 2-core Zen 5, 2026-11: 200 and 20 of 500 GFLOP/s. GPU: a guess.
+  pass.efficiency = profile.family == Family::kGpu ? 0.5 : tuned ? 0.4 : 0.04;
+  pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
+  if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= 2;
+  pass.groups = batch * std::ceil(m / static_cast<double>(tile.m)) *
+                std::ceil(n / static_cast<double>(tile.n));
+  pass.launches = 2;
+  return pass;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,29 @@
+// Predicted times: a roofline with the parallelism of the launch in it. The strategies say what a
+// pass does; how long that takes on a device is decided here and nowhere else.
+#pragma once
+
+#include <initializer_list>
+
+#include "ops/gemm.hpp"
+#include "runtime/device.hpp"
+
+namespace clconv::core {
+
+// One launch (or one library call).
+struct Pass {
+  double flops = 0;
+  double efficiency = 1;  // fraction of the device's peak its inner loop reaches when fed
+  double bytes = 0;       // read and written in memory
+  double groups = 1;      // independent pieces the launch divides into
+  double launches = 1;
+};
+
+// Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and
+// memory, stretched where the pieces do not divide evenly among the compute units (arithmetic) or
+// are fewer than them (both), plus the cost of its launches.
+double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
+
+// One (batched) CLBlast product.
+Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm);
+
+}  // namespace clconv::core

@@ -1,0 +1,171 @@
+// What strategies share, and the words of the seam.
+#include "strategies/strategy.hpp"
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+
+namespace clconv::core {
+namespace {
+
+[[noreturn]] void bad_config(const std::string& text) {
+  throw Error(Code::kInvalidArgument, "config " + text);
+}
+
+}  // namespace
+
+int Config::get(const std::string& name, int minimum, int maximum) const {
+  const auto found = values_.find(name);
+  if (found == values_.end()) bad_config("'" + text() + "': value " + name + " is missing");
+  if (found->second < minimum || found->second > maximum) {
+    bad_config("'" + text() + "': " + name + "=" + std::to_string(found->second) +
+               " is not in [" + std::to_string(minimum) + ", " + std::to_string(maximum) + "]");
+  }
+  return found->second;
+}
+
+std::string Config::text() const {
+  std::string text;
+  for (const auto& [name, value] : values_) {
+    text += (text.empty() ? "" : ",") + name + "=" + std::to_string(value);
+  }
+  return text;
+}
+
+std::string Config::defines() const {
+  std::string text;
+  for (const auto& [name, value] : values_) {
+    text += text.empty() ? "-D" : " -D";
+    for (const char c : name) {
+      text += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    text += "=" + std::to_string(value);
+  }
+  return text;
+}
+
+Config Config::parse(std::string_view text) {
+  Config config;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view item = text.substr(begin, end - begin);
+    const std::size_t equals = item.find('=');
+    int value = 0;
+    bool good = equals != std::string_view::npos && equals > 0;
+    if (good) {
+      const char* last = item.data() + item.size();
+      const auto [stop, error] = std::from_chars(item.data() + equals + 1, last, value);
+      good = error == std::errc() && stop == last;
+    }
+    if (!good) bad_config("'" + std::string(text) + "': expected name=integer at '" + std::string(item) + "'");
+    if (!config.values_.emplace(std::string(item.substr(0, equals)), value).second) {
+      bad_config("'" + std::string(text) + "': a name is given twice at '" + std::string(item) + "'");
+    }
+    begin = end + 1;
+  }
+  return config;
+}
+
+const char* to_string(Reason reason) {
+  switch (reason) {
+    case Reason::kShape: return "shape";
+    case Reason::kTooLarge: return "too_large";
+    case Reason::kWorkspaceLimit: return "workspace_limit";
+    case Reason::kAllocationLimit: return "allocation_limit";
+    case Reason::kLocalMemory: return "local_memory";
+    case Reason::kWorkGroupSize: return "work_group_size";
+    case Reason::kNotDeterministic: return "not_deterministic";
+    case Reason::kNotAllowed: return "not_allowed";
+    case Reason::kUnknownConfig: return "unknown_config";
+    case Reason::kSlower: return "slower";
+    case Reason::kTooSlowToTime: return "too_slow_to_time";
+    case Reason::kNotMeasured: return "not_measured";
+    case Reason::kTimeLimit: return "time_limit";
+    case Reason::kBuildFailed: return "build_failed";
+    case Reason::kRunFailed: return "run_failed";
+    case Reason::kWrongResult: return "wrong_result";
+    case Reason::kNoWisdom: return "no_wisdom";
+  }
+  return "?";
+}
+
+std::string to_text(const Rejection& r) {
+  const std::string actual = std::to_string(r.actual);
+  const std::string limit = std::to_string(r.limit);
+  const auto percent_slower = [&] {
+    const double ratio = r.limit > 0 ? static_cast<double>(r.actual) / static_cast<double>(r.limit) : 0;
+    return std::to_string(std::lround((ratio - 1) * 100)) + " %";
+  };
+  switch (r.code) {
+    case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
+    case Reason::kTooLarge: return r.field + " is " + actual + ", supported up to " + limit;
+    case Reason::kWorkspaceLimit:
+      return "needs at least " + actual + " bytes of workspace, the limit is " + limit;
+    case Reason::kAllocationLimit:
+      return r.field + " needs one allocation of " + actual + " bytes, the device allows " + limit;
+    case Reason::kLocalMemory:
+      return "needs " + actual + " bytes of local memory, the device has " + limit;
+    case Reason::kWorkGroupSize:
+      return "needs " + actual + " work-items per group, the device allows " + limit;
+    case Reason::kNotDeterministic: return "not deterministic, and deterministic results were asked for";
+    case Reason::kNotAllowed:
+    case Reason::kUnknownConfig: return r.detail;
+    case Reason::kSlower: return percent_slower() + " slower than the best (" + r.field + ")";
+    case Reason::kTooSlowToTime:
+      return "predicted " + std::to_string(r.actual / 1000000) + " ms, not timed beyond " +
+             std::to_string(r.limit / 1000000) + " ms while another runs";
+    case Reason::kNotMeasured: return "rigor " + r.detail + " does not time it";
+    case Reason::kTimeLimit: return "the time limit of " + limit + " ms ended the search first";
+    case Reason::kBuildFailed:
+    case Reason::kRunFailed: return r.detail;
+    case Reason::kWrongResult:
+      return r.detail.empty() ? "differs from naive by " + actual + " times its error bound" : r.detail;
+    case Reason::kNoWisdom: return "no wisdom for this problem, device, driver and library version";
+  }
+  return "?";
+}
+
+std::optional<Rejection> too_large(const Problem& problem) {
+  const auto size = beyond_32_bits(problem);
+  if (!size) return std::nullopt;
+  return Rejection{Reason::kTooLarge, size->name, size->value, kIndexLimit, ""};
+}
+
+std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
+  const std::pair<const char*, std::int64_t> sizes[] = {
+      {"elements of a GEMM operand", saturating_product(gemm.m, gemm.k, gemm.batch)},
+      {"elements of a GEMM operand", saturating_product(gemm.n, gemm.k, gemm.batch)},
+      {"elements of a GEMM result", saturating_product(gemm.m, gemm.n, gemm.batch)},
+  };
+  for (const auto& [name, value] : sizes) {
+    if (value > INT32_MAX) return Rejection{Reason::kTooLarge, name, value, INT32_MAX, ""};
+  }
+  return std::nullopt;
+}
+
+// The probabilistic form, lambda * sqrt(terms) * u with u = 2^-24 and lambda = 4: N. Higham and
+// T. Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41(5),
+// 2019. The worst case, terms * u, would hide a missing product in long sums.
+double summation_error_bound(std::int64_t terms) {
+  constexpr double kUnitRoundoff = 1.0 / 16777216.0;
+  return 4.0 * kUnitRoundoff * (std::sqrt(static_cast<double>(terms)) + 2.0);
+}
+
+Region WorkspaceLayout::add(std::int64_t bytes) {
+  const Region region{kWorkspaceSlot, bytes_, bytes};
+  bytes_ = round_up(bytes_ + bytes, alignment_);
+  return region;
+}
+
+const Strategy& find_strategy(std::string_view name) {
+  std::string known;
+  for (const Strategy* strategy : strategies()) {
+    if (name == strategy->name) return *strategy;
+    known += (known.empty() ? "" : ", ") + std::string(strategy->name);
+  }
+  throw Error(Code::kInvalidArgument,
+              "strategy '" + std::string(name) + "' is unknown, expected one of " + known);
+}
+
+}  // namespace clconv::core

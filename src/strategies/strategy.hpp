@@ -1,0 +1,149 @@
+// The seam: a strategy is a name and two functions. Everything outside src/strategies handles
+// strategies only through this header and the registry.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ops/gemm.hpp"
+#include "problem.hpp"
+#include "runtime/device.hpp"
+#include "runtime/launch.hpp"
+
+namespace clconv::core {
+
+// What tells one variant of a strategy from another: an ordered map of small integers (tile sizes,
+// vector width, ...). It is the variant's name, its wisdom text and, in capitals, its -D list.
+class Config {
+ public:
+  Config() = default;
+  Config(std::initializer_list<std::pair<const std::string, int>> values) : values_(values) {}
+
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  // Throws Error{kInvalidArgument} where the value is missing or not in [minimum, maximum].
+  int get(const std::string& name, int minimum, int maximum) const;
+
+  std::string text() const;     // "kv=2,th=1,tw=14,vw=16"
+  std::string defines() const;  // "-DKV=2 -DTH=1 -DTW=14 -DVW=16"
+  // Reads text(). Throws Error{kInvalidArgument} that quotes the part it could not read.
+  static Config parse(std::string_view text);
+
+  friend bool operator==(const Config& a, const Config& b) { return a.values_ == b.values_; }
+  friend bool operator!=(const Config& a, const Config& b) { return !(a == b); }
+
+ private:
+  std::map<std::string, int> values_;
+};
+
+// Why a strategy or a candidate is not (or was not) an option. Words in the report and in JSON.
+enum class Reason {
+  // from strategies
+  kShape,            // `field` is `actual`, the strategy applies only where it is `limit`
+  kTooLarge,         // `field` is `actual`, the kernels' 32-bit indices end at `limit`
+  kWorkspaceLimit,   // needs `actual` bytes of workspace at least, allowed are `limit`
+  kAllocationLimit,  // `field` needs one allocation of `actual` bytes, the device allows `limit`
+  kLocalMemory,      // needs `actual` bytes of local memory, the device has `limit`
+  kWorkGroupSize,    // needs `actual` work-items per group, the device allows `limit`
+  // from the planner
+  kNotDeterministic,  // deterministic results were asked for
+  kNotAllowed,        // not in the allow list, in the deny list, or another one is forced
+  kUnknownConfig,     // the forced config is none of those offered
+  kSlower,            // predicted or measured time `actual` ns against `limit` ns of the best
+  kTooSlowToTime,     // `naive` on a large problem where something else runs
+  kNotMeasured,       // the rigor asked for does not time it
+  kTimeLimit,         // the time limit ended the search first
+  kBuildFailed,       // text says why
+  kRunFailed,         // text says why
+  kWrongResult,       // differs from `naive` by `actual` times its error bound
+  kNoWisdom,          // wisdom_only, and there is none for it
+};
+const char* to_string(Reason reason);
+
+struct Rejection {
+  Reason code = Reason::kShape;
+  std::string field;
+  std::int64_t actual = 0;
+  std::int64_t limit = 0;
+  std::string detail;  // free text of failures
+};
+// One line for people, e.g. "kh is 3, applies only to 1".
+std::string to_text(const Rejection& rejection);
+
+// One way to compute a problem that a strategy offers. A value: nothing is compiled yet.
+struct Candidate {
+  Config config;
+  double predicted_us = 0;                  // one execution with prepared weights
+  double predicted_setup_us = 0;            // compiling and preparing, nothing cached
+  std::int64_t workspace_bytes = 0;         // besides the prepared weights
+  std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
+  bool deterministic = true;                // equal inputs give equal bits
+  // |result - exact| <= error_bound * (|b| + sum |x*w|), for every element
+  double error_bound = 0;
+};
+
+using Offer = std::variant<std::vector<Candidate>, Rejection>;
+
+// The buffers of an execution, as slots of Bindings.
+enum Slot : int { kWorkspaceSlot, kPreparedSlot, kXSlot, kWeightsSlot, kBiasSlot, kYSlot };
+
+// A candidate made ready for a device: all kernels compiled, all arguments but the buffers set.
+struct Executable {
+  Sequence prepare;  // weights -> prepared; empty where prepared_weights_bytes is 0
+  Sequence run;      // everything else -> y
+  // What the slots must hold: for the problem of the offer, the candidate's numbers.
+  std::int64_t workspace_bytes = 0;
+  std::int64_t prepared_weights_bytes = 0;
+};
+
+struct Strategy {
+  const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
+  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none.
+  // Workspace plus prepared weights of every candidate stay within `workspace_limit` bytes.
+  Offer (*offer)(const Problem& problem, const DeviceProfile& profile,
+                 std::int64_t workspace_limit);
+  // Compiles; nothing is left to decide at execution. Takes any config that offer() gives for some
+  // problem of the same class (stride, dilation, filter size); throws Error{kInvalidArgument} for
+  // one it cannot honour and Error{kBuildFailed}; never runs something else instead.
+  std::unique_ptr<const Executable> (*build)(const Problem& problem, const Config& config,
+                                             Device& device);
+};
+
+// In the order of the report; registry.cpp has one line per strategy.
+const std::vector<const Strategy*>& strategies();
+// Throws Error{kInvalidArgument} that lists the known names.
+const Strategy& find_strategy(std::string_view name);
+
+// ---- what several strategies need ------------------------------------------------------------
+
+// beyond_32_bits() as a rejection.
+std::optional<Rejection> too_large(const Problem& problem);
+
+// CLBlast casts all sizes to 32 bits.
+std::optional<Rejection> gemm_too_large(const Gemm& gemm);
+
+// The error bound of a float32 sum of `terms` products added one after the other, in any order, with
+// bias: worst case grows with terms, rounding errors of independent sign with its square root; the
+// factor leaves room for both input roundings of a split or padded sum.
+double summation_error_bound(std::int64_t terms);
+
+// Carves a workspace into aligned regions.
+class WorkspaceLayout {
+ public:
+  explicit WorkspaceLayout(const DeviceProfile& profile) : alignment_(profile.base_alignment_bytes) {}
+  Region add(std::int64_t bytes);
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::int64_t alignment_;
+  std::int64_t bytes_ = 0;
+};
+
+}  // namespace clconv::core

@@ -1,0 +1,71 @@
+// The device under test (CLCONV_DEVICE, else the default) and buffers that notice overruns.
+#pragma once
+
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "doctest/doctest.h"
+#include "runtime/device.hpp"
+#include "runtime/files.hpp"
+
+namespace clconv::test {
+
+inline core::Device& device() {
+  static core::Device instance = [] {
+    const cl::Device chosen = core::select_device(core::environment("CLCONV_DEVICE"));
+    return core::Device(cl::Context(chosen), chosen, core::cache_options("", 0));
+  }();
+  return instance;
+}
+
+inline cl::CommandQueue& queue() {
+  static cl::CommandQueue instance = device().make_queue();
+  return instance;
+}
+
+// A device buffer whose last kilobyte is a pattern that nobody may touch.
+class GuardedBuffer {
+ public:
+  explicit GuardedBuffer(std::int64_t bytes, cl::CommandQueue& q = queue())
+      : queue_(q), bytes_(static_cast<std::size_t>(bytes)), buffer_(device().context(), CL_MEM_READ_WRITE, bytes_ + kGuard) {
+    const std::vector<unsigned char> pattern(kGuard, kPattern);
+    queue_.enqueueWriteBuffer(buffer_, CL_TRUE, bytes_, kGuard, pattern.data());
+    // Poison: results that are not written, and scratch that is read before it is written, show.
+    const std::vector<float> nan(bytes_ / sizeof(float), std::numeric_limits<float>::quiet_NaN());
+    write(nan);
+  }
+  explicit GuardedBuffer(const std::vector<float>& values)
+      : GuardedBuffer(static_cast<std::int64_t>(values.size() * sizeof(float))) {
+    write(values);
+  }
+
+  cl_mem get() const { return buffer_(); }
+  void write(const std::vector<float>& values) {
+    if (values.empty()) return;
+    queue_.enqueueWriteBuffer(buffer_, CL_TRUE, 0, values.size() * sizeof(float), values.data());
+  }
+  std::vector<float> read() {
+    std::vector<float> values(bytes_ / sizeof(float));
+    if (!values.empty()) queue_.enqueueReadBuffer(buffer_, CL_TRUE, 0, bytes_, values.data());
+    return values;
+  }
+  bool intact() {
+    std::vector<unsigned char> guard(kGuard);
+    queue_.enqueueReadBuffer(buffer_, CL_TRUE, bytes_, kGuard, guard.data());
+    for (const unsigned char c : guard) {
+      if (c != kPattern) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 1024;
+  static constexpr unsigned char kPattern = 0xA5;
+  cl::CommandQueue& queue_;
+  std::size_t bytes_;
+  cl::Buffer buffer_;
+};
+
+}  // namespace clconv::test
