@@ -681,16 +681,24 @@ clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* 
 }
 
 clconv_status clconv_wisdom_forget(const char* path, const char* problem, const char* device,
-                                   int unreadable, int64_t* count) {
+                                   int64_t* count) {
   return guarded([&] {
     const std::string file = existing_path(path);
     const std::string text =
         problem != nullptr && *problem != '\0' ? to_text(parse_problem(problem)) : "";
-    int forgotten = 0;
-    update_wisdom_file(file, [&](WisdomBook& book) {
-      forgotten = book.forget(text, text_of(device), unreadable != 0);
-    });
-    if (count != nullptr) *count = forgotten;
+    std::size_t forgotten = 0;
+    update_wisdom_file(
+        file, [&](WisdomBook& book) { forgotten = book.forget(text, text_of(device)); });
+    if (count != nullptr) *count = static_cast<int64_t>(forgotten);
+  });
+}
+
+clconv_status clconv_wisdom_forget_unreadable(const char* path, int64_t* count) {
+  return guarded([&] {
+    std::size_t forgotten = 0;
+    update_wisdom_file(existing_path(path),
+                       [&](WisdomBook& book) { forgotten = book.forget_unreadable(); });
+    if (count != nullptr) *count = static_cast<int64_t>(forgotten);
   });
 }
 

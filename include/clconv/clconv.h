@@ -333,9 +333,12 @@ CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
 CLCONV_API clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count);
 
 /** Removes the records of `problem` (text form; NULL: everything) on devices whose name contains
- *  `device` (NULL: all), and with `unreadable` the lines that cannot be read. `count` may be NULL. */
+ *  `device` (NULL: all). `count` may be NULL. */
 CLCONV_API clconv_status clconv_wisdom_forget(const char* path, const char* problem,
-                                              const char* device, int unreadable, int64_t* count);
+                                              const char* device, int64_t* count);
+
+/** Removes the lines that cannot be read, which everything else keeps. `count` may be NULL. */
+CLCONV_API clconv_status clconv_wisdom_forget_unreadable(const char* path, int64_t* count);
 
 #ifdef __cplusplus
 }

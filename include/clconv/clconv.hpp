@@ -216,7 +216,7 @@ class Context {
 
   clconv_context get() const { return handle_; }
 
-  cl::Context cl_context() const {
+  cl::Context opencl_context() const {
     cl_context result = nullptr;
     check(clconv_context_get(handle_, &result, nullptr));
     return cl::Context(result, true);

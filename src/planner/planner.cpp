@@ -17,7 +17,11 @@ constexpr double kNaiveLimitUs = 100e3;
 // One timed run lasts at least this long, so that the clock and a stray interrupt do not matter.
 constexpr double kBatchUs = 2000;
 constexpr int kMaxBatch = 256;
+// At least the first number of rounds; more while a leader's median is this far above its minimum,
+// which says that something else disturbs the machine (two worker threads on one core: factor two).
 constexpr int kRounds = 7;
+constexpr int kMostRounds = 25;
+constexpr double kDisturbed = 1.10;
 // After two rounds, what is this much slower than the best is dropped.
 constexpr int kFirstRounds = 2;
 constexpr double kDropFactor = 1.25;
@@ -323,7 +327,8 @@ class Search {
   void time_in_rounds() {
     std::vector<Contestant*> racing;
     for (Contestant& contestant : contestants_) racing.push_back(&contestant);
-    for (int round = 0; round < kRounds && !racing.empty(); ++round) {
+    for (int round = 0; round < kMostRounds && !racing.empty(); ++round) {
+      if (round >= kRounds && !disturbed(racing)) break;
       for (Contestant*& contestant : racing) {
         if (out_of_time()) break;
         ReportEntry& entry = report_.entries[contestant->index];
@@ -348,9 +353,22 @@ class Search {
     contestants_.clear();
   }
 
-  void drop_slow(std::vector<Contestant*>& racing) const {
+  static double best_median(const std::vector<Contestant*>& racing) {
     double best = std::numeric_limits<double>::infinity();
     for (const Contestant* contestant : racing) best = std::min(best, contestant->median());
+    return best;
+  }
+
+  static bool disturbed(const std::vector<Contestant*>& racing) {
+    const double best = best_median(racing);
+    return std::any_of(racing.begin(), racing.end(), [&](const Contestant* c) {
+      const double least = *std::min_element(c->times_us.begin(), c->times_us.end());
+      return c->median() <= best * kDropFactor && c->median() > least * kDisturbed;
+    });
+  }
+
+  void drop_slow(std::vector<Contestant*>& racing) const {
+    const double best = best_median(racing);
     const double factor = options_.time_all ? kDropFactorAll : kDropFactor;
     racing.erase(std::remove_if(racing.begin(), racing.end(),
                                 [&](const Contestant* c) { return c->median() > factor * best; }),

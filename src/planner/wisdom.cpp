@@ -251,8 +251,8 @@ const SpeedRecord* WisdomBook::find_speed(const WisdomScope& scope) const {
   return find_in(speeds_, scope_key(scope));
 }
 
-int WisdomBook::forget(const std::string& problem, const std::string& device, bool unreadable) {
-  int count = 0;
+std::size_t WisdomBook::forget(const std::string& problem, const std::string& device) {
+  std::size_t count = 0;
   const auto forget_in = [&](auto& map, const auto& matches) {
     for (auto it = map.begin(); it != map.end();) {
       const bool gone = it->second.scope.device.find(device) != std::string::npos &&
@@ -264,10 +264,12 @@ int WisdomBook::forget(const std::string& problem, const std::string& device, bo
   forget_in(records_, [&](const auto& record) { return everything || record.problem == problem; });
   forget_in(trust_, [&](const auto&) { return everything; });
   forget_in(speeds_, [&](const auto&) { return everything; });
-  if (unreadable) {
-    count += static_cast<int>(unreadable_.size());
-    unreadable_.clear();
-  }
+  return count;
+}
+
+std::size_t WisdomBook::forget_unreadable() {
+  const std::size_t count = unreadable_.size();
+  unreadable_.clear();
   return count;
 }
 

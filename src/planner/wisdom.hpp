@@ -72,9 +72,9 @@ class WisdomBook {
   const SpeedRecord* find_speed(const WisdomScope& scope) const;
 
   // Removes the records of a problem ("" = everything, trust and speeds too) on devices whose name
-  // contains `device` ("" = all) and, if `unreadable`, the lines that could not be read. Returns how
-  // many.
-  int forget(const std::string& problem, const std::string& device, bool unreadable);
+  // contains `device` ("" = all). Returns how many.
+  std::size_t forget(const std::string& problem, const std::string& device);
+  std::size_t forget_unreadable();
 
   std::size_t size() const { return records_.size() + trust_.size() + speeds_.size(); }
   // The records of problems as a JSON array.

@@ -67,14 +67,14 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile,
   const double reduction = static_cast<double>(p.reduction());
   const double pixels = body.th * body.tw;
 
-  // Cycles of a work-group at two FMAs and two loads a cycle; the transposing store costs about 100
-  // cycles per vector of filters and vector of pixels, twice that where rows are cut to pieces.
+  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
+  // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
   const double fma_cycles = reduction * body.kv * pixels / 2;
-  const double load_cycles = reduction * (body.kv + pixels) / 2;
+  const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
   const bool whole_rows = body.th == 1 || body.tw == p.ow();
   const double stores = body.kv * std::ceil(pixels / body.vw);
-  const double store_cycles = stores * (whole_rows ? 100 : 200);
+  const double store_cycles = stores * (whole_rows ? 200 : 280);
   const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
   Pass multiply;
   multiply.flops = groups * fma_cycles * 2 * 2 * body.vw;

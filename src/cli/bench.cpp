@@ -1,0 +1,205 @@
+// clconv bench: times what the strategies offer side by side, and judges the planner's choice by it.
+// Without wisdom, neither read nor written: the planner must not be judged by its own notes.
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/cli.hpp"
+#include "cli/report.hpp"
+
+namespace clconv::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+ContextOptions without_wisdom() {
+  ContextOptions options;
+  options.wisdom_path = "off";
+  return options;
+}
+
+Json variant_json(const nlohmann::json& c) {
+  return {{"strategy", c.at("strategy")}, {"config", c.at("config")}};
+}
+
+struct BenchVerb {
+  std::string suite, direction = "forward", rigor;
+  std::vector<std::string> problems;
+  bool all = false, json = false;
+
+  std::vector<NamedProblem> wanted() const;
+  Json bench_one(const NamedProblem& item, const Context& planning, const Context& timing) const;
+  void run(const Session& session) const;
+};
+
+std::vector<NamedProblem> BenchVerb::wanted() const {
+  std::vector<NamedProblem> list;
+  if (!suite.empty()) list = read_suite(suite);
+  for (const std::string& text : problems) list.push_back({text, Problem(text)});
+  if (list.empty()) throw BadInput("bench: name a PROBLEM or --suite FILE");
+  return list;
+}
+
+Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning,
+                          const Context& timing) const {
+  Problem p = item.problem;
+  p.direction = parse_direction(direction);
+  const double flops = p.info().flops;
+  PlanOptions choose;
+  choose.rigor = parse_rigor(rigor);
+  const auto choice = nlohmann::json::parse(planning.explain(p, choose)).at("chosen");
+  PlanOptions time;
+  time.rigor = CLCONV_EXHAUSTIVE;
+  time.time_all = all ? 1 : 0;
+  const auto report = nlohmann::json::parse(timing.explain(p, time));
+
+  Json strategies = Json::array();
+  Json failures = Json::array();
+  const nlohmann::json* best = nullptr;
+  const nlohmann::json* chosen = nullptr;
+  for (const auto& c : report.at("candidates")) {
+    if (c.at("status").get<std::string>().rfind("failed", 0) == 0) {
+      failures.push_back({{"strategy", c.at("strategy")},
+                          {"config", c.at("config")},
+                          {"text", c.at("reason").at("text")}});
+    }
+    if (!c.at("measured").is_object()) continue;
+    const double us = ranking_us(c);
+    strategies.push_back({{"strategy", c.at("strategy")},
+                          {"config", c.at("config")},
+                          {"median_us", us},
+                          {"min_us", c.at("measured").at("min_us")},
+                          {"gflops", flops / us * 1e-3}});
+    if (best == nullptr || us < ranking_us(*best)) best = &c;
+    if (choice.is_object() && c.at("strategy") == choice.at("strategy") &&
+        c.at("config") == choice.at("config")) {
+      chosen = &c;
+    }
+  }
+  std::stable_sort(strategies.begin(), strategies.end(), [](const Json& a, const Json& b) {
+    return a.at("median_us").get<double>() < b.at("median_us").get<double>();
+  });
+  Json result;
+  result["name"] = item.name;
+  result["problem"] = p.text();
+  result["flops"] = flops;
+  result["chosen"] = choice;
+  result["chosen_us"] = chosen != nullptr ? Json(ranking_us(*chosen)) : Json(nullptr);
+  result["best"] = best != nullptr ? variant_json(*best) : Json(nullptr);
+  result["best_us"] = best != nullptr ? Json(ranking_us(*best)) : Json(nullptr);
+  result["regret"] = chosen != nullptr ? Json(ranking_us(*chosen) / ranking_us(*best) - 1) : Json(nullptr);
+  result["strategies"] = strategies;
+  result["failures"] = failures;
+  return result;
+}
+
+void print_table(const Json& results, double peak_gflops, bool all) {
+  Table table({"name", "GFLOP", "strategy", "config", "median", "min", "GFLOP/s", "of peak", "regret"});
+  for (const Json& r : results) {
+    const double flops = r.at("flops").get<double>();
+    bool first = true;
+    for (const Json& s : r.at("strategies")) {
+      const bool is_chosen = r.at("chosen").is_object() && s.at("strategy") == r.at("chosen").at("strategy") &&
+                             s.at("config") == r.at("chosen").at("config");
+      if (!all && !is_chosen) continue;
+      const double us = s.at("median_us").get<double>();
+      table.add({first || !all ? r.at("name").get<std::string>() : "",
+                 first || !all ? fixed(flops * 1e-9, 3) : "", s.at("strategy").get<std::string>(),
+                 s.at("config").get<std::string>(), format_us(us),
+                 format_us(s.at("min_us").get<double>()), format_gflops(flops, us),
+                 fixed(100 * flops / us * 1e-3 / peak_gflops, 0) + " %",
+                 is_chosen ? fixed(100 * r.at("regret").get<double>(), 1) + " %" : ""},
+                is_chosen ? kGreen : "");
+      first = false;
+    }
+    for (const Json& f : r.at("failures")) {
+      table.add({r.at("name").get<std::string>(), "", f.at("strategy").get<std::string>(),
+                 f.at("config").get<std::string>(), "-", "-", "-", "-",
+                 "failed: " + f.at("text").get<std::string>()}, kRed);
+    }
+  }
+  std::printf("%s", table.text().c_str());
+}
+
+// Geometric means over the problems: the choice against the best, and against the best variant of each
+// strategy.
+void print_summary(const Json& results) {
+  double log_regret = 0;
+  int judged = 0;
+  std::map<std::string, std::pair<double, int>> against;
+  for (const Json& r : results) {
+    if (!r.at("chosen_us").is_number()) continue;
+    const double chosen = r.at("chosen_us").get<double>();
+    log_regret += std::log(chosen / r.at("best_us").get<double>());
+    ++judged;
+    std::map<std::string, double> best;
+    for (const Json& s : r.at("strategies")) {
+      best.emplace(s.at("strategy").get<std::string>(), s.at("median_us").get<double>());
+    }
+    for (const auto& [strategy, us] : best) {
+      against[strategy].first += std::log(us / chosen);
+      ++against[strategy].second;
+    }
+  }
+  if (judged == 0) return;
+  std::printf("\nchosen against the best measured: %sx (geometric mean over %d problems)\n",
+              fixed(std::exp(log_regret / judged), 3).c_str(), judged);
+  for (const auto& [strategy, sum] : against) {
+    std::printf("chosen against %s: %sx as fast (over %d)\n", strategy.c_str(),
+                fixed(std::exp(sum.first / sum.second), 2).c_str(), sum.second);
+  }
+}
+
+void BenchVerb::run(const Session& session) const {
+  const auto list = wanted();
+  parse_rigor(rigor);
+  parse_direction(direction);
+  const Context planning(session.device, without_wisdom());
+  const Context timing(session.device, without_wisdom());
+  const auto profile = nlohmann::json::parse(timing.profile(true));
+  Json document;
+  document["device"] = profile.at("platform").get<std::string>() + " / " + profile.at("name").get<std::string>();
+  document["driver"] = profile.at("driver");
+  document["direction"] = direction;
+  document["rigor"] = rigor.empty() ? "estimate" : rigor;
+  document["peak_gflops"] = profile.at("peak_gflops");
+  document["bandwidth_gbs"] = profile.at("bandwidth_gbs");
+  document["launch_us"] = profile.at("launch_us");
+  document["results"] = Json::array();
+  {
+    Progress progress("timing", list.size());
+    for (const NamedProblem& item : list) {
+      progress.step(item.name);
+      document["results"].push_back(bench_one(item, planning, timing));
+    }
+  }
+  if (json) {
+    std::printf("%s\n", document.dump(2).c_str());
+    return;
+  }
+  const double peak = profile.at("peak_gflops").get<double>();
+  std::printf("device  %s, driver %s\n", document["device"].get<std::string>().c_str(),
+              document["driver"].get<std::string>().c_str());
+  std::printf("peak    %s GFLOP/s, copy %s GB/s, launch %s us (measured in this run)\n\n",
+              fixed(peak, 0).c_str(), fixed(profile.at("bandwidth_gbs").get<double>(), 1).c_str(),
+              fixed(profile.at("launch_us").get<double>(), 1).c_str());
+  print_table(document["results"], peak, all);
+  print_summary(document["results"]);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Session& session) {
+  auto* verb = app.add_subcommand("bench", "time the strategies side by side and judge the planner's choice");
+  auto v = std::make_shared<BenchVerb>();
+  verb->add_option("PROBLEM", v->problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");
+  verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
+  verb->add_option("--direction", v->direction, "forward");
+  verb->add_option("--rigor", v->rigor, "of the choice that is judged: estimate (default) or measure");
+  verb->add_flag("--all", v->all, "every candidate of every strategy, however slow");
+  verb->add_flag("--json", v->json, "one JSON document");
+  verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
+}
+
+}  // namespace clconv::cli

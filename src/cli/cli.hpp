@@ -1,0 +1,137 @@
+// The clconv program: what its verbs share. Uses the public headers of the library only.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "clconv/clconv.hpp"
+
+namespace clconv::cli {
+
+// A wrong word, file or value in the input: exit status 2. One line that names it.
+class BadInput : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A file that cannot be written: exit status 1.
+class FileFailure : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A constraint that cannot be met: exit status 3.
+class Unmet : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What the command line asked for: the verb's parse callback leaves its action here.
+struct Session {
+  std::string device;  // --device
+  std::function<void()> action;
+
+  Context open() const { return Context(device); }
+};
+
+// One per verb, each in the file of its name.
+void add_devices(CLI::App& app, Session& session);
+void add_plan(CLI::App& app, Session& session);
+void add_run(CLI::App& app, Session& session);
+void add_im2col(CLI::App& app, Session& session);
+void add_col2im(CLI::App& app, Session& session);
+void add_bench(CLI::App& app, Session& session);
+void add_tune(CLI::App& app, Session& session);
+void add_wisdom(CLI::App& app, Session& session);
+void add_profile(CLI::App& app, Session& session);
+
+// ---- options that several verbs take ---------------------------------------------------------
+
+// --stride, --pad, --dilation, --groups as text; they end up in a problem text, whose parser judges
+// their values.
+struct GeometryOptions {
+  std::string stride = "1", pad = "0", dilation = "1";
+  std::int64_t groups = 1;
+  void add_to(CLI::App& app, bool with_groups);
+  // "s..p..d..g.."
+  std::string text() const;
+};
+
+// "KHxKW", "N,C,H,W"; throws BadInput that names the option.
+std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text);
+std::vector<std::int64_t> parse_shape(const std::string& option, const std::string& text,
+                                      std::size_t rank);
+
+// What im2col and col2im share.
+clconv_layout parse_layout(const std::string& word);
+Problem patches_problem(const std::vector<std::int64_t>& shape, const std::string& kernel,
+                        const GeometryOptions& geometry);
+std::vector<std::int64_t> columns_shape(const Problem& problem, clconv_layout layout);
+
+// --rigor, --time-limit, --workspace-limit, --deterministic, --strategy, --config, ...
+struct PlanningOptions {
+  std::string rigor, strategy, config, allow, deny;
+  double time_limit_s = 0;
+  std::int64_t workspace_limit = -1;
+  bool deterministic = false;
+  std::int64_t expected_runs = 0;
+  void add_to(CLI::App& app);
+  // Points into this object.
+  PlanOptions options() const;
+};
+clconv_rigor parse_rigor(const std::string& word);
+clconv_direction parse_direction(const std::string& word);
+
+struct NamedProblem {
+  std::string name;
+  Problem problem;
+};
+// A suite file: `name PROBLEM` a line, # comments. Throws BadInput that names file and line.
+std::vector<NamedProblem> read_suite(const std::string& path);
+
+std::string read_text_file(const std::string& path);
+
+// ---- text --------------------------------------------------------------------------------------
+
+// Aligned columns; the first row is the header. Numbers go right, words left.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
+  void add(std::vector<std::string> row, const char* colour = "") {
+    rows_.push_back(std::move(row));
+    colours_.resize(rows_.size());
+    colours_.back() = colour;
+  }
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<std::string> colours_;
+};
+
+// Escape sequences where standard output is a terminal and NO_COLOR is not set, else "".
+extern const char* const kBold;
+extern const char* const kGreen;
+extern const char* const kDim;
+extern const char* const kRed;
+std::string coloured(const char* colour, const std::string& text);
+
+std::string format_us(double us);              // "12.3 us", "4.56 ms", "1.23 s"
+std::string format_bytes(std::int64_t bytes);  // "0", "512 B", "1.5 MiB"
+std::string format_gflops(double flops, double us);
+std::string fixed(double value, int digits);
+
+// A bar on standard error while something long runs; silent unless that is a terminal.
+class Progress {
+ public:
+  Progress(std::string what, std::size_t total);
+  ~Progress();
+  void step(const std::string& label);
+
+ private:
+  std::string what_;
+  std::size_t total_;
+  std::size_t done_ = 0;
+  bool visible_;
+};
+
+}  // namespace clconv::cli

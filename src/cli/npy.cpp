@@ -1,0 +1,164 @@
+// Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+#include "cli/npy.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "cli/cli.hpp"
+
+namespace clconv::cli {
+namespace {
+
+constexpr char kMagic[] = "\x93NUMPY";
+constexpr std::size_t kMagicSize = 6;
+
+[[noreturn]] void bad(const std::string& path, const std::string& text) {
+  throw BadInput(path + ": " + text);
+}
+
+// The text behind `'key':` in the header's Python dictionary, up to the next top-level comma.
+std::string header_value(const std::string& path, const std::string& header, const char* key) {
+  const std::size_t at = header.find("'" + std::string(key) + "'");
+  const std::size_t colon = at == std::string::npos ? at : header.find(':', at);
+  if (colon == std::string::npos) bad(path, "the header has no '" + std::string(key) + "'");
+  std::size_t begin = header.find_first_not_of(' ', colon + 1);
+  int depth = 0;
+  std::size_t end = begin;
+  for (; end < header.size(); ++end) {
+    if (header[end] == '(' || header[end] == '[') ++depth;
+    if (header[end] == ')' || header[end] == ']') --depth;
+    if (depth == 0 && (header[end] == ',' || header[end] == '}')) break;
+  }
+  return begin < end ? header.substr(begin, end - begin) : "";
+}
+
+std::vector<std::int64_t> parse_tuple(const std::string& path, const std::string& text) {
+  std::vector<std::int64_t> values;
+  std::string number;
+  for (const char c : text) {
+    if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
+      number += c;
+    } else if (!number.empty()) {
+      if (number.size() > 18) bad(path, "shape " + text + " does not fit 64 bits");
+      values.push_back(std::stoll(number));
+      number.clear();
+    }
+  }
+  if (text.empty() || text.front() != '(' || text.back() != ')') {
+    bad(path, "shape is " + text + ", expected a tuple");
+  }
+  return values;
+}
+
+std::int64_t element_count(const std::string& path, const std::vector<std::int64_t>& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) {
+    if (__builtin_mul_overflow(count, size, &count) ||
+        count > std::numeric_limits<std::int64_t>::max() / 4) {
+      bad(path, "shape " + shape_text(shape) + ": its byte size does not fit 64 bits");
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i > 0 ? "," : "") + std::to_string(shape[i]);
+  }
+  return text + ")";
+}
+
+Array read_npy(const std::string& path, const std::string& what) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) bad(path, std::string("cannot be read: ") + std::strerror(errno));
+  unsigned char head[12] = {};
+  in.read(reinterpret_cast<char*>(head), 8);
+  if (in.gcount() < 8 || std::memcmp(head, kMagic, kMagicSize) != 0) {
+    bad(path, "is not a .npy file");
+  }
+  const int version = head[6];
+  if (version < 1 || version > 3) bad(path, ".npy version " + std::to_string(version) + ", expected 1 to 3");
+  const std::size_t length_size = version == 1 ? 2 : 4;
+  in.read(reinterpret_cast<char*>(head), static_cast<std::streamsize>(length_size));
+  std::size_t length = 0;
+  for (std::size_t i = length_size; i-- > 0;) length = length << 8 | head[i];
+  if (!in || length > (1u << 20)) bad(path, "truncated in its header");
+  std::string header(length, '\0');
+  in.read(header.data(), static_cast<std::streamsize>(length));
+  if (static_cast<std::size_t>(in.gcount()) != length) bad(path, "truncated in its header");
+
+  const std::string type = header_value(path, header, "descr");
+  if (type != "'<f4'") bad(path, "dtype is " + type + ", expected '<f4' (little-endian float32)");
+  if (header_value(path, header, "fortran_order") != "False") {
+    bad(path, "is in Fortran order, expected C order");
+  }
+  Array array;
+  array.shape = parse_tuple(path, header_value(path, header, "shape"));
+  const auto rank = static_cast<std::size_t>(std::count(what.begin(), what.end(), ',') + 1);
+  if (array.shape.size() != rank) {
+    bad(path, "has rank " + std::to_string(array.shape.size()) + " " + shape_text(array.shape) +
+                  ", expected " + std::to_string(rank) + " " + what);
+  }
+  const std::int64_t bytes = element_count(path, array.shape) * 4;
+  // Against the file's size first: a wrong shape must not make us allocate what it claims.
+  const std::streamoff begin = in.tellg();
+  in.seekg(0, std::ios::end);
+  const std::streamoff present = in.tellg() - begin;
+  if (present != bytes) {
+    bad(path, "holds " + std::to_string(present) + " bytes of data, its shape " +
+                  shape_text(array.shape) + " needs " + std::to_string(bytes));
+  }
+  in.seekg(begin);
+  array.values.resize(static_cast<std::size_t>(bytes / 4));
+  in.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(bytes));
+  if (in.gcount() != bytes) bad(path, "cannot be read to its end");
+  return array;
+}
+
+void write_npy(const std::string& path, const Array& array) {
+  std::string shape = "(";
+  for (const std::int64_t size : array.shape) shape += std::to_string(size) + ", ";
+  shape += ")";
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
+  // Data starts at a multiple of 64 bytes; magic, version and length take 10.
+  header.append(63 - (10 + header.size()) % 64, ' ');
+  header += '\n';
+  std::string head(kMagic, kMagicSize);
+  head += '\x01';
+  head += '\0';
+  head += static_cast<char>(header.size() & 0xff);
+  head += static_cast<char>(header.size() >> 8 & 0xff);
+
+  const std::string temp = path + ".tmp." + std::to_string(::getpid());
+  const auto fail = [&](const char* what) {
+    const std::string reason = std::strerror(errno);
+    std::remove(temp.c_str());
+    throw FileFailure(std::string(what) + " " + path + ": " + reason);
+  };
+  std::FILE* file = std::fopen(temp.c_str(), "wb");
+  if (file == nullptr) fail("cannot write");
+  const bool written =
+      std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
+      std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
+      std::fwrite(array.values.data(), 4, array.values.size(), file) == array.values.size() &&
+      std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
+  if (!written) {
+    const int reason = errno;
+    std::fclose(file);
+    errno = reason;
+    fail("cannot write");
+  }
+  if (std::fclose(file) != 0) fail("cannot write");
+  if (std::rename(temp.c_str(), path.c_str()) != 0) fail("cannot replace");
+}
+
+}  // namespace clconv::cli

@@ -1,0 +1,85 @@
+#include "cli/report.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "cli/cli.hpp"
+
+namespace clconv::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string time_or_dash(const Json& us) {
+  return us.is_number() ? format_us(us.get<double>()) : "-";
+}
+
+}  // namespace
+
+std::string problem_line(const Problem& problem) {
+  const auto info = problem.info();
+  const auto size = [](std::int64_t a, std::int64_t b, std::int64_t c) {
+    return std::to_string(a) + "x" + std::to_string(b) + "x" + std::to_string(c);
+  };
+  return problem.text() + ": " + (problem.n > 1 ? std::to_string(problem.n) + " images of " : "") +
+         size(problem.c, problem.h, problem.w) + " -> " + size(problem.k, info.oh, info.ow) + ", " +
+         fixed(info.flops * 1e-9, info.flops < 1e8 ? 4 : 3) + " GFLOP";
+}
+
+std::string variant_name(const Json& candidate) {
+  const std::string strategy = candidate.at("strategy").get<std::string>();
+  const std::string config =
+      candidate.at("config").is_string() ? candidate.at("config").get<std::string>() : "";
+  return config.empty() ? strategy : strategy + " (" + config + ")";
+}
+
+double ranking_us(const Json& candidate) {
+  const Json& measured = candidate.at("measured");
+  if (measured.is_object()) return measured.at("median_us").get<double>();
+  const Json& predicted = candidate.at("predicted_us");
+  return predicted.is_number() ? predicted.get<double>() : std::numeric_limits<double>::infinity();
+}
+
+std::string candidates_table(const Json& report) {
+  std::vector<const Json*> order;
+  for (const Json& candidate : report.at("candidates")) order.push_back(&candidate);
+  const auto tier = [](const Json& c) {  // measured, then predicted, then what cannot run
+    const std::string status = c.at("status").get<std::string>();
+    if (status == "chosen") return 0;
+    if (status == "applicable") return c.at("measured").is_object() ? 1 : 2;
+    return status == "pruned" || status == "not_tried" ? 3 : 4;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Json* a, const Json* b) {
+    return std::pair(tier(*a), ranking_us(*a)) < std::pair(tier(*b), ranking_us(*b));
+  });
+  Table table({"", "strategy", "config", "predicted", "median", "min", "setup", "workspace",
+               "weights", "det", "status"});
+  for (const Json* c : order) {
+    const std::string status = c->at("status").get<std::string>();
+    const Json& measured = c->at("measured");
+    const bool real = c->at("config").is_string();
+    std::string why = status;
+    if (c->at("reason").is_object()) {
+      why += ": " + c->at("reason").at("text").get<std::string>();
+    } else if (measured.is_object() && measured.at("source") == "wisdom") {
+      why += " (wisdom)";
+    }
+    const auto bytes = [&](const char* name) {
+      return real ? format_bytes(c->at(name).get<std::int64_t>()) : std::string("-");
+    };
+    table.add({status == "chosen" ? "*" : "", c->at("strategy").get<std::string>(),
+               real ? c->at("config").get<std::string>() : "-", time_or_dash(c->at("predicted_us")),
+               measured.is_object() ? time_or_dash(measured.at("median_us")) : "-",
+               measured.is_object() ? time_or_dash(measured.at("min_us")) : "-",
+               time_or_dash(c->at("setup_us")), bytes("workspace_bytes"),
+               bytes("prepared_weights_bytes"),
+               real ? (c->at("deterministic").get<bool>() ? "yes" : "no") : "-", why},
+              status == "chosen"                                        ? kGreen
+              : status.rfind("failed", 0) == 0                          ? kRed
+              : status == "applicable"                                  ? ""
+                                                                        : kDim);
+  }
+  return table.text();
+}
+
+}  // namespace clconv::cli

@@ -1,0 +1,74 @@
+// clconv tune: measures a suite of problems and keeps the results in the wisdom file.
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/cli.hpp"
+#include "cli/report.hpp"
+
+namespace clconv::cli {
+namespace {
+
+struct TuneVerb {
+  std::string suite, rigor = "measure", direction = "forward";
+  double time_limit_s = 0;
+
+  void run(const Session& session) const {
+    PlanOptions options;
+    options.rigor = parse_rigor(rigor);
+    if (options.rigor != CLCONV_MEASURE && options.rigor != CLCONV_EXHAUSTIVE) {
+      throw BadInput("--rigor '" + rigor + "': tuning measures, expected measure or exhaustive");
+    }
+    const auto problems = read_suite(suite);
+    char* path = nullptr;
+    check(clconv_wisdom_path(&path));
+    const std::string file = take(path);
+    if (file.empty()) throw BadInput("wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
+    const Context context = session.open();
+    context.profile(true);
+    const auto start = std::chrono::steady_clock::now();
+    std::size_t done = 0;
+    std::string notes;
+    Table table({"name", "problem", "strategy", "config", "median", "GFLOP/s"});
+    {
+      Progress progress("tuning", problems.size());
+      for (const NamedProblem& item : problems) {
+        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+        if (time_limit_s > 0 && spent.count() >= time_limit_s) break;
+        if (time_limit_s > 0) options.time_limit_s = time_limit_s - spent.count();
+        progress.step(item.name);
+        Problem p = item.problem;
+        p.direction = parse_direction(direction);
+        const auto report = nlohmann::json::parse(context.explain(p, options));
+        for (const auto& note : report.at("notes")) notes = note.get<std::string>();
+        for (const auto& c : report.at("candidates")) {
+          if (c.at("status") != "chosen") continue;
+          table.add({item.name, p.text(), c.at("strategy").get<std::string>(),
+                     c.at("config").get<std::string>(), format_us(ranking_us(c)),
+                     format_gflops(p.info().flops, ranking_us(c))});
+        }
+        ++done;
+      }
+    }
+    std::printf("%s", table.text().c_str());
+    if (done < problems.size()) {
+      std::printf("%zu of %zu problems: the time limit ended it\n", done, problems.size());
+    }
+    if (!notes.empty()) throw FileFailure(notes);
+    std::printf("wisdom: %s\n", file.c_str());
+  }
+};
+
+}  // namespace
+
+void add_tune(CLI::App& app, Session& session) {
+  auto* verb = app.add_subcommand("tune", "measure a suite of problems into the wisdom file");
+  auto v = std::make_shared<TuneVerb>();
+  verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines")->required();
+  verb->add_option("--direction", v->direction, "forward");
+  verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
+  verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")->check(CLI::PositiveNumber);
+  verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
+}
+
+}  // namespace clconv::cli

@@ -1,0 +1,134 @@
+// clconv wisdom: what was measured, to look at and to move between machines.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/cli.hpp"
+#include "cli/report.hpp"
+
+namespace clconv::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string read_wisdom(const std::string& file) {
+  char* json = nullptr;
+  check(clconv_wisdom_read(file.c_str(), &json));
+  return take(json);
+}
+
+double median_of(const Json& candidate) {
+  return candidate.contains("median_us") ? candidate.at("median_us").get<double>() : 1e300;
+}
+
+void list(const std::string& file, bool json) {
+  const std::string text = read_wisdom(file);
+  if (json) {
+    std::printf("%s\n", text.c_str());
+    return;
+  }
+  const Json wisdom = Json::parse(text);
+  Table table({"problem", "direction", "device", "driver", "rigor", "candidates", "best", "median"});
+  for (const auto& r : wisdom.at("records")) {
+    const Json* best = nullptr;
+    for (const auto& c : r.at("candidates")) {
+      if (c.contains("median_us") && (best == nullptr || median_of(c) < median_of(*best))) best = &c;
+    }
+    table.add({r.at("problem").get<std::string>(), r.at("direction").get<std::string>(),
+               r.at("device").get<std::string>(), r.at("driver").get<std::string>(),
+               r.at("rigor").get<std::string>(), std::to_string(r.at("candidates").size()),
+               best != nullptr ? variant_name(*best) : "-",
+               best != nullptr ? format_us(median_of(*best)) : "-"});
+  }
+  if (!wisdom.at("records").empty()) std::printf("%s", table.text().c_str());
+  std::printf("%zu problems in %s\n", wisdom.at("records").size(),
+              wisdom.at("path").get<std::string>().c_str());
+  if (!wisdom.at("unreadable_lines").empty()) {
+    std::printf("%zu lines that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
+                wisdom.at("unreadable_lines").size());
+  }
+}
+
+void show(const std::string& file, const std::string& text) {
+  const std::string wanted = Problem(text).text();
+  const Json wisdom = Json::parse(read_wisdom(file));
+  bool found = false;
+  for (const auto& r : wisdom.at("records")) {
+    if (r.at("problem") != wanted) continue;
+    found = true;
+    std::printf("%s %s on %s, driver %s, kernels %s\n", wanted.c_str(),
+                r.at("direction").get<std::string>().c_str(),
+                r.at("device").get<std::string>().c_str(),
+                r.at("driver").get<std::string>().c_str(),
+                r.at("kernels").get<std::string>().c_str());
+    Table table({"strategy", "config", "median", "min", "p90", "runs", "setup", "status"});
+    for (const auto& c : r.at("candidates")) {
+      const bool timed = c.contains("median_us");
+      const auto us = [&](const char* name) {
+        return timed ? format_us(c.at(name).get<double>()) : std::string("-");
+      };
+      table.add({c.at("strategy").get<std::string>(), c.at("config").get<std::string>(),
+                 us("median_us"), us("min_us"), us("p90_us"),
+                 timed ? std::to_string(c.at("runs").get<int>()) : "-", us("setup_us"),
+                 timed ? "measured"
+                       : c.at("status").get<std::string>() + ": " + c.at("text").get<std::string>()});
+    }
+    std::printf("%s", table.text().c_str());
+  }
+  if (!found) throw BadInput("no wisdom for " + wanted + " in " + wisdom.at("path").get<std::string>());
+}
+
+struct WisdomVerb {
+  std::string file, problem, target, on_device;
+  bool json = false, all = false, unreadable = false;
+
+  void forget() const {
+    if (problem.empty() && on_device.empty() && !all && !unreadable) {
+      throw BadInput("wisdom forget: name a PROBLEM, or --all, --on or --unreadable");
+    }
+    std::int64_t records = 0;
+    std::int64_t lines = 0;
+    if (!problem.empty() || !on_device.empty() || all) {
+      check(clconv_wisdom_forget(file.c_str(), problem.c_str(), on_device.c_str(), &records));
+    }
+    if (unreadable) check(clconv_wisdom_forget_unreadable(file.c_str(), &lines));
+    std::printf("forgot %lld records and %lld unreadable lines\n", static_cast<long long>(records),
+                static_cast<long long>(lines));
+  }
+};
+
+}  // namespace
+
+void add_wisdom(CLI::App& app, Session& session) {
+  auto* verb = app.add_subcommand("wisdom", "look at, move or forget what was measured");
+  auto v = std::make_shared<WisdomVerb>();
+  verb->require_subcommand(1);
+  verb->add_option("--file", v->file, "wisdom file (default: CLCONV_WISDOM, else the user's cache folder)");
+  const auto add = [&](const char* name, const char* what, std::function<void()> action) {
+    auto* sub = verb->add_subcommand(name, what);
+    sub->fallthrough();
+    sub->callback([&session, action] { session.action = action; });
+    return sub;
+  };
+  auto* list_verb = add("list", "one line per problem", [v] { list(v->file, v->json); });
+  list_verb->add_flag("--json", v->json, "one JSON document");
+  auto* show_verb = add("show", "all candidates of a problem", [v] { show(v->file, v->problem); });
+  show_verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
+  auto* export_verb = add("export", "write all of it to a file", [v] {
+    check(clconv_wisdom_export(v->file.c_str(), v->target.c_str()));
+    std::printf("wrote %s\n", v->target.c_str());
+  });
+  export_verb->add_option("FILE", v->target, "file to write")->required();
+  auto* import_verb = add("import", "merge a file, all or nothing", [v] {
+    std::int64_t count = 0;
+    check(clconv_wisdom_import(v->file.c_str(), v->target.c_str(), &count));
+    std::printf("imported %lld records\n", static_cast<long long>(count));
+  });
+  import_verb->add_option("FILE", v->target, "file to read")->required();
+  auto* forget_verb = add("forget", "remove records", [v] { v->forget(); });
+  forget_verb->add_option("PROBLEM", v->problem, "of this problem");
+  forget_verb->add_flag("--all", v->all, "everything");
+  forget_verb->add_option("--on", v->on_device, "only of devices whose name contains this");
+  forget_verb->add_flag("--unreadable", v->unreadable, "lines that cannot be read");
+}
+
+}  // namespace clconv::cli
