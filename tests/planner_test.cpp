@@ -1,0 +1,393 @@
+// The planner with invented strategies and times: no device, no OpenCL.
+#include "planner/planner.hpp"
+
+#include <deque>
+#include <map>
+
+#include "doctest/doctest.h"
+#include "support/errors.hpp"
+
+using namespace clconv::core;
+using clconv::test::error_of;
+
+namespace {
+
+Candidate candidate(int variant, double predicted_us) {
+  Candidate c;
+  c.config = {{"v", variant}};
+  c.predicted_us = predicted_us;
+  c.error_bound = 1e-6;
+  return c;
+}
+
+// What the invented strategies offer; set by each test.
+std::map<std::string, Offer> offers;
+template <int I>
+Offer offer(const Problem&, const DeviceProfile&, std::int64_t limit);
+std::int64_t seen_limit = 0;
+
+const char* const kNames[] = {"naive", "alpha", "beta", "gamma"};
+template <int I>
+Offer offer(const Problem&, const DeviceProfile&, std::int64_t limit) {
+  seen_limit = limit;
+  return offers.at(kNames[I]);
+}
+std::unique_ptr<const Executable> no_build(const Problem&, const Config&, Device&) { return nullptr; }
+const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build},
+                                {kNames[1], offer<1>, no_build},
+                                {kNames[2], offer<2>, no_build},
+                                {kNames[3], offer<3>, no_build}};
+const std::vector<const Strategy*> kAll = {&kStrategies[0], &kStrategies[1], &kStrategies[2],
+                                           &kStrategies[3]};
+
+Offer no() { return Rejection{Reason::kShape, "kh", 3, 1, ""}; }
+Offer of(std::vector<Candidate> candidates) { return candidates; }
+
+// Times by "strategy v", microseconds; the clock advances by what is run and built.
+class FakeLaboratory : public Laboratory {
+ public:
+  std::map<std::string, double> us;
+  std::map<std::string, std::deque<double>> series;  // first these, one per call
+  std::map<std::string, std::string> build_fails, run_fails, verify_fails;
+  std::map<std::string, double> setup_us;
+  std::vector<std::string> built, verified;
+  std::map<std::string, int> timed;
+  double clock_s = 0;
+
+  static std::string key(const Strategy& s, const Candidate& c) {
+    return std::string(s.name) + " " + c.config.text();
+  }
+  double now_s() override { return clock_s; }
+  std::unique_ptr<Trial> build(const Strategy& s, const Candidate& c) override {
+    built.push_back(key(s, c));
+    if (build_fails.count(key(s, c)) != 0) throw Error(Code::kBuildFailed, build_fails[key(s, c)]);
+    clock_s += setup_us[key(s, c)] * 1e-6;
+    return std::make_unique<FakeTrial>(*this, key(s, c));
+  }
+  std::optional<Rejection> verify(const Strategy& s, const Candidate& c) override {
+    verified.push_back(key(s, c));
+    if (verify_fails.count(key(s, c)) == 0) return std::nullopt;
+    return Rejection{Reason::kWrongResult, "verify", 0, 0, verify_fails[key(s, c)]};
+  }
+
+ private:
+  class FakeTrial : public Trial {
+   public:
+    FakeTrial(FakeLaboratory& lab, std::string name) : lab_(lab), name_(std::move(name)) {}
+    double setup_us() const override { return lab_.setup_us[name_]; }
+    double run_us(int runs) override {
+      if (lab_.run_fails.count(name_) != 0) throw Error(Code::kOutOfMemory, lab_.run_fails[name_]);
+      ++lab_.timed[name_];
+      double each = lab_.us.at(name_);
+      auto& queued = lab_.series[name_];
+      if (!queued.empty()) {
+        each = queued.front();
+        queued.pop_front();
+      }
+      lab_.clock_s += each * runs * 1e-6;
+      return each * runs;
+    }
+
+   private:
+    FakeLaboratory& lab_;
+    std::string name_;
+  };
+};
+
+const Problem kProblem = parse_problem("n1c8h8w8k8kh3kw3p1");
+
+Report search(const PlannerOptions& options, Laboratory* lab, const Memory& memory = {}) {
+  return plan(kProblem, DeviceProfile(), options, kAll, memory, lab);
+}
+
+const ReportEntry& entry(const Report& report, const std::string& strategy, const std::string& config) {
+  for (const ReportEntry& e : report.entries) {
+    if (e.strategy->name == strategy && e.has_candidate && e.candidate.config.text() == config) return e;
+  }
+  for (const ReportEntry& e : report.entries) {
+    if (e.strategy->name == strategy && !e.has_candidate) return e;
+  }
+  FAIL("no entry for " << strategy << " " << config);
+  return report.entries.front();
+}
+
+std::string chosen(const Report& report) {
+  if (!report.chosen) return "nothing";
+  return std::string(report.choice().strategy->name) + " " + report.choice().candidate.config.text();
+}
+
+// naive 900 us, alpha 100 and 120, beta 300, gamma does not apply.
+void usual_offers() {
+  offers["naive"] = of({candidate(0, 900)});
+  offers["alpha"] = of({candidate(1, 120), candidate(2, 100)});
+  offers["beta"] = of({candidate(1, 300)});
+  offers["gamma"] = no();
+}
+
+FakeLaboratory usual_lab() {
+  FakeLaboratory lab;
+  lab.us = {{"naive v=0", 5000}, {"alpha v=1", 200}, {"alpha v=2", 250}, {"beta v=1", 50}};
+  return lab;
+}
+
+PlannerOptions with_rigor(Rigor rigor) {
+  PlannerOptions options;
+  options.rigor = rigor;
+  return options;
+}
+
+WisdomRecord record_of(std::vector<std::pair<std::string, double>> times) {
+  WisdomRecord record;
+  record.problem = to_text(kProblem);
+  record.direction = "forward";
+  record.rigor = Rigor::kMeasure;
+  for (const auto& [name, us] : times) {
+    WisdomCandidate c;
+    c.strategy = name.substr(0, name.find(' '));
+    c.config = name.substr(name.find(' ') + 1);
+    c.measured = Measured{us, us, us, 7, true};
+    record.candidates.push_back(c);
+  }
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("estimate takes the cheapest prediction, times nothing and reports everything") {
+  usual_offers();
+  const Report report = search(with_rigor(Rigor::kEstimate), nullptr);
+  CHECK(chosen(report) == "alpha v=2");
+  CHECK(report.entries.size() == 5);
+  CHECK(entry(report, "alpha", "v=1").status == Status::kApplicable);
+  CHECK(entry(report, "gamma", "").status == Status::kRejected);
+  CHECK(to_text(*entry(report, "gamma", "").reason) == "kh is 3, applies only where it is 1");
+  for (const ReportEntry& e : report.entries) CHECK_FALSE(e.measured.has_value());
+}
+
+TEST_CASE("measure believes the clock, not the model") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(chosen(report) == "beta v=1");
+  CHECK(entry(report, "beta", "v=1").measured->median_us == doctest::Approx(50));
+  CHECK(entry(report, "beta", "v=1").candidate.predicted_us == 300);  // estimates stay estimates
+  CHECK(entry(report, "naive", "v=0").status == Status::kPruned);     // 9 times the best prediction
+  CHECK(lab.timed.count("naive v=0") == 0);
+}
+
+TEST_CASE("what is much slower after two rounds is dropped, with the times it has") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(lab.timed["alpha v=1"] < lab.timed["beta v=1"]);
+  CHECK(entry(report, "alpha", "v=1").measured->median_us == doctest::Approx(200));
+}
+
+TEST_CASE("a stray slow run does not move the median, and a disturbed leader gets more rounds") {
+  usual_offers();
+  FakeLaboratory quiet = usual_lab();
+  search(with_rigor(Rigor::kMeasure), &quiet);
+  FakeLaboratory lab = usual_lab();
+  // warm-up, single run, then rounds: every other one takes twice as long for a while.
+  lab.series["beta v=1"] = {50, 50, 50, 100, 100, 100, 100, 50, 100, 50};
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(entry(report, "beta", "v=1").measured->median_us == doctest::Approx(50));
+  CHECK(lab.timed["beta v=1"] > quiet.timed["beta v=1"]);
+}
+
+TEST_CASE("exhaustive times what is not hopeless; naive only where it is quick") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  CHECK(search(with_rigor(Rigor::kExhaustive), &lab).chosen.has_value());
+  CHECK(lab.timed.count("naive v=0") == 0);  // 9 times the best prediction: hopeless
+  offers["naive"] = of({candidate(0, 380)});
+  lab = usual_lab();
+  search(with_rigor(Rigor::kExhaustive), &lab);
+  CHECK(lab.timed.count("naive v=0") == 1);
+  offers["alpha"] = of({candidate(1, 200e3)});
+  offers["beta"] = no();
+  offers["naive"] = of({candidate(0, 300e3)});
+  lab = usual_lab();
+  const Report large = search(with_rigor(Rigor::kExhaustive), &lab);
+  CHECK(entry(large, "naive", "v=0").reason->code == Reason::kTooSlowToTime);
+  CHECK(lab.timed.count("naive v=0") == 0);
+}
+
+TEST_CASE("a time limit returns the best so far, never nothing") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.setup_us["alpha v=2"] = 3e6;
+  PlannerOptions options = with_rigor(Rigor::kMeasure);
+  options.time_limit_s = 1;
+  const Report report = search(options, &lab);
+  CHECK(chosen(report) == "alpha v=2");
+  CHECK(entry(report, "beta", "v=1").status == Status::kNotTried);
+  CHECK(entry(report, "beta", "v=1").reason->code == Reason::kTimeLimit);
+}
+
+TEST_CASE("a tie within noise goes to the model's favourite, then to the smaller workspace") {
+  offers["naive"] = no();
+  offers["gamma"] = no();
+  offers["alpha"] = of({candidate(1, 100)});
+  offers["beta"] = of({candidate(1, 90)});
+  FakeLaboratory lab;
+  lab.us = {{"alpha v=1", 100}, {"beta v=1", 102}};
+  CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab)) == "beta v=1");
+  lab.us["beta v=1"] = 110;  // beyond noise
+  CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab)) == "alpha v=1");
+  Candidate large = candidate(1, 100);
+  large.workspace_bytes = 1000;
+  offers["beta"] = of({large});
+  lab.us["beta v=1"] = 99;
+  CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab)) == "alpha v=1");
+}
+
+TEST_CASE("a winner that fails to build, to run or to verify loses to the next, and says why") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.verify_fails["beta v=1"] = "y[3] is 7, naive says 8";
+  Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(chosen(report) == "alpha v=1");
+  CHECK(entry(report, "beta", "v=1").status == Status::kFailedVerify);
+  CHECK(to_text(*entry(report, "beta", "v=1").reason) == "y[3] is 7, naive says 8");
+
+  lab = usual_lab();
+  lab.build_fails["beta v=1"] = "no such instruction";
+  lab.run_fails["alpha v=1"] = "out of memory: 5 bytes";
+  report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(chosen(report) == "alpha v=2");
+  CHECK(entry(report, "beta", "v=1").status == Status::kFailedBuild);
+  CHECK(entry(report, "alpha", "v=1").status == Status::kFailedRun);
+
+  lab = usual_lab();
+  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"}) lab.verify_fails[name] = "wrong";
+  CHECK(chosen(search(with_rigor(Rigor::kEstimate), &lab)) == "naive v=0");  // the yardstick
+}
+
+TEST_CASE("failures go to the wisdom and are shown next time; a lack of memory is not held against it") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.verify_fails["beta v=1"] = "y[3] is 7, naive says 8";
+  lab.run_fails["alpha v=1"] = "out of memory: 5 bytes";
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  const WisdomRecord learned = to_wisdom(report, {"device", "driver", "kernels"});
+  REQUIRE(learned.candidates.size() == 2);
+  FakeLaboratory fresh = usual_lab();
+  const Report next = search(with_rigor(Rigor::kMeasure), &fresh, {learned, {}});
+  CHECK(entry(next, "beta", "v=1").status == Status::kFailedVerify);
+  CHECK(fresh.timed.count("beta v=1") == 0);
+  CHECK(chosen(next) == "alpha v=1");
+}
+
+TEST_CASE("a forced strategy is the one used, or the reason is reported; never another one") {
+  usual_offers();
+  PlannerOptions options;
+  options.strategy = "beta";
+  CHECK(chosen(search(options, nullptr)) == "beta v=1");
+  options.strategy = "gamma";
+  const Report report = search(options, nullptr);
+  CHECK(chosen(report) == "nothing");
+  CHECK(why_nothing(report) ==
+        "no strategy can run n1c8h8w8k8kh3kw3p1: gamma (kh is 3, applies only where it is 1)");
+  options.strategy = "alpha";
+  options.config = "v=1";
+  CHECK(chosen(search(options, nullptr)) == "alpha v=1");
+  options.config = "v=9";
+  const Report unknown = search(options, nullptr);
+  CHECK(chosen(unknown) == "nothing");
+  CHECK(why_nothing(unknown).find("config v=9 is not offered") != std::string::npos);
+  FakeLaboratory lab = usual_lab();
+  lab.verify_fails["alpha v=1"] = "wrong";
+  options.config = "v=1";
+  CHECK(chosen(search(options, &lab)) == "nothing");
+}
+
+TEST_CASE("allow and deny lists, determinism and the workspace limit") {
+  usual_offers();
+  PlannerOptions options;
+  options.allow = {"beta", "naive"};
+  CHECK(chosen(search(options, nullptr)) == "beta v=1");
+  options.deny = {"beta"};
+  CHECK(chosen(search(options, nullptr)) == "naive v=0");
+  options = PlannerOptions();
+  Candidate loose = candidate(1, 10);
+  loose.deterministic = false;
+  offers["beta"] = of({loose});
+  CHECK(chosen(search(options, nullptr)) == "beta v=1");
+  options.deterministic = true;
+  const Report report = search(options, nullptr);
+  CHECK(chosen(report) == "alpha v=2");
+  CHECK(entry(report, "beta", "v=1").reason->code == Reason::kNotDeterministic);
+  options.workspace_limit = 4711;
+  search(options, nullptr);
+  CHECK(seen_limit == 4711);
+}
+
+TEST_CASE("wisdom decides without timing if it covers what would be timed") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  const Memory memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
+  Report report = search(with_rigor(Rigor::kMeasure), &lab, memory);
+  CHECK(chosen(report) == "alpha v=1");
+  CHECK(lab.timed.empty());
+  CHECK(report.choice().measured->from_wisdom);
+  report = search(with_rigor(Rigor::kEstimate), nullptr, memory);
+  CHECK(chosen(report) == "alpha v=1");
+}
+
+TEST_CASE("wisdom with gaps (a constrained or cut-short search) neither decides nor is mixed in") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  const Memory partial{record_of({{"alpha v=1", 60}}), {}};
+  CHECK(chosen(search(with_rigor(Rigor::kEstimate), nullptr, partial)) == "alpha v=2");
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab, partial);
+  CHECK(chosen(report) == "beta v=1");
+  CHECK_FALSE(entry(report, "alpha", "v=1").measured->from_wisdom);
+}
+
+TEST_CASE("wisdom_only takes what was measured, or nothing") {
+  usual_offers();
+  const Report none = search(with_rigor(Rigor::kWisdomOnly), nullptr);
+  CHECK(chosen(none) == "nothing");
+  CHECK(entry(none, "alpha", "v=1").reason->code == Reason::kNoWisdom);
+  const Memory memory{record_of({{"naive v=0", 900}, {"beta v=1", 85}}), {}};
+  CHECK(chosen(search(with_rigor(Rigor::kWisdomOnly), nullptr, memory)) == "beta v=1");
+}
+
+TEST_CASE("another driver's wisdom only orders the search") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  const Memory memory{{}, record_of({{"beta v=1", 1}})};
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab, memory);
+  CHECK(lab.built.front() == "beta v=1");
+  CHECK(entry(report, "beta", "v=1").measured->median_us == doctest::Approx(50));
+}
+
+TEST_CASE("expected_runs weighs the setup") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.setup_us["beta v=1"] = 1e6;
+  PlannerOptions options = with_rigor(Rigor::kMeasure);
+  options.expected_runs = 100;  // 10 ms of setup per run
+  CHECK(chosen(search(options, &lab)) == "alpha v=1");
+  options.expected_runs = 1000000;
+  CHECK(chosen(search(options, &lab)) == "beta v=1");
+}
+
+TEST_CASE("the report as JSON names every candidate with its reason") {
+  usual_offers();
+  const std::string json = to_json(search(with_rigor(Rigor::kEstimate), nullptr));
+  for (const char* part : {"\"chosen\": {", "\"strategy\": \"alpha\"", "\"config\": \"v=2\"",
+                           "\"status\": \"rejected\"", "\"code\": \"shape\"", "\"actual\": 3", "\"limit\": 1"}) {
+    CAPTURE(part);
+    CHECK(json.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("words of the options") {
+  CHECK(parse_rigor("exhaustive") == Rigor::kExhaustive);
+  CHECK(error_of(Code::kInvalidArgument, [] { parse_rigor("fast"); }).find("rigor 'fast' is unknown") == 0);
+  CHECK(error_of(Code::kInvalidArgument, [] { Config::parse("tw=14,kv"); }).find("at 'kv'") != std::string::npos);
+  CHECK(Config::parse("tw=14,kv=2").text() == "kv=2,tw=14");
+  CHECK(Config::parse("tw=14,kv=2").defines() == "-DKV=2 -DTW=14");
+}

@@ -1,0 +1,121 @@
+// Problem: validation, sizes, text forms.
+#include "problem.hpp"
+
+#include "doctest/doctest.h"
+#include "error.hpp"
+#include "support/errors.hpp"
+#include "support/suites.hpp"
+
+using namespace clconv::core;
+using clconv::test::error_of;
+using clconv::test::suite;
+
+namespace {
+
+std::string parse_error(const std::string& text) {
+  return error_of(Code::kInvalidProblem, [&] { parse_problem(text); });
+}
+
+}  // namespace
+
+TEST_CASE("output size, bytes and work of known layers") {
+  const Problem alexnet = parse_problem("n1c3h227w227k96kh11kw11s4");
+  CHECK(alexnet.oh() == 55);
+  CHECK(alexnet.ow() == 55);
+  CHECK(alexnet.flops() == 2.0 * 96 * 55 * 55 * 363);
+  const Problem resnet = parse_problem("n32c64h56w56k64kh3kw3p1");
+  CHECK(resnet.oh() == 56);
+  CHECK(resnet.x_bytes() == 32 * 64 * 56 * 56 * 4);
+  CHECK(resnet.w_bytes() == 64 * 64 * 9 * 4);
+  CHECK(resnet.y_bytes() == 32 * 64 * 56 * 56 * 4);
+  const Problem floor = parse_problem("n1c3h10w10k4kh3kw3s4");  // (10-3)/4 = 1.75
+  CHECK(floor.oh() == 2);
+  CHECK(floor.ow() == 2);
+}
+
+TEST_CASE("the canonical text reads back to the same problem, for every suite") {
+  for (const char* name : {"edge", "core"}) {
+    for (const auto& item : suite(name)) {
+      CAPTURE(item.name);
+      CHECK(parse_problem(to_text(item.problem)) == item.problem);
+    }
+  }
+}
+
+TEST_CASE("all spellings of stride, padding and dilation") {
+  const std::string base = "n1c2h9w9k4kh3kw3";
+  const auto same = [&](const char* a, const char* b) {
+    CAPTURE(a);
+    CHECK(to_text(parse_problem(base + a)) == to_text(parse_problem(base + b)));
+  };
+  same("s2", "sh2sw2");
+  same("s2,1", "sh2sw1");
+  same("p1", "pt1pl1pb1pr1");
+  same("p1,0", "ph1pw0");
+  same("p1,0,1,2", "pt1pl0pb1pr2");
+  same("d2", "d2,2");
+  same("g1", "");
+  CHECK(to_text(parse_problem("kw3kh3g2k4w9h9c2n1p1,0,1,2s2,1")) ==
+        "n1c2h9w9k4kh3kw3sh2sw1pt1pl0pb1pr2g2");
+}
+
+TEST_CASE("benchdnn's form") {
+  CHECK(to_text(parse_problem("mb1ic64ih56oc64oh56kh3ph1")) == "n1c64h56w56k64kh3kw3p1");
+  CHECK(to_text(parse_problem("g2mb3ic4ih10iw8oc6kh3kw1sh2sw1ph1pw0dh1dw0n\"name:x\"")) ==
+        "n3c4h10w8k6kh3kw1sh2sw1ph1pw0dh2dw1g2");
+  // 112 rows out of 224 at stride 2 need one row of padding less after the image than before it.
+  CHECK(to_text(parse_problem("mb1ic3ih224oc64oh112kh7sh2ph3")) == "n1c3h224w224k64kh7kw7s2p3");
+  CHECK(to_text(parse_problem("mb1ic3_ih5_oc1_oh5_kh2_ph1")) == "n1c3h5w5k1kh2kw2pt1pl1pb0pr0");
+  CHECK(parse_error("ic3ih5oc1") == "problem 'ic3ih5oc1': field kh is missing");
+  CHECK(parse_error("mb1ic3ih5oc1kh2zz3") == "problem 'mb1ic3ih5oc1kh2zz3': unknown benchdnn field 'zz'");
+}
+
+TEST_CASE("bad text is refused with the part that is wrong") {
+  CHECK(parse_error("") == "problem text is empty, expected e.g. n1c64h56w56k64kh3kw3p1");
+  CHECK(parse_error("n1c1h5w5k1kh3") == "problem 'n1c1h5w5k1kh3': field kw is missing");
+  CHECK(parse_error("n1n2c1h5w5k1kh3kw3") == "problem 'n1n2c1h5w5k1kh3kw3': field n is given twice");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3p1pt2") == "problem 'n1c1h5w5k1kh3kw3p1pt2': field pt is given twice");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3x7").find("unknown field 'x'") != std::string::npos);
+  CHECK(parse_error("n1c1h5w5k1kh3kwp1").find("field 'kwp' ") == std::string::npos);
+  CHECK(parse_error("n1c1h5w5k1kh3kw").find("field 'kw' needs a number") != std::string::npos);
+  CHECK(parse_error("n1c1h5w5k1kh3kw3p1,2,3") ==
+        "problem field 'p1,2,3' has 3 values, expected 1, 2 (height, width) or 4 (top, left, bottom, right)");
+  CHECK(parse_error("n99999999999999999999c1h5w5k1kh3kw3").find("does not fit 64 bits") !=
+        std::string::npos);
+  CHECK(parse_error("7n1").find("expected a field name at '7n1'") != std::string::npos);
+}
+
+TEST_CASE("invalid problems are refused with the field and its value") {
+  CHECK(parse_error("n0c1h5w5k1kh3kw3") == "n=0: must be at least 1");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3s0") == "sh=0: must be at least 1");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3d0") == "dh=0: must be at least 1");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3g0") == "g=0: must be at least 1");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3p-1") == "pt=-1: must be at least 0");
+  CHECK(parse_error("n1c4h5w5k6kh3kw3g3") == "c=4 is not a multiple of g=3");
+  CHECK(parse_error("n1c3h5w5k4kh3kw3g3") == "k=4 is not a multiple of g=3");
+  CHECK(parse_error("n1c1h5w9k1kh7kw3") ==
+        "oh would be below 1: the filter covers 7 (kh=7, dh=1) but the padded input only 5 (h=5)");
+  CHECK(parse_error("n1c1h9w5k1kh3kw3d1,3") ==
+        "ow would be below 1: the filter covers 7 (kw=3, dw=3) but the padded input only 5 (w=5)");
+}
+
+TEST_CASE("sizes beyond 64 bits are refused, not wrapped") {
+  CHECK(parse_error("n4000000000c4000000000h1w1k1kh1kw1").find("x of") == 0);
+  CHECK(parse_error("n1c4000000000h1w1k4000000000kh1kw1").find("w of") == 0);
+  CHECK(parse_error("n4000000000c1h1w1k4000000000kh1kw1").find("y of") == 0);
+  CHECK(parse_error("n1c1h9223372036854775807w1k1kh1kw1p1,0").find("h=9223372036854775807 plus its padding") == 0);
+  CHECK(parse_error("n1c1h5w5k1kh4000000000kw1d4000000000").find("kh=4000000000 dilated by") == 0);
+  CHECK(saturating_product(std::int64_t{1} << 40, std::int64_t{1} << 40) == INT64_MAX);
+  CHECK(saturating_product(0, INT64_MAX) == 0);
+}
+
+TEST_CASE("what 32-bit kernel indices cannot hold is named") {
+  CHECK_FALSE(beyond_32_bits(parse_problem("n1c64h56w56k64kh3kw3p1")).has_value());
+  const auto wide = beyond_32_bits(parse_problem("n1c1h1w2000000000k1kh1kw1"));
+  REQUIRE(wide.has_value());
+  CHECK(wide->name == "w with padding");
+  CHECK(wide->value == 2000000000);
+  const auto plane = beyond_32_bits(parse_problem("n1c1h50000w50000k1kh1kw1"));
+  REQUIRE(plane.has_value());
+  CHECK(plane->name == "h*w with padding");
+}
