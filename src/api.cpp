@@ -113,7 +113,7 @@ Problem problem_of(const clconv_problem* given) {
   p.sh = c.sh, p.sw = c.sw, p.pt = c.pt, p.pl = c.pl, p.pb = c.pb, p.pr = c.pr;
   p.dh = c.dh, p.dw = c.dw, p.g = c.g;
   if (c.direction != CLCONV_FORWARD) {
-    bad("direction " + std::to_string(static_cast<int>(c.direction)) + " is unknown");
+    bad("direction " + std::to_string(c.direction) + " is unknown");
   }
   p.bias = c.bias != 0;
   p.relu = c.relu != 0;
@@ -136,7 +136,7 @@ PlannerOptions options_of(const clconv_plan_options* given) {
   const clconv_plan_options c = versioned(given, clconv_plan_options_init, "clconv_plan_options");
   PlannerOptions o;
   if (c.rigor < CLCONV_RIGOR_DEFAULT || c.rigor > CLCONV_EXHAUSTIVE) {
-    bad("rigor " + std::to_string(static_cast<int>(c.rigor)) + " is unknown");
+    bad("rigor " + std::to_string(c.rigor) + " is unknown");
   }
   if (c.rigor != CLCONV_RIGOR_DEFAULT) o.rigor = static_cast<Rigor>(c.rigor - CLCONV_WISDOM_ONLY);
   if (c.time_limit_s > 0) o.time_limit_s = c.time_limit_s;
@@ -206,8 +206,8 @@ const char* clconv_status_name(clconv_status status) {
     case CLCONV_GEMM: return "CLCONV_GEMM";
     case CLCONV_IO: return "CLCONV_IO";
     case CLCONV_INTERNAL: return "CLCONV_INTERNAL";
+    default: return "?";
   }
-  return "?";
 }
 
 const char* clconv_last_error(void) { return last_error.c_str(); }
@@ -488,7 +488,7 @@ enum OperationSlot { kInput = 0, kOutput = 1, kThird = 2, kTemporary = 3 };
 
 const char* layout_name(clconv_layout layout) {
   if (layout != CLCONV_ROWS && layout != CLCONV_COLUMNS) {
-    bad("layout " + std::to_string(static_cast<int>(layout)) + " is unknown");
+    bad("layout " + std::to_string(layout) + " is unknown");
   }
   return layout == CLCONV_ROWS ? "rows" : "columns";
 }
@@ -538,7 +538,7 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
     Context& c = context_of(context);
     const Problem p = patches_of(problem);
     if (variant != CLCONV_COL2IM_GATHER && variant != CLCONV_COL2IM_ATOMIC) {
-      bad("variant " + std::to_string(static_cast<int>(variant)) + " is unknown");
+      bad("variant " + std::to_string(variant) + " is unknown");
     }
     const std::string key = std::string("col2im ") + layout_name(layout) +
                             (variant == CLCONV_COL2IM_GATHER ? " gather " : " atomic ") +

@@ -18,6 +18,8 @@
  * - Buffers may be sub-buffers. Outputs must not overlap inputs.
  * - Structs start with struct_size; the _init functions set it and every default. Fields added in
  *   later versions keep old callers working.
+ * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
+ *   none of the names is refused, not undefined.
  * - Strings returned through `char**` belong to the caller: clconv_free().
  * - Functions that enqueue take OpenCL's usual wait list and optional event, do not wait, and work on
  *   in-order and out-of-order queues. The queue must belong to the context's cl_context and device.
@@ -46,7 +48,8 @@ extern "C" {
 
 /* ---- status -------------------------------------------------------------------------------- */
 
-typedef enum clconv_status {
+typedef int32_t clconv_status;
+enum {
   CLCONV_OK = 0,
   CLCONV_INVALID_ARGUMENT = 1, /* a null pointer, a bad option, a buffer missing or too small */
   CLCONV_INVALID_PROBLEM = 2,  /* the problem breaks a rule: the text names the field */
@@ -58,7 +61,7 @@ typedef enum clconv_status {
   CLCONV_GEMM = 8,             /* CLBlast refused */
   CLCONV_IO = 9,               /* a file could not be read or written */
   CLCONV_INTERNAL = 10         /* a bug in clconv */
-} clconv_status;
+};
 
 /** "CLCONV_OK" etc.; "?" for a number that is none. */
 CLCONV_API const char* clconv_status_name(clconv_status status);
@@ -77,7 +80,8 @@ CLCONV_API void clconv_free(char* text);
 
 /* ---- problems ------------------------------------------------------------------------------ */
 
-typedef enum clconv_direction { CLCONV_FORWARD = 0 } clconv_direction;
+typedef int32_t clconv_direction;
+enum { CLCONV_FORWARD = 0 };
 
 /** What is to be computed. Sizes in elements. */
 typedef struct clconv_problem {
@@ -174,13 +178,14 @@ CLCONV_API clconv_status clconv_context_stats(clconv_context context, char** jso
 /* ---- plans --------------------------------------------------------------------------------- */
 
 /** How much work planning may cost. All use wisdom where it covers the question. */
-typedef enum clconv_rigor {
+typedef int32_t clconv_rigor;
+enum {
   CLCONV_RIGOR_DEFAULT = 0, /* CLCONV_RIGOR, else estimate */
   CLCONV_WISDOM_ONLY = 1,   /* what was measured before, else CLCONV_CONSTRAINT */
   CLCONV_ESTIMATE = 2,      /* cost model, no timing */
   CLCONV_MEASURE = 3,       /* times the best few by the model */
   CLCONV_EXHAUSTIVE = 4     /* times every candidate that is not hopeless */
-} clconv_rigor;
+};
 
 typedef struct clconv_plan_options {
   size_t struct_size;
@@ -272,10 +277,11 @@ CLCONV_API clconv_status clconv_explain_profile(const char* profile, const clcon
 /* ---- operations ---------------------------------------------------------------------------- */
 
 /** Shape of the im2col matrix. */
-typedef enum clconv_layout {
+typedef int32_t clconv_layout;
+enum {
   CLCONV_ROWS = 0,   /* (n*oh*ow, c*kh*kw), also called im2row */
   CLCONV_COLUMNS = 1 /* (n, c*kh*kw, oh*ow) */
-} clconv_layout;
+};
 
 /** The patches of x as a matrix, column (c*kh + p)*kw + q; k and g of the problem do not matter. */
 CLCONV_API clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
@@ -283,10 +289,11 @@ CLCONV_API clconv_status clconv_im2col(clconv_context context, cl_command_queue 
                                        cl_mem x, cl_mem cols, cl_uint num_events,
                                        const cl_event* wait_list, cl_event* event);
 
-typedef enum clconv_col2im_variant {
+typedef int32_t clconv_col2im_variant;
+enum {
   CLCONV_COL2IM_GATHER = 0, /* one sum per pixel, deterministic */
   CLCONV_COL2IM_ATOMIC = 1  /* scatter-add with float atomics; last bits depend on the order */
-} clconv_col2im_variant;
+};
 
 /** The adjoint of im2col: adds every entry of cols to the pixel of dx (n,c,h,w) it came from. dx is
  *  overwritten; pixels that no patch touches become 0. */

@@ -95,19 +95,22 @@ class Guard {
 
  private:
   struct State {
-    GemmParameters current = GemmParameters::kDefault;
-    ParameterSet defaults;  // as the database had them, to go back
+    const TunedSet* current = nullptr;  // null: the database's own
+    ParameterSet defaults;              // as the database had them, to go back
   };
 
-  void select(const Device& device, GemmParameters wanted) {
+  void select(const Device& device, GemmParameters parameters) {
     State& state = states_[device.cl()()];
-    if (state.current == wanted) return;
-    const TunedSet* tuned = find_tuned(device.profile());
-    if (tuned == nullptr) {
-      throw Error(Code::kInternal, "no tuned GEMM parameters for device " + device.profile().name);
+    const TunedSet* wanted = nullptr;
+    if (parameters == GemmParameters::kTuned) {
+      wanted = find_tuned(device.profile());
+      if (wanted == nullptr) {
+        throw Error(Code::kInternal, "no tuned GEMM parameters for device " + device.profile().name);
+      }
     }
+    if (state.current == wanted) return;
     if (state.defaults.empty()) {
-      for (const auto& [family, ignored] : tuned->set) {
+      for (const auto& [family, ignored] : wanted->set) {
         Values values;
         const auto status = clblast::RetrieveParameters(device.cl()(), family,
                                                         clblast::Precision::kSingle, values);
@@ -117,7 +120,7 @@ class Guard {
         state.defaults.emplace_back(family, values);
       }
     }
-    const ParameterSet& set = wanted == GemmParameters::kTuned ? tuned->set : state.defaults;
+    const ParameterSet& set = wanted != nullptr ? wanted->set : state.defaults;
     for (const auto& [family, values] : set) {
       const auto status = clblast::OverrideParameters(device.cl()(), family,
                                                       clblast::Precision::kSingle, values);

@@ -23,6 +23,8 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
     key += " |";
     for (const std::string& name : *list) key += " " + name;
   }
+  // No other choice by itself, but the report names what made it.
+  for (const auto& [name, value] : o.environment) key += " " + name + "=" + value;
   return key;
 }
 

@@ -240,10 +240,11 @@ void Device::set_speeds(double peak_gflops, double bandwidth_gbs, double launch_
   profile_.measured = true;
 }
 
-Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache)
+Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache,
+               const DeviceProfile& profile)
     : context_(context),
       device_(device),
-      profile_(query_profile(device)),
+      profile_(profile),
       programs_(context, device, profile_.platform + "|" + profile_.name + "|" + profile_.driver,
                 effective(cache, profile_.driver_cache)),
       scratch_(context, profile_.max_allocation_bytes) {}

@@ -66,7 +66,11 @@ cl::Device select_device(const std::string& spec);
 
 class Device {
  public:
-  Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache);
+  Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache)
+      : Device(context, device, cache, query_profile(device)) {}
+  // As if the device were what `profile` says: how the kernels of other families are tested.
+  Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache,
+         const DeviceProfile& profile);
 
   const cl::Context& context() const { return context_; }
   const cl::Device& cl() const { return device_; }

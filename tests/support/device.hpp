@@ -13,10 +13,8 @@
 namespace clconv::test {
 
 inline core::Device& device() {
-  static core::Device instance = [] {
-    const cl::Device chosen = core::select_device(core::environment("CLCONV_DEVICE"));
-    return core::Device(cl::Context(chosen), chosen, core::cache_options("", 0));
-  }();
+  static const cl::Device chosen = core::select_device(core::environment("CLCONV_DEVICE"));
+  static core::Device instance(cl::Context(chosen), chosen, core::cache_options("", 0));
   return instance;
 }
 

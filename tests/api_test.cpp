@@ -1,0 +1,486 @@
+// The public API as an application uses it: only the installed headers and the shared library.
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "clconv/clconv.hpp"
+#include "doctest/doctest.h"
+
+namespace {
+
+cl::Context application_context() {
+  static const cl::Context context{clconv::select_device()};
+  return context;
+}
+
+clconv::Context& context() {
+  static clconv::Context instance(application_context(), clconv::select_device());
+  return instance;
+}
+
+cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) {
+  return cl::CommandQueue(application_context(), clconv::select_device(), properties);
+}
+
+std::vector<float> noise(std::int64_t bytes, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> values(static_cast<std::size_t>(bytes / 4));
+  for (float& v : values) v = uniform(engine);
+  return values;
+}
+
+cl::Buffer device_buffer(const std::vector<float>& values) {
+  cl::Buffer buffer(application_context(), CL_MEM_READ_WRITE, values.size() * 4);
+  make_queue().enqueueWriteBuffer(buffer, CL_TRUE, 0, values.size() * 4, values.data());
+  return buffer;
+}
+
+cl::Buffer empty_buffer(std::int64_t bytes) {
+  return device_buffer(std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")));
+}
+
+std::vector<float> read(const cl::Buffer& buffer) {
+  std::vector<float> values(buffer.getInfo<CL_MEM_SIZE>() / 4);
+  make_queue().enqueueReadBuffer(buffer, CL_TRUE, 0, values.size() * 4, values.data());
+  return values;
+}
+
+// A problem with buffers full of noise.
+struct Case {
+  clconv::Problem problem;
+  clconv_problem_info info;
+  clconv::Operands operands;
+
+  explicit Case(const std::string& text, bool epilogue = false) : problem(text) {
+    problem.bias = problem.relu = epilogue ? 1 : 0;
+    info = problem.info();
+    operands.x = device_buffer(noise(info.x_bytes, 1));
+    operands.w = device_buffer(noise(info.w_bytes, 2));
+    if (epilogue) operands.b = device_buffer(noise(info.b_bytes, 3));
+    operands.y = empty_buffer(info.y_bytes);
+  }
+  std::vector<float> run(const clconv::Plan& plan, const cl::CommandQueue& queue) {
+    operands.y = empty_buffer(info.y_bytes);
+    plan.execute(queue, operands);
+    queue.finish();
+    return read(operands.y);
+  }
+};
+
+clconv::Plan plan_with(const Case& c, const char* strategy) {
+  clconv::PlanOptions options;
+  options.strategy = strategy;
+  return context().plan(c.problem, options);
+}
+
+template <class Call>
+std::string error_of(clconv_status status, Call&& call) {
+  try {
+    call();
+  } catch (const clconv::Error& error) {
+    CHECK(error.status() == status);
+    return error.what();
+  }
+  FAIL_CHECK("expected an error");
+  return "";
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = a.size() == b.size() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    const double error = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+    worst = error <= worst ? worst : error;
+  }
+  return worst;
+}
+
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Environment() { ::unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+const char* const kDense = "n2c19h13w11k21kh3kw3p1";
+const char* const kPointwise = "n3c8h6w7k12kh1kw1";
+
+}  // namespace
+
+TEST_CASE("the planned result is naive's, with and without epilogue") {
+  for (const char* text : {kDense, kPointwise, "n2c6h11w13k18kh3kw3s2p1g6"}) {
+    for (const bool epilogue : {false, true}) {
+      CAPTURE(text);
+      Case c(text, epilogue);
+      const auto queue = make_queue();
+      CHECK(largest_difference(c.run(context().plan(c.problem), queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("prepared or not, own workspace or the library's, sub-buffers: the same bits") {
+  for (const char* strategy : {"implicit_gemm", "im2col_gemm"}) {
+    CAPTURE(std::string(strategy));
+    Case c(kDense, true);
+    const clconv::Plan plan = plan_with(c, strategy);
+    const auto queue = make_queue();
+    const auto info = plan.info();
+    CHECK(std::string(info.strategy) == strategy);
+    REQUIRE(info.workspace_bytes > 0);
+    REQUIRE(info.prepared_weights_bytes > 0);
+    CHECK(info.workspace_unprepared_bytes >= info.workspace_bytes + info.prepared_weights_bytes);
+    const auto unprepared = c.run(plan, queue);
+    c.operands.workspace = empty_buffer(info.workspace_unprepared_bytes);
+    CHECK(c.run(plan, queue) == unprepared);
+    c.operands.prepared = empty_buffer(info.prepared_weights_bytes);
+    plan.prepare(queue, c.operands.w, c.operands.prepared);
+    const cl::Buffer weights = c.operands.w;
+    c.operands.w = cl::Buffer();  // no longer needed
+    CHECK(c.run(plan, queue) == unprepared);
+    c.operands.workspace = cl::Buffer();
+    CHECK(c.run(plan, queue) == unprepared);
+    // A workspace that is itself a part of a larger buffer.
+    const std::size_t align = clconv::select_device().getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8;
+    cl::Buffer large = empty_buffer(static_cast<std::int64_t>(align) + info.workspace_unprepared_bytes);
+    cl_buffer_region region{align, static_cast<std::size_t>(info.workspace_unprepared_bytes)};
+    c.operands.workspace = large.createSubBuffer(CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region);
+    c.operands.prepared = cl::Buffer();
+    c.operands.w = weights;
+    CHECK(c.run(plan, queue) == unprepared);
+  }
+}
+
+TEST_CASE("wait lists and events, on in-order and out-of-order queues") {
+  for (const cl_command_queue_properties properties : {cl_command_queue_properties{0}, cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
+    for (const char* strategy : {"naive", "implicit_gemm", "im2col_gemm"}) {
+      CAPTURE(std::string(strategy));
+      Case c(kDense, true);
+      const clconv::Plan plan = plan_with(c, strategy);
+      const auto expected = c.run(plan, make_queue());
+      c.operands.y = empty_buffer(c.info.y_bytes);
+      const auto queue = make_queue(properties);
+      cl::UserEvent gate(application_context());
+      const clconv::Events wait = {gate};
+      cl::Event done;
+      plan.execute(queue, c.operands, &wait, &done);
+      queue.flush();
+      CHECK(done.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() != CL_COMPLETE);
+      gate.setStatus(CL_COMPLETE);
+      done.wait();
+      CHECK(done.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() == CL_COMPLETE);
+      CHECK(read(c.operands.y) == expected);
+    }
+  }
+}
+
+TEST_CASE("many executions in flight on an out-of-order queue do not disturb each other") {
+  Case c(kDense);
+  for (const char* strategy : {"implicit_gemm", "im2col_gemm"}) {
+    const clconv::Plan plan = plan_with(c, strategy);
+    const auto expected = c.run(plan, make_queue());
+    const auto queue = make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+    std::vector<clconv::Operands> operands(24, c.operands);
+    for (auto& o : operands) {
+      o.y = empty_buffer(c.info.y_bytes);
+      plan.execute(queue, o);
+    }
+    queue.finish();
+    for (const auto& o : operands) CHECK(read(o.y) == expected);
+  }
+}
+
+TEST_CASE("one plan from many threads at once, one queue each or one for all") {
+  Case c(kDense, true);
+  for (const char* strategy : {"implicit_gemm", "im2col_gemm"}) {
+    const clconv::Plan plan = plan_with(c, strategy);
+    const auto expected = c.run(plan, make_queue());
+    for (const bool shared_queue : {false, true}) {
+      const auto shared = make_queue();
+      std::vector<std::vector<float>> results(6);
+      std::vector<std::thread> threads;
+      for (auto& result : results) {
+        threads.emplace_back([&, queue = shared_queue ? shared : make_queue()] {
+          clconv::Operands operands = c.operands;
+          operands.y = empty_buffer(c.info.y_bytes);
+          for (int i = 0; i < 20; ++i) plan.execute(queue, operands);
+          queue.finish();
+          result = read(operands.y);
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      for (const auto& result : results) CHECK(result == expected);
+    }
+  }
+}
+
+TEST_CASE("planning from many threads at once gives one plan") {
+  Case c("n1c4h10w9k8kh3kw3p1");
+  std::vector<std::string> reports(6);
+  std::vector<std::thread> threads;
+  for (std::string& report : reports) {
+    threads.emplace_back([&] { report = context().plan(c.problem).report(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& report : reports) CHECK(report == reports.front());
+}
+
+TEST_CASE("no allocation in the steady state") {
+  Case c(kDense);
+  const clconv::Plan plan = plan_with(c, "im2col_gemm");
+  const auto queue = make_queue();
+  c.run(plan, queue);
+  const std::string before = context().stats();
+  for (int i = 0; i < 50; ++i) plan.execute(queue, c.operands);
+  queue.finish();
+  CHECK(context().stats() == before);  // neither scratch nor programs grew
+}
+
+TEST_CASE("a plan outlives the handle of its context, and executions the handle of their plan") {
+  Case c(kDense);
+  const auto expected = c.run(context().plan(c.problem), make_queue());
+  const auto queue = make_queue();
+  clconv::Plan plan;
+  {
+    const clconv::Context short_lived(application_context(), clconv::select_device());
+    plan = short_lived.plan(c.problem);
+  }
+  plan.execute(queue, c.operands);
+  plan = clconv::Plan();
+  queue.finish();
+  CHECK(read(c.operands.y) == expected);
+}
+
+TEST_CASE("options that select code are never confused: ReLU, bias, dilation, stride in one context") {
+  const auto queue = make_queue();
+  for (const char* strategy : {"naive", "implicit_gemm", "im2col_gemm"}) {
+    CAPTURE(std::string(strategy));
+    std::vector<std::vector<float>> results;
+    for (const char* text : {"n1c3h11w11k5kh3kw3p2d2", "n1c3h11w11k5kh3kw3p1", "n1c3h11w11k5kh3kw3p1s2"}) {
+      for (const int bias : {0, 1}) {
+        for (const int relu : {0, 1}) {
+          Case c(text, true);
+          c.problem.bias = bias;
+          c.problem.relu = relu;
+          results.push_back(c.run(plan_with(c, strategy), queue));
+        }
+      }
+    }
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) CHECK(results[i] != results[j]);
+    }
+  }
+}
+
+TEST_CASE("measuring leaves the caller's buffers alone and gives times") {
+  Case c("n1c8h12w12k16kh3kw3p1");
+  const auto x = read(c.operands.x);
+  clconv::PlanOptions options;
+  options.rigor = CLCONV_MEASURE;
+  const clconv::Plan plan = context().plan(c.problem, options);
+  CHECK(plan.info().measured_us > 0);
+  CHECK(read(c.operands.x) == x);
+  CHECK(plan.report().find("\"source\": \"now\"") != std::string::npos);
+}
+
+TEST_CASE("a forced strategy is reported as the one used; if it cannot run, the error says why") {
+  Case c(kDense);
+  for (const char* strategy : {"naive", "im2col_gemm", "implicit_gemm"}) {
+    CHECK(std::string(plan_with(c, strategy).info().strategy) == strategy);
+  }
+  CHECK(error_of(CLCONV_CONSTRAINT, [&] { plan_with(c, "pointwise_gemm"); }) ==
+        "no strategy can run " + std::string(kDense) + ": pointwise_gemm (kh is 3, applies only where it is 1)");
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan_with(c, "winograf"); }).find("strategy 'winograf' is unknown, expected one of naive") == 0);
+}
+
+TEST_CASE("a workspace limit holds, down to nothing") {
+  Case c(kDense);
+  clconv::PlanOptions options;
+  options.workspace_limit_bytes = 0;
+  const auto none = context().plan(c.problem, options).info();
+  CHECK(none.workspace_unprepared_bytes == 0);
+  options.strategy = "im2col_gemm";
+  CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem, options); }).find("the limit is 0") != std::string::npos);
+  options.workspace_limit_bytes = 250000;
+  const auto limited = context().plan(c.problem, options).info();
+  CHECK(limited.workspace_unprepared_bytes <= 250000);
+  const auto queue = make_queue();
+  CHECK(largest_difference(c.run(context().plan(c.problem, options), queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
+}
+
+TEST_CASE("the environment decides what the options leave open, and only that; the report says so") {
+  Case c(kDense);
+  {
+    const Environment strategy("CLCONV_STRATEGY", "naive");
+    CHECK(std::string(context().plan(c.problem).info().strategy) == "naive");
+    CHECK(context().plan(c.problem).report().find("\"CLCONV_STRATEGY\": \"naive\"") != std::string::npos);
+    CHECK(std::string(plan_with(c, "im2col_gemm").info().strategy) == "im2col_gemm");
+  }
+  CHECK(std::string(context().plan(c.problem).info().strategy) != "naive");
+  {
+    const Environment rigor("CLCONV_RIGOR", "wisdom_only");
+    CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem); }).find("no wisdom") != std::string::npos);
+    clconv::PlanOptions options;
+    options.rigor = CLCONV_ESTIMATE;
+    CHECK_NOTHROW(context().plan(c.problem, options));
+  }
+  const Environment limit("CLCONV_WORKSPACE_LIMIT", "lots");
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().plan(c.problem); }) ==
+        "environment variable CLCONV_WORKSPACE_LIMIT: 'lots' is not a number of bytes");
+}
+
+TEST_CASE("planning for a device that is not here: the body follows from the profile") {
+  const clconv::Problem problem("n8c64h56w56k64kh3kw3p1");
+  const clconv::PlanOptions options;
+  const auto choice = [&](std::string profile) {
+    char* json = nullptr;
+    clconv::check(clconv_explain_profile(profile.c_str(), &problem, &options, &json));
+    const std::string report = clconv::take(json);
+    const auto at = report.find("\"config\": \"", report.find("\"chosen\"")) + 11;
+    return report.substr(at, report.find('"', at) - at);
+  };
+  const auto replaced = [](std::string text, const std::string& name, const std::string& value) {
+    const auto at = text.find("\"" + name + "\": ") + name.size() + 4;
+    return text.replace(at, text.find_first_of(",\n", at) - at, value);
+  };
+  std::string cpu = context().profile();
+  cpu = replaced(replaced(replaced(cpu, "family", "\"cpu\""), "float_width", "8"), "peak_gflops", "500.0");
+  CHECK(choice(cpu).find("vw=8") != std::string::npos);
+  std::string gpu = replaced(replaced(cpu, "family", "\"gpu\""), "float_width", "1");
+  gpu = replaced(replaced(gpu, "peak_gflops", "20000.0"), "bandwidth_gbs", "900.0");
+  gpu = replaced(replaced(gpu, "compute_units", "80"), "max_work_group_size", "1024");
+  CHECK(choice(gpu).find("bm=") != std::string::npos);
+  char* json = nullptr;
+  CHECK(clconv_explain_profile("{}", &problem, &options, &json) == CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()) == "device profile: field 'name' is missing");
+  CHECK(json == nullptr);
+}
+
+TEST_CASE("buffers that are missing or too small are named with what is needed") {
+  Case c(kDense, true);
+  const clconv::Plan plan = plan_with(c, "implicit_gemm");
+  const auto queue = make_queue();
+  const auto expect = [&](clconv::Operands operands, const std::string& start) {
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.execute(queue, operands); }).find(start) == 0);
+  };
+  clconv::Operands o = c.operands;
+  o.x = cl::Buffer();
+  expect(o, "buffer x is missing, the plan for n2c19h13w11k21kh3kw3p1 needs 21736 bytes");
+  o = c.operands;
+  o.b = cl::Buffer();
+  expect(o, "buffer b is missing");
+  o = c.operands;
+  o.y = empty_buffer(c.info.y_bytes - 4);
+  expect(o, "buffer y has 24020 bytes, the plan for n2c19h13w11k21kh3kw3p1 needs 24024");
+  o = c.operands;
+  o.workspace = empty_buffer(64);
+  expect(o, "buffer workspace has 64 bytes");
+  o = c.operands;
+  o.prepared = empty_buffer(64);
+  expect(o, "buffer prepared has 64 bytes");
+  o = c.operands;
+  o.w = cl::Buffer();
+  expect(o, "buffer w is missing");
+}
+
+TEST_CASE("nulls, unknown values and structs of another size are refused") {
+  clconv_plan plan = nullptr;
+  clconv::Problem problem(kDense);
+  clconv::PlanOptions options;
+  CHECK(clconv_plan_create(nullptr, &problem, &options, &plan) == CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()) == "context is NULL");
+  CHECK(clconv_plan_create(context().get(), nullptr, &options, &plan) == CLCONV_INVALID_ARGUMENT);
+  CHECK(clconv_plan_create(context().get(), &problem, &options, nullptr) == CLCONV_INVALID_ARGUMENT);
+  options.struct_size = 100000;
+  CHECK(clconv_plan_create(context().get(), &problem, &options, &plan) == CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()).find("clconv_plan_options.struct_size is 100000") == 0);
+  options.struct_size = offsetof(clconv_plan_options, strategy);  // an older caller
+  CHECK(clconv_plan_create(context().get(), &problem, &options, &plan) == CLCONV_OK);
+  clconv_plan_release(plan);
+  plan = nullptr;
+  options = clconv::PlanOptions();
+  options.rigor = 17;
+  CHECK(clconv_plan_create(context().get(), &problem, &options, &plan) == CLCONV_INVALID_ARGUMENT);
+  problem.g = 5;
+  CHECK(clconv_plan_create(context().get(), &problem, nullptr, &plan) == CLCONV_INVALID_PROBLEM);
+  CHECK(std::string(clconv_last_error()) == "c=19 is not a multiple of g=5");
+  CHECK(plan == nullptr);
+  CHECK(clconv_plan_execute(nullptr, nullptr, nullptr, 0, nullptr, nullptr) == CLCONV_INVALID_ARGUMENT);
+  clconv_plan_release(nullptr);
+  clconv_context_release(nullptr);
+  clconv_free(nullptr);
+  CHECK(std::string(clconv_status_name(CLCONV_IO)) == "CLCONV_IO");
+  CHECK(std::string(clconv_status_name(99)) == "?");
+}
+
+TEST_CASE("the last error belongs to its thread") {
+  clconv::Problem problem;
+  CHECK(clconv_problem_parse("n0", &problem) == CLCONV_INVALID_PROBLEM);
+  const std::string here = clconv_last_error();
+  std::thread([] { CHECK(std::string(clconv_last_error()).empty()); }).join();
+  CHECK(clconv_last_error() == here);
+}
+
+TEST_CASE("problems to text and back, and their sizes") {
+  const clconv::Problem problem("k64n1c3h224w224kh7kw7p3s2");
+  CHECK(problem.text() == "n1c3h224w224k64kh7kw7s2p3");
+  CHECK(problem.info().oh == 112);
+  CHECK(problem.info().y_bytes == 64 * 112 * 112 * 4);
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [] { clconv::Problem("n1c1"); }).find("field h is missing") != std::string::npos);
+}
+
+TEST_CASE("im2col, col2im and gemm, with events") {
+  const auto queue = make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  const clconv::Problem p("n1c1h3w3k1kh2kw2");
+  const cl::Buffer x = device_buffer({1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const cl::Buffer cols = empty_buffer(64), back = empty_buffer(36), product = empty_buffer(16);
+  cl::Event gathered, scattered, multiplied;
+  context().im2col(queue, p, CLCONV_ROWS, x, cols, nullptr, &gathered);
+  const clconv::Events after = {gathered};
+  context().col2im(queue, p, CLCONV_ROWS, CLCONV_COL2IM_ATOMIC, cols, back, &after, &scattered);
+  const cl::Buffer w = device_buffer({10, 11, 12, 13});
+  clconv_gemm_params gemm;
+  clconv_gemm_params_init(&gemm);
+  gemm.m = 4, gemm.n = 1, gemm.k = 4;
+  gemm.lda = 4, gemm.ldb = 1, gemm.ldc = 1;
+  context().gemm(queue, gemm, cols, w, product, &after, &multiplied);
+  scattered.wait();
+  multiplied.wait();
+  CHECK(read(cols) == std::vector<float>{1, 2, 4, 5, 2, 3, 5, 6, 4, 5, 7, 8, 5, 6, 8, 9});
+  CHECK(read(back) == std::vector<float>{1, 4, 3, 8, 20, 12, 7, 16, 9});
+  CHECK(read(product) == std::vector<float>{145, 191, 283, 329});
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().im2col(queue, p, CLCONV_ROWS, x, w); }) ==
+        "buffer cols has 16 bytes, needed are 64");
+  gemm.lda = 3;
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().gemm(queue, gemm, cols, w, product); }) ==
+        "lda=3 is less than the width of the matrix, 4");
+}
+
+TEST_CASE("eight threads make the process's first products together") {
+  const clconv::Context fresh(application_context(), clconv::select_device());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      clconv_gemm_params gemm;
+      clconv_gemm_params_init(&gemm);
+      gemm.m = gemm.n = gemm.k = gemm.lda = gemm.ldb = gemm.ldc = 3;
+      const cl::Buffer a = device_buffer({1, 0, 0, 0, 2, 0, 0, 0, 3});
+      const cl::Buffer b = device_buffer({1, 2, 3, 4, 5, 6, 7, 8, 9});
+      const cl::Buffer c = empty_buffer(36);
+      const auto queue = make_queue();
+      fresh.gemm(queue, gemm, a, b, c);
+      queue.finish();
+      CHECK(read(c) == std::vector<float>{1, 2, 3, 8, 10, 12, 21, 24, 27});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("the profile of an execution names its steps") {
+  Case c(kDense);
+  const std::string steps = plan_with(c, "im2col_gemm").profile(c.operands);
+  for (const char* step : {"pack_filters", "im2col", "gemm", "fold"}) CHECK(steps.find(step) != std::string::npos);
+}

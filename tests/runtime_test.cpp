@@ -1,0 +1,307 @@
+// The runtime on a device: profiles, program cache, launches, scratch memory.
+#include <filesystem>
+#include <thread>
+
+#include "doctest/doctest.h"
+#include "ops/pack.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/probe.hpp"
+#include "support/device.hpp"
+#include "support/errors.hpp"
+#include "support/reference.hpp"
+#include "support/temp.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kOptions = "-DBIAS=0 -DRELU=0";
+
+ProgramCache cache_in(const std::string& directory, std::int64_t max_bytes = 0,
+                      const std::string& device_key = "key") {
+  return ProgramCache(device().context(), device().cl(), device_key, cache_options(directory, max_bytes));
+}
+
+std::vector<std::string> entries(const TempFolder& folder) {
+  std::vector<std::string> result;
+  for (const std::string& name : folder.files()) {
+    if (fs::path(name).extension() == ".clbin") result.push_back(folder.path(name));
+  }
+  return result;
+}
+
+std::string content(const std::string& path) {
+  std::string text;
+  REQUIRE(read_file(path, text));
+  return text;
+}
+
+// A sequence of `steps` copies of 4096 floats, slot 0 -> 1 -> 0 -> ...; odd `steps` end in slot 1.
+Sequence copies(int steps) {
+  const Problem p = parse_problem("n1c1h64w64k1kh1kw1");
+  Sequence sequence;
+  for (int i = 0; i < steps; ++i) {
+    sequence.add(pad_planes(device(), p, PaddedPlanes(p), Region{i % 2}, Region{1 - i % 2}));
+  }
+  return sequence;
+}
+
+}  // namespace
+
+TEST_CASE("a profile survives JSON, and a broken one is refused with the field") {
+  const DeviceProfile profile = device().profile();
+  const std::string json = to_json(profile);
+  CHECK(to_json(profile_from_json(json)) == json);
+  const auto broken = [&](const std::string& from, const std::string& to) {
+    std::string text = json;
+    REQUIRE(text.find(from) != std::string::npos);
+    text.replace(text.find(from), from.size(), to);
+    return error_of(Code::kInvalidArgument, [&] { profile_from_json(text); });
+  };
+  CHECK(broken("\"family\"", "\"familie\"") == "device profile: field 'family' is missing");
+  CHECK(broken("\"family\": \"", "\"family\": \"x") .find("expected cpu or gpu") != std::string::npos);
+  CHECK(broken("\"compute_units\": ", "\"compute_units\": -") == "device profile: field 'compute_units' is not a non-negative integer");
+  CHECK(error_of(Code::kInvalidArgument, [] { profile_from_json("[1"); }) == "device profile: not a JSON object");
+}
+
+TEST_CASE("devices: one default, found by index and by part of its name; others are refused with what there is") {
+  const auto list = list_devices();
+  REQUIRE_FALSE(list.empty());
+  int defaults = 0;
+  for (const DeviceEntry& entry : list) defaults += entry.is_default ? 1 : 0;
+  CHECK(defaults == 1);
+  CHECK(select_device(list.front().index)() == list.front().device());
+  const std::string name = query_profile(list.front().device).name;
+  CHECK_NOTHROW(select_device(name.substr(0, name.size() / 2)));
+  CHECK(error_of(Code::kNoDevice, [] { select_device("7:9"); }).find("no device matches '7:9'; there is 0:0") == 0);
+}
+
+TEST_CASE("a program is built once, then read from disk, under a key with options, device and source") {
+  const TempFolder folder;
+  {
+    ProgramCache cache = cache_in(folder.path("made/by/us"));
+    cache.get("naive", kOptions);
+    cache.get("naive", kOptions);
+    CHECK(cache.stats().built == 1);
+    CHECK(cache.stats().from_memory == 1);
+    CHECK(cache.stats().last_disk_failure.empty());
+  }
+  ProgramCache second = cache_in(folder.path("made/by/us"));
+  const cl::Kernel kernel(second.get("naive", kOptions), "naive_forward");
+  CHECK(second.stats().built == 0);
+  CHECK(second.stats().from_disk == 1);
+  second.get("naive", "-DBIAS=0 -DRELU=1");
+  CHECK(second.stats().built == 1);
+  ProgramCache other_driver = cache_in(folder.path("made/by/us"), 0, "other key");
+  other_driver.get("naive", kOptions);
+  CHECK(other_driver.stats().built == 1);
+}
+
+TEST_CASE("a truncated, corrupt, foreign or empty entry is rebuilt and replaced, never an error") {
+  const TempFolder folder;
+  cache_in(folder.root()).get("naive", kOptions);
+  REQUIRE(entries(folder).size() == 1);
+  const std::string path = entries(folder)[0];
+  const std::string good = content(path);
+  std::string flipped = good;
+  flipped[good.size() - 10] = static_cast<char>(flipped[good.size() - 10] ^ 1);
+  std::string foreign = good;
+  foreign.replace(foreign.find("key"), 3, "kex");
+  for (const std::string& bad : {good.substr(0, good.size() / 2), flipped, foreign, std::string(), std::string("junk")}) {
+    write_file_atomically(path, bad);
+    ProgramCache cache = cache_in(folder.root());
+    cache.get("naive", kOptions);
+    CHECK(cache.stats().built == 1);
+    CHECK(cache.stats().from_disk == 0);
+    CHECK(content(path).size() == good.size());
+  }
+}
+
+TEST_CASE("beyond its size the cache drops what was used longest ago, and old temp files") {
+  const TempFolder folder;
+  cache_in(folder.root()).get("naive", kOptions);
+  REQUIRE(entries(folder).size() == 1);
+  const std::string oldest = entries(folder)[0];
+  const auto size = static_cast<std::int64_t>(fs::file_size(oldest));
+  fs::last_write_time(oldest, fs::file_time_type::clock::now() - std::chrono::hours(5));
+  const std::string litter = oldest + ".tmp.1.1";
+  write_file_atomically(litter, "x");
+  fs::last_write_time(litter, fs::file_time_type::clock::now() - std::chrono::hours(5));
+  ProgramCache cache = cache_in(folder.root(), size * 3 / 2);
+  cache.get("naive", "-DBIAS=0 -DRELU=1");
+  CHECK(cache.stats().evicted == 1);
+  CHECK(entries(folder).size() == 1);
+  CHECK_FALSE(fs::exists(oldest));
+  CHECK_FALSE(fs::exists(litter));
+  // Being used counts: the survivor is read, aged less, and stays.
+  ProgramCache again = cache_in(folder.root(), size * 3 / 2);
+  again.get("naive", "-DBIAS=0 -DRELU=1");
+  CHECK(again.stats().from_disk == 1);
+}
+
+TEST_CASE("a cache folder that cannot be written costs nothing but the cache") {
+  ProgramCache cache = cache_in("/proc/nowhere");  // read-only also for root
+  CHECK_NOTHROW(cache.get("naive", kOptions));
+  CHECK(cache.stats().built == 1);
+  CHECK(cache.stats().last_disk_failure.find("/proc/nowhere") != std::string::npos);
+  ProgramCache off = cache_in("off");
+  off.get("naive", kOptions);
+  CHECK(off.stats().last_disk_failure.empty());
+}
+
+TEST_CASE("a driver with its own cache gets no second one unless a folder is named") {
+  CacheOptions by_default;
+  by_default.directory = "/somewhere";
+  CHECK(effective(by_default, true).directory.empty());
+  CHECK(effective(by_default, false).directory == "/somewhere");
+  by_default.explicit_directory = true;
+  CHECK(effective(by_default, true).directory == "/somewhere");
+}
+
+TEST_CASE("a build failure names file, line and options, and carries the log; the next try works") {
+  ProgramCache cache = cache_in("off");
+  try {
+    cache.get("probe", "-DVW=5");
+    FAIL("float5 compiled");
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    CHECK(error.code() == Code::kBuildFailed);
+    CHECK(text.find("kernels/probe.cl") != std::string::npos);
+    CHECK(text.find("'-DVW=5'") != std::string::npos);
+    CHECK(text.find("error") != std::string::npos);
+    CHECK(text.find('\n') == std::string::npos);
+    CHECK(error.detail().find("float5") != std::string::npos);
+  }
+  CHECK_NOTHROW(cache.get("probe", "-DVW=4"));
+  CHECK(error_of(Code::kInternal, [&] { cache.get("missing", ""); }) ==
+        "no kernel source named 'missing' is embedded");
+}
+
+TEST_CASE("threads that ask for one program wait for one build") {
+  ProgramCache cache = cache_in("off");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { cache.get("naive", "-DBIAS=1 -DRELU=1"); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(cache.stats().built == 1);
+  CHECK(cache.stats().from_memory == 7);
+}
+
+TEST_CASE("a sequence waits for its wait list, chains its steps on any queue, and gives one event") {
+  const auto values = random_floats(4096, 3);
+  for (const cl_command_queue_properties properties : {cl_command_queue_properties{0}, cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
+    cl::CommandQueue q = device().make_queue(properties);
+    GuardedBuffer a(values), b(4096 * 4);
+    Bindings bindings;
+    bindings.bind(0, a.get());
+    bindings.bind(1, b.get());
+    const Sequence sequence = copies(5);
+    cl::UserEvent gate(device().context());
+    const cl_event wait = gate();
+    cl_event done = nullptr;
+    sequence.enqueue(q(), bindings, {1, &wait, &done});
+    cl::Event event(done);
+    q.flush();
+    CHECK(event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() != CL_COMPLETE);
+    gate.setStatus(CL_COMPLETE);
+    event.wait();
+    CHECK(b.read() == values);
+    CHECK(sequence.profile(device().make_queue(CL_QUEUE_PROFILING_ENABLE)(), bindings).size() == 5);
+  }
+}
+
+TEST_CASE("an empty sequence still gives an event behind the wait list") {
+  cl::UserEvent gate(device().context());
+  const cl_event wait = gate();
+  cl_event done = nullptr;
+  Bindings bindings;
+  Sequence().enqueue(queue()(), bindings, {1, &wait, &done});
+  cl::Event event(done);
+  queue().flush();
+  CHECK(event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() != CL_COMPLETE);
+  gate.setStatus(CL_COMPLETE);
+  CHECK_NOTHROW(event.wait());
+}
+
+TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
+  const std::int64_t align = device().profile().base_alignment_bytes;
+  const auto values = random_floats(4096, 4);
+  GuardedBuffer whole(align + 3 * 16384);
+  const cl::Buffer part = sub_buffer(whole.get(), align, 2 * 16384);
+  GuardedBuffer source(values);
+  Bindings bindings;
+  bindings.bind(0, source.get());
+  bindings.bind(1, part());
+  const Problem p = parse_problem("n1c1h64w64k1kh1kw1");
+  Sequence sequence;
+  sequence.add(pad_planes(device(), p, PaddedPlanes(p), Region{0}, Region{1, 16384, 16384}));
+  sequence.enqueue(queue()(), bindings, {});
+  const auto all = whole.read();
+  const auto from = static_cast<std::size_t>((align + 16384) / 4);
+  CHECK(std::equal(values.begin(), values.end(), all.begin() + static_cast<std::ptrdiff_t>(from)));
+  CHECK(std::isnan(all[from - 1]));
+  CHECK(std::isnan(all[from + 4096]));
+}
+
+TEST_CASE("scratch: one buffer serves an in-order queue, other queues get their own, growth replaces") {
+  ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
+  cl::CommandQueue first = device().make_queue();
+  cl::UserEvent gate(device().context());
+  std::vector<cl::Event> wait = {gate};
+  cl::Event pending;
+  first.enqueueMarkerWithWaitList(&wait, &pending);
+  cl_mem used = nullptr;
+  {
+    auto lease = pool.borrow(1000, first(), true);
+    used = lease.buffer();
+    auto other = pool.borrow(1000, first(), true);  // lent out: another thread's
+    CHECK(other.buffer() != used);
+    lease.enqueued(pending());
+  }  // `other` was never enqueued: dropped
+  CHECK(pool.allocated_bytes() == 1000);
+  auto again = pool.borrow(900, first(), true);
+  CHECK(again.buffer() == used);          // ordered by the queue, although still running
+  CHECK(again.wait_for() == nullptr);
+  again.enqueued(pending());
+  cl::CommandQueue second = device().make_queue();
+  auto elsewhere = pool.borrow(900, second(), true);
+  CHECK(elsewhere.buffer() != used);      // still running on the first queue
+  elsewhere.enqueued(pending());
+  gate.setStatus(CL_COMPLETE);
+  first.finish();
+  auto large = pool.borrow(5000, first(), true);
+  large.enqueued(pending());
+  CHECK(pool.allocated_bytes() == 5000);  // the small ones made room
+}
+
+TEST_CASE("scratch on an out-of-order queue: beyond a few, executions wait for each other on the device") {
+  ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
+  cl::CommandQueue q = device().make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  cl::UserEvent gate(device().context());
+  for (int i = 0; i < 20; ++i) {
+    auto lease = pool.borrow(1000, q(), false);
+    if (i >= 4) CHECK(lease.wait_for() == gate());
+    lease.enqueued(gate());
+  }
+  CHECK(pool.allocated_bytes() == 4000);
+  gate.setStatus(CL_COMPLETE);
+}
+
+TEST_CASE("an allocation that fails says what for, how much, and the limit") {
+  const std::string text = error_of(Code::kOutOfMemory, [] {
+    allocate(device().context(), 5000000000000, device().profile().max_allocation_bytes, "workspace");
+  });
+  CHECK(text.find("device allocation of 5000000000000 bytes (workspace) failed: ") == 0);
+  CHECK(error_of(Code::kOutOfMemory, [] {
+          allocate(device().context(), std::int64_t{1} << 46, INT64_MAX, "workspace");
+        }).find("CL_") != std::string::npos);
+}
+
+TEST_CASE("the probe finds plausible speeds") {
+  const Speeds speeds = probe(device());
+  CHECK(speeds.peak_gflops > 1);
+  CHECK(speeds.bandwidth_gbs > 0.5);
+  CHECK(speeds.launch_us > 0);
+  CHECK(speeds.launch_us < 10000);
+}
