@@ -190,7 +190,9 @@ TEST_CASE("a failed write leaves the old file and no temp file") {
   write_file_atomically(path, "old");
   make_directories(folder.path("target/child"));
   CHECK(error_of(Code::kIo, [&] { write_file_atomically(folder.path("target"), "new"); })
-            .find("cannot replace " + folder.path("target")) == 0);
+            .find("cannot write " + folder.path("target")) == 0);
   CHECK(folder.files() == std::vector<std::string>{"file", "target"});
   CHECK(error_of(Code::kIo, [] { write_file_atomically("/dev/full/x", "new"); }).find("/dev/full") != std::string::npos);
+  CHECK(error_of(Code::kIo, [] { write_file_atomically("/dev/full", "new"); }) ==
+        "cannot write /dev/full: No space left on device");
 }

@@ -21,6 +21,23 @@ int exit_status(clconv_status status) {
   }
 }
 
+// CLI11 says only that a subcommand is required; people want to hear which word was none.
+std::string explain_missing_verb(const CLI::App& app, int argc, char** argv) {
+  std::string verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--device") {
+      ++i;  // and its value
+    } else if (word[0] != '-') {
+      return "'" + word + "' is unknown, expected one of " + verbs;
+    }
+  }
+  return "a subcommand is missing, expected one of " + verbs;
+}
+
 bool verbose() {
   const char* value = std::getenv("CLCONV_VERBOSE");
   return value != nullptr && *value != '\0' && std::string(value) != "0";
@@ -51,7 +68,8 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return report(std::string(error.what()) + " (clconv --help lists what there is)", 2);
+    if (app.get_subcommands().empty()) return report(explain_missing_verb(app, argc, argv), 2);
+    return report(std::string(error.what()) + " (see --help)", 2);
   } catch (const BadInput& error) {
     return report(error.what(), 2);
   } catch (const Unmet& error) {

@@ -1,6 +1,7 @@
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #include "cli/npy.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -138,19 +139,22 @@ void write_npy(const std::string& path, const Array& array) {
   head += static_cast<char>(header.size() & 0xff);
   head += static_cast<char>(header.size() >> 8 & 0xff);
 
-  const std::string temp = path + ".tmp." + std::to_string(::getpid());
+  // A pipe or a device is written to; a rename would replace it by a file.
+  struct stat known {};
+  const bool special = ::stat(path.c_str(), &known) == 0 && !S_ISREG(known.st_mode);
+  const std::string target = special ? path : path + ".tmp." + std::to_string(::getpid());
   const auto fail = [&](const char* what) {
     const std::string reason = std::strerror(errno);
-    std::remove(temp.c_str());
+    if (!special) std::remove(target.c_str());
     throw FileFailure(std::string(what) + " " + path + ": " + reason);
   };
-  std::FILE* file = std::fopen(temp.c_str(), "wb");
+  std::FILE* file = std::fopen(target.c_str(), "wb");
   if (file == nullptr) fail("cannot write");
   const bool written =
       std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
       std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
       std::fwrite(array.values.data(), 4, array.values.size(), file) == array.values.size() &&
-      std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
+      std::fflush(file) == 0 && (special || ::fsync(::fileno(file)) == 0);
   if (!written) {
     const int reason = errno;
     std::fclose(file);
@@ -158,7 +162,7 @@ void write_npy(const std::string& path, const Array& array) {
     fail("cannot write");
   }
   if (std::fclose(file) != 0) fail("cannot write");
-  if (std::rename(temp.c_str(), path.c_str()) != 0) fail("cannot replace");
+  if (!special && std::rename(target.c_str(), path.c_str()) != 0) fail("cannot replace");
 }
 
 }  // namespace clconv::cli

@@ -43,14 +43,19 @@ void write_file_atomically(const std::string& path, const std::string& content) 
   static std::atomic<unsigned> counter{0};
   const std::string directory = std::filesystem::path(path).parent_path().string();
   if (!directory.empty()) make_directories(directory);
-  const std::string temp =
-      path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++);
-  const int file = ::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file < 0) io_error("cannot write", temp, errno);
+  // A pipe or a device (/dev/stdout) is written to; a rename would replace it by a file.
+  struct stat known {};
+  const bool special = ::stat(path.c_str(), &known) == 0 && !S_ISREG(known.st_mode);
+  const std::string target =
+      special ? path
+              : path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  const int file =
+      ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (special ? 0 : O_CREAT | O_EXCL), 0644);
+  if (file < 0) io_error("cannot write", target, errno);
   const auto fail = [&](const char* what) {
     const int error = errno;
     ::close(file);
-    ::unlink(temp.c_str());
+    if (!special) ::unlink(target.c_str());
     io_error(what, path, error);
   };
   std::size_t done = 0;
@@ -60,8 +65,10 @@ void write_file_atomically(const std::string& path, const std::string& content) 
     if (wrote < 0) fail("cannot write");
     done += static_cast<std::size_t>(wrote);
   }
-  if (::fsync(file) != 0) fail("cannot flush");
-  if (::rename(temp.c_str(), path.c_str()) != 0) fail("cannot replace");
+  if (!special) {
+    if (::fsync(file) != 0) fail("cannot flush");
+    if (::rename(target.c_str(), path.c_str()) != 0) fail("cannot replace");
+  }
   ::close(file);
 }
 
