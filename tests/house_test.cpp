@@ -1,0 +1,171 @@
+// The house rules that a reader relies on and a compiler does not check.
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <set>
+
+#include "doctest/doctest.h"
+#include "runtime/files.hpp"
+#include "runtime/kernel_sources.hpp"
+#include "strategies/strategy.hpp"
+
+namespace fs = std::filesystem;
+using clconv::core::read_file;
+
+namespace {
+
+const std::string kRoot = CLCONV_SOURCE;
+
+std::string content(const std::string& path) {
+  std::string text;
+  REQUIRE_MESSAGE(read_file(kRoot + "/" + path, text), path);
+  return text;
+}
+
+std::vector<std::string> files_below(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot + "/" + folder)) {
+    if (entry.is_regular_file()) files.push_back(fs::relative(entry.path(), kRoot).string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> includes_of(const std::string& path) {
+  const std::string text = content(path);
+  const std::regex pattern("#include [<\"]([^>\"]+)[>\"]");
+  std::vector<std::string> result;
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) result.push_back((*it)[1]);
+  return result;
+}
+
+// Where a file of src/ stands in problem <- runtime <- ops <- strategies <- planner <- api.
+int level(const std::string& path) {
+  const std::vector<std::string> order = {"", "runtime", "ops", "strategies", "planner"};
+  if (path == "api.cpp") return 5;
+  const std::size_t slash = path.find('/');
+  const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash);
+  const auto found = std::find(order.begin(), order.end(), folder);
+  return found == order.end() ? -1 : static_cast<int>(found - order.begin());
+}
+
+}  // namespace
+
+TEST_CASE("includes point one way: problem <- runtime <- ops <- strategies <- planner <- api") {
+  const std::set<std::string> own = [] {
+    std::set<std::string> paths;
+    for (const std::string& file : files_below("src")) paths.insert(file.substr(4));
+    return paths;
+  }();
+  for (const std::string& file : files_below("src")) {
+    const std::string path = file.substr(4);
+    if (path.rfind("cli/", 0) == 0 || fs::path(path).extension() == ".map") continue;
+    for (const std::string& include : includes_of(file)) {
+      if (own.count(include) == 0) continue;
+      CAPTURE(path);
+      CAPTURE(include);
+      CHECK(level(include) >= 0);
+      // error.hpp and problem.hpp are the ground; runtime may stand on both.
+      CHECK(level(include) <= level(path));
+    }
+  }
+}
+
+TEST_CASE("program, examples and benchmarks use the public headers only") {
+  for (const char* folder : {"src/cli", "examples", "bench"}) {
+    for (const std::string& file : files_below(folder)) {
+      for (const std::string& include : includes_of(file)) {
+        CAPTURE(file);
+        CAPTURE(include);
+        const bool internal = fs::exists(kRoot + "/src/" + include) && include.rfind("cli/", 0) != 0;
+        CHECK_FALSE(internal);
+      }
+    }
+  }
+}
+
+TEST_CASE("OpenCL is no business of problem and planner; CLBlast only of ops/gemm.cpp") {
+  for (const char* file : {"src/problem.hpp", "src/problem.cpp", "src/error.hpp", "src/planner/planner.cpp", "src/planner/report.cpp"}) {
+    const std::string text = content(file);
+    CAPTURE(std::string(file));
+    CHECK(text.find("cl::") == std::string::npos);
+    CHECK(text.find("CL/") == std::string::npos);
+  }
+  for (const std::string& file : files_below("src")) {
+    if (file == "src/ops/gemm.cpp") continue;
+    CAPTURE(file);
+    CHECK(content(file).find("clblast.h") == std::string::npos);
+  }
+  for (const std::string& file : files_below("include")) {
+    CHECK(content(file).find("nlohmann") == std::string::npos);
+  }
+}
+
+TEST_CASE("one strategy is one .cpp of its name, and one line in the registry") {
+  const std::string registry = content("src/strategies/registry.cpp");
+  for (const auto* strategy : clconv::core::strategies()) {
+    CAPTURE(std::string(strategy->name));
+    CHECK(fs::exists(kRoot + "/src/strategies/" + strategy->name + ".cpp"));
+    CHECK(registry.find("X(" + std::string(strategy->name) + ")") != std::string::npos);
+  }
+}
+
+TEST_CASE("every .cl file is embedded, and opens with what it is") {
+  std::set<std::string> embedded;
+  for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i) embedded.insert(clconv::core::kKernelSources[i].name);
+  for (const std::string& file : files_below("kernels")) {
+    if (fs::path(file).extension() != ".cl") continue;
+    CHECK(embedded.count(fs::path(file).stem().string()) == 1);
+    CHECK(content(file).rfind("// ", 0) == 0);
+  }
+}
+
+TEST_CASE("libclconv exports clconv_* functions, all that the header declares, and nothing else") {
+  FILE* pipe = ::popen("nm -D --defined-only " CLCONV_LIBRARY, "r");
+  REQUIRE(pipe != nullptr);
+  std::string symbols;
+  char buffer[4096];
+  while (std::fgets(buffer, sizeof(buffer), pipe) != nullptr) symbols += buffer;
+  REQUIRE(::pclose(pipe) == 0);
+  std::set<std::string> exported;
+  const std::regex symbol("[0-9a-f]+ (\\w) (\\S+)");
+  for (std::sregex_iterator it(symbols.begin(), symbols.end(), symbol), end; it != end; ++it) {
+    CAPTURE((*it)[2].str());
+    CHECK((*it)[2].str().rfind("clconv_", 0) == 0);
+    CHECK((*it)[1] == "T");
+    exported.insert((*it)[2]);
+  }
+  const std::string header = content("include/clconv/clconv.h");
+  const std::regex declaration("CLCONV_API [^(;]*?\\b(clconv_\\w+)\\(");
+  std::set<std::string> declared;
+  for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it) declared.insert((*it)[1]);
+  CHECK(declared.size() > 20);
+  CHECK(exported == declared);
+}
+
+TEST_CASE("the README's example is the one that is built") {
+  CHECK(content("README.md").find("```cpp\n" + content("examples/convolve.cpp") + "```") != std::string::npos);
+}
+
+TEST_CASE("the README names every strategy, every verb and every top-level entry") {
+  const std::string readme = content("README.md");
+  for (const auto* strategy : clconv::core::strategies()) {
+    CHECK_MESSAGE(readme.find("`" + std::string(strategy->name) + "`") != std::string::npos, strategy->name);
+  }
+  for (const char* word : {"clconv devices", "clconv plan", "clconv run", "clconv im2col", "clconv col2im", "clconv bench",
+                           "clconv tune", "clconv wisdom", "clconv profile", "./dev demo", "./dev test",
+                           "include/", "src/", "kernels/", "tests/", "bench/", "examples/", "docs/"}) {
+    CHECK_MESSAGE(readme.find(word) != std::string::npos, word);
+  }
+}
+
+TEST_CASE("no path of anybody's machine, and nothing of the workshop, in any file") {
+  const std::regex home("/(home|root|Users)/[a-z]");
+  for (const char* folder : {"src", "include", "kernels", "tests", "bench", "examples", "docs", "cmake"}) {
+    for (const std::string& file : files_below(folder)) {
+      if (file == "tests/house_test.cpp" || fs::path(file).extension() == ".png") continue;
+      CAPTURE(file);
+      CHECK_FALSE(std::regex_search(content(file), home));
+    }
+  }
+}
