@@ -318,9 +318,17 @@ TEST_CASE("allow and deny lists, determinism and the workspace limit") {
   const Report report = search(options, nullptr);
   CHECK(chosen(report) == "alpha v=2");
   CHECK(entry(report, "beta", "v=1").reason->code == Reason::kNotDeterministic);
+  Candidate large = candidate(3, 1);
+  large.workspace_bytes = 4000;
+  large.prepared_weights_bytes = 712;
+  offers["alpha"] = of({large, candidate(2, 100)});
   options.workspace_limit = 4711;
-  search(options, nullptr);
+  const Report limited = search(options, nullptr);
   CHECK(seen_limit == 4711);
+  CHECK(chosen(limited) == "alpha v=2");
+  CHECK(to_text(*entry(limited, "alpha", "v=3").reason) == "needs at least 4712 bytes of workspace, the limit is 4711");
+  options.workspace_limit = 4712;
+  CHECK(chosen(search(options, nullptr)) == "alpha v=3");
 }
 
 TEST_CASE("wisdom decides without timing if it covers what would be timed") {

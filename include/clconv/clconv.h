@@ -236,7 +236,7 @@ typedef struct clconv_plan_info {
 /** Set info->struct_size before. */
 CLCONV_API clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info);
 
-/** Why this plan: every candidate, chosen or not, as JSON (docs/report.md). */
+/** Why this plan: every candidate, chosen or not, as JSON (docs/planner.md). */
 CLCONV_API clconv_status clconv_plan_report(clconv_plan plan, char** json);
 
 /** The buffers of an execution. */

@@ -178,9 +178,14 @@ class Search {
       entry.candidate = std::move(candidate);
       entry.has_candidate = true;
       const std::string config = entry.candidate.config.text();
+      const std::int64_t bytes =
+          entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
       forced_found = forced_found || config == options_.config;
       if (!options_.config.empty() && config != options_.config) {
         reject(entry, Status::kRejected, not_allowed("config " + options_.config + " is forced"));
+      } else if (bytes > options_.workspace_limit) {
+        reject(entry, Status::kRejected,
+               {Reason::kWorkspaceLimit, "workspace", bytes, options_.workspace_limit, ""});
       } else if (options_.deterministic && !entry.candidate.deterministic) {
         reject(entry, Status::kRejected, {Reason::kNotDeterministic, "deterministic", 0, 1, ""});
       }

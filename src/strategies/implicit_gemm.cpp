@@ -359,21 +359,13 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
 
 // ---- the strategy --------------------------------------------------------------------------------
 
-Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit) {
+Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (auto rejection = too_large(problem)) return *rejection;
   const Problem p = flattened(problem);
   std::vector<Candidate> candidates;
-  std::int64_t least_workspace = INT64_MAX;
   for (const auto& list : {filters_candidates(p, profile), pixels_candidates(p, profile),
                            tile_candidates(problem, profile)}) {
-    for (const Candidate& candidate : list) {
-      const std::int64_t bytes = candidate.workspace_bytes + candidate.prepared_weights_bytes;
-      least_workspace = std::min(least_workspace, bytes);
-      if (bytes <= workspace_limit) candidates.push_back(candidate);
-    }
-  }
-  if (candidates.empty()) {
-    return Rejection{Reason::kWorkspaceLimit, "workspace", least_workspace, workspace_limit, ""};
+    candidates.insert(candidates.end(), list.begin(), list.end());
   }
   return candidates;
 }

@@ -59,7 +59,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   return c;
 }
 
-Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> wanted[] = {
       {"kh", {p.kh, 1}}, {"kw", {p.kw, 1}}, {"sh", {p.sh, 1}}, {"sw", {p.sw, 1}},
       {"pt", {p.pt, 0}}, {"pl", {p.pl, 0}}, {"pb", {p.pb, 0}}, {"pr", {p.pr, 0}},
@@ -75,15 +75,8 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   }
   if (auto rejection = gemm_too_large(product(p))) return *rejection;
   std::vector<Candidate> candidates;
-  std::int64_t least = INT64_MAX;
   for (const GemmParameters parameters : gemm_parameter_sets(profile)) {
-    const Candidate c = candidate(p, profile, parameters);
-    const std::int64_t bytes = c.workspace_bytes + c.prepared_weights_bytes;
-    least = std::min(least, bytes);
-    if (bytes <= workspace_limit) candidates.push_back(c);
-  }
-  if (candidates.empty()) {
-    return Rejection{Reason::kWorkspaceLimit, "workspace", least, workspace_limit, ""};
+    candidates.push_back(candidate(p, profile, parameters));
   }
   return candidates;
 }

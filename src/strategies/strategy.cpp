@@ -2,8 +2,10 @@
 #include "strategies/strategy.hpp"
 
 #include <cctype>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 namespace clconv::core {
 namespace {
@@ -93,9 +95,10 @@ const char* to_string(Reason reason) {
 std::string to_text(const Rejection& r) {
   const std::string actual = std::to_string(r.actual);
   const std::string limit = std::to_string(r.limit);
-  const auto percent_slower = [&] {
-    const double ratio = r.limit > 0 ? static_cast<double>(r.actual) / static_cast<double>(r.limit) : 0;
-    return std::to_string(std::lround((ratio - 1) * 100)) + " %";
+  const auto ratio = [&] {
+    char buffer[32];
+    std::snprintf(buffer, sizeof(buffer), "%.1f", static_cast<double>(r.actual) / static_cast<double>(std::max<std::int64_t>(1, r.limit)));
+    return std::string(buffer);
   };
   switch (r.code) {
     case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
@@ -111,7 +114,7 @@ std::string to_text(const Rejection& r) {
     case Reason::kNotDeterministic: return "not deterministic, and deterministic results were asked for";
     case Reason::kNotAllowed:
     case Reason::kUnknownConfig: return r.detail;
-    case Reason::kSlower: return percent_slower() + " slower than the best (" + r.field + ")";
+    case Reason::kSlower: return ratio() + " times the time of the best (" + r.field + ")";
     case Reason::kTooSlowToTime:
       return "predicted " + std::to_string(r.actual / 1000000) + " ms, not timed beyond " +
              std::to_string(r.limit / 1000000) + " ms while another runs";

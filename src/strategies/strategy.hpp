@@ -105,8 +105,9 @@ struct Executable {
 
 struct Strategy {
   const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
-  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none.
-  // Workspace plus prepared weights of every candidate stay within `workspace_limit` bytes.
+  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none. One
+  // that can cut its work to fit does so to keep workspace plus prepared weights within
+  // `workspace_limit` bytes; of the others the planner rejects what exceeds it, with the reason.
   Offer (*offer)(const Problem& problem, const DeviceProfile& profile,
                  std::int64_t workspace_limit);
   // Compiles; nothing is left to decide at execution. Takes any config that offer() gives for some
