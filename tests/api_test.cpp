@@ -286,7 +286,7 @@ TEST_CASE("measuring leaves the caller's buffers alone and gives times") {
   CHECK(plan.report().find("\"source\": \"now\"") != std::string::npos);
 }
 
-TEST_CASE("a forced strategy is reported as the one used; if it cannot run, the error says why") {
+TEST_CASE("a forced strategy is reported as the one used, if it cannot run, the error says why") {
   Case c(kDense);
   for (const char* strategy : {"naive", "im2col_gemm", "implicit_gemm"}) {
     CHECK(std::string(plan_with(c, strategy).info().strategy) == strategy);
@@ -311,7 +311,7 @@ TEST_CASE("a workspace limit holds, down to nothing") {
   CHECK(largest_difference(c.run(context().plan(c.problem, options), queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
 }
 
-TEST_CASE("the environment decides what the options leave open, and only that; the report says so") {
+TEST_CASE("the environment decides what the options leave open, and only that, the report says so") {
   Case c(kDense);
   {
     const Environment strategy("CLCONV_STRATEGY", "naive");

@@ -205,7 +205,7 @@ TEST_CASE("wrong geometry: one line with field and value, status 2, nothing writ
   CHECK(in.folder.files() == std::vector<std::string>{"b.npy", "b5.npy", "w.npy", "w5.npy", "x.npy"});
 }
 
-TEST_CASE("wrong words: status 2; a constraint that cannot be met: status 3") {
+TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   const Inputs in;
   const auto& f = in.folder;
   check_fails_with(f, "", 2, "subcommand");
@@ -333,7 +333,7 @@ TEST_CASE("bench: the choice, its regret, every strategy with --all") {
   CHECK(text.out.find("chosen against the best measured: ") != std::string::npos);
 }
 
-TEST_CASE("tune fills the wisdom; wisdom lists, shows, moves and forgets it; plans use it") {
+TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, plans use it") {
   const TempFolder folder;
   const std::string env = "CLCONV_WISDOM=w.jsonl";
   write_file_atomically(folder.path("suite.txt"), "small n1c4h10w9k8kh3kw3p1\npoint n2c8h6w6k8kh1kw1\n");
@@ -387,7 +387,7 @@ TEST_CASE("a corrupt wisdom line and a wisdom file that cannot be written never 
   check_fails_with(folder, "tune --suite suite.txt", 1, "wisdom is not kept: ", "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
 }
 
-TEST_CASE("a read-only cache folder costs nothing but the cache; a second process compiles nothing") {
+TEST_CASE("a read-only cache folder costs nothing but the cache, a second process compiles nothing") {
   const Inputs in;
   const std::string command = std::string(kRun) + " --groups 2";
   CHECK(run(in.folder, command, "CLCONV_CACHE_DIR=/proc/nowhere").status == 0);

@@ -84,7 +84,7 @@ TEST_CASE("program, examples and benchmarks use the public headers only") {
   }
 }
 
-TEST_CASE("OpenCL is no business of problem and planner; CLBlast only of ops/gemm.cpp") {
+TEST_CASE("OpenCL is no business of problem and planner, CLBlast only of ops/gemm.cpp") {
   for (const char* file : {"src/problem.hpp", "src/problem.cpp", "src/error.hpp", "src/planner/planner.cpp", "src/planner/report.cpp"}) {
     const std::string text = content(file);
     CAPTURE(std::string(file));
@@ -156,6 +156,16 @@ TEST_CASE("the README names every strategy, every verb and every top-level entry
                            "clconv tune", "clconv wisdom", "clconv profile", "./dev demo", "./dev test",
                            "include/", "src/", "kernels/", "tests/", "bench/", "examples/", "docs/"}) {
     CHECK_MESSAGE(readme.find(word) != std::string::npos, word);
+  }
+}
+
+TEST_CASE("no test name has a semicolon: CMake would split it into names that match nothing and pass") {
+  const std::regex name("TEST_CASE\\(\"([^\"]*)\"");
+  for (const std::string& file : files_below("tests")) {
+    const std::string text = content(file);
+    for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) {
+      CHECK((*it)[1].str().find(';') == std::string::npos);
+    }
   }
 }
 

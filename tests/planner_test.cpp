@@ -195,7 +195,7 @@ TEST_CASE("a stray slow run does not move the median, and a disturbed leader get
   CHECK(lab.timed["beta v=1"] > quiet.timed["beta v=1"]);
 }
 
-TEST_CASE("exhaustive times what is not hopeless; naive only where it is quick") {
+TEST_CASE("exhaustive times what is not hopeless, naive only where it is quick") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
   CHECK(search(with_rigor(Rigor::kExhaustive), &lab).chosen.has_value());
@@ -264,7 +264,7 @@ TEST_CASE("a winner that fails to build, to run or to verify loses to the next, 
   CHECK(chosen(search(with_rigor(Rigor::kEstimate), &lab)) == "naive v=0");  // the yardstick
 }
 
-TEST_CASE("failures go to the wisdom and are shown next time; a lack of memory is not held against it") {
+TEST_CASE("failures go to the wisdom and are shown next time, a lack of memory is not held against it") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
   lab.verify_fails["beta v=1"] = "y[3] is 7, naive says 8";
@@ -279,7 +279,7 @@ TEST_CASE("failures go to the wisdom and are shown next time; a lack of memory i
   CHECK(chosen(next) == "alpha v=1");
 }
 
-TEST_CASE("a forced strategy is the one used, or the reason is reported; never another one") {
+TEST_CASE("a forced strategy is the one used, or the reason is reported, never another one") {
   usual_offers();
   PlannerOptions options;
   options.strategy = "beta";

@@ -66,7 +66,7 @@ TEST_CASE("a profile survives JSON, and a broken one is refused with the field")
   CHECK(error_of(Code::kInvalidArgument, [] { profile_from_json("[1"); }) == "device profile: not a JSON object");
 }
 
-TEST_CASE("devices: one default, found by index and by part of its name; others are refused with what there is") {
+TEST_CASE("devices: one default, found by index and by part of its name, others are refused with what there is") {
   const auto list = list_devices();
   REQUIRE_FALSE(list.empty());
   int defaults = 0;
@@ -160,7 +160,7 @@ TEST_CASE("a driver with its own cache gets no second one unless a folder is nam
   CHECK(effective(by_default, true).directory == "/somewhere");
 }
 
-TEST_CASE("a build failure names file, line and options, and carries the log; the next try works") {
+TEST_CASE("a build failure names file, line and options, and carries the log, the next try works") {
   ProgramCache cache = cache_in("off");
   try {
     cache.get("probe", "-DVW=5");

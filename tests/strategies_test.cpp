@@ -256,7 +256,7 @@ TEST_CASE("NaN and infinity in x reach exactly the outputs whose patch has them"
   });
 }
 
-TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept; below that it is refused") {
+TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, below that it is refused") {
   const Problem p = parse_problem("n3c5h12w11k7kh3kw3p1");
   const Data data(p);
   const Reference reference = forward(p, data.x, data.w, data.b);
@@ -297,7 +297,7 @@ TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") 
   CHECK(whole);
 }
 
-TEST_CASE("every offer over all suites is well-formed; im2col_gemm keeps the limit or says what it needs") {
+TEST_CASE("every offer over all suites is well-formed, im2col_gemm keeps the limit or says what it needs") {
   for (const char* name : {"edge", "core"}) {
     for (const auto& item : suite(name)) {
       for (const std::int64_t limit : {std::int64_t{0}, std::int64_t{1} << 16, std::int64_t{1} << 20, kNoLimit}) {

@@ -63,7 +63,7 @@ TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
   CHECK(again.find_speed(kScope)->peak_gflops == 500);
 }
 
-TEST_CASE("the key has problem, device, driver and kernels; the epilogue is no part of it") {
+TEST_CASE("the key has problem, device, driver and kernels, the epilogue is no part of it") {
   const WisdomBook book = book_of(record(kA, 1));
   Problem p = parse_problem(kA);
   p.relu = p.bias = true;
@@ -122,7 +122,7 @@ TEST_CASE("forget by problem and by device") {
   CHECK(book.size() == 0);
 }
 
-TEST_CASE("a file that is missing, a folder, or not writable never fails; the note says so") {
+TEST_CASE("a file that is missing, a folder, or not writable never fails, the note says so") {
   const TempFolder folder;
   Wisdom missing(folder.path("deep/er/wisdom.jsonl"));
   CHECK(missing.notes().empty());
