@@ -1,6 +1,6 @@
 # Installs the build into a folder of its own, then builds and runs the consumer against that, through
 # find_package and through pkg-config.
-# usage: cmake -DBUILD=.. -DSOURCE=.. -DWORK=.. -DCC=.. -DCXX=.. -DLIBDIR=.. -P run.cmake
+# usage: cmake -DBUILD= -DSOURCE= -DWORK= -DGENERATOR= -DCC= -DCXX= -DLIBDIR= -P run.cmake
 function(must)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
   if(NOT status EQUAL 0)
@@ -15,7 +15,7 @@ must(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 must(${prefix}/bin/clconv --version)
 message(STATUS "installed ${output}")
 
-must(${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -DCMAKE_PREFIX_PATH=${prefix}
+must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE} -B ${WORK}/build -DCMAKE_PREFIX_PATH=${prefix}
   -DCMAKE_C_COMPILER=${CC} -DCMAKE_CXX_COMPILER=${CXX})
 must(${CMAKE_COMMAND} --build ${WORK}/build)
 foreach(program consumer_c consumer_cpp)
