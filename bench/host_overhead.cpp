@@ -1,8 +1,8 @@
 // What a held plan costs the host per execution, beyond OpenCL's own enqueue: clconv_plan_execute
 // against a bare clEnqueueNDRangeKernel of the same kernel, built from the same source.
 //
-// A user event blocks the queue meanwhile, so that only enqueueing is timed and nothing runs; the two
-// are interleaved, and medians are printed.
+// A user event blocks the queue meanwhile, so that only enqueueing is timed and nothing runs; the
+// two are interleaved, and medians are printed.
 #include <algorithm>
 #include <chrono>
 #include <clconv/clconv.hpp>
@@ -52,7 +52,8 @@ struct Setup {
     const std::vector<cl::Event> wait = {gate};
     queue.enqueueBarrierWithWaitList(&wait);
     const double begin = now_us();
-    for (int i = 0; i < kEnqueues; ++i) enqueue();
+    for (int i = 0; i < kEnqueues; ++i)
+      enqueue();
     const double taken = now_us() - begin;
     gate.setStatus(CL_COMPLETE);
     queue.finish();
@@ -62,7 +63,8 @@ struct Setup {
 
 // naive's kernel with its arguments set, as an application without this library would hold it.
 cl::Kernel bare_kernel(const Setup& s, const clconv::Problem& p, const clconv::Operands& o) {
-  const cl::Program program(s.cl, read(CLCONV_KERNELS "/common.cl") + read(CLCONV_KERNELS "/naive.cl"));
+  const cl::Program program(s.cl,
+                            read(CLCONV_KERNELS "/common.cl") + read(CLCONV_KERNELS "/naive.cl"));
   program.build({s.device}, "-DBIAS=0 -DRELU=0");
   cl::Kernel kernel(program, "naive_forward");
   kernel.setArg(0, o.x);
@@ -71,7 +73,8 @@ cl::Kernel bare_kernel(const Setup& s, const clconv::Problem& p, const clconv::O
   kernel.setArg(3, o.y);
   const auto info = p.info();
   cl_uint index = 4;
-  for (const cl_long value : {p.n, p.c, p.h, p.w, p.k, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh, p.dw, p.g, info.oh, info.ow}) {
+  for (const cl_long value : {p.n, p.c, p.h, p.w, p.k, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh,
+                              p.dw, p.g, info.oh, info.ow}) {
     kernel.setArg(index++, value);
   }
   return kernel;
@@ -94,14 +97,17 @@ void compare(const Setup& s, const char* strategy) {
   const cl::Kernel kernel = bare_kernel(s, p, o);
   std::vector<double> bare, planned;
   for (int round = 0; round <= kRounds; ++round) {
-    const double b = s.enqueue_us([&] { s.queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(64), cl::NDRange(64)); });
+    const double b = s.enqueue_us([&] {
+      s.queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(64), cl::NDRange(64));
+    });
     const double e = s.enqueue_us([&] { plan.execute(s.queue, o); });
     if (round == 0) continue;  // warms up
     bare.push_back(b * static_cast<double>(info.steps));
     planned.push_back(e);
   }
-  std::printf("%-14s %lld launches: execute %6.2f us, bare enqueues %6.2f us, overhead %6.2f us\n", strategy,
-              static_cast<long long>(info.steps), median(planned), median(bare), median(planned) - median(bare));
+  std::printf("%-14s %lld launches: execute %6.2f us, bare enqueues %6.2f us, overhead %6.2f us\n",
+              strategy, static_cast<long long>(info.steps), median(planned), median(bare),
+              median(planned) - median(bare));
 }
 
 }  // namespace
@@ -111,7 +117,8 @@ int main() {
     const Setup setup;
     std::printf("host time per execution on %s (medians of %d rounds of %d)\n",
                 setup.device.getInfo<CL_DEVICE_NAME>().c_str(), kRounds, kEnqueues);
-    for (const char* strategy : {"naive", "implicit_gemm"}) compare(setup, strategy);
+    for (const char* strategy : {"naive", "implicit_gemm"})
+      compare(setup, strategy);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "host_overhead: %s\n", error.what());

@@ -1,5 +1,5 @@
-// clconv.h on top of the planner: turns handles into objects, structs into values and exceptions into
-// statuses. No decisions here.
+// clconv.h on top of the planner: turns handles into objects, structs into values and exceptions
+// into statuses. No decisions here.
 #include "clconv/clconv.h"
 
 #include <atomic>
@@ -66,7 +66,9 @@ clconv_status guarded(Body&& body) noexcept {
   }
 }
 
-[[noreturn]] void bad(const std::string& text) { throw Error(Code::kInvalidArgument, text); }
+[[noreturn]] void bad(const std::string& text) {
+  throw Error(Code::kInvalidArgument, text);
+}
 
 template <class T>
 T& required(T* pointer, const char* name) {
@@ -97,9 +99,13 @@ char* duplicate(const std::string& text) {
   return copy;
 }
 
-void put(char** out, const std::string& text) { required(out, "output string") = duplicate(text); }
+void put(char** out, const std::string& text) {
+  required(out, "output string") = duplicate(text);
+}
 
-std::string text_of(const char* text) { return text != nullptr ? text : ""; }
+std::string text_of(const char* text) {
+  return text != nullptr ? text : "";
+}
 
 std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -154,8 +160,12 @@ PlannerOptions options_of(const clconv_plan_options* given) {
   return with_environment(o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0});
 }
 
-Context& context_of(clconv_context handle) { return *required(handle, "context").context; }
-const Plan& plan_of(clconv_plan handle) { return *required(handle, "plan").plan; }
+Context& context_of(clconv_context handle) {
+  return *required(handle, "context").context;
+}
+const Plan& plan_of(clconv_plan handle) {
+  return *required(handle, "plan").plan;
+}
 
 Dependencies dependencies(cl_uint count, const cl_event* list, cl_event* done) {
   if ((count > 0) != (list != nullptr)) bad("wait list and num_events do not agree");
@@ -185,35 +195,56 @@ Operands operands_of(const clconv_operands* given) {
 
 Json steps_json(const std::vector<StepTime>& times) {
   Json json = Json::array();
-  for (const StepTime& time : times) json.push_back({{"step", time.name}, {"us", time.us}});
+  for (const StepTime& time : times)
+    json.push_back({{"step", time.name}, {"us", time.us}});
   return json;
 }
 
 }  // namespace
 
-extern "C" {
+// Defined with the C linkage that clconv.h declares.
 
 const char* clconv_status_name(clconv_status status) {
   switch (status) {
-    case CLCONV_OK: return "CLCONV_OK";
-    case CLCONV_INVALID_ARGUMENT: return "CLCONV_INVALID_ARGUMENT";
-    case CLCONV_INVALID_PROBLEM: return "CLCONV_INVALID_PROBLEM";
-    case CLCONV_CONSTRAINT: return "CLCONV_CONSTRAINT";
-    case CLCONV_NO_DEVICE: return "CLCONV_NO_DEVICE";
-    case CLCONV_BUILD_FAILED: return "CLCONV_BUILD_FAILED";
-    case CLCONV_OUT_OF_MEMORY: return "CLCONV_OUT_OF_MEMORY";
-    case CLCONV_OPENCL: return "CLCONV_OPENCL";
-    case CLCONV_GEMM: return "CLCONV_GEMM";
-    case CLCONV_IO: return "CLCONV_IO";
-    case CLCONV_INTERNAL: return "CLCONV_INTERNAL";
-    default: return "?";
+    case CLCONV_OK:
+      return "CLCONV_OK";
+    case CLCONV_INVALID_ARGUMENT:
+      return "CLCONV_INVALID_ARGUMENT";
+    case CLCONV_INVALID_PROBLEM:
+      return "CLCONV_INVALID_PROBLEM";
+    case CLCONV_CONSTRAINT:
+      return "CLCONV_CONSTRAINT";
+    case CLCONV_NO_DEVICE:
+      return "CLCONV_NO_DEVICE";
+    case CLCONV_BUILD_FAILED:
+      return "CLCONV_BUILD_FAILED";
+    case CLCONV_OUT_OF_MEMORY:
+      return "CLCONV_OUT_OF_MEMORY";
+    case CLCONV_OPENCL:
+      return "CLCONV_OPENCL";
+    case CLCONV_GEMM:
+      return "CLCONV_GEMM";
+    case CLCONV_IO:
+      return "CLCONV_IO";
+    case CLCONV_INTERNAL:
+      return "CLCONV_INTERNAL";
+    default:
+      return "?";
   }
 }
 
-const char* clconv_last_error(void) { return last_error.c_str(); }
-const char* clconv_last_error_detail(void) { return last_detail.c_str(); }
-const char* clconv_version(void) { return CLCONV_VERSION; }
-void clconv_free(char* text) { std::free(text); }
+const char* clconv_last_error(void) {
+  return last_error.c_str();
+}
+const char* clconv_last_error_detail(void) {
+  return last_detail.c_str();
+}
+const char* clconv_version(void) {
+  return CLCONV_VERSION;
+}
+void clconv_free(char* text) {
+  std::free(text);
+}
 
 // ---- problems --------------------------------------------------------------------------------
 
@@ -221,9 +252,9 @@ void clconv_problem_init(clconv_problem* problem) {
   if (problem == nullptr) return;
   *problem = clconv_problem{};
   problem->struct_size = sizeof(*problem);
-  for (int64_t* one : {&problem->n, &problem->c, &problem->h, &problem->w, &problem->k,
-                       &problem->kh, &problem->kw, &problem->sh, &problem->sw, &problem->dh,
-                       &problem->dw, &problem->g}) {
+  for (int64_t* one :
+       {&problem->n, &problem->c, &problem->h, &problem->w, &problem->k, &problem->kh, &problem->kw,
+        &problem->sh, &problem->sw, &problem->dh, &problem->dw, &problem->g}) {
     *one = 1;
   }
 }
@@ -303,17 +334,16 @@ void clconv_context_options_init(clconv_context_options* options) {
 }
 
 clconv_status clconv_context_create(cl_context context, cl_device_id device,
-                                    const clconv_context_options* options,
-                                    clconv_context* result) {
+                                    const clconv_context_options* options, clconv_context* result) {
   return guarded([&] {
     if (context == nullptr) bad("context is NULL");
     if (device == nullptr) bad("device is NULL");
     required(result, "result");
-    const auto given =
-        versioned(options, clconv_context_options_init, "clconv_context_options");
+    const auto given = versioned(options, clconv_context_options_init, "clconv_context_options");
     ContextOptions o;
     o.cache_directory = text_of(given.cache_directory);
-    if (given.cache_max_bytes < 0) bad("cache_max_bytes is " + std::to_string(given.cache_max_bytes));
+    if (given.cache_max_bytes < 0)
+      bad("cache_max_bytes is " + std::to_string(given.cache_max_bytes));
     o.cache_max_bytes = given.cache_max_bytes;
     o.wisdom_path = text_of(given.wisdom_path);
     if (given.plan_cache_capacity < 0) {
@@ -323,8 +353,8 @@ clconv_status clconv_context_create(cl_context context, cl_device_id device,
       o.plan_cache_capacity = static_cast<std::size_t>(given.plan_cache_capacity);
     }
     auto handle = std::make_unique<clconv_context_s>();
-    handle->context = std::make_shared<Context>(cl::Context(context, true),
-                                                cl::Device(device, true), o);
+    handle->context =
+        std::make_shared<Context>(cl::Context(context, true), cl::Device(device, true), o);
     *result = handle.release();
   });
 }
@@ -350,7 +380,9 @@ clconv_status clconv_context_get(clconv_context context, cl_context* cl, cl_devi
   });
 }
 
-void clconv_context_release(clconv_context context) { delete context; }
+void clconv_context_release(clconv_context context) {
+  delete context;
+}
 
 clconv_status clconv_context_profile(clconv_context context, int measure, char** json) {
   return guarded([&] {
@@ -570,7 +602,8 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     Context& ctx = context_of(context);
     required(params, "params");
     const auto g = versioned(params, clconv_gemm_params_init, "clconv_gemm_params");
-    for (const auto& [name, value] : {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
+    for (const auto& [name, value] :
+         {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
       if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
     }
     const auto check_operand = [](cl_mem buffer, std::int64_t rows, std::int64_t width,
@@ -610,9 +643,9 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     const auto step = gemm_step(device, parameters, gemm, {Region{kInput}}, {Region{kThird}},
                                 {Region{kOutput}}, Region{kTemporary, 0, bytes});
     cl_event done_event = nullptr;
-    step->enqueue(queue, bindings,
-                  {static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(),
-                   &done_event});
+    step->enqueue(
+        queue, bindings,
+        {static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(), &done_event});
     const cl::Event done(done_event);
     lease.enqueued(done());
     if (event != nullptr) {
@@ -687,8 +720,8 @@ clconv_status clconv_wisdom_forget(const char* path, const char* problem, const 
     const std::string text =
         problem != nullptr && *problem != '\0' ? to_text(parse_problem(problem)) : "";
     std::size_t forgotten = 0;
-    update_wisdom_file(
-        file, [&](WisdomBook& book) { forgotten = book.forget(text, text_of(device)); });
+    update_wisdom_file(file,
+                       [&](WisdomBook& book) { forgotten = book.forget(text, text_of(device)); });
     if (count != nullptr) *count = static_cast<int64_t>(forgotten);
   });
 }
@@ -701,5 +734,3 @@ clconv_status clconv_wisdom_forget_unreadable(const char* path, int64_t* count) 
     if (count != nullptr) *count = static_cast<int64_t>(forgotten);
   });
 }
-
-}  // extern "C"

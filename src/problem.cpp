@@ -12,7 +12,9 @@
 namespace clconv::core {
 namespace {
 
-[[noreturn]] void invalid(const std::string& text) { throw Error(Code::kInvalidProblem, text); }
+[[noreturn]] void invalid(const std::string& text) {
+  throw Error(Code::kInvalidProblem, text);
+}
 
 std::string field(const char* name, std::int64_t value) {
   return std::string(name) + "=" + std::to_string(value);
@@ -73,7 +75,9 @@ struct Token {
   std::string text;  // as written, for messages
 };
 
-bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
+bool is_letter(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) != 0;
+}
 
 // Splits `n1c64s2,1` into names with their numbers. benchdnn allows `_` between fields and a
 // free-text name `n"..."` at the end.
@@ -87,11 +91,13 @@ std::vector<Token> tokenize(std::string_view text, bool benchdnn) {
       continue;
     }
     const std::size_t begin = i;
-    while (i < text.size() && is_letter(text[i])) ++i;
+    while (i < text.size() && is_letter(text[i]))
+      ++i;
     Token token;
     token.name = text.substr(begin, i - begin);
     if (benchdnn && !token.name.empty() && token.name[0] == 'n') break;  // the name ends it
-    if (token.name.empty()) invalid("problem '" + std::string(text) + "': expected a field name at '" + rest() + "'");
+    if (token.name.empty())
+      invalid("problem '" + std::string(text) + "': expected a field name at '" + rest() + "'");
     do {
       std::int64_t value = 0;
       const char* first = text.data() + i;
@@ -167,7 +173,8 @@ Problem parse_own(std::string_view text) {
     } else {
       if (v.size() != 1) bad_count(t, "1");
       bool known = false;
-      for (const Field& f : kFields) known = known || t.name == f.name;
+      for (const Field& f : kFields)
+        known = known || t.name == f.name;
       if (!known) {
         invalid("problem '" + std::string(text) + "': unknown field '" + t.name +
                 "'; the fields are n c h w k kh kw, s|sh sw, p|ph pw|pt pl pb pr, d|dh dw, g");
@@ -192,8 +199,10 @@ Problem parse_benchdnn(std::string_view text) {
   Assignments fields(text);
   for (const Token& t : tokenize(text, true)) {
     bool known = false;
-    for (const char* name : kKnown) known = known || t.name == name;
-    if (!known) invalid("problem '" + std::string(text) + "': unknown benchdnn field '" + t.name + "'");
+    for (const char* name : kKnown)
+      known = known || t.name == name;
+    if (!known)
+      invalid("problem '" + std::string(text) + "': unknown benchdnn field '" + t.name + "'");
     if (t.values.size() != 1) bad_count(t, "1");
     fields.set(t.name, t.values[0]);
   }
@@ -244,7 +253,8 @@ Problem parse_benchdnn(std::string_view text) {
 
 const char* to_string(Direction direction) {
   switch (direction) {
-    case Direction::kForward: return "forward";
+    case Direction::kForward:
+      return "forward";
   }
   return "?";
 }
@@ -257,8 +267,8 @@ Direction parse_direction(std::string_view word) {
 
 double Problem::flops() const {
   return 2.0 * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(oh()) *
-         static_cast<double>(ow()) * static_cast<double>(c_per_group()) *
-         static_cast<double>(kh) * static_cast<double>(kw);
+         static_cast<double>(ow()) * static_cast<double>(c_per_group()) * static_cast<double>(kh) *
+         static_cast<double>(kw);
 }
 
 void Problem::validate() const {

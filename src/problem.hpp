@@ -64,7 +64,9 @@ struct Problem {
 };
 
 bool operator==(const Problem& a, const Problem& b);
-inline bool operator!=(const Problem& a, const Problem& b) { return !(a == b); }
+inline bool operator!=(const Problem& a, const Problem& b) {
+  return !(a == b);
+}
 
 // The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction and
 // epilogue are separate words and not part of it.
@@ -96,7 +98,11 @@ constexpr std::int64_t saturating_product(std::int64_t a, std::int64_t b, Rest..
   return saturating_product(saturating_product(a, b), rest...);
 }
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t to) { return ceil_div(a, to) * to; }
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t to) {
+  return ceil_div(a, to) * to;
+}
 
 }  // namespace clconv::core

@@ -28,7 +28,8 @@ std::vector<float> noise(std::int64_t bytes, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> values(static_cast<std::size_t>(bytes / 4));
-  for (float& v : values) v = uniform(engine);
+  for (float& v : values)
+    v = uniform(engine);
   return values;
 }
 
@@ -39,7 +40,8 @@ cl::Buffer device_buffer(const std::vector<float>& values) {
 }
 
 cl::Buffer empty_buffer(std::int64_t bytes) {
-  return device_buffer(std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")));
+  return device_buffer(
+      std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")));
 }
 
 std::vector<float> read(const cl::Buffer& buffer) {
@@ -117,7 +119,8 @@ TEST_CASE("the planned result is naive's, with and without epilogue") {
       CAPTURE(text);
       Case c(text, epilogue);
       const auto queue = make_queue();
-      CHECK(largest_difference(c.run(context().plan(c.problem), queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
+      CHECK(largest_difference(c.run(context().plan(c.problem), queue),
+                               c.run(plan_with(c, "naive"), queue)) < 1e-4);
     }
   }
 }
@@ -145,9 +148,11 @@ TEST_CASE("prepared or not, own workspace or the library's, sub-buffers: the sam
     CHECK(c.run(plan, queue) == unprepared);
     // A workspace that is itself a part of a larger buffer.
     const std::size_t align = clconv::select_device().getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8;
-    cl::Buffer large = empty_buffer(static_cast<std::int64_t>(align) + info.workspace_unprepared_bytes);
+    cl::Buffer large =
+        empty_buffer(static_cast<std::int64_t>(align) + info.workspace_unprepared_bytes);
     cl_buffer_region region{align, static_cast<std::size_t>(info.workspace_unprepared_bytes)};
-    c.operands.workspace = large.createSubBuffer(CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region);
+    c.operands.workspace =
+        large.createSubBuffer(CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region);
     c.operands.prepared = cl::Buffer();
     c.operands.w = weights;
     CHECK(c.run(plan, queue) == unprepared);
@@ -155,7 +160,9 @@ TEST_CASE("prepared or not, own workspace or the library's, sub-buffers: the sam
 }
 
 TEST_CASE("wait lists and events, on in-order and out-of-order queues") {
-  for (const cl_command_queue_properties properties : {cl_command_queue_properties{0}, cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
+  for (const cl_command_queue_properties properties :
+       {cl_command_queue_properties{0},
+        cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
     for (const char* strategy : {"naive", "implicit_gemm", "im2col_gemm"}) {
       CAPTURE(std::string(strategy));
       Case c(kDense, true);
@@ -189,7 +196,8 @@ TEST_CASE("many executions in flight on an out-of-order queue do not disturb eac
       plan.execute(queue, o);
     }
     queue.finish();
-    for (const auto& o : operands) CHECK(read(o.y) == expected);
+    for (const auto& o : operands)
+      CHECK(read(o.y) == expected);
   }
 }
 
@@ -206,13 +214,16 @@ TEST_CASE("one plan from many threads at once, one queue each or one for all") {
         threads.emplace_back([&, queue = shared_queue ? shared : make_queue()] {
           clconv::Operands operands = c.operands;
           operands.y = empty_buffer(c.info.y_bytes);
-          for (int i = 0; i < 20; ++i) plan.execute(queue, operands);
+          for (int i = 0; i < 20; ++i)
+            plan.execute(queue, operands);
           queue.finish();
           result = read(operands.y);
         });
       }
-      for (std::thread& thread : threads) thread.join();
-      for (const auto& result : results) CHECK(result == expected);
+      for (std::thread& thread : threads)
+        thread.join();
+      for (const auto& result : results)
+        CHECK(result == expected);
     }
   }
 }
@@ -224,8 +235,10 @@ TEST_CASE("planning from many threads at once gives one plan") {
   for (std::string& report : reports) {
     threads.emplace_back([&] { report = context().plan(c.problem).report(); });
   }
-  for (std::thread& thread : threads) thread.join();
-  for (const std::string& report : reports) CHECK(report == reports.front());
+  for (std::thread& thread : threads)
+    thread.join();
+  for (const std::string& report : reports)
+    CHECK(report == reports.front());
 }
 
 TEST_CASE("no allocation in the steady state") {
@@ -234,7 +247,8 @@ TEST_CASE("no allocation in the steady state") {
   const auto queue = make_queue();
   c.run(plan, queue);
   const std::string before = context().stats();
-  for (int i = 0; i < 50; ++i) plan.execute(queue, c.operands);
+  for (int i = 0; i < 50; ++i)
+    plan.execute(queue, c.operands);
   queue.finish();
   CHECK(context().stats() == before);  // neither scratch nor programs grew
 }
@@ -254,12 +268,14 @@ TEST_CASE("a plan outlives the handle of its context, and executions the handle 
   CHECK(read(c.operands.y) == expected);
 }
 
-TEST_CASE("options that select code are never confused: ReLU, bias, dilation, stride in one context") {
+TEST_CASE(
+    "options that select code are never confused: ReLU, bias, dilation, stride in one context") {
   const auto queue = make_queue();
   for (const char* strategy : {"naive", "implicit_gemm", "im2col_gemm"}) {
     CAPTURE(std::string(strategy));
     std::vector<std::vector<float>> results;
-    for (const char* text : {"n1c3h11w11k5kh3kw3p2d2", "n1c3h11w11k5kh3kw3p1", "n1c3h11w11k5kh3kw3p1s2"}) {
+    for (const char* text :
+         {"n1c3h11w11k5kh3kw3p2d2", "n1c3h11w11k5kh3kw3p1", "n1c3h11w11k5kh3kw3p1s2"}) {
       for (const int bias : {0, 1}) {
         for (const int relu : {0, 1}) {
           Case c(text, true);
@@ -270,7 +286,8 @@ TEST_CASE("options that select code are never confused: ReLU, bias, dilation, st
       }
     }
     for (std::size_t i = 0; i < results.size(); ++i) {
-      for (std::size_t j = 0; j < i; ++j) CHECK(results[i] != results[j]);
+      for (std::size_t j = 0; j < i; ++j)
+        CHECK(results[i] != results[j]);
     }
   }
 }
@@ -292,8 +309,11 @@ TEST_CASE("a forced strategy is reported as the one used, if it cannot run, the 
     CHECK(std::string(plan_with(c, strategy).info().strategy) == strategy);
   }
   CHECK(error_of(CLCONV_CONSTRAINT, [&] { plan_with(c, "pointwise_gemm"); }) ==
-        "no strategy can run " + std::string(kDense) + ": pointwise_gemm (kh is 3, applies only where it is 1)");
-  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan_with(c, "winograf"); }).find("strategy 'winograf' is unknown, expected one of naive") == 0);
+        "no strategy can run " + std::string(kDense) +
+            ": pointwise_gemm (kh is 3, applies only where it is 1)");
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] {
+          plan_with(c, "winograf");
+        }).find("strategy 'winograf' is unknown, expected one of naive") == 0);
 }
 
 TEST_CASE("a workspace limit holds, down to nothing") {
@@ -303,26 +323,32 @@ TEST_CASE("a workspace limit holds, down to nothing") {
   const auto none = context().plan(c.problem, options).info();
   CHECK(none.workspace_unprepared_bytes == 0);
   options.strategy = "im2col_gemm";
-  CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem, options); }).find("the limit is 0") != std::string::npos);
+  CHECK(error_of(CLCONV_CONSTRAINT, [&] {
+          context().plan(c.problem, options);
+        }).find("the limit is 0") != std::string::npos);
   options.workspace_limit_bytes = 250000;
   const auto limited = context().plan(c.problem, options).info();
   CHECK(limited.workspace_unprepared_bytes <= 250000);
   const auto queue = make_queue();
-  CHECK(largest_difference(c.run(context().plan(c.problem, options), queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
+  CHECK(largest_difference(c.run(context().plan(c.problem, options), queue),
+                           c.run(plan_with(c, "naive"), queue)) < 1e-4);
 }
 
-TEST_CASE("the environment decides what the options leave open, and only that, the report says so") {
+TEST_CASE(
+    "the environment decides what the options leave open, and only that, the report says so") {
   Case c(kDense);
   {
     const Environment strategy("CLCONV_STRATEGY", "naive");
     CHECK(std::string(context().plan(c.problem).info().strategy) == "naive");
-    CHECK(context().plan(c.problem).report().find("\"CLCONV_STRATEGY\": \"naive\"") != std::string::npos);
+    CHECK(context().plan(c.problem).report().find("\"CLCONV_STRATEGY\": \"naive\"") !=
+          std::string::npos);
     CHECK(std::string(plan_with(c, "im2col_gemm").info().strategy) == "im2col_gemm");
   }
   CHECK(std::string(context().plan(c.problem).info().strategy) != "naive");
   {
     const Environment rigor("CLCONV_RIGOR", "wisdom_only");
-    CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem); }).find("no wisdom") != std::string::npos);
+    CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem); }).find("no wisdom") !=
+          std::string::npos);
     clconv::PlanOptions options;
     options.rigor = CLCONV_ESTIMATE;
     CHECK_NOTHROW(context().plan(c.problem, options));
@@ -347,7 +373,8 @@ TEST_CASE("planning for a device that is not here: the body follows from the pro
     return text.replace(at, text.find_first_of(",\n", at) - at, value);
   };
   std::string cpu = context().profile();
-  cpu = replaced(replaced(replaced(cpu, "family", "\"cpu\""), "float_width", "8"), "peak_gflops", "500.0");
+  cpu = replaced(replaced(replaced(cpu, "family", "\"cpu\""), "float_width", "8"), "peak_gflops",
+                 "500.0");
   CHECK(choice(cpu).find("vw=8") != std::string::npos);
   std::string gpu = replaced(replaced(cpu, "family", "\"gpu\""), "float_width", "1");
   gpu = replaced(replaced(gpu, "peak_gflops", "20000.0"), "bandwidth_gbs", "900.0");
@@ -364,7 +391,8 @@ TEST_CASE("buffers that are missing or too small are named with what is needed")
   const clconv::Plan plan = plan_with(c, "implicit_gemm");
   const auto queue = make_queue();
   const auto expect = [&](clconv::Operands operands, const std::string& start) {
-    CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.execute(queue, operands); }).find(start) == 0);
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.execute(queue, operands); }).find(start) ==
+          0);
   };
   clconv::Operands o = c.operands;
   o.x = cl::Buffer();
@@ -393,7 +421,8 @@ TEST_CASE("nulls, unknown values and structs of another size are refused") {
   CHECK(clconv_plan_create(nullptr, &problem, &options, &plan) == CLCONV_INVALID_ARGUMENT);
   CHECK(std::string(clconv_last_error()) == "context is NULL");
   CHECK(clconv_plan_create(context().get(), nullptr, &options, &plan) == CLCONV_INVALID_ARGUMENT);
-  CHECK(clconv_plan_create(context().get(), &problem, &options, nullptr) == CLCONV_INVALID_ARGUMENT);
+  CHECK(clconv_plan_create(context().get(), &problem, &options, nullptr) ==
+        CLCONV_INVALID_ARGUMENT);
   options.struct_size = 100000;
   CHECK(clconv_plan_create(context().get(), &problem, &options, &plan) == CLCONV_INVALID_ARGUMENT);
   CHECK(std::string(clconv_last_error()).find("clconv_plan_options.struct_size is 100000") == 0);
@@ -408,7 +437,8 @@ TEST_CASE("nulls, unknown values and structs of another size are refused") {
   CHECK(clconv_plan_create(context().get(), &problem, nullptr, &plan) == CLCONV_INVALID_PROBLEM);
   CHECK(std::string(clconv_last_error()) == "c=19 is not a multiple of g=5");
   CHECK(plan == nullptr);
-  CHECK(clconv_plan_execute(nullptr, nullptr, nullptr, 0, nullptr, nullptr) == CLCONV_INVALID_ARGUMENT);
+  CHECK(clconv_plan_execute(nullptr, nullptr, nullptr, 0, nullptr, nullptr) ==
+        CLCONV_INVALID_ARGUMENT);
   clconv_plan_release(nullptr);
   clconv_context_release(nullptr);
   clconv_free(nullptr);
@@ -429,7 +459,9 @@ TEST_CASE("problems to text and back, and their sizes") {
   CHECK(problem.text() == "n1c3h224w224k64kh7kw7s2p3");
   CHECK(problem.info().oh == 112);
   CHECK(problem.info().y_bytes == 64 * 112 * 112 * 4);
-  CHECK(error_of(CLCONV_INVALID_PROBLEM, [] { clconv::Problem("n1c1"); }).find("field h is missing") != std::string::npos);
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [] {
+          clconv::Problem("n1c1");
+        }).find("field h is missing") != std::string::npos);
 }
 
 TEST_CASE("im2col, col2im and gemm, with events") {
@@ -476,11 +508,13 @@ TEST_CASE("eight threads make the process's first products together") {
       CHECK(read(c) == std::vector<float>{1, 2, 3, 8, 10, 12, 21, 24, 27});
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : threads)
+    thread.join();
 }
 
 TEST_CASE("the profile of an execution names its steps") {
   Case c(kDense);
   const std::string steps = plan_with(c, "im2col_gemm").profile(c.operands);
-  for (const char* step : {"pack_filters", "im2col", "gemm", "fold"}) CHECK(steps.find(step) != std::string::npos);
+  for (const char* step : {"pack_filters", "im2col", "gemm", "fold"})
+    CHECK(steps.find(step) != std::string::npos);
 }

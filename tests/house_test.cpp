@@ -35,7 +35,8 @@ std::vector<std::string> includes_of(const std::string& path) {
   const std::string text = content(path);
   const std::regex pattern("#include [<\"]([^>\"]+)[>\"]");
   std::vector<std::string> result;
-  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) result.push_back((*it)[1]);
+  for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it)
+    result.push_back((*it)[1]);
   return result;
 }
 
@@ -54,7 +55,8 @@ int level(const std::string& path) {
 TEST_CASE("includes point one way: problem <- runtime <- ops <- strategies <- planner <- api") {
   const std::set<std::string> own = [] {
     std::set<std::string> paths;
-    for (const std::string& file : files_below("src")) paths.insert(file.substr(4));
+    for (const std::string& file : files_below("src"))
+      paths.insert(file.substr(4));
     return paths;
   }();
   for (const std::string& file : files_below("src")) {
@@ -77,7 +79,8 @@ TEST_CASE("program, examples and benchmarks use the public headers only") {
       for (const std::string& include : includes_of(file)) {
         CAPTURE(file);
         CAPTURE(include);
-        const bool internal = fs::exists(kRoot + "/src/" + include) && include.rfind("cli/", 0) != 0;
+        const bool internal =
+            fs::exists(kRoot + "/src/" + include) && include.rfind("cli/", 0) != 0;
         CHECK_FALSE(internal);
       }
     }
@@ -85,7 +88,8 @@ TEST_CASE("program, examples and benchmarks use the public headers only") {
 }
 
 TEST_CASE("OpenCL is no business of problem and planner, CLBlast only of ops/gemm.cpp") {
-  for (const char* file : {"src/problem.hpp", "src/problem.cpp", "src/error.hpp", "src/planner/planner.cpp", "src/planner/report.cpp"}) {
+  for (const char* file : {"src/problem.hpp", "src/problem.cpp", "src/error.hpp",
+                           "src/planner/planner.cpp", "src/planner/report.cpp"}) {
     const std::string text = content(file);
     CAPTURE(std::string(file));
     CHECK(text.find("cl::") == std::string::npos);
@@ -112,7 +116,8 @@ TEST_CASE("one strategy is one .cpp of its name, and one line in the registry") 
 
 TEST_CASE("every .cl file is embedded, and opens with what it is") {
   std::set<std::string> embedded;
-  for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i) embedded.insert(clconv::core::kKernelSources[i].name);
+  for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
+    embedded.insert(clconv::core::kKernelSources[i].name);
   for (const std::string& file : files_below("kernels")) {
     if (fs::path(file).extension() != ".cl") continue;
     CHECK(embedded.count(fs::path(file).stem().string()) == 1);
@@ -125,7 +130,8 @@ TEST_CASE("libclconv exports clconv_* functions, all that the header declares, a
   REQUIRE(pipe != nullptr);
   std::string symbols;
   char buffer[4096];
-  while (std::fgets(buffer, sizeof(buffer), pipe) != nullptr) symbols += buffer;
+  while (std::fgets(buffer, sizeof(buffer), pipe) != nullptr)
+    symbols += buffer;
   REQUIRE(::pclose(pipe) == 0);
   std::set<std::string> exported;
   const std::regex symbol("[0-9a-f]+ (\\w) (\\S+)");
@@ -138,28 +144,33 @@ TEST_CASE("libclconv exports clconv_* functions, all that the header declares, a
   const std::string header = content("include/clconv/clconv.h");
   const std::regex declaration("CLCONV_API [^(;]*?\\b(clconv_\\w+)\\(");
   std::set<std::string> declared;
-  for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it) declared.insert((*it)[1]);
+  for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it)
+    declared.insert((*it)[1]);
   CHECK(declared.size() > 20);
   CHECK(exported == declared);
 }
 
 TEST_CASE("the README's example is the one that is built") {
-  CHECK(content("README.md").find("```cpp\n" + content("examples/convolve.cpp") + "```") != std::string::npos);
+  CHECK(content("README.md").find("```cpp\n" + content("examples/convolve.cpp") + "```") !=
+        std::string::npos);
 }
 
 TEST_CASE("the README names every strategy, every verb and every top-level entry") {
   const std::string readme = content("README.md");
   for (const auto* strategy : clconv::core::strategies()) {
-    CHECK_MESSAGE(readme.find("`" + std::string(strategy->name) + "`") != std::string::npos, strategy->name);
+    CHECK_MESSAGE(readme.find("`" + std::string(strategy->name) + "`") != std::string::npos,
+                  strategy->name);
   }
-  for (const char* word : {"clconv devices", "clconv plan", "clconv run", "clconv im2col", "clconv col2im", "clconv bench",
-                           "clconv tune", "clconv wisdom", "clconv profile", "./dev demo", "./dev test",
-                           "include/", "src/", "kernels/", "tests/", "bench/", "examples/", "docs/"}) {
+  for (const char* word :
+       {"clconv devices", "clconv plan", "clconv run", "clconv im2col", "clconv col2im",
+        "clconv bench", "clconv tune", "clconv wisdom", "clconv profile", "./dev demo",
+        "./dev test", "include/", "src/", "kernels/", "tests/", "bench/", "examples/", "docs/"}) {
     CHECK_MESSAGE(readme.find(word) != std::string::npos, word);
   }
 }
 
-TEST_CASE("no test name has a semicolon: CMake would split it into names that match nothing and pass") {
+TEST_CASE(
+    "no test name has a semicolon: CMake would split it into names that match nothing and pass") {
   const std::regex name("TEST_CASE\\(\"([^\"]*)\"");
   for (const std::string& file : files_below("tests")) {
     const std::string text = content(file);
@@ -171,7 +182,8 @@ TEST_CASE("no test name has a semicolon: CMake would split it into names that ma
 
 TEST_CASE("no path of anybody's machine, and nothing of the workshop, in any file") {
   const std::regex home("/(home|root|Users)/[a-z]");
-  for (const char* folder : {"src", "include", "kernels", "tests", "bench", "examples", "docs", "cmake"}) {
+  for (const char* folder :
+       {"src", "include", "kernels", "tests", "bench", "examples", "docs", "cmake"}) {
     for (const std::string& file : files_below(folder)) {
       if (file == "tests/house_test.cpp" || fs::path(file).extension() == ".png") continue;
       CAPTURE(file);

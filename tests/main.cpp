@@ -6,8 +6,8 @@
 
 int main(int argc, char** argv) {
   ::setenv("CLCONV_WISDOM", "off", 1);
-  for (const char* name : {"CLCONV_RIGOR", "CLCONV_STRATEGY", "CLCONV_WORKSPACE_LIMIT", "CLCONV_CACHE_DIR",
-                           "CLCONV_VERBOSE"}) {
+  for (const char* name : {"CLCONV_RIGOR", "CLCONV_STRATEGY", "CLCONV_WORKSPACE_LIMIT",
+                           "CLCONV_CACHE_DIR", "CLCONV_VERBOSE"}) {
     ::unsetenv(name);
   }
   return doctest::Context(argc, argv).run();

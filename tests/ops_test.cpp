@@ -25,7 +25,8 @@ void for_each_entry(const Problem& p, ColumnsLayout layout, Visit&& visit) {
         for (std::int64_t c = 0; c < p.c; ++c)
           for (std::int64_t kh = 0; kh < p.kh; ++kh)
             for (std::int64_t kw = 0; kw < p.kw; ++kw) {
-              const std::int64_t row = i * p.sh - p.pt + kh * p.dh, col = j * p.sw - p.pl + kw * p.dw;
+              const std::int64_t row = i * p.sh - p.pt + kh * p.dh,
+                                 col = j * p.sw - p.pl + kw * p.dw;
               const bool inside = row >= 0 && row < p.h && col >= 0 && col < p.w;
               const std::int64_t r = (c * p.kh + kh) * p.kw + kw, pixel = i * p.ow() + j;
               visit(inside ? ((n * p.c + c) * p.h + row) * p.w + col : -1,
@@ -34,7 +35,8 @@ void for_each_entry(const Problem& p, ColumnsLayout layout, Visit&& visit) {
             }
 }
 
-std::vector<float> run(Sequence sequence, const std::vector<float>& input, std::int64_t output_bytes) {
+std::vector<float> run(Sequence sequence, const std::vector<float>& input,
+                       std::int64_t output_bytes) {
   GuardedBuffer in(input), out(output_bytes);
   Bindings bindings;
   bindings.bind(0, in.get());
@@ -46,18 +48,20 @@ std::vector<float> run(Sequence sequence, const std::vector<float>& input, std::
   return out.read();
 }
 
-std::vector<float> im2col_of(Device& on, const Problem& p, ColumnsLayout layout, const std::vector<float>& x) {
+std::vector<float> im2col_of(Device& on, const Problem& p, ColumnsLayout layout,
+                             const std::vector<float>& x) {
   return run(im2col(on, p, layout, Region{0}, Region{1}), x, columns_elements(p) * 4);
 }
 
-std::vector<float> col2im_of(Device& on, const Problem& p, ColumnsLayout layout, Col2imVariant variant,
-                             const std::vector<float>& cols) {
+std::vector<float> col2im_of(Device& on, const Problem& p, ColumnsLayout layout,
+                             Col2imVariant variant, const std::vector<float>& cols) {
   return run(col2im(on, p, layout, variant, Region{0}, Region{1}), cols, p.x_bytes());
 }
 
 double dot(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
   return sum;
 }
 
@@ -92,7 +96,8 @@ void check_gemm(GemmParameters parameters, const Gemm& g) {
   (void)a_rows;
   (void)b_rows;
   GuardedBuffer da(a), db(b), dc(c);
-  const std::int64_t bytes = g.batch == 1 ? gemm_workspace_bytes(device().profile(), parameters, g, false) : 0;
+  const std::int64_t bytes =
+      g.batch == 1 ? gemm_workspace_bytes(device().profile(), parameters, g, false) : 0;
   GuardedBuffer workspace(bytes);
   Bindings bindings;
   bindings.bind(0, da.get());
@@ -111,12 +116,16 @@ void check_gemm(GemmParameters parameters, const Gemm& g) {
       for (std::int64_t i = 0; i < g.m; ++i) {
         double sum = 0;
         for (std::int64_t k = 0; k < g.k; ++k) {
-          const std::int64_t ai = batch * g.lda * a_columns + (g.transpose_a ? i * g.lda + k : k * g.lda + i);
-          const std::int64_t bi = batch * g.ldb * b_columns + (g.transpose_b ? k * g.ldb + j : j * g.ldb + k);
-          sum += static_cast<double>(a[static_cast<std::size_t>(ai)]) * static_cast<double>(b[static_cast<std::size_t>(bi)]);
+          const std::int64_t ai =
+              batch * g.lda * a_columns + (g.transpose_a ? i * g.lda + k : k * g.lda + i);
+          const std::int64_t bi =
+              batch * g.ldb * b_columns + (g.transpose_b ? k * g.ldb + j : j * g.ldb + k);
+          sum += static_cast<double>(a[static_cast<std::size_t>(ai)]) *
+                 static_cast<double>(b[static_cast<std::size_t>(bi)]);
         }
         const auto ci = static_cast<std::size_t>(batch * g.ldc * g.n + j * g.ldc + i);
-        const double expected = static_cast<double>(g.alpha) * sum + static_cast<double>(g.beta) * static_cast<double>(c[ci]);
+        const double expected = static_cast<double>(g.alpha) * sum +
+                                static_cast<double>(g.beta) * static_cast<double>(c[ci]);
         worst = std::max(worst, std::fabs(static_cast<double>(result[ci]) - expected));
       }
   CHECK(worst < 1e-5 * std::sqrt(static_cast<double>(g.k) + 1));
@@ -134,7 +143,8 @@ TEST_CASE("im2col is its definition over the edge suite, in both layouts, as CPU
       for (const ColumnsLayout layout : kLayouts) {
         std::vector<float> expected(static_cast<std::size_t>(columns_elements(p)));
         for_each_entry(p, layout, [&](std::int64_t from, std::int64_t to) {
-          expected[static_cast<std::size_t>(to)] = from < 0 ? 0.0f : x[static_cast<std::size_t>(from)];
+          expected[static_cast<std::size_t>(to)] =
+              from < 0 ? 0.0f : x[static_cast<std::size_t>(from)];
         });
         CHECK(im2col_of(*on, p, layout, x) == expected);
       }
@@ -152,7 +162,9 @@ TEST_CASE("col2im adds every entry to its pixel over the edge suite, both varian
       for (const ColumnsLayout layout : kLayouts) {
         std::vector<double> expected(static_cast<std::size_t>(p.x_bytes() / 4), 0.0);
         for_each_entry(p, layout, [&](std::int64_t to, std::int64_t from) {
-          if (to >= 0) expected[static_cast<std::size_t>(to)] += static_cast<double>(cols[static_cast<std::size_t>(from)]);
+          if (to >= 0)
+            expected[static_cast<std::size_t>(to)] +=
+                static_cast<double>(cols[static_cast<std::size_t>(from)]);
         });
         for (const Col2imVariant variant : kVariants) {
           const auto dx = col2im_of(*on, p, layout, variant, cols);
@@ -215,10 +227,12 @@ TEST_CASE("col2im atomic ends with NaN and infinity in the matrix") {
 
 TEST_CASE("a matrix beyond 64 bits or 32-bit indices is refused") {
   CHECK(error_of(Code::kInvalidProblem, [] {
-          im2col(device(), parse_problem("n2000000000c1000h1w1000000k1kh1kw999999"), ColumnsLayout::kRows, Region{0}, Region{1});
+          im2col(device(), parse_problem("n2000000000c1000h1w1000000k1kh1kw999999"),
+                 ColumnsLayout::kRows, Region{0}, Region{1});
         }).find("does not fit 64 bits") != std::string::npos);
   CHECK(error_of(Code::kInvalidProblem, [] {
-          im2col(device(), parse_problem("n1c1h40000w40000k1kh1kw1"), ColumnsLayout::kRows, Region{0}, Region{1});
+          im2col(device(), parse_problem("n1c1h40000w40000k1kh1kw1"), ColumnsLayout::kRows,
+                 Region{0}, Region{1});
         }).find("h*w with padding is 1600000000") == 0);
 }
 
@@ -226,7 +240,8 @@ TEST_CASE("products of every form and odd size, with CLBlast's parameters and wi
   for (const GemmParameters parameters : gemm_parameter_sets(device().profile())) {
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
-        for (const auto& [m, n, k] : {std::tuple{1, 1, 1}, std::tuple{17, 5, 33}, std::tuple{130, 70, 129}, std::tuple{256, 128, 192}}) {
+        for (const auto& [m, n, k] : {std::tuple{1, 1, 1}, std::tuple{17, 5, 33},
+                                      std::tuple{130, 70, 129}, std::tuple{256, 128, 192}}) {
           Gemm g;
           g.transpose_a = ta;
           g.transpose_b = tb;
@@ -258,17 +273,20 @@ TEST_CASE("packed batches multiply each pair") {
   }
 }
 
-TEST_CASE("what CLBlast would get wrong silently is refused: unaligned batches, sizes beyond 32 bits") {
+TEST_CASE(
+    "what CLBlast would get wrong silently is refused: unaligned batches, sizes beyond 32 bits") {
   Gemm g;
   g.batch = 2;
   CHECK(error_of(Code::kGemm, [&] {
-          gemm_step(device(), GemmParameters::kDefault, g, {Region{0}, 1}, {Region{1}}, {Region{2}}, Region{3});
+          gemm_step(device(), GemmParameters::kDefault, g, {Region{0}, 1}, {Region{1}}, {Region{2}},
+                    Region{3});
         }) == "a batched product needs aligned operands");
   g = Gemm();
   g.m = g.lda = g.ldc = 100000;
   g.k = 100000;
   g.ldb = 100000;
   CHECK(error_of(Code::kGemm, [&] {
-          gemm_step(device(), GemmParameters::kDefault, g, {Region{0}}, {Region{1}}, {Region{2}}, Region{3});
+          gemm_step(device(), GemmParameters::kDefault, g, {Region{0}}, {Region{1}}, {Region{2}},
+                    Region{3});
         }).find("10000000000 elements") != std::string::npos);
 }

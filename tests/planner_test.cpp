@@ -32,7 +32,9 @@ Offer offer(const Problem&, const DeviceProfile&, std::int64_t limit) {
   seen_limit = limit;
   return offers.at(kNames[I]);
 }
-std::unique_ptr<const Executable> no_build(const Problem&, const Config&, Device&) { return nullptr; }
+std::unique_ptr<const Executable> no_build(const Problem&, const Config&, Device&) {
+  return nullptr;
+}
 const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build},
                                 {kNames[1], offer<1>, no_build},
                                 {kNames[2], offer<2>, no_build},
@@ -40,8 +42,12 @@ const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build},
 const std::vector<const Strategy*> kAll = {&kStrategies[0], &kStrategies[1], &kStrategies[2],
                                            &kStrategies[3]};
 
-Offer no() { return Rejection{Reason::kShape, "kh", 3, 1, ""}; }
-Offer of(std::vector<Candidate> candidates) { return candidates; }
+Offer no() {
+  return Rejection{Reason::kShape, "kh", 3, 1, ""};
+}
+Offer of(std::vector<Candidate> candidates) {
+  return candidates;
+}
 
 // Times by "strategy v", microseconds; the clock advances by what is run and built.
 class FakeLaboratory : public Laboratory {
@@ -100,9 +106,11 @@ Report search(const PlannerOptions& options, Laboratory* lab, const Memory& memo
   return plan(kProblem, DeviceProfile(), options, kAll, memory, lab);
 }
 
-const ReportEntry& entry(const Report& report, const std::string& strategy, const std::string& config) {
+const ReportEntry& entry(const Report& report, const std::string& strategy,
+                         const std::string& config) {
   for (const ReportEntry& e : report.entries) {
-    if (e.strategy->name == strategy && e.has_candidate && e.candidate.config.text() == config) return e;
+    if (e.strategy->name == strategy && e.has_candidate && e.candidate.config.text() == config)
+      return e;
   }
   for (const ReportEntry& e : report.entries) {
     if (e.strategy->name == strategy && !e.has_candidate) return e;
@@ -113,7 +121,8 @@ const ReportEntry& entry(const Report& report, const std::string& strategy, cons
 
 std::string chosen(const Report& report) {
   if (!report.chosen) return "nothing";
-  return std::string(report.choice().strategy->name) + " " + report.choice().candidate.config.text();
+  return std::string(report.choice().strategy->name) + " " +
+         report.choice().candidate.config.text();
 }
 
 // naive 900 us, alpha 100 and 120, beta 300, gamma does not apply.
@@ -161,7 +170,8 @@ TEST_CASE("estimate takes the cheapest prediction, times nothing and reports eve
   CHECK(entry(report, "alpha", "v=1").status == Status::kApplicable);
   CHECK(entry(report, "gamma", "").status == Status::kRejected);
   CHECK(to_text(*entry(report, "gamma", "").reason) == "kh is 3, applies only where it is 1");
-  for (const ReportEntry& e : report.entries) CHECK_FALSE(e.measured.has_value());
+  for (const ReportEntry& e : report.entries)
+    CHECK_FALSE(e.measured.has_value());
 }
 
 TEST_CASE("measure believes the clock, not the model") {
@@ -260,11 +270,13 @@ TEST_CASE("a winner that fails to build, to run or to verify loses to the next, 
   CHECK(entry(report, "alpha", "v=1").status == Status::kFailedRun);
 
   lab = usual_lab();
-  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"}) lab.verify_fails[name] = "wrong";
+  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"})
+    lab.verify_fails[name] = "wrong";
   CHECK(chosen(search(with_rigor(Rigor::kEstimate), &lab)) == "naive v=0");  // the yardstick
 }
 
-TEST_CASE("failures go to the wisdom and are shown next time, a lack of memory is not held against it") {
+TEST_CASE(
+    "failures go to the wisdom and are shown next time, a lack of memory is not held against it") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
   lab.verify_fails["beta v=1"] = "y[3] is 7, naive says 8";
@@ -326,7 +338,8 @@ TEST_CASE("allow and deny lists, determinism and the workspace limit") {
   const Report limited = search(options, nullptr);
   CHECK(seen_limit == 4711);
   CHECK(chosen(limited) == "alpha v=2");
-  CHECK(to_text(*entry(limited, "alpha", "v=3").reason) == "needs at least 4712 bytes of workspace, the limit is 4711");
+  CHECK(to_text(*entry(limited, "alpha", "v=3").reason) ==
+        "needs at least 4712 bytes of workspace, the limit is 4711");
   options.workspace_limit = 4712;
   CHECK(chosen(search(options, nullptr)) == "alpha v=3");
 }
@@ -385,8 +398,9 @@ TEST_CASE("expected_runs weighs the setup") {
 TEST_CASE("the report as JSON names every candidate with its reason") {
   usual_offers();
   const std::string json = to_json(search(with_rigor(Rigor::kEstimate), nullptr));
-  for (const char* part : {"\"chosen\": {", "\"strategy\": \"alpha\"", "\"config\": \"v=2\"",
-                           "\"status\": \"rejected\"", "\"code\": \"shape\"", "\"actual\": 3", "\"limit\": 1"}) {
+  for (const char* part :
+       {"\"chosen\": {", "\"strategy\": \"alpha\"", "\"config\": \"v=2\"",
+        "\"status\": \"rejected\"", "\"code\": \"shape\"", "\"actual\": 3", "\"limit\": 1"}) {
     CAPTURE(part);
     CHECK(json.find(part) != std::string::npos);
   }
@@ -394,8 +408,11 @@ TEST_CASE("the report as JSON names every candidate with its reason") {
 
 TEST_CASE("words of the options") {
   CHECK(parse_rigor("exhaustive") == Rigor::kExhaustive);
-  CHECK(error_of(Code::kInvalidArgument, [] { parse_rigor("fast"); }).find("rigor 'fast' is unknown") == 0);
-  CHECK(error_of(Code::kInvalidArgument, [] { Config::parse("tw=14,kv"); }).find("at 'kv'") != std::string::npos);
+  CHECK(error_of(Code::kInvalidArgument, [] {
+          parse_rigor("fast");
+        }).find("rigor 'fast' is unknown") == 0);
+  CHECK(error_of(Code::kInvalidArgument, [] { Config::parse("tw=14,kv"); }).find("at 'kv'") !=
+        std::string::npos);
   CHECK(Config::parse("tw=14,kv=2").text() == "kv=2,tw=14");
   CHECK(Config::parse("tw=14,kv=2").defines() == "-DKV=2 -DTW=14");
 }

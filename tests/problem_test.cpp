@@ -67,19 +67,23 @@ TEST_CASE("benchdnn's form") {
   CHECK(to_text(parse_problem("mb1ic3ih224oc64oh112kh7sh2ph3")) == "n1c3h224w224k64kh7kw7s2p3");
   CHECK(to_text(parse_problem("mb1ic3_ih5_oc1_oh5_kh2_ph1")) == "n1c3h5w5k1kh2kw2pt1pl1pb0pr0");
   CHECK(parse_error("ic3ih5oc1") == "problem 'ic3ih5oc1': field kh is missing");
-  CHECK(parse_error("mb1ic3ih5oc1kh2zz3") == "problem 'mb1ic3ih5oc1kh2zz3': unknown benchdnn field 'zz'");
+  CHECK(parse_error("mb1ic3ih5oc1kh2zz3") ==
+        "problem 'mb1ic3ih5oc1kh2zz3': unknown benchdnn field 'zz'");
 }
 
 TEST_CASE("bad text is refused with the part that is wrong") {
   CHECK(parse_error("") == "problem text is empty, expected e.g. n1c64h56w56k64kh3kw3p1");
   CHECK(parse_error("n1c1h5w5k1kh3") == "problem 'n1c1h5w5k1kh3': field kw is missing");
-  CHECK(parse_error("n1n2c1h5w5k1kh3kw3") == "problem 'n1n2c1h5w5k1kh3kw3': field n is given twice");
-  CHECK(parse_error("n1c1h5w5k1kh3kw3p1pt2") == "problem 'n1c1h5w5k1kh3kw3p1pt2': field pt is given twice");
+  CHECK(parse_error("n1n2c1h5w5k1kh3kw3") ==
+        "problem 'n1n2c1h5w5k1kh3kw3': field n is given twice");
+  CHECK(parse_error("n1c1h5w5k1kh3kw3p1pt2") ==
+        "problem 'n1c1h5w5k1kh3kw3p1pt2': field pt is given twice");
   CHECK(parse_error("n1c1h5w5k1kh3kw3x7").find("unknown field 'x'") != std::string::npos);
   CHECK(parse_error("n1c1h5w5k1kh3kwp1").find("field 'kwp' ") == std::string::npos);
   CHECK(parse_error("n1c1h5w5k1kh3kw").find("field 'kw' needs a number") != std::string::npos);
   CHECK(parse_error("n1c1h5w5k1kh3kw3p1,2,3") ==
-        "problem field 'p1,2,3' has 3 values, expected 1, 2 (height, width) or 4 (top, left, bottom, right)");
+        "problem field 'p1,2,3' has 3 values, expected 1, 2 (height, width) or 4 (top, left, "
+        "bottom, right)");
   CHECK(parse_error("n99999999999999999999c1h5w5k1kh3kw3").find("does not fit 64 bits") !=
         std::string::npos);
   CHECK(parse_error("7n1").find("expected a field name at '7n1'") != std::string::npos);
@@ -103,7 +107,8 @@ TEST_CASE("sizes beyond 64 bits are refused, not wrapped") {
   CHECK(parse_error("n4000000000c4000000000h1w1k1kh1kw1").find("x of") == 0);
   CHECK(parse_error("n1c4000000000h1w1k4000000000kh1kw1").find("w of") == 0);
   CHECK(parse_error("n4000000000c1h1w1k4000000000kh1kw1").find("y of") == 0);
-  CHECK(parse_error("n1c1h9223372036854775807w1k1kh1kw1p1,0").find("h=9223372036854775807 plus its padding") == 0);
+  CHECK(parse_error("n1c1h9223372036854775807w1k1kh1kw1p1,0")
+            .find("h=9223372036854775807 plus its padding") == 0);
   CHECK(parse_error("n1c1h5w5k1kh4000000000kw1d4000000000").find("kh=4000000000 dilated by") == 0);
   CHECK(saturating_product(std::int64_t{1} << 40, std::int64_t{1} << 40) == INT64_MAX);
   CHECK(saturating_product(0, INT64_MAX) == 0);

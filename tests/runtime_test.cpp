@@ -21,7 +21,8 @@ const char* const kOptions = "-DBIAS=0 -DRELU=0";
 
 ProgramCache cache_in(const std::string& directory, std::int64_t max_bytes = 0,
                       const std::string& device_key = "key") {
-  return ProgramCache(device().context(), device().cl(), device_key, cache_options(directory, max_bytes));
+  return ProgramCache(device().context(), device().cl(), device_key,
+                      cache_options(directory, max_bytes));
 }
 
 std::vector<std::string> entries(const TempFolder& folder) {
@@ -61,24 +62,33 @@ TEST_CASE("a profile survives JSON, and a broken one is refused with the field")
     return error_of(Code::kInvalidArgument, [&] { profile_from_json(text); });
   };
   CHECK(broken("\"family\"", "\"familie\"") == "device profile: field 'family' is missing");
-  CHECK(broken("\"family\": \"", "\"family\": \"x") .find("expected cpu or gpu") != std::string::npos);
-  CHECK(broken("\"compute_units\": ", "\"compute_units\": -") == "device profile: field 'compute_units' is not a non-negative integer");
-  CHECK(error_of(Code::kInvalidArgument, [] { profile_from_json("[1"); }) == "device profile: not a JSON object");
+  CHECK(broken("\"family\": \"", "\"family\": \"x").find("expected cpu or gpu") !=
+        std::string::npos);
+  CHECK(broken("\"compute_units\": ", "\"compute_units\": -") ==
+        "device profile: field 'compute_units' is not a non-negative integer");
+  CHECK(error_of(Code::kInvalidArgument, [] { profile_from_json("[1"); }) ==
+        "device profile: not a JSON object");
 }
 
-TEST_CASE("devices: one default, found by index and by part of its name, others are refused with what there is") {
+TEST_CASE(
+    "devices: one default, found by index and by part of its name, others are refused with what "
+    "there is") {
   const auto list = list_devices();
   REQUIRE_FALSE(list.empty());
   int defaults = 0;
-  for (const DeviceEntry& entry : list) defaults += entry.is_default ? 1 : 0;
+  for (const DeviceEntry& entry : list)
+    defaults += entry.is_default ? 1 : 0;
   CHECK(defaults == 1);
   CHECK(select_device(list.front().index)() == list.front().device());
   const std::string name = query_profile(list.front().device).name;
   CHECK_NOTHROW(select_device(name.substr(0, name.size() / 2)));
-  CHECK(error_of(Code::kNoDevice, [] { select_device("7:9"); }).find("no device matches '7:9'; there is 0:0") == 0);
+  CHECK(error_of(Code::kNoDevice, [] {
+          select_device("7:9");
+        }).find("no device matches '7:9'; there is 0:0") == 0);
 }
 
-TEST_CASE("a program is built once, then read from disk, under a key with options, device and source") {
+TEST_CASE(
+    "a program is built once, then read from disk, under a key with options, device and source") {
   const TempFolder folder;
   {
     ProgramCache cache = cache_in(folder.path("made/by/us"));
@@ -109,7 +119,8 @@ TEST_CASE("a truncated, corrupt, foreign or empty entry is rebuilt and replaced,
   flipped[good.size() - 10] = static_cast<char>(flipped[good.size() - 10] ^ 1);
   std::string foreign = good;
   foreign.replace(foreign.find("key"), 3, "kex");
-  for (const std::string& bad : {good.substr(0, good.size() / 2), flipped, foreign, std::string(), std::string("junk")}) {
+  for (const std::string& bad :
+       {good.substr(0, good.size() / 2), flipped, foreign, std::string(), std::string("junk")}) {
     write_file_atomically(path, bad);
     ProgramCache cache = cache_in(folder.root());
     cache.get("naive", kOptions);
@@ -182,15 +193,20 @@ TEST_CASE("a build failure names file, line and options, and carries the log, th
 TEST_CASE("threads that ask for one program wait for one build") {
   ProgramCache cache = cache_in("off");
   std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { cache.get("naive", "-DBIAS=1 -DRELU=1"); });
-  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&] { cache.get("naive", "-DBIAS=1 -DRELU=1"); });
+  for (std::thread& thread : threads)
+    thread.join();
   CHECK(cache.stats().built == 1);
   CHECK(cache.stats().from_memory == 7);
 }
 
-TEST_CASE("a sequence waits for its wait list, chains its steps on any queue, and gives one event") {
+TEST_CASE(
+    "a sequence waits for its wait list, chains its steps on any queue, and gives one event") {
   const auto values = random_floats(4096, 3);
-  for (const cl_command_queue_properties properties : {cl_command_queue_properties{0}, cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
+  for (const cl_command_queue_properties properties :
+       {cl_command_queue_properties{0},
+        cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
     cl::CommandQueue q = device().make_queue(properties);
     GuardedBuffer a(values), b(4096 * 4);
     Bindings bindings;
@@ -244,7 +260,8 @@ TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
   CHECK(std::isnan(all[from + 4096]));
 }
 
-TEST_CASE("scratch: one buffer serves an in-order queue, other queues get their own, growth replaces") {
+TEST_CASE(
+    "scratch: one buffer serves an in-order queue, other queues get their own, growth replaces") {
   ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
   cl::CommandQueue first = device().make_queue();
   cl::UserEvent gate(device().context());
@@ -261,12 +278,12 @@ TEST_CASE("scratch: one buffer serves an in-order queue, other queues get their 
   }  // `other` was never enqueued: dropped
   CHECK(pool.allocated_bytes() == 1000);
   auto again = pool.borrow(900, first(), true);
-  CHECK(again.buffer() == used);          // ordered by the queue, although still running
+  CHECK(again.buffer() == used);  // ordered by the queue, although still running
   CHECK(again.wait_for() == nullptr);
   again.enqueued(pending());
   cl::CommandQueue second = device().make_queue();
   auto elsewhere = pool.borrow(900, second(), true);
-  CHECK(elsewhere.buffer() != used);      // still running on the first queue
+  CHECK(elsewhere.buffer() != used);  // still running on the first queue
   elsewhere.enqueued(pending());
   gate.setStatus(CL_COMPLETE);
   first.finish();
@@ -275,7 +292,9 @@ TEST_CASE("scratch: one buffer serves an in-order queue, other queues get their 
   CHECK(pool.allocated_bytes() == 5000);  // the small ones made room
 }
 
-TEST_CASE("scratch on an out-of-order queue: beyond a few, executions wait for each other on the device") {
+TEST_CASE(
+    "scratch on an out-of-order queue: beyond a few, executions wait for each other on the "
+    "device") {
   ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
   cl::CommandQueue q = device().make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
   cl::UserEvent gate(device().context());
@@ -290,7 +309,8 @@ TEST_CASE("scratch on an out-of-order queue: beyond a few, executions wait for e
 
 TEST_CASE("an allocation that fails says what for, how much, and the limit") {
   const std::string text = error_of(Code::kOutOfMemory, [] {
-    allocate(device().context(), 5000000000000, device().profile().max_allocation_bytes, "workspace");
+    allocate(device().context(), 5000000000000, device().profile().max_allocation_bytes,
+             "workspace");
   });
   CHECK(text.find("device allocation of 5000000000000 bytes (workspace) failed: ") == 0);
   CHECK(error_of(Code::kOutOfMemory, [] {

@@ -66,7 +66,8 @@ double worst(const std::vector<float>& y, const Reference& reference, double err
   for (std::size_t i = 0; i < y.size(); ++i) {
     const double error = std::fabs(static_cast<double>(y[i]) - reference.y[i]);
     const double allowed = error_bound * reference.magnitude[i] + 1e-30;
-    if (!(error <= allowed)) result = std::isnan(error) ? INFINITY : std::max(result, error / allowed);
+    if (!(error <= allowed))
+      result = std::isnan(error) ? INFINITY : std::max(result, error / allowed);
   }
   return result;
 }
@@ -100,10 +101,12 @@ Offered check_suite(Device& on, const std::string& name, double max_flops, std::
     for (const bool epilogue : {false, true}) {
       p.bias = p.relu = epilogue;
       const Reference reference = forward(p, data.x, data.w, data.b);
-      for_each_candidate(on, p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-        offered.insert(strategy.name);
-        CHECK(worst(run(on, strategy, p, candidate, data), reference, candidate.error_bound) <= 1.0);
-      });
+      for_each_candidate(
+          on, p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+            offered.insert(strategy.name);
+            CHECK(worst(run(on, strategy, p, candidate, data), reference, candidate.error_bound) <=
+                  1.0);
+          });
     }
   }
   return offered;
@@ -142,7 +145,8 @@ TEST_CASE("vector width 4: every candidate matches over a third of the edge suit
   Device on = pretending([](DeviceProfile& p) { p.float_width = 4; });
   check_suite(on, "edge", 1e300, 1, 3);
 }
-TEST_CASE("as a GPU with small work-groups: every candidate matches over a third of the edge suite") {
+TEST_CASE(
+    "as a GPU with small work-groups: every candidate matches over a third of the edge suite") {
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kGpu;
     p.float_width = 1;
@@ -155,7 +159,8 @@ TEST_CASE("as a GPU with small work-groups: every candidate matches over a third
 TEST_CASE("worked values, exactly") {
   const auto sequence = [](int from, int to) {
     std::vector<float> values;
-    for (int i = from; i <= to; ++i) values.push_back(static_cast<float>(i));
+    for (int i = from; i <= to; ++i)
+      values.push_back(static_cast<float>(i));
     return values;
   };
   const auto twice = [](std::vector<float> v) {
@@ -171,10 +176,21 @@ TEST_CASE("worked values, exactly") {
   ones_with_ten[4] = 10;
   const Case cases[] = {
       {"n1c1h3w3k1kh2kw2", false, sequence(1, 9), {10, 11, 12, 13}, {145, 191, 283, 329}},
-      {"n1c2h3w3k1kh2kw2", false, twice(sequence(1, 9)), twice({10, 11, 12, 13}), {290, 382, 566, 658}},
-      {"n1c1h3w3k2kh2kw2", false, sequence(1, 9), sequence(10, 17),
+      {"n1c2h3w3k1kh2kw2",
+       false,
+       twice(sequence(1, 9)),
+       twice({10, 11, 12, 13}),
+       {290, 382, 566, 658}},
+      {"n1c1h3w3k2kh2kw2",
+       false,
+       sequence(1, 9),
+       sequence(10, 17),
        {145, 191, 283, 329, 193, 255, 379, 441}},
-      {"n2c1h3w3k1kh2kw2", false, sequence(1, 18), {1, 2, 3, 4}, {37, 47, 67, 77, 127, 137, 157, 167}},
+      {"n2c1h3w3k1kh2kw2",
+       false,
+       sequence(1, 18),
+       {1, 2, 3, 4},
+       {37, 47, 67, 77, 127, 137, 157, 167}},
       {"n1c1h3w3k1kh2kw2", false, ones_with_ten, {1, 1, 1, -5}, {-47, 7, 7, 7}},
       {"n1c1h3w3k1kh2kw2", true, ones_with_ten, {1, 1, 1, -5}, {0, 7, 7, 7}},
   };
@@ -184,9 +200,10 @@ TEST_CASE("worked values, exactly") {
     Data data(p);
     data.x = c.x;
     data.w = c.w;
-    for_each_candidate(device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-      CHECK(run(device(), strategy, p, candidate, data) == c.y);
-    });
+    for_each_candidate(device(), p, kNoLimit,
+                       [&](const Strategy& strategy, const Candidate& candidate) {
+                         CHECK(run(device(), strategy, p, candidate, data) == c.y);
+                       });
   }
 }
 
@@ -196,7 +213,8 @@ TEST_CASE("a delta filter moves the image, bit for bit") {
     Data data(p);
     const std::int64_t tap_p = p.kh - 1, tap_q = 0;
     for (std::size_t i = 0; i < data.w.size(); ++i) {
-      data.w[i] = static_cast<std::int64_t>(i) % (p.kh * p.kw) == tap_p * p.kw + tap_q ? 1.0f : 0.0f;
+      data.w[i] =
+          static_cast<std::int64_t>(i) % (p.kh * p.kw) == tap_p * p.kw + tap_q ? 1.0f : 0.0f;
     }
     std::vector<float> expected;
     for (std::int64_t plane = 0; plane < p.n * p.c; ++plane)
@@ -204,11 +222,13 @@ TEST_CASE("a delta filter moves the image, bit for bit") {
         for (std::int64_t j = 0; j < p.ow(); ++j) {
           const std::int64_t row = i - p.pt + tap_p * p.dh, col = j - p.pl + tap_q * p.dw;
           const bool inside = row >= 0 && row < p.h && col >= 0 && col < p.w;
-          expected.push_back(inside ? data.x[static_cast<std::size_t>((plane * p.h + row) * p.w + col)] : 0.0f);
+          expected.push_back(
+              inside ? data.x[static_cast<std::size_t>((plane * p.h + row) * p.w + col)] : 0.0f);
         }
-    for_each_candidate(device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-      CHECK(run(device(), strategy, p, candidate, data) == expected);
-    });
+    for_each_candidate(device(), p, kNoLimit,
+                       [&](const Strategy& strategy, const Candidate& candidate) {
+                         CHECK(run(device(), strategy, p, candidate, data) == expected);
+                       });
   }
 }
 
@@ -220,24 +240,27 @@ TEST_CASE("an image's result does not depend on its neighbours in the batch") {
   const auto image = static_cast<std::size_t>(p.c * p.h * p.w);
   std::copy_n(data.x.begin() + static_cast<std::ptrdiff_t>(image), image,
               other.x.begin() + static_cast<std::ptrdiff_t>(image));
-  for_each_candidate(device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-    const auto a = run(device(), strategy, p, candidate, data);
-    const auto b = run(device(), strategy, p, candidate, other);
-    const std::size_t size = a.size() / 3;
-    CHECK(std::equal(a.begin() + static_cast<std::ptrdiff_t>(size),
-                     a.begin() + static_cast<std::ptrdiff_t>(2 * size),
-                     b.begin() + static_cast<std::ptrdiff_t>(size)));
-    CHECK(a != b);
-  });
+  for_each_candidate(device(), p, kNoLimit,
+                     [&](const Strategy& strategy, const Candidate& candidate) {
+                       const auto a = run(device(), strategy, p, candidate, data);
+                       const auto b = run(device(), strategy, p, candidate, other);
+                       const std::size_t size = a.size() / 3;
+                       CHECK(std::equal(a.begin() + static_cast<std::ptrdiff_t>(size),
+                                        a.begin() + static_cast<std::ptrdiff_t>(2 * size),
+                                        b.begin() + static_cast<std::ptrdiff_t>(size)));
+                       CHECK(a != b);
+                     });
 }
 
 TEST_CASE("what claims to be deterministic gives the same bits again") {
   const Problem p = parse_problem("n2c19h13w11k21kh3kw3p1");
   const Data data(p);
-  for_each_candidate(device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-    if (!candidate.deterministic) return;
-    CHECK(same_bits(run(device(), strategy, p, candidate, data), run(device(), strategy, p, candidate, data)));
-  });
+  for_each_candidate(device(), p, kNoLimit,
+                     [&](const Strategy& strategy, const Candidate& candidate) {
+                       if (!candidate.deterministic) return;
+                       CHECK(same_bits(run(device(), strategy, p, candidate, data),
+                                       run(device(), strategy, p, candidate, data)));
+                     });
 }
 
 TEST_CASE("NaN and infinity in x reach exactly the outputs whose patch has them") {
@@ -245,18 +268,21 @@ TEST_CASE("NaN and infinity in x reach exactly the outputs whose patch has them"
   p.relu = true;
   Data data(p);
   data.x[static_cast<std::size_t>(1 * 90 + 4 * 10 + 5)] = std::numeric_limits<float>::quiet_NaN();
-  for_each_candidate(device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-    const auto y = run(device(), strategy, p, candidate, data);
-    for (std::int64_t k = 0; k < p.k; ++k)
-      for (std::int64_t i = 0; i < p.oh(); ++i)
-        for (std::int64_t j = 0; j < p.ow(); ++j) {
-          const bool touched = std::abs(i - 4) <= 1 && std::abs(j - 5) <= 1;
-          CHECK(std::isnan(y[static_cast<std::size_t>((k * p.oh() + i) * p.ow() + j)]) == touched);
-        }
-  });
+  for_each_candidate(
+      device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+        const auto y = run(device(), strategy, p, candidate, data);
+        for (std::int64_t k = 0; k < p.k; ++k)
+          for (std::int64_t i = 0; i < p.oh(); ++i)
+            for (std::int64_t j = 0; j < p.ow(); ++j) {
+              const bool touched = std::abs(i - 4) <= 1 && std::abs(j - 5) <= 1;
+              CHECK(std::isnan(y[static_cast<std::size_t>((k * p.oh() + i) * p.ow() + j)]) ==
+                    touched);
+            }
+      });
 }
 
-TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, below that it is refused") {
+TEST_CASE(
+    "a workspace limit cuts the batch, then the rows, and is kept, below that it is refused") {
   const Problem p = parse_problem("n3c5h12w11k7kh3kw3p1");
   const Data data(p);
   const Reference reference = forward(p, data.x, data.w, data.b);
@@ -270,7 +296,8 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, below t
       CAPTURE(candidate.config.text());
       CHECK(candidate.workspace_bytes + candidate.prepared_weights_bytes <= limit);
       cuts.insert(candidate.config.text());
-      CHECK(worst(run(device(), strategy, p, candidate, data), reference, candidate.error_bound) <= 1.0);
+      CHECK(worst(run(device(), strategy, p, candidate, data), reference, candidate.error_bound) <=
+            1.0);
     }
   }
   CHECK(cuts.size() >= 5);
@@ -297,10 +324,13 @@ TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") 
   CHECK(whole);
 }
 
-TEST_CASE("every offer over all suites is well-formed, im2col_gemm keeps the limit or says what it needs") {
+TEST_CASE(
+    "every offer over all suites is well-formed, im2col_gemm keeps the limit or says what it "
+    "needs") {
   for (const char* name : {"edge", "core"}) {
     for (const auto& item : suite(name)) {
-      for (const std::int64_t limit : {std::int64_t{0}, std::int64_t{1} << 16, std::int64_t{1} << 20, kNoLimit}) {
+      for (const std::int64_t limit :
+           {std::int64_t{0}, std::int64_t{1} << 16, std::int64_t{1} << 20, kNoLimit}) {
         for (const Strategy* strategy : strategies()) {
           CAPTURE(item.name);
           CAPTURE(std::string(strategy->name));
@@ -308,7 +338,8 @@ TEST_CASE("every offer over all suites is well-formed, im2col_gemm keeps the lim
           const Offer offer = strategy->offer(item.problem, device().profile(), limit);
           if (const auto* rejection = std::get_if<Rejection>(&offer)) {
             CHECK_FALSE(rejection->field.empty());
-            if (rejection->code == Reason::kWorkspaceLimit) CHECK(rejection->actual > rejection->limit);
+            if (rejection->code == Reason::kWorkspaceLimit)
+              CHECK(rejection->actual > rejection->limit);
             continue;
           }
           const auto& candidates = std::get<std::vector<Candidate>>(offer);
@@ -345,10 +376,10 @@ TEST_CASE("problems too large for 32-bit indices are refused with the size, not 
 
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
-  for (const char* config : {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
+  for (const char* config :
+       {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
     CAPTURE(config);
-    error_of(Code::kInvalidArgument, [&] {
-      find_strategy("implicit_gemm").build(p, Config::parse(config), device());
-    });
+    error_of(Code::kInvalidArgument,
+             [&] { find_strategy("implicit_gemm").build(p, Config::parse(config), device()); });
   }
 }

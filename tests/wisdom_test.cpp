@@ -69,8 +69,9 @@ TEST_CASE("the key has problem, device, driver and kernels, the epilogue is no p
   p.relu = p.bias = true;
   CHECK(book.find(p, kScope) != nullptr);
   CHECK(book.find(parse_problem(kB), kScope) == nullptr);
-  for (const WisdomScope& other : {WisdomScope{"other", "1.0", "abc"}, WisdomScope{kScope.device, "2.0", "abc"},
-                                   WisdomScope{kScope.device, "1.0", "def"}}) {
+  for (const WisdomScope& other :
+       {WisdomScope{"other", "1.0", "abc"}, WisdomScope{kScope.device, "2.0", "abc"},
+        WisdomScope{kScope.device, "1.0", "def"}}) {
     CHECK(book.find(p, other) == nullptr);
   }
   CHECK(book.find_hint(p, {kScope.device, "2.0", "def"}) != nullptr);
@@ -90,9 +91,9 @@ TEST_CASE("newer replaces older candidate by candidate") {
 TEST_CASE("lines that cannot be read are counted, kept, and removed only when asked") {
   const std::string good = book_of(record(kA, 1)).write();
   WisdomBook book;
-  const std::vector<int> bad = book.read(
-      "{ broken\n" + good + "\n{\"clconv_wisdom\":99,\"kind\":\"plan\"}\n" +
-      "{\"clconv_wisdom\":1,\"kind\":\"plan\",\"problem\":\"n0\"}\n[1,2]\n\xff\xfe\n");
+  const std::vector<int> bad =
+      book.read("{ broken\n" + good + "\n{\"clconv_wisdom\":99,\"kind\":\"plan\"}\n" +
+                "{\"clconv_wisdom\":1,\"kind\":\"plan\",\"problem\":\"n0\"}\n[1,2]\n\xff\xfe\n");
   CHECK(bad == std::vector<int>{1, 4, 5, 6, 7});
   CHECK(book.size() == 1);
   CHECK(book.write().find("{ broken") != std::string::npos);
@@ -170,7 +171,8 @@ TEST_CASE("many processes that write at once lose nothing") {
     if (::fork() == 0) {
       Wisdom wisdom(path);
       for (int i = 0; i < kEach; ++i) {
-        wisdom.add(book_of(record("n1c1h" + std::to_string(10 + p) + "w" + std::to_string(10 + i) + "k1kh3kw3", 1)));
+        wisdom.add(book_of(record(
+            "n1c1h" + std::to_string(10 + p) + "w" + std::to_string(10 + i) + "k1kh3kw3", 1)));
       }
       ::_exit(wisdom.notes().empty() ? 0 : 1);
     }
@@ -181,7 +183,8 @@ TEST_CASE("many processes that write at once lose nothing") {
     CHECK(status == 0);
   }
   CHECK(Wisdom(path).ask([](const WisdomBook& b) { return b.size(); }) == kProcesses * kEach);
-  CHECK(folder.files() == std::vector<std::string>{"wisdom.jsonl", "wisdom.jsonl.lock"});  // no temp files
+  CHECK(folder.files() ==
+        std::vector<std::string>{"wisdom.jsonl", "wisdom.jsonl.lock"});  // no temp files
 }
 
 TEST_CASE("a failed write leaves the old file and no temp file") {
@@ -189,10 +192,13 @@ TEST_CASE("a failed write leaves the old file and no temp file") {
   const std::string path = folder.path("file");
   write_file_atomically(path, "old");
   make_directories(folder.path("target/child"));
-  CHECK(error_of(Code::kIo, [&] { write_file_atomically(folder.path("target"), "new"); })
-            .find("cannot write " + folder.path("target")) == 0);
+  CHECK(error_of(Code::kIo, [&] {
+          write_file_atomically(folder.path("target"), "new");
+        }).find("cannot write " + folder.path("target")) == 0);
   CHECK(folder.files() == std::vector<std::string>{"file", "target"});
-  CHECK(error_of(Code::kIo, [] { write_file_atomically("/dev/full/x", "new"); }).find("/dev/full") != std::string::npos);
+  CHECK(error_of(Code::kIo, [] {
+          write_file_atomically("/dev/full/x", "new");
+        }).find("/dev/full") != std::string::npos);
   CHECK(error_of(Code::kIo, [] { write_file_atomically("/dev/full", "new"); }) ==
         "cannot write /dev/full: No space left on device");
 }

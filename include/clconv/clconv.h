@@ -5,12 +5,12 @@
  *
  * Conventions
  * -----------
- * - Every function that can fail returns a clconv_status. On failure nothing is written to the output
- *   parameters, and clconv_last_error() has one line that names what was wrong and its value. The
- *   library never prints, never exits, never lets an exception out.
- * - Tensors are dense row-major float32 in NCHW order; letters: n images, c input channels, h w input
- *   height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding (top, left,
- *   bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
+ * - Every function that can fail returns a clconv_status. On failure nothing is written to the
+ * output parameters, and clconv_last_error() has one line that names what was wrong and its value.
+ * The library never prints, never exits, never lets an exception out.
+ * - Tensors are dense row-major float32 in NCHW order; letters: n images, c input channels, h w
+ * input height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding
+ * (top, left, bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
  *       x (n,c,h,w)   w (k,c/g,kh,kw)   b (k)   y (n,k,oh,ow)
  *       oh = floor((h + pt + pb - dh*(kh-1) - 1) / sh) + 1, ow likewise
  *       y[n,k,i,j] = b[k] + sum over c',p,q of x[n, group*c/g + c', i*sh-pt+p*dh, j*sw-pl+q*dw] *
@@ -21,8 +21,9 @@
  * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
  *   none of the names is refused, not undefined.
  * - Strings returned through `char**` belong to the caller: clconv_free().
- * - Functions that enqueue take OpenCL's usual wait list and optional event, do not wait, and work on
- *   in-order and out-of-order queues. The queue must belong to the context's cl_context and device.
+ * - Functions that enqueue take OpenCL's usual wait list and optional event, do not wait, and work
+ * on in-order and out-of-order queues. The queue must belong to the context's cl_context and
+ * device.
  * - Thread-safe: everything, as long as no handle is released while another thread uses it. Two
  *   executions of one plan may run at once if their outputs and workspaces are distinct.
  */
@@ -107,10 +108,10 @@ typedef struct clconv_problem_info {
 /** All sizes 1, no padding, forward, no epilogue. */
 CLCONV_API void clconv_problem_init(clconv_problem* problem);
 
-/** Reads "n1c64h56w56k64kh3kw3p1": fields n c h w k kh kw required, then s|sh,sw p|ph,pw|pt,pl,pb,pr
- *  d|dh,dw g in any order, pairs also as "s2,1", four paddings as "p1,0,1,2" (top, left, bottom,
- *  right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". The result is valid.
- *  \retval CLCONV_INVALID_PROBLEM the text, or the problem it describes, is wrong. */
+/** Reads "n1c64h56w56k64kh3kw3p1": fields n c h w k kh kw required, then s|sh,sw
+ * p|ph,pw|pt,pl,pb,pr d|dh,dw g in any order, pairs also as "s2,1", four paddings as "p1,0,1,2"
+ * (top, left, bottom, right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". The result is valid. \retval
+ * CLCONV_INVALID_PROBLEM the text, or the problem it describes, is wrong. */
 CLCONV_API clconv_status clconv_problem_parse(const char* text, clconv_problem* problem);
 
 /** The canonical text, defaults left out. Direction and epilogue are not part of it. */
@@ -167,8 +168,8 @@ CLCONV_API clconv_status clconv_context_get(clconv_context context, cl_context* 
 /** Drops the caller's reference; plans made in the context keep it alive. NULL is fine. */
 CLCONV_API void clconv_context_release(clconv_context context);
 
-/** The device profile that planning uses, as JSON. With `measure`, measures peak, bandwidth and launch
- *  time first (well under a second), uses them from now on and keeps them in the wisdom. */
+/** The device profile that planning uses, as JSON. With `measure`, measures peak, bandwidth and
+ * launch time first (well under a second), uses them from now on and keeps them in the wisdom. */
 CLCONV_API clconv_status clconv_context_profile(clconv_context context, int measure, char** json);
 
 /** {"programs":{"built","from_disk","from_memory","evicted","build_us","last_disk_failure"},
@@ -190,17 +191,17 @@ enum {
 typedef struct clconv_plan_options {
   size_t struct_size;
   clconv_rigor rigor;
-  double time_limit_s;     /* measuring stops with the best so far; <= 0: no limit */
+  double time_limit_s; /* measuring stops with the best so far; <= 0: no limit */
   /** Bytes an execution may need besides its operands, weights not prepared; < 0:
    *  CLCONV_WORKSPACE_LIMIT, else the device's limit. */
   int64_t workspace_limit_bytes;
-  int deterministic;       /* equal inputs must give equal bits */
-  const char* strategy;    /* forced; NULL: CLCONV_STRATEGY, else free. Never replaced silently */
-  const char* config;      /* forced variant, as reported; needs strategy */
-  const char* allow;       /* comma-separated strategies, NULL: all */
-  const char* deny;        /* comma-separated strategies, NULL: none */
-  int64_t expected_runs;   /* > 0: compiling and preparing count, spread over so many executions */
-  int time_all;            /* for benchmarks: prune nothing */
+  int deterministic;     /* equal inputs must give equal bits */
+  const char* strategy;  /* forced; NULL: CLCONV_STRATEGY, else free. Never replaced silently */
+  const char* config;    /* forced variant, as reported; needs strategy */
+  const char* allow;     /* comma-separated strategies, NULL: all */
+  const char* deny;      /* comma-separated strategies, NULL: none */
+  int64_t expected_runs; /* > 0: compiling and preparing count, spread over so many executions */
+  int time_all;          /* for benchmarks: prune nothing */
 } clconv_plan_options;
 
 CLCONV_API void clconv_plan_options_init(clconv_plan_options* options);
@@ -221,7 +222,7 @@ CLCONV_API void clconv_plan_release(clconv_plan plan);
 
 typedef struct clconv_plan_info {
   size_t struct_size;
-  const char* strategy;            /* these live as long as the plan */
+  const char* strategy; /* these live as long as the plan */
   const char* config;
   int64_t workspace_bytes;            /* of an execution with prepared weights */
   int64_t workspace_unprepared_bytes; /* of one that packs the weights itself */
@@ -242,9 +243,9 @@ CLCONV_API clconv_status clconv_plan_report(clconv_plan plan, char** json);
 /** The buffers of an execution. */
 typedef struct clconv_operands {
   size_t struct_size;
-  cl_mem x, w, b, y;  /* b only with problem.bias; w may be NULL if `prepared` is given */
-  cl_mem prepared;    /* from clconv_plan_prepare(), or NULL: the weights are packed every time */
-  cl_mem workspace;   /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
+  cl_mem x, w, b, y; /* b only with problem.bias; w may be NULL if `prepared` is given */
+  cl_mem prepared;   /* from clconv_plan_prepare(), or NULL: the weights are packed every time */
+  cl_mem workspace;  /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
 } clconv_operands;
 
 CLCONV_API void clconv_operands_init(clconv_operands* operands);
@@ -335,8 +336,8 @@ CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
 /** Writes all of `path` to the file `to`. */
 CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
 
-/** Merges the file `from` into `path`, all or nothing: a line that cannot be read fails the import and
- *  changes nothing. `count` (may be NULL) gets the number of records merged. */
+/** Merges the file `from` into `path`, all or nothing: a line that cannot be read fails the import
+ * and changes nothing. `count` (may be NULL) gets the number of records merged. */
 CLCONV_API clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count);
 
 /** Removes the records of `problem` (text form; NULL: everything) on devices whose name contains

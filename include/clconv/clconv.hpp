@@ -101,7 +101,8 @@ struct WaitList {
   std::vector<cl_event> handles;
   explicit WaitList(const Events* events) {
     if (events == nullptr) return;
-    for (const cl::Event& event : *events) handles.push_back(event());
+    for (const cl::Event& event : *events)
+      handles.push_back(event());
   }
   cl_uint size() const { return static_cast<cl_uint>(handles.size()); }
   const cl_event* data() const { return handles.empty() ? nullptr : handles.data(); }
@@ -277,8 +278,8 @@ class Context {
             cl::Event* event = nullptr) const {
     const detail::WaitList list(wait);
     detail::EventOut out(event);
-    check(clconv_gemm(handle_, queue(), &params, a(), b(), c(), list.size(), list.data(),
-                      out.get()));
+    check(
+        clconv_gemm(handle_, queue(), &params, a(), b(), c(), list.size(), list.data(), out.get()));
     out.deliver();
   }
 

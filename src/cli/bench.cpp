@@ -1,5 +1,5 @@
-// clconv bench: times what the strategies offer side by side, and judges the planner's choice by it.
-// Without wisdom, neither read nor written: the planner must not be judged by its own notes.
+// clconv bench: times what the strategies offer side by side, and judges the planner's choice by
+// it. Without wisdom, neither read nor written: the planner must not be judged by its own notes.
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -36,7 +36,8 @@ struct BenchVerb {
 std::vector<NamedProblem> BenchVerb::wanted() const {
   std::vector<NamedProblem> list;
   if (!suite.empty()) list = read_suite(suite);
-  for (const std::string& text : problems) list.push_back({text, Problem(text)});
+  for (const std::string& text : problems)
+    list.push_back({text, Problem(text)});
   if (list.empty()) throw BadInput("bench: name a PROBLEM or --suite FILE");
   return list;
 }
@@ -88,19 +89,22 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning,
   result["chosen_us"] = chosen != nullptr ? Json(ranking_us(*chosen)) : Json(nullptr);
   result["best"] = best != nullptr ? variant_json(*best) : Json(nullptr);
   result["best_us"] = best != nullptr ? Json(ranking_us(*best)) : Json(nullptr);
-  result["regret"] = chosen != nullptr ? Json(ranking_us(*chosen) / ranking_us(*best) - 1) : Json(nullptr);
+  result["regret"] =
+      chosen != nullptr ? Json(ranking_us(*chosen) / ranking_us(*best) - 1) : Json(nullptr);
   result["strategies"] = strategies;
   result["failures"] = failures;
   return result;
 }
 
 void print_table(const Json& results, double peak_gflops, bool all) {
-  Table table({"name", "GFLOP", "strategy", "config", "median", "min", "GFLOP/s", "of peak", "regret"});
+  Table table(
+      {"name", "GFLOP", "strategy", "config", "median", "min", "GFLOP/s", "of peak", "regret"});
   for (const Json& r : results) {
     const double flops = r.at("flops").get<double>();
     bool first = true;
     for (const Json& s : r.at("strategies")) {
-      const bool is_chosen = r.at("chosen").is_object() && s.at("strategy") == r.at("chosen").at("strategy") &&
+      const bool is_chosen = r.at("chosen").is_object() &&
+                             s.at("strategy") == r.at("chosen").at("strategy") &&
                              s.at("config") == r.at("chosen").at("config");
       if (!all && !is_chosen) continue;
       const double us = s.at("median_us").get<double>();
@@ -116,14 +120,15 @@ void print_table(const Json& results, double peak_gflops, bool all) {
     for (const Json& f : r.at("failures")) {
       table.add({r.at("name").get<std::string>(), "", f.at("strategy").get<std::string>(),
                  f.at("config").get<std::string>(), "-", "-", "-", "-",
-                 "failed: " + f.at("text").get<std::string>()}, kRed);
+                 "failed: " + f.at("text").get<std::string>()},
+                kRed);
     }
   }
   std::printf("%s", table.text().c_str());
 }
 
-// Geometric means over the problems: the choice against the best, and against the best variant of each
-// strategy.
+// Geometric means over the problems: the choice against the best, and against the best variant of
+// each strategy.
 void print_summary(const Json& results) {
   double log_regret = 0;
   int judged = 0;
@@ -159,7 +164,8 @@ void BenchVerb::run(const Session& session) const {
   const Context timing(session.device, without_wisdom());
   const auto profile = nlohmann::json::parse(timing.profile(true));
   Json document;
-  document["device"] = profile.at("platform").get<std::string>() + " / " + profile.at("name").get<std::string>();
+  document["device"] =
+      profile.at("platform").get<std::string>() + " / " + profile.at("name").get<std::string>();
   document["driver"] = profile.at("driver");
   document["direction"] = direction;
   document["rigor"] = rigor.empty() ? "estimate" : rigor;
@@ -191,12 +197,14 @@ void BenchVerb::run(const Session& session) const {
 }  // namespace
 
 void add_bench(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("bench", "time the strategies side by side and judge the planner's choice");
+  auto* verb = app.add_subcommand(
+      "bench", "time the strategies side by side and judge the planner's choice");
   auto v = std::make_shared<BenchVerb>();
   verb->add_option("PROBLEM", v->problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
   verb->add_option("--direction", v->direction, "forward");
-  verb->add_option("--rigor", v->rigor, "of the choice that is judged: estimate (default) or measure");
+  verb->add_option("--rigor", v->rigor,
+                   "of the choice that is judged: estimate (default) or measure");
   verb->add_flag("--all", v->all, "every candidate of every strategy, however slow");
   verb->add_flag("--json", v->json, "one JSON document");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });

@@ -9,7 +9,9 @@ void check_cl(cl_int status, const std::string& what) {
   }
 }
 
-std::size_t byte_size(const Array& array) { return array.values.size() * sizeof(float); }
+std::size_t byte_size(const Array& array) {
+  return array.values.size() * sizeof(float);
+}
 
 }  // namespace
 
@@ -32,6 +34,8 @@ void Workbench::download(const cl::Buffer& buffer, Array& array) const {
            "reading the result of " + std::to_string(byte_size(array)) + " bytes from the device");
 }
 
-void Workbench::finish() const { check_cl(queue.finish(), "execution"); }
+void Workbench::finish() const {
+  check_cl(queue.finish(), "execution");
+}
 
 }  // namespace clconv::cli

@@ -1,8 +1,8 @@
 // Arrays to the device and back.
 #pragma once
 
-#include "cli/npy.hpp"
 #include "clconv/clconv.hpp"
+#include "cli/npy.hpp"
 
 namespace clconv::cli {
 

@@ -30,7 +30,8 @@ struct Col2imVerb {
     const cl::Buffer from = bench.upload(matrix);
     const cl::Buffer to = bench.allocate(p.info().x_bytes);
     bench.context.col2im(bench.queue, p, order,
-                         variant == "gather" ? CLCONV_COL2IM_GATHER : CLCONV_COL2IM_ATOMIC, from, to);
+                         variant == "gather" ? CLCONV_COL2IM_GATHER : CLCONV_COL2IM_ATOMIC, from,
+                         to);
     bench.download(to, dx);
     write_npy(out, dx);
     std::printf("wrote %s %s float32\n", out.c_str(), shape_text(dx.shape).c_str());
@@ -40,7 +41,8 @@ struct Col2imVerb {
 }  // namespace
 
 void add_col2im(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("col2im", "add the entries of an im2col matrix to the pixels they came from");
+  auto* verb = app.add_subcommand(
+      "col2im", "add the entries of an im2col matrix to the pixels they came from");
   auto v = std::make_shared<Col2imVerb>();
   verb->add_option("--cols", v->cols, "matrix, as im2col writes it")->required();
   verb->add_option("--input-shape", v->input_shape, "shape of the result: N,C,H,W")->required();

@@ -41,7 +41,8 @@ struct Im2colVerb {
     Array cols;
     cols.shape = columns_shape(p, order);
     std::size_t count = 1;
-    for (const std::int64_t size : cols.shape) count *= static_cast<std::size_t>(size);
+    for (const std::int64_t size : cols.shape)
+      count *= static_cast<std::size_t>(size);
     cols.values.resize(count);
     const cl::Buffer from = bench.upload(input);
     const cl::Buffer to = bench.allocate(static_cast<std::int64_t>(count * sizeof(float)));

@@ -1,5 +1,5 @@
-// clconv: plan, run, measure and explain 2-D convolutions. Exit status: 0 done; 1 the device, a build
-// or a file failed; 2 the words or the input were wrong; 3 the constraint cannot be met.
+// clconv: plan, run, measure and explain 2-D convolutions. Exit status: 0 done; 1 the device, a
+// build or a file failed; 2 the words or the input were wrong; 3 the constraint cannot be met.
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,9 +15,12 @@ int report(const std::string& text, int status) {
 int exit_status(clconv_status status) {
   switch (status) {
     case CLCONV_INVALID_ARGUMENT:
-    case CLCONV_INVALID_PROBLEM: return 2;
-    case CLCONV_CONSTRAINT: return 3;
-    default: return 1;
+    case CLCONV_INVALID_PROBLEM:
+      return 2;
+    case CLCONV_CONSTRAINT:
+      return 3;
+    default:
+      return 1;
   }
 }
 
@@ -47,14 +50,16 @@ bool verbose() {
 
 int main(int argc, char** argv) {
   using namespace clconv::cli;
-  // PoCL's worker threads are not pinned by default, and after a pause the scheduler often puts two of
-  // them on one core: calls then take twice as long, now and then, for a second (2-core Zen 5, Linux
-  // 6, 2026-11: 465 us or 910 us at random; with pinned threads always 465). The user's word counts.
+  // PoCL's worker threads are not pinned by default, and after a pause the scheduler often puts two
+  // of them on one core: calls then take twice as long, now and then, for a second (2-core Zen 5,
+  // Linux 6, 2026-11: 465 us or 910 us at random; with pinned threads always 465). The user's word
+  // counts.
   ::setenv("POCL_AFFINITY", "1", 0);
   CLI::App app{"2-D convolution on any OpenCL device: plan, run, measure, explain", "clconv"};
   Session session;
   app.set_version_flag("--version", std::string("clconv ") + clconv_version());
-  app.add_option("--device", session.device, "device: index P:D, or part of its name (default: CLCONV_DEVICE, GPU before CPU)");
+  app.add_option("--device", session.device,
+                 "device: index P:D, or part of its name (default: CLCONV_DEVICE, GPU before CPU)");
   app.fallthrough();  // --device is understood behind the verb too
   app.require_subcommand(1);
   for (const auto add : {add_devices, add_plan, add_run, add_im2col, add_col2im, add_bench,

@@ -87,11 +87,13 @@ Array read_npy(const std::string& path, const std::string& what) {
     bad(path, "is not a .npy file");
   }
   const int version = head[6];
-  if (version < 1 || version > 3) bad(path, ".npy version " + std::to_string(version) + ", expected 1 to 3");
+  if (version < 1 || version > 3)
+    bad(path, ".npy version " + std::to_string(version) + ", expected 1 to 3");
   const std::size_t length_size = version == 1 ? 2 : 4;
   in.read(reinterpret_cast<char*>(head), static_cast<std::streamsize>(length_size));
   std::size_t length = 0;
-  for (std::size_t i = length_size; i-- > 0;) length = length << 8 | head[i];
+  for (std::size_t i = length_size; i-- > 0;)
+    length = length << 8 | head[i];
   if (!in || length > (1u << 20)) bad(path, "truncated in its header");
   std::string header(length, '\0');
   in.read(header.data(), static_cast<std::streamsize>(length));
@@ -127,7 +129,8 @@ Array read_npy(const std::string& path, const std::string& what) {
 
 void write_npy(const std::string& path, const Array& array) {
   std::string shape = "(";
-  for (const std::int64_t size : array.shape) shape += std::to_string(size) + ", ";
+  for (const std::int64_t size : array.shape)
+    shape += std::to_string(size) + ", ";
   shape += ")";
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
   // Data starts at a multiple of 64 bytes; magic, version and length take 10.

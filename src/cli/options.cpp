@@ -33,7 +33,8 @@ std::vector<std::int64_t> parse_numbers(const std::string& option, const std::st
 
 void GeometryOptions::add_to(CLI::App& app, bool with_groups) {
   app.add_option("--stride", stride, "stride: 2, or 2,1 (height, width)");
-  app.add_option("--pad", pad, "zero padding: 1, or 1,0 (height, width), or 1,0,1,2 (top, left, bottom, right)");
+  app.add_option("--pad", pad,
+                 "zero padding: 1, or 1,0 (height, width), or 1,0,1,2 (top, left, bottom, right)");
   app.add_option("--dilation", dilation, "distance between taps: 2, or 2,1 (height, width)");
   if (with_groups) app.add_option("--groups", groups, "groups");
 }
@@ -83,14 +84,16 @@ void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--rigor", rigor, "wisdom-only, estimate (default), measure or exhaustive");
   app.add_option("--time-limit", time_limit_s, "seconds to measure at most; the best so far wins")
       ->check(CLI::PositiveNumber);
-  app.add_option("--workspace-limit", workspace_limit, "bytes an execution may need besides its operands")
+  app.add_option("--workspace-limit", workspace_limit,
+                 "bytes an execution may need besides its operands")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("--deterministic", deterministic, "equal inputs must give equal bits");
   auto* forced = app.add_option("--strategy", strategy, "force this strategy");
   app.add_option("--config", config, "force this variant of it, as reported")->needs(forced);
   app.add_option("--allow", allow, "only these strategies, comma-separated");
   app.add_option("--deny", deny, "not these strategies, comma-separated");
-  app.add_option("--expected-runs", expected_runs, "weigh compiling and preparing, spread over so many executions")
+  app.add_option("--expected-runs", expected_runs,
+                 "weigh compiling and preparing, spread over so many executions")
       ->check(CLI::NonNegativeNumber);
 }
 

@@ -44,12 +44,13 @@ void print_why_not(const nlohmann::json& report, const std::string& name) {
                   c.at("reason").at("text").get<std::string>().c_str());
     } else if (chosen != nullptr) {
       const bool measured = c.at("measured").is_object() && chosen->at("measured").is_object();
-      std::printf("%s: applicable, but %s %s against %s of %s\n", variant.c_str(),
-                  measured ? "measured" : "predicted",
-                  format_us(measured ? ranking_us(c) : c.at("predicted_us").get<double>()).c_str(),
-                  format_us(measured ? ranking_us(*chosen)
-                                     : chosen->at("predicted_us").get<double>()).c_str(),
-                  variant_name(*chosen).c_str());
+      std::printf(
+          "%s: applicable, but %s %s against %s of %s\n", variant.c_str(),
+          measured ? "measured" : "predicted",
+          format_us(measured ? ranking_us(c) : c.at("predicted_us").get<double>()).c_str(),
+          format_us(measured ? ranking_us(*chosen) : chosen->at("predicted_us").get<double>())
+              .c_str(),
+          variant_name(*chosen).c_str());
     }
   }
   if (!found) throw BadInput("--why-not '" + name + "': no such strategy");
@@ -96,7 +97,8 @@ void PlanVerb::run(const Session& session) const {
 }  // namespace
 
 void add_plan(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("plan", "which strategies can run a problem, which is chosen, and why");
+  auto* verb =
+      app.add_subcommand("plan", "which strategies can run a problem, which is chosen, and why");
   auto v = std::make_shared<PlanVerb>();
   verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
   verb->add_option("--direction", v->direction, "forward");
@@ -104,7 +106,8 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_flag("--relu", v->relu, "with ReLU");
   v->planning.add_to(*verb);
   verb->add_option("--why-not", v->why_not, "explain why this strategy is not chosen");
-  verb->add_option("--profile", v->profile, "plan for the device of this profile (from `clconv profile`)");
+  verb->add_option("--profile", v->profile,
+                   "plan for the device of this profile (from `clconv profile`)");
   verb->add_flag("--json", v->json, "one JSON document");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }

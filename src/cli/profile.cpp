@@ -6,7 +6,8 @@
 namespace clconv::cli {
 
 void add_profile(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("profile", "print the device profile as JSON, for `plan --profile`");
+  auto* verb =
+      app.add_subcommand("profile", "print the device profile as JSON, for `plan --profile`");
   auto measure = std::make_shared<bool>(false);
   verb->add_flag("--measure", *measure,
                  "measure peak, bandwidth and launch time first; kept in the wisdom");

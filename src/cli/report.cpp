@@ -42,7 +42,8 @@ double ranking_us(const Json& candidate) {
 
 std::string candidates_table(const Json& report) {
   std::vector<const Json*> order;
-  for (const Json& candidate : report.at("candidates")) order.push_back(&candidate);
+  for (const Json& candidate : report.at("candidates"))
+    order.push_back(&candidate);
   const auto tier = [](const Json& c) {  // measured, then predicted, then what cannot run
     const std::string status = c.at("status").get<std::string>();
     if (status == "chosen") return 0;
@@ -67,17 +68,17 @@ std::string candidates_table(const Json& report) {
     const auto bytes = [&](const char* name) {
       return real ? format_bytes(c->at(name).get<std::int64_t>()) : std::string("-");
     };
-    table.add({status == "chosen" ? "*" : "", c->at("strategy").get<std::string>(),
-               real ? c->at("config").get<std::string>() : "-", time_or_dash(c->at("predicted_us")),
-               measured.is_object() ? time_or_dash(measured.at("median_us")) : "-",
-               measured.is_object() ? time_or_dash(measured.at("min_us")) : "-",
-               time_or_dash(c->at("setup_us")), bytes("workspace_bytes"),
-               bytes("prepared_weights_bytes"),
-               real ? (c->at("deterministic").get<bool>() ? "yes" : "no") : "-", why},
-              status == "chosen"                                        ? kGreen
-              : status.rfind("failed", 0) == 0                          ? kRed
-              : status == "applicable"                                  ? ""
-                                                                        : kDim);
+    table.add(
+        {status == "chosen" ? "*" : "", c->at("strategy").get<std::string>(),
+         real ? c->at("config").get<std::string>() : "-", time_or_dash(c->at("predicted_us")),
+         measured.is_object() ? time_or_dash(measured.at("median_us")) : "-",
+         measured.is_object() ? time_or_dash(measured.at("min_us")) : "-",
+         time_or_dash(c->at("setup_us")), bytes("workspace_bytes"), bytes("prepared_weights_bytes"),
+         real ? (c->at("deterministic").get<bool>() ? "yes" : "no") : "-", why},
+        status == "chosen"               ? kGreen
+        : status.rfind("failed", 0) == 0 ? kRed
+        : status == "applicable"         ? ""
+                                         : kDim);
   }
   return table.text();
 }

@@ -66,7 +66,8 @@ void RunVerb::run(const Session& session) const {
   const Workbench bench(session.open());
   const Plan plan = bench.context.plan(p, planning.options());
   const double planned = now_us();
-  Array result{{p.n, p.k, info.oh, info.ow}, std::vector<float>(static_cast<std::size_t>(info.y_bytes / 4))};
+  Array result{{p.n, p.k, info.oh, info.ow},
+               std::vector<float>(static_cast<std::size_t>(info.y_bytes / 4))};
   Operands operands;
   operands.x = bench.upload(input);
   operands.w = bench.upload(weights);
@@ -94,7 +95,8 @@ void RunVerb::run(const Session& session) const {
   const auto stats = nlohmann::json::parse(bench.context.stats()).at("programs");
   std::printf("planned   in %s, %d programs built in %s, %d read from the cache\n",
               format_us(planned - start).c_str(), stats.at("built").get<int>(),
-              format_us(stats.at("build_us").get<double>()).c_str(), stats.at("from_disk").get<int>());
+              format_us(stats.at("build_us").get<double>()).c_str(),
+              stats.at("from_disk").get<int>());
   std::printf("first     %s with upload and preparation\n", format_us(first - planned).c_str());
   std::printf("executed  in %s, %s GFLOP/s\n", format_us(second - first).c_str(),
               format_gflops(info.flops, second - first).c_str());
@@ -108,7 +110,8 @@ void RunVerb::run(const Session& session) const {
 }  // namespace
 
 void add_run(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("run", "compute one convolution from .npy files (float32, C order)");
+  auto* verb =
+      app.add_subcommand("run", "compute one convolution from .npy files (float32, C order)");
   auto v = std::make_shared<RunVerb>();
   verb->add_option("--direction", v->direction, "forward");
   verb->add_option("--x", v->x, "input (n,c,h,w)")->required();

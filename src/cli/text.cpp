@@ -105,8 +105,8 @@ void Progress::step(const std::string& label) {
     constexpr std::size_t kWidth = 24;
     const std::size_t filled = total_ == 0 ? kWidth : done_ * kWidth / total_;
     std::fprintf(stderr, "\r\033[K%s [%s%s] %zu/%zu %s", what_.c_str(),
-                 std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(),
-                 done_, total_, label.c_str());
+                 std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(), done_,
+                 total_, label.c_str());
     std::fflush(stderr);
   }
   ++done_;

@@ -23,7 +23,8 @@ struct TuneVerb {
     char* path = nullptr;
     check(clconv_wisdom_path(&path));
     const std::string file = take(path);
-    if (file.empty()) throw BadInput("wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
+    if (file.empty())
+      throw BadInput("wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
     const Context context = session.open();
     context.profile(true);
     const auto start = std::chrono::steady_clock::now();
@@ -40,7 +41,8 @@ struct TuneVerb {
         Problem p = item.problem;
         p.direction = parse_direction(direction);
         const auto report = nlohmann::json::parse(context.explain(p, options));
-        for (const auto& note : report.at("notes")) notes = note.get<std::string>();
+        for (const auto& note : report.at("notes"))
+          notes = note.get<std::string>();
         for (const auto& c : report.at("candidates")) {
           if (c.at("status") != "chosen") continue;
           table.add({item.name, p.text(), c.at("strategy").get<std::string>(),
@@ -67,7 +69,8 @@ void add_tune(CLI::App& app, Session& session) {
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines")->required();
   verb->add_option("--direction", v->direction, "forward");
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
-  verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")->check(CLI::PositiveNumber);
+  verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")
+      ->check(CLI::PositiveNumber);
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }
 

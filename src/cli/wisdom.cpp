@@ -27,11 +27,13 @@ void list(const std::string& file, bool json) {
     return;
   }
   const Json wisdom = Json::parse(text);
-  Table table({"problem", "direction", "device", "driver", "rigor", "candidates", "best", "median"});
+  Table table(
+      {"problem", "direction", "device", "driver", "rigor", "candidates", "best", "median"});
   for (const auto& r : wisdom.at("records")) {
     const Json* best = nullptr;
     for (const auto& c : r.at("candidates")) {
-      if (c.contains("median_us") && (best == nullptr || median_of(c) < median_of(*best))) best = &c;
+      if (c.contains("median_us") && (best == nullptr || median_of(c) < median_of(*best)))
+        best = &c;
     }
     table.add({r.at("problem").get<std::string>(), r.at("direction").get<std::string>(),
                r.at("device").get<std::string>(), r.at("driver").get<std::string>(),
@@ -43,8 +45,9 @@ void list(const std::string& file, bool json) {
   std::printf("%zu problems in %s\n", wisdom.at("records").size(),
               wisdom.at("path").get<std::string>().c_str());
   if (!wisdom.at("unreadable_lines").empty()) {
-    std::printf("%zu lines that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
-                wisdom.at("unreadable_lines").size());
+    std::printf(
+        "%zu lines that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
+        wisdom.at("unreadable_lines").size());
   }
 }
 
@@ -55,11 +58,10 @@ void show(const std::string& file, const std::string& text) {
   for (const auto& r : wisdom.at("records")) {
     if (r.at("problem") != wanted) continue;
     found = true;
-    std::printf("%s %s on %s, driver %s, kernels %s\n", wanted.c_str(),
-                r.at("direction").get<std::string>().c_str(),
-                r.at("device").get<std::string>().c_str(),
-                r.at("driver").get<std::string>().c_str(),
-                r.at("kernels").get<std::string>().c_str());
+    std::printf(
+        "%s %s on %s, driver %s, kernels %s\n", wanted.c_str(),
+        r.at("direction").get<std::string>().c_str(), r.at("device").get<std::string>().c_str(),
+        r.at("driver").get<std::string>().c_str(), r.at("kernels").get<std::string>().c_str());
     Table table({"strategy", "config", "median", "min", "p90", "runs", "setup", "status"});
     for (const auto& c : r.at("candidates")) {
       const bool timed = c.contains("median_us");
@@ -69,12 +71,14 @@ void show(const std::string& file, const std::string& text) {
       table.add({c.at("strategy").get<std::string>(), c.at("config").get<std::string>(),
                  us("median_us"), us("min_us"), us("p90_us"),
                  timed ? std::to_string(c.at("runs").get<int>()) : "-", us("setup_us"),
-                 timed ? "measured"
-                       : c.at("status").get<std::string>() + ": " + c.at("text").get<std::string>()});
+                 timed
+                     ? "measured"
+                     : c.at("status").get<std::string>() + ": " + c.at("text").get<std::string>()});
     }
     std::printf("%s", table.text().c_str());
   }
-  if (!found) throw BadInput("no wisdom for " + wanted + " in " + wisdom.at("path").get<std::string>());
+  if (!found)
+    throw BadInput("no wisdom for " + wanted + " in " + wisdom.at("path").get<std::string>());
 }
 
 struct WisdomVerb {
@@ -102,7 +106,8 @@ void add_wisdom(CLI::App& app, Session& session) {
   auto* verb = app.add_subcommand("wisdom", "look at, move or forget what was measured");
   auto v = std::make_shared<WisdomVerb>();
   verb->require_subcommand(1);
-  verb->add_option("--file", v->file, "wisdom file (default: CLCONV_WISDOM, else the user's cache folder)");
+  verb->add_option("--file", v->file,
+                   "wisdom file (default: CLCONV_WISDOM, else the user's cache folder)");
   const auto add = [&](const char* name, const char* what, std::function<void()> action) {
     auto* sub = verb->add_subcommand(name, what);
     sub->fallthrough();

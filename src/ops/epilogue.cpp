@@ -4,7 +4,8 @@
 
 namespace clconv::core {
 std::string epilogue_defines(const Problem& problem) {
-  return std::string("-DBIAS=") + (problem.bias ? "1" : "0") + " -DRELU=" + (problem.relu ? "1" : "0");
+  return std::string("-DBIAS=") + (problem.bias ? "1" : "0") +
+         " -DRELU=" + (problem.relu ? "1" : "0");
 }
 
 std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPart& part,

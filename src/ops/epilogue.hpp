@@ -9,8 +9,8 @@
 
 namespace clconv::core {
 
-// product[group*group_stride + f*ld + image*pixels + t] -> y[first_image + image][filter][first + t],
-// t < pixels, with the problem's bias and activation.
+// product[group*group_stride + f*ld + image*pixels + t] -> y[first_image + image][filter][first +
+// t], t < pixels, with the problem's bias and activation.
 struct FoldPart {
   std::int64_t first_image = 0, images = 1;
   std::int64_t first = 0, pixels = 1;

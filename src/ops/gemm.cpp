@@ -15,17 +15,31 @@ using ParameterSet = std::vector<std::pair<std::string, Values>>;  // kernel fam
 // ---- the sets ------------------------------------------------------------------------------
 //
 // CLBlast has no entry for CPU devices; its fallback (VWM=4, tiles in local memory) makes PoCL's
-// compiler emit 4-wide FMAs. These sets keep operands out of local memory (SA=SB=0), vectorise along
-// m with the device's float width, and give each work-item as many vector accumulators as fit the
-// register file: MWG/MDIMC = one vector, NWG/NDIMC = accumulators. Measured on PoCL 3.1, 2-core
+// compiler emit 4-wide FMAs. These sets keep operands out of local memory (SA=SB=0), vectorise
+// along m with the device's float width, and give each work-item as many vector accumulators as fit
+// the register file: MWG/MDIMC = one vector, NWG/NDIMC = accumulators. Measured on PoCL 3.1, 2-core
 // Zen 5 (AVX-512), 2026-11, m=784 n=128 k=1152: width 16: 200 GFLOP/s against 26 of the default.
 // Widths 8 and 4 follow the same recipe for 16 registers; correct here, unmeasured on such CPUs.
-ParameterSet cpu_set(std::size_t width, std::size_t tile_m, std::size_t tile_n, std::size_t width_n) {
+ParameterSet cpu_set(std::size_t width, std::size_t tile_m, std::size_t tile_n,
+                     std::size_t width_n) {
   return {
       {"Xgemm",
-       {{"GEMMK", 0}, {"KREG", 1}, {"SA", 0}, {"SB", 0}, {"MWG", tile_m}, {"NWG", tile_n},
-        {"KWG", 16}, {"KWI", 8}, {"MDIMA", 4}, {"MDIMC", 4}, {"NDIMB", 4}, {"NDIMC", 4},
-        {"STRM", 0}, {"STRN", 1}, {"VWM", width}, {"VWN", width_n}}},
+       {{"GEMMK", 0},
+        {"KREG", 1},
+        {"SA", 0},
+        {"SB", 0},
+        {"MWG", tile_m},
+        {"NWG", tile_n},
+        {"KWG", 16},
+        {"KWI", 8},
+        {"MDIMA", 4},
+        {"MDIMC", 4},
+        {"NDIMB", 4},
+        {"NDIMC", 4},
+        {"STRM", 0},
+        {"STRN", 1},
+        {"VWM", width},
+        {"VWN", width_n}}},
       {"Copy", {{"COPY_DIMX", 16}, {"COPY_DIMY", 16}, {"COPY_WPT", 2}, {"COPY_VW", 8}}},
       {"Pad", {{"PAD_DIMX", 16}, {"PAD_DIMY", 8}, {"PAD_WPTX", 1}, {"PAD_WPTY", 2}}},
       {"Transpose", {{"TRA_DIM", 16}, {"TRA_WPT", 8}, {"TRA_PAD", 1}, {"TRA_SHUFFLE", 1}}},
@@ -105,15 +119,16 @@ class Guard {
     if (parameters == GemmParameters::kTuned) {
       wanted = find_tuned(device.profile());
       if (wanted == nullptr) {
-        throw Error(Code::kInternal, "no tuned GEMM parameters for device " + device.profile().name);
+        throw Error(Code::kInternal,
+                    "no tuned GEMM parameters for device " + device.profile().name);
       }
     }
     if (state.current == wanted) return;
     if (state.defaults.empty()) {
       for (const auto& [family, ignored] : wanted->set) {
         Values values;
-        const auto status = clblast::RetrieveParameters(device.cl()(), family,
-                                                        clblast::Precision::kSingle, values);
+        const auto status =
+            clblast::RetrieveParameters(device.cl()(), family, clblast::Precision::kSingle, values);
         if (status != clblast::StatusCode::kSuccess) {
           gemm_error("clblast::RetrieveParameters(" + family + ")", static_cast<int>(status));
         }
@@ -122,8 +137,8 @@ class Guard {
     }
     const ParameterSet& set = wanted != nullptr ? wanted->set : state.defaults;
     for (const auto& [family, values] : set) {
-      const auto status = clblast::OverrideParameters(device.cl()(), family,
-                                                      clblast::Precision::kSingle, values);
+      const auto status =
+          clblast::OverrideParameters(device.cl()(), family, clblast::Precision::kSingle, values);
       if (status != clblast::StatusCode::kSuccess) {
         gemm_error("clblast::OverrideParameters(" + family + ")", static_cast<int>(status));
       }
@@ -141,10 +156,16 @@ clblast::Transpose transpose(bool yes) {
   return yes ? clblast::Transpose::kYes : clblast::Transpose::kNo;
 }
 
-std::size_t size(std::int64_t value) { return static_cast<std::size_t>(value); }
+std::size_t size(std::int64_t value) {
+  return static_cast<std::size_t>(value);
+}
 
-std::int64_t columns_a(const Gemm& g) { return g.transpose_a ? g.m : g.k; }
-std::int64_t columns_b(const Gemm& g) { return g.transpose_b ? g.k : g.n; }
+std::int64_t columns_a(const Gemm& g) {
+  return g.transpose_a ? g.m : g.k;
+}
+std::int64_t columns_b(const Gemm& g) {
+  return g.transpose_b ? g.k : g.n;
+}
 
 // Elements a batch of one operand spans.
 std::int64_t elements(std::int64_t ld, std::int64_t columns, std::int64_t batch) {
@@ -189,10 +210,10 @@ class GemmStep : public Step {
             g.beta, c, size(c_.offset), size(g.ldc), size(g.ldc * g.n), size(g.batch), &queue,
             wanted);
       }
-      return clblast::Gemm<float>(clblast::Layout::kColMajor, transpose(g.transpose_a),
-                                  transpose(g.transpose_b), size(g.m), size(g.n), size(g.k), g.alpha,
-                                  a, size(a_.offset), size(g.lda), b, size(b_.offset), size(g.ldb),
-                                  g.beta, c, size(c_.offset), size(g.ldc), &queue, wanted, temporary);
+      return clblast::Gemm<float>(
+          clblast::Layout::kColMajor, transpose(g.transpose_a), transpose(g.transpose_b), size(g.m),
+          size(g.n), size(g.k), g.alpha, a, size(a_.offset), size(g.lda), b, size(b_.offset),
+          size(g.ldb), g.beta, c, size(c_.offset), size(g.ldc), &queue, wanted, temporary);
     });
     if (d.done != nullptr) {
       *d.done = done;
@@ -268,10 +289,11 @@ GemmTile gemm_tile(const DeviceProfile& profile, GemmParameters parameters) {
 std::int64_t gemm_workspace_bytes(const DeviceProfile& profile, GemmParameters parameters,
                                   const Gemm& g, bool offsets) {
   const GemmTile tile = gemm_tile(profile, parameters);
-  const std::int64_t m = round_up(g.m, tile.m), n = round_up(g.n, tile.n), k = round_up(g.k, tile.k);
+  const std::int64_t m = round_up(g.m, tile.m), n = round_up(g.n, tile.n),
+                     k = round_up(g.k, tile.k);
   const bool exact = parameters == GemmParameters::kTuned && !offsets;
-  // CLBlast's fast kernel reads A as is and B transposed; it copies what comes otherwise or in sizes
-  // that are no multiples. With the default set, or an offset, every operand may be copied.
+  // CLBlast's fast kernel reads A as is and B transposed; it copies what comes otherwise or in
+  // sizes that are no multiples. With the default set, or an offset, every operand may be copied.
   const bool copy_a = !exact || g.transpose_a || m != g.m || k != g.k || g.lda != g.m;
   const bool copy_b = !exact || !g.transpose_b || n != g.n || k != g.k || g.ldb != g.n;
   const bool copy_c = !exact || m != g.m || n != g.n || g.ldc != g.m;

@@ -13,10 +13,10 @@
 
 namespace clconv::core {
 
-// C = alpha * A * B + beta * C for `batch` matrices, column-major (column j of C starts at j*ldc), float32:
-// C is m x n, A is m x k (k x m if transposed), B is k x n (n x k if transposed). Matrix i of a batch
-// starts i*stride further; strides must be packed (ld times the number of columns), because CLBlast
-// 1.5.3 ignores others without saying so.
+// C = alpha * A * B + beta * C for `batch` matrices, column-major (column j of C starts at j*ldc),
+// float32: C is m x n, A is m x k (k x m if transposed), B is k x n (n x k if transposed). Matrix i
+// of a batch starts i*stride further; strides must be packed (ld times the number of columns),
+// because CLBlast 1.5.3 ignores others without saying so.
 struct Gemm {
   bool transpose_a = false, transpose_b = false;
   std::int64_t m = 1, n = 1, k = 1;
@@ -35,15 +35,16 @@ enum class GemmParameters { kDefault = 0, kTuned = 1 };
 std::vector<GemmParameters> gemm_parameter_sets(const DeviceProfile& profile);
 
 // Sizes that CLBlast's fast kernel wants m, n and k to be multiples of; others it pads in temporary
-// copies on every call. For the default set, which only the device's database knows, an upper bound.
+// copies on every call. For the default set, which only the device's database knows, an upper
+// bound.
 struct GemmTile {
   std::int64_t m, n, k;
 };
 GemmTile gemm_tile(const DeviceProfile& profile, GemmParameters parameters);
 
-// An upper bound for the temporary memory that CLBlast may need for an unbatched product; `offsets`:
-// operands may start at an unaligned offset. Batched products (batch > 1) allocate theirs inside
-// CLBlast unless sizes are multiples of the tile.
+// An upper bound for the temporary memory that CLBlast may need for an unbatched product;
+// `offsets`: operands may start at an unaligned offset. Batched products (batch > 1) allocate
+// theirs inside CLBlast unless sizes are multiples of the tile.
 std::int64_t gemm_workspace_bytes(const DeviceProfile& profile, GemmParameters parameters,
                                   const Gemm& gemm, bool offsets);
 
@@ -54,9 +55,9 @@ struct Matrix {
 };
 
 // The product as a step. `workspace` has gemm_workspace_bytes() or none. Offsets become sub-buffers
-// where they are aligned (CLBlast copies operands with a non-zero offset). The step asks CLBlast for
-// the temporary size when made and throws Error{kGemm} if it exceeds the workspace, or if a size
-// exceeds the 32 bits that CLBlast casts to.
+// where they are aligned (CLBlast copies operands with a non-zero offset). The step asks CLBlast
+// for the temporary size when made and throws Error{kGemm} if it exceeds the workspace, or if a
+// size exceeds the 32 bits that CLBlast casts to.
 std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const Gemm& gemm,
                                 const Matrix& a, const Matrix& b, const Matrix& c,
                                 const Region& workspace);

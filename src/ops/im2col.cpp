@@ -20,7 +20,8 @@ Strides strides_of(const Problem& p, ColumnsLayout layout) {
 void check_sizes(const Problem& p) {
   p.validate();
   if (columns_elements(p) > INT64_MAX / Problem::kElementBytes) {
-    throw Error(Code::kInvalidProblem, "cols of " + to_text(p) + ": its byte size does not fit 64 bits");
+    throw Error(Code::kInvalidProblem,
+                "cols of " + to_text(p) + ": its byte size does not fit 64 bits");
   }
   Problem whole = p;
   whole.g = 1;
@@ -41,14 +42,29 @@ std::unique_ptr<Step> im2col_columns(Device& device, const Problem& p, const Im2
                                      const Region& x, const Region& cols) {
   const Spans spans(device.profile(), p.ow());
   return std::make_unique<KernelStep>(
-      "im2col",
-      device.kernel("im2col", "im2col_columns", "-DSW=" + std::to_string(p.sw)),
-      std::vector<Argument>{x, cols, narrow(part.images), narrow(p.c), narrow(p.h), narrow(p.w),
-                            narrow(p.kh), narrow(p.kw), narrow(p.sh), narrow(p.pt), narrow(p.pl),
-                            narrow(p.dh), narrow(p.dw), narrow(p.ow()), cl_long{part.first_image},
-                            narrow(part.first_row), narrow(part.rows), narrow(p.c_per_group()),
-                            cl_long{part.image_stride}, cl_long{part.group_stride},
-                            cl_long{part.ld}, narrow(spans.span)},
+      "im2col", device.kernel("im2col", "im2col_columns", "-DSW=" + std::to_string(p.sw)),
+      std::vector<Argument>{x,
+                            cols,
+                            narrow(part.images),
+                            narrow(p.c),
+                            narrow(p.h),
+                            narrow(p.w),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(p.sh),
+                            narrow(p.pt),
+                            narrow(p.pl),
+                            narrow(p.dh),
+                            narrow(p.dw),
+                            narrow(p.ow()),
+                            cl_long{part.first_image},
+                            narrow(part.first_row),
+                            narrow(part.rows),
+                            narrow(p.c_per_group()),
+                            cl_long{part.image_stride},
+                            cl_long{part.group_stride},
+                            cl_long{part.ld},
+                            narrow(spans.span)},
       spans.range(part.images * p.c * part.rows));
 }
 
@@ -95,8 +111,8 @@ Sequence col2im(Device& device, const Problem& p, ColumnsLayout layout, Col2imVa
   const std::int64_t entries = columns_elements(p);
   const bool gather = variant == Col2imVariant::kGather;
   arguments.push_back(cl_long{gather ? planes : entries});
-  for (const std::int64_t value : {p.c, p.h, p.w, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh, p.dw,
-                                   p.oh(), p.ow()}) {
+  for (const std::int64_t value :
+       {p.c, p.h, p.w, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh, p.dw, p.oh(), p.ow()}) {
     arguments.push_back(narrow(value));
   }
   for (const std::int64_t value : {strides.image, strides.reduction, strides.pixel}) {

@@ -31,8 +31,8 @@ struct Im2colPart {
 std::unique_ptr<Step> im2col_columns(Device& device, const Problem& problem, const Im2colPart& part,
                                      const Region& x, const Region& cols);
 
-// Writes zeroes to the border of a matrix of `groups` x `rows_padded` rows of `ld` entries, of which
-// `rows` x `pixels` per group hold patches.
+// Writes zeroes to the border of a matrix of `groups` x `rows_padded` rows of `ld` entries, of
+// which `rows` x `pixels` per group hold patches.
 std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
                                   std::int64_t rows_padded, std::int64_t pixels, std::int64_t ld,
                                   const Region& cols);

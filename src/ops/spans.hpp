@@ -11,7 +11,7 @@
 namespace clconv::core {
 
 struct Spans {
-  std::int64_t span;   // elements of a line per work-item
+  std::int64_t span;      // elements of a line per work-item
   std::int64_t per_line;  // work-items per line
   std::int64_t local;
 

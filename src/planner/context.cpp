@@ -21,16 +21,19 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
                     " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
-    for (const std::string& name : *list) key += " " + name;
+    for (const std::string& name : *list)
+      key += " " + name;
   }
   // No other choice by itself, but the report names what made it.
-  for (const auto& [name, value] : o.environment) key += " " + name + "=" + value;
+  for (const auto& [name, value] : o.environment)
+    key += " " + name + "=" + value;
   return key;
 }
 
 }  // namespace
 
-// ---- Plan ----------------------------------------------------------------------------------------
+// ---- Plan
+// ----------------------------------------------------------------------------------------
 
 Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
     : device_(device), report_(std::move(report)), executable_(std::move(executable)) {}
@@ -47,9 +50,9 @@ std::int64_t Plan::workspace_bytes(bool prepared) const {
 void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) const {
   if (bytes == 0) return;
   if (buffer == nullptr) {
-    throw Error(Code::kInvalidArgument, "buffer " + std::string(name) + " is missing, the plan for " +
-                                            to_text(report_.problem) + " needs " +
-                                            std::to_string(bytes) + " bytes");
+    throw Error(Code::kInvalidArgument,
+                "buffer " + std::string(name) + " is missing, the plan for " +
+                    to_text(report_.problem) + " needs " + std::to_string(bytes) + " bytes");
   }
   std::size_t size = 0;
   const cl_int status = clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr);
@@ -156,13 +159,16 @@ std::vector<StepTime> Plan::profile(const Operands& operands) const {
     bindings.bind(kPreparedSlot, packed());
     times = executable_->prepare.profile(queue(), bindings);
   }
-  for (StepTime& time : executable_->run.profile(queue(), bindings)) times.push_back(std::move(time));
+  for (StepTime& time : executable_->run.profile(queue(), bindings))
+    times.push_back(std::move(time));
   return times;
 }
 
-// ---- Context -------------------------------------------------------------------------------------
+// ---- Context
+// -------------------------------------------------------------------------------------
 
-Context::Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options)
+Context::Context(const cl::Context& context, const cl::Device& device,
+                 const ContextOptions& options)
     : device_(context, device, cache_options(options.cache_directory, options.cache_max_bytes)),
       wisdom_(wisdom_path(options.wisdom_path)),
       scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
@@ -196,8 +202,7 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
     if (const auto* record = book.find_hint(problem, scope_)) m.hint = *record;
     return m;
   });
-  Report report =
-      clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
+  Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;
   const WisdomRecord learned = to_wisdom(report, scope_);
@@ -230,8 +235,10 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
-  auto executable = report.choice().strategy->build(problem, report.choice().candidate.config, device_);
-  return remember(key, std::make_shared<const Plan>(device_, std::move(report), std::move(executable)));
+  auto executable =
+      report.choice().strategy->build(problem, report.choice().candidate.config, device_);
+  return remember(key,
+                  std::make_shared<const Plan>(device_, std::move(report), std::move(executable)));
 }
 
 std::shared_ptr<const Plan> Context::remember(const std::string& key,
@@ -254,7 +261,8 @@ std::shared_ptr<const Sequence> Context::operation(const std::string& key,
   return operations_[key] = std::make_shared<const Sequence>(make());
 }
 
-// ---- environment ---------------------------------------------------------------------------------
+// ---- environment
+// ---------------------------------------------------------------------------------
 
 PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open) {
   const bool strategy_open =

@@ -16,14 +16,14 @@
 namespace clconv::core {
 
 struct ContextOptions {
-  std::string cache_directory;         // "" = environment or default, "off" = none
-  std::int64_t cache_max_bytes = 0;    // 0 = default
-  std::string wisdom_path;             // "" = environment or default, "off" = none
+  std::string cache_directory;       // "" = environment or default, "off" = none
+  std::int64_t cache_max_bytes = 0;  // 0 = default
+  std::string wisdom_path;           // "" = environment or default, "off" = none
   std::size_t plan_cache_capacity = 256;
 };
 
-// The caller's buffers of one execution. `prepared` null: the weights are packed again each time, in
-// the workspace. `workspace` null: the library's own.
+// The caller's buffers of one execution. `prepared` null: the weights are packed again each time,
+// in the workspace. `workspace` null: the library's own.
 struct Operands {
   cl_mem x = nullptr, w = nullptr, b = nullptr, y = nullptr;
   cl_mem prepared = nullptr;
@@ -109,8 +109,8 @@ struct OpenChoices {
   bool rigor = true;
   bool workspace_limit = true;
 };
-// Fills what is open from CLCONV_RIGOR, CLCONV_WORKSPACE_LIMIT and (where no strategy is named in any
-// way) CLCONV_STRATEGY, and notes in options.environment what it took. Throws
+// Fills what is open from CLCONV_RIGOR, CLCONV_WORKSPACE_LIMIT and (where no strategy is named in
+// any way) CLCONV_STRATEGY, and notes in options.environment what it took. Throws
 // Error{kInvalidArgument} that names the variable and its value.
 PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open);
 

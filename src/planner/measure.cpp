@@ -15,12 +15,14 @@ std::vector<float> noise(std::int64_t count, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& v : values) v = uniform(engine);
+  for (float& v : values)
+    v = uniform(engine);
   return values;
 }
 
-std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most, std::int64_t kernel,
-                         std::int64_t stride, std::int64_t dilation, std::int64_t padding) {
+std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most,
+                         std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
+                         std::int64_t padding) {
   if (out <= most) return size;
   // One less than the next whole step, so that the floor in the output size matters too.
   const std::int64_t wanted =
@@ -119,7 +121,9 @@ DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomS
 
 DeviceLaboratory::~DeviceLaboratory() = default;
 
-double DeviceLaboratory::now_s() { return steady_s(); }
+double DeviceLaboratory::now_s() {
+  return steady_s();
+}
 
 std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
                                                const Candidate& candidate) {
@@ -137,15 +141,17 @@ std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
     bindings.bind(kYSlot, operands_->y());
     bindings.bind(kWorkspaceSlot, operands_->workspace());
     if ((*prepared)() == nullptr && built.prepared_weights_bytes > 0) {
-      *prepared = allocate(device_.context(), built.prepared_weights_bytes,
-                           device_.profile().max_allocation_bytes, "prepared weights to measure on");
+      *prepared =
+          allocate(device_.context(), built.prepared_weights_bytes,
+                   device_.profile().max_allocation_bytes, "prepared weights to measure on");
       bindings.bind(kPreparedSlot, (*prepared)());
       built.prepare.enqueue(queue_(), bindings, {});
     }
     bindings.bind(kPreparedSlot, (*prepared)());
     queue_.finish();
     const double start = steady_s();
-    for (int i = 0; i < runs; ++i) built.run.enqueue(queue_(), bindings, {});
+    for (int i = 0; i < runs; ++i)
+      built.run.enqueue(queue_(), bindings, {});
     queue_.finish();
     return (steady_s() - start) * 1e6;
   };
@@ -170,7 +176,8 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   const auto result_of = [&](const Strategy& s, const Config& variant) {
     const auto executable = s.build(small, variant, device_);
     const auto buffer = [&](std::int64_t bytes) {
-      return allocate(device_.context(), bytes, device_.profile().max_allocation_bytes, "verifying");
+      return allocate(device_.context(), bytes, device_.profile().max_allocation_bytes,
+                      "verifying");
     };
     const auto upload = [&](const std::vector<float>& values) {
       cl::Buffer target = buffer(static_cast<std::int64_t>(values.size() * sizeof(float)));
@@ -201,7 +208,8 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                          (1.0 + static_cast<double>(small.reduction()));
   TrustRecord record{strategy.name, config, kind, scope_, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
-    const double error = std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
+    const double error =
+        std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
     if (error <= allowed) continue;
     record.trusted = false;
     record.text = "wrong result on " + to_text(small) + ": y[" + std::to_string(i) + "] is " +

@@ -1,5 +1,5 @@
-// The Laboratory on a real device: builds candidates, times them on buffers of its own (the caller's
-// data is never touched) and checks them against naive before they are trusted.
+// The Laboratory on a real device: builds candidates, times them on buffers of its own (the
+// caller's data is never touched) and checks them against naive before they are trusted.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 namespace clconv::core {
 
 // A problem of the same class, small enough for naive: same filter, stride, dilation, padding,
-// epilogue and kind of grouping, no size larger than in `problem`, tails in every dimension that can
-// have one.
+// epilogue and kind of grouping, no size larger than in `problem`, tails in every dimension that
+// can have one.
 Problem small_problem(const Problem& problem);
 
 // What a variant must be trusted for: everything that selects code in its kernels.

@@ -32,7 +32,9 @@ constexpr double kTie = 0.03;
 // `field` of a failure that may not happen again.
 constexpr const char* kPassing = "memory";
 
-bool is_naive(const ReportEntry& entry) { return std::string_view(entry.strategy->name) == "naive"; }
+bool is_naive(const ReportEntry& entry) {
+  return std::string_view(entry.strategy->name) == "naive";
+}
 
 void reject(ReportEntry& entry, Status status, Rejection reason) {
   entry.status = status;
@@ -43,7 +45,9 @@ Rejection not_allowed(std::string text) {
   return {Reason::kNotAllowed, "strategy", 0, 0, std::move(text)};
 }
 
-std::int64_t nanoseconds(double us) { return std::llround(us * 1e3); }
+std::int64_t nanoseconds(double us) {
+  return std::llround(us * 1e3);
+}
 
 Rejection slower(const char* how, double us, double best_us) {
   return {Reason::kSlower, how, nanoseconds(us), nanoseconds(best_us), ""};
@@ -100,7 +104,7 @@ class Search {
       if (!usable(entry)) continue;
       if (const WisdomCandidate* known = find(memory.record, entry)) {
         if (known->status != Status::kApplicable) {
-          const Reason reason = known->status == Status::kFailedBuild  ? Reason::kBuildFailed
+          const Reason reason = known->status == Status::kFailedBuild ? Reason::kBuildFailed
                                 : known->status == Status::kFailedRun ? Reason::kRunFailed
                                                                       : Reason::kWrongResult;
           reject(entry, known->status, {reason, "wisdom", 0, 0, known->text});
@@ -130,7 +134,8 @@ class Search {
   void measure() {
     if (options_.rigor < Rigor::kMeasure || laboratory_ == nullptr) return;
     if (measurements_decide_ && !options_.time_all) return;
-    for (ReportEntry& entry : report_.entries) entry.measured.reset();
+    for (ReportEntry& entry : report_.entries)
+      entry.measured.reset();
     const std::vector<std::size_t> finalists = finalists_for(options_.rigor);
     explain_pruned(finalists);
     build_and_warm_up(finalists);
@@ -148,11 +153,13 @@ class Search {
       }
       measurements_decide_ = true;
     }
-    while (choose_best() && !works(report_.entries[*report_.chosen])) report_.chosen.reset();
+    while (choose_best() && !works(report_.entries[*report_.chosen]))
+      report_.chosen.reset();
     if (!report_.chosen && measurements_decide_) {
       // The last of the measured failed: what was never timed is better than nothing.
       measurements_decide_ = false;
-      while (choose_best() && !works(report_.entries[*report_.chosen])) report_.chosen.reset();
+      while (choose_best() && !works(report_.entries[*report_.chosen]))
+        report_.chosen.reset();
     }
     if (report_.chosen) report_.entries[*report_.chosen].status = Status::kChosen;
   }
@@ -168,10 +175,9 @@ class Search {
   }
 
   void add_candidates(const ReportEntry& base, std::vector<Candidate> candidates) {
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) {
-                       return a.predicted_us < b.predicted_us;
-                     });
+    std::stable_sort(
+        candidates.begin(), candidates.end(),
+        [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
     bool forced_found = options_.config.empty();
     for (Candidate& candidate : candidates) {
       ReportEntry entry = base;
@@ -258,9 +264,11 @@ class Search {
       }
       const double predicted = entry.candidate.predicted_us;
       if (is_naive(entry) && predicted > kNaiveLimitUs) {
-        reject(entry, Status::kPruned, {Reason::kTooSlowToTime, "predicted", nanoseconds(predicted),
-                                        nanoseconds(kNaiveLimitUs), ""});
-      } else if (predicted > (options_.rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor) * best) {
+        reject(entry, Status::kPruned,
+               {Reason::kTooSlowToTime, "predicted", nanoseconds(predicted),
+                nanoseconds(kNaiveLimitUs), ""});
+      } else if (predicted >
+                 (options_.rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor) * best) {
         reject(entry, Status::kPruned, slower("predicted", predicted, best));
       } else {
         reject(entry, Status::kNotTried,
@@ -296,8 +304,9 @@ class Search {
       ReportEntry& entry = report_.entries[i];
       // The first is always built: a time limit returns the best so far, never nothing.
       if (!contestants_.empty() && out_of_time()) {
-        reject(entry, Status::kNotTried,
-               {Reason::kTimeLimit, "time_limit", 0, std::llround(options_.time_limit_s * 1e3), ""});
+        reject(
+            entry, Status::kNotTried,
+            {Reason::kTimeLimit, "time_limit", 0, std::llround(options_.time_limit_s * 1e3), ""});
         continue;
       }
       // A prediction far above a time already measured needs no compiler.
@@ -331,7 +340,8 @@ class Search {
 
   void time_in_rounds() {
     std::vector<Contestant*> racing;
-    for (Contestant& contestant : contestants_) racing.push_back(&contestant);
+    for (Contestant& contestant : contestants_)
+      racing.push_back(&contestant);
     for (int round = 0; round < kMostRounds && !racing.empty(); ++round) {
       if (round >= kRounds && !disturbed(racing)) break;
       for (Contestant*& contestant : racing) {
@@ -360,7 +370,8 @@ class Search {
 
   static double best_median(const std::vector<Contestant*>& racing) {
     double best = std::numeric_limits<double>::infinity();
-    for (const Contestant* contestant : racing) best = std::min(best, contestant->median());
+    for (const Contestant* contestant : racing)
+      best = std::min(best, contestant->median());
     return best;
   }
 
@@ -386,7 +397,8 @@ class Search {
     Measured m;
     m.median_us = contestant.median();
     m.min_us = sorted.front();
-    m.p90_us = sorted[static_cast<std::size_t>(std::ceil(0.9 * static_cast<double>(sorted.size()))) - 1];
+    m.p90_us =
+        sorted[static_cast<std::size_t>(std::ceil(0.9 * static_cast<double>(sorted.size()))) - 1];
     m.runs = static_cast<int>(sorted.size()) * contestant.batch;
     return m;
   }
@@ -400,9 +412,9 @@ class Search {
     return run + setup / static_cast<double>(options_.expected_runs);
   }
 
-  // Sets report_.chosen to the best that is still usable. Within a tie of measurements the incumbent
-  // (the model's favourite, which the estimate would have chosen) stays, then the smaller workspace
-  // and the deterministic one decide: two searches give the same plan.
+  // Sets report_.chosen to the best that is still usable. Within a tie of measurements the
+  // incumbent (the model's favourite, which the estimate would have chosen) stays, then the smaller
+  // workspace and the deterministic one decide: two searches give the same plan.
   bool choose_best() {
     const auto order = usable_by([&](std::size_t i) { return score(report_.entries[i]); });
     std::optional<std::size_t> best;
@@ -430,7 +442,8 @@ class Search {
   bool works(ReportEntry& entry) {
     if (laboratory_ == nullptr) return true;
     try {
-      if (!entry.setup_us) entry.setup_us = laboratory_->build(*entry.strategy, entry.candidate)->setup_us();
+      if (!entry.setup_us)
+        entry.setup_us = laboratory_->build(*entry.strategy, entry.candidate)->setup_us();
     } catch (const std::exception& error) {
       fail(entry, Status::kFailedBuild, Reason::kBuildFailed, error);
       return false;
@@ -481,8 +494,8 @@ WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope) {
     WisdomCandidate c;
     c.strategy = entry.strategy->name;
     c.config = entry.candidate.config.text();
-    const bool failed = entry.status == Status::kFailedBuild || entry.status == Status::kFailedRun ||
-                        entry.status == Status::kFailedVerify;
+    const bool failed = entry.status == Status::kFailedBuild ||
+                        entry.status == Status::kFailedRun || entry.status == Status::kFailedVerify;
     if (failed && entry.reason->field == kPassing) continue;
     if (failed) {
       c.status = entry.status;

@@ -1,5 +1,6 @@
 // The planner: from a problem to a choice among all that the strategies offer, and a report that
-// explains it. Touches no OpenCL: candidates are data, and whatever must run is run by a Laboratory.
+// explains it. Touches no OpenCL: candidates are data, and whatever must run is run by a
+// Laboratory.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +43,8 @@ class Trial {
   virtual double run_us(int runs) = 0;
 };
 
-// What the planner needs from the world. Implemented on a device by measure.cpp, by invented times in
-// the tests.
+// What the planner needs from the world. Implemented on a device by measure.cpp, by invented times
+// in the tests.
 class Laboratory {
  public:
   virtual ~Laboratory() = default;
@@ -61,10 +62,10 @@ struct Memory {
   std::optional<WisdomRecord> hint;
 };
 
-// Ranks, measures as far as the rigor asks, verifies the winner and goes on to the next if it fails.
-// `laboratory` may be null: then nothing is run (rigor at most kEstimate) and nothing is verified.
-// Never throws for a problem that nothing can run: then report.chosen is empty and every entry has
-// its reason. Throws Error{kInvalidArgument} for options that name unknown strategies.
+// Ranks, measures as far as the rigor asks, verifies the winner and goes on to the next if it
+// fails. `laboratory` may be null: then nothing is run (rigor at most kEstimate) and nothing is
+// verified. Never throws for a problem that nothing can run: then report.chosen is empty and every
+// entry has its reason. Throws Error{kInvalidArgument} for options that name unknown strategies.
 Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerOptions& options,
             const std::vector<const Strategy*>& strategies, const Memory& memory,
             Laboratory* laboratory);

@@ -24,8 +24,8 @@ Rigor parse_rigor(std::string_view word);
 
 enum class Status {
   kChosen,
-  kApplicable,    // could run, another one was chosen
-  kRejected,      // cannot run, or a constraint forbids it
+  kApplicable,  // could run, another one was chosen
+  kRejected,    // cannot run, or a constraint forbids it
   kFailedBuild,
   kFailedRun,
   kFailedVerify,  // ran, but its result differs from naive's
@@ -43,7 +43,7 @@ struct Measured {
 
 struct ReportEntry {
   const Strategy* strategy = nullptr;
-  Candidate candidate;  // only predicted_us etc. of a real candidate; see has_candidate
+  Candidate candidate;         // only predicted_us etc. of a real candidate; see has_candidate
   bool has_candidate = false;  // false: the strategy as a whole was rejected
   Status status = Status::kApplicable;
   std::optional<Rejection> reason;

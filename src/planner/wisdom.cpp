@@ -12,7 +12,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
 
-std::string scope_key(const WisdomScope& s) { return s.device + "\n" + s.driver + "\n" + s.kernels; }
+std::string scope_key(const WisdomScope& s) {
+  return s.device + "\n" + s.driver + "\n" + s.kernels;
+}
 
 std::string key_of(const WisdomRecord& r) {
   return r.problem + "\n" + r.direction + "\n" + scope_key(r.scope);
@@ -20,7 +22,9 @@ std::string key_of(const WisdomRecord& r) {
 std::string key_of(const TrustRecord& r) {
   return r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" + scope_key(r.scope);
 }
-std::string key_of(const SpeedRecord& r) { return scope_key(r.scope); }
+std::string key_of(const SpeedRecord& r) {
+  return scope_key(r.scope);
+}
 
 template <class Map>
 auto find_in(const Map& map, const std::string& key) {
@@ -185,23 +189,31 @@ std::vector<int> WisdomBook::read(const std::string& text) {
 
 std::string WisdomBook::write() const {
   std::string text;
-  for (const auto& [key, record] : records_) text += to_line(record);
-  for (const auto& [key, record] : trust_) text += to_line(record);
-  for (const auto& [key, record] : speeds_) text += to_line(record);
-  for (const std::string& content : unreadable_) text += content + "\n";
+  for (const auto& [key, record] : records_)
+    text += to_line(record);
+  for (const auto& [key, record] : trust_)
+    text += to_line(record);
+  for (const auto& [key, record] : speeds_)
+    text += to_line(record);
+  for (const std::string& content : unreadable_)
+    text += content + "\n";
   return text;
 }
 
 std::string WisdomBook::records_json() const {
   std::string text = "[";
-  for (const auto& [key, record] : records_) text += (text.size() > 1 ? "," : "") + to_line(record);
+  for (const auto& [key, record] : records_)
+    text += (text.size() > 1 ? "," : "") + to_line(record);
   return text + "]";
 }
 
 void WisdomBook::merge(const WisdomBook& newer) {
-  for (const auto& [key, record] : newer.records_) put(record);
-  for (const auto& [key, record] : newer.trust_) put(record);
-  for (const auto& [key, record] : newer.speeds_) put(record);
+  for (const auto& [key, record] : newer.records_)
+    put(record);
+  for (const auto& [key, record] : newer.trust_)
+    put(record);
+  for (const auto& [key, record] : newer.speeds_)
+    put(record);
 }
 
 void WisdomBook::put(const WisdomRecord& record) {
@@ -210,10 +222,9 @@ void WisdomBook::put(const WisdomRecord& record) {
   WisdomRecord& known = place->second;
   known.rigor = std::max(known.rigor, record.rigor);
   for (const WisdomCandidate& c : record.candidates) {
-    const auto same =
-        std::find_if(known.candidates.begin(), known.candidates.end(), [&](const auto& k) {
-          return k.strategy == c.strategy && k.config == c.config;
-        });
+    const auto same = std::find_if(
+        known.candidates.begin(), known.candidates.end(),
+        [&](const auto& k) { return k.strategy == c.strategy && k.config == c.config; });
     if (same == known.candidates.end()) {
       known.candidates.push_back(c);
     } else {
@@ -222,12 +233,17 @@ void WisdomBook::put(const WisdomRecord& record) {
   }
 }
 
-void WisdomBook::put(const TrustRecord& record) { trust_[key_of(record)] = record; }
-void WisdomBook::put(const SpeedRecord& record) { speeds_[key_of(record)] = record; }
+void WisdomBook::put(const TrustRecord& record) {
+  trust_[key_of(record)] = record;
+}
+void WisdomBook::put(const SpeedRecord& record) {
+  speeds_[key_of(record)] = record;
+}
 
 const WisdomRecord* WisdomBook::find(const Problem& problem, const WisdomScope& scope) const {
-  return find_in(records_, key_of(WisdomRecord{to_text(problem), to_string(problem.direction),
-                                               scope, Rigor::kMeasure, {}}));
+  return find_in(records_,
+                 key_of(WisdomRecord{
+                     to_text(problem), to_string(problem.direction), scope, Rigor::kMeasure, {}}));
 }
 
 const WisdomRecord* WisdomBook::find_hint(const Problem& problem, const WisdomScope& scope) const {
@@ -255,8 +271,8 @@ std::size_t WisdomBook::forget(const std::string& problem, const std::string& de
   std::size_t count = 0;
   const auto forget_in = [&](auto& map, const auto& matches) {
     for (auto it = map.begin(); it != map.end();) {
-      const bool gone = it->second.scope.device.find(device) != std::string::npos &&
-                        matches(it->second);
+      const bool gone =
+          it->second.scope.device.find(device) != std::string::npos && matches(it->second);
       it = gone ? (++count, map.erase(it)) : std::next(it);
     }
   };

@@ -1,6 +1,6 @@
-// Wisdom: what was measured before, in a file of JSON lines that many processes share. Reading never
-// fails (a line that cannot be read is kept as it is and counted), writing is a merge under a lock,
-// by temp file and rename.
+// Wisdom: what was measured before, in a file of JSON lines that many processes share. Reading
+// never fails (a line that cannot be read is kept as it is and counted), writing is a merge under a
+// lock, by temp file and rename.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@ struct WisdomCandidate {
 };
 
 struct WisdomRecord {
-  std::string problem;    // to_text(); the epilogue is no part of it, its cost hardly differs
+  std::string problem;  // to_text(); the epilogue is no part of it, its cost hardly differs
   std::string direction;
   WisdomScope scope;
   Rigor rigor = Rigor::kMeasure;
@@ -92,8 +92,8 @@ class WisdomBook {
 // folder.
 std::string wisdom_path(const std::string& path);
 
-// Reads, changes and replaces a wisdom file under its lock, so that no process loses another's lines.
-// Throws Error{kIo}.
+// Reads, changes and replaces a wisdom file under its lock, so that no process loses another's
+// lines. Throws Error{kIo}.
 void update_wisdom_file(const std::string& path, const std::function<void(WisdomBook&)>& change);
 
 // A book bound to a file ("" = to none). Thread-safe.

@@ -10,7 +10,8 @@ namespace clconv::core {
 namespace {
 
 std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (char& c : text)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 
@@ -19,7 +20,8 @@ bool contains_word(const std::string& words, const char* word) {
 }
 
 std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\0')) text.pop_back();
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\0'))
+    text.pop_back();
   return text;
 }
 
@@ -108,7 +110,8 @@ struct FieldReader {
     value = at(name).get<std::string>();
   }
   void operator()(const char* name, bool& value) const {
-    if (!at(name).is_boolean()) bad_profile("field '" + std::string(name) + "' is not true or false");
+    if (!at(name).is_boolean())
+      bad_profile("field '" + std::string(name) + "' is not true or false");
     value = at(name).get<bool>();
   }
   void operator()(const char* name, std::int64_t& value) const {
@@ -127,7 +130,9 @@ struct FieldReader {
 
 }  // namespace
 
-const char* to_string(Family family) { return family == Family::kCpu ? "cpu" : "gpu"; }
+const char* to_string(Family family) {
+  return family == Family::kCpu ? "cpu" : "gpu";
+}
 
 std::string to_json(const DeviceProfile& profile) {
   nlohmann::ordered_json json;
@@ -147,10 +152,11 @@ DeviceProfile profile_from_json(const std::string& text) {
   DeviceProfile profile;
   visit_fields(profile, FieldReader{json});
   // A zero here would divide by zero in the cost model or in a tiling.
-  for (const auto& [name, value] : {std::pair{"compute_units", profile.compute_units},
-                                    std::pair{"float_width", profile.float_width},
-                                    std::pair{"base_alignment_bytes", profile.base_alignment_bytes},
-                                    std::pair{"max_work_group_size", profile.max_work_group_size}}) {
+  for (const auto& [name, value] :
+       {std::pair{"compute_units", profile.compute_units},
+        std::pair{"float_width", profile.float_width},
+        std::pair{"base_alignment_bytes", profile.base_alignment_bytes},
+        std::pair{"max_work_group_size", profile.max_work_group_size}}) {
     if (value < 1) bad_profile("field '" + std::string(name) + "' must be at least 1");
   }
   return profile;
@@ -203,8 +209,9 @@ std::vector<DeviceEntry> list_devices() {
       entries.push_back({std::to_string(p) + ":" + std::to_string(d), devices[d], false});
     }
   }
-  for (const cl_device_type wanted :
-       {CL_DEVICE_TYPE_GPU, CL_DEVICE_TYPE_ACCELERATOR, CL_DEVICE_TYPE_CPU}) {
+  constexpr cl_device_type kPreferred[] = {CL_DEVICE_TYPE_GPU, CL_DEVICE_TYPE_ACCELERATOR,
+                                           CL_DEVICE_TYPE_CPU};
+  for (const cl_device_type wanted : kPreferred) {
     for (DeviceEntry& entry : entries) {
       if ((entry.device.getInfo<CL_DEVICE_TYPE>() & wanted) != 0) {
         entry.is_default = true;

@@ -33,8 +33,8 @@ struct DeviceProfile {
   std::int64_t max_allocation_bytes = 0;
   std::int64_t base_alignment_bytes = 128;  // of a sub-buffer's origin
   std::int64_t cache_bytes = 0;
-  std::string float_atomics;      // "" none, "ext" cl_ext_float_atomics, "ptx" NVIDIA inline PTX
-  bool driver_cache = false;      // the driver keeps compiled kernels on disk by itself
+  std::string float_atomics;  // "" none, "ext" cl_ext_float_atomics, "ptx" NVIDIA inline PTX
+  bool driver_cache = false;  // the driver keeps compiled kernels on disk by itself
   // The cost model's three constants: float32 FMA peak, copy bandwidth (bytes read + written) and
   // the time of one enqueued launch. Estimated from the fields above until probe() measures them.
   double peak_gflops = 1;

@@ -86,7 +86,9 @@ FileLock::FileLock(const std::string& path) {
   }
 }
 
-FileLock::~FileLock() { ::close(descriptor_); }
+FileLock::~FileLock() {
+  ::close(descriptor_);
+}
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);

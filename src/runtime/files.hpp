@@ -9,8 +9,9 @@ namespace clconv::core {
 // The file's bytes; false where it cannot be read.
 bool read_file(const std::string& path, std::string& content);
 
-// Temp file beside `path`, fsync, rename; what is no regular file is written to directly. Creates the
-// directory. Throws Error{kIo} that names the path and the system's reason, and leaves no temp file.
+// Temp file beside `path`, fsync, rename; what is no regular file is written to directly. Creates
+// the directory. Throws Error{kIo} that names the path and the system's reason, and leaves no temp
+// file.
 void write_file_atomically(const std::string& path, const std::string& content);
 
 // mkdir -p. Throws Error{kIo}.

@@ -64,7 +64,9 @@ class Step {
 using Argument = std::variant<Region, cl_int, cl_long, cl_float>;
 
 // For sizes that beyond_32_bits() has vouched for.
-inline cl_int narrow(std::int64_t value) { return static_cast<cl_int>(value); }
+inline cl_int narrow(std::int64_t value) {
+  return static_cast<cl_int>(value);
+}
 
 // Work-items in total and per work-group. The local size is never left to the runtime: PoCL then
 // takes one group, one core (measured 1.95x slower).

@@ -38,10 +38,10 @@ Speeds probe(Device& device) {
   // About 20 ms of arithmetic at the estimated peak, so that the launch does not matter.
   const std::int64_t groups = profile.compute_units * (cpu ? 4 : 16);
   const double per_round = static_cast<double>(groups * local * width) * 16 * 2;
-  const int rounds = static_cast<int>(
-      std::clamp(profile.peak_gflops * 1e9 * 0.02 / per_round, 1000.0, 1e8));
-  cl::Buffer sums = allocate(device.context(), groups * local * width * 4,
-                             profile.max_allocation_bytes, "probe");
+  const int rounds =
+      static_cast<int>(std::clamp(profile.peak_gflops * 1e9 * 0.02 / per_round, 1000.0, 1e8));
+  cl::Buffer sums =
+      allocate(device.context(), groups * local * width * 4, profile.max_allocation_bytes, "probe");
   cl::Kernel fma = device.kernel("probe", "probe_fma", options);
   fma.setArg(0, sums);
   fma.setArg(1, cl_int{rounds});
@@ -52,12 +52,11 @@ Speeds probe(Device& device) {
                                cl::NDRange(static_cast<std::size_t>(count * local)),
                                cl::NDRange(static_cast<std::size_t>(local)));
   };
-  speeds.peak_gflops =
-      per_round * rounds / best_s(queue, [&] { launch(fma, groups); }) * 1e-9;
+  speeds.peak_gflops = per_round * rounds / best_s(queue, [&] { launch(fma, groups); }) * 1e-9;
 
   // Well beyond the caches, within reason.
-  const std::int64_t bytes = std::min({std::int64_t{256} << 20, profile.max_allocation_bytes,
-                                       profile.global_memory_bytes / 8});
+  const std::int64_t bytes = std::min(
+      {std::int64_t{256} << 20, profile.max_allocation_bytes, profile.global_memory_bytes / 8});
   const std::int64_t span = 256;
   const std::int64_t copy_groups = std::max<std::int64_t>(1, bytes / (span * local * width * 4));
   const std::int64_t copied = copy_groups * span * local * width * 4;
@@ -69,15 +68,18 @@ Speeds probe(Device& device) {
   copy.setArg(1, to);
   copy.setArg(2, narrow(span));
   copy.setArg(3, narrow(local));
-  speeds.bandwidth_gbs = 2.0 * static_cast<double>(copied) /
-                         best_s(queue, [&] { launch(copy, copy_groups); }) * 1e-9;
+  speeds.bandwidth_gbs =
+      2.0 * static_cast<double>(copied) / best_s(queue, [&] { launch(copy, copy_groups); }) * 1e-9;
 
   constexpr int kLaunches = 200;
   cl::Kernel nothing = device.kernel("probe", "probe_nothing", options);
   nothing.setArg(0, sums);
-  speeds.launch_us = best_s(queue, [&] {
-                       for (int i = 0; i < kLaunches; ++i) launch(nothing, 1);
-                     }) / kLaunches * 1e6;
+  speeds.launch_us = best_s(queue,
+                            [&] {
+                              for (int i = 0; i < kLaunches; ++i)
+                                launch(nothing, 1);
+                            }) /
+                     kLaunches * 1e6;
   return speeds;
 }
 

@@ -11,8 +11,8 @@ struct Speeds {
   double launch_us = 0;      // one of many kernels enqueued back to back
 };
 
-// Takes well under a second once its kernels are compiled. Best of several runs: on a shared machine
-// that is the device's speed, the rest is the neighbours'. Throws Error.
+// Takes well under a second once its kernels are compiled. Best of several runs: on a shared
+// machine that is the device's speed, the rest is the neighbours'. Throws Error.
 Speeds probe(Device& device);
 
 }  // namespace clconv::core

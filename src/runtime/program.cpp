@@ -69,14 +69,16 @@ std::uint64_t fnv1a(std::string_view text) {
 std::string hex(std::uint64_t value) {
   static const char* const kDigits = "0123456789abcdef";
   std::string text(16, '0');
-  for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
+  for (std::size_t i = 16; i-- > 0; value >>= 4)
+    text[i] = kDigits[value & 15];
   return text;
 }
 
 std::uint64_t kernels_hash() {
   static const std::uint64_t hash = [] {
     std::string all;
-    for (std::size_t i = 0; i < kKernelSourceCount; ++i) all += kKernelSources[i].text;
+    for (std::size_t i = 0; i < kKernelSourceCount; ++i)
+      all += kKernelSources[i].text;
     return fnv1a(all);
   }();
   return hash;
@@ -171,9 +173,9 @@ cl::Program ProgramCache::build(const std::string& file, const std::string& opti
     } catch (const cl::Error&) {
       // Without a log the status must do.
     }
-    throw Error(Code::kBuildFailed, "building kernels/" + file + ".cl with '" + options +
-                                        "' failed, " + status_text(error.err()) + ": " +
-                                        first_error_line(log),
+    throw Error(Code::kBuildFailed,
+                "building kernels/" + file + ".cl with '" + options + "' failed, " +
+                    status_text(error.err()) + ": " + first_error_line(log),
                 log);
   }
   return program;
@@ -200,7 +202,8 @@ bool ProgramCache::load(const std::string& key, cl::Program& program) {
     program = cl::Program(context_, {device_}, cl::Program::Binaries{bytes});
     program.build({device_}, "");
   } catch (const cl::Error&) {
-    return false;  // a driver may refuse its predecessor's binaries although its version is the same
+    return false;  // a driver may refuse its predecessor's binaries although its version is the
+                   // same
   }
   ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // last use, for eviction; failing is harmless
   return true;

@@ -25,9 +25,10 @@ struct CacheOptions {
 CacheOptions cache_options(const std::string& directory, std::int64_t max_bytes);
 
 // A driver that keeps compiled kernels itself gets no second cache unless the user named a
-// directory. Measured on PoCL 3.1 (2026-11, 2-core Zen 5, a K-vectorised kernel): reading the binary
-// back costs 0.63 s after a 0.9 s build, because PoCL then compiles generic versions of all kernels,
-// and saves 16 ms (20 ms from source through PoCL's own cache, 4 ms from our binary) per program.
+// directory. Measured on PoCL 3.1 (2026-11, 2-core Zen 5, a K-vectorised kernel): reading the
+// binary back costs 0.63 s after a 0.9 s build, because PoCL then compiles generic versions of all
+// kernels, and saves 16 ms (20 ms from source through PoCL's own cache, 4 ms from our binary) per
+// program.
 CacheOptions effective(const CacheOptions& options, bool driver_cache);
 
 // FNV-1a. For file names and change detection only: a cache entry also stores its whole key.
@@ -51,12 +52,12 @@ class ProgramCache {
   cl::Program get(const std::string& file, const std::string& options);
 
   struct Stats {
-    std::int64_t built = 0;          // from source
-    std::int64_t from_disk = 0;      // from a binary of our own cache
-    std::int64_t from_memory = 0;    // already there
-    std::int64_t evicted = 0;        // entries removed to stay below max_bytes
-    double build_us = 0;             // spent in building, from source or binary
-    std::string last_disk_failure;   // why an entry could not be written; never an error
+    std::int64_t built = 0;         // from source
+    std::int64_t from_disk = 0;     // from a binary of our own cache
+    std::int64_t from_memory = 0;   // already there
+    std::int64_t evicted = 0;       // entries removed to stay below max_bytes
+    double build_us = 0;            // spent in building, from source or binary
+    std::string last_disk_failure;  // why an entry could not be written; never an error
   };
   Stats stats() const;
 

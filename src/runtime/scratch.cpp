@@ -18,8 +18,8 @@ bool finished(const cl::Event& event) {
 
 cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t max_bytes,
                     const std::string& what) {
-  const std::string asked = "device allocation of " + std::to_string(bytes) + " bytes (" + what +
-                            ") failed: ";
+  const std::string asked =
+      "device allocation of " + std::to_string(bytes) + " bytes (" + what + ") failed: ";
   if (bytes > max_bytes) {
     throw Error(Code::kOutOfMemory,
                 asked + "the device's limit for one allocation is " + std::to_string(max_bytes));
@@ -103,7 +103,8 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
 std::int64_t ScratchPool::allocated_bytes() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::int64_t total = 0;
-  for (const auto& block : blocks_) total += block->bytes;
+  for (const auto& block : blocks_)
+    total += block->bytes;
   return total;
 }
 

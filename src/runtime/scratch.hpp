@@ -1,4 +1,5 @@
-// Device memory that is reused: workspaces of executions that bring none, and buffers to measure on.
+// Device memory that is reused: workspaces of executions that bring none, and buffers to measure
+// on.
 #pragma once
 
 #include <cstdint>

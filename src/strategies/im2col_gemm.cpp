@@ -1,6 +1,6 @@
-// im2col + GEMM: patches gathered into a matrix, one CLBlast product, and a pass that folds the rows
-// into y with bias and activation. To fit a workspace limit the batch is cut into runs of images, or
-// an image into runs of output rows; the config says which ("images=4,rows=56").
+// im2col + GEMM: patches gathered into a matrix, one CLBlast product, and a pass that folds the
+// rows into y with bias and activation. To fit a workspace limit the batch is cut into runs of
+// images, or an image into runs of output rows; the config says which ("images=4,rows=56").
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
@@ -18,9 +18,9 @@ constexpr std::int64_t kElement = Problem::kElementBytes;
 // Every chunk is three or four steps of its own.
 constexpr std::int64_t kMaxChunks = 1024;
 
-// How a problem is cut, and the padded sizes of one chunk's product: pixels x filters (column-major)
-// = cols (pixels x reduction) * weights^T. With tuned parameters the sizes are multiples of the tile,
-// so that CLBlast copies nothing; the border is zero.
+// How a problem is cut, and the padded sizes of one chunk's product: pixels x filters
+// (column-major) = cols (pixels x reduction) * weights^T. With tuned parameters the sizes are
+// multiples of the tile, so that CLBlast copies nothing; the border is zero.
 struct Chunking {
   GemmParameters parameters;
   std::int64_t images, rows;  // per chunk; rows < oh only with one image
@@ -45,7 +45,9 @@ struct Chunking {
     gemm.batch = p.g;
     return gemm;
   }
-  std::int64_t cols_bytes(const Problem& p) const { return saturating_product(p.g, k, m, kElement); }
+  std::int64_t cols_bytes(const Problem& p) const {
+    return saturating_product(p.g, k, m, kElement);
+  }
   std::int64_t product_bytes(const Problem& p) const {
     return saturating_product(p.g, n, m, kElement);
   }
@@ -142,8 +144,8 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
     };
     // The fewest rows or images a chunk may have for the number of chunks to stay sane.
     const std::int64_t rows_floor = ceil_div(p.oh(), std::max<std::int64_t>(1, kMaxChunks / p.n));
-    const Chunking smallest = p.n <= kMaxChunks ? cut(1, rows_floor)
-                                            : cut(ceil_div(p.n, kMaxChunks), p.oh());
+    const Chunking smallest =
+        p.n <= kMaxChunks ? cut(1, rows_floor) : cut(ceil_div(p.n, kMaxChunks), p.oh());
     least = std::min(least, smallest.total_bytes(p, profile));
     if (!smallest.indexable(p)) {
       beyond_clblast = Rejection{Reason::kTooLarge, "elements of cols",
@@ -174,8 +176,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   const std::int64_t images = std::min<std::int64_t>(p.n, config.get("images", 1, INT32_MAX));
   const std::int64_t rows = std::min<std::int64_t>(p.oh(), config.get("rows", 1, INT32_MAX));
   if (images > 1 && rows < p.oh()) {
-    throw Error(Code::kInvalidArgument, "config '" + config.text() +
-                                            "': more than one image needs all of its rows");
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': more than one image needs all of its rows");
   }
   const DeviceProfile& profile = device.profile();
   const Chunking full(p, profile, set, images, rows);
@@ -184,13 +186,13 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   const Region packed{kPreparedSlot, 0, full.packing(p).bytes(p)};
   executable->prepared_weights_bytes = packed.bytes;
   executable->workspace_bytes = regions.bytes;
-  executable->prepare.add(
-      pack_filters(device, p, full.packing(p), Region{kWeightsSlot}, packed));
+  executable->prepare.add(pack_filters(device, p, full.packing(p), Region{kWeightsSlot}, packed));
 
   std::int64_t bordered_pixels = -1;  // the chunk size whose border is already zero
   for (std::int64_t image = 0; image < p.n; image += images) {
     for (std::int64_t row = 0; row < p.oh(); row += rows) {
-      const Chunking chunk(p, profile, set, std::min(images, p.n - image), std::min(rows, p.oh() - row));
+      const Chunking chunk(p, profile, set, std::min(images, p.n - image),
+                           std::min(rows, p.oh() - row));
       const std::int64_t image_pixels = chunk.rows * p.ow();
       const std::int64_t pixels = chunk.images * image_pixels;
       Im2colPart gather;

@@ -36,7 +36,9 @@ int vector_width(const DeviceProfile& profile) {
 }
 
 // Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
-int vector_registers(int width) { return width == 16 ? 32 : 16; }
+int vector_registers(int width) {
+  return width == 16 ? 32 : 16;
+}
 
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   WorkspaceLayout layout(profile);
@@ -44,7 +46,8 @@ std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   return layout.bytes();
 }
 
-// ---- filters: vectors along the filters ----------------------------------------------------------
+// ---- filters: vectors along the filters
+// ----------------------------------------------------------
 
 struct FiltersBody {
   int kv, th, tw, vw;
@@ -67,9 +70,9 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile,
   const double reduction = static_cast<double>(p.reduction());
   const double pixels = body.th * body.tw;
 
-  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
-  // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
+  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store
+  // costs about 200 cycles per vector of filters and vector of pixels, more where rows are cut to
+  // pieces. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
   const double fma_cycles = reduction * body.kv * pixels / 2;
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
   const bool whole_rows = body.th == 1 || body.tw == p.ow();
@@ -117,9 +120,9 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       if (even != tw) candidates.push_back(filters_candidate(p, profile, {kv, th, even, vw}));
     }
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.predicted_us < b.predicted_us;
-  });
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
   candidates.resize(std::min(candidates.size(), kOffered));
   return candidates;
 }
@@ -127,9 +130,9 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
 std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
                                                 Device& device) {
   if (body.th > p.oh() || body.tw > p.ow()) {
-    throw Error(Code::kInvalidArgument, "config '" + body.config().text() + "': a tile exceeds the " +
-                                            std::to_string(p.oh()) + "x" + std::to_string(p.ow()) +
-                                            " output");
+    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
+                                            "': a tile exceeds the " + std::to_string(p.oh()) +
+                                            "x" + std::to_string(p.ow()) + " output");
   }
   const FilterBlocks blocks(p, body.block());
   const PaddedPlanes planes(p);
@@ -155,19 +158,19 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   // Whichever is larger, the weights or an image, should be read once and not per block or image.
   const bool blocks_inner = blocks.bytes(p) <= p.c * plane * kElement;
   executable->run.add(std::make_unique<KernelStep>(
-      "multiply", device.kernel("implicit_gemm", "implicit_gemm_filters",
-                                class_defines(p, body.config())),
+      "multiply",
+      device.kernel("implicit_gemm", "implicit_gemm_filters", class_defines(p, body.config())),
       std::vector<Argument>{x, packed, Region{kBiasSlot}, Region{kYSlot}, narrow(p.n),
                             narrow(p.c_per_group()), narrow(p.kh), narrow(p.kw), narrow(pitch),
                             cl_long{plane}, narrow(p.oh()), narrow(p.ow()), narrow(tiles_x),
-                            narrow(tiles), narrow(p.k_per_group()),
-                            narrow(blocks.blocks_per_group), narrow(p.g),
-                            cl_int{blocks_inner ? 1 : 0}},
+                            narrow(tiles), narrow(p.k_per_group()), narrow(blocks.blocks_per_group),
+                            narrow(p.g), cl_int{blocks_inner ? 1 : 0}},
       one_item_groups(tiles * blocks.blocks(p) * p.n)));
   return executable;
 }
 
-// ---- pixels: vectors along the pixels of a row ---------------------------------------------------
+// ---- pixels: vectors along the pixels of a row
+// ---------------------------------------------------
 
 struct PixelsBody {
   int mr, nv, vw;
@@ -234,9 +237,9 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
       candidates.push_back(pixels_candidate(p, profile, {mr, nv, vw}));
     }
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.predicted_us < b.predicted_us;
-  });
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
   candidates.resize(std::min(candidates.size(), kOffered));
   return candidates;
 }
@@ -244,8 +247,8 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
 std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
                                                Device& device) {
   if (p.sw > 2) {
-    throw Error(Code::kInvalidArgument, "config '" + body.config().text() + "': needs sw <= 2, is " +
-                                            std::to_string(p.sw));
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': needs sw <= 2, is " + std::to_string(p.sw));
   }
   const FilterBlocks blocks(p, body.mr);
   auto executable = std::make_unique<Executable>();
@@ -268,18 +271,18 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   }
   const std::int64_t tiles_x = ceil_div(p.ow(), body.span());
   executable->run.add(std::make_unique<KernelStep>(
-      "multiply", device.kernel("implicit_gemm", "implicit_gemm_pixels",
-                                class_defines(p, body.config())),
+      "multiply",
+      device.kernel("implicit_gemm", "implicit_gemm_pixels", class_defines(p, body.config())),
       std::vector<Argument>{x, packed, Region{kBiasSlot}, Region{kYSlot}, narrow(p.n),
                             narrow(p.c_per_group()), narrow(p.kh), narrow(p.kw), narrow(pitch),
                             cl_long{plane}, narrow(p.oh()), narrow(p.ow()), narrow(tiles_x),
-                            narrow(p.k_per_group()), narrow(blocks.blocks_per_group),
-                            narrow(p.g)},
+                            narrow(p.k_per_group()), narrow(blocks.blocks_per_group), narrow(p.g)},
       one_item_groups(tiles_x * p.oh() * blocks.blocks(p) * p.n)));
   return executable;
 }
 
-// ---- tile: local memory --------------------------------------------------------------------------
+// ---- tile: local memory
+// --------------------------------------------------------------------------
 
 struct TileBody {
   int bm, bn, bk, tm, tn;
@@ -304,8 +307,8 @@ struct TileBody {
 constexpr TileBody kTiles[] = {
     {128, 128, 16, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
     {64, 64, 16, 4, 4},
-    {32, 64, 16, 4, 4},    // few filters
-    {32, 32, 16, 4, 4},    // small results, and devices with small work-groups
+    {32, 64, 16, 4, 4},  // few filters
+    {32, 32, 16, 4, 4},  // small results, and devices with small work-groups
 };
 
 std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile) {
@@ -315,11 +318,12 @@ std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& pr
     if (body.items() > profile.max_work_group_size) continue;
     if (body.local_bytes() > profile.local_memory_bytes) continue;
     const std::int64_t filter_tiles = ceil_div(p.k_per_group(), body.bm);
-    const double groups = static_cast<double>(filter_tiles * p.g) *
-                          static_cast<double>(ceil_div(pixels, body.bn));
+    const double groups =
+        static_cast<double>(filter_tiles * p.g) * static_cast<double>(ceil_div(pixels, body.bn));
     Pass pass;
     pass.groups = groups;
-    pass.flops = groups * 2.0 * body.bm * body.bn * static_cast<double>(round_up(p.reduction(), body.bk));
+    pass.flops =
+        groups * 2.0 * body.bm * body.bn * static_cast<double>(round_up(p.reduction(), body.bk));
     // A GPU's local memory feeds (tm*tn)/(tm+tn) multiply-adds per word: 0.6 of peak at 8x8 is what
     // such kernels reach without vector loads; unmeasured here. On PoCL (2026-11, 2-core Zen 5)
     // 10-25 of 500 GFLOP/s.
@@ -346,18 +350,34 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
       device.kernel("implicit_gemm", "implicit_gemm_tile", class_defines(p, body.config())),
-      std::vector<Argument>{Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot},
-                            Region{kYSlot}, narrow(p.c), narrow(p.h), narrow(p.w), narrow(p.k),
-                            narrow(p.kh), narrow(p.kw), narrow(p.pt), narrow(p.pl), narrow(p.oh()),
-                            narrow(p.ow()), narrow(p.g), cl_long{pixels}, narrow(filter_tiles),
-                            cl_long{pixel_tiles}, narrow(step / (p.kh * p.kw)),
-                            narrow(step % (p.kh * p.kw) / p.kw), narrow(step % p.kw)},
+      std::vector<Argument>{Region{kXSlot},
+                            Region{kWeightsSlot},
+                            Region{kBiasSlot},
+                            Region{kYSlot},
+                            narrow(p.c),
+                            narrow(p.h),
+                            narrow(p.w),
+                            narrow(p.k),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(p.pt),
+                            narrow(p.pl),
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(p.g),
+                            cl_long{pixels},
+                            narrow(filter_tiles),
+                            cl_long{pixel_tiles},
+                            narrow(step / (p.kh * p.kw)),
+                            narrow(step % (p.kh * p.kw) / p.kw),
+                            narrow(step % p.kw)},
       Range{{static_cast<std::size_t>(filter_tiles * pixel_tiles * p.g) * local, 1, 1},
             {local, 1, 1}}));
   return executable;
 }
 
-// ---- the strategy --------------------------------------------------------------------------------
+// ---- the strategy
+// --------------------------------------------------------------------------------
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (auto rejection = too_large(problem)) return *rejection;

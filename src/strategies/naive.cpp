@@ -10,8 +10,8 @@ namespace {
 // Work-items per group: enough to fill a GPU's wavefront; on PoCL a loop the compiler sees whole.
 constexpr std::int64_t kLocalSize = 64;
 
-// Fraction of peak, PoCL 3.1 on a 2-core Zen 5, 2026-11: 3.8-4.2 GFLOP/s of 500 on resnet_3x3_56 and
-// resnet_1x1_14. A GPU's caches serve it better; 0.05 is a guess.
+// Fraction of peak, PoCL 3.1 on a 2-core Zen 5, 2026-11: 3.8-4.2 GFLOP/s of 500 on resnet_3x3_56
+// and resnet_1x1_14. A GPU's caches serve it better; 0.05 is a guess.
 constexpr double kCpuEfficiency = 0.008;
 constexpr double kGpuEfficiency = 0.05;
 
@@ -35,11 +35,10 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
 std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
   auto executable = std::make_unique<Executable>();
   const std::vector<Argument> arguments = {
-      Region{kXSlot},   Region{kWeightsSlot}, Region{kBiasSlot}, Region{kYSlot},
-      cl_long{p.n},     cl_long{p.c},         cl_long{p.h},      cl_long{p.w},
-      cl_long{p.k},     cl_long{p.kh},        cl_long{p.kw},     cl_long{p.sh},
-      cl_long{p.sw},    cl_long{p.pt},        cl_long{p.pl},     cl_long{p.dh},
-      cl_long{p.dw},    cl_long{p.g},         cl_long{p.oh()},   cl_long{p.ow()},
+      Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kYSlot},  cl_long{p.n},
+      cl_long{p.c},   cl_long{p.h},         cl_long{p.w},      cl_long{p.k},    cl_long{p.kh},
+      cl_long{p.kw},  cl_long{p.sh},        cl_long{p.sw},     cl_long{p.pt},   cl_long{p.pl},
+      cl_long{p.dh},  cl_long{p.dw},        cl_long{p.g},      cl_long{p.oh()}, cl_long{p.ow()},
   };
   executable->run.add(std::make_unique<KernelStep>(
       "naive", device.kernel("naive", "naive_forward", epilogue_defines(p)), arguments,

@@ -35,7 +35,9 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
   return gemm_workspace_bytes(profile, parameters, gemm, p.n * p.g > 1 && !aligned);
 }
 
-FilterBlocks packing(const Problem& p) { return FilterBlocks(p, p.k_per_group()); }
+FilterBlocks packing(const Problem& p) {
+  return FilterBlocks(p, p.k_per_group());
+}
 
 Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParameters parameters) {
   const Gemm gemm = product(p);

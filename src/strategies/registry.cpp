@@ -1,10 +1,11 @@
-// The list of strategies, in the order of the report. Adding one: its .cpp, its .cl and a line here.
+// The list of strategies, in the order of the report. Adding one: its .cpp, its .cl and a line
+// here.
 #include "strategies/strategy.hpp"
 
 #define CLCONV_STRATEGIES(X) \
-  X(naive)            \
-  X(im2col_gemm)      \
-  X(pointwise_gemm)   \
+  X(naive)                   \
+  X(im2col_gemm)             \
+  X(pointwise_gemm)          \
   X(implicit_gemm)
 
 namespace clconv::core {

@@ -1,8 +1,8 @@
 // What strategies share, and the words of the seam.
 #include "strategies/strategy.hpp"
 
-#include <cctype>
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -20,8 +20,8 @@ int Config::get(const std::string& name, int minimum, int maximum) const {
   const auto found = values_.find(name);
   if (found == values_.end()) bad_config("'" + text() + "': value " + name + " is missing");
   if (found->second < minimum || found->second > maximum) {
-    bad_config("'" + text() + "': " + name + "=" + std::to_string(found->second) +
-               " is not in [" + std::to_string(minimum) + ", " + std::to_string(maximum) + "]");
+    bad_config("'" + text() + "': " + name + "=" + std::to_string(found->second) + " is not in [" +
+               std::to_string(minimum) + ", " + std::to_string(maximum) + "]");
   }
   return found->second;
 }
@@ -60,9 +60,12 @@ Config Config::parse(std::string_view text) {
       const auto [stop, error] = std::from_chars(item.data() + equals + 1, last, value);
       good = error == std::errc() && stop == last;
     }
-    if (!good) bad_config("'" + std::string(text) + "': expected name=integer at '" + std::string(item) + "'");
+    if (!good)
+      bad_config("'" + std::string(text) + "': expected name=integer at '" + std::string(item) +
+                 "'");
     if (!config.values_.emplace(std::string(item.substr(0, equals)), value).second) {
-      bad_config("'" + std::string(text) + "': a name is given twice at '" + std::string(item) + "'");
+      bad_config("'" + std::string(text) + "': a name is given twice at '" + std::string(item) +
+                 "'");
     }
     begin = end + 1;
   }
@@ -71,23 +74,40 @@ Config Config::parse(std::string_view text) {
 
 const char* to_string(Reason reason) {
   switch (reason) {
-    case Reason::kShape: return "shape";
-    case Reason::kTooLarge: return "too_large";
-    case Reason::kWorkspaceLimit: return "workspace_limit";
-    case Reason::kAllocationLimit: return "allocation_limit";
-    case Reason::kLocalMemory: return "local_memory";
-    case Reason::kWorkGroupSize: return "work_group_size";
-    case Reason::kNotDeterministic: return "not_deterministic";
-    case Reason::kNotAllowed: return "not_allowed";
-    case Reason::kUnknownConfig: return "unknown_config";
-    case Reason::kSlower: return "slower";
-    case Reason::kTooSlowToTime: return "too_slow_to_time";
-    case Reason::kNotMeasured: return "not_measured";
-    case Reason::kTimeLimit: return "time_limit";
-    case Reason::kBuildFailed: return "build_failed";
-    case Reason::kRunFailed: return "run_failed";
-    case Reason::kWrongResult: return "wrong_result";
-    case Reason::kNoWisdom: return "no_wisdom";
+    case Reason::kShape:
+      return "shape";
+    case Reason::kTooLarge:
+      return "too_large";
+    case Reason::kWorkspaceLimit:
+      return "workspace_limit";
+    case Reason::kAllocationLimit:
+      return "allocation_limit";
+    case Reason::kLocalMemory:
+      return "local_memory";
+    case Reason::kWorkGroupSize:
+      return "work_group_size";
+    case Reason::kNotDeterministic:
+      return "not_deterministic";
+    case Reason::kNotAllowed:
+      return "not_allowed";
+    case Reason::kUnknownConfig:
+      return "unknown_config";
+    case Reason::kSlower:
+      return "slower";
+    case Reason::kTooSlowToTime:
+      return "too_slow_to_time";
+    case Reason::kNotMeasured:
+      return "not_measured";
+    case Reason::kTimeLimit:
+      return "time_limit";
+    case Reason::kBuildFailed:
+      return "build_failed";
+    case Reason::kRunFailed:
+      return "run_failed";
+    case Reason::kWrongResult:
+      return "wrong_result";
+    case Reason::kNoWisdom:
+      return "no_wisdom";
   }
   return "?";
 }
@@ -97,12 +117,16 @@ std::string to_text(const Rejection& r) {
   const std::string limit = std::to_string(r.limit);
   const auto ratio = [&] {
     char buffer[32];
-    std::snprintf(buffer, sizeof(buffer), "%.1f", static_cast<double>(r.actual) / static_cast<double>(std::max<std::int64_t>(1, r.limit)));
+    std::snprintf(
+        buffer, sizeof(buffer), "%.1f",
+        static_cast<double>(r.actual) / static_cast<double>(std::max<std::int64_t>(1, r.limit)));
     return std::string(buffer);
   };
   switch (r.code) {
-    case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
-    case Reason::kTooLarge: return r.field + " is " + actual + ", supported up to " + limit;
+    case Reason::kShape:
+      return r.field + " is " + actual + ", applies only where it is " + limit;
+    case Reason::kTooLarge:
+      return r.field + " is " + actual + ", supported up to " + limit;
     case Reason::kWorkspaceLimit:
       return "needs at least " + actual + " bytes of workspace, the limit is " + limit;
     case Reason::kAllocationLimit:
@@ -111,20 +135,28 @@ std::string to_text(const Rejection& r) {
       return "needs " + actual + " bytes of local memory, the device has " + limit;
     case Reason::kWorkGroupSize:
       return "needs " + actual + " work-items per group, the device allows " + limit;
-    case Reason::kNotDeterministic: return "not deterministic, and deterministic results were asked for";
+    case Reason::kNotDeterministic:
+      return "not deterministic, and deterministic results were asked for";
     case Reason::kNotAllowed:
-    case Reason::kUnknownConfig: return r.detail;
-    case Reason::kSlower: return ratio() + " times the time of the best (" + r.field + ")";
+    case Reason::kUnknownConfig:
+      return r.detail;
+    case Reason::kSlower:
+      return ratio() + " times the time of the best (" + r.field + ")";
     case Reason::kTooSlowToTime:
       return "predicted " + std::to_string(r.actual / 1000000) + " ms, not timed beyond " +
              std::to_string(r.limit / 1000000) + " ms while another runs";
-    case Reason::kNotMeasured: return "rigor " + r.detail + " does not time it";
-    case Reason::kTimeLimit: return "the time limit of " + limit + " ms ended the search first";
+    case Reason::kNotMeasured:
+      return "rigor " + r.detail + " does not time it";
+    case Reason::kTimeLimit:
+      return "the time limit of " + limit + " ms ended the search first";
     case Reason::kBuildFailed:
-    case Reason::kRunFailed: return r.detail;
+    case Reason::kRunFailed:
+      return r.detail;
     case Reason::kWrongResult:
-      return r.detail.empty() ? "differs from naive by " + actual + " times its error bound" : r.detail;
-    case Reason::kNoWisdom: return "no wisdom for this problem, device, driver and library version";
+      return r.detail.empty() ? "differs from naive by " + actual + " times its error bound"
+                              : r.detail;
+    case Reason::kNoWisdom:
+      return "no wisdom for this problem, device, driver and library version";
   }
   return "?";
 }

@@ -105,8 +105,8 @@ struct Executable {
 
 struct Strategy {
   const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
-  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none. One
-  // that can cut its work to fit does so to keep workspace plus prepared weights within
+  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none.
+  // One that can cut its work to fit does so to keep workspace plus prepared weights within
   // `workspace_limit` bytes; of the others the planner rejects what exceeds it, with the reason.
   Offer (*offer)(const Problem& problem, const DeviceProfile& profile,
                  std::int64_t workspace_limit);
@@ -130,15 +130,16 @@ std::optional<Rejection> too_large(const Problem& problem);
 // CLBlast casts all sizes to 32 bits.
 std::optional<Rejection> gemm_too_large(const Gemm& gemm);
 
-// The error bound of a float32 sum of `terms` products added one after the other, in any order, with
-// bias: worst case grows with terms, rounding errors of independent sign with its square root; the
-// factor leaves room for both input roundings of a split or padded sum.
+// The error bound of a float32 sum of `terms` products added one after the other, in any order,
+// with bias: worst case grows with terms, rounding errors of independent sign with its square root;
+// the factor leaves room for both input roundings of a split or padded sum.
 double summation_error_bound(std::int64_t terms);
 
 // Carves a workspace into aligned regions.
 class WorkspaceLayout {
  public:
-  explicit WorkspaceLayout(const DeviceProfile& profile) : alignment_(profile.base_alignment_bytes) {}
+  explicit WorkspaceLayout(const DeviceProfile& profile)
+      : alignment_(profile.base_alignment_bytes) {}
   Region add(std::int64_t bytes);
   std::int64_t bytes() const { return bytes_; }
 

@@ -1,5 +1,5 @@
-/* A C program outside the tree: plans and runs one convolution through the C ABI. Exit status 0 if the
- * worked value comes out. */
+/* A C program outside the tree: plans and runs one convolution through the C ABI. Exit status 0 if
+ * the worked value comes out. */
 #include <clconv/clconv.h>
 #include <stdio.h>
 
@@ -30,7 +30,8 @@ int main(void) {
   operands.x = clCreateBuffer(cl, CL_MEM_COPY_HOST_PTR, sizeof(x), (void*)x, &status);
   operands.w = clCreateBuffer(cl, CL_MEM_COPY_HOST_PTR, sizeof(w), (void*)w, &status);
   operands.y = clCreateBuffer(cl, CL_MEM_READ_WRITE, sizeof(y), NULL, &status);
-  if (clconv_plan_execute(plan, queue, &operands, 0, NULL, NULL) != CLCONV_OK) return failed("execute");
+  if (clconv_plan_execute(plan, queue, &operands, 0, NULL, NULL) != CLCONV_OK)
+    return failed("execute");
   clEnqueueReadBuffer(queue, operands.y, CL_TRUE, 0, sizeof(y), y, 0, NULL, NULL);
   clReleaseMemObject(operands.x);
   clReleaseMemObject(operands.w);

@@ -27,7 +27,9 @@ inline cl::CommandQueue& queue() {
 class GuardedBuffer {
  public:
   explicit GuardedBuffer(std::int64_t bytes, cl::CommandQueue& q = queue())
-      : queue_(q), bytes_(static_cast<std::size_t>(bytes)), buffer_(device().context(), CL_MEM_READ_WRITE, bytes_ + kGuard) {
+      : queue_(q),
+        bytes_(static_cast<std::size_t>(bytes)),
+        buffer_(device().context(), CL_MEM_READ_WRITE, bytes_ + kGuard) {
     const std::vector<unsigned char> pattern(kGuard, kPattern);
     queue_.enqueueWriteBuffer(buffer_, CL_TRUE, bytes_, kGuard, pattern.data());
     // Poison: results that are not written, and scratch that is read before it is written, show.

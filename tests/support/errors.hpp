@@ -8,7 +8,8 @@
 
 namespace clconv::test {
 
-// What `call` throws, which must be an Error with `code`; "" (and a failed check) if it throws none.
+// What `call` throws, which must be an Error with `code`; "" (and a failed check) if it throws
+// none.
 template <class Call>
 std::string error_of(core::Code code, Call&& call) {
   try {

@@ -35,7 +35,8 @@ inline Reference forward(const Problem& p, const std::vector<float>& x, const st
                 const std::int64_t col = j * p.sw - p.pl + kw * p.dw;
                 if (row < 0 || row >= p.h || col < 0 || col >= p.w) continue;
                 const double product =
-                    static_cast<double>(x[at(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col)]) *
+                    static_cast<double>(
+                        x[at(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col)]) *
                     static_cast<double>(w[at(((k * cg + c) * p.kh + kh) * p.kw + kw)]);
                 sum += product;
                 magnitude += std::fabs(product);
@@ -50,7 +51,8 @@ inline std::vector<float> random_floats(std::int64_t count, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& v : values) v = uniform(engine);
+  for (float& v : values)
+    v = uniform(engine);
   return values;
 }
 
