@@ -52,10 +52,11 @@ void add(volatile global float* target, float value) {
   __asm__ volatile("atom.global.add.f32 %0, [%1], %2;" : "=f"(old) : "l"(target), "f"(value) : "memory");
 }
 #else
-// Compares bits, not floats: a NaN in the sum must not make the loop run forever.
+// Compares bits, not floats: a NaN in the sum must not make the loop run forever. The first guess is
+// the zero that dx starts with; loading it instead would be a race.
 void add(volatile global float* target, float value) {
   volatile global uint* bits = (volatile global uint*)target;
-  uint seen = *bits;
+  uint seen = 0;
   uint expected;
   do {
     expected = seen;

@@ -10,13 +10,15 @@
 
 namespace {
 
+// Never destroyed: a driver's own globals may be gone before ours.
 cl::Context application_context() {
-  static const cl::Context context{clconv::select_device()};
+  static const cl::Context& context = *new cl::Context(clconv::select_device());
   return context;
 }
 
 clconv::Context& context() {
-  static clconv::Context instance(application_context(), clconv::select_device());
+  static clconv::Context& instance =
+      *new clconv::Context(application_context(), clconv::select_device());
   return instance;
 }
 
@@ -251,6 +253,40 @@ TEST_CASE("no allocation in the steady state") {
     plan.execute(queue, c.operands);
   queue.finish();
   CHECK(context().stats() == before);  // neither scratch nor programs grew
+}
+
+TEST_CASE("nothing is left of contexts, plans, executions and failures but the caller's handles") {
+  const cl::Context own(clconv::select_device());
+  const auto references = [&] { return own.getInfo<CL_CONTEXT_REFERENCE_COUNT>(); };
+  const cl::CommandQueue queue(own, clconv::select_device());
+  const auto before = references();
+  {
+    const clconv::Context library(own, clconv::select_device());
+    for (const char* strategy : {"naive", "implicit_gemm", "pointwise_gemm"}) {
+      clconv::PlanOptions options;
+      options.strategy = strategy;
+      const clconv::Problem problem("n1c4h9w8k5kh3kw3p1");
+      if (std::string(strategy) == "pointwise_gemm") {
+        CHECK_THROWS(library.plan(problem, options));
+        continue;
+      }
+      const clconv::Plan plan = library.plan(problem, options);
+      const auto buffer = [&](std::int64_t bytes) {
+        return cl::Buffer(own, CL_MEM_READ_WRITE, static_cast<std::size_t>(bytes));
+      };
+      clconv::Operands operands;
+      operands.x = buffer(problem.info().x_bytes);
+      operands.w = buffer(problem.info().w_bytes);
+      CHECK_THROWS(plan.execute(queue, operands));
+      operands.y = buffer(problem.info().y_bytes);
+      cl::Event event;
+      plan.execute(queue, operands, nullptr, &event);
+      plan.execute(queue, operands);
+      queue.finish();
+    }
+    CHECK(references() > before);
+  }
+  CHECK(references() == before);
 }
 
 TEST_CASE("a plan outlives the handle of its context, and executions the handle of their plan") {

@@ -196,6 +196,19 @@ TEST_CASE("col2im is the adjoint of im2col: <im2col(x), m> == <x, col2im(m)>") {
   }
 }
 
+// For ./dev sanitize, as in strategies_test.
+TEST_CASE("checker: a tiny im2col and its adjoint") {
+  const Problem p = parse_problem("n2c2h5w4k1kh3kw2s2,1p1,0,2,1");
+  const auto x = random_floats(p.x_bytes() / 4, 10);
+  for (const ColumnsLayout layout : kLayouts) {
+    const auto cols = im2col_of(device(), p, layout, x);
+    for (const Col2imVariant variant : kVariants) {
+      const auto dx = col2im_of(device(), p, layout, variant, cols);
+      CHECK(std::fabs(dot(dx, x) - dot(cols, cols)) < 1e-3);
+    }
+  }
+}
+
 TEST_CASE("worked values of im2col") {
   const Problem p = parse_problem("n1c1h3w3k1kh2kw2");
   const std::vector<float> x = {1, 2, 3, 4, 5, 6, 7, 8, 9};

@@ -2,6 +2,8 @@
 // A new strategy is tested by being in the registry.
 #include "strategies/strategy.hpp"
 
+#include <clblast.h>
+
 #include <set>
 
 #include "doctest/doctest.h"
@@ -154,6 +156,23 @@ TEST_CASE(
     p.base_alignment_bytes = 512;
   });
   check_suite(on, "edge", 1e300, 2, 3);
+}
+
+// Small enough for an interpreter that checks every access (./dev sanitize runs it under Oclgrind).
+TEST_CASE("checker: tiny problems with every kind of tail") {
+  for (const char* text : {"n2c3h5w7k5kh3kw3p1", "n1c4h6w5k6kh2kw2s2g2", "n2c5h3w3k3kh1kw1"}) {
+    Problem p = parse_problem(text);
+    p.bias = p.relu = true;
+    const Data data(p);
+    const Reference reference = forward(p, data.x, data.w, data.b);
+    for_each_candidate(device(), p, kNoLimit,
+                       [&](const Strategy& strategy, const Candidate& candidate) {
+                         CHECK(worst(run(device(), strategy, p, candidate, data), reference,
+                                     candidate.error_bound) <= 1.0);
+                       });
+  }
+  // CLBlast's global cache would release its programs after the interpreter's globals are gone.
+  clblast::ClearCache();
 }
 
 TEST_CASE("worked values, exactly") {

@@ -12,14 +12,17 @@
 
 namespace clconv::test {
 
+// Never destroyed: a driver's own globals may be gone before ours.
 inline core::Device& device() {
-  static const cl::Device chosen = core::select_device(core::environment("CLCONV_DEVICE"));
-  static core::Device instance(cl::Context(chosen), chosen, core::cache_options("", 0));
+  static core::Device& instance = [&]() -> core::Device& {
+    const cl::Device chosen = core::select_device(core::environment("CLCONV_DEVICE"));
+    return *new core::Device(cl::Context(chosen), chosen, core::cache_options("", 0));
+  }();
   return instance;
 }
 
 inline cl::CommandQueue& queue() {
-  static cl::CommandQueue instance = device().make_queue();
+  static cl::CommandQueue& instance = *new cl::CommandQueue(device().make_queue());
   return instance;
 }
 
