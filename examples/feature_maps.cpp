@@ -20,7 +20,7 @@ std::size_t index(std::int64_t i) {
   return static_cast<std::size_t>(i);
 }
 
-// ---- inputs ----------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------
 
 // 3 x size x size: rings that grow finer, a fan of stripes, and soft patches of colour, so that
 // every filter finds something: orientations, scales, and red against green.
@@ -108,7 +108,7 @@ example::Images drawn_digits() {
   return images;
 }
 
-// ---- the convolution -------------------------------------------------------------------------
+// ---- the convolution ----------------------------------------------------------------------------
 
 struct Run {
   const clconv::Context& context;
@@ -175,7 +175,7 @@ struct Run {
   }
 };
 
-// ---- contact sheets --------------------------------------------------------------------------
+// ---- contact sheets -----------------------------------------------------------------------------
 
 // The image and the 96 filters on the left, the 96 maps on the right, at the same places.
 void alexnet_sheet(const Run& run, const std::string& path) {

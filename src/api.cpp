@@ -246,7 +246,7 @@ void clconv_free(char* text) {
   std::free(text);
 }
 
-// ---- problems --------------------------------------------------------------------------------
+// ---- problems -----------------------------------------------------------------------------------
 
 void clconv_problem_init(clconv_problem* problem) {
   if (problem == nullptr) return;
@@ -290,7 +290,7 @@ clconv_status clconv_problem_query(const clconv_problem* problem, clconv_problem
   });
 }
 
-// ---- devices ---------------------------------------------------------------------------------
+// ---- devices ------------------------------------------------------------------------------------
 
 clconv_status clconv_devices(char** json) {
   return guarded([&] {
@@ -325,7 +325,7 @@ clconv_status clconv_select_device(const char* spec, cl_device_id* device) {
   });
 }
 
-// ---- contexts --------------------------------------------------------------------------------
+// ---- contexts -----------------------------------------------------------------------------------
 
 void clconv_context_options_init(clconv_context_options* options) {
   if (options == nullptr) return;
@@ -407,7 +407,7 @@ clconv_status clconv_context_stats(clconv_context context, char** json) {
   });
 }
 
-// ---- plans -----------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 void clconv_plan_options_init(clconv_plan_options* options) {
   if (options == nullptr) return;
@@ -512,7 +512,7 @@ clconv_status clconv_explain_profile(const char* profile, const clconv_problem* 
   });
 }
 
-// ---- operations ------------------------------------------------------------------------------
+// ---- operations ---------------------------------------------------------------------------------
 
 namespace {
 
@@ -655,7 +655,7 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
   });
 }
 
-// ---- wisdom ----------------------------------------------------------------------------------
+// ---- wisdom -------------------------------------------------------------------------------------
 
 namespace {
 

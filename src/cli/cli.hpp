@@ -44,7 +44,7 @@ void add_tune(CLI::App& app, Session& session);
 void add_wisdom(CLI::App& app, Session& session);
 void add_profile(CLI::App& app, Session& session);
 
-// ---- options that several verbs take ---------------------------------------------------------
+// ---- options that several verbs take ------------------------------------------------------------
 
 // --stride, --pad, --dilation, --groups as text; they end up in a problem text, whose parser judges
 // their values.
@@ -90,7 +90,7 @@ std::vector<NamedProblem> read_suite(const std::string& path);
 
 std::string read_text_file(const std::string& path);
 
-// ---- text --------------------------------------------------------------------------------------
+// ---- text ---------------------------------------------------------------------------------------
 
 // Aligned columns; the first row is the header. Numbers go right, words left.
 class Table {

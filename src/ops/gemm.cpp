@@ -12,7 +12,7 @@ namespace {
 using Values = std::unordered_map<std::string, std::size_t>;
 using ParameterSet = std::vector<std::pair<std::string, Values>>;  // kernel family -> values
 
-// ---- the sets ------------------------------------------------------------------------------
+// ---- the sets -----------------------------------------------------------------------------------
 //
 // CLBlast has no entry for CPU devices; its fallback (VWM=4, tiles in local memory) makes PoCL's
 // compiler emit 4-wide FMAs. These sets keep operands out of local memory (SA=SB=0), vectorise
@@ -71,7 +71,7 @@ const TunedSet* find_tuned(const DeviceProfile& profile) {
   return nullptr;
 }
 
-// ---- the guard -----------------------------------------------------------------------------
+// ---- the guard ----------------------------------------------------------------------------------
 
 [[noreturn]] void gemm_error(const std::string& call, int status) {
   const bool opencl = status > -1000;  // CLBlast passes OpenCL's codes through
@@ -150,7 +150,7 @@ class Guard {
   std::map<cl_device_id, State> states_;
 };
 
-// ---- the step ------------------------------------------------------------------------------
+// ---- the step -----------------------------------------------------------------------------------
 
 clblast::Transpose transpose(bool yes) {
   return yes ? clblast::Transpose::kYes : clblast::Transpose::kNo;

@@ -32,8 +32,7 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
 
 }  // namespace
 
-// ---- Plan
-// ----------------------------------------------------------------------------------------
+// ---- Plan ---------------------------------------------------------------------------------------
 
 Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
     : device_(device), report_(std::move(report)), executable_(std::move(executable)) {}
@@ -164,8 +163,7 @@ std::vector<StepTime> Plan::profile(const Operands& operands) const {
   return times;
 }
 
-// ---- Context
-// -------------------------------------------------------------------------------------
+// ---- Context ------------------------------------------------------------------------------------
 
 Context::Context(const cl::Context& context, const cl::Device& device,
                  const ContextOptions& options)
@@ -261,8 +259,7 @@ std::shared_ptr<const Sequence> Context::operation(const std::string& key,
   return operations_[key] = std::make_shared<const Sequence>(make());
 }
 
-// ---- environment
-// ---------------------------------------------------------------------------------
+// ---- environment --------------------------------------------------------------------------------
 
 PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open) {
   const bool strategy_open =

@@ -46,8 +46,7 @@ std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   return layout.bytes();
 }
 
-// ---- filters: vectors along the filters
-// ----------------------------------------------------------
+// ---- filters: vectors along the filters ---------------------------------------------------------
 
 struct FiltersBody {
   int kv, th, tw, vw;
@@ -169,8 +168,7 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   return executable;
 }
 
-// ---- pixels: vectors along the pixels of a row
-// ---------------------------------------------------
+// ---- pixels: vectors along the pixels of a row --------------------------------------------------
 
 struct PixelsBody {
   int mr, nv, vw;
@@ -281,8 +279,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   return executable;
 }
 
-// ---- tile: local memory
-// --------------------------------------------------------------------------
+// ---- tile: local memory -------------------------------------------------------------------------
 
 struct TileBody {
   int bm, bn, bk, tm, tn;
@@ -376,8 +373,7 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
   return executable;
 }
 
-// ---- the strategy
-// --------------------------------------------------------------------------------
+// ---- the strategy -------------------------------------------------------------------------------
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (auto rejection = too_large(problem)) return *rejection;

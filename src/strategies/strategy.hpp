@@ -122,7 +122,7 @@ const std::vector<const Strategy*>& strategies();
 // Throws Error{kInvalidArgument} that lists the known names.
 const Strategy& find_strategy(std::string_view name);
 
-// ---- what several strategies need ------------------------------------------------------------
+// ---- what several strategies need ---------------------------------------------------------------
 
 // beyond_32_bits() as a rejection.
 std::optional<Rejection> too_large(const Problem& problem);
