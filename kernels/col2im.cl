@@ -4,16 +4,20 @@
 //            in the same order: deterministic, no atomics, writes every pixel.
 //   atomic:  one work-item per matrix entry adds it to its pixel: dx must be zero before.
 //
-// Entry of (image, r, pixel): cols[image*image_stride + r*reduction_stride + pixel*pixel_stride],
-// with r = (channel*kh + p)*kw + q, pixel = i*ow + j; that covers both layouts.
+// Entry of (image, r, pixel): cols[image*image_stride + group*group_stride + r*reduction_stride +
+// pixel*pixel_stride], with r = (channel*kh + p)*kw + q within the group, pixel = (i - first_row)*ow + j
+// within a chunk of `rows` output rows; that covers both layouts. Images of dx count from first_image.
 //
 // Macros: FLOAT_ATOMICS 0: compare-exchange on the bits (any OpenCL 1.2 device),
-// 1: cl_ext_float_atomics, 2: NVIDIA PTX.
+// 1: cl_ext_float_atomics, 2: NVIDIA PTX; BIAS, RELU (gather, with the last chunk).
 
-kernel void col2im_gather(global const float* restrict cols, global float* restrict dx, long planes,
-                          int c, int h, int w, int kh, int kw, int sh, int sw, int pt, int pl,
-                          int dh, int dw, int oh, int ow, long image_stride, long reduction_stride,
-                          long pixel_stride, int span) {
+// add: to what dx holds (a chunk after the first, or accumulation); finish: apply the epilogue.
+kernel void col2im_gather(global const float* restrict cols, global const float* restrict b,
+                          global float* restrict dx, long planes, int c, int h, int w, int kh,
+                          int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
+                          long first_image, int first_row, int rows, int channels_per_group,
+                          long image_stride, long group_stride, long reduction_stride,
+                          long pixel_stride, int span, int add, int finish) {
   const long id = get_global_id(0);
   const int spans = (w + span - 1) / span;
   const int x0 = (int)(id % spans) * span;
@@ -21,22 +25,30 @@ kernel void col2im_gather(global const float* restrict cols, global float* restr
   const long plane = id / spans / h;
   if (plane >= planes) return;
   const int x1 = min(x0 + span, w);
-  global const float* matrix =
-      cols + plane / c * image_stride + plane % c * kh * kw * reduction_stride;
+  const int channel = (int)(plane % c);
+  global const float* matrix = cols + plane / c * image_stride +
+                               channel / channels_per_group * group_stride +
+                               channel % channels_per_group * kh * kw * reduction_stride;
+  global float* line = dx + ((first_image * c + plane) * h + y) * w;
   for (int column = x0; column < x1; ++column) {
-    float sum = 0.0f;
+    float sum = add ? line[column] : 0.0f;
     for (int p = 0; p < kh; ++p) {
       const int from_y = y + pt - p * dh;
       const int i = from_y / sh;
-      if (from_y < 0 || i * sh != from_y || i >= oh) continue;
+      if (from_y < 0 || i * sh != from_y || i < first_row || i >= first_row + rows) continue;
       for (int q = 0; q < kw; ++q) {
         const int from_x = column + pl - q * dw;
         const int j = from_x / sw;
         if (from_x < 0 || j * sw != from_x || j >= ow) continue;
-        sum += matrix[(p * kw + q) * reduction_stride + ((long)i * ow + j) * pixel_stride];
+        sum += matrix[(p * kw + q) * reduction_stride +
+                      ((long)(i - first_row) * ow + j) * pixel_stride];
       }
     }
-    dx[(plane * h + y) * w + column] = sum;
+    if (finish) {
+      const float value = sum + BIAS_OF(b, channel);
+      sum = ACTIVATE(value);
+    }
+    line[column] = sum;
   }
 }
 
@@ -53,7 +65,7 @@ void add(volatile global float* target, float value) {
 }
 #else
 // Compares bits, not floats: a NaN in the sum must not make the loop run forever. The first guess is
-// the zero that dx starts with; loading it instead would be a race.
+// the zero that dx mostly starts with; loading it instead would be a race.
 void add(volatile global float* target, float value) {
   volatile global uint* bits = (volatile global uint*)target;
   uint seen = 0;
@@ -67,21 +79,24 @@ void add(volatile global float* target, float value) {
 
 kernel void col2im_atomic(global const float* restrict cols, volatile global float* restrict dx,
                           long entries, int c, int h, int w, int kh, int kw, int sh, int sw, int pt,
-                          int pl, int dh, int dw, int oh, int ow, long image_stride,
+                          int pl, int dh, int dw, int ow, long first_image, int first_row, int rows,
+                          int channels_per_group, long image_stride, long group_stride,
                           long reduction_stride, long pixel_stride) {
   const long id = get_global_id(0);
   if (id >= entries) return;
   const int j = (int)(id % ow);
-  const int i = (int)(id / ow % oh);
-  const long r_image = id / ow / oh;
+  const int row = (int)(id / ow % rows);
+  const long r_image = id / ow / rows;
   const int q = (int)(r_image % kw);
   const int p = (int)(r_image / kw % kh);
   const long plane = r_image / kw / kh;
-  const int y = i * sh - pt + p * dh;
+  const int channel = (int)(plane % c);
+  const int y = (first_row + row) * sh - pt + p * dh;
   const int column = j * sw - pl + q * dw;
   if (y < 0 || y >= h || column < 0 || column >= w) return;
-  const float value = cols[plane / c * image_stride +
-                           ((plane % c * kh + p) * kw + q) * reduction_stride +
-                           ((long)i * ow + j) * pixel_stride];
-  add(dx + (plane * h + y) * w + column, value);
+  const float value =
+      cols[plane / c * image_stride + channel / channels_per_group * group_stride +
+           ((channel % channels_per_group * kh + p) * kw + q) * reduction_stride +
+           ((long)row * ow + j) * pixel_stride];
+  add(dx + ((first_image * c + plane) * h + y) * w + column, value);
 }

@@ -1,7 +1,7 @@
 // Put in front of every kernel file: vector types of the chosen width and the epilogue.
 //
-// Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16), BIAS and RELU
-// (0 or 1). Letters are those of README, "The letters".
+// Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16); BIAS, RELU, MASK,
+// ACCUMULATE (0 or 1). Letters are those of README, "The letters".
 
 #define CLCONV_PASTE_(a, b) a##b
 #define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
@@ -30,6 +30,20 @@ typedef CLCONV_PASTE(float, VW) floatv;
 #define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v))
 #else
 #define ACTIVATE(v) (v)
+#endif
+
+// What a result becomes, given what is there.
+#if defined(ACCUMULATE) && ACCUMULATE
+#define RESULT(old, value) ((old) + (value))
+#else
+#define RESULT(old, value) (value)
+#endif
+
+// A gradient counts only where the forward result y is above 0 (the backward of ReLU).
+#if defined(MASK) && MASK
+#define MASKED(gradient, y, at) ((y)[at] > 0.0f ? (gradient)[at] : 0.0f)
+#else
+#define MASKED(gradient, y, at) ((gradient)[at])
 #endif
 
 #if defined(BIAS) && BIAS

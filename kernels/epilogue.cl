@@ -1,8 +1,8 @@
 // What a matrix product leaves to do: fold its rows into y and apply bias and activation.
 //
-// Macros: BIAS, RELU. Each work-item handles `span` pixels of one filter of one image.
+// Macros: BIAS, RELU, ACCUMULATE. Each work-item handles `span` pixels of one filter of one image.
 
-// y[first_image + image][filter][first + t] = act(product[group*group_stride + f*ld + image*pixels + t] + b),
+// y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b),
 // t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.
 kernel void fold_output(global const float* restrict product, global const float* restrict b,
                         global float* restrict y, int images, int k, int k_per_group,
@@ -20,10 +20,10 @@ kernel void fold_output(global const float* restrict product, global const float
                              filter % k_per_group * ld + image * pixels;
   global float* to = y + (first_image * k + image_filter) * y_pixels + first;
   const float bias = BIAS_OF(b, filter);
-  for (int t = t0; t < t1; ++t) to[t] = ACTIVATE(from[t] + bias);
+  for (int t = t0; t < t1; ++t) to[t] = RESULT(to[t], ACTIVATE(from[t] + bias));
 }
 
-// The same in place, where the product already is y.
+// Bias and activation in place, where the product already is the result: `planes` planes of k channels.
 kernel void finish_output(global const float* restrict b, global float* restrict y, long planes,
                           int k, int pixels, int span) {
   const long id = get_global_id(0);

@@ -9,19 +9,21 @@
 //
 // A GPU takes span = 1 (neighbouring work-items write neighbouring pixels), a CPU a whole row.
 //
-// cols[image*image_stride + group*group_stride + r*ld + pixel]   columns, r within the group
-// cols[image*image_stride + pixel*ld + channel*kh*kw + p*kw + q]  rows
-// pixel = (i - first_row)*ow + j counts within the chunk of `rows` output rows.
+// cols[image*image_stride + group*group_stride + r*ld + pixel]   columns layout
+// cols[image*image_stride + group*group_stride + pixel*ld + r]    rows layout
+// r = (channel*kh + p)*kw + q within the group; pixel = (i - first_row)*ow + j within the chunk of `rows`
+// output rows; images count from first_image.
 //
-// Macros: SW (stride in width, so that stride 1 copies whole vectors).
+// Macros: SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
+// only where y > 0).
 
 // The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
 #define VALID_RANGE(first)                                                          \
   const int lo = clamp((first) >= 0 ? 0 : (-(first) + SW - 1) / SW, j0, j1);        \
   const int hi = clamp((first) >= w ? 0 : (w - (first) + SW - 1) / SW, lo, j1);
 
-kernel void im2col_columns(global const float* restrict x, global float* restrict cols, int images,
-                           int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh,
+kernel void im2col_columns(global const float* restrict x, global const float* restrict y,
+                           global float* restrict cols, int images, int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh,
                            int dw, int ow, long first_image, int first_row, int rows,
                            int channels_per_group, long image_stride, long group_stride, long ld,
                            int span) {
@@ -35,20 +37,20 @@ kernel void im2col_columns(global const float* restrict x, global float* restric
   const int channel = (int)(image_channel % c);
   const long image = image_channel / c;
 
-  global const float* plane = x + (first_image * c + image_channel) * h * w;
+  const long plane = (first_image * c + image_channel) * h * w;
   global float* out = cols + image * image_stride + (channel / channels_per_group) * group_stride +
                       (long)(channel % channels_per_group) * kh * kw * ld + (long)row * ow;
   for (int p = 0; p < kh; ++p) {
-    const int y = (first_row + row) * sh - pt + p * dh;
-    global const float* line = plane + (long)y * w;
+    const int line = (first_row + row) * sh - pt + p * dh;
     for (int q = 0; q < kw; ++q, out += ld) {
       const int first = q * dw - pl;
       VALID_RANGE(first)
-      if (y < 0 || y >= h) {
+      if (line < 0 || line >= h) {
         for (int j = j0; j < j1; ++j) out[j] = 0.0f;
       } else {
         for (int j = j0; j < lo; ++j) out[j] = 0.0f;
-        for (int j = lo; j < hi; ++j) out[j] = line[j * SW + first];
+        const long from = plane + (long)line * w + first;
+        for (int j = lo; j < hi; ++j) out[j] = MASKED(x, y, from + j * SW);
         for (int j = hi; j < j1; ++j) out[j] = 0.0f;
       }
     }
@@ -57,38 +59,41 @@ kernel void im2col_columns(global const float* restrict x, global float* restric
 
 kernel void im2col_rows(global const float* restrict x, global float* restrict cols, int images,
                         int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh, int dw,
-                        int oh, int ow, int channel_span, long image_stride, long ld) {
+                        int ow, long first_image, int first_row, int rows, int channels_per_group,
+                        long image_stride, long group_stride, long ld, int channel_span) {
   const long id = get_global_id(0);
   const int spans = (c + channel_span - 1) / channel_span;
   const int c0 = (int)(id % spans) * channel_span;
   const int j = (int)(id / spans % ow);
-  const int i = (int)(id / spans / ow % oh);
-  const long image = id / spans / ow / oh;
+  const int row = (int)(id / spans / ow % rows);
+  const long image = id / spans / ow / rows;
   if (image >= images) return;
   const int c1 = min(c0 + channel_span, c);
 
-  global float* out = cols + image * image_stride + ((long)i * ow + j) * ld + (long)c0 * kh * kw;
+  global float* pixel = cols + image * image_stride + ((long)row * ow + j) * ld;
   const int x0 = j * SW - pl;
   for (int channel = c0; channel < c1; ++channel) {
-    global const float* plane = x + (image * c + channel) * h * w;
+    global const float* plane = x + ((first_image + image) * c + channel) * h * w;
+    global float* out = pixel + channel / channels_per_group * group_stride +
+                        (long)(channel % channels_per_group) * kh * kw;
     for (int p = 0; p < kh; ++p) {
-      const int y = i * sh - pt + p * dh;
-      const bool row_inside = y >= 0 && y < h;
+      const int line = (first_row + row) * sh - pt + p * dh;
+      const bool row_inside = line >= 0 && line < h;
       for (int q = 0; q < kw; ++q) {
         const int column = x0 + q * dw;
         const bool inside = row_inside && column >= 0 && column < w;
-        *out++ = inside ? plane[(long)y * w + column] : 0.0f;
+        *out++ = inside ? plane[(long)line * w + column] : 0.0f;
       }
     }
   }
 }
 
-// Zeroes what im2col_columns leaves untouched of a matrix padded to rows_padded per group and
-// `ld` entries per row; one work-item per matrix row.
-kernel void zero_border(global float* restrict cols, long matrix_rows, int rows_per_group,
-                        int rows_padded, long pixels, long ld) {
+// Zeroes the border of a matrix per group, of which `rows` x `columns` are filled and rows_padded x ld
+// allocated; one work-item per row.
+kernel void zero_border(global float* restrict matrix, long all_rows, int rows, int rows_padded,
+                        long columns, long ld) {
   const long row = get_global_id(0);
-  if (row >= matrix_rows) return;
-  const bool filled = row % rows_padded < rows_per_group;
-  for (long pixel = filled ? pixels : 0; pixel < ld; ++pixel) cols[row * ld + pixel] = 0.0f;
+  if (row >= all_rows) return;
+  const bool filled = row % rows_padded < rows;
+  for (long column = filled ? columns : 0; column < ld; ++column) matrix[row * ld + column] = 0.0f;
 }

@@ -1,5 +1,6 @@
-// Implicit GEMM: convolution as a matrix product whose im2col matrix is gathered while multiplying
-// and never stored. Three bodies for the same product, chosen by which macros the config has:
+// Implicit GEMM: a correlation (a forward convolution, or a phase of a data gradient: see
+// src/ops/correlation.hpp) as a matrix product whose im2col matrix is gathered while multiplying and
+// never stored. Three bodies for the same product, chosen by which macros the config has:
 //
 //   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory, a register micro-tile
 //                             per work-item.
@@ -8,14 +9,17 @@
 //   MR NV VW         pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
 //
-// Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), BIAS, RELU.
-// All sizes are arguments, so one binary serves every size of a class. No early returns: PoCL 3.1
-// aborts on one before a barrier.
+// Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), BIAS, RELU,
+// MASK (the input is a gradient that counts only where y > 0), ACCUMULATE (add to the result). All sizes
+// are arguments, so one binary serves every size of a class. No early returns: PoCL 3.1 aborts on one
+// before a barrier.
+//
+// Result (i,j) of a plane goes to plane*out_plane + out_offset + i*out_pitch + j*out_step.
 
 #ifdef BM
 // ---- tile ----------------------------------------------------------------------------------------
 //
-//                     pixels (n*oh*ow) ->
+//                     pixels (images*oh*ow) ->
 //                    +----- BN -----+            Work-group: BM filters x BN pixels, (BM/TM)*(BN/TN)
 //               BK   |  B: gathered |            work-items. Per step of BK products each work-item
 //                    +--------------+            brings its share of A and B to local memory, then
@@ -30,13 +34,30 @@
 #define B_ROWS (ITEMS / BN)  // rows of B that all work-items together fetch at once
 #define A_ROWS (ITEMS / BK)  // filters of A likewise
 
-// step_c, step_p, step_q: B_ROWS products further, as channels, filter rows and filter columns.
+// (channel, u, v) of product r, moved on by a step that the host has taken apart into (c, u, v).
+#define ADVANCE(channel, u, v, step_channel, step_u, step_v) \
+  v += step_v;                                               \
+  u += step_u;                                               \
+  channel += step_channel;                                   \
+  if (v >= taps_w) {                                         \
+    v -= taps_w;                                             \
+    ++u;                                                     \
+  }                                                          \
+  if (u >= taps_h) {                                         \
+    u -= taps_h;                                             \
+    ++channel;                                               \
+  }
+
+// a_c a_u a_v, b_c b_u b_v: BK and B_ROWS products further, as channels, filter rows and columns.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
-void implicit_gemm_tile(global const float* restrict x, global const float* restrict weights,
-                        global const float* restrict b, global float* restrict y, int c, int h,
-                        int w, int k, int kh, int kw, int pt, int pl, int oh, int ow, int groups,
-                        long pixels, int filter_tiles, long pixel_tiles, int step_c, int step_p,
-                        int step_q) {
+void implicit_gemm_tile(global const float* restrict x, global const float* restrict y_mask,
+                        global const float* restrict weights, global const float* restrict b,
+                        global float* restrict result, int channels, int in_h, int in_w, int filters,
+                        int taps_h, int taps_w, int top, int left, int oh, int ow, int groups,
+                        long pixels, int filter_tiles, long pixel_tiles, int a_c, int a_u, int a_v,
+                        int b_c, int b_u, int b_v, long w_base, long w_group, long w_filter,
+                        long w_channel, long w_row, long w_column, long out_plane, long out_offset,
+                        long out_pitch, int out_step) {
   local float A[BK][BM + 1];  // + 1: work-items that store a column hit different banks
   local float B[BK][BN];
   const int item = get_local_id(0);
@@ -46,30 +67,31 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
   const int filter_tile = (int)(id % filter_tiles);
   const long pixel_tile = id / filter_tiles % pixel_tiles;
   const int group_index = (int)(id / filter_tiles / pixel_tiles);
-  const int channels = c / groups;
-  const int filters = k / groups;
-  const int reduction = channels * kh * kw;
+  const int reduction = channels * taps_h * taps_w;
   const int m0 = filter_tile * BM;
   const long n0 = pixel_tile * BN;
 
-  // This work-item fetches column `fetch_n` of B, product `r` = (r_c, r_p, r_q) and every B_ROWS-th
-  // after it. Beyond the last pixel it fetches zeroes.
+  // This work-item fetches column `fetch_n` of B, product (r_c, r_u, r_v) and every B_ROWS-th after
+  // it. Beyond the last pixel it fetches zeroes.
   const int fetch_n = item % BN;
   const long fetch_pixel = n0 + fetch_n;
   const int fetch_inside = fetch_pixel < pixels;
   const int image_pixels = oh * ow;
   const long image = fetch_inside ? fetch_pixel / image_pixels : 0;
   const int position = fetch_inside ? (int)(fetch_pixel % image_pixels) : 0;
-  const int y0 = position / ow * SH - pt;
-  const int x0 = position % ow * SW - pl;
-  int r = item / BN;
-  int r_c = r / (kh * kw);
-  int r_p = r % (kh * kw) / kw;
-  int r_q = r % kw;
-  global const float* planes = x + (image * c + (long)group_index * channels) * h * w;
-  // ... and of A product `item % BK` of every A_ROWS-th filter.
+  const int y0 = position / ow * SH + top;
+  const int x0 = position % ow * SW + left;
+  const long planes = (image * groups + group_index) * channels * in_h * in_w;
+  int r_c = item / BN / (taps_h * taps_w);
+  int r_u = item / BN / taps_w % taps_h;
+  int r_v = item / BN % taps_w;
+  // ... and of A product `item % BK` = (a_channel, u, v) and every BK-th after it, of every A_ROWS-th
+  // filter.
   const int fetch_k = item % BK;
-  global const float* rows = weights + ((long)group_index * filters + m0) * reduction;
+  int q_c = fetch_k / (taps_h * taps_w);
+  int q_u = fetch_k / taps_w % taps_h;
+  int q_v = fetch_k % taps_w;
+  global const float* rows = weights + w_base + group_index * w_group + m0 * w_filter;
 
   float acc[TM][TN];
 #pragma unroll
@@ -79,31 +101,24 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
   }
 
   for (int k0 = 0; k0 < reduction; k0 += BK) {
+    const long tap = q_c * w_channel + q_u * w_row + q_v * w_column;
+    const int in_reduction = k0 + fetch_k < reduction;
 #pragma unroll
     for (int fetch = 0; fetch < BM / A_ROWS; ++fetch) {
       const int m = item / BK + fetch * A_ROWS;
-      const int inside = m0 + m < filters && k0 + fetch_k < reduction;
-      A[fetch_k][m] = inside ? rows[(long)m * reduction + k0 + fetch_k] : 0.0f;
+      A[fetch_k][m] = m0 + m < filters && in_reduction ? rows[m * w_filter + tap] : 0.0f;
     }
+    ADVANCE(q_c, q_u, q_v, a_c, a_u, a_v)
 #pragma unroll
     for (int fetch = 0; fetch < BK / B_ROWS; ++fetch) {
       const int row = item / BN + fetch * B_ROWS;
-      const int line = y0 + r_p * DH;
-      const int column = x0 + r_q * DW;
-      const int inside = fetch_inside && r_c < channels && line >= 0 && line < h && column >= 0 &&
-                         column < w;
-      B[row][fetch_n] = inside ? planes[((long)r_c * h + line) * w + column] : 0.0f;
-      r_q += step_q;
-      r_p += step_p;
-      r_c += step_c;
-      if (r_q >= kw) {
-        r_q -= kw;
-        ++r_p;
-      }
-      if (r_p >= kh) {
-        r_p -= kh;
-        ++r_c;
-      }
+      const int line = y0 + r_u * DH;
+      const int column = x0 + r_v * DW;
+      const int inside = fetch_inside && r_c < channels && line >= 0 && line < in_h && column >= 0 &&
+                         column < in_w;
+      const long at = planes + ((long)r_c * in_h + line) * in_w + column;
+      B[row][fetch_n] = inside ? MASKED(x, y_mask, at) : 0.0f;
+      ADVANCE(r_c, r_u, r_v, b_c, b_u, b_v)
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int kk = 0; kk < BK; ++kk) {
@@ -126,14 +141,15 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
     const long pixel = n0 + lx + j * LX;
     if (pixel < pixels) {
       const long out_image = pixel / image_pixels;
-      global float* out = y + (out_image * k + (long)group_index * filters) * image_pixels +
-                          pixel % image_pixels;
+      const int at = (int)(pixel % image_pixels);
+      global float* out = result + (out_image * groups + group_index) * filters * out_plane +
+                          out_offset + at / ow * out_pitch + (long)(at % ow) * out_step;
 #pragma unroll
       for (int i = 0; i < TM; ++i) {
         const int filter = m0 + ly * TM + i;
         if (filter < filters) {
           const float value = acc[i][j] + BIAS_OF(b, group_index * filters + filter);
-          out[(long)filter * image_pixels] = ACTIVATE(value);
+          out[filter * out_plane] = RESULT(out[filter * out_plane], ACTIVATE(value));
         }
       }
     }
@@ -144,7 +160,7 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
 #ifdef KV
 // ---- filters -------------------------------------------------------------------------------------
 //
-//   packed weights, per block:        x (padding written out)        registers, floatv each
+//   packed weights, per block:        input (padding written out)    registers, floatv each
 //     r [ KV vectors of filters ]       . . . . . . . .              acc[TH*TW pixels][KV]
 //     | [                       ]       . # # # # # # .  TH x TW
 //     v [                       ]       . # # # # # # .  pixels
@@ -152,6 +168,7 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
 // Per product: KV vector loads, TH*TW scalar broadcasts, TH*TW*KV fused multiply-adds. The host picks
 // TH*TW*KV + KV + 1 <= vector registers; one more costs 1.3x. Tiles at the lower and right edge
 // overlap their neighbours instead of being partial (oh >= TH, ow >= TW): both write the same bits.
+// Where results are added to what is there, each pixel is left to the tile that starts at or before it.
 
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
@@ -214,10 +231,11 @@ inline void store_first(const floatv v, const int count, global float* out) {
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_filters(global const float* restrict x, global const float* restrict packed,
-                           global const float* restrict b, global float* restrict y, int images,
-                           int channels, int kh, int kw, int pitch, long plane, int oh, int ow,
-                           int tiles_x, int tiles, int filters, int blocks_per_group, int groups,
-                           int blocks_inner) {
+                           global const float* restrict b, global float* restrict result,
+                           int images, int channels, int taps_h, int taps_w, int pitch, long plane,
+                           long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
+                           int blocks_per_group, int groups, int blocks_inner, long out_plane,
+                           long out_offset, long out_pitch, int out_step) {
   const long id = get_group_id(0);
   const int tile = (int)(id % tiles);
   const long outer = id / tiles;
@@ -225,12 +243,14 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   const int block = (int)(blocks_inner ? outer % blocks : outer / images);
   const long image = blocks_inner ? outer / blocks : outer % images;
   const int group_index = block / blocks_per_group;
-  const int i0 = min(tile / tiles_x * TH, oh - TH);
-  const int j0 = min(tile % tiles_x * TW, ow - TW);
+  const int first_i = tile / tiles_x * TH;
+  const int first_j = tile % tiles_x * TW;
+  const int i0 = min(first_i, oh - TH);
+  const int j0 = min(first_j, ow - TW);
 
-  global const float* xp = x + (image * groups + group_index) * channels * plane +
+  global const float* xp = x + (image * groups + group_index) * channels * plane + x_offset +
                            (long)(i0 * SH) * pitch + j0 * SW;
-  global const float* wp = packed + (long)block * channels * kh * kw * BLOCK;
+  global const float* wp = packed + (long)block * channels * taps_h * taps_w * BLOCK;
   floatv acc[PIXELS][KV];
 #pragma unroll
   for (int i = 0; i < PIXELS; ++i) {
@@ -238,8 +258,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
     for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
   }
   for (int channel = 0; channel < channels; ++channel, xp += plane) {
-    for (int p = 0; p < kh; ++p) {
-      for (int q = 0; q < kw; ++q, wp += BLOCK) {
+    for (int p = 0; p < taps_h; ++p) {
+      for (int q = 0; q < taps_w; ++q, wp += BLOCK) {
         global const float* tap = xp + p * DH * pitch + q * DW;
         floatv filter[KV];
 #pragma unroll
@@ -255,11 +275,18 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   }
 
   // Vectors along filters become vectors along pixels, VW x VW at a time, to be stored as rows.
-  const long out_plane = (long)oh * ow;
   const int first_filter = block % blocks_per_group * BLOCK;
-  const long first_k = (long)group_index * filters + first_filter;
+  const long first_plane = (image * groups + group_index) * filters + first_filter;
+  const long first_b = (long)group_index * filters + first_filter;
   global float* out =
-      y + (image * groups * filters + first_k) * out_plane + (long)i0 * ow + j0;
+      result + first_plane * out_plane + out_offset + i0 * out_pitch + (long)j0 * out_step;
+#if ACCUMULATE
+  const int whole_rows = 0;
+#elif TH == 1
+  const int whole_rows = out_step == 1;
+#else
+  const int whole_rows = out_step == 1 && TW == out_pitch;
+#endif
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
 #pragma unroll
@@ -285,17 +312,25 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
         const floatv sum = rows[f];
 #endif
         if (first_filter + v * VW + f < filters) {
-          const floatv value = sum + BIAS_OF(b, first_k + v * VW + f);
-          const floatv result = ACTIVATE(value);
+          const floatv value = sum + BIAS_OF(b, first_b + v * VW + f);
+          const floatv activated = ACTIVATE(value);
           global float* line = out + (v * VW + f) * out_plane;
-          if (TH == 1 || TW == ow) {
-            store_first(result, PIXELS - from, line + from);
+          if (whole_rows) {
+            store_first(activated, PIXELS - from, line + from);
           } else {
             float values[VW];
-            STORE_V(result, values);
+            STORE_V(activated, values);
 #pragma unroll
             for (int i = 0; i < VW; ++i) {
-              if (from + i < PIXELS) line[(from + i) / TW * ow + (from + i) % TW] = values[i];
+              const int row = (from + i) / TW;
+              const int column = (from + i) % TW;
+              global float* at = line + row * out_pitch + (long)column * out_step;
+              if (from + i < PIXELS) {
+#if ACCUMULATE
+                if (i0 + row >= first_i && j0 + column >= first_j)
+#endif
+                  *at = RESULT(*at, values[i]);
+              }
             }
           }
         }
@@ -308,7 +343,7 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #ifdef MR
 // ---- pixels --------------------------------------------------------------------------------------
 //
-//   packed weights, per block:      x (padding written out)             registers, floatv each
+//   packed weights, per block:      input (padding written out)         registers, floatv each
 //     r [ MR filters ]                [ NV vectors of a row's pixels ]   acc[MR][NV]
 //     |
 //     v
@@ -334,9 +369,11 @@ floatv load_even(global const float* pointer) {
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_pixels(global const float* restrict x, global const float* restrict packed,
-                          global const float* restrict b, global float* restrict y, int images,
-                          int channels, int kh, int kw, int pitch, long plane, int oh, int ow,
-                          int tiles_x, int filters, int blocks_per_group, int groups) {
+                          global const float* restrict b, global float* restrict result, int images,
+                          int channels, int taps_h, int taps_w, int pitch, long plane,
+                          long x_offset, int oh, int ow, int tiles_x, int filters,
+                          int blocks_per_group, int groups, long out_plane, long out_offset,
+                          long out_pitch, int out_step) {
   const long id = get_group_id(0);
   const int j0 = (int)(id % tiles_x) * SPAN;
   const int i = (int)(id / tiles_x % oh);
@@ -346,9 +383,9 @@ void implicit_gemm_pixels(global const float* restrict x, global const float* re
   const long image = outer / blocks;
   const int group_index = block / blocks_per_group;
 
-  global const float* xp = x + (image * groups + group_index) * channels * plane +
+  global const float* xp = x + (image * groups + group_index) * channels * plane + x_offset +
                            (long)(i * SH) * pitch + j0 * SW;
-  global const float* wp = packed + (long)block * channels * kh * kw * MR;
+  global const float* wp = packed + (long)block * channels * taps_h * taps_w * MR;
   floatv acc[MR][NV];
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
@@ -356,8 +393,8 @@ void implicit_gemm_pixels(global const float* restrict x, global const float* re
     for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
   }
   for (int channel = 0; channel < channels; ++channel, xp += plane) {
-    for (int p = 0; p < kh; ++p) {
-      for (int q = 0; q < kw; ++q, wp += MR) {
+    for (int p = 0; p < taps_h; ++p) {
+      for (int q = 0; q < taps_w; ++q, wp += MR) {
         global const float* tap = xp + p * DH * pitch + q * DW;
         floatv pixels[NV];
 #pragma unroll
@@ -373,23 +410,27 @@ void implicit_gemm_pixels(global const float* restrict x, global const float* re
   }
 
   const int first_filter = block % blocks_per_group * MR;
-  const long first_k = (long)group_index * filters + first_filter;
-  global float* out = y + ((image * groups * filters + first_k) * oh + i) * ow + j0;
+  const long first_plane = (image * groups + group_index) * filters + first_filter;
+  const long first_b = (long)group_index * filters + first_filter;
+  global float* out =
+      result + first_plane * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
     if (first_filter + m < filters) {
 #pragma unroll
       for (int v = 0; v < NV; ++v) {
-        const floatv value = acc[m][v] + BIAS_OF(b, first_k + m);
-        const floatv result = ACTIVATE(value);
-        global float* line = out + (long)m * oh * ow + v * VW;
+        const floatv value = acc[m][v] + BIAS_OF(b, first_b + m);
+        const floatv activated = ACTIVATE(value);
+        global float* line = out + m * out_plane + (long)(v * VW) * out_step;
         const int left = ow - j0 - v * VW;
-        if (left >= VW) {
-          STORE_V(result, line);
+        if (left >= VW && out_step == 1) {
+          STORE_V(RESULT(LOAD_V(line), activated), line);
         } else {
           float values[VW];
-          STORE_V(result, values);
-          for (int t = 0; t < left; ++t) line[t] = values[t];
+          STORE_V(activated, values);
+          for (int t = 0; t < min(left, VW); ++t) {
+            line[(long)t * out_step] = RESULT(line[(long)t * out_step], values[t]);
+          }
         }
       }
     }

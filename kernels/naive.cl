@@ -1,7 +1,9 @@
-// Direct convolution, one work-item per result element, all loops inside: the fallback that always
-// applies and the on-device reference for the others. 64-bit everywhere, no tiling, no tricks.
+// Direct convolution in all directions, one work-item per result element, all loops inside: the
+// fallback that always applies and the on-device reference for the others. 64-bit everywhere, no
+// tiling, no tricks.
 //
-// Macros: BIAS, RELU.
+// Macros: BIAS, RELU (epilogue of forward and data), MASK (dy counts only where y > 0), ACCUMULATE (add
+// to the result).
 
 kernel void naive_forward(global const float* restrict x, global const float* restrict weights,
                           global const float* restrict b, global float* restrict y, long n, long c,
@@ -31,4 +33,86 @@ kernel void naive_forward(global const float* restrict x, global const float* re
   }
   const float value = sum + BIAS_OF(b, filter);
   y[id] = ACTIVATE(value);
+}
+
+kernel void naive_data(global const float* restrict dy, global const float* restrict y,
+                       global const float* restrict weights, global const float* restrict b,
+                       global float* restrict dx, long n, long c, long h, long w, long k, long kh,
+                       long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
+                       long oh, long ow) {
+  const long id = get_global_id(0);
+  if (id >= n * c * h * w) return;
+  const long column = id % w;
+  const long row = id / w % h;
+  const long channel = id / (w * h) % c;
+  const long image = id / (w * h * c);
+  const long channels = c / g;
+  const long filters = k / g;
+  const long first_filter = channel / channels * filters;
+
+  float sum = 0.0f;
+  for (long filter = first_filter; filter < first_filter + filters; ++filter) {
+    for (long p = 0; p < kh; ++p) {
+      const long from_y = row + pt - p * dh;
+      const long i = from_y / sh;
+      if (from_y < 0 || i * sh != from_y || i >= oh) continue;
+      for (long q = 0; q < kw; ++q) {
+        const long from_x = column + pl - q * dw;
+        const long j = from_x / sw;
+        if (from_x < 0 || j * sw != from_x || j >= ow) continue;
+        const long at = ((image * k + filter) * oh + i) * ow + j;
+        const long tap = ((filter * channels + channel % channels) * kh + p) * kw + q;
+        sum = MULTIPLY_ADD(MASKED(dy, y, at), weights[tap], sum);
+      }
+    }
+  }
+  const float value = sum + BIAS_OF(b, channel);
+  dx[id] = RESULT(dx[id], ACTIVATE(value));
+}
+
+kernel void naive_weights(global const float* restrict x, global const float* restrict dy,
+                          global const float* restrict y, global float* restrict result, long n,
+                          long c, long h, long w, long k, long kh, long kw, long sh, long sw,
+                          long pt, long pl, long dh, long dw, long g, long oh, long ow) {
+  const long id = get_global_id(0);
+  const long channels = c / g;
+  if (id >= k * channels * kh * kw) return;
+  const long q = id % kw;
+  const long p = id / kw % kh;
+  const long filter = id / (kw * kh * channels);
+  const long channel = filter / (k / g) * channels + id / (kw * kh) % channels;
+
+  float sum = 0.0f;
+  for (long image = 0; image < n; ++image) {
+    // Image by image, row by row: short sums added up keep the rounding error down.
+    float image_sum = 0.0f;
+    for (long i = 0; i < oh; ++i) {
+      const long row = i * sh - pt + p * dh;
+      if (row < 0 || row >= h) continue;
+      float row_sum = 0.0f;
+      for (long j = 0; j < ow; ++j) {
+        const long column = j * sw - pl + q * dw;
+        if (column < 0 || column >= w) continue;
+        const long at = ((image * k + filter) * oh + i) * ow + j;
+        row_sum =
+            MULTIPLY_ADD(MASKED(dy, y, at), x[((image * c + channel) * h + row) * w + column], row_sum);
+      }
+      image_sum += row_sum;
+    }
+    sum += image_sum;
+  }
+  result[id] = RESULT(result[id], sum);
+}
+
+kernel void naive_bias(global const float* restrict dy, global const float* restrict y,
+                       global float* restrict db, long n, long k, long pixels) {
+  const long filter = get_global_id(0);
+  if (filter >= k) return;
+  float sum = 0.0f;
+  for (long image = 0; image < n; ++image) {
+    float image_sum = 0.0f;
+    for (long i = 0; i < pixels; ++i) image_sum += MASKED(dy, y, (image * k + filter) * pixels + i);
+    sum += image_sum;
+  }
+  db[filter] = RESULT(db[filter], sum);
 }

@@ -76,20 +76,65 @@ T& required(T* pointer, const char* name) {
   return *pointer;
 }
 
-// The caller's struct, which may be older (shorter) than ours: what it lacks has its default. A
-// longer one could ask for something this version does not know.
-template <class T, class Init>
-T versioned(const T* given, Init&& init, const char* name) {
-  T value;
-  init(&value);
-  if (given == nullptr) return value;
-  const std::size_t size = given->struct_size;
-  if (size < sizeof(size) || size > sizeof(T)) {
-    bad(std::string(name) + ".struct_size is " + std::to_string(size) + ", expected up to " +
-        std::to_string(sizeof(T)) + ": call " + name + "_init first");
+// Writes `value` into the caller's struct, of which it knows `size` bytes. The first member of all
+// structs is their struct_size.
+template <class T>
+void copy_out(T* out, const T& value, std::size_t size) {
+  T copy = value;
+  copy.struct_size = size;
+  std::memcpy(out, &copy, std::min(size, sizeof(T)));
+  if (size > sizeof(T)) std::memset(reinterpret_cast<char*>(out) + sizeof(T), 0, size - sizeof(T));
+}
+
+std::size_t known_size(std::size_t size, const char* name) {
+  if (size < sizeof(size) || size > 4096) {
+    bad(std::string(name) + ".struct_size is " + std::to_string(size) + ": initialise it first");
   }
-  std::memcpy(&value, given, size);
+  return size;
+}
+
+// The caller's struct over our defaults. What an older, shorter one lacks keeps its default; what a
+// newer, longer one asks for beyond our fields must be nothing.
+template <class T>
+T versioned(const T* given, const T& defaults, const char* name) {
+  T value = defaults;
+  if (given == nullptr) return value;
+  const std::size_t size = known_size(given->struct_size, name);
+  std::memcpy(&value, given, std::min(size, sizeof(T)));
+  const char* bytes = reinterpret_cast<const char*>(given);
+  for (std::size_t i = sizeof(T); i < size; ++i) {
+    if (bytes[i] != 0) {
+      bad(std::string(name) + " has fields that this version (" CLCONV_VERSION ") does not know");
+    }
+  }
   return value;
+}
+
+clconv_problem problem_defaults() {
+  clconv_problem p{};
+  for (int64_t* one : {&p.n, &p.c, &p.h, &p.w, &p.k, &p.kh, &p.kw, &p.sh, &p.sw, &p.dh, &p.dw, &p.g}) {
+    *one = 1;
+  }
+  return p;
+}
+
+clconv_plan_options plan_options_defaults() {
+  clconv_plan_options o{};
+  o.workspace_limit_bytes = -1;
+  return o;
+}
+
+clconv_gemm_params gemm_params_defaults() {
+  clconv_gemm_params p{};
+  p.m = p.n = p.k = 1;
+  p.lda = p.ldb = p.ldc = 1;
+  p.alpha = 1;
+  return p;
+}
+
+template <class T>
+void write_defaults(T* out, std::size_t size, const T& defaults) noexcept {
+  if (out != nullptr && size >= sizeof(size)) copy_out(out, defaults, size);
 }
 
 char* duplicate(const std::string& text) {
@@ -111,20 +156,42 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
-Problem problem_of(const clconv_problem* given) {
+// Not validated yet.
+Problem geometry_of(const clconv_problem* given) {
   required(given, "problem");
-  const clconv_problem c = versioned(given, clconv_problem_init, "clconv_problem");
+  const clconv_problem c = versioned(given, problem_defaults(), "clconv_problem");
   Problem p;
   p.n = c.n, p.c = c.c, p.h = c.h, p.w = c.w, p.k = c.k, p.kh = c.kh, p.kw = c.kw;
   p.sh = c.sh, p.sw = c.sw, p.pt = c.pt, p.pl = c.pl, p.pb = c.pb, p.pr = c.pr;
   p.dh = c.dh, p.dw = c.dw, p.g = c.g;
-  if (c.direction != CLCONV_FORWARD) {
+  if (c.direction < CLCONV_FORWARD || c.direction > CLCONV_TRANSPOSED) {
     bad("direction " + std::to_string(c.direction) + " is unknown");
   }
+  p.direction = static_cast<Direction>(c.direction);
   p.bias = c.bias != 0;
   p.relu = c.relu != 0;
+  p.mask = c.mask != 0;
+  p.accumulate = c.accumulate != 0;
+  return p;
+}
+
+Problem problem_of(const clconv_problem* given) {
+  const Problem p = geometry_of(given);
   p.validate();
   return p;
+}
+
+void put(clconv_problem* out, const Problem& p) {
+  clconv_problem c = problem_defaults();
+  c.n = p.n, c.c = p.c, c.h = p.h, c.w = p.w, c.k = p.k, c.kh = p.kh, c.kw = p.kw;
+  c.sh = p.sh, c.sw = p.sw, c.pt = p.pt, c.pl = p.pl, c.pb = p.pb, c.pr = p.pr;
+  c.dh = p.dh, c.dw = p.dw, c.g = p.g;
+  c.direction = static_cast<clconv_direction>(p.direction);
+  c.bias = p.bias ? 1 : 0;
+  c.relu = p.relu ? 1 : 0;
+  c.mask = p.mask ? 1 : 0;
+  c.accumulate = p.accumulate ? 1 : 0;
+  copy_out(out, c, known_size(required(out, "problem").struct_size, "clconv_problem"));
 }
 
 std::vector<std::string> names_of(const char* list) {
@@ -139,7 +206,7 @@ std::vector<std::string> names_of(const char* list) {
 }
 
 PlannerOptions options_of(const clconv_plan_options* given) {
-  const clconv_plan_options c = versioned(given, clconv_plan_options_init, "clconv_plan_options");
+  const clconv_plan_options c = versioned(given, plan_options_defaults(), "clconv_plan_options");
   PlannerOptions o;
   if (c.rigor < CLCONV_RIGOR_DEFAULT || c.rigor > CLCONV_EXHAUSTIVE) {
     bad("rigor " + std::to_string(c.rigor) + " is unknown");
@@ -187,10 +254,19 @@ void check_size(cl_mem buffer, std::int64_t bytes, const char* name) {
   }
 }
 
-Operands operands_of(const clconv_operands* given) {
+Operands operands_of(const Problem& p, const clconv_operands* given) {
   required(given, "operands");
-  const clconv_operands c = versioned(given, clconv_operands_init, "clconv_operands");
-  return {c.x, c.w, c.b, c.y, c.prepared, c.workspace};
+  const clconv_operands c = versioned(given, clconv_operands{}, "clconv_operands");
+  Operands operands;
+  operands.tensors = {c.x, c.w, c.b, c.y, c.dx, c.dw, c.db, c.dy};
+  if (p.direction == Direction::kTransposed) {
+    // What the caller knows as x and y are dy and dx of the convolution behind it.
+    operands.tensors[static_cast<std::size_t>(Tensor::kDy)] = c.x;
+    operands.tensors[static_cast<std::size_t>(Tensor::kDx)] = c.y;
+  }
+  operands.prepared = c.prepared;
+  operands.workspace = c.workspace;
+  return operands;
 }
 
 Json steps_json(const std::vector<StepTime>& times) {
@@ -206,30 +282,18 @@ Json steps_json(const std::vector<StepTime>& times) {
 
 const char* clconv_status_name(clconv_status status) {
   switch (status) {
-    case CLCONV_OK:
-      return "CLCONV_OK";
-    case CLCONV_INVALID_ARGUMENT:
-      return "CLCONV_INVALID_ARGUMENT";
-    case CLCONV_INVALID_PROBLEM:
-      return "CLCONV_INVALID_PROBLEM";
-    case CLCONV_CONSTRAINT:
-      return "CLCONV_CONSTRAINT";
-    case CLCONV_NO_DEVICE:
-      return "CLCONV_NO_DEVICE";
-    case CLCONV_BUILD_FAILED:
-      return "CLCONV_BUILD_FAILED";
-    case CLCONV_OUT_OF_MEMORY:
-      return "CLCONV_OUT_OF_MEMORY";
-    case CLCONV_OPENCL:
-      return "CLCONV_OPENCL";
-    case CLCONV_GEMM:
-      return "CLCONV_GEMM";
-    case CLCONV_IO:
-      return "CLCONV_IO";
-    case CLCONV_INTERNAL:
-      return "CLCONV_INTERNAL";
-    default:
-      return "?";
+    case CLCONV_OK: return "CLCONV_OK";
+    case CLCONV_INVALID_ARGUMENT: return "CLCONV_INVALID_ARGUMENT";
+    case CLCONV_INVALID_PROBLEM: return "CLCONV_INVALID_PROBLEM";
+    case CLCONV_CONSTRAINT: return "CLCONV_CONSTRAINT";
+    case CLCONV_NO_DEVICE: return "CLCONV_NO_DEVICE";
+    case CLCONV_BUILD_FAILED: return "CLCONV_BUILD_FAILED";
+    case CLCONV_OUT_OF_MEMORY: return "CLCONV_OUT_OF_MEMORY";
+    case CLCONV_OPENCL: return "CLCONV_OPENCL";
+    case CLCONV_GEMM: return "CLCONV_GEMM";
+    case CLCONV_IO: return "CLCONV_IO";
+    case CLCONV_INTERNAL: return "CLCONV_INTERNAL";
+    default: return "?";
   }
 }
 
@@ -248,27 +312,22 @@ void clconv_free(char* text) {
 
 // ---- problems -----------------------------------------------------------------------------------
 
-void clconv_problem_init(clconv_problem* problem) {
-  if (problem == nullptr) return;
-  *problem = clconv_problem{};
-  problem->struct_size = sizeof(*problem);
-  for (int64_t* one :
-       {&problem->n, &problem->c, &problem->h, &problem->w, &problem->k, &problem->kh, &problem->kw,
-        &problem->sh, &problem->sw, &problem->dh, &problem->dw, &problem->g}) {
-    *one = 1;
-  }
+void clconv_problem_defaults(clconv_problem* problem, size_t size) {
+  write_defaults(problem, size, problem_defaults());
 }
 
 clconv_status clconv_problem_parse(const char* text, clconv_problem* problem) {
   return guarded([&] {
     const Problem p = parse_problem(&required(text, "text"));
+    put(problem, p);
+  });
+}
+
+clconv_status clconv_problem_transposed(const clconv_problem* as_seen, int64_t output_pad_h,
+                                        int64_t output_pad_w, clconv_problem* problem) {
+  return guarded([&] {
     required(problem, "problem");
-    clconv_problem_init(problem);
-    problem->n = p.n, problem->c = p.c, problem->h = p.h, problem->w = p.w;
-    problem->k = p.k, problem->kh = p.kh, problem->kw = p.kw;
-    problem->sh = p.sh, problem->sw = p.sw;
-    problem->pt = p.pt, problem->pl = p.pl, problem->pb = p.pb, problem->pr = p.pr;
-    problem->dh = p.dh, problem->dw = p.dw, problem->g = p.g;
+    put(problem, transposed(geometry_of(as_seen), output_pad_h, output_pad_w));
   });
 }
 
@@ -279,14 +338,15 @@ clconv_status clconv_problem_format(const clconv_problem* problem, char** text) 
 clconv_status clconv_problem_query(const clconv_problem* problem, clconv_problem_info* info) {
   return guarded([&] {
     const Problem p = problem_of(problem);
-    if (required(info, "info").struct_size != sizeof(*info)) bad("info.struct_size is not set");
-    info->oh = p.oh();
-    info->ow = p.ow();
-    info->x_bytes = p.x_bytes();
-    info->w_bytes = p.w_bytes();
-    info->b_bytes = p.b_bytes();
-    info->y_bytes = p.y_bytes();
-    info->flops = p.flops();
+    clconv_problem_info i{};
+    i.oh = p.oh();
+    i.ow = p.ow();
+    i.x_bytes = p.x_bytes();
+    i.w_bytes = p.w_bytes();
+    i.b_bytes = p.b_bytes();
+    i.y_bytes = p.y_bytes();
+    i.flops = p.flops();
+    copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_problem_info"));
   });
 }
 
@@ -327,10 +387,8 @@ clconv_status clconv_select_device(const char* spec, cl_device_id* device) {
 
 // ---- contexts -----------------------------------------------------------------------------------
 
-void clconv_context_options_init(clconv_context_options* options) {
-  if (options == nullptr) return;
-  *options = clconv_context_options{};
-  options->struct_size = sizeof(*options);
+void clconv_context_options_defaults(clconv_context_options* options, size_t size) {
+  write_defaults(options, size, clconv_context_options{});
 }
 
 clconv_status clconv_context_create(cl_context context, cl_device_id device,
@@ -339,7 +397,7 @@ clconv_status clconv_context_create(cl_context context, cl_device_id device,
     if (context == nullptr) bad("context is NULL");
     if (device == nullptr) bad("device is NULL");
     required(result, "result");
-    const auto given = versioned(options, clconv_context_options_init, "clconv_context_options");
+    const auto given = versioned(options, clconv_context_options{}, "clconv_context_options");
     ContextOptions o;
     o.cache_directory = text_of(given.cache_directory);
     if (given.cache_max_bytes < 0)
@@ -409,11 +467,8 @@ clconv_status clconv_context_stats(clconv_context context, char** json) {
 
 // ---- plans --------------------------------------------------------------------------------------
 
-void clconv_plan_options_init(clconv_plan_options* options) {
-  if (options == nullptr) return;
-  *options = clconv_plan_options{};
-  options->struct_size = sizeof(*options);
-  options->workspace_limit_bytes = -1;
+void clconv_plan_options_defaults(clconv_plan_options* options, size_t size) {
+  write_defaults(options, size, plan_options_defaults());
 }
 
 clconv_status clconv_plan_create(clconv_context context, const clconv_problem* problem,
@@ -440,18 +495,19 @@ void clconv_plan_release(clconv_plan plan) {
 clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
   return guarded([&] {
     const Plan& p = plan_of(plan);
-    if (required(info, "info").struct_size != sizeof(*info)) bad("info.struct_size is not set");
     const ReportEntry& choice = p.report().choice();
-    info->strategy = choice.strategy->name;
-    info->config = plan->config.c_str();
-    info->workspace_bytes = p.workspace_bytes(true);
-    info->workspace_unprepared_bytes = p.workspace_bytes(false);
-    info->prepared_weights_bytes = p.candidate().prepared_weights_bytes;
-    info->deterministic = p.candidate().deterministic ? 1 : 0;
-    info->error_bound = p.candidate().error_bound;
-    info->predicted_us = p.candidate().predicted_us;
-    info->measured_us = choice.measured ? choice.measured->median_us : -1;
-    info->steps = static_cast<int64_t>(p.steps());
+    clconv_plan_info i{};
+    i.strategy = choice.strategy->name;
+    i.config = plan->config.c_str();
+    i.workspace_bytes = p.workspace_bytes(true);
+    i.workspace_unprepared_bytes = p.workspace_bytes(false);
+    i.prepared_weights_bytes = p.candidate().prepared_weights_bytes;
+    i.deterministic = p.candidate().deterministic ? 1 : 0;
+    i.error_bound = p.candidate().error_bound;
+    i.predicted_us = p.candidate().predicted_us;
+    i.measured_us = choice.measured ? choice.measured->median_us : -1;
+    i.steps = static_cast<int64_t>(p.steps());
+    copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_plan_info"));
   });
 }
 
@@ -459,10 +515,8 @@ clconv_status clconv_plan_report(clconv_plan plan, char** json) {
   return guarded([&] { put(json, to_json(plan_of(plan).report())); });
 }
 
-void clconv_operands_init(clconv_operands* operands) {
-  if (operands == nullptr) return;
-  *operands = clconv_operands{};
-  operands->struct_size = sizeof(*operands);
+void clconv_operands_defaults(clconv_operands* operands, size_t size) {
+  write_defaults(operands, size, clconv_operands{});
 }
 
 clconv_status clconv_plan_prepare(clconv_plan plan, cl_command_queue queue, cl_mem w,
@@ -479,13 +533,13 @@ clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
                                   const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
     check_queue(queue);
-    plan_of(plan).execute(queue, operands_of(operands), dependencies(num_events, wait_list, event));
+    plan_of(plan).execute(queue, operands_of(plan_of(plan).report().problem, operands), dependencies(num_events, wait_list, event));
   });
 }
 
 clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands, char** json) {
   return guarded(
-      [&] { put(json, dump(steps_json(plan_of(plan).profile(operands_of(operands))))); });
+      [&] { put(json, dump(steps_json(plan_of(plan).profile(operands_of(plan_of(plan).report().problem, operands))))); });
 }
 
 clconv_status clconv_explain(clconv_context context, const clconv_problem* problem,
@@ -585,13 +639,8 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
   });
 }
 
-void clconv_gemm_params_init(clconv_gemm_params* params) {
-  if (params == nullptr) return;
-  *params = clconv_gemm_params{};
-  params->struct_size = sizeof(*params);
-  params->m = params->n = params->k = 1;
-  params->lda = params->ldb = params->ldc = 1;
-  params->alpha = 1;
+void clconv_gemm_params_defaults(clconv_gemm_params* params, size_t size) {
+  write_defaults(params, size, gemm_params_defaults());
 }
 
 clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
@@ -601,7 +650,7 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     check_queue(queue);
     Context& ctx = context_of(context);
     required(params, "params");
-    const auto g = versioned(params, clconv_gemm_params_init, "clconv_gemm_params");
+    const auto g = versioned(params, gemm_params_defaults(), "clconv_gemm_params");
     for (const auto& [name, value] :
          {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
       if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");

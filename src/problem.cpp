@@ -67,6 +67,9 @@ void validate_bytes(const char* operand, std::int64_t a, std::int64_t b, std::in
   }
 }
 
+constexpr const char* kDirections[] = {"forward", "backward-data", "backward-weights",
+                                       "backward-bias", "transposed"};
+
 // ---- text ---------------------------------------------------------------------------------------
 
 struct Token {
@@ -252,23 +255,111 @@ Problem parse_benchdnn(std::string_view text) {
 }  // namespace
 
 const char* to_string(Direction direction) {
-  switch (direction) {
-    case Direction::kForward:
-      return "forward";
-  }
-  return "?";
+  return kDirections[static_cast<std::size_t>(direction)];
 }
 
 Direction parse_direction(std::string_view word) {
-  if (word == "forward") return Direction::kForward;
+  std::string known;
+  for (std::size_t i = 0; i < std::size(kDirections); ++i) {
+    if (word == kDirections[i]) return static_cast<Direction>(i);
+    known += (i == 0 ? "" : ", ") + std::string(kDirections[i]);
+  }
   throw Error(Code::kInvalidArgument,
-              "direction '" + std::string(word) + "' is unknown, expected forward");
+              "direction '" + std::string(word) + "' is unknown, expected one of " + known);
+}
+
+std::int64_t Problem::reduction() const {
+  switch (direction) {
+    case Direction::kForward: return c_per_group() * kh * kw;
+    case Direction::kBackwardData:
+    case Direction::kTransposed: return k_per_group() * kh * kw;
+    case Direction::kBackwardWeights:
+    case Direction::kBackwardBias: return n * oh() * ow();
+  }
+  return 0;
 }
 
 double Problem::flops() const {
-  return 2.0 * static_cast<double>(n) * static_cast<double>(k) * static_cast<double>(oh()) *
-         static_cast<double>(ow()) * static_cast<double>(c_per_group()) * static_cast<double>(kh) *
+  const double results = static_cast<double>(n) * static_cast<double>(k) *
+                         static_cast<double>(oh()) * static_cast<double>(ow());
+  if (direction == Direction::kBackwardBias) return results;
+  return 2.0 * results * static_cast<double>(c_per_group()) * static_cast<double>(kh) *
          static_cast<double>(kw);
+}
+
+Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w) {
+  const auto output = [](const char* pad_name, std::int64_t size, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t dilation, std::int64_t before,
+                         std::int64_t after, std::int64_t pad) {
+    if (pad < 0 || pad >= stride) {
+      invalid(field(pad_name, pad) + ": must be at least 0 and less than the stride, " +
+              std::to_string(stride));
+    }
+    std::int64_t out = 0, reach = 0;
+    if (__builtin_mul_overflow(size - 1, stride, &out) ||
+        __builtin_mul_overflow(dilation, kernel - 1, &reach) ||
+        __builtin_add_overflow(out, reach, &out) || __builtin_add_overflow(out, 1 + pad, &out) ||
+        __builtin_sub_overflow(out, before, &out) || __builtin_sub_overflow(out, after, &out)) {
+      invalid("the size of the result does not fit 64 bits");
+    }
+    return out;
+  };
+  Problem p = as_seen;
+  p.direction = Direction::kTransposed;
+  p.c = as_seen.k;
+  p.k = as_seen.c;
+  p.h = output("output_pad_h", as_seen.h, p.kh, p.sh, p.dh, p.pt, p.pb, output_pad_h);
+  p.w = output("output_pad_w", as_seen.w, p.kw, p.sw, p.dw, p.pl, p.pr, output_pad_w);
+  p.validate();
+  return p;
+}
+
+std::int64_t bytes_of(const Problem& problem, Tensor tensor) {
+  switch (tensor) {
+    case Tensor::kX:
+    case Tensor::kDx: return problem.x_bytes();
+    case Tensor::kW:
+    case Tensor::kDw: return problem.w_bytes();
+    case Tensor::kB:
+    case Tensor::kDb: return problem.b_bytes();
+    case Tensor::kY:
+    case Tensor::kDy: return problem.y_bytes();
+  }
+  return 0;
+}
+
+std::vector<Tensor> inputs_of(const Problem& p) {
+  std::vector<Tensor> inputs;
+  switch (p.direction) {
+    case Direction::kForward: inputs = {Tensor::kX, Tensor::kW}; break;
+    case Direction::kBackwardData:
+    case Direction::kTransposed: inputs = {Tensor::kDy, Tensor::kW}; break;
+    case Direction::kBackwardWeights: inputs = {Tensor::kX, Tensor::kDy}; break;
+    case Direction::kBackwardBias: inputs = {Tensor::kDy}; break;
+  }
+  if (p.bias) inputs.push_back(Tensor::kB);
+  if (p.mask) inputs.push_back(Tensor::kY);
+  return inputs;
+}
+
+Tensor result_of(const Problem& p) {
+  switch (p.direction) {
+    case Direction::kForward: return Tensor::kY;
+    case Direction::kBackwardData:
+    case Direction::kTransposed: return Tensor::kDx;
+    case Direction::kBackwardWeights: return Tensor::kDw;
+    case Direction::kBackwardBias: return Tensor::kDb;
+  }
+  return Tensor::kY;
+}
+
+const char* name_of(const Problem& problem, Tensor tensor) {
+  static const char* const kNames[kTensors] = {"x", "w", "b", "y", "dx", "dw", "db", "dy"};
+  if (problem.direction == Direction::kTransposed) {
+    if (tensor == Tensor::kDy) return "x";
+    if (tensor == Tensor::kDx) return "y";
+  }
+  return kNames[static_cast<std::size_t>(tensor)];
 }
 
 void Problem::validate() const {
@@ -281,6 +372,15 @@ void Problem::validate() const {
   if (k % g != 0) invalid(field("k", k) + " is not a multiple of " + field("g", g));
   validate_axis("oh", "h", h, pt, pb, "kh", kh, "dh", dh);
   validate_axis("ow", "w", w, pl, pr, "kw", kw, "dw", dw);
+  const bool epilogue = direction == Direction::kForward || direction == Direction::kTransposed;
+  const auto refuse = [&](const char* what, const char* where) {
+    invalid(std::string(what) + " is part of " + where + ", the direction is " +
+            to_string(direction));
+  };
+  if (bias && !epilogue) refuse("bias", "forward and transposed");
+  if (relu && !epilogue) refuse("relu", "forward and transposed");
+  if (mask && epilogue) refuse("mask", "the backward directions");
+  if (accumulate && epilogue) refuse("accumulate", "the backward directions");
   validate_bytes("x", n, c, h, w);
   validate_bytes("w", k, c_per_group(), kh, kw);
   validate_bytes("y", n, k, oh(), ow());
@@ -290,7 +390,8 @@ bool operator==(const Problem& a, const Problem& b) {
   for (const Field& f : kFields) {
     if (a.*f.member != b.*f.member) return false;
   }
-  return std::tie(a.direction, a.bias, a.relu) == std::tie(b.direction, b.bias, b.relu);
+  return std::tie(a.direction, a.bias, a.relu, a.mask, a.accumulate) ==
+         std::tie(b.direction, b.bias, b.relu, b.mask, b.accumulate);
 }
 
 std::string to_text(const Problem& p) {
@@ -349,6 +450,7 @@ std::optional<NamedSize> beyond_32_bits(const Problem& p) {
       {"h*w with padding", saturating_product(padded_h, padded_w)},
       {"oh*ow", saturating_product(p.oh(), p.ow())},
       {"c/g*kh*kw", saturating_product(p.c_per_group(), p.kh, p.kw)},
+      {"k/g*kh*kw", saturating_product(p.k_per_group(), p.kh, p.kw)},
   };
   for (const NamedSize& size : sizes) {
     if (size.value > kIndexLimit) return size;

@@ -6,11 +6,19 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace clconv::core {
 
-// Which result is wanted. The geometry of a Problem is always that of the forward convolution.
-enum class Direction { kForward = 0 };
+// Which result is wanted. The geometry of a Problem is always that of the forward convolution; a
+// transposed convolution is its data gradient with the roles renamed: its input is dy, its result dx.
+enum class Direction {
+  kForward = 0,          // y  from x, w
+  kBackwardData = 1,     // dx from dy, w
+  kBackwardWeights = 2,  // dw from x, dy
+  kBackwardBias = 3,     // db from dy
+  kTransposed = 4,       // dx from dy, w, with an epilogue
+};
 
 const char* to_string(Direction direction);
 // Throws Error{kInvalidArgument} that lists the known words.
@@ -26,8 +34,13 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;                  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;                           // groups
   Direction direction = Direction::kForward;
-  bool bias = false;  // epilogue: y += b[k]
-  bool relu = false;  // epilogue: y = max(y, 0), after the bias
+  // Epilogue, forward and transposed: bias (one value per channel of the result), then ReLU.
+  bool bias = false;
+  bool relu = false;
+  // Backward: dy counts only where the forward result y is above 0 (the backward of ReLU).
+  bool mask = false;
+  // Backward: the gradient is added to what the result holds, instead of replacing it.
+  bool accumulate = false;
 
   // Output height and width (SPEC formula; the only place it is written down).
   std::int64_t oh() const { return output_size(h, kh, sh, pt, pb, dh); }
@@ -36,13 +49,17 @@ struct Problem {
   std::int64_t c_per_group() const { return c / g; }
   std::int64_t k_per_group() const { return k / g; }
   bool padded() const { return (pt | pl | pb | pr) != 0; }
-  // Products summed into one output element.
-  std::int64_t reduction() const { return c_per_group() * kh * kw; }
+  // dx is wanted: backward data or transposed.
+  bool wants_dx() const {
+    return direction == Direction::kBackwardData || direction == Direction::kTransposed;
+  }
+  // Products (of the bias gradient: values) summed into one element of the result, at most.
+  std::int64_t reduction() const;
 
-  // Bytes of the float32 operands of a valid problem.
+  // Bytes of the float32 operands of a valid problem; gradients have those of their tensor.
   std::int64_t x_bytes() const { return n * c * h * w * kElementBytes; }
   std::int64_t w_bytes() const { return k * c_per_group() * kh * kw * kElementBytes; }
-  std::int64_t b_bytes() const { return k * kElementBytes; }
+  std::int64_t b_bytes() const { return (wants_dx() ? c : k) * kElementBytes; }
   std::int64_t y_bytes() const { return n * k * oh() * ow() * kElementBytes; }
 
   // Floating-point operations of the direct algorithm, a multiply and an add counted as two; the
@@ -62,6 +79,20 @@ struct Problem {
     return slack < 0 ? 0 : slack / stride + 1;  // C++ division truncates, SPEC's floors
   }
 };
+
+// The problem with direction kTransposed that takes x (n,c,h,w) with weights (c, k/g, kh, kw) to
+// (n,k,H,W), H = (h-1)*sh - pt - pb + dh*(kh-1) + 1 + output_pad_h: c, h, w, k of `as_seen` are those of
+// the caller of the transposed convolution. Throws Error{kInvalidProblem}.
+Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
+
+// The tensors that an execution reads and writes.
+enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy };
+constexpr int kTensors = 8;
+std::int64_t bytes_of(const Problem& problem, Tensor tensor);
+std::vector<Tensor> inputs_of(const Problem& problem);
+Tensor result_of(const Problem& problem);
+// As the caller of the problem's direction knows it: "x" for a transposed convolution's dy.
+const char* name_of(const Problem& problem, Tensor tensor);
 
 bool operator==(const Problem& a, const Problem& b);
 inline bool operator!=(const Problem& a, const Problem& b) {

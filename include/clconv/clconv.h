@@ -16,8 +16,10 @@
  *       y[n,k,i,j] = b[k] + sum over c',p,q of x[n, group*c/g + c', i*sh-pt+p*dh, j*sw-pl+q*dw] *
  *                    w[k,c',p,q]      (cross-correlation; x is 0 outside the image)
  * - Buffers may be sub-buffers. Outputs must not overlap inputs.
- * - Structs start with struct_size; the _init functions set it and every default. Fields added in
- *   later versions keep old callers working.
+ * - Structs start with struct_size; the _init functions set it and every default (info structs: set
+ *   info.struct_size = sizeof(info)). Later versions only append fields: an older caller's shorter
+ *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
+ *   the fields unknown here are zero.
  * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
  *   none of the names is refused, not undefined.
  * - Strings returned through `char**` belong to the caller: clconv_free().
@@ -81,8 +83,17 @@ CLCONV_API void clconv_free(char* text);
 
 /* ---- problems ------------------------------------------------------------------------------ */
 
+/** Which result is wanted. The geometry of a problem is always that of the forward convolution. A
+ *  transposed convolution is its data gradient with the roles renamed: of a problem with x (n,c,h,w) and
+ *  y (n,k,oh,ow) it computes (n,c,h,w) from (n,k,oh,ow), see clconv_problem_transposed(). */
 typedef int32_t clconv_direction;
-enum { CLCONV_FORWARD = 0 };
+enum {
+  CLCONV_FORWARD = 0,          /* y  from x, w [, b] */
+  CLCONV_BACKWARD_DATA = 1,    /* dx from dy, w; rows of x that no output touches get 0 */
+  CLCONV_BACKWARD_WEIGHTS = 2, /* dw from x, dy */
+  CLCONV_BACKWARD_BIAS = 3,    /* db from dy */
+  CLCONV_TRANSPOSED = 4        /* y (n,c,h,w) from x (n,k,oh,ow), w [, b (c)] */
+};
 
 /** What is to be computed. Sizes in elements. */
 typedef struct clconv_problem {
@@ -94,8 +105,10 @@ typedef struct clconv_problem {
   int64_t dh, dw;
   int64_t g;
   clconv_direction direction;
-  int bias; /* add b[k] */
-  int relu; /* then y = y < 0 ? 0 : y */
+  int bias;       /* forward, transposed: add b, one value per channel of the result */
+  int relu;       /* forward, transposed: then result = result < 0 ? 0 : result */
+  int mask;       /* backward: dy counts only where y > 0 (ReLU's backward); y is an operand then */
+  int accumulate; /* backward: add to the gradient that the result buffer holds */
 } clconv_problem;
 
 typedef struct clconv_problem_info {
@@ -106,13 +119,25 @@ typedef struct clconv_problem_info {
 } clconv_problem_info;
 
 /** All sizes 1, no padding, forward, no epilogue. */
-CLCONV_API void clconv_problem_init(clconv_problem* problem);
+CLCONV_API void clconv_problem_defaults(clconv_problem* problem, size_t size);
+static inline void clconv_problem_init(clconv_problem* problem) {
+  clconv_problem_defaults(problem, sizeof(*problem));
+}
 
 /** Reads "n1c64h56w56k64kh3kw3p1": fields n c h w k kh kw required, then s|sh,sw
  * p|ph,pw|pt,pl,pb,pr d|dh,dw g in any order, pairs also as "s2,1", four paddings as "p1,0,1,2"
- * (top, left, bottom, right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". The result is valid. \retval
+ * (top, left, bottom, right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". `problem` must be initialised; the result is
+ *  valid. \retval
  * CLCONV_INVALID_PROBLEM the text, or the problem it describes, is wrong. */
 CLCONV_API clconv_status clconv_problem_parse(const char* text, clconv_problem* problem);
+
+/** The problem whose transposed convolution takes x (n,c,h,w) with weights (c, k/g, kh, kw) to
+ *  (n,k,H,W), H = (h-1)*sh - pt - pb + dh*(kh-1) + 1 + output_pad_h: `as_seen` has the fields as the
+ *  caller of the transposed convolution sees them, `problem` (initialised) gets the forward convolution
+ *  that it is the gradient of, with direction CLCONV_TRANSPOSED. 0 <= output_pad < stride. */
+CLCONV_API clconv_status clconv_problem_transposed(const clconv_problem* as_seen,
+                                                   int64_t output_pad_h, int64_t output_pad_w,
+                                                   clconv_problem* problem);
 
 /** The canonical text, defaults left out. Direction and epilogue are not part of it. */
 CLCONV_API clconv_status clconv_problem_format(const clconv_problem* problem, char** text);
@@ -149,7 +174,10 @@ typedef struct clconv_context_options {
   int64_t plan_cache_capacity; /* plans kept for being asked again; 0: 256 */
 } clconv_context_options;
 
-CLCONV_API void clconv_context_options_init(clconv_context_options* options);
+CLCONV_API void clconv_context_options_defaults(clconv_context_options* options, size_t size);
+static inline void clconv_context_options_init(clconv_context_options* options) {
+  clconv_context_options_defaults(options, sizeof(*options));
+}
 
 /** On the caller's cl_context and device, which are retained. `options` may be NULL. */
 CLCONV_API clconv_status clconv_context_create(cl_context context, cl_device_id device,
@@ -204,7 +232,10 @@ typedef struct clconv_plan_options {
   int time_all;          /* for benchmarks: prune nothing */
 } clconv_plan_options;
 
-CLCONV_API void clconv_plan_options_init(clconv_plan_options* options);
+CLCONV_API void clconv_plan_options_defaults(clconv_plan_options* options, size_t size);
+static inline void clconv_plan_options_init(clconv_plan_options* options) {
+  clconv_plan_options_defaults(options, sizeof(*options));
+}
 
 /** A choice made executable: all kernels compiled, nothing left to decide. Immutable. */
 typedef struct clconv_plan_s* clconv_plan;
@@ -228,7 +259,7 @@ typedef struct clconv_plan_info {
   int64_t workspace_unprepared_bytes; /* of one that packs the weights itself */
   int64_t prepared_weights_bytes;     /* 0: the strategy uses the weights as they are */
   int deterministic;
-  double error_bound;  /* |error| <= error_bound * (|b| + sum |x*w|), for every element */
+  double error_bound;  /* |error| <= error_bound * the sum of the magnitudes added, per element */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
@@ -240,15 +271,22 @@ CLCONV_API clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info
 /** Why this plan: every candidate, chosen or not, as JSON (docs/planner.md). */
 CLCONV_API clconv_status clconv_plan_report(clconv_plan plan, char** json);
 
-/** The buffers of an execution. */
+/** The buffers of an execution. Which ones a direction takes stands at clconv_direction; the others are
+ *  ignored. */
 typedef struct clconv_operands {
   size_t struct_size;
-  cl_mem x, w, b, y; /* b only with problem.bias; w may be NULL if `prepared` is given */
-  cl_mem prepared;   /* from clconv_plan_prepare(), or NULL: the weights are packed every time */
-  cl_mem workspace;  /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
+  cl_mem x, w, b, y;
+  cl_mem dx, dw, db, dy;
+  /** From clconv_plan_prepare(), instead of w; or NULL: the weights are packed every time. Ignored (and
+   *  w needed) where prepared_weights_bytes is 0. */
+  cl_mem prepared;
+  cl_mem workspace; /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
 } clconv_operands;
 
-CLCONV_API void clconv_operands_init(clconv_operands* operands);
+CLCONV_API void clconv_operands_defaults(clconv_operands* operands, size_t size);
+static inline void clconv_operands_init(clconv_operands* operands) {
+  clconv_operands_defaults(operands, sizeof(*operands));
+}
 
 /** Packs `w` into `prepared` (prepared_weights_bytes), for any number of executions. With
  *  prepared_weights_bytes == 0 there is nothing to do; `prepared` may be NULL. */
@@ -256,7 +294,8 @@ CLCONV_API clconv_status clconv_plan_prepare(clconv_plan plan, cl_command_queue 
                                              cl_mem prepared, cl_uint num_events,
                                              const cl_event* wait_list, cl_event* event);
 
-/** Enqueues the convolution. No allocation and no look-up in the steady state. */
+/** Enqueues the convolution. In the steady state nothing is looked up, compiled or allocated on the
+ *  device. The event ends the last command: its profiling times cover that one only. */
 CLCONV_API clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
                                              const clconv_operands* operands, cl_uint num_events,
                                              const cl_event* wait_list, cl_event* event);
@@ -315,7 +354,10 @@ typedef struct clconv_gemm_params {
 } clconv_gemm_params;
 
 /** alpha 1, beta 0, all sizes 1. */
-CLCONV_API void clconv_gemm_params_init(clconv_gemm_params* params);
+CLCONV_API void clconv_gemm_params_defaults(clconv_gemm_params* params, size_t size);
+static inline void clconv_gemm_params_init(clconv_gemm_params* params) {
+  clconv_gemm_params_defaults(params, sizeof(*params));
+}
 
 /** A matrix product through CLBlast, with the parameters tuned for the device's family if there are
  *  any. The first call on a device compiles (5 s on PoCL, once per machine). */

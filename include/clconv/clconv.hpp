@@ -90,7 +90,7 @@ inline cl::Device select_device(const std::string& spec = "") {
 
 // The buffers of an execution; what is left out is null.
 struct Operands {
-  cl::Buffer x, w, b, y, prepared, workspace;
+  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace;
 };
 
 // A wait list in and an event out, both optional, as everywhere in CLHPP.
@@ -188,6 +188,10 @@ class Plan {
     raw.w = o.w();
     raw.b = o.b();
     raw.y = o.y();
+    raw.dx = o.dx();
+    raw.dw = o.dw();
+    raw.db = o.db();
+    raw.dy = o.dy();
     raw.prepared = o.prepared();
     raw.workspace = o.workspace();
     return raw;

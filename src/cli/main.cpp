@@ -15,12 +15,9 @@ int report(const std::string& text, int status) {
 int exit_status(clconv_status status) {
   switch (status) {
     case CLCONV_INVALID_ARGUMENT:
-    case CLCONV_INVALID_PROBLEM:
-      return 2;
-    case CLCONV_CONSTRAINT:
-      return 3;
-    default:
-      return 1;
+    case CLCONV_INVALID_PROBLEM: return 2;
+    case CLCONV_CONSTRAINT: return 3;
+    default: return 1;
   }
 }
 

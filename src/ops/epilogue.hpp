@@ -9,21 +9,22 @@
 
 namespace clconv::core {
 
-// product[group*group_stride + f*ld + image*pixels + t] -> y[first_image + image][filter][first +
-// t], t < pixels, with the problem's bias and activation.
+// product[group*group_stride + f*ld + image*pixels + t] -> result[first_image + image][group*filters + f]
+// [first + t], t < pixels, with the problem's bias and activation, or added to it (accumulate).
 struct FoldPart {
   std::int64_t first_image = 0, images = 1;
-  std::int64_t first = 0, pixels = 1;
+  std::int64_t planes = 1, planes_per_group = 1;  // of the result, per image
+  std::int64_t first = 0, pixels = 1, plane_pixels = 1;
   std::int64_t group_stride = 0, ld = 0;
 };
 std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const FoldPart& part,
-                                  const Region& product, const Region& b, const Region& y);
+                                  const Region& product, const Region& b, const Region& result);
 
-// Bias and activation in place, where the product already is y.
+// Bias and activation in place, where the product already is the result (y, or dx if that is wanted).
 std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, const Region& b,
-                                    const Region& y);
+                                    const Region& result);
 
-// -DBIAS=.. -DRELU=.., for every kernel with an epilogue.
+// -DBIAS=.. -DRELU=.. -DMASK=.. -DACCUMULATE=..: what of a problem, besides its class, is compiled in.
 std::string epilogue_defines(const Problem& problem);
 
 }  // namespace clconv::core

@@ -1,35 +1,51 @@
 #include "ops/im2col.hpp"
 
+#include "ops/epilogue.hpp"
 #include "ops/spans.hpp"
 
 namespace clconv::core {
 namespace {
 
-// One set of indices for both layouts of the public operations.
-struct Strides {
-  std::int64_t image, reduction, pixel;
-};
-
-Strides strides_of(const Problem& p, ColumnsLayout layout) {
-  const std::int64_t reduction = p.c * p.kh * p.kw;
-  const std::int64_t pixels = p.oh() * p.ow();
-  return layout == ColumnsLayout::kRows ? Strides{pixels * reduction, 1, reduction}
-                                        : Strides{pixels * reduction, pixels, 1};
-}
-
-void check_sizes(const Problem& p) {
-  p.validate();
-  if (columns_elements(p) > INT64_MAX / Problem::kElementBytes) {
+Problem checked(const Problem& problem) {
+  problem.validate();
+  if (columns_elements(problem) > INT64_MAX / Problem::kElementBytes) {
     throw Error(Code::kInvalidProblem,
-                "cols of " + to_text(p) + ": its byte size does not fit 64 bits");
+                "cols of " + to_text(problem) + ": its byte size does not fit 64 bits");
   }
-  Problem whole = p;
-  whole.g = 1;
-  if (const auto field = beyond_32_bits(whole)) {
+  Problem p = problem;
+  p.k = p.g = 1;
+  if (const auto field = beyond_32_bits(p)) {
     throw Error(Code::kInvalidProblem, field->name + " is " + std::to_string(field->value) +
                                            ", im2col and col2im index up to " +
                                            std::to_string(kIndexLimit));
   }
+  return p;
+}
+
+// All of an ungrouped batch, images one after the other.
+MatrixPart whole(const Problem& p, ColumnsLayout layout) {
+  const std::int64_t reduction = p.c * p.kh * p.kw;
+  const std::int64_t pixels = p.oh() * p.ow();
+  return {0, p.n, 0, p.oh(), pixels * reduction, 0,
+          layout == ColumnsLayout::kRows ? reduction : pixels};
+}
+
+// What both directions have between the buffers and the strides.
+void add_geometry(std::vector<Argument>& arguments, const Problem& p, const MatrixPart& part,
+                  bool width_stride) {
+  for (const std::int64_t value : {p.c, p.h, p.w, p.kh, p.kw, p.sh}) {
+    arguments.push_back(narrow(value));
+  }
+  if (width_stride) arguments.push_back(narrow(p.sw));
+  for (const std::int64_t value : {p.pt, p.pl, p.dh, p.dw, p.ow()}) {
+    arguments.push_back(narrow(value));
+  }
+  arguments.push_back(cl_long{part.first_image});
+  for (const std::int64_t value : {part.first_row, part.rows, p.c_per_group()}) {
+    arguments.push_back(narrow(value));
+  }
+  arguments.push_back(cl_long{part.image_stride});
+  arguments.push_back(cl_long{part.group_stride});
 }
 
 }  // namespace
@@ -38,103 +54,87 @@ std::int64_t columns_elements(const Problem& p) {
   return saturating_product(p.n, p.oh(), p.ow(), p.c, p.kh, p.kw);
 }
 
-std::unique_ptr<Step> im2col_columns(Device& device, const Problem& p, const Im2colPart& part,
-                                     const Region& x, const Region& cols) {
-  const Spans spans(device.profile(), p.ow());
-  return std::make_unique<KernelStep>(
-      "im2col", device.kernel("im2col", "im2col_columns", "-DSW=" + std::to_string(p.sw)),
-      std::vector<Argument>{x,
-                            cols,
-                            narrow(part.images),
-                            narrow(p.c),
-                            narrow(p.h),
-                            narrow(p.w),
-                            narrow(p.kh),
-                            narrow(p.kw),
-                            narrow(p.sh),
-                            narrow(p.pt),
-                            narrow(p.pl),
-                            narrow(p.dh),
-                            narrow(p.dw),
-                            narrow(p.ow()),
-                            cl_long{part.first_image},
-                            narrow(part.first_row),
-                            narrow(part.rows),
-                            narrow(p.c_per_group()),
-                            cl_long{part.image_stride},
-                            cl_long{part.group_stride},
-                            cl_long{part.ld},
-                            narrow(spans.span)},
-      spans.range(part.images * p.c * part.rows));
-}
-
-std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
-                                  std::int64_t rows_padded, std::int64_t pixels, std::int64_t ld,
+std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayout layout,
+                                  const MatrixPart& part, const Region& x, const Region* mask,
                                   const Region& cols) {
-  const std::int64_t matrix_rows = groups * rows_padded;
+  const bool columns = layout == ColumnsLayout::kColumns;
+  const Spans spans(device.profile(), columns ? p.ow() : p.c);
+  std::vector<Argument> arguments = {x};
+  if (columns) arguments.push_back(mask != nullptr ? *mask : x);
+  arguments.push_back(cols);
+  arguments.push_back(narrow(part.images));
+  add_geometry(arguments, p, part, false);
+  arguments.push_back(cl_long{part.ld});
+  arguments.push_back(narrow(spans.span));
   return std::make_unique<KernelStep>(
-      "zero_border", device.kernel("im2col", "zero_border", "-DSW=1"),
-      std::vector<Argument>{cols, cl_long{matrix_rows}, narrow(rows), narrow(rows_padded),
-                            cl_long{pixels}, cl_long{ld}},
-      Spans(device.profile(), 1).range(matrix_rows));
+      "im2col",
+      device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
+                    "-DSW=" + std::to_string(p.sw) + (mask != nullptr ? " -DMASK=1" : " -DMASK=0")),
+      arguments,
+      spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
 }
 
-Sequence im2col(Device& device, const Problem& p, ColumnsLayout layout, const Region& x,
-                const Region& cols) {
-  check_sizes(p);
-  const Strides strides = strides_of(p, layout);
-  Sequence sequence;
-  if (layout == ColumnsLayout::kColumns) {
-    Problem ungrouped = p;
-    ungrouped.g = 1;
-    sequence.add(im2col_columns(device, ungrouped,
-                                {0, p.n, 0, p.oh(), strides.image, 0, strides.reduction}, x, cols));
-    return sequence;
-  }
-  const Spans spans(device.profile(), p.c);
-  sequence.add(std::make_unique<KernelStep>(
-      "im2col", device.kernel("im2col", "im2col_rows", "-DSW=" + std::to_string(p.sw)),
-      std::vector<Argument>{x, cols, narrow(p.n), narrow(p.c), narrow(p.h), narrow(p.w),
-                            narrow(p.kh), narrow(p.kw), narrow(p.sh), narrow(p.pt), narrow(p.pl),
-                            narrow(p.dh), narrow(p.dw), narrow(p.oh()), narrow(p.ow()),
-                            narrow(spans.span), cl_long{strides.image}, cl_long{strides.pixel}},
-      spans.range(p.n * p.oh() * p.ow())));
-  return sequence;
-}
-
-Sequence col2im(Device& device, const Problem& p, ColumnsLayout layout, Col2imVariant variant,
-                const Region& cols, const Region& dx) {
-  check_sizes(p);
-  const Strides strides = strides_of(p, layout);
-  std::vector<Argument> arguments = {cols, dx};
-  const std::int64_t planes = p.n * p.c;
-  const std::int64_t entries = columns_elements(p);
+std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayout layout,
+                                  Col2imVariant variant, const MatrixPart& part, const Region& cols,
+                                  const Region& b, const Region& dx, bool add, bool finish) {
   const bool gather = variant == Col2imVariant::kGather;
+  const bool columns = layout == ColumnsLayout::kColumns;
+  const std::int64_t planes = part.images * p.c;
+  const std::int64_t entries = planes * p.kh * p.kw * part.rows * p.ow();
+  std::vector<Argument> arguments = {cols};
+  if (gather) arguments.push_back(b);
+  arguments.push_back(dx);
   arguments.push_back(cl_long{gather ? planes : entries});
-  for (const std::int64_t value :
-       {p.c, p.h, p.w, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh, p.dw, p.oh(), p.ow()}) {
-    arguments.push_back(narrow(value));
-  }
-  for (const std::int64_t value : {strides.image, strides.reduction, strides.pixel}) {
-    arguments.push_back(cl_long{value});
-  }
-  Sequence sequence;
+  add_geometry(arguments, p, part, true);
+  arguments.push_back(cl_long{columns ? part.ld : 1});  // from one r to the next
+  arguments.push_back(cl_long{columns ? 1 : part.ld});  // and from one pixel
   if (gather) {
     const Spans spans(device.profile(), p.w);
     arguments.push_back(narrow(spans.span));
-    sequence.add(std::make_unique<KernelStep>(
-        "col2im_gather", device.kernel("col2im", "col2im_gather", "-DFLOAT_ATOMICS=0"), arguments,
-        spans.range(planes * p.h)));
-    return sequence;
+    arguments.push_back(cl_int{add ? 1 : 0});
+    arguments.push_back(cl_int{finish ? 1 : 0});
+    return std::make_unique<KernelStep>(
+        "col2im_gather",
+        device.kernel("col2im", "col2im_gather", "-DFLOAT_ATOMICS=0 " + epilogue_defines(p)),
+        arguments, spans.range(planes * p.h));
   }
   const std::string& atomics = device.profile().float_atomics;
   const std::string options = atomics == "ext"   ? "-cl-std=CL3.0 -DFLOAT_ATOMICS=1"
                               : atomics == "ptx" ? "-DFLOAT_ATOMICS=2"
                                                  : "-DFLOAT_ATOMICS=0";
-  sequence.add(std::make_unique<FillStep>("zero dx", dx, p.x_bytes()));
-  sequence.add(std::make_unique<KernelStep>(
-      "col2im_atomic", device.kernel("col2im", "col2im_atomic", options), arguments,
-      items(entries, Spans::local_size(device.profile()))));
+  return std::make_unique<KernelStep>("col2im_atomic",
+                                      device.kernel("col2im", "col2im_atomic", options), arguments,
+                                      items(entries, Spans::local_size(device.profile())));
+}
+
+std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
+                                  std::int64_t rows_padded, std::int64_t columns, std::int64_t ld,
+                                  const Region& matrix) {
+  const std::int64_t all_rows = groups * rows_padded;
+  return std::make_unique<KernelStep>(
+      "zero_border", device.kernel("im2col", "zero_border", "-DSW=1 -DMASK=0"),
+      std::vector<Argument>{matrix, cl_long{all_rows}, narrow(rows), narrow(rows_padded),
+                            cl_long{columns}, cl_long{ld}},
+      Spans(device.profile(), 1).range(all_rows));
+}
+
+Sequence im2col(Device& device, const Problem& problem, ColumnsLayout layout, const Region& x,
+                const Region& cols) {
+  const Problem p = checked(problem);
+  Sequence sequence;
+  sequence.add(im2col_step(device, p, layout, whole(p, layout), x, nullptr, cols));
+  return sequence;
+}
+
+Sequence col2im(Device& device, const Problem& problem, ColumnsLayout layout, Col2imVariant variant,
+                const Region& cols, const Region& dx) {
+  const Problem p = checked(problem);
+  Sequence sequence;
+  if (variant == Col2imVariant::kAtomic) {
+    sequence.add(std::make_unique<FillStep>("zero dx", dx, p.x_bytes()));
+  }
+  sequence.add(
+      col2im_step(device, p, layout, variant, whole(p, layout), cols, dx, dx, false, false));
   return sequence;
 }
 

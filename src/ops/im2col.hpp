@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
 #include "problem.hpp"
 #include "runtime/device.hpp"
@@ -20,22 +19,31 @@ enum class Col2imVariant { kGather = 0, kAtomic = 1 };
 // Elements of the matrix of a whole batch; INT64_MAX where they exceed 64 bits.
 std::int64_t columns_elements(const Problem& problem);
 
-// A part of the batch and where it goes, columns layout:
-// cols[image*image_stride + group*group_stride + r*ld + pixel]; r within the group, `pixel` within
-// the part's rows.
-struct Im2colPart {
+// A chunk of the batch, and where its matrix lies:
+// columns: cols[image*image_stride + group*group_stride + r*ld + pixel]
+// rows:    cols[image*image_stride + group*group_stride + pixel*ld + r]
+// r counts within the group, pixels within the chunk's output rows, images from first_image.
+struct MatrixPart {
   std::int64_t first_image = 0, images = 1;
-  std::int64_t first_row = 0, rows = 1;  // output rows
+  std::int64_t first_row = 0, rows = 1;
   std::int64_t image_stride = 0, group_stride = 0, ld = 0;
 };
-std::unique_ptr<Step> im2col_columns(Device& device, const Problem& problem, const Im2colPart& part,
-                                     const Region& x, const Region& cols);
-
-// Writes zeroes to the border of a matrix of `groups` x `rows_padded` rows of `ld` entries, of
-// which `rows` x `pixels` per group hold patches.
-std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
-                                  std::int64_t rows_padded, std::int64_t pixels, std::int64_t ld,
+// `mask`: x is a gradient that counts only where this is above 0; null to take all of it. Columns only.
+std::unique_ptr<Step> im2col_step(Device& device, const Problem& problem, ColumnsLayout layout,
+                                  const MatrixPart& part, const Region& x, const Region* mask,
                                   const Region& cols);
+
+// The chunk's entries added to the pixels of dx they came from. `add`: dx already holds a part of the
+// sum; else gather overwrites it, and atomic wants it zeroed. `finish` (gather only): this is the last
+// chunk, apply the problem's epilogue.
+std::unique_ptr<Step> col2im_step(Device& device, const Problem& problem, ColumnsLayout layout,
+                                  Col2imVariant variant, const MatrixPart& part, const Region& cols,
+                                  const Region& b, const Region& dx, bool add, bool finish);
+
+// Zeroes the border of `groups` matrices of rows_padded x ld, of which rows x columns are filled.
+std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
+                                  std::int64_t rows_padded, std::int64_t columns, std::int64_t ld,
+                                  const Region& matrix);
 
 // The public operations, for the whole batch. k and g of the problem do not matter. Throw
 // Error{kInvalidProblem} where the matrix or an index does not fit.

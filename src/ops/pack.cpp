@@ -5,39 +5,74 @@
 namespace clconv::core {
 namespace {
 
-// Filter elements per work-item and filter: a cache line of the reading side (pack.cl).
+// Elements per work-item and filter: a cache line of the reading side (pack.cl).
 constexpr std::int64_t kRun = 16;
 
 // A CPU work-item copies about this many bytes, so that a launch is neither one work-group on one
 // core nor thousands of empty ones.
 constexpr std::int64_t kBytesPerItem = 16384;
 
-}  // namespace
-
-std::unique_ptr<Step> pack_filters(Device& device, const Problem& p, const FilterBlocks& blocks,
-                                   const Region& weights, const Region& packed) {
-  const std::int64_t count = blocks.blocks(p) * ceil_div(blocks.reduction_padded, kRun);
-  const Spans spans(device.profile(), 1);
-  return std::make_unique<KernelStep>(
-      "pack_filters", device.kernel("pack", "pack_filters", ""),
-      std::vector<Argument>{weights, packed, narrow(p.k_per_group()), narrow(p.reduction()),
-                            narrow(blocks.reduction_padded), narrow(blocks.block),
-                            narrow(blocks.blocks_per_group), cl_long{count}},
-      spans.range(count));
+// Lines of `width` elements that a work-item handles.
+std::int64_t lines_per_item(const DeviceProfile& profile, std::int64_t width) {
+  if (profile.family != Family::kCpu) return 1;
+  return std::max<std::int64_t>(1, kBytesPerItem / (width * Problem::kElementBytes));
 }
 
-std::unique_ptr<Step> pad_planes(Device& device, const Problem& p, const PaddedPlanes& planes,
-                                 const Region& x, const Region& padded) {
-  const std::int64_t rows = p.n * p.c * planes.hp;
-  const bool cpu = device.profile().family == Family::kCpu;
-  const std::int64_t span =
-      cpu ? std::max<std::int64_t>(1, kBytesPerItem / (planes.wp * Problem::kElementBytes)) : 1;
-  const std::int64_t local = cpu ? 1 : Spans::local_size(device.profile());
+std::int64_t local_size(const DeviceProfile& profile) {
+  return profile.family == Family::kCpu ? 1 : Spans::local_size(profile);
+}
+
+std::string mask_define(bool mask) { return mask ? "-DMASK=1" : "-DMASK=0"; }
+
+}  // namespace
+
+std::unique_ptr<Step> pack_filters(Device& device, const Correlation& c, const FilterBlocks& blocks,
+                                   const Region& weights, const Region& packed) {
+  const std::int64_t count = blocks.blocks() * ceil_div(blocks.reduction_padded, kRun);
   return std::make_unique<KernelStep>(
-      "pad", device.kernel("pack", "pad_planes", ""),
-      std::vector<Argument>{x, padded, narrow(p.h), narrow(p.w), narrow(p.pt), narrow(p.pl),
+      "pack_filters", device.kernel("pack", "pack_filters", mask_define(false)),
+      std::vector<Argument>{weights, packed, narrow(c.filters), narrow(c.reduction()),
+                            narrow(c.taps_h), narrow(c.taps_w), narrow(blocks.reduction_padded),
+                            narrow(blocks.block), narrow(blocks.blocks_per_group), cl_long{count},
+                            cl_long{c.w_base}, cl_long{c.w_group}, cl_long{c.w_filter},
+                            cl_long{c.w_channel}, cl_long{c.w_row}, cl_long{c.w_column}},
+      items(count, local_size(device.profile())));
+}
+
+std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,
+                                 const Region* mask, const Region& padded) {
+  const std::int64_t rows = planes.planes * planes.hp;
+  const std::int64_t span = lines_per_item(device.profile(), planes.wp);
+  return std::make_unique<KernelStep>(
+      "pad", device.kernel("pack", "pad_planes", mask_define(mask != nullptr)),
+      std::vector<Argument>{input, mask != nullptr ? *mask : input, padded, narrow(planes.in_h),
+                            narrow(planes.in_w), narrow(planes.top), narrow(planes.left),
                             narrow(planes.hp), narrow(planes.wp), cl_long{rows}, narrow(span)},
-      items(ceil_div(rows, span), local));
+      items(ceil_div(rows, span), local_size(device.profile())));
+}
+
+std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const GradientBlocks& blocks,
+                                    const Region& dy, const Region* mask, const Region& packed) {
+  const std::int64_t count =
+      p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, kRun);
+  return std::make_unique<KernelStep>(
+      "pack_gradient", device.kernel("pack", "pack_gradient", mask_define(mask != nullptr)),
+      std::vector<Argument>{dy, mask != nullptr ? *mask : dy, packed, narrow(blocks.first_image),
+                            narrow(blocks.images), narrow(blocks.first), narrow(blocks.pixels),
+                            narrow(p.oh() * p.ow()), narrow(p.k_per_group()), narrow(blocks.block),
+                            narrow(blocks.blocks_per_group), narrow(p.g),
+                            cl_long{blocks.block_stride}, cl_long{count}},
+      items(count, local_size(device.profile())));
+}
+
+std::unique_ptr<Step> mask_gradient(Device& device, const Problem& p, const Region& dy,
+                                    const Region& y, const Region& masked) {
+  const std::int64_t count = p.y_bytes() / Problem::kElementBytes;
+  const std::int64_t span = lines_per_item(device.profile(), 1);
+  return std::make_unique<KernelStep>(
+      "mask", device.kernel("pack", "mask_gradient", mask_define(true)),
+      std::vector<Argument>{dy, y, masked, cl_long{count}, narrow(span)},
+      items(ceil_div(count, span), local_size(device.profile())));
 }
 
 }  // namespace clconv::core

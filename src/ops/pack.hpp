@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "ops/correlation.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
 #include "runtime/launch.hpp"
@@ -14,36 +15,63 @@ namespace clconv::core {
 struct FilterBlocks {
   std::int64_t block = 1;
   std::int64_t blocks_per_group = 1;
+  std::int64_t groups = 1;
   std::int64_t reduction_padded = 1;
 
-  FilterBlocks(const Problem& p, std::int64_t block_size, std::int64_t reduction_multiple = 1)
+  FilterBlocks(const Correlation& c, std::int64_t block_size, std::int64_t reduction_multiple = 1)
       : block(block_size),
-        blocks_per_group(ceil_div(p.k_per_group(), block_size)),
-        reduction_padded(round_up(p.reduction(), reduction_multiple)) {}
+        blocks_per_group(ceil_div(c.filters, block_size)),
+        groups(c.groups),
+        reduction_padded(round_up(c.reduction(), reduction_multiple)) {}
 
-  std::int64_t blocks(const Problem& p) const { return p.g * blocks_per_group; }
-  std::int64_t bytes(const Problem& p) const {
-    return saturating_product(p.g, blocks_per_group, reduction_padded, block,
-                              Problem::kElementBytes);
+  std::int64_t blocks() const { return groups * blocks_per_group; }
+  std::int64_t bytes() const {
+    return saturating_product(blocks(), reduction_padded, block, Problem::kElementBytes);
   }
 };
-std::unique_ptr<Step> pack_filters(Device& device, const Problem& problem,
+std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlation,
                                    const FilterBlocks& blocks, const Region& weights,
                                    const Region& packed);
 
-// x with its padding written out: (n*c) planes of hp x wp, exactly what the filter touches.
+// Input planes with their padding written out: `planes` of hp x wp, which show the input from row
+// `top` and column `left` on (either may be negative) and zero outside it.
 struct PaddedPlanes {
-  std::int64_t hp = 1, wp = 1;
+  std::int64_t planes = 1, in_h = 1, in_w = 1;
+  std::int64_t top = 0, left = 0, hp = 1, wp = 1;
 
-  explicit PaddedPlanes(const Problem& p)
-      : hp((p.oh() - 1) * p.sh + p.dh * (p.kh - 1) + 1),
-        wp((p.ow() - 1) * p.sw + p.dw * (p.kw - 1) + 1) {}
-
-  std::int64_t bytes(const Problem& p) const {
-    return saturating_product(p.n, p.c, hp, wp, Problem::kElementBytes);
+  std::int64_t bytes() const {
+    return saturating_product(planes, hp, wp, Problem::kElementBytes);
   }
 };
-std::unique_ptr<Step> pad_planes(Device& device, const Problem& problem, const PaddedPlanes& planes,
-                                 const Region& x, const Region& padded);
+// `mask`: the forward result y, above 0 where the input counts; null to take all of it.
+std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,
+                                 const Region* mask, const Region& padded);
+
+// dy with the filters innermost, in blocks of `block` filters, for the pixels [first, first + pixels) of
+// some images: packed[group*blocks_per_group + block][image*pixels + pixel][f], blocks block_stride apart.
+struct GradientBlocks {
+  std::int64_t block = 1;
+  std::int64_t blocks_per_group = 1;
+  std::int64_t first_image = 0, images = 1, first = 0, pixels = 1;
+  std::int64_t block_stride = 1;
+
+  // All pixels of all images.
+  GradientBlocks(const Problem& p, std::int64_t block_size)
+      : block(block_size),
+        blocks_per_group(ceil_div(p.k_per_group(), block_size)),
+        images(p.n),
+        pixels(p.oh() * p.ow()),
+        block_stride(saturating_product(p.n, pixels, block_size)) {}
+  std::int64_t bytes(const Problem& p) const {
+    return saturating_product(p.g, blocks_per_group, block_stride, Problem::kElementBytes);
+  }
+};
+std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,
+                                    const GradientBlocks& blocks, const Region& dy,
+                                    const Region* mask, const Region& packed);
+
+// dy where y is above 0, else 0, for kernels that take the gradient as it lies in memory.
+std::unique_ptr<Step> mask_gradient(Device& device, const Problem& problem, const Region& dy,
+                                    const Region& y, const Region& masked);
 
 }  // namespace clconv::core

@@ -15,7 +15,8 @@ constexpr std::size_t kMaxOperations = 1024;
 // Everything that makes one plan another.
 std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   std::string key = to_text(problem) + " " + to_string(problem.direction) +
-                    (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") + " " +
+                    (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") +
+                    (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") + " " +
                     to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
                     std::to_string(o.expected_runs) + (o.deterministic ? " deterministic" : "") +
                     " " + o.strategy + " " + o.config;
@@ -67,24 +68,25 @@ void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) con
   }
 }
 
-Bindings Plan::bind(const Operands& o) const {
+Bindings Plan::bind(const Operands& operands) const {
   const Problem& p = report_.problem;
-  check_buffer(o.x, p.x_bytes(), "x");
-  check_buffer(o.y, p.y_bytes(), "y");
-  if (p.bias) check_buffer(o.b, p.b_bytes(), "b");
-  const bool packs = executable_->prepared_weights_bytes > 0;
-  if (packs && o.prepared != nullptr) {
-    check_buffer(o.prepared, executable_->prepared_weights_bytes, "prepared");
-  } else {
-    check_buffer(o.w, p.w_bytes(), "w");
-  }
+  const bool prepared =
+      executable_->prepared_weights_bytes > 0 && operands.prepared != nullptr;
   Bindings bindings;
-  bindings.bind(kXSlot, o.x);
-  bindings.bind(kWeightsSlot, o.w);
-  bindings.bind(kBiasSlot, p.bias ? o.b : nullptr);
-  bindings.bind(kYSlot, o.y);
-  bindings.bind(kPreparedSlot, o.prepared);
-  bindings.bind(kWorkspaceSlot, o.workspace);
+  const auto bind_tensor = [&](Tensor tensor) {
+    const cl_mem buffer = operands.tensors[static_cast<std::size_t>(tensor)];
+    check_buffer(buffer, bytes_of(p, tensor), name_of(p, tensor));
+    bindings.bind(static_cast<int>(tensor), buffer);
+  };
+  for (const Tensor tensor : inputs_of(p)) {
+    if (tensor != Tensor::kW || !prepared) bind_tensor(tensor);
+  }
+  bind_tensor(result_of(p));
+  if (prepared) {
+    check_buffer(operands.prepared, executable_->prepared_weights_bytes, "prepared");
+    bindings.bind(kPreparedSlot, operands.prepared);
+  }
+  bindings.bind(kWorkspaceSlot, operands.workspace);
   return bindings;
 }
 

@@ -2,6 +2,8 @@
 // executable. What clconv.h hands out as opaque handles.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -25,7 +27,7 @@ struct ContextOptions {
 // The caller's buffers of one execution. `prepared` null: the weights are packed again each time,
 // in the workspace. `workspace` null: the library's own.
 struct Operands {
-  cl_mem x = nullptr, w = nullptr, b = nullptr, y = nullptr;
+  std::array<cl_mem, kTensors> tensors{};  // by Tensor; those that the problem does not have are null
   cl_mem prepared = nullptr;
   cl_mem workspace = nullptr;
 };

@@ -32,33 +32,34 @@ std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most,
 
 }  // namespace
 
-// The buffers of one problem. Inputs hold noise, not zeroes.
+// The buffers of one problem. They hold noise, not zeroes.
 struct DeviceLaboratory::Operands {
-  cl::Buffer x, w, b, y, workspace;
+  Bindings bindings;
+  std::vector<cl::Buffer> tensors;
+  cl::Buffer workspace;
   std::int64_t workspace_bytes = 0;
 
   Operands(const Device& device, cl::CommandQueue& queue, const Problem& p) {
-    const auto make = [&](std::int64_t bytes, const char* what) {
-      cl::Buffer buffer = allocate(device.context(), bytes, device.profile().max_allocation_bytes,
-                                   std::string(what) + " to measure on");
-      // A 128-byte pattern of noise is the longest that fills a buffer without copying host data.
-      const std::vector<float> values = noise(32, 7);
+    std::vector<Tensor> all = inputs_of(p);
+    all.push_back(result_of(p));
+    for (const Tensor tensor : all) {
+      const std::int64_t bytes = bytes_of(p, tensor);
+      tensors.push_back(allocate(device.context(), bytes, device.profile().max_allocation_bytes,
+                                 std::string(name_of(p, tensor)) + " to measure on"));
+      // A 64-byte pattern of noise fills a buffer without copying host data.
+      const std::vector<float> values = noise(16, 7);
       cl_float16 pattern;
       std::copy_n(values.begin(), 16, pattern.s);
       const std::int64_t whole = bytes / 64 * 64;
       if (whole > 0) {
-        queue.enqueueFillBuffer(buffer, pattern, 0, static_cast<std::size_t>(whole));
+        queue.enqueueFillBuffer(tensors.back(), pattern, 0, static_cast<std::size_t>(whole));
       }
       if (whole < bytes) {
-        queue.enqueueFillBuffer(buffer, 0.5f, static_cast<std::size_t>(whole),
+        queue.enqueueFillBuffer(tensors.back(), 0.5f, static_cast<std::size_t>(whole),
                                 static_cast<std::size_t>(bytes - whole));
       }
-      return buffer;
-    };
-    x = make(p.x_bytes(), "x");
-    w = make(p.w_bytes(), "w");
-    b = make(p.b_bytes(), "b");
-    y = make(p.y_bytes(), "y");
+      bindings.bind(static_cast<int>(tensor), tensors.back()());
+    }
   }
 
   // Grows the workspace that all trials of the problem share.
@@ -108,7 +109,8 @@ std::string problem_class(const Problem& problem) {
   return std::string(to_string(p.direction)) + " " + grouping + " kernel " + std::to_string(p.kh) +
          "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) + "x" +
          std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" + std::to_string(p.dw) +
-         (p.padded() ? " padded" : "") + (p.bias ? " bias" : "") + (p.relu ? " relu" : "");
+         (p.padded() ? " padded" : "") + (p.bias ? " bias" : "") + (p.relu ? " relu" : "") +
+         (p.mask ? " mask" : "") + (p.accumulate ? " accumulate" : "");
 }
 
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
@@ -134,11 +136,7 @@ std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
   auto runner = [this, prepared](const Executable& built, int runs) {
     if (!operands_) operands_ = std::make_shared<Operands>(device_, queue_, problem_);
     operands_->reserve(device_, built.workspace_bytes);
-    Bindings bindings;
-    bindings.bind(kXSlot, operands_->x());
-    bindings.bind(kWeightsSlot, operands_->w());
-    bindings.bind(kBiasSlot, problem_.bias ? operands_->b() : nullptr);
-    bindings.bind(kYSlot, operands_->y());
+    Bindings bindings = operands_->bindings;
     bindings.bind(kWorkspaceSlot, operands_->workspace());
     if ((*prepared)() == nullptr && built.prepared_weights_bytes > 0) {
       *prepared =
@@ -158,6 +156,39 @@ std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
   return std::make_unique<DeviceTrial>(std::move(executable), setup_us, std::move(runner));
 }
 
+std::vector<float> DeviceLaboratory::result_of_small(const Strategy& strategy, const Config& config,
+                                                     const Problem& small) {
+  const auto executable = strategy.build(small, config, device_);
+  const std::int64_t limit = device_.profile().max_allocation_bytes;
+  const auto buffer = [&](std::int64_t bytes) {
+    return allocate(device_.context(), bytes, limit, "verifying");
+  };
+  std::vector<cl::Buffer> buffers;
+  Bindings bindings;
+  const Tensor result = result_of(small);
+  std::vector<float> values;
+  std::vector<Tensor> all = inputs_of(small);
+  all.push_back(result);
+  for (const Tensor tensor : all) {
+    values = noise(bytes_of(small, tensor) / 4, static_cast<unsigned>(tensor) + 1);
+    // What is not written shows, unless the result is to be added to.
+    if (tensor == result && !small.accumulate) values.assign(values.size(), std::nanf(""));
+    buffers.push_back(buffer(bytes_of(small, tensor)));
+    queue_.enqueueWriteBuffer(buffers.back(), CL_TRUE, 0, values.size() * sizeof(float),
+                              values.data());
+    bindings.bind(static_cast<int>(tensor), buffers.back()());
+  }
+  const cl::Buffer workspace = buffer(executable->workspace_bytes);
+  const cl::Buffer prepared = buffer(executable->prepared_weights_bytes);
+  bindings.bind(kWorkspaceSlot, workspace());
+  bindings.bind(kPreparedSlot, prepared());
+  executable->prepare.enqueue(queue_(), bindings, {});
+  executable->run.enqueue(queue_(), bindings, {});
+  queue_.enqueueReadBuffer(buffers.back(), CL_TRUE, 0, values.size() * sizeof(float),
+                           values.data());
+  return values;
+}
+
 std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                                                   const Candidate& candidate) {
   const std::string config = candidate.config.text();
@@ -170,49 +201,20 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 
   const Problem small = small_problem(problem_);
-  const std::vector<float> x = noise(small.x_bytes() / 4, 1);
-  const std::vector<float> w = noise(small.w_bytes() / 4, 2);
-  const std::vector<float> b = noise(small.k, 3);
-  const auto result_of = [&](const Strategy& s, const Config& variant) {
-    const auto executable = s.build(small, variant, device_);
-    const auto buffer = [&](std::int64_t bytes) {
-      return allocate(device_.context(), bytes, device_.profile().max_allocation_bytes,
-                      "verifying");
-    };
-    const auto upload = [&](const std::vector<float>& values) {
-      cl::Buffer target = buffer(static_cast<std::int64_t>(values.size() * sizeof(float)));
-      queue_.enqueueWriteBuffer(target, CL_TRUE, 0, values.size() * sizeof(float), values.data());
-      return target;
-    };
-    const cl::Buffer bx = upload(x), bw = upload(w), bb = upload(b);
-    std::vector<float> y(static_cast<std::size_t>(small.y_bytes() / 4), std::nanf(""));
-    cl::Buffer by = upload(y);
-    const cl::Buffer workspace = buffer(executable->workspace_bytes);
-    const cl::Buffer prepared = buffer(executable->prepared_weights_bytes);
-    Bindings bindings;
-    bindings.bind(kXSlot, bx());
-    bindings.bind(kWeightsSlot, bw());
-    bindings.bind(kBiasSlot, small.bias ? bb() : nullptr);
-    bindings.bind(kYSlot, by());
-    bindings.bind(kWorkspaceSlot, workspace());
-    bindings.bind(kPreparedSlot, prepared());
-    executable->prepare.enqueue(queue_(), bindings, {});
-    executable->run.enqueue(queue_(), bindings, {});
-    queue_.enqueueReadBuffer(by, CL_TRUE, 0, y.size() * sizeof(float), y.data());
-    return y;
-  };
-  const std::vector<float> expected = result_of(find_strategy("naive"), Config());
-  const std::vector<float> actual = result_of(strategy, candidate.config);
-  // Operands lie in [-1, 1]: |b| + sum |x*w| is at most 1 + the number of products.
+  const std::vector<float> expected = result_of_small(find_strategy("naive"), Config(), small);
+  const std::vector<float> actual = result_of_small(strategy, candidate.config, small);
+  // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias and
+  // what was there.
   const double allowed = (candidate.error_bound + summation_error_bound(small.reduction())) *
-                         (1.0 + static_cast<double>(small.reduction()));
+                         (2.0 + static_cast<double>(small.reduction()));
   TrustRecord record{strategy.name, config, kind, scope_, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =
         std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
     if (error <= allowed) continue;
     record.trusted = false;
-    record.text = "wrong result on " + to_text(small) + ": y[" + std::to_string(i) + "] is " +
+    record.text = "wrong result on " + to_text(small) + ": " +
+                  name_of(small, result_of(small)) + "[" + std::to_string(i) + "] is " +
                   std::to_string(actual[i]) + ", naive says " + std::to_string(expected[i]);
   }
   WisdomBook book;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "planner/planner.hpp"
 #include "planner/wisdom.hpp"
@@ -31,6 +32,10 @@ class DeviceLaboratory : public Laboratory {
 
  private:
   struct Operands;
+
+  // The result of one variant on a problem small enough to copy to and fro.
+  std::vector<float> result_of_small(const Strategy& strategy, const Config& config,
+                                     const Problem& small);
 
   Device& device_;
   Wisdom& wisdom_;

@@ -6,14 +6,10 @@ namespace clconv::core {
 
 const char* to_string(Rigor rigor) {
   switch (rigor) {
-    case Rigor::kWisdomOnly:
-      return "wisdom_only";
-    case Rigor::kEstimate:
-      return "estimate";
-    case Rigor::kMeasure:
-      return "measure";
-    case Rigor::kExhaustive:
-      return "exhaustive";
+    case Rigor::kWisdomOnly: return "wisdom_only";
+    case Rigor::kEstimate: return "estimate";
+    case Rigor::kMeasure: return "measure";
+    case Rigor::kExhaustive: return "exhaustive";
   }
   return "?";
 }
@@ -30,22 +26,14 @@ Rigor parse_rigor(std::string_view word) {
 
 const char* to_string(Status status) {
   switch (status) {
-    case Status::kChosen:
-      return "chosen";
-    case Status::kApplicable:
-      return "applicable";
-    case Status::kRejected:
-      return "rejected";
-    case Status::kFailedBuild:
-      return "failed_build";
-    case Status::kFailedRun:
-      return "failed_run";
-    case Status::kFailedVerify:
-      return "failed_verify";
-    case Status::kPruned:
-      return "pruned";
-    case Status::kNotTried:
-      return "not_tried";
+    case Status::kChosen: return "chosen";
+    case Status::kApplicable: return "applicable";
+    case Status::kRejected: return "rejected";
+    case Status::kFailedBuild: return "failed_build";
+    case Status::kFailedRun: return "failed_run";
+    case Status::kFailedVerify: return "failed_verify";
+    case Status::kPruned: return "pruned";
+    case Status::kNotTried: return "not_tried";
   }
   return "?";
 }

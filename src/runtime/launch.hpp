@@ -26,7 +26,7 @@ struct Region {
 // demand and live as long as the Bindings; OpenCL keeps them until the commands that use them end.
 class Bindings {
  public:
-  static constexpr int kSlots = 8;
+  static constexpr int kSlots = 10;
 
   void bind(int slot, cl_mem buffer) { buffers_[static_cast<std::size_t>(slot)] = buffer; }
   cl_mem buffer(int slot) const { return buffers_[static_cast<std::size_t>(slot)]; }

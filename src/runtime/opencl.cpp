@@ -5,9 +5,7 @@ namespace clconv::core {
 std::string status_text(cl_int status) {
   const char* name = nullptr;
 #define CLCONV_STATUS(code) \
-  case code:                \
-    name = #code;           \
-    break
+  case code: name = #code; break
   switch (status) {
     CLCONV_STATUS(CL_SUCCESS);
     CLCONV_STATUS(CL_DEVICE_NOT_FOUND);
@@ -49,8 +47,7 @@ std::string status_text(cl_int status) {
     CLCONV_STATUS(CL_INVALID_BUFFER_SIZE);
     CLCONV_STATUS(CL_INVALID_GLOBAL_WORK_SIZE);
     CLCONV_STATUS(CL_INVALID_PROPERTY);
-    default:
-      break;
+    default: break;
   }
 #undef CLCONV_STATUS
   const std::string number = std::to_string(status);

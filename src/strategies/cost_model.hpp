@@ -23,6 +23,11 @@ struct Pass {
 // are fewer than them (both), plus the cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
+// Compiling one program where nothing is cached, and a CLBlast routine with its parameters: PoCL 3.1,
+// 2-core Zen 5, 2026-11. For choices that weigh the setup; the report has the measured one.
+constexpr double kPredictedBuildUs = 0.6e6;
+constexpr double kPredictedGemmBuildUs = 5e6;
+
 // One (batched) CLBlast product.
 Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm);
 

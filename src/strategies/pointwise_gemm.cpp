@@ -1,5 +1,12 @@
-// A 1x1 filter at stride 1 without padding: each image already is the matrix, so the convolution is
-// one CLBlast product per image and group, straight from x into y. No im2col, no folding.
+// A 1x1 filter at stride 1 without padding: each image already is the matrix, so every direction is one
+// CLBlast product per image and group, straight from tensor to tensor. No im2col, no folding.
+//
+//   forward   y^T  (pixels x filters)   = x^T  (pixels x channels) * w^T
+//   data      dx^T (pixels x channels)  = dy^T (pixels x filters)  * w
+//   weights   dw^T (channels x filters) = x    (channels x pixels) * dy^T, summed over the images
+//
+// (column-major; an image (channels, pixels) in row-major order is its transpose.)
+#include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/gemm.hpp"
 #include "ops/pack.hpp"
@@ -12,17 +19,40 @@ namespace {
 // Products are steps made one by one; beyond this many another strategy is the better idea.
 constexpr std::int64_t kMaxProducts = 4096;
 
-// y^T (pixels x filters, column-major) = x^T (pixels x channels) * W^T, the weights stored with the
-// filters innermost: the form that CLBlast copies least for.
 Gemm product(const Problem& p) {
+  const std::int64_t pixels = p.h * p.w;
+  const std::int64_t channels = p.c_per_group();
+  const std::int64_t filters = p.k_per_group();
   Gemm gemm;
-  gemm.transpose_b = true;
-  gemm.m = p.h * p.w;
-  gemm.n = p.k_per_group();
-  gemm.k = p.c_per_group();
-  gemm.lda = gemm.ldc = gemm.m;
-  gemm.ldb = gemm.n;
+  switch (p.direction) {
+    case Direction::kForward:  // the weights packed with the filters innermost, as CLBlast wants them
+      gemm.transpose_b = true;
+      gemm.m = gemm.lda = gemm.ldc = pixels;
+      gemm.n = gemm.ldb = filters;
+      gemm.k = channels;
+      break;
+    case Direction::kBackwardData:
+    case Direction::kTransposed:  // here they lie like that already
+      gemm.transpose_b = true;
+      gemm.m = gemm.lda = gemm.ldc = pixels;
+      gemm.n = gemm.ldb = channels;
+      gemm.k = filters;
+      break;
+    case Direction::kBackwardWeights:
+      gemm.transpose_a = true;
+      gemm.m = gemm.ldc = channels;
+      gemm.n = filters;
+      gemm.k = gemm.lda = gemm.ldb = pixels;
+      break;
+    case Direction::kBackwardBias: break;
+  }
   return gemm;
+}
+
+bool packs(const Problem& p) { return p.direction == Direction::kForward; }
+
+FilterBlocks packing(const Problem& p) {
+  return FilterBlocks(correlations_of(p).front(), p.k_per_group());
 }
 
 std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
@@ -35,33 +65,42 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
   return gemm_workspace_bytes(profile, parameters, gemm, p.n * p.g > 1 && !aligned);
 }
 
-FilterBlocks packing(const Problem& p) {
-  return FilterBlocks(p, p.k_per_group());
-}
+// The temporary memory of one product, which all share, and the masked gradient.
+struct Regions {
+  Region temporary, masked;
+  std::int64_t bytes;
+  Regions(const Problem& p, const DeviceProfile& profile, GemmParameters parameters) {
+    WorkspaceLayout layout(profile);
+    if (p.mask) masked = layout.add(p.y_bytes());
+    temporary = layout.add(temporary_bytes(p, profile, parameters));
+    bytes = layout.bytes();
+  }
+};
 
 Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParameters parameters) {
-  const Gemm gemm = product(p);
   Candidate c;
   c.config = {{"tuned", parameters == GemmParameters::kTuned ? 1 : 0}};
-  WorkspaceLayout layout(profile);
-  layout.add(temporary_bytes(p, profile, parameters));
-  c.workspace_bytes = layout.bytes();
-  c.prepared_weights_bytes = packing(p).bytes(p);
+  c.workspace_bytes = Regions(p, profile, parameters).bytes;
+  c.prepared_weights_bytes = packs(p) ? packing(p).bytes() : 0;
   c.error_bound = summation_error_bound(p.reduction());
-  Pass multiply = gemm_pass(profile, parameters, gemm);
+  c.predicted_setup_us = kPredictedGemmBuildUs;
+  Pass multiply = gemm_pass(profile, parameters, product(p));
   const double products = static_cast<double>(p.n * p.g);
   multiply.flops *= products;
   multiply.bytes *= products;
   multiply.launches *= products;
   Pass finish;
-  finish.bytes = p.bias || p.relu ? 2.0 * static_cast<double>(p.y_bytes()) : 0;
-  finish.launches = p.bias || p.relu ? 1 : 0;
+  const bool finishes = p.bias || p.relu;
+  finish.bytes = (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
+                 (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
+  finish.launches = (finishes ? 1 : 0) + (p.mask ? 1 : 0);
   finish.groups = static_cast<double>(p.n * p.k);
   c.predicted_us = predicted_us(profile, {multiply, finish});
   return c;
 }
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
+  if (p.direction == Direction::kBackwardBias) return not_served(p);
   const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> wanted[] = {
       {"kh", {p.kh, 1}}, {"kw", {p.kw, 1}}, {"sh", {p.sh, 1}}, {"sw", {p.sw, 1}},
       {"pt", {p.pt, 0}}, {"pl", {p.pl, 0}}, {"pb", {p.pb, 0}}, {"pr", {p.pr, 0}},
@@ -85,25 +124,47 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
 
 std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
   const auto parameters = static_cast<GemmParameters>(config.get("tuned", 0, 1));
-  const Gemm gemm = product(p);
-  const FilterBlocks blocks = packing(p);
+  const Regions regions(p, device.profile(), parameters);
   auto executable = std::make_unique<Executable>();
-  const Region packed{kPreparedSlot, 0, blocks.bytes(p)};
-  executable->prepared_weights_bytes = packed.bytes;
-  executable->prepare.add(pack_filters(device, p, blocks, Region{kWeightsSlot}, packed));
-  WorkspaceLayout layout(device.profile());
-  const Region temporary = layout.add(temporary_bytes(p, device.profile(), parameters));
-  executable->workspace_bytes = layout.bytes();
+  executable->workspace_bytes = regions.bytes;
+  Region weights{kWeightsSlot};
+  if (packs(p)) {
+    const FilterBlocks blocks = packing(p);
+    weights = {kPreparedSlot, 0, blocks.bytes()};
+    executable->prepared_weights_bytes = weights.bytes;
+    executable->prepare.add(
+        pack_filters(device, correlations_of(p).front(), blocks, Region{kWeightsSlot}, weights));
+  }
+  Region dy{kDySlot};
+  if (p.mask) {
+    executable->run.add(mask_gradient(device, p, dy, Region{kYSlot}, regions.masked));
+    dy = regions.masked;
+  }
+  const std::int64_t pixels = p.h * p.w;
+  const std::int64_t channels = p.c_per_group();
+  const std::int64_t filters = p.k_per_group();
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t group = 0; group < p.g; ++group) {
-      const Matrix x{{kXSlot}, (image * p.c + group * gemm.k) * gemm.m};
-      const Matrix weights{packed, group * gemm.k * gemm.n};
-      const Matrix y{{kYSlot}, (image * p.k + group * gemm.n) * gemm.m};
-      executable->run.add(gemm_step(device, parameters, gemm, x, weights, y, temporary));
+      const std::int64_t x_at = (image * p.c + group * channels) * pixels;
+      const std::int64_t y_at = (image * p.k + group * filters) * pixels;
+      const std::int64_t w_at = group * filters * channels;
+      Gemm gemm = product(p);
+      gemm.beta = p.accumulate ? 1.0f : 0.0f;
+      Matrix a{{kXSlot}, x_at}, b{weights, w_at}, c{{kYSlot}, y_at};
+      if (p.wants_dx()) {
+        a = {dy, y_at};
+        c = {{kDxSlot}, x_at};
+      } else if (p.direction == Direction::kBackwardWeights) {
+        b = {dy, y_at};
+        c = {{kDwSlot}, w_at};
+        if (image > 0) gemm.beta = 1.0f;
+      }
+      executable->run.add(gemm_step(device, parameters, gemm, a, b, c, regions.temporary));
     }
   }
   if (p.bias || p.relu) {
-    executable->run.add(finish_output(device, p, Region{kBiasSlot}, Region{kYSlot}));
+    executable->run.add(finish_output(device, p, Region{kBiasSlot},
+                                      Region{p.wants_dx() ? kDxSlot : kYSlot}));
   }
   return executable;
 }

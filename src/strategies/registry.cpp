@@ -6,7 +6,8 @@
   X(naive)                   \
   X(im2col_gemm)             \
   X(pointwise_gemm)          \
-  X(implicit_gemm)
+  X(implicit_gemm)  \
+  X(reduction)
 
 namespace clconv::core {
 

@@ -74,40 +74,24 @@ Config Config::parse(std::string_view text) {
 
 const char* to_string(Reason reason) {
   switch (reason) {
-    case Reason::kShape:
-      return "shape";
-    case Reason::kTooLarge:
-      return "too_large";
-    case Reason::kWorkspaceLimit:
-      return "workspace_limit";
-    case Reason::kAllocationLimit:
-      return "allocation_limit";
-    case Reason::kLocalMemory:
-      return "local_memory";
-    case Reason::kWorkGroupSize:
-      return "work_group_size";
-    case Reason::kNotDeterministic:
-      return "not_deterministic";
-    case Reason::kNotAllowed:
-      return "not_allowed";
-    case Reason::kUnknownConfig:
-      return "unknown_config";
-    case Reason::kSlower:
-      return "slower";
-    case Reason::kTooSlowToTime:
-      return "too_slow_to_time";
-    case Reason::kNotMeasured:
-      return "not_measured";
-    case Reason::kTimeLimit:
-      return "time_limit";
-    case Reason::kBuildFailed:
-      return "build_failed";
-    case Reason::kRunFailed:
-      return "run_failed";
-    case Reason::kWrongResult:
-      return "wrong_result";
-    case Reason::kNoWisdom:
-      return "no_wisdom";
+    case Reason::kDirection: return "direction";
+    case Reason::kShape: return "shape";
+    case Reason::kTooLarge: return "too_large";
+    case Reason::kWorkspaceLimit: return "workspace_limit";
+    case Reason::kAllocationLimit: return "allocation_limit";
+    case Reason::kLocalMemory: return "local_memory";
+    case Reason::kWorkGroupSize: return "work_group_size";
+    case Reason::kNotDeterministic: return "not_deterministic";
+    case Reason::kNotAllowed: return "not_allowed";
+    case Reason::kUnknownConfig: return "unknown_config";
+    case Reason::kSlower: return "slower";
+    case Reason::kTooSlowToTime: return "too_slow_to_time";
+    case Reason::kNotMeasured: return "not_measured";
+    case Reason::kTimeLimit: return "time_limit";
+    case Reason::kBuildFailed: return "build_failed";
+    case Reason::kRunFailed: return "run_failed";
+    case Reason::kWrongResult: return "wrong_result";
+    case Reason::kNoWisdom: return "no_wisdom";
   }
   return "?";
 }
@@ -123,10 +107,9 @@ std::string to_text(const Rejection& r) {
     return std::string(buffer);
   };
   switch (r.code) {
-    case Reason::kShape:
-      return r.field + " is " + actual + ", applies only where it is " + limit;
-    case Reason::kTooLarge:
-      return r.field + " is " + actual + ", supported up to " + limit;
+    case Reason::kDirection: return "does not serve " + r.detail;
+    case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
+    case Reason::kTooLarge: return r.field + " is " + actual + ", supported up to " + limit;
     case Reason::kWorkspaceLimit:
       return "needs at least " + actual + " bytes of workspace, the limit is " + limit;
     case Reason::kAllocationLimit:
@@ -138,25 +121,19 @@ std::string to_text(const Rejection& r) {
     case Reason::kNotDeterministic:
       return "not deterministic, and deterministic results were asked for";
     case Reason::kNotAllowed:
-    case Reason::kUnknownConfig:
-      return r.detail;
-    case Reason::kSlower:
-      return ratio() + " times the time of the best (" + r.field + ")";
+    case Reason::kUnknownConfig: return r.detail;
+    case Reason::kSlower: return ratio() + " times the time of the best (" + r.field + ")";
     case Reason::kTooSlowToTime:
       return "predicted " + std::to_string(r.actual / 1000000) + " ms, not timed beyond " +
              std::to_string(r.limit / 1000000) + " ms while another runs";
-    case Reason::kNotMeasured:
-      return "rigor " + r.detail + " does not time it";
-    case Reason::kTimeLimit:
-      return "the time limit of " + limit + " ms ended the search first";
+    case Reason::kNotMeasured: return "rigor " + r.detail + " does not time it";
+    case Reason::kTimeLimit: return "the time limit of " + limit + " ms ended the search first";
     case Reason::kBuildFailed:
-    case Reason::kRunFailed:
-      return r.detail;
+    case Reason::kRunFailed: return r.detail;
     case Reason::kWrongResult:
       return r.detail.empty() ? "differs from naive by " + actual + " times its error bound"
                               : r.detail;
-    case Reason::kNoWisdom:
-      return "no wisdom for this problem, device, driver and library version";
+    case Reason::kNoWisdom: return "no wisdom for this problem, device, driver and library version";
   }
   return "?";
 }
@@ -165,6 +142,10 @@ std::optional<Rejection> too_large(const Problem& problem) {
   const auto size = beyond_32_bits(problem);
   if (!size) return std::nullopt;
   return Rejection{Reason::kTooLarge, size->name, size->value, kIndexLimit, ""};
+}
+
+Rejection not_served(const Problem& problem) {
+  return {Reason::kDirection, "direction", 0, 0, to_string(problem.direction)};
 }
 
 std::optional<Rejection> gemm_too_large(const Gemm& gemm) {

@@ -27,6 +27,7 @@ class Config {
   Config() = default;
   Config(std::initializer_list<std::pair<const std::string, int>> values) : values_(values) {}
 
+  void set(const std::string& name, int value) { values_[name] = value; }
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   // Throws Error{kInvalidArgument} where the value is missing or not in [minimum, maximum].
   int get(const std::string& name, int minimum, int maximum) const;
@@ -46,6 +47,7 @@ class Config {
 // Why a strategy or a candidate is not (or was not) an option. Words in the report and in JSON.
 enum class Reason {
   // from strategies
+  kDirection,        // the strategy does not serve this direction
   kShape,            // `field` is `actual`, the strategy applies only where it is `limit`
   kTooLarge,         // `field` is `actual`, the kernels' 32-bit indices end at `limit`
   kWorkspaceLimit,   // needs `actual` bytes of workspace at least, allowed are `limit`
@@ -85,19 +87,30 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
-  // |result - exact| <= error_bound * (|b| + sum |x*w|), for every element
+  // |result - exact| <= error_bound * (|b| + sum of the products' magnitudes), for every element
   double error_bound = 0;
 };
 
 using Offer = std::variant<std::vector<Candidate>, Rejection>;
 
-// The buffers of an execution, as slots of Bindings.
-enum Slot : int { kWorkspaceSlot, kPreparedSlot, kXSlot, kWeightsSlot, kBiasSlot, kYSlot };
+// The buffers of an execution, as slots of Bindings: the tensors by their number, then our own.
+enum Slot : int {
+  kXSlot = static_cast<int>(Tensor::kX),
+  kWeightsSlot = static_cast<int>(Tensor::kW),
+  kBiasSlot = static_cast<int>(Tensor::kB),
+  kYSlot = static_cast<int>(Tensor::kY),
+  kDxSlot = static_cast<int>(Tensor::kDx),
+  kDwSlot = static_cast<int>(Tensor::kDw),
+  kDbSlot = static_cast<int>(Tensor::kDb),
+  kDySlot = static_cast<int>(Tensor::kDy),
+  kWorkspaceSlot = kTensors,
+  kPreparedSlot,
+};
 
 // A candidate made ready for a device: all kernels compiled, all arguments but the buffers set.
 struct Executable {
   Sequence prepare;  // weights -> prepared; empty where prepared_weights_bytes is 0
-  Sequence run;      // everything else -> y
+  Sequence run;      // the other inputs -> the result
   // What the slots must hold: for the problem of the offer, the candidate's numbers.
   std::int64_t workspace_bytes = 0;
   std::int64_t prepared_weights_bytes = 0;
@@ -126,6 +139,9 @@ const Strategy& find_strategy(std::string_view name);
 
 // beyond_32_bits() as a rejection.
 std::optional<Rejection> too_large(const Problem& problem);
+
+// "serves forward only" and the like, as a rejection.
+Rejection not_served(const Problem& problem);
 
 // CLBlast casts all sizes to 32 bits.
 std::optional<Rejection> gemm_too_large(const Gemm& gemm);

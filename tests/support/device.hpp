@@ -39,6 +39,7 @@ class GuardedBuffer {
     const std::vector<float> nan(bytes_ / sizeof(float), std::numeric_limits<float>::quiet_NaN());
     write(nan);
   }
+  GuardedBuffer(GuardedBuffer&&) = default;
   explicit GuardedBuffer(const std::vector<float>& values)
       : GuardedBuffer(static_cast<std::int64_t>(values.size() * sizeof(float))) {
     write(values);

@@ -1,7 +1,8 @@
-// The reference every strategy is held to: the definition of the convolution, in double precision,
-// on the host, as short as it can be.
+// The reference every strategy is held to: the definition of the convolution and its gradients, in
+// double precision, on the host, as short as it can be.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -10,50 +11,96 @@
 
 namespace clconv::test {
 
+using core::Direction;
 using core::Problem;
+using core::Tensor;
 
-struct Reference {
-  std::vector<double> y;
-  std::vector<double> magnitude;  // |b| + sum |x*w|: what an error is relative to
+inline std::vector<float> random_floats(std::int64_t count, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& v : values) v = uniform(engine);
+  return values;
+}
+
+// All tensors of a problem, by Tensor. The result's hold what is there before the execution.
+struct Tensors {
+  std::array<std::vector<float>, core::kTensors> values;
+
+  explicit Tensors(const Problem& p, unsigned seed = 1) {
+    for (int t = 0; t < core::kTensors; ++t) {
+      values[static_cast<std::size_t>(t)] =
+          random_floats(bytes_of(p, static_cast<Tensor>(t)) / 4, seed + static_cast<unsigned>(t));
+    }
+  }
+  std::vector<float>& operator[](Tensor t) { return values[static_cast<std::size_t>(t)]; }
+  const std::vector<float>& operator[](Tensor t) const {
+    return values[static_cast<std::size_t>(t)];
+  }
 };
 
-inline Reference forward(const Problem& p, const std::vector<float>& x, const std::vector<float>& w,
-                         const std::vector<float>& b) {
-  const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+struct Reference {
+  std::vector<double> result;
+  std::vector<double> magnitude;  // sum of the magnitudes of what is added: errors are relative to it
+
+  void add(std::size_t at, double value) {
+    result[at] += value;
+    magnitude[at] += std::fabs(value);
+  }
+};
+
+// Every product of an x, a w and a y position of the convolution, as visit(x index, w index, y index).
+template <class Visit>
+void for_each_product(const Problem& p, Visit&& visit) {
   const std::int64_t cg = p.c / p.g, kg = p.k / p.g;
-  Reference r;
   for (std::int64_t n = 0; n < p.n; ++n)
     for (std::int64_t k = 0; k < p.k; ++k)
       for (std::int64_t i = 0; i < p.oh(); ++i)
-        for (std::int64_t j = 0; j < p.ow(); ++j) {
-          double sum = p.bias ? static_cast<double>(b[at(k)]) : 0.0;
-          double magnitude = std::fabs(sum);
+        for (std::int64_t j = 0; j < p.ow(); ++j)
           for (std::int64_t c = 0; c < cg; ++c)
             for (std::int64_t kh = 0; kh < p.kh; ++kh)
               for (std::int64_t kw = 0; kw < p.kw; ++kw) {
                 const std::int64_t row = i * p.sh - p.pt + kh * p.dh;
                 const std::int64_t col = j * p.sw - p.pl + kw * p.dw;
                 if (row < 0 || row >= p.h || col < 0 || col >= p.w) continue;
-                const double product =
-                    static_cast<double>(
-                        x[at(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col)]) *
-                    static_cast<double>(w[at(((k * cg + c) * p.kh + kh) * p.kw + kw)]);
-                sum += product;
-                magnitude += std::fabs(product);
+                visit(static_cast<std::size_t>(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col),
+                      static_cast<std::size_t>(((k * cg + c) * p.kh + kh) * p.kw + kw),
+                      static_cast<std::size_t>(((n * p.k + k) * p.oh() + i) * p.ow() + j));
               }
-          r.y.push_back(p.relu && sum < 0 ? 0.0 : sum);
-          r.magnitude.push_back(magnitude);
-        }
-  return r;
 }
 
-inline std::vector<float> random_floats(std::int64_t count, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& v : values)
-    v = uniform(engine);
-  return values;
+inline Reference reference(const Problem& p, const Tensors& t) {
+  const auto d = [](float v) { return static_cast<double>(v); };
+  const auto size = t[result_of(p)].size();
+  Reference r{std::vector<double>(size, 0.0), std::vector<double>(size, 0.0)};
+  const auto dy = [&](std::size_t at) {
+    return p.mask && !(t[Tensor::kY][at] > 0) ? 0.0 : d(t[Tensor::kDy][at]);
+  };
+  if (p.direction == Direction::kBackwardBias) {
+    const auto plane = static_cast<std::size_t>(p.oh() * p.ow());
+    for (std::size_t i = 0; i < t[Tensor::kDy].size(); ++i) {
+      r.add(i / plane % static_cast<std::size_t>(p.k), dy(i));
+    }
+  } else {
+    for_each_product(p, [&](std::size_t x, std::size_t w, std::size_t y) {
+      if (p.direction == Direction::kForward) {
+        r.add(y, d(t[Tensor::kX][x]) * d(t[Tensor::kW][w]));
+      } else if (p.wants_dx()) {
+        r.add(x, dy(y) * d(t[Tensor::kW][w]));
+      } else {
+        r.add(w, d(t[Tensor::kX][x]) * dy(y));
+      }
+    });
+  }
+  const auto channels = static_cast<std::size_t>(p.wants_dx() ? p.c : p.k);
+  const std::size_t plane =
+      p.bias || p.relu ? size / (static_cast<std::size_t>(p.n) * channels) : 1;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (p.bias) r.add(i, d(t[Tensor::kB][i / plane % channels]));
+    if (p.relu && r.result[i] < 0) r.result[i] = 0;
+    if (p.accumulate) r.add(i, d(t[result_of(p)][i]));
+  }
+  return r;
 }
 
 }  // namespace clconv::test

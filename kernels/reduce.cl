@@ -1,0 +1,65 @@
+// Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
+//
+// Macros: ACCUMULATE (add to the result), MASK (dy counts only where y > 0), VW and LOCAL (items per
+// group) for plane_sums: a CPU takes vectors and one item, a GPU a whole group and no vectors.
+
+// result[i] = sum over part of parts[part*count + i]; each work-item `span` elements.
+kernel void sum_parts(global const float* restrict parts, global float* restrict result, long count,
+                      int parts_count, int span) {
+  const long first = (long)get_global_id(0) * span;
+  const long last = min(first + span, count);
+  for (long i = first; i < last; ++i) {
+    float sum = 0.0f;
+    for (int part = 0; part < parts_count; ++part) sum += parts[part * count + i];
+    result[i] = RESULT(result[i], sum);
+  }
+}
+
+#ifdef LOCAL
+// Stage 1: sums[channel*images + image] = sum of dy[image][channel][...], one group per plane. Long sums
+// are cut into vectors and items first, which also keeps the rounding error down.
+kernel __attribute__((reqd_work_group_size(LOCAL, 1, 1)))
+void plane_sums(global const float* restrict dy, global const float* restrict y,
+                global float* restrict sums, int images, int channels, int pixels) {
+  local float partial[LOCAL];
+  const long plane = get_group_id(0);
+  const int item = get_local_id(0);
+  const long base = plane * pixels;
+  float sum = 0.0f;
+#if VW > 1
+  floatv lanes = (floatv)(0.0f);
+  int i = 0;
+  for (; i + VW <= pixels; i += VW) {
+    floatv value = LOAD_V(dy + base + i);
+#if MASK
+    value = LOAD_V(y + base + i) > 0.0f ? value : (floatv)(0.0f);
+#endif
+    lanes += value;
+  }
+  for (; i < pixels; ++i) sum += MASKED(dy, y, base + i);
+  float values[VW];
+  STORE_V(lanes, values);
+  for (int lane = 0; lane < VW; ++lane) sum += values[lane];
+#else
+  for (int i = item; i < pixels; i += LOCAL) sum += MASKED(dy, y, base + i);
+#endif
+  partial[item] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int half_size = LOCAL / 2; half_size > 0; half_size /= 2) {
+    if (item < half_size) partial[item] += partial[item + half_size];
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (item == 0) sums[plane % channels * images + plane / channels] = partial[0];
+}
+
+// Stage 2: result[channel] = sum over the images.
+kernel void channel_sums(global const float* restrict sums, global float* restrict result, int images,
+                         int channels) {
+  const int channel = get_global_id(0);
+  if (channel < channels) {
+    float sum = 0.0f;
+    for (int image = 0; image < images; ++image) sum += sums[(long)channel * images + image];
+    result[channel] = RESULT(result[channel], sum);
+  }
+}
+#endif  // LOCAL

@@ -1,0 +1,58 @@
+#include "ops/reduce.hpp"
+
+#include "ops/spans.hpp"
+
+namespace clconv::core {
+namespace {
+
+std::string defines(bool accumulate, bool mask) {
+  return std::string("-DACCUMULATE=") + (accumulate ? "1" : "0") + " -DMASK=" + (mask ? "1" : "0");
+}
+
+// Power of two, for the tree in local memory.
+std::int64_t group_size(const DeviceProfile& profile) {
+  if (profile.family == Family::kCpu) return 1;
+  std::int64_t size = 1;
+  while (size * 2 <= std::min<std::int64_t>(256, profile.max_work_group_size)) size *= 2;
+  return size;
+}
+
+std::string stage_options(const Device& device, bool accumulate, bool mask) {
+  const bool cpu = device.profile().family == Family::kCpu;
+  const std::int64_t width = std::min<std::int64_t>(16, device.profile().float_width);
+  return defines(accumulate, mask) + " -DVW=" + std::to_string(cpu && width >= 4 ? width : 1) +
+         " -DLOCAL=" + std::to_string(group_size(device.profile()));
+}
+
+}  // namespace
+
+std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t parts,
+                                bool accumulate, const Region& partials, const Region& result) {
+  const bool cpu = device.profile().family == Family::kCpu;
+  const std::int64_t span = cpu ? 1024 : 1;
+  return std::make_unique<KernelStep>(
+      "sum_parts", device.kernel("reduce", "sum_parts", defines(accumulate, false)),
+      std::vector<Argument>{partials, result, cl_long{count}, narrow(parts), narrow(span)},
+      items(ceil_div(count, span), cpu ? 1 : Spans::local_size(device.profile())));
+}
+
+std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region& dy,
+                                 const Region* mask, const Region& sums) {
+  const std::int64_t local = group_size(device.profile());
+  return std::make_unique<KernelStep>(
+      "plane_sums", device.kernel("reduce", "plane_sums", stage_options(device, false, mask != nullptr)),
+      std::vector<Argument>{dy, mask != nullptr ? *mask : dy, sums, narrow(p.n), narrow(p.k),
+                            narrow(p.oh() * p.ow())},
+      items(p.n * p.k * local, local));
+}
+
+std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Region& sums,
+                                   const Region& db) {
+  return std::make_unique<KernelStep>(
+      "channel_sums", device.kernel("reduce", "channel_sums", stage_options(device, p.accumulate, false)),
+      std::vector<Argument>{sums, db, narrow(p.n), narrow(p.k)},
+      items(p.k, device.profile().family == Family::kCpu ? std::min<std::int64_t>(16, p.k)
+                                                          : Spans::local_size(device.profile())));
+}
+
+}  // namespace clconv::core

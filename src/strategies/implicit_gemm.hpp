@@ -1,0 +1,26 @@
+// The two halves of implicit_gemm: results that are correlations of an input with filters (forward,
+// data gradient, transposed) and the weight gradient. Private to the strategy.
+#pragma once
+
+#include "strategies/strategy.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+// Vector width of the CPU bodies; on a scalar architecture (a GPU running them anyway) 4.
+int vector_width(const DeviceProfile& profile);
+// Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
+int vector_registers(int width);
+// Of one region in a workspace of its own.
+std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);
+// The best `most` by predicted time, in that order.
+std::vector<Candidate> best_of(std::vector<Candidate> candidates, std::size_t most);
+
+std::vector<Candidate> correlation_candidates(const Problem& problem, const DeviceProfile& profile);
+std::unique_ptr<const Executable> build_correlation(const Problem& problem, const Config& config,
+                                                    Device& device);
+
+std::vector<Candidate> weights_candidates(const Problem& problem, const DeviceProfile& profile);
+std::unique_ptr<const Executable> build_weights(const Problem& problem, const Config& config,
+                                                Device& device);
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,522 @@
+// implicit_gemm for everything that is a correlation: forward, data gradient, transposed. Three bodies
+// (see implicit_gemm.cl): `filters` and `pixels` for CPUs, `tile` for GPUs.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/correlation.hpp"
+#include "ops/epilogue.hpp"
+#include "ops/pack.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/implicit_gemm.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kElementBytes;
+
+// The operands by direction.
+struct Operands {
+  Region input, result;
+  Region mask;  // y, only with p.mask
+  explicit Operands(const Problem& p)
+      : input{p.wants_dx() ? kDySlot : kXSlot},
+        result{p.wants_dx() ? kDxSlot : kYSlot},
+        mask{kYSlot} {}
+};
+
+// Stride and dilation are the same in all correlations of a problem.
+std::string class_defines(const Problem& p, const Correlation& c, const Config& config) {
+  return config.defines() + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
+         " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
+         epilogue_defines(p);
+}
+
+double bytes_touched(const Problem& p, std::int64_t weights_bytes) {
+  return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes);
+}
+
+// How the CPU bodies see the input: as it lies in memory, or as a copy with padding (and mask) written
+// out, from the window's origin on.
+struct InputView {
+  bool copied = false;
+  PaddedPlanes planes;
+  std::int64_t pitch, plane, top = 0, left = 0;
+
+  // `wanted`: columns of the window that may be read, which can be more than the taps reach.
+  InputView(const Problem& p, const std::vector<Correlation>& correlations, std::int64_t wanted) {
+    const Correlation& c = correlations.front();
+    Window window = window_of(correlations);
+    window.w = std::max(window.w, wanted);
+    pitch = c.in_w;
+    plane = c.in_h * c.in_w;
+    copied = window.h > 0 && (p.mask || !window.inside(c));
+    if (!copied) return;
+    planes = {c.images * c.groups * c.channels, c.in_h, c.in_w,
+              window.top, window.left, window.h, window.w};
+    pitch = window.w;
+    plane = window.h * window.w;
+    top = window.top;
+    left = window.left;
+  }
+
+  std::int64_t offset(const Correlation& c) const {
+    return c.reduction() == 0 ? 0 : (c.top - top) * pitch + c.left - left;
+  }
+  std::int64_t workspace_bytes(const DeviceProfile& profile) const {
+    return copied ? aligned(planes.bytes(), profile) : 0;
+  }
+  Pass pass() const {
+    Pass pass;
+    if (copied) {
+      pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w * kElement +
+                                       planes.bytes());
+      pass.groups = static_cast<double>(planes.planes * planes.hp);
+    } else {
+      pass.launches = 0;
+    }
+    return pass;
+  }
+  // The region to read, after adding the copy to the steps if there is one.
+  Region add_to(Executable& executable, Device& device, const Problem& p) const {
+    const Operands operands(p);
+    if (!copied) return operands.input;
+    WorkspaceLayout layout(device.profile());
+    const Region padded = layout.add(planes.bytes());
+    executable.workspace_bytes = layout.bytes();
+    executable.run.add(
+        pad_planes(device, planes, operands.input, p.mask ? &operands.mask : nullptr, padded));
+    return padded;
+  }
+};
+
+// Packed weights, one part per correlation behind the other.
+struct PackedWeights {
+  std::vector<FilterBlocks> blocks;
+  std::vector<Region> regions;
+  std::int64_t bytes = 0;
+
+  PackedWeights(const std::vector<Correlation>& correlations, std::int64_t block,
+                const DeviceProfile& profile) {
+    for (const Correlation& c : correlations) {
+      blocks.emplace_back(c, block);
+      if (c.reduction() == 0) {
+        regions.push_back({kPreparedSlot, 0, 0});  // nothing to read
+        continue;
+      }
+      const std::int64_t offset = round_up(bytes, profile.base_alignment_bytes);
+      regions.push_back({kPreparedSlot, offset, blocks.back().bytes()});
+      bytes = offset + blocks.back().bytes();
+    }
+  }
+  void add_to(Executable& executable, Device& device,
+              const std::vector<Correlation>& correlations) const {
+    for (std::size_t i = 0; i < correlations.size(); ++i) {
+      if (correlations[i].reduction() == 0) continue;
+      executable.prepare.add(
+          pack_filters(device, correlations[i], blocks[i], Region{kWeightsSlot}, regions[i]));
+    }
+    executable.prepared_weights_bytes = bytes;
+  }
+};
+
+// Phases without taps only write zeroes (or the epilogue of zero); adding zero is nothing to do.
+bool nothing_to_do(const Problem& p, const Correlation& c) {
+  return p.accumulate && c.reduction() == 0;
+}
+
+Candidate cpu_candidate(const Problem& p, const DeviceProfile& profile, const Config& config,
+                        const InputView& view, const PackedWeights& packed, double multiply_us) {
+  Candidate candidate;
+  candidate.config = config;
+  candidate.workspace_bytes = view.workspace_bytes(profile);
+  candidate.prepared_weights_bytes = packed.bytes;
+  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.predicted_us = predicted_us(profile, {view.pass()}) + multiply_us;
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  return candidate;
+}
+
+// ---- filters: vectors along the filters ---------------------------------------------------------
+
+struct FiltersBody {
+  int kv, th, tw, vw;
+
+  std::int64_t block() const { return std::int64_t{vw} * kv; }
+  Config config() const { return {{"kv", kv}, {"th", th}, {"tw", tw}, {"vw", vw}}; }
+  static FiltersBody from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("th", 1, 64), c.get("tw", 1, 64), c.get("vw", 4, 16)};
+  }
+  bool fits(const std::vector<Correlation>& correlations) const {
+    return std::all_of(correlations.begin(), correlations.end(),
+                       [&](const Correlation& c) { return th <= c.oh && tw <= c.ow; });
+  }
+};
+
+double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersBody& body,
+                  const Correlation& c, const FilterBlocks& blocks) {
+  const double groups = static_cast<double>(ceil_div(c.oh, body.th) * ceil_div(c.ow, body.tw)) *
+                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double reduction = static_cast<double>(c.reduction());
+  const double pixels = body.th * body.tw;
+  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
+  // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
+  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
+  const double fma_cycles = reduction * body.kv * pixels / 2;
+  const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
+  const bool whole_rows =
+      !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
+  const double stores = body.kv * std::ceil(pixels / body.vw);
+  const double store_cycles = stores * (whole_rows ? 200 : 280);
+  const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
+  Pass multiply;
+  // In units of cycles spent at full rate, so that a phase without taps costs its stores.
+  multiply.flops = groups * cycles * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
+  multiply.bytes = bytes_touched(p, blocks.bytes()) * static_cast<double>(c.oh * c.ow) /
+                   static_cast<double>(c.out_plane);
+  multiply.groups = groups;
+  return predicted_us(profile, {multiply});
+}
+
+// The best few (KV, TH, TW) by the model; the measured choice among them is the planner's.
+std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile,
+                                          const std::vector<Correlation>& correlations) {
+  constexpr std::size_t kOffered = 4;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::int64_t least_h = INT64_MAX, least_w = INT64_MAX;
+  for (const Correlation& c : correlations) {
+    least_h = std::min(least_h, c.oh);
+    least_w = std::min(least_w, c.ow);
+  }
+  const InputView view(p, correlations, 0);
+  std::vector<Candidate> candidates;
+  const auto add = [&](const FiltersBody& body) {
+    const PackedWeights packed(correlations, body.block(), profile);
+    double us = 0;
+    for (std::size_t i = 0; i < correlations.size(); ++i) {
+      us += filters_us(p, profile, body, correlations[i], packed.blocks[i]);
+    }
+    candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
+  };
+  for (int kv = 1; kv <= 4; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= correlations.front().filters) continue;
+    const int most_pixels = (registers - kv - 1) / kv;
+    for (int th = 1; th <= most_pixels && th <= least_h; ++th) {
+      const int tw = static_cast<int>(std::min<std::int64_t>(most_pixels / th, least_w));
+      if (tw < 1) continue;
+      add({kv, th, tw, vw});
+      // A narrower tile with as many tiles in the row does less twice.
+      const int even = static_cast<int>(ceil_div(least_w, ceil_div(least_w, tw)));
+      if (even != tw) add({kv, th, even, vw});
+    }
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
+                                                Device& device) {
+  const std::vector<Correlation> correlations = correlations_of(p);
+  if (!body.fits(correlations)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a tile exceeds the result");
+  }
+  const InputView view(p, correlations, 0);
+  const PackedWeights packed(correlations, body.block(), device.profile());
+  auto executable = std::make_unique<Executable>();
+  packed.add_to(*executable, device, correlations);
+  const Region x = view.add_to(*executable, device, p);
+  for (std::size_t i = 0; i < correlations.size(); ++i) {
+    const Correlation& c = correlations[i];
+    if (nothing_to_do(p, c)) continue;
+    const FilterBlocks& blocks = packed.blocks[i];
+    const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
+    const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+    // Whichever is larger, weights or image, should be read once and not per block or image.
+    const bool blocks_inner =
+        blocks.bytes() <= c.groups * c.channels * view.plane * kElement;
+    executable->run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_filters", class_defines(p, c, body.config())),
+        std::vector<Argument>{x,
+                              packed.regions[i],
+                              Region{kBiasSlot},
+                              Operands(p).result,
+                              narrow(c.images),
+                              narrow(c.channels),
+                              narrow(c.taps_h),
+                              narrow(c.taps_w),
+                              narrow(view.pitch),
+                              cl_long{view.plane},
+                              cl_long{view.offset(c)},
+                              narrow(c.oh),
+                              narrow(c.ow),
+                              narrow(tiles_x),
+                              narrow(tiles),
+                              narrow(c.filters),
+                              narrow(blocks.blocks_per_group),
+                              narrow(c.groups),
+                              cl_int{blocks_inner ? 1 : 0},
+                              cl_long{c.out_plane},
+                              cl_long{c.out_offset},
+                              cl_long{c.out_pitch},
+                              narrow(c.out_step)},
+        one_item_groups(tiles * blocks.blocks() * c.images)));
+  }
+  return executable;
+}
+
+// ---- pixels: vectors along the pixels of a row --------------------------------------------------
+
+struct PixelsBody {
+  int mr, nv, vw;
+
+  std::int64_t span() const { return std::int64_t{vw} * nv; }
+  Config config() const { return {{"mr", mr}, {"nv", nv}, {"vw", vw}}; }
+  static PixelsBody from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16)};
+  }
+  // Columns of the window that the last vectors reach, with the odd elements that stride 2 loads and
+  // drops.
+  std::int64_t wanted(const std::vector<Correlation>& correlations) const {
+    const Window window = window_of(correlations);
+    std::int64_t columns = 0;
+    for (const Correlation& c : correlations) {
+      if (c.reduction() == 0) continue;
+      const std::int64_t last = (round_up(c.ow, span()) - 1) * c.sw + c.dw * (c.taps_w - 1) + c.sw;
+      columns = std::max(columns, c.left - window.left + last);
+    }
+    return columns;
+  }
+};
+
+double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBody& body,
+                 const Correlation& c, const FilterBlocks& blocks) {
+  const double groups = static_cast<double>(ceil_div(c.ow, body.span()) * c.oh) *
+                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double reduction = static_cast<double>(c.reduction());
+  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one.
+  const double fma_cycles = reduction * body.mr * body.nv / 2;
+  const double load_cycles = reduction * (body.nv * (c.sw == 1 ? 1 : 4) + body.mr) / 2;
+  const double store_cycles = (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  Pass multiply;
+  multiply.flops = groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.bytes = bytes_touched(p, blocks.bytes()) * static_cast<double>(c.oh * c.ow) /
+                   static_cast<double>(c.out_plane);
+  multiply.groups = groups;
+  return predicted_us(profile, {multiply});
+}
+
+std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& profile,
+                                         const std::vector<Correlation>& correlations) {
+  constexpr std::size_t kOffered = 2;
+  std::vector<Candidate> candidates;
+  const Correlation& c = correlations.front();
+  if (c.sw > 2) return candidates;  // would need a gather per vector
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  for (const int mr : {1, 2, 4, 8, 16}) {
+    if (mr > 1 && mr / 2 >= c.filters) continue;
+    for (const int nv : {1, 2, 3, 4, 6}) {
+      if (mr * nv + nv + 1 > registers) continue;
+      if (nv > 1 && (nv - 1) * vw >= c.ow) continue;
+      const PixelsBody body{mr, nv, vw};
+      const InputView view(p, correlations, body.wanted(correlations));
+      const PackedWeights packed(correlations, mr, profile);
+      double us = 0;
+      for (std::size_t i = 0; i < correlations.size(); ++i) {
+        us += pixels_us(p, profile, body, correlations[i], packed.blocks[i]);
+      }
+      candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
+    }
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
+                                               Device& device) {
+  const std::vector<Correlation> correlations = correlations_of(p);
+  if (correlations.front().sw > 2) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': needs sw <= 2, is " + std::to_string(p.sw));
+  }
+  const InputView view(p, correlations, body.wanted(correlations));
+  const PackedWeights packed(correlations, body.mr, device.profile());
+  auto executable = std::make_unique<Executable>();
+  packed.add_to(*executable, device, correlations);
+  const Region x = view.add_to(*executable, device, p);
+  for (std::size_t i = 0; i < correlations.size(); ++i) {
+    const Correlation& c = correlations[i];
+    if (nothing_to_do(p, c)) continue;
+    const FilterBlocks& blocks = packed.blocks[i];
+    const std::int64_t tiles_x = ceil_div(c.ow, body.span());
+    executable->run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_pixels", class_defines(p, c, body.config())),
+        std::vector<Argument>{x,
+                              packed.regions[i],
+                              Region{kBiasSlot},
+                              Operands(p).result,
+                              narrow(c.images),
+                              narrow(c.channels),
+                              narrow(c.taps_h),
+                              narrow(c.taps_w),
+                              narrow(view.pitch),
+                              cl_long{view.plane},
+                              cl_long{view.offset(c)},
+                              narrow(c.oh),
+                              narrow(c.ow),
+                              narrow(tiles_x),
+                              narrow(c.filters),
+                              narrow(blocks.blocks_per_group),
+                              narrow(c.groups),
+                              cl_long{c.out_plane},
+                              cl_long{c.out_offset},
+                              cl_long{c.out_pitch},
+                              narrow(c.out_step)},
+        one_item_groups(tiles_x * c.oh * blocks.blocks() * c.images)));
+  }
+  return executable;
+}
+
+// ---- tile: local memory -------------------------------------------------------------------------
+
+struct TileBody {
+  int bm, bn, bk, tm, tn;
+
+  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
+  std::int64_t local_bytes() const { return (std::int64_t{bk} * (bm + 1) + bk * bn) * kElement; }
+  Config config() const { return {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}}; }
+  static TileBody from(const Config& c) {
+    const TileBody body{c.get("bm", 1, 256), c.get("bn", 1, 256), c.get("bk", 1, 64),
+                        c.get("tm", 1, 16), c.get("tn", 1, 16)};
+    // The fetch loops hand out whole rows and columns.
+    if (body.bm % body.tm != 0 || body.bn % body.tn != 0 || body.items() % body.bn != 0 ||
+        body.items() % body.bk != 0 || body.bk % (body.items() / body.bn) != 0 ||
+        body.bm % (body.items() / body.bk) != 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + c.text() + "': the tiles do not divide among the work-items");
+    }
+    return body;
+  }
+};
+
+constexpr TileBody kTiles[] = {
+    {128, 128, 16, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
+    {64, 64, 16, 4, 4},
+    {32, 64, 16, 4, 4},  // few filters
+    {32, 32, 16, 4, 4},  // small results, and devices with small work-groups
+};
+
+std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile,
+                                       const std::vector<Correlation>& correlations) {
+  std::vector<Candidate> candidates;
+  for (const TileBody& body : kTiles) {
+    if (body.items() > profile.max_work_group_size) continue;
+    if (body.local_bytes() > profile.local_memory_bytes) continue;
+    Candidate candidate;
+    for (const Correlation& c : correlations) {
+      const std::int64_t pixels = c.images * c.oh * c.ow;
+      Pass pass;
+      pass.groups = static_cast<double>(ceil_div(c.filters, body.bm) * c.groups) *
+                    static_cast<double>(ceil_div(pixels, body.bn));
+      pass.flops = pass.groups * 2.0 * body.bm * body.bn *
+                   static_cast<double>(round_up(c.reduction(), body.bk));
+      // A GPU's local memory feeds (tm*tn)/(tm+tn) multiply-adds per word: 0.6 of peak at 8x8 is what
+      // such kernels reach without vector loads; unmeasured here. On PoCL (2026-11, 2-core Zen 5)
+      // 10-25 of 500 GFLOP/s.
+      const double reuse = static_cast<double>(body.tm * body.tn) / (body.tm + body.tn);
+      pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
+      pass.bytes = bytes_touched(p, p.w_bytes()) * static_cast<double>(c.oh * c.ow) /
+                   static_cast<double>(c.out_plane);
+      candidate.predicted_us += predicted_us(profile, {pass});
+    }
+    candidate.config = body.config();
+    candidate.predicted_setup_us = kPredictedBuildUs;
+    candidate.error_bound = summation_error_bound(p.reduction());
+    candidates.push_back(candidate);
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& body,
+                                             Device& device) {
+  auto executable = std::make_unique<Executable>();
+  const Operands operands(p);
+  const auto local = static_cast<std::size_t>(body.items());
+  for (const Correlation& c : correlations_of(p)) {
+    if (nothing_to_do(p, c)) continue;
+    const std::int64_t pixels = c.images * c.oh * c.ow;
+    const std::int64_t filter_tiles = ceil_div(c.filters, body.bm);
+    const std::int64_t pixel_tiles = ceil_div(pixels, body.bn);
+    // Taps of at least 1, so that the kernel can divide by them; without channels nothing is read.
+    const std::int64_t channels = c.reduction() == 0 ? 0 : c.channels;
+    const std::int64_t taps_w = std::max<std::int64_t>(1, c.taps_w);
+    const std::int64_t taps = taps_w * std::max<std::int64_t>(1, c.taps_h);
+    const std::int64_t b_step = body.items() / body.bn;  // B_ROWS of the kernel
+    executable->run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_tile", class_defines(p, c, body.config())),
+        std::vector<Argument>{operands.input,
+                              p.mask ? operands.mask : operands.input,
+                              Region{kWeightsSlot},
+                              Region{kBiasSlot},
+                              operands.result,
+                              narrow(channels),
+                              narrow(c.in_h),
+                              narrow(c.in_w),
+                              narrow(c.filters),
+                              narrow(taps / taps_w),
+                              narrow(taps_w),
+                              narrow(c.top),
+                              narrow(c.left),
+                              narrow(c.oh),
+                              narrow(c.ow),
+                              narrow(c.groups),
+                              cl_long{pixels},
+                              narrow(filter_tiles),
+                              cl_long{pixel_tiles},
+                              narrow(body.bk / taps),
+                              narrow(body.bk % taps / taps_w),
+                              narrow(body.bk % taps_w),
+                              narrow(b_step / taps),
+                              narrow(b_step % taps / taps_w),
+                              narrow(b_step % taps_w),
+                              cl_long{c.w_base},
+                              cl_long{c.w_group},
+                              cl_long{c.w_filter},
+                              cl_long{c.w_channel},
+                              cl_long{c.w_row},
+                              cl_long{c.w_column},
+                              cl_long{c.out_plane},
+                              cl_long{c.out_offset},
+                              cl_long{c.out_pitch},
+                              narrow(c.out_step)},
+        Range{{static_cast<std::size_t>(filter_tiles * pixel_tiles * c.groups) * local, 1, 1},
+              {local, 1, 1}}));
+  }
+  return executable;
+}
+
+}  // namespace
+
+std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProfile& profile) {
+  const std::vector<Correlation> correlations = correlations_of(p);
+  std::vector<Candidate> candidates;
+  for (const auto& list :
+       {filters_candidates(p, profile, correlations), pixels_candidates(p, profile, correlations),
+        tile_candidates(p, profile, correlations)}) {
+    candidates.insert(candidates.end(), list.begin(), list.end());
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build_correlation(const Problem& p, const Config& config,
+                                                    Device& device) {
+  if (config.has("bm")) return build_tile(p, TileBody::from(config), device);
+  if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
+  return build_filters(p, FiltersBody::from(config), device);
+}
+
+}  // namespace clconv::core::implicit_gemm

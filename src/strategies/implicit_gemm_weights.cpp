@@ -1,0 +1,476 @@
+// implicit_gemm for the weight gradient. Three bodies (see implicit_gemm_weights.cl). Where there are too
+// few results to keep the device busy, the reduction over pixels is split into parts (`split`), which
+// are then added in a fixed order.
+#include <algorithm>
+
+#include "ops/epilogue.hpp"
+#include "ops/pack.hpp"
+#include "ops/reduce.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/implicit_gemm.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kElementBytes;
+
+// Work-groups per compute unit that even out what one takes longer than another.
+constexpr std::int64_t kGroupsPerUnit = 4;
+
+std::string class_defines(const Problem& p, const Config& config) {
+  return config.defines() + " -DSH=" + std::to_string(p.sh) + " -DSW=" + std::to_string(p.sw) +
+         " -DDH=" + std::to_string(p.dh) + " -DDW=" + std::to_string(p.dw) + " " + epilogue_defines(p);
+}
+
+// A 1x1 filter at stride 1 without padding sees no rows.
+Problem flattened(const Problem& problem) {
+  Problem p = problem;
+  if (p.kh * p.kw == 1 && p.sh * p.sw == 1 && !p.padded()) {
+    p.w *= p.h;
+    p.h = 1;
+  }
+  return p;
+}
+
+// How many parts to split `units` (rows, pixels) into, given `groups` work-groups per part; none
+// smaller than `least` units.
+std::int64_t parts_for(const DeviceProfile& profile, std::int64_t groups, std::int64_t units,
+                       std::int64_t least = 1) {
+  const std::int64_t wanted = ceil_div(profile.compute_units * kGroupsPerUnit, groups);
+  const std::int64_t parts = std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, units / least));
+  return ceil_div(units, ceil_div(units, parts));  // as many as are not empty
+}
+
+// Where the products go: dw itself, or parts that are added up behind them.
+struct Result {
+  std::int64_t parts;
+  bool direct;
+  Region region;
+
+  Result(const Problem& p, std::int64_t split, WorkspaceLayout& layout)
+      : parts(split), direct(split == 1 && !p.accumulate), region{kDwSlot} {
+    if (!direct) region = layout.add(saturating_product(parts, p.w_bytes()));
+  }
+  cl_long stride(const Problem& p) const { return cl_long{p.w_bytes() / kElement}; }
+  void finish(Executable& executable, Device& device, const Problem& p) const {
+    if (direct) return;
+    executable.run.add(sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region,
+                                 Region{kDwSlot}));
+  }
+  static Pass pass(const Problem& p, std::int64_t split) {
+    Pass pass;
+    if (split == 1 && !p.accumulate) {
+      pass.launches = 0;
+    } else {
+      pass.bytes = static_cast<double>(p.w_bytes()) * static_cast<double>(split + 1);
+      pass.groups = static_cast<double>(p.w_bytes()) / 4096;
+    }
+    return pass;
+  }
+};
+
+// x as the CPU bodies read it: as it lies, or with its padding written out.
+struct InputView {
+  bool copied;
+  PaddedPlanes planes;
+  std::int64_t pitch, plane;
+
+  // `vector`: columns of the result that are read at a time.
+  InputView(const Problem& p, std::int64_t vector) {
+    const std::int64_t rows = (p.oh() - 1) * p.sh + p.dh * (p.kh - 1) + 1;
+    const std::int64_t odd = vector > 1 ? p.sw - 1 : 0;  // loaded with the others and dropped
+    const std::int64_t columns =
+        (round_up(p.ow(), vector) - 1) * p.sw + p.dw * (p.kw - 1) + 1 + odd;
+    copied = p.padded() || columns > p.w;
+    planes = {p.n * p.c, p.h, p.w, -p.pt, -p.pl, rows, columns};
+    pitch = copied ? columns : p.w;
+    plane = copied ? rows * columns : p.h * p.w;
+  }
+  Region add_to(Executable& executable, Device& device, WorkspaceLayout& layout) const {
+    if (!copied) return Region{kXSlot};
+    const Region padded = layout.add(planes.bytes());
+    executable.run.add(pad_planes(device, planes, Region{kXSlot}, nullptr, padded));
+    return padded;
+  }
+  Pass pass(const Problem& p) const {
+    Pass pass;
+    pass.bytes = copied ? static_cast<double>(p.x_bytes() + planes.bytes()) : 0;
+    pass.groups = static_cast<double>(planes.planes * planes.hp);
+    pass.launches = copied ? 1 : 0;
+    return pass;
+  }
+};
+
+Candidate candidate_of(const Problem& p, const Config& config, std::int64_t workspace_bytes,
+                       double us) {
+  Candidate candidate;
+  candidate.config = config;
+  candidate.workspace_bytes = workspace_bytes;
+  candidate.predicted_us = us;
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.error_bound = summation_error_bound(p.reduction());
+  return candidate;
+}
+
+double bytes_touched(const Problem& p) {
+  return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
+}
+
+const Region kMaskRegion{kYSlot};
+const Region* mask_of(const Problem& p) { return p.mask ? &kMaskRegion : nullptr; }
+
+// ---- filters: vectors along the filters ---------------------------------------------------------
+
+struct FiltersBody {
+  int kv, tc, tq, vw, split;
+
+  Config config() const {
+    return {{"kv", kv}, {"tc", tc}, {"tq", tq}, {"vw", vw}, {"split", split}};
+  }
+  static FiltersBody from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("tc", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
+            c.get("split", 1, INT32_MAX)};
+  }
+  // Of one part.
+  std::int64_t groups(const Problem& p, const GradientBlocks& blocks) const {
+    return ceil_div(p.kw, tq) * p.kh * ceil_div(p.c_per_group(), tc) * p.g *
+           blocks.blocks_per_group;
+  }
+};
+
+Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, FiltersBody body) {
+  const GradientBlocks blocks(p, std::int64_t{body.vw} * body.kv);
+  const std::int64_t rows = p.n * p.oh();
+  body.split = static_cast<int>(parts_for(profile, body.groups(p, blocks), rows));
+  const InputView view(p, 1);
+  WorkspaceLayout layout(profile);
+  if (view.copied) layout.add(view.planes.bytes());
+  layout.add(blocks.bytes(p));
+  const Result result(p, body.split, layout);
+
+  // Cycles of a work-group as in the forward body; a store of one tap of one filter takes about two.
+  const double pixels = static_cast<double>(ceil_div(rows, body.split) * p.ow());
+  const double taps = body.tc * body.tq;
+  const double fma_cycles = pixels * body.kv * taps / 2;
+  const double load_cycles = pixels * (body.kv + taps) / 2 * 1.1;
+  const double store_cycles = 2.0 * taps * body.kv * body.vw + 100;
+  Pass pack;
+  pack.bytes = static_cast<double>(p.y_bytes() + blocks.bytes(p));
+  pack.groups = static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
+  Pass multiply;
+  multiply.groups = static_cast<double>(body.groups(p, blocks) * body.split);
+  multiply.flops =
+      multiply.groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.93 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  return candidate_of(p, body.config(), layout.bytes(),
+                      predicted_us(profile, {view.pass(p), pack, multiply,
+                                             Result::pass(p, body.split)}));
+}
+
+std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile) {
+  constexpr std::size_t kOffered = 3;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::vector<Candidate> candidates;
+  for (int kv = 1; kv <= 3; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= p.k_per_group()) continue;
+    const std::int64_t most = (registers - kv - 1) / kv;
+    for (const std::int64_t tq : {std::min(p.kw, most), ceil_div(p.kw, 2), std::int64_t{1}}) {
+      if (tq > most) continue;
+      const std::int64_t tc = std::min(p.c_per_group(), most / tq);
+      const FiltersBody body{kv, static_cast<int>(tc), static_cast<int>(tq), vw, 1};
+      candidates.push_back(filters_candidate(p, profile, body));
+    }
+  }
+  // Small filters reach the same tile by two ways.
+  candidates = best_of(std::move(candidates), SIZE_MAX);
+  candidates.erase(std::unique(candidates.begin(), candidates.end(),
+                               [](const Candidate& a, const Candidate& b) {
+                                 return a.config == b.config;
+                               }),
+                   candidates.end());
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
+                                                Device& device) {
+  if (body.tc > p.c_per_group() || body.tq > p.kw) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a tile exceeds channels or taps");
+  }
+  const GradientBlocks blocks(p, std::int64_t{body.vw} * body.kv);
+  const InputView view(p, 1);
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const Region x = view.add_to(*executable, device, layout);
+  const Region packed = layout.add(blocks.bytes(p));
+  executable->run.add(pack_gradient(device, p, blocks, Region{kDySlot}, mask_of(p), packed));
+  const std::int64_t rows = p.n * p.oh();
+  const std::int64_t rows_per_part = ceil_div(rows, body.split);
+  const std::int64_t parts = ceil_div(rows, rows_per_part);
+  const Result result(p, parts, layout);
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply",
+      device.kernel("implicit_gemm_weights", "weights_filters", class_defines(p, body.config())),
+      std::vector<Argument>{x,
+                            packed,
+                            result.region,
+                            narrow(p.n),
+                            narrow(p.c_per_group()),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(view.pitch),
+                            cl_long{view.plane},
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(p.k_per_group()),
+                            narrow(blocks.blocks_per_group),
+                            narrow(p.g),
+                            narrow(ceil_div(p.c_per_group(), body.tc)),
+                            narrow(ceil_div(p.kw, body.tq)),
+                            cl_long{rows_per_part},
+                            result.stride(p)},
+      one_item_groups(body.groups(p, blocks) * parts)));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
+// ---- pixels: vectors along the pixels of a row --------------------------------------------------
+
+struct PixelsBody {
+  int mr, tp, tq, vw, split;
+
+  Config config() const {
+    return {{"mr", mr}, {"tp", tp}, {"tq", tq}, {"vw", vw}, {"split", split}};
+  }
+  static PixelsBody from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("tp", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t groups(const Problem& p) const {
+    return ceil_div(p.kw, tq) * ceil_div(p.kh, tp) * p.c_per_group() *
+           ceil_div(p.k_per_group(), mr) * p.g;
+  }
+  // dy with its rows filled up to whole vectors, masked.
+  PaddedPlanes gradient(const Problem& p) const {
+    return {p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), round_up(p.ow(), vw)};
+  }
+  bool copies_gradient(const Problem& p) const { return p.mask || p.ow() % vw != 0; }
+};
+
+Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, PixelsBody body) {
+  const std::int64_t rows = p.n * p.oh();
+  body.split = static_cast<int>(parts_for(profile, body.groups(p), rows));
+  const InputView view(p, body.vw);
+  const PaddedPlanes gradient = body.gradient(p);
+  WorkspaceLayout layout(profile);
+  if (view.copied) layout.add(view.planes.bytes());
+  if (body.copies_gradient(p)) layout.add(gradient.bytes());
+  const Result result(p, body.split, layout);
+
+  const double vectors =
+      static_cast<double>(ceil_div(rows, body.split) * ceil_div(p.ow(), body.vw));
+  const double taps = body.tp * body.tq;
+  const double fma_cycles = vectors * body.mr * taps / 2;
+  const double load_cycles = vectors * (body.mr + taps * (p.sw == 1 ? 1 : 4)) / 2 * 1.2;
+  const double sum_cycles = 12.0 * body.mr * taps + 100;
+  Pass copy;
+  copy.bytes = body.copies_gradient(p) ? static_cast<double>(p.y_bytes() + gradient.bytes()) : 0;
+  copy.groups = static_cast<double>(p.n * p.k);
+  copy.launches = body.copies_gradient(p) ? 1 : 0;
+  Pass multiply;
+  multiply.groups = static_cast<double>(body.groups(p) * body.split);
+  multiply.flops =
+      multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  return candidate_of(p, body.config(), layout.bytes(),
+                      predicted_us(profile, {view.pass(p), copy, multiply,
+                                             Result::pass(p, body.split)}));
+}
+
+std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& profile) {
+  constexpr std::size_t kOffered = 2;
+  std::vector<Candidate> candidates;
+  if (p.sw > 2) return candidates;  // would need a gather per vector
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  for (const int mr : {1, 2, 4}) {
+    if (mr > p.k_per_group()) continue;
+    const std::int64_t most = (registers - mr - 1) / mr;
+    const int tq = static_cast<int>(std::min(p.kw, most));
+    const int tp = static_cast<int>(std::min<std::int64_t>(p.kh, most / tq));
+    candidates.push_back(pixels_candidate(p, profile, {mr, tp, tq, vw, 1}));
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
+                                               Device& device) {
+  if (p.sw > 2 || body.mr > p.k_per_group() || body.tp > p.kh || body.tq > p.kw) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a tile exceeds filters or taps, or sw > 2");
+  }
+  const InputView view(p, body.vw);
+  const PaddedPlanes gradient = body.gradient(p);
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const Region x = view.add_to(*executable, device, layout);
+  Region dy{kDySlot};
+  if (body.copies_gradient(p)) {
+    dy = layout.add(gradient.bytes());
+    executable->run.add(pad_planes(device, gradient, Region{kDySlot}, mask_of(p), dy));
+  }
+  const std::int64_t rows = p.n * p.oh();
+  const std::int64_t rows_per_part = ceil_div(rows, body.split);
+  const std::int64_t parts = ceil_div(rows, rows_per_part);
+  const Result result(p, parts, layout);
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply",
+      device.kernel("implicit_gemm_weights", "weights_pixels", class_defines(p, body.config())),
+      std::vector<Argument>{x,
+                            dy,
+                            result.region,
+                            narrow(p.n),
+                            narrow(p.c_per_group()),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(view.pitch),
+                            cl_long{view.plane},
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(gradient.wp),
+                            cl_long{gradient.hp * gradient.wp},
+                            narrow(p.k_per_group()),
+                            narrow(p.g),
+                            narrow(ceil_div(p.k_per_group(), body.mr)),
+                            narrow(ceil_div(p.kh, body.tp)),
+                            narrow(ceil_div(p.kw, body.tq)),
+                            cl_long{rows_per_part},
+                            result.stride(p)},
+      one_item_groups(body.groups(p) * parts)));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
+// ---- tile: local memory -------------------------------------------------------------------------
+
+struct TileBody {
+  int bm, bn, bk, tm, tn, split;
+
+  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
+  std::int64_t local_bytes() const { return (std::int64_t{bk} * (bm + 1) + bk * bn) * kElement; }
+  std::int64_t groups(const Problem& p) const {
+    return ceil_div(p.k_per_group(), bm) * ceil_div(p.c_per_group() * p.kh * p.kw, bn) * p.g;
+  }
+  Config config() const {
+    return {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}, {"split", split}};
+  }
+  static TileBody from(const Config& c) {
+    const TileBody body{c.get("bm", 1, 256), c.get("bn", 1, 256), c.get("bk", 1, 64),
+                        c.get("tm", 1, 16),  c.get("tn", 1, 16),  c.get("split", 1, INT32_MAX)};
+    if (body.bm % body.tm != 0 || body.bn % body.tn != 0 || body.items() % body.bn != 0 ||
+        body.items() % body.bk != 0 || body.bk % (body.items() / body.bn) != 0 ||
+        body.bm % (body.items() / body.bk) != 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + c.text() + "': the tiles do not divide among the work-items");
+    }
+    return body;
+  }
+};
+
+constexpr TileBody kTiles[] = {
+    {128, 128, 16, 8, 8, 1}, {64, 64, 16, 4, 4, 1}, {32, 32, 16, 4, 4, 1}};
+
+std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile) {
+  std::vector<Candidate> candidates;
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  for (TileBody body : kTiles) {
+    if (body.items() > profile.max_work_group_size) continue;
+    if (body.local_bytes() > profile.local_memory_bytes) continue;
+    body.split = static_cast<int>(parts_for(profile, body.groups(p), pixels, 256));
+    WorkspaceLayout layout(profile);
+    const Result result(p, body.split, layout);
+    Pass pass;
+    pass.groups = static_cast<double>(body.groups(p) * body.split);
+    pass.flops = static_cast<double>(body.groups(p)) * 2.0 * body.bm * body.bn *
+                 static_cast<double>(round_up(pixels, body.bk));
+    const double reuse = static_cast<double>(body.tm * body.tn) / (body.tm + body.tn);
+    pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
+    pass.bytes = bytes_touched(p);
+    candidates.push_back(candidate_of(p, body.config(), layout.bytes(),
+                                      predicted_us(profile, {pass, Result::pass(p, body.split)})));
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& body,
+                                             Device& device) {
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const std::int64_t image_pixels = p.oh() * p.ow();
+  const std::int64_t pixels = p.n * image_pixels;
+  const std::int64_t pixels_per_part = ceil_div(pixels, body.split);
+  const std::int64_t parts = ceil_div(pixels, pixels_per_part);
+  const Result result(p, parts, layout);
+  const std::int64_t b_step = body.items() / body.bn;  // B_ROWS of the kernel
+  const auto local = static_cast<std::size_t>(body.items());
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply",
+      device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, body.config())),
+      std::vector<Argument>{Region{kXSlot},
+                            Region{kDySlot},
+                            Region{p.mask ? kYSlot : kDySlot},
+                            result.region,
+                            narrow(p.c_per_group()),
+                            narrow(p.h),
+                            narrow(p.w),
+                            narrow(p.k_per_group()),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(p.pt),
+                            narrow(p.pl),
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(p.g),
+                            cl_long{pixels},
+                            cl_long{pixels_per_part},
+                            narrow(ceil_div(p.k_per_group(), body.bm)),
+                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, body.bn)),
+                            narrow(body.bk / image_pixels),
+                            narrow(body.bk % image_pixels / p.ow()),
+                            narrow(body.bk % p.ow()),
+                            narrow(b_step / image_pixels),
+                            narrow(b_step % image_pixels / p.ow()),
+                            narrow(b_step % p.ow()),
+                            result.stride(p)},
+      Range{{static_cast<std::size_t>(body.groups(p) * parts) * local, 1, 1}, {local, 1, 1}}));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
+}  // namespace
+
+std::vector<Candidate> weights_candidates(const Problem& problem, const DeviceProfile& profile) {
+  const Problem p = flattened(problem);
+  std::vector<Candidate> candidates;
+  for (const auto& list : {filters_candidates(p, profile), pixels_candidates(p, profile),
+                           tile_candidates(p, profile)}) {
+    candidates.insert(candidates.end(), list.begin(), list.end());
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build_weights(const Problem& problem, const Config& config,
+                                                Device& device) {
+  const Problem p = flattened(problem);
+  if (config.has("bm")) return build_tile(p, TileBody::from(config), device);
+  if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
+  return build_filters(p, FiltersBody::from(config), device);
+}
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,43 @@
+// The bias gradient: a two-stage sum over pixels, then images. Always in the same order.
+#include "ops/reduce.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+namespace {
+
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
+  if (p.direction != Direction::kBackwardBias) return not_served(p);
+  if (auto rejection = too_large(p)) return *rejection;
+  WorkspaceLayout layout(profile);
+  layout.add(p.n * p.k * Problem::kElementBytes);
+  Pass planes;
+  planes.bytes = static_cast<double>(p.y_bytes()) * (p.mask ? 2 : 1);
+  planes.groups = static_cast<double>(p.n * p.k);
+  Pass channels;
+  channels.bytes = static_cast<double>(layout.bytes());
+  channels.groups = static_cast<double>(p.k);
+  Candidate candidate;
+  candidate.workspace_bytes = layout.bytes();
+  candidate.predicted_us = predicted_us(profile, {planes, channels});
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.error_bound = summation_error_bound(p.reduction());
+  return std::vector<Candidate>{candidate};
+}
+
+std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const Region sums = layout.add(p.n * p.k * Problem::kElementBytes);
+  const Region mask{kYSlot};
+  executable->workspace_bytes = layout.bytes();
+  executable->run.add(plane_sums(device, p, Region{kDySlot}, p.mask ? &mask : nullptr, sums));
+  executable->run.add(channel_sums(device, p, sums, Region{kDbSlot}));
+  return executable;
+}
+
+}  // namespace
+
+extern const Strategy strategy_reduction = {"reduction", offer, build};
+
+}  // namespace clconv::core
