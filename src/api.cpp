@@ -112,7 +112,8 @@ T versioned(const T* given, const T& defaults, const char* name) {
 
 clconv_problem problem_defaults() {
   clconv_problem p{};
-  for (int64_t* one : {&p.n, &p.c, &p.h, &p.w, &p.k, &p.kh, &p.kw, &p.sh, &p.sw, &p.dh, &p.dw, &p.g}) {
+  for (int64_t* one :
+       {&p.n, &p.c, &p.h, &p.w, &p.k, &p.kh, &p.kw, &p.sh, &p.sw, &p.dh, &p.dw, &p.g}) {
     *one = 1;
   }
   return p;
@@ -533,13 +534,16 @@ clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
                                   const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
     check_queue(queue);
-    plan_of(plan).execute(queue, operands_of(plan_of(plan).report().problem, operands), dependencies(num_events, wait_list, event));
+    plan_of(plan).execute(queue, operands_of(plan_of(plan).report().problem, operands),
+                          dependencies(num_events, wait_list, event));
   });
 }
 
 clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands, char** json) {
-  return guarded(
-      [&] { put(json, dump(steps_json(plan_of(plan).profile(operands_of(plan_of(plan).report().problem, operands))))); });
+  return guarded([&] {
+    put(json, dump(steps_json(
+                  plan_of(plan).profile(operands_of(plan_of(plan).report().problem, operands)))));
+  });
 }
 
 clconv_status clconv_explain(clconv_context context, const clconv_problem* problem,

@@ -185,10 +185,12 @@ TEST_CASE("edge suite, data gradient, first half: every candidate matches the re
 TEST_CASE("edge suite, data gradient, second half: every candidate matches the reference") {
   check_suite(device(), "edge", 1e300, 1, 2, kData);
 }
-TEST_CASE("edge suite, weight and bias gradient, first half: every candidate matches the reference") {
+TEST_CASE(
+    "edge suite, weight and bias gradient, first half: every candidate matches the reference") {
   check_suite(device(), "edge", 1e300, 0, 2, kWeights);
 }
-TEST_CASE("edge suite, weight and bias gradient, second half: every candidate matches the reference") {
+TEST_CASE(
+    "edge suite, weight and bias gradient, second half: every candidate matches the reference") {
   check_suite(device(), "edge", 1e300, 1, 2, kWeights);
 }
 
@@ -256,7 +258,8 @@ TEST_CASE("checker: tiny problems with every kind of tail, in every direction") 
 TEST_CASE("worked values, exactly") {
   const auto sequence = [](int from, int to) {
     std::vector<float> values;
-    for (int i = from; i <= to; ++i) values.push_back(static_cast<float>(i));
+    for (int i = from; i <= to; ++i)
+      values.push_back(static_cast<float>(i));
     return values;
   };
   using Values = std::vector<float>;
@@ -272,28 +275,44 @@ TEST_CASE("worked values, exactly") {
   };
   constexpr Tensor kX = Tensor::kX, kW = Tensor::kW, kDy = Tensor::kDy;
   const Case cases[] = {
-      {"n1c1h3w3k1kh2kw2", Direction::kForward, {{kX, sequence(1, 9)}, {kW, {10, 11, 12, 13}}},
+      {"n1c1h3w3k1kh2kw2",
+       Direction::kForward,
+       {{kX, sequence(1, 9)}, {kW, {10, 11, 12, 13}}},
        {145, 191, 283, 329}},
-      {"n1c2h3w3k1kh2kw2", Direction::kForward,
-       {{kX, twice_nine}, {kW, {10, 11, 12, 13, 10, 11, 12, 13}}}, {290, 382, 566, 658}},
-      {"n1c1h3w3k2kh2kw2", Direction::kForward, {{kX, sequence(1, 9)}, {kW, sequence(10, 17)}},
+      {"n1c2h3w3k1kh2kw2",
+       Direction::kForward,
+       {{kX, twice_nine}, {kW, {10, 11, 12, 13, 10, 11, 12, 13}}},
+       {290, 382, 566, 658}},
+      {"n1c1h3w3k2kh2kw2",
+       Direction::kForward,
+       {{kX, sequence(1, 9)}, {kW, sequence(10, 17)}},
        {145, 191, 283, 329, 193, 255, 379, 441}},
-      {"n2c1h3w3k1kh2kw2", Direction::kForward, {{kX, sequence(1, 18)}, {kW, {1, 2, 3, 4}}},
+      {"n2c1h3w3k1kh2kw2",
+       Direction::kForward,
+       {{kX, sequence(1, 18)}, {kW, {1, 2, 3, 4}}},
        {37, 47, 67, 77, 127, 137, 157, 167}},
-      {"n1c1h3w3k1kh2kw2", Direction::kForward, {{kX, ones_with_ten}, {kW, {1, 1, 1, -5}}},
+      {"n1c1h3w3k1kh2kw2",
+       Direction::kForward,
+       {{kX, ones_with_ten}, {kW, {1, 1, 1, -5}}},
        {-47, 7, 7, 7}},
-      {"n1c2h3w3k2kh2kw2", Direction::kBackwardWeights,
+      {"n1c2h3w3k2kh2kw2",
+       Direction::kBackwardWeights,
        {{kX, nine_and_back}, {kDy, {1, 2, 3, 4, 4, 3, 2, 1}}},
        {37, 47, 67, 77, 63, 53, 33, 23, 23, 33, 53, 63, 77, 67, 47, 37}},
-      {"n1c1h4w4k1kh2kw2s2", Direction::kBackwardData, {{kW, {1, 2, 3, 4}}, {kDy, {2, 1, 3, 5}}},
+      {"n1c1h4w4k1kh2kw2s2",
+       Direction::kBackwardData,
+       {{kW, {1, 2, 3, 4}}, {kDy, {2, 1, 3, 5}}},
        {2, 4, 1, 2, 6, 8, 3, 4, 3, 6, 5, 10, 9, 12, 15, 20}},
-      {"n1c1h4w4k1kh2kw2s2", Direction::kTransposed, {{kW, {1, 2, 3, 4}}, {kDy, {2, 1, 3, 5}}},
+      {"n1c1h4w4k1kh2kw2s2",
+       Direction::kTransposed,
+       {{kW, {1, 2, 3, 4}}, {kDy, {2, 1, 3, 5}}},
        {2, 4, 1, 2, 6, 8, 3, 4, 3, 6, 5, 10, 9, 12, 15, 20}},
   };
   for (const Case& c : cases) {
     Problem p = in_direction(parse_problem(c.problem), c.direction, false);
     Tensors tensors(p);
-    for (const auto& [tensor, values] : c.inputs) tensors[tensor] = values;
+    for (const auto& [tensor, values] : c.inputs)
+      tensors[tensor] = values;
     const auto check = [&](const Values& expected) {
       for_each_candidate(device(), p, kNoLimit,
                          [&](const Strategy& strategy, const Candidate& candidate) {
@@ -316,15 +335,15 @@ TEST_CASE("worked values, exactly") {
 TEST_CASE("rows of x that no output touches get a gradient of exactly 0") {
   Problem p = in_direction(parse_problem("n2c3h10w10k4kh3kw3s4"), Direction::kBackwardData, false);
   const Tensors tensors(p);
-  for_each_candidate(
-      device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-        const auto dx = run(device(), strategy, p, candidate, tensors);
-        for (std::size_t i = 0; i < dx.size(); ++i) {
-          const std::size_t row = i / 10 % 10, column = i % 10;
-          const bool untouched = row == 3 || row >= 7 || column == 3 || column >= 7;
-          if (untouched) CHECK(dx[i] == 0.0f);
-        }
-      });
+  for_each_candidate(device(), p, kNoLimit,
+                     [&](const Strategy& strategy, const Candidate& candidate) {
+                       const auto dx = run(device(), strategy, p, candidate, tensors);
+                       for (std::size_t i = 0; i < dx.size(); ++i) {
+                         const std::size_t row = i / 10 % 10, column = i % 10;
+                         const bool untouched = row == 3 || row >= 7 || column == 3 || column >= 7;
+                         if (untouched) CHECK(dx[i] == 0.0f);
+                       }
+                     });
 }
 
 TEST_CASE("a delta filter moves the image, bit for bit") {
@@ -372,23 +391,22 @@ TEST_CASE("what claims to be deterministic gives the same bits again") {
   for (const Direction direction : kAll) {
     const Problem p = in_direction(parse_problem("n2c19h13w11k21kh3kw3p1"), direction, true);
     const Tensors tensors(p);
-    for_each_candidate(
-        device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-          if (!candidate.deterministic) return;
-          CHECK(same_bits(run(device(), strategy, p, candidate, tensors),
-                          run(device(), strategy, p, candidate, tensors)));
-        });
+    for_each_candidate(device(), p, kNoLimit,
+                       [&](const Strategy& strategy, const Candidate& candidate) {
+                         if (!candidate.deterministic) return;
+                         CHECK(same_bits(run(device(), strategy, p, candidate, tensors),
+                                         run(device(), strategy, p, candidate, tensors)));
+                       });
   }
 }
 
 TEST_CASE("only the scatter-add is not deterministic") {
-  const Problem p = in_direction(parse_problem("n2c4h9w9k6kh3kw3p1"), Direction::kBackwardData, false);
-  for_each_candidate(device(), p, kNoLimit,
-                     [&](const Strategy&, const Candidate& candidate) {
-                       const bool atomic = candidate.config.has("atomic") &&
-                                           candidate.config.get("atomic", 0, 1) == 1;
-                       CHECK(candidate.deterministic == !atomic);
-                     });
+  const Problem p =
+      in_direction(parse_problem("n2c4h9w9k6kh3kw3p1"), Direction::kBackwardData, false);
+  for_each_candidate(device(), p, kNoLimit, [&](const Strategy&, const Candidate& candidate) {
+    const bool atomic = candidate.config.has("atomic") && candidate.config.get("atomic", 0, 1) == 1;
+    CHECK(candidate.deterministic == !atomic);
+  });
 }
 
 TEST_CASE("NaN in x reaches exactly the outputs whose patch has it") {
@@ -463,32 +481,33 @@ TEST_CASE(
     for (const auto& item : suite(name)) {
       for (const std::int64_t limit :
            {std::int64_t{0}, std::int64_t{1} << 16, std::int64_t{1} << 20, kNoLimit}) {
-        for (const Strategy* strategy : strategies()) for (const Direction direction : kAll) {
-          CAPTURE(item.name);
-          CAPTURE(std::string(strategy->name));
-          CAPTURE(std::string(to_string(direction)));
-          CAPTURE(limit);
-          const Offer offer = strategy->offer(in_direction(item.problem, direction, false),
-                                              device().profile(), limit);
-          if (const auto* rejection = std::get_if<Rejection>(&offer)) {
-            CHECK_FALSE(rejection->field.empty());
-            if (rejection->code == Reason::kWorkspaceLimit)
-              CHECK(rejection->actual > rejection->limit);
-            continue;
-          }
-          const auto& candidates = std::get<std::vector<Candidate>>(offer);
-          CHECK_FALSE(candidates.empty());
-          std::set<std::string> names;
-          for (const Candidate& c : candidates) {
-            if (std::string(strategy->name) == "im2col_gemm") {
-              CHECK(c.workspace_bytes + c.prepared_weights_bytes <= limit);
+        for (const Strategy* strategy : strategies())
+          for (const Direction direction : kAll) {
+            CAPTURE(item.name);
+            CAPTURE(std::string(strategy->name));
+            CAPTURE(std::string(to_string(direction)));
+            CAPTURE(limit);
+            const Offer offer = strategy->offer(in_direction(item.problem, direction, false),
+                                                device().profile(), limit);
+            if (const auto* rejection = std::get_if<Rejection>(&offer)) {
+              CHECK_FALSE(rejection->field.empty());
+              if (rejection->code == Reason::kWorkspaceLimit)
+                CHECK(rejection->actual > rejection->limit);
+              continue;
             }
-            CHECK(c.predicted_us > 0);
-            CHECK(c.error_bound > 0);
-            CHECK(names.insert(c.config.text()).second);
-            CHECK(Config::parse(c.config.text()) == c.config);
+            const auto& candidates = std::get<std::vector<Candidate>>(offer);
+            CHECK_FALSE(candidates.empty());
+            std::set<std::string> names;
+            for (const Candidate& c : candidates) {
+              if (std::string(strategy->name) == "im2col_gemm") {
+                CHECK(c.workspace_bytes + c.prepared_weights_bytes <= limit);
+              }
+              CHECK(c.predicted_us > 0);
+              CHECK(c.error_bound > 0);
+              CHECK(names.insert(c.config.text()).second);
+              CHECK(Config::parse(c.config.text()) == c.config);
+            }
           }
-        }
       }
     }
   }

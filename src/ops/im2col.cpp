@@ -26,7 +26,12 @@ Problem checked(const Problem& problem) {
 MatrixPart whole(const Problem& p, ColumnsLayout layout) {
   const std::int64_t reduction = p.c * p.kh * p.kw;
   const std::int64_t pixels = p.oh() * p.ow();
-  return {0, p.n, 0, p.oh(), pixels * reduction, 0,
+  return {0,
+          p.n,
+          0,
+          p.oh(),
+          pixels * reduction,
+          0,
           layout == ColumnsLayout::kRows ? reduction : pixels};
 }
 
@@ -70,8 +75,7 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
       "im2col",
       device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
                     "-DSW=" + std::to_string(p.sw) + (mask != nullptr ? " -DMASK=1" : " -DMASK=0")),
-      arguments,
-      spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
+      arguments, spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
 }
 
 std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayout layout,

@@ -22,7 +22,9 @@ std::int64_t local_size(const DeviceProfile& profile) {
   return profile.family == Family::kCpu ? 1 : Spans::local_size(profile);
 }
 
-std::string mask_define(bool mask) { return mask ? "-DMASK=1" : "-DMASK=0"; }
+std::string mask_define(bool mask) {
+  return mask ? "-DMASK=1" : "-DMASK=0";
+}
 
 }  // namespace
 

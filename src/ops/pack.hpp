@@ -39,9 +39,7 @@ struct PaddedPlanes {
   std::int64_t planes = 1, in_h = 1, in_w = 1;
   std::int64_t top = 0, left = 0, hp = 1, wp = 1;
 
-  std::int64_t bytes() const {
-    return saturating_product(planes, hp, wp, Problem::kElementBytes);
-  }
+  std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kElementBytes); }
 };
 // `mask`: the forward result y, above 0 where the input counts; null to take all of it.
 std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,

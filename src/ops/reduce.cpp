@@ -13,7 +13,8 @@ std::string defines(bool accumulate, bool mask) {
 std::int64_t group_size(const DeviceProfile& profile) {
   if (profile.family == Family::kCpu) return 1;
   std::int64_t size = 1;
-  while (size * 2 <= std::min<std::int64_t>(256, profile.max_work_group_size)) size *= 2;
+  while (size * 2 <= std::min<std::int64_t>(256, profile.max_work_group_size))
+    size *= 2;
   return size;
 }
 
@@ -40,7 +41,8 @@ std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region&
                                  const Region* mask, const Region& sums) {
   const std::int64_t local = group_size(device.profile());
   return std::make_unique<KernelStep>(
-      "plane_sums", device.kernel("reduce", "plane_sums", stage_options(device, false, mask != nullptr)),
+      "plane_sums",
+      device.kernel("reduce", "plane_sums", stage_options(device, false, mask != nullptr)),
       std::vector<Argument>{dy, mask != nullptr ? *mask : dy, sums, narrow(p.n), narrow(p.k),
                             narrow(p.oh() * p.ow())},
       items(p.n * p.k * local, local));
@@ -49,10 +51,11 @@ std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region&
 std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Region& sums,
                                    const Region& db) {
   return std::make_unique<KernelStep>(
-      "channel_sums", device.kernel("reduce", "channel_sums", stage_options(device, p.accumulate, false)),
+      "channel_sums",
+      device.kernel("reduce", "channel_sums", stage_options(device, p.accumulate, false)),
       std::vector<Argument>{sums, db, narrow(p.n), narrow(p.k)},
       items(p.k, device.profile().family == Family::kCpu ? std::min<std::int64_t>(16, p.k)
-                                                          : Spans::local_size(device.profile())));
+                                                         : Spans::local_size(device.profile())));
 }
 
 }  // namespace clconv::core

@@ -16,8 +16,8 @@ constexpr std::size_t kMaxOperations = 1024;
 std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   std::string key = to_text(problem) + " " + to_string(problem.direction) +
                     (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") +
-                    (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") + " " +
-                    to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
+                    (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") +
+                    " " + to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
                     std::to_string(o.expected_runs) + (o.deterministic ? " deterministic" : "") +
                     " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
@@ -70,8 +70,7 @@ void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) con
 
 Bindings Plan::bind(const Operands& operands) const {
   const Problem& p = report_.problem;
-  const bool prepared =
-      executable_->prepared_weights_bytes > 0 && operands.prepared != nullptr;
+  const bool prepared = executable_->prepared_weights_bytes > 0 && operands.prepared != nullptr;
   Bindings bindings;
   const auto bind_tensor = [&](Tensor tensor) {
     const cl_mem buffer = operands.tensors[static_cast<std::size_t>(tensor)];

@@ -27,7 +27,8 @@ struct ContextOptions {
 // The caller's buffers of one execution. `prepared` null: the weights are packed again each time,
 // in the workspace. `workspace` null: the library's own.
 struct Operands {
-  std::array<cl_mem, kTensors> tensors{};  // by Tensor; those that the problem does not have are null
+  std::array<cl_mem, kTensors>
+      tensors{};  // by Tensor; those that the problem does not have are null
   cl_mem prepared = nullptr;
   cl_mem workspace = nullptr;
 };

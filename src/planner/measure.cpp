@@ -213,9 +213,9 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
         std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
     if (error <= allowed) continue;
     record.trusted = false;
-    record.text = "wrong result on " + to_text(small) + ": " +
-                  name_of(small, result_of(small)) + "[" + std::to_string(i) + "] is " +
-                  std::to_string(actual[i]) + ", naive says " + std::to_string(expected[i]);
+    record.text = "wrong result on " + to_text(small) + ": " + name_of(small, result_of(small)) +
+                  "[" + std::to_string(i) + "] is " + std::to_string(actual[i]) + ", naive says " +
+                  std::to_string(expected[i]);
   }
   WisdomBook book;
   book.put(record);

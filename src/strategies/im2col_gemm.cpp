@@ -24,7 +24,9 @@ constexpr std::int64_t kElement = Problem::kElementBytes;
 // Every chunk is three to five steps of its own.
 constexpr std::int64_t kMaxChunks = 1024;
 
-std::int64_t patch(const Problem& p) { return p.c_per_group() * p.kh * p.kw; }
+std::int64_t patch(const Problem& p) {
+  return p.c_per_group() * p.kh * p.kw;
+}
 
 // How a problem is cut, and one chunk's product per group: C (m x n) = A (m x k) * B (k x n),
 // column-major, B stored with n innermost: the form for which CLBlast copies nothing if all sizes are
@@ -181,8 +183,8 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
     };
     // The fewest rows or images a chunk may have for the number of chunks to stay sane.
     const std::int64_t rows_floor = ceil_div(p.oh(), std::max<std::int64_t>(1, kMaxChunks / p.n));
-    const Chunking smallest = p.n <= kMaxChunks ? cut(1, rows_floor)
-                                                : cut(ceil_div(p.n, kMaxChunks), p.oh());
+    const Chunking smallest =
+        p.n <= kMaxChunks ? cut(1, rows_floor) : cut(ceil_div(p.n, kMaxChunks), p.oh());
     least = std::min(least, smallest.total_bytes(p, profile));
     if (!smallest.indexable(p)) {
       const std::int64_t elements =
@@ -262,10 +264,10 @@ class Builder {
     }
     for (std::int64_t image = 0; image < p_.n; image += full_.images) {
       for (std::int64_t row = 0; row < p_.oh(); row += full_.rows) {
-        add_chunk(image, row,
-                  Chunking(p_, device_.profile(), full_.parameters,
-                           std::min(full_.images, p_.n - image),
-                           std::min(full_.rows, p_.oh() - row)));
+        add_chunk(
+            image, row,
+            Chunking(p_, device_.profile(), full_.parameters, std::min(full_.images, p_.n - image),
+                     std::min(full_.rows, p_.oh() - row)));
       }
     }
     if (scatter && (p_.bias || p_.relu)) {

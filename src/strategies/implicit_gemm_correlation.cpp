@@ -51,8 +51,13 @@ struct InputView {
     plane = c.in_h * c.in_w;
     copied = window.h > 0 && (p.mask || !window.inside(c));
     if (!copied) return;
-    planes = {c.images * c.groups * c.channels, c.in_h, c.in_w,
-              window.top, window.left, window.h, window.w};
+    planes = {c.images * c.groups * c.channels,
+              c.in_h,
+              c.in_w,
+              window.top,
+              window.left,
+              window.h,
+              window.w};
     pitch = window.w;
     plane = window.h * window.w;
     top = window.top;
@@ -233,8 +238,7 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
     const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
     const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
     // Whichever is larger, weights or image, should be read once and not per block or image.
-    const bool blocks_inner =
-        blocks.bytes() <= c.groups * c.channels * view.plane * kElement;
+    const bool blocks_inner = blocks.bytes() <= c.groups * c.channels * view.plane * kElement;
     executable->run.add(std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm", "implicit_gemm_filters", class_defines(p, c, body.config())),

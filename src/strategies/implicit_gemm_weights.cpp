@@ -19,7 +19,8 @@ constexpr std::int64_t kGroupsPerUnit = 4;
 
 std::string class_defines(const Problem& p, const Config& config) {
   return config.defines() + " -DSH=" + std::to_string(p.sh) + " -DSW=" + std::to_string(p.sw) +
-         " -DDH=" + std::to_string(p.dh) + " -DDW=" + std::to_string(p.dw) + " " + epilogue_defines(p);
+         " -DDH=" + std::to_string(p.dh) + " -DDW=" + std::to_string(p.dw) + " " +
+         epilogue_defines(p);
 }
 
 // A 1x1 filter at stride 1 without padding sees no rows.
@@ -37,7 +38,8 @@ Problem flattened(const Problem& problem) {
 std::int64_t parts_for(const DeviceProfile& profile, std::int64_t groups, std::int64_t units,
                        std::int64_t least = 1) {
   const std::int64_t wanted = ceil_div(profile.compute_units * kGroupsPerUnit, groups);
-  const std::int64_t parts = std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, units / least));
+  const std::int64_t parts =
+      std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, units / least));
   return ceil_div(units, ceil_div(units, parts));  // as many as are not empty
 }
 
@@ -54,8 +56,8 @@ struct Result {
   cl_long stride(const Problem& p) const { return cl_long{p.w_bytes() / kElement}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region,
-                                 Region{kDwSlot}));
+    executable.run.add(
+        sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region, Region{kDwSlot}));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;
@@ -117,7 +119,9 @@ double bytes_touched(const Problem& p) {
 }
 
 const Region kMaskRegion{kYSlot};
-const Region* mask_of(const Problem& p) { return p.mask ? &kMaskRegion : nullptr; }
+const Region* mask_of(const Problem& p) {
+  return p.mask ? &kMaskRegion : nullptr;
+}
 
 // ---- filters: vectors along the filters ---------------------------------------------------------
 
@@ -156,16 +160,17 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
   const double store_cycles = 2.0 * taps * body.kv * body.vw + 100;
   Pass pack;
   pack.bytes = static_cast<double>(p.y_bytes() + blocks.bytes(p));
-  pack.groups = static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
+  pack.groups =
+      static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
   Pass multiply;
   multiply.groups = static_cast<double>(body.groups(p, blocks) * body.split);
   multiply.flops =
       multiply.groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.93 : 0.02;
   multiply.bytes = bytes_touched(p);
-  return candidate_of(p, body.config(), layout.bytes(),
-                      predicted_us(profile, {view.pass(p), pack, multiply,
-                                             Result::pass(p, body.split)}));
+  return candidate_of(
+      p, body.config(), layout.bytes(),
+      predicted_us(profile, {view.pass(p), pack, multiply, Result::pass(p, body.split)}));
 }
 
 std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile) {
@@ -185,11 +190,10 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
   }
   // Small filters reach the same tile by two ways.
   candidates = best_of(std::move(candidates), SIZE_MAX);
-  candidates.erase(std::unique(candidates.begin(), candidates.end(),
-                               [](const Candidate& a, const Candidate& b) {
-                                 return a.config == b.config;
-                               }),
-                   candidates.end());
+  candidates.erase(
+      std::unique(candidates.begin(), candidates.end(),
+                  [](const Candidate& a, const Candidate& b) { return a.config == b.config; }),
+      candidates.end());
   return best_of(std::move(candidates), kOffered);
 }
 
@@ -213,24 +217,12 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
       device.kernel("implicit_gemm_weights", "weights_filters", class_defines(p, body.config())),
-      std::vector<Argument>{x,
-                            packed,
-                            result.region,
-                            narrow(p.n),
-                            narrow(p.c_per_group()),
-                            narrow(p.kh),
-                            narrow(p.kw),
-                            narrow(view.pitch),
-                            cl_long{view.plane},
-                            narrow(p.oh()),
-                            narrow(p.ow()),
-                            narrow(p.k_per_group()),
-                            narrow(blocks.blocks_per_group),
-                            narrow(p.g),
-                            narrow(ceil_div(p.c_per_group(), body.tc)),
-                            narrow(ceil_div(p.kw, body.tq)),
-                            cl_long{rows_per_part},
-                            result.stride(p)},
+      std::vector<Argument>{
+          x, packed, result.region, narrow(p.n), narrow(p.c_per_group()), narrow(p.kh),
+          narrow(p.kw), narrow(view.pitch), cl_long{view.plane}, narrow(p.oh()), narrow(p.ow()),
+          narrow(p.k_per_group()), narrow(blocks.blocks_per_group), narrow(p.g),
+          narrow(ceil_div(p.c_per_group(), body.tc)), narrow(ceil_div(p.kw, body.tq)),
+          cl_long{rows_per_part}, result.stride(p)},
       one_item_groups(body.groups(p, blocks) * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
@@ -286,9 +278,9 @@ Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, Pixel
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
   multiply.bytes = bytes_touched(p);
-  return candidate_of(p, body.config(), layout.bytes(),
-                      predicted_us(profile, {view.pass(p), copy, multiply,
-                                             Result::pass(p, body.split)}));
+  return candidate_of(
+      p, body.config(), layout.bytes(),
+      predicted_us(profile, {view.pass(p), copy, multiply, Result::pass(p, body.split)}));
 }
 
 std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& profile) {

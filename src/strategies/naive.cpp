@@ -55,8 +55,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
     case Direction::kBackwardData:
     case Direction::kTransposed:
       entry = "naive_data";
-      arguments = {Region{kDySlot}, mask, Region{kWeightsSlot}, Region{kBiasSlot},
-                   Region{kDxSlot}};
+      arguments = {Region{kDySlot}, mask, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kDxSlot}};
       break;
     case Direction::kBackwardWeights:
       entry = "naive_weights";
@@ -68,7 +67,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
       break;
   }
   if (p.direction == Direction::kBackwardBias) {
-    for (const std::int64_t value : {p.n, p.k, p.oh() * p.ow()}) arguments.push_back(cl_long{value});
+    for (const std::int64_t value : {p.n, p.k, p.oh() * p.ow()})
+      arguments.push_back(cl_long{value});
   } else {
     for (const std::int64_t value : {p.n, p.c, p.h, p.w, p.k, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl,
                                      p.dh, p.dw, p.g, p.oh(), p.ow()}) {
@@ -76,9 +76,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
     }
   }
   auto executable = std::make_unique<Executable>();
-  executable->run.add(std::make_unique<KernelStep>(
-      "naive", device.kernel("naive", entry, epilogue_defines(p)), arguments,
-      items(results(p), local_size(device.profile()))));
+  executable->run.add(
+      std::make_unique<KernelStep>("naive", device.kernel("naive", entry, epilogue_defines(p)),
+                                   arguments, items(results(p), local_size(device.profile()))));
   return executable;
 }
 

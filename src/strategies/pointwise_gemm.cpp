@@ -25,7 +25,8 @@ Gemm product(const Problem& p) {
   const std::int64_t filters = p.k_per_group();
   Gemm gemm;
   switch (p.direction) {
-    case Direction::kForward:  // the weights packed with the filters innermost, as CLBlast wants them
+    case Direction::
+        kForward:  // the weights packed with the filters innermost, as CLBlast wants them
       gemm.transpose_b = true;
       gemm.m = gemm.lda = gemm.ldc = pixels;
       gemm.n = gemm.ldb = filters;
@@ -49,7 +50,9 @@ Gemm product(const Problem& p) {
   return gemm;
 }
 
-bool packs(const Problem& p) { return p.direction == Direction::kForward; }
+bool packs(const Problem& p) {
+  return p.direction == Direction::kForward;
+}
 
 FilterBlocks packing(const Problem& p) {
   return FilterBlocks(correlations_of(p).front(), p.k_per_group());
@@ -91,8 +94,9 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   multiply.launches *= products;
   Pass finish;
   const bool finishes = p.bias || p.relu;
-  finish.bytes = (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
-                 (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
+  finish.bytes =
+      (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
+      (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
   finish.launches = (finishes ? 1 : 0) + (p.mask ? 1 : 0);
   finish.groups = static_cast<double>(p.n * p.k);
   c.predicted_us = predicted_us(profile, {multiply, finish});
@@ -163,8 +167,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
     }
   }
   if (p.bias || p.relu) {
-    executable->run.add(finish_output(device, p, Region{kBiasSlot},
-                                      Region{p.wants_dx() ? kDxSlot : kYSlot}));
+    executable->run.add(
+        finish_output(device, p, Region{kBiasSlot}, Region{p.wants_dx() ? kDxSlot : kYSlot}));
   }
   return executable;
 }

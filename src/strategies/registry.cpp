@@ -6,7 +6,7 @@
   X(naive)                   \
   X(im2col_gemm)             \
   X(pointwise_gemm)          \
-  X(implicit_gemm)  \
+  X(implicit_gemm)           \
   X(reduction)
 
 namespace clconv::core {

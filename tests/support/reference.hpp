@@ -19,7 +19,8 @@ inline std::vector<float> random_floats(std::int64_t count, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
   std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& v : values) v = uniform(engine);
+  for (float& v : values)
+    v = uniform(engine);
   return values;
 }
 
@@ -41,7 +42,8 @@ struct Tensors {
 
 struct Reference {
   std::vector<double> result;
-  std::vector<double> magnitude;  // sum of the magnitudes of what is added: errors are relative to it
+  std::vector<double>
+      magnitude;  // sum of the magnitudes of what is added: errors are relative to it
 
   void add(std::size_t at, double value) {
     result[at] += value;
@@ -63,9 +65,10 @@ void for_each_product(const Problem& p, Visit&& visit) {
                 const std::int64_t row = i * p.sh - p.pt + kh * p.dh;
                 const std::int64_t col = j * p.sw - p.pl + kw * p.dw;
                 if (row < 0 || row >= p.h || col < 0 || col >= p.w) continue;
-                visit(static_cast<std::size_t>(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col),
-                      static_cast<std::size_t>(((k * cg + c) * p.kh + kh) * p.kw + kw),
-                      static_cast<std::size_t>(((n * p.k + k) * p.oh() + i) * p.ow() + j));
+                visit(
+                    static_cast<std::size_t>(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col),
+                    static_cast<std::size_t>(((k * cg + c) * p.kh + kh) * p.kw + kw),
+                    static_cast<std::size_t>(((n * p.k + k) * p.oh() + i) * p.ow() + j));
               }
 }
 
