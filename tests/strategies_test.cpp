@@ -9,6 +9,7 @@
 #include <set>
 
 #include "doctest/doctest.h"
+#include "planner/measure.hpp"
 #include "support/device.hpp"
 #include "support/errors.hpp"
 #include "support/reference.hpp"
@@ -132,6 +133,8 @@ void check_problem(Device& on, const Problem& p, Offered& offered) {
     offered.insert(std::string(strategy.name) + " " + to_string(p.direction));
     const auto result = run(on, strategy, p, candidate, tensors);
     CHECK(worst(result, expected, candidate.error_bound) <= 1.0);
+    // Every config can be verified on the small problem of its class.
+    CHECK_NOTHROW(strategy.build(small_problem(p), candidate.config, on));
     if (identity) {
       CHECK(std::fabs(dot(result, tensors[dual]) - inner) <= candidate.error_bound * scale + 1e-30);
     }

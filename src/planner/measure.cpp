@@ -93,10 +93,14 @@ class DeviceTrial : public Trial {
 
 Problem small_problem(const Problem& problem) {
   Problem p = problem;
-  p.n = std::min<std::int64_t>(p.n, 2);
+  const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
+  p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
   p.g = std::min<std::int64_t>(problem.g, 3);
-  p.c = p.g * std::min<std::int64_t>(problem.c_per_group(), 7);
-  p.k = p.g * std::min<std::int64_t>(problem.k_per_group(), 35);
+  // More than a register tile of filters; where channels are tiled too, of those as well.
+  constexpr std::int64_t kMostTiled = 35;
+  const bool tiles_channels = p.direction == Direction::kBackwardWeights;
+  p.c = p.g * std::min<std::int64_t>(problem.c_per_group(), tiles_channels ? kMostTiled : 7);
+  p.k = p.g * std::min<std::int64_t>(problem.k_per_group(), kMostTiled);
   constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
   p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
   p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
@@ -109,8 +113,9 @@ std::string problem_class(const Problem& problem) {
   return std::string(to_string(p.direction)) + " " + grouping + " kernel " + std::to_string(p.kh) +
          "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) + "x" +
          std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" + std::to_string(p.dw) +
-         (p.padded() ? " padded" : "") + (p.bias ? " bias" : "") + (p.relu ? " relu" : "") +
-         (p.mask ? " mask" : "") + (p.accumulate ? " accumulate" : "");
+         (p.padded() ? " padded" : "") + (p.oh() * p.ow() == 1 ? " one pixel" : "") +
+         (p.bias ? " bias" : "") + (p.relu ? " relu" : "") + (p.mask ? " mask" : "") +
+         (p.accumulate ? " accumulate" : "");
 }
 
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,

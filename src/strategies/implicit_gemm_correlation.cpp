@@ -47,10 +47,14 @@ struct InputView {
     const Correlation& c = correlations.front();
     Window window = window_of(correlations);
     window.w = std::max(window.w, wanted);
-    pitch = c.in_w;
-    plane = c.in_h * c.in_w;
+    pitch = c.in_pitch;
+    plane = c.in_plane;
     copied = window.h > 0 && (p.mask || !window.inside(c));
     if (!copied) return;
+    if (plane == 1 && c.in_h > 1) {  // images as rows: one plane of all there is
+      planes = {1, c.in_h, pitch, 0, 0, c.in_h, pitch};
+      return;
+    }
     planes = {c.images * c.groups * c.channels,
               c.in_h,
               c.in_w,
@@ -184,8 +188,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
 }
 
 // The best few (KV, TH, TW) by the model; the measured choice among them is the planner's.
-std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile,
-                                          const std::vector<Correlation>& correlations) {
+std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile) {
+  const std::vector<Correlation> correlations = with_images_as_rows(correlations_of(p));
   constexpr std::size_t kOffered = 4;
   const int vw = vector_width(profile);
   const int registers = vector_registers(vw);
@@ -221,7 +225,7 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
 
 std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
                                                 Device& device) {
-  const std::vector<Correlation> correlations = correlations_of(p);
+  const std::vector<Correlation> correlations = with_images_as_rows(correlations_of(p));
   if (!body.fits(correlations)) {
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': a tile exceeds the result");
@@ -509,7 +513,7 @@ std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProf
   const std::vector<Correlation> correlations = correlations_of(p);
   std::vector<Candidate> candidates;
   for (const auto& list :
-       {filters_candidates(p, profile, correlations), pixels_candidates(p, profile, correlations),
+       {filters_candidates(p, profile), pixels_candidates(p, profile, correlations),
         tile_candidates(p, profile, correlations)}) {
     candidates.insert(candidates.end(), list.begin(), list.end());
   }
