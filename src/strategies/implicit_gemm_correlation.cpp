@@ -31,8 +31,11 @@ std::string class_defines(const Problem& p, const Correlation& c, const Config& 
          epilogue_defines(p);
 }
 
-double bytes_touched(const Problem& p, std::int64_t weights_bytes) {
-  return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes);
+// One correlation's share of the traffic.
+double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes) {
+  const double results = static_cast<double>(c.images * c.groups * c.filters * c.oh * c.ow);
+  const double all = static_cast<double>(bytes_of(p, result_of(p))) / kElement;
+  return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes) * results / all;
 }
 
 // How the CPU bodies see the input: as it lies in memory, or as a copy with padding (and mask) written
@@ -181,8 +184,7 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
-  multiply.bytes = bytes_touched(p, blocks.bytes()) * static_cast<double>(c.oh * c.ow) /
-                   static_cast<double>(c.out_plane);
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
   return predicted_us(profile, {multiply});
 }
@@ -310,8 +312,7 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   Pass multiply;
   multiply.flops = groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
-  multiply.bytes = bytes_touched(p, blocks.bytes()) * static_cast<double>(c.oh * c.ow) /
-                   static_cast<double>(c.out_plane);
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
   return predicted_us(profile, {multiply});
 }
@@ -436,8 +437,7 @@ std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& pr
       // 10-25 of 500 GFLOP/s.
       const double reuse = static_cast<double>(body.tm * body.tn) / (body.tm + body.tn);
       pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
-      pass.bytes = bytes_touched(p, p.w_bytes()) * static_cast<double>(c.oh * c.ow) /
-                   static_cast<double>(c.out_plane);
+      pass.bytes = bytes_touched(p, c, p.w_bytes());
       candidate.predicted_us += predicted_us(profile, {pass});
     }
     candidate.config = body.config();
