@@ -7,6 +7,7 @@
 
 #include "clconv/clconv.hpp"
 #include "doctest/doctest.h"
+#include "support/temp.hpp"
 
 namespace {
 
@@ -398,9 +399,7 @@ TEST_CASE("planning for a device that is not here: the body follows from the pro
   const clconv::Problem problem("n8c64h56w56k64kh3kw3p1");
   const clconv::PlanOptions options;
   const auto choice = [&](std::string profile) {
-    char* json = nullptr;
-    clconv::check(clconv_explain_profile(profile.c_str(), &problem, &options, &json));
-    const std::string report = clconv::take(json);
+    const std::string report = clconv::explain_profile(profile, problem, options);
     const auto at = report.find("\"config\": \"", report.find("\"chosen\"")) + 11;
     return report.substr(at, report.find('"', at) - at);
   };
@@ -498,6 +497,75 @@ TEST_CASE("problems to text and back, and their sizes") {
   CHECK(error_of(CLCONV_INVALID_PROBLEM, [] {
           clconv::Problem("n1c1");
         }).find("field h is missing") != std::string::npos);
+}
+
+TEST_CASE("a transposed convolution is planned as its caller sees it") {
+  clconv::Problem seen;
+  seen.n = 2, seen.c = 6, seen.h = 5, seen.w = 4, seen.k = 4, seen.kh = seen.kw = 3;
+  seen.sh = seen.sw = 2, seen.pt = seen.pl = seen.pb = seen.pr = 1, seen.relu = 1;
+  const clconv::Problem problem = seen.transposed(1, 0);
+  CHECK(problem.text() == "n2c4h10w7k6kh3kw3s2p1");
+  CHECK(problem.direction == CLCONV_TRANSPOSED);
+  CHECK(problem.relu == 1);
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { seen.transposed(2); }) ==
+        "output_pad_h=2: must be at least 0 and less than the stride, 2");
+  // x = 1 and w = 1: every pixel counts the taps that reach it.
+  clconv::Problem one;
+  one.h = one.w = one.kh = one.kw = 2;
+  const auto queue = make_queue();
+  clconv::Operands operands;
+  operands.x = operands.w = device_buffer({1, 1, 1, 1});
+  operands.y = empty_buffer(9 * 4);
+  const clconv::Plan plan = context().plan(one.transposed());
+  operands.prepared = plan.prepare(queue, operands.w);
+  plan.execute(queue, operands);
+  queue.finish();
+  CHECK(read(operands.y) == std::vector<float>{1, 2, 1, 2, 4, 2, 1, 2, 1});
+}
+
+TEST_CASE("prepare gives a buffer of its own, or none where the weights stay as they are") {
+  Case c(kDense);
+  for (const auto* strategy : {"im2col_gemm", "naive"}) {
+    CAPTURE(std::string(strategy));
+    const clconv::Plan plan = plan_with(c, strategy);
+    const auto bytes = static_cast<std::size_t>(plan.info().prepared_weights_bytes);
+    const auto queue = make_queue();
+    const auto without = c.run(plan, queue);
+    cl::Event event;
+    c.operands.prepared = plan.prepare(queue, c.operands.w, nullptr, &event);
+    CHECK(event() != nullptr);
+    CHECK((c.operands.prepared() != nullptr) == (bytes > 0));
+    if (bytes > 0) CHECK(c.operands.prepared.getInfo<CL_MEM_SIZE>() == bytes);
+    CHECK(c.run(plan, queue) == without);
+    c.operands.prepared = cl::Buffer();
+  }
+}
+
+TEST_CASE("wisdom files and the version from C++") {
+  CHECK(clconv::version() == clconv_version());
+  CHECK(clconv::wisdom_path().empty());  // off in the tests
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [] { clconv::wisdom_read(); }) ==
+        "wisdom is off, there is no file");
+  const clconv::test::TempFolder folder;
+  const std::string path = folder.path("w.jsonl"), copy = folder.path("copy.jsonl");
+  CHECK(clconv::wisdom_read(path).find("\"records\": []") != std::string::npos);
+  CHECK(error_of(CLCONV_IO, [&] { clconv::wisdom_export(path, copy); }).find(path) !=
+        std::string::npos);
+  clconv::ContextOptions options;
+  options.wisdom_path = path.c_str();
+  const clconv::Context learning(application_context(), clconv::select_device(), options);
+  clconv::PlanOptions measure;
+  measure.rigor = CLCONV_MEASURE;
+  const clconv::Problem problem(kPointwise);
+  learning.plan(problem, measure);
+  CHECK(clconv::wisdom_read(path).find(problem.text()) != std::string::npos);
+  clconv::wisdom_export(path, copy);
+  CHECK(clconv::wisdom_forget(path, problem.text(), "no such device") == 0);
+  CHECK(clconv::wisdom_forget(path, problem.text()) == 1);
+  CHECK(clconv::wisdom_read(path).find(problem.text()) == std::string::npos);
+  CHECK(clconv::wisdom_import(path, copy) >= 1);
+  CHECK(clconv::wisdom_read(path).find(problem.text()) != std::string::npos);
+  CHECK(clconv::wisdom_forget_unreadable(path) == 0);
 }
 
 TEST_CASE("im2col, col2im and gemm, with events") {

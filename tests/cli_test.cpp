@@ -10,15 +10,19 @@
 
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
+#include "strategies/strategy.hpp"
 #include "support/reference.hpp"
 #include "support/temp.hpp"
 
+using clconv::core::Direction;
 using clconv::core::parse_problem;
 using clconv::core::Problem;
 using clconv::core::read_file;
 using clconv::core::write_file_atomically;
 using clconv::test::random_floats;
 using clconv::test::TempFolder;
+using clconv::test::Tensor;
+using clconv::test::Tensors;
 using Json = nlohmann::json;
 
 namespace {
@@ -81,6 +85,20 @@ std::string npy(const std::string& shape, const std::vector<float>& values,
   return file;
 }
 
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "(";
+  for (const std::int64_t size : shape)
+    text += std::to_string(size) + ", ";
+  return text + ")";
+}
+
+std::string strategy_names() {
+  std::string names;
+  for (const auto* strategy : clconv::core::strategies())
+    names += (names.empty() ? "" : ", ") + std::string(strategy->name);
+  return names;
+}
+
 std::vector<float> npy_values(const std::string& path) {
   std::string file;
   REQUIRE(read_file(path, file));
@@ -140,6 +158,190 @@ TEST_CASE("run: stride, asymmetric padding, dilation, groups, bias and ReLU, by 
   }
 }
 
+namespace {
+
+// Runs the problem's direction on files with every strategy named, and compares with the reference.
+// `options`: what the direction takes besides its operands.
+void check_direction(const Problem& p, const std::string& options,
+                     const std::vector<std::string>& strategies) {
+  const std::string direction = clconv::core::to_string(p.direction);
+  const bool transposed = p.direction == Direction::kTransposed;
+  CAPTURE(direction);
+  CAPTURE(p.mask);
+  const TempFolder folder;
+  const Tensors tensors(p);
+  const std::vector<std::int64_t> x = {p.n, p.c, p.h, p.w}, y = {p.n, p.k, p.oh(), p.ow()},
+                                  w = {p.k, p.c / p.g, p.kh, p.kw}, b = {transposed ? p.c : p.k};
+  const std::vector<std::int64_t> shapes[] = {x, w, b, y, x, w, b, y};  // by Tensor
+  std::string command = "run --out out.npy --direction " + direction + options;
+  for (const Tensor tensor : inputs_of(p)) {
+    const std::string name = name_of(p, tensor);
+    const auto at = static_cast<std::size_t>(tensor);
+    write_file_atomically(folder.path(name + ".npy"), npy(shape_text(shapes[at]), tensors[tensor]));
+    command += " --" + name + " " + name + ".npy";
+  }
+  const auto expected = reference(p, tensors);
+  for (const std::string& strategy : strategies) {
+    const Result result =
+        run(folder, command + (strategy.empty() ? "" : " --strategy " + strategy));
+    CAPTURE(strategy);
+    CAPTURE(result.err);
+    REQUIRE(result.status == 0);
+    if (!strategy.empty()) CHECK(result.out.find("strategy  " + strategy) != std::string::npos);
+    std::string file;
+    REQUIRE(read_file(folder.path("out.npy"), file));
+    const auto& shape = shapes[static_cast<std::size_t>(result_of(p))];
+    CHECK(file.find("'shape': " + shape_text(shape)) != std::string::npos);
+    const auto values = npy_values(folder.path("out.npy"));
+    REQUIRE(values.size() == expected.result.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double error = std::fabs(static_cast<double>(values[i]) - expected.result[i]);
+      worst = std::max(worst, error / (1 + expected.magnitude[i]));
+    }
+    CHECK(worst < 1e-5);
+  }
+}
+
+const std::vector<std::string> kGeneral = {"", "naive", "im2col_gemm", "implicit_gemm"};
+
+}  // namespace
+
+TEST_CASE("run: gradients, with and without the mask, by every strategy") {
+  // Batch, asymmetric padding, dilation, groups, and a stride that leaves rows of x untouched.
+  Problem p = parse_problem("n2c6h10w8k4kh3kw3s2p1,0,2,1d1,2g2");
+  const std::string geometry = " --stride 2 --pad 1,0,2,1 --dilation 1,2 --groups 2";
+  for (const bool mask : {false, true}) {
+    p.mask = mask;
+    p.direction = Direction::kBackwardData;
+    check_direction(p, geometry + " --input-shape 2,6,10,8", kGeneral);
+    p.direction = Direction::kBackwardWeights;
+    check_direction(p, geometry + " --kernel 3x3", kGeneral);
+    p.direction = Direction::kBackwardBias;
+    check_direction(p, geometry, {"", "naive", "reduction"});
+  }
+}
+
+TEST_CASE("run: transposed, with bias, ReLU and output padding, by every strategy") {
+  Problem seen;  // 6 channels of 5x4 to 4 channels, in 2 groups
+  seen.n = 2, seen.c = 6, seen.h = 5, seen.w = 4, seen.k = 4, seen.kh = 3, seen.kw = 2;
+  seen.sh = 2, seen.sw = 3, seen.pt = 1, seen.pb = 0, seen.pl = 0, seen.pr = 1, seen.dw = 2;
+  seen.g = 2;
+  const std::string geometry = " --stride 2,3 --pad 1,0,0,1 --dilation 1,2 --groups 2";
+  check_direction(transposed(seen, 0, 0), geometry, {""});
+  seen.bias = seen.relu = true;
+  check_direction(transposed(seen, 1, 2), geometry + " --relu --output-pad 1,2", kGeneral);
+}
+
+TEST_CASE("run: operands that a direction does not take, or that do not fit: status 2") {
+  const Inputs in;
+  const auto fails = [&](const std::string& arguments, const std::string& line) {
+    check_fails(in.folder, "run --out out.npy --direction " + arguments, 2, line);
+  };
+  const std::vector<float> dy = random_floats(2 * 4 * 5 * 5, 4);
+  REQUIRE((in.problem.oh() == 5 && in.problem.ow() == 5));
+  in.put("dy.npy", npy("(2, 4, 5, 5)", dy));
+  in.put("t.npy", npy("(2, 4, 5, 4)", random_floats(160, 5)));
+  const std::string data = "backward-data --dy dy.npy --w w.npy";
+  const std::string weights = "backward-weights --dy dy.npy --x x.npy";
+  const std::string output = ": the output of n2c6h9w8k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2";
+  fails("sideways --x x.npy",
+        "--direction 'sideways': expected forward, backward-data, backward-weights, "
+        "backward-bias or transposed");
+  fails("forward --x x.npy",
+        "--w is missing: --direction forward takes --x --w and, if wanted, --b --relu");
+  fails("forward --x x.npy --w w.npy --dy dy.npy",
+        "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --relu");
+  fails(data,
+        "--input-shape is missing: --direction backward-data takes --dy --w --input-shape "
+        "and, if wanted, --y");
+  fails(data + " --input-shape 2,6,9,8 --relu",
+        "--relu has no part in --direction backward-data, which takes --dy --w --input-shape and, "
+        "if wanted, --y");
+  fails(weights,
+        "--kernel is missing: --direction backward-weights takes --x --dy --kernel and, "
+        "if wanted, --y");
+  fails("backward-bias --dy dy.npy --kernel 3x3",
+        "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y");
+  fails("transposed --x t.npy --w w.npy --y dy.npy",
+        "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --relu "
+        "--output-pad");
+  fails(data + " --input-shape 2,6,9 " + in.geometry,
+        "--input-shape '2,6,9': expected 4 whole numbers, comma-separated");
+  fails(data + " --input-shape 2,6,9,9" + in.geometry,
+        "dy.npy: has shape (2,4,5,5), expected (2,4,5,6): the output of "
+        "n2c6h9w9k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2");
+  fails(data + " --input-shape 2,8,9,8" + in.geometry,
+        "w.npy: has shape (4,3,3,3), expected (4,4,3,3): --input-shape has 8 channels, --groups is "
+        "2");
+  fails(data + " --input-shape 2,6,9,8 --y t.npy" + in.geometry,
+        "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
+  fails(weights + " --kernel 3x3 --y t.npy" + in.geometry,
+        "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
+  fails(weights + " --kernel 3x4" + in.geometry,
+        "dy.npy: has shape (2,4,5,5), expected (2,4,5,3): the output of "
+        "n2c6h9w8k4kh3kw4sh2sw1pt1pl0pb2pr1dh1dw2g2");
+  fails("backward-bias --dy dy.npy --y t.npy",
+        "t.npy: has shape (2,4,5,4), expected (2,4,5,5): the output of n2c1h5w5k4kh1kw1");
+  fails("transposed --x x.npy --w w.npy",
+        "w.npy: has shape (4,3,3,3), expected (6,3,3,3): x.npy has 6 channels");
+  fails("transposed --x t.npy --w w.npy --groups 3",
+        "--groups 3: t.npy has 4 channels, expected a multiple");
+  fails("transposed --x t.npy --w w.npy --groups 2 --b b.npy",
+        "b.npy: has shape (4), expected (6): one value for each channel of the result");
+  fails("transposed --x t.npy --w w.npy --stride 2 --output-pad 2",
+        "output_pad_h=2: must be at least 0 and less than the stride, 2");
+  fails("transposed --x t.npy --w w.npy --output-pad 1,2,3",
+        "--output-pad '1,2,3': expected 1 or 2 whole numbers");
+  for (const char* name : {"x.npy", "./w.npy"}) {
+    check_fails(in.folder, std::string("run --x x.npy --w w.npy --groups 2 --out ") + name, 2,
+                std::string(name) + ": would replace the input " +
+                    (*name == '.' ? "w.npy" : "x.npy") + ", expected another file");
+  }
+  CHECK(npy_values(in.folder.path("x.npy")) == in.x);
+  CHECK(in.folder.files() ==
+        std::vector<std::string>{"b.npy", "dy.npy", "t.npy", "w.npy", "x.npy"});
+}
+
+TEST_CASE("plan, bench and tune in every direction") {
+  const TempFolder folder;
+  write_file_atomically(folder.path("suite.txt"), std::string("small ") + kSmall + "\n");
+  for (const char* word :
+       {"forward", "backward-data", "backward-weights", "backward-bias", "transposed"}) {
+    CAPTURE(std::string(word));
+    const std::string direction = std::string(" --direction ") + word;
+    const bool epilogue = std::string("forward transposed").find(word) != std::string::npos;
+    const std::string plan = std::string("plan ") + kSmall + direction;
+    const Result good = run(folder, plan + (epilogue ? " --bias --relu" : " --mask --accumulate"));
+    CHECK(good.status == 0);
+    if (*word != 'f') {
+      CHECK(good.out.find(std::string(kSmall).substr(0, 21) + ", " + word + ": ") !=
+            std::string::npos);
+    }
+    const Json json = Json::parse(run(folder, plan + " --json").out);
+    CHECK(json.at("direction") == word);
+    CHECK(json.at("chosen").is_object());
+    check_fails_with(folder, plan + (epilogue ? " --mask" : " --bias"), 2,
+                     std::string("the direction is ") + word);
+    const Json bench =
+        Json::parse(run(folder, std::string("bench --json ") + kSmall + direction).out);
+    CHECK(bench.at("direction") == word);
+    CHECK(bench.at("results")[0].at("chosen_us").get<double>() > 0);
+    CHECK(run(folder, "tune --suite suite.txt" + direction, "CLCONV_WISDOM=w.jsonl").status == 0);
+    CHECK(run(folder, "wisdom list", "CLCONV_WISDOM=w.jsonl")
+              .out.find(std::string("  ") + word + "  ") != std::string::npos);
+    CHECK(run(folder, std::string("wisdom show ") + kSmall, "CLCONV_WISDOM=w.jsonl")
+              .out.find(std::string(" ") + word + " on ") != std::string::npos);
+  }
+  for (const char* verb :
+       {"plan n1c1h5w5k1kh3kw3", "bench n1c1h5w5k1kh3kw3", "tune --suite suite.txt"}) {
+    check_fails_with(folder, std::string(verb) + " --direction backwards", 2,
+                     "--direction 'backwards': expected forward, backward-data, ",
+                     "CLCONV_WISDOM=w.jsonl");
+  }
+  CHECK(run(folder, "plan --help").out.find("geometry of the forward") != std::string::npos);
+}
+
 TEST_CASE("im2col and col2im on files") {
   const TempFolder folder;
   write_file_atomically(folder.path("x.npy"), npy("(1, 1, 3, 3)", {1, 2, 3, 4, 5, 6, 7, 8, 9}));
@@ -176,6 +378,10 @@ TEST_CASE("im2col and col2im on files") {
       folder,
       "col2im --cols cols.npy --input-shape 1,1,3,3 --kernel 2x2 --variant magic --out dx2.npy", 2,
       "--variant 'magic': expected atomic or gather");
+  check_fails(folder, "im2col --x x.npy --kernel 2x2 --out x.npy", 2,
+              "x.npy: would replace the input x.npy, expected another file");
+  check_fails(folder, "col2im --cols cols.npy --input-shape 1,1,3,3 --kernel 2x2 --out cols.npy", 2,
+              "cols.npy: would replace the input cols.npy, expected another file");
   CHECK(folder.files() == std::vector<std::string>{"cols.npy", "dx.npy", "x.npy"});
 }
 
@@ -202,26 +408,29 @@ TEST_CASE("wrong .npy files: one line, status 2, nothing written") {
         "shape (99999999999999999999, 1, 9, 8) does not fit 64 bits");
   fails(npy("(1000000, 1000, 900, 800)", {}),
         "holds 0 bytes of data, its shape (1000000,1000,900,800) needs 2880000000000000");
-  check_fails(in.folder, "run --x none.npy --w w.npy --out y.npy", 2,
-              "none.npy: cannot be read: No such file or directory");
+  fails(npy("(0, 6, 9, 8)", {}), "has shape (0,6,9,8), expected at least 1 in every dimension");
   CHECK(in.folder.files() == std::vector<std::string>{"b.npy", "bad.npy", "w.npy", "x.npy"});
 }
 
 TEST_CASE("wrong geometry: one line with field and value, status 2, nothing written") {
   const Inputs in;
   const std::string base = kRun;
-  check_fails(in.folder, base, 2,
-              "w.npy: has 3 channels per filter, x.npy has 6 channels and --groups is 1");
-  check_fails(in.folder, base + " --groups 3", 2,
-              "w.npy: has 3 channels per filter, x.npy has 6 channels and --groups is 3");
+  check_fails(
+      in.folder, base, 2,
+      "w.npy: has shape (4,3,3,3), expected (4,6,3,3): x.npy has 6 channels, --groups is 1");
+  check_fails(
+      in.folder, base + " --groups 3", 2,
+      "w.npy: has shape (4,3,3,3), expected (4,2,3,3): x.npy has 6 channels, --groups is 3");
+  check_fails(in.folder, base + " --groups 4", 2, "c=6 is not a multiple of g=4");
   check_fails(in.folder, base + " --groups 0", 2, "--groups 0: must be at least 1");
   check_fails(in.folder, base + " --groups 2 --pad=-1", 2, "pt=-1: must be at least 0");
   check_fails(in.folder, base + " --groups 2 --stride 0", 2, "sh=0: must be at least 1");
   check_fails(in.folder, base + " --groups 2 --stride two", 2,
               "--stride 'two': expected 1 or 2 whole numbers");
+  check_fails(in.folder, base + " --groups 2 --stride 1,2,3", 2,
+              "--stride '1,2,3': expected 1 or 2 whole numbers");
   check_fails(in.folder, base + " --groups 2 --pad 1,2,3", 2,
-              "problem field 'p1,2,3' has 3 values, expected 1, 2 (height, width) or 4 (top, left, "
-              "bottom, right)");
+              "--pad '1,2,3': expected 1, 2 or 4 whole numbers");
   check_fails(
       in.folder, base + " --groups 2 --dilation 9", 2,
       "oh would be below 1: the filter covers 19 (kh=3, dh=9) but the padded input only 9 (h=9)");
@@ -232,13 +441,9 @@ TEST_CASE("wrong geometry: one line with field and value, status 2, nothing writ
               "k=5 is not a multiple of g=2");
   check_fails(in.folder, base + " --groups 2 --b w.npy", 2,
               "w.npy: has rank 4 (4,3,3,3), expected 1 (k)");
-  in.put("empty.npy", npy("(0, 6, 9, 8)", {}));
-  check_fails(in.folder, "run --x empty.npy --w w.npy --out y.npy --groups 2", 2,
-              "n=0: must be at least 1");
-  std::filesystem::remove(in.folder.path("empty.npy"));
   in.put("b5.npy", npy("(5,)", random_floats(5, 1)));
   check_fails(in.folder, base + " --groups 2 --b b5.npy", 2,
-              "b5.npy: has 5 values, w.npy has 4 filters");
+              "b5.npy: has shape (5), expected (4): one value for each filter of w.npy");
   CHECK(in.folder.files() ==
         std::vector<std::string>{"b.npy", "b5.npy", "w.npy", "w5.npy", "x.npy"});
 }
@@ -256,14 +461,29 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails(f, "plan n4000000000c4000000000h8w8k4kh3kw3", 2,
               "x of 4000000000x4000000000x8x8 elements: its byte size does not fit 64 bits");
   check_fails(f, std::string("plan ") + kSmall + " --strategy winograf", 2,
-              "strategy 'winograf' is unknown, expected one of naive, im2col_gemm, pointwise_gemm, "
-              "implicit_gemm");
+              "strategy 'winograf' is unknown, expected one of " + strategy_names());
   check_fails(f, std::string("plan ") + kSmall + " --rigor lazy", 2,
               "--rigor 'lazy': expected wisdom-only, estimate, measure or exhaustive");
   check_fails(f, std::string("plan ") + kSmall + " --direction sideways", 2,
-              "--direction 'sideways': expected forward");
-  check_fails(f, std::string("plan ") + kSmall + " --why-not winograf", 2,
-              "--why-not 'winograf': no such strategy");
+              "--direction 'sideways': expected forward, backward-data, backward-weights, "
+              "backward-bias or transposed");
+  // Before the search: there is no table on standard output.
+  const Result why_not = run(f, std::string("plan ") + kSmall + " --why-not winograf");
+  CHECK(why_not.status == 2);
+  CHECK(why_not.out.empty());
+  CHECK(why_not.err == "clconv: --why-not: strategy 'winograf' is unknown, expected one of " +
+                           strategy_names() + "\n");
+  check_fails(f, "wisdom foo", 2,
+              "'foo' is unknown, expected one of list, show, export, import, forget");
+  check_fails(f, "--device 0:0 wisdom --file w.jsonl foo", 2,
+              "'foo' is unknown, expected one of list, show, export, import, forget");
+  check_fails(f, "wisdom", 2,
+              "a subcommand is missing, expected one of list, show, export, import, forget");
+  for (const char* wrong : {"1X", "64MB", "-1", "M", "1.5G", "9000000000G"}) {
+    check_fails(f, std::string("plan ") + kSmall + " --workspace-limit='" + wrong + "'", 2,
+                std::string("--workspace-limit '") + wrong +
+                    "': expected bytes, e.g. 1000000, 64M or 2GiB (K, M, G: powers of 1024)");
+  }
   check_fails(f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv", 2,
               "config 'kv': expected name=integer at 'kv'");
   check_fails(f, std::string("plan ") + kSmall + " --strategy pointwise_gemm", 3,
@@ -272,6 +492,13 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails_with(f,
                    std::string("plan ") + kSmall + " --strategy im2col_gemm --workspace-limit 100",
                    3, "the limit is 100");
+  for (const auto& [text, bytes] :
+       {std::pair{"1K", "1024"}, std::pair{"1kib", "1024"}, std::pair{"0", "0"}}) {
+    check_fails_with(
+        f, std::string("plan ") + kSmall + " --strategy im2col_gemm --workspace-limit " + text, 3,
+        std::string("the limit is ") + bytes);
+  }
+  CHECK(run(f, std::string("plan ") + kSmall + " --workspace-limit 2GiB").status == 0);
   check_fails_with(f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv=9", 3,
                    "config kv=9 is not offered");
   check_fails_with(f, std::string("plan ") + kSmall + " --rigor wisdom-only", 3, "no wisdom");
@@ -280,7 +507,6 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails_with(f, std::string("plan ") + kSmall, 2, "CLCONV_RIGOR: rigor 'lazy' is unknown",
                    "CLCONV_RIGOR=lazy");
   check_fails(f, "bench", 2, "bench: name a PROBLEM or --suite FILE");
-  check_fails(f, "bench --suite none.txt", 2, "cannot read none.txt");
   in.put("suite.txt", "# comment\n\ngood n1c1h5w5k1kh3kw3\nbad n1c1h5w5k1kh3\n");
   check_fails(f, "bench --suite suite.txt", 2,
               "suite.txt:4: problem 'n1c1h5w5k1kh3': field kw is missing");
@@ -300,8 +526,27 @@ TEST_CASE("a device that does not exist: status 1, with what there is") {
                    "no device matches '9:9'; there is 0:0 (");
   check_fails_with(in.folder, std::string(kRun) + " --groups 2 --device nosuch", 1,
                    "no device matches 'nosuch'");
-  check_fails_with(in.folder, "plan n1c1h5w5k1kh3kw3", 1, "no device matches 'nosuch'",
-                   "CLCONV_DEVICE=nosuch");
+  for (const char* verb : {"plan", "bench"}) {
+    check_fails_with(in.folder, std::string(verb) + " n1c1h5w5k1kh3kw3", 1,
+                     "clconv: CLCONV_DEVICE: no device matches 'nosuch'; there is 0:0 (",
+                     "CLCONV_DEVICE=nosuch");
+  }
+  // The list is what somebody with a wrong name needs.
+  const Result lost = run(in.folder, "devices", "CLCONV_DEVICE=nosuch");
+  CHECK(lost.status == 0);
+  CHECK(lost.out.find("\n*") == std::string::npos);
+  CHECK(lost.out.find("\nCLCONV_DEVICE: no device matches 'nosuch'") != std::string::npos);
+  const Json all = Json::parse(run(in.folder, "devices --json").out);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto index = all[i].at("index").get<std::string>();
+    for (const auto& [arguments, environment] :
+         {std::pair{std::string("devices --json"), "CLCONV_DEVICE=" + index},
+          std::pair{"devices --json --device " + index, std::string("CLCONV_DEVICE=nosuch")}}) {
+      const Json list = Json::parse(run(in.folder, arguments, environment).out);
+      for (std::size_t k = 0; k < list.size(); ++k)
+        CHECK(list[k].at("default") == (k == i));
+    }
+  }
   const Result none =
       run(in.folder, "devices", "OCL_ICD_VENDORS=/nonexistent OPENCL_VENDOR_PATH=/nonexistent");
   CHECK(none.status == 0);
@@ -309,6 +554,27 @@ TEST_CASE("a device that does not exist: status 1, with what there is") {
   check_fails_with(in.folder, "plan n1c1h5w5k1kh3kw3", 1,
                    "no OpenCL device found: install a driver",
                    "OCL_ICD_VENDORS=/nonexistent OPENCL_VENDOR_PATH=/nonexistent");
+}
+
+TEST_CASE("an input file that cannot be read: status 1 with the system's reason, in every verb") {
+  const Inputs in;
+  std::filesystem::create_directory(in.folder.path("folder"));
+  const std::string env = "CLCONV_WISDOM=none.jsonl";
+  for (const auto& [name, reason] : {std::pair{"nofile", ": No such file or directory"},
+                                     std::pair{"folder", ": Is a directory"}}) {
+    const std::string file = name;
+    for (const std::string& command :
+         {"run --x " + file + " --w w.npy --out y.npy",
+          "run --x x.npy --w " + file + " --out y.npy",
+          "im2col --x " + file + " --kernel 2x2 --out y.npy",
+          "col2im --cols " + file + " --kernel 2x2 --input-shape 1,1,3,3 --out y.npy",
+          "bench --suite " + file, "tune --suite " + file, "wisdom import " + file,
+          "wisdom --file " + file + " export copy.jsonl",
+          "plan --profile " + file + " " + kSmall}) {
+      check_fails(in.folder, command, 1, "cannot read " + file + reason, env);
+    }
+  }
+  CHECK(in.folder.files() == std::vector<std::string>{"b.npy", "folder", "w.npy", "x.npy"});
 }
 
 TEST_CASE("a result that cannot be written: status 1, and no half of it") {
@@ -365,8 +631,6 @@ TEST_CASE("profile: of this device, and planning by it elsewhere") {
                            "OCL_ICD_VENDORS=/nonexistent OPENCL_VENDOR_PATH=/nonexistent");
   CHECK(there.status == 0);
   CHECK(Json::parse(there.out).at("chosen") == Json::parse(here.out).at("chosen"));
-  check_fails(folder, std::string("plan --profile none.json ") + kSmall, 2,
-              "cannot read none.json");
   write_file_atomically(folder.path("bad.json"), "{\"name\": 3}");
   check_fails(folder, std::string("plan --profile bad.json ") + kSmall, 2,
               "bad.json: device profile: field 'name' is not a string");
@@ -400,6 +664,24 @@ TEST_CASE("bench: the choice, its regret, every strategy with --all") {
   CHECK(json.at("results")[1].at("name") == "point");
   const Result text = run(folder, "bench n1c4h10w9k8kh3kw3p1");
   CHECK(text.out.find("chosen against the best measured: ") != std::string::npos);
+  CHECK(text.out.find("(geometric mean over 1 problem)") != std::string::npos);
+  CHECK(text.out.find("with    ") == std::string::npos);
+}
+
+TEST_CASE("overrides by the environment are named where they hold") {
+  const TempFolder folder;
+  write_file_atomically(folder.path("suite.txt"), std::string("small ") + kSmall + "\n");
+  const std::string env = "CLCONV_WISDOM=w.jsonl CLCONV_STRATEGY=naive";
+  CHECK(run(folder, std::string("plan ") + kSmall, env)
+            .out.find("rigor    estimate, CLCONV_STRATEGY=naive") != std::string::npos);
+  CHECK(run(folder, std::string("bench ") + kSmall, env)
+            .out.find("with    CLCONV_STRATEGY=naive\n") != std::string::npos);
+  CHECK(Json::parse(run(folder, std::string("bench --json ") + kSmall, env).out)
+            .at("environment")
+            .at("CLCONV_STRATEGY") == "naive");
+  CHECK(
+      run(folder, "tune --suite suite.txt", env).out.find("environment: CLCONV_STRATEGY=naive\n") ==
+      0);
 }
 
 TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, plans use it") {
@@ -411,7 +693,7 @@ TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, pla
   CHECK(result.status == 0);
   CHECK(result.err.empty());
   CHECK(result.out.find("wisdom: w.jsonl\n") != std::string::npos);
-  CHECK(run(folder, "wisdom list", env).out.find("2 problems in w.jsonl") != std::string::npos);
+  CHECK(run(folder, "wisdom list", env).out.find("2 records in w.jsonl") != std::string::npos);
   CHECK(Json::parse(run(folder, "wisdom list --json", env).out).at("records").size() == 2);
   CHECK(run(folder, std::string("wisdom show ") + kSmall, env).out.find("measured") !=
         std::string::npos);
@@ -425,14 +707,15 @@ TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, pla
     if (c.at("measured").is_object()) CHECK(c.at("measured").at("source") == "wisdom");
   }
   CHECK(run(folder, "wisdom export copy.jsonl", env).status == 0);
+  check_fails(folder, "wisdom export ./w.jsonl", 2,
+              "./w.jsonl: would replace the input w.jsonl, expected another file", env);
   CHECK(run(folder, std::string("wisdom forget ") + kSmall, env).out ==
-        "forgot 1 records and 0 unreadable lines\n");
-  CHECK(run(folder, "wisdom list", env).out.find("1 problems in") != std::string::npos);
+        "forgot 1 record and 0 unreadable lines\n");
+  CHECK(run(folder, "wisdom list", env).out.find("1 record in") != std::string::npos);
   CHECK(run(folder, "wisdom import copy.jsonl", env).status == 0);
-  CHECK(run(folder, "wisdom list", env).out.find("2 problems in") != std::string::npos);
+  CHECK(run(folder, "wisdom list", env).out.find("2 records in") != std::string::npos);
   check_fails(folder, "wisdom forget", 2,
               "wisdom forget: name a PROBLEM, or --all, --on or --unreadable", env);
-  check_fails(folder, "wisdom import none.jsonl", 1, "cannot read wisdom file none.jsonl", env);
 
   std::string copy;
   read_file(folder.path("copy.jsonl"), copy);
@@ -444,7 +727,7 @@ TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, pla
               "wisdom file half.jsonl: line " + std::to_string(lines + 1) +
                   " cannot be read, nothing was imported",
               env);
-  CHECK(run(folder, "wisdom list", env).out.find("0 problems in") != std::string::npos);
+  CHECK(run(folder, "wisdom list", env).out.find("0 records in") != std::string::npos);
 }
 
 TEST_CASE("a corrupt wisdom line and a wisdom file that cannot be written never fail a plan") {
@@ -459,10 +742,10 @@ TEST_CASE("a corrupt wisdom line and a wisdom file that cannot be written never 
   read_file(folder.path("w.jsonl"), text);
   CHECK(text.find("this is not JSON\n") != std::string::npos);
   CHECK(
-      run(folder, "wisdom list", "CLCONV_WISDOM=w.jsonl").out.find("1 lines that cannot be read") !=
+      run(folder, "wisdom list", "CLCONV_WISDOM=w.jsonl").out.find("1 line that cannot be read") !=
       std::string::npos);
   CHECK(run(folder, "wisdom forget --unreadable", "CLCONV_WISDOM=w.jsonl").out ==
-        "forgot 0 records and 1 unreadable lines\n");
+        "forgot 0 records and 1 unreadable line\n");
   result = run(folder, std::string("plan --rigor measure ") + kSmall,
                "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
   CHECK(result.status == 0);
@@ -479,10 +762,11 @@ TEST_CASE(
   CHECK(run(in.folder, command, "CLCONV_CACHE_DIR=/proc/nowhere").status == 0);
   CHECK(run(in.folder, command, "CLCONV_CACHE_DIR=off").status == 0);
   const std::string env = "CLCONV_CACHE_DIR=cache CLCONV_WISDOM=w.jsonl";
-  CHECK(run(in.folder, command, env).out.find("0 read from the cache") != std::string::npos);
+  const Result first = run(in.folder, command, env);
+  CHECK(first.out.find(" 0 programs built ") == std::string::npos);
   const Result second = run(in.folder, command, env);
-  CHECK(second.out.find(" 0 programs built in ") != std::string::npos);
-  CHECK(second.out.find(" 0 read from the cache") == std::string::npos);
+  CHECK(second.out.find(" 0 programs built ") != std::string::npos);
+  CHECK(second.out.find(" read from clconv's cache\n") != std::string::npos);
 }
 
 TEST_CASE("processes that write wisdom and cache at once lose nothing and break nothing") {

@@ -28,6 +28,8 @@ class Error : public std::runtime_error {
       : std::runtime_error(clconv_last_error()),
         status_(status),
         detail_(clconv_last_error_detail()) {}
+  Error(clconv_status status, const std::string& text)
+      : std::runtime_error(text), status_(status) {}
   clconv_status status() const noexcept { return status_; }
   // What does not fit a line (a build log), or "".
   const std::string& detail() const noexcept { return detail_; }
@@ -45,6 +47,10 @@ inline void check(clconv_status status) {
 inline std::string take(char* text) {
   const std::unique_ptr<char, void (*)(char*)> owner(text, clconv_free);
   return text;
+}
+
+inline std::string version() {
+  return clconv_version();
 }
 
 // clconv_problem with its defaults set. `Problem p("n1c3h227w227k96kh11kw11s4"); p.relu = 1;`
@@ -65,10 +71,20 @@ struct Problem : clconv_problem {
     check(clconv_problem_query(this, &result));
     return result;
   }
+  // What to plan for a transposed convolution whose caller sees these fields.
+  Problem transposed(std::int64_t output_pad_h = 0, std::int64_t output_pad_w = 0) const {
+    Problem result;
+    check(clconv_problem_transposed(this, output_pad_h, output_pad_w, &result));
+    return result;
+  }
 };
 
 struct PlanOptions : clconv_plan_options {
   PlanOptions() { clconv_plan_options_init(this); }
+};
+
+struct GemmParams : clconv_gemm_params {
+  GemmParams() { clconv_gemm_params_init(this); }
 };
 
 struct ContextOptions : clconv_context_options {
@@ -86,6 +102,14 @@ inline cl::Device select_device(const std::string& spec = "") {
   cl_device_id device = nullptr;
   check(clconv_select_device(spec.c_str(), &device));
   return cl::Device(device, true);
+}
+
+// The report for a device that is not here; `profile` is what Context::profile() returned there.
+inline std::string explain_profile(const std::string& profile, const Problem& problem,
+                                   const PlanOptions& options = PlanOptions()) {
+  char* json = nullptr;
+  check(clconv_explain_profile(profile.c_str(), &problem, &options, &json));
+  return take(json);
 }
 
 // The buffers of an execution; what is left out is null.
@@ -161,6 +185,27 @@ class Plan {
     check(clconv_plan_prepare(handle_, queue(), w(), prepared(), list.size(), list.data(),
                               out.get()));
     out.deliver();
+  }
+
+  // The same into a buffer of its own, to be given to executions as Operands::prepared. Null where the
+  // strategy uses the weights as they are: give them `w` in any case.
+  cl::Buffer prepare(const cl::CommandQueue& queue, const cl::Buffer& w,
+                     const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const auto bytes = static_cast<std::size_t>(info().prepared_weights_bytes);
+    cl::Buffer prepared;
+    if (bytes > 0) {
+      // Not by cl::Buffer's constructor: whether that throws is up to CL_HPP_ENABLE_EXCEPTIONS.
+      cl_int status = CL_SUCCESS;
+      prepared = cl::Buffer(clCreateBuffer(queue.getInfo<CL_QUEUE_CONTEXT>()(), CL_MEM_READ_WRITE,
+                                           bytes, nullptr, &status));
+      if (status != CL_SUCCESS) {
+        throw Error(CLCONV_OUT_OF_MEMORY, "clCreateBuffer of " + std::to_string(bytes) +
+                                              " bytes for prepared weights failed: OpenCL status " +
+                                              std::to_string(status));
+      }
+    }
+    prepare(queue, w, prepared, wait, event);
+    return prepared;
   }
 
   void execute(const cl::CommandQueue& queue, const Operands& operands,
@@ -290,6 +335,44 @@ class Context {
  private:
   clconv_context handle_ = nullptr;
 };
+
+// Wisdom files; `path` "" is the user's own.
+inline std::string wisdom_path() {
+  char* path = nullptr;
+  check(clconv_wisdom_path(&path));
+  return take(path);
+}
+
+// All records as JSON.
+inline std::string wisdom_read(const std::string& path = "") {
+  char* json = nullptr;
+  check(clconv_wisdom_read(path.c_str(), &json));
+  return take(json);
+}
+
+inline void wisdom_export(const std::string& path, const std::string& to) {
+  check(clconv_wisdom_export(path.c_str(), to.c_str()));
+}
+
+// These return the number of records (of lines) merged or removed.
+inline std::int64_t wisdom_import(const std::string& path, const std::string& from) {
+  std::int64_t count = 0;
+  check(clconv_wisdom_import(path.c_str(), from.c_str(), &count));
+  return count;
+}
+
+inline std::int64_t wisdom_forget(const std::string& path, const std::string& problem = "",
+                                  const std::string& device = "") {
+  std::int64_t count = 0;
+  check(clconv_wisdom_forget(path.c_str(), problem.c_str(), device.c_str(), &count));
+  return count;
+}
+
+inline std::int64_t wisdom_forget_unreadable(const std::string& path = "") {
+  std::int64_t count = 0;
+  check(clconv_wisdom_forget_unreadable(path.c_str(), &count));
+  return count;
+}
 
 }  // namespace clconv
 

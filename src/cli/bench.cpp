@@ -29,7 +29,8 @@ struct BenchVerb {
   bool all = false, json = false;
 
   std::vector<NamedProblem> wanted() const;
-  Json bench_one(const NamedProblem& item, const Context& planning, const Context& timing) const;
+  Json bench_one(const NamedProblem& item, const Context& planning, const Context& timing,
+                 Json& environment) const;
   void run(const Session& session) const;
 };
 
@@ -42,14 +43,16 @@ std::vector<NamedProblem> BenchVerb::wanted() const {
   return list;
 }
 
-Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning,
-                          const Context& timing) const {
+Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, const Context& timing,
+                          Json& environment) const {
   Problem p = item.problem;
   p.direction = parse_direction(direction);
   const double flops = p.info().flops;
   PlanOptions choose;
   choose.rigor = parse_rigor(rigor);
-  const auto choice = nlohmann::json::parse(planning.explain(p, choose)).at("chosen");
+  const auto choosing = nlohmann::json::parse(planning.explain(p, choose));
+  environment = choosing.at("environment");
+  const auto& choice = choosing.at("chosen");
   PlanOptions time;
   time.rigor = CLCONV_EXHAUSTIVE;
   time.time_all = all ? 1 : 0;
@@ -148,8 +151,8 @@ void print_summary(const Json& results) {
     }
   }
   if (judged == 0) return;
-  std::printf("\nchosen against the best measured: %sx (geometric mean over %d problems)\n",
-              fixed(std::exp(log_regret / judged), 3).c_str(), judged);
+  std::printf("\nchosen against the best measured: %sx (geometric mean over %s)\n",
+              fixed(std::exp(log_regret / judged), 3).c_str(), counted(judged, "problem").c_str());
   for (const auto& [strategy, sum] : against) {
     std::printf("chosen against %s: %sx as fast (over %d)\n", strategy.c_str(),
                 fixed(std::exp(sum.first / sum.second), 2).c_str(), sum.second);
@@ -160,8 +163,8 @@ void BenchVerb::run(const Session& session) const {
   const auto list = wanted();
   parse_rigor(rigor);
   parse_direction(direction);
-  const Context planning(session.device, without_wisdom());
-  const Context timing(session.device, without_wisdom());
+  const Context planning = session.open(without_wisdom());
+  const Context timing = session.open(without_wisdom());
   const auto profile = nlohmann::json::parse(timing.profile(true));
   Json document;
   document["device"] =
@@ -169,6 +172,7 @@ void BenchVerb::run(const Session& session) const {
   document["driver"] = profile.at("driver");
   document["direction"] = direction;
   document["rigor"] = rigor.empty() ? "estimate" : rigor;
+  document["environment"] = Json::object();
   document["peak_gflops"] = profile.at("peak_gflops");
   document["bandwidth_gbs"] = profile.at("bandwidth_gbs");
   document["launch_us"] = profile.at("launch_us");
@@ -177,7 +181,7 @@ void BenchVerb::run(const Session& session) const {
     Progress progress("timing", list.size());
     for (const NamedProblem& item : list) {
       progress.step(item.name);
-      document["results"].push_back(bench_one(item, planning, timing));
+      document["results"].push_back(bench_one(item, planning, timing, document["environment"]));
     }
   }
   if (json) {
@@ -187,6 +191,8 @@ void BenchVerb::run(const Session& session) const {
   const double peak = profile.at("peak_gflops").get<double>();
   std::printf("device  %s, driver %s\n", document["device"].get<std::string>().c_str(),
               document["driver"].get<std::string>().c_str());
+  const std::string environment = environment_text(document);
+  if (!environment.empty()) std::printf("with    %s\n", environment.c_str());
   std::printf("peak    %s GFLOP/s, copy %s GB/s, launch %s us (measured in this run)\n\n",
               fixed(peak, 0).c_str(), fixed(profile.at("bandwidth_gbs").get<double>(), 1).c_str(),
               fixed(profile.at("launch_us").get<double>(), 1).c_str());
@@ -202,7 +208,7 @@ void add_bench(CLI::App& app, Session& session) {
   auto v = std::make_shared<BenchVerb>();
   verb->add_option("PROBLEM", v->problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
-  verb->add_option("--direction", v->direction, "forward");
+  add_direction(*verb, v->direction);
   verb->add_option("--rigor", v->rigor,
                    "of the choice that is judged: estimate (default) or measure");
   verb->add_flag("--all", v->all, "every candidate of every strategy, however slow");

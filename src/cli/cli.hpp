@@ -15,7 +15,7 @@ class BadInput : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A file that cannot be written: exit status 1.
+// A file that cannot be read or written: exit status 1.
 class FileFailure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -30,7 +30,9 @@ struct Session {
   std::string device;  // --device
   std::function<void()> action;
 
-  Context open() const { return Context(device); }
+  // Both throw std::runtime_error where no device matches, with what named it in the text.
+  cl::Device select() const;
+  Context open(const ContextOptions& options = ContextOptions()) const;
 };
 
 // One per verb, each in the file of its name.
@@ -46,17 +48,17 @@ void add_profile(CLI::App& app, Session& session);
 
 // ---- options that several verbs take ------------------------------------------------------------
 
-// --stride, --pad, --dilation, --groups as text; they end up in a problem text, whose parser judges
-// their values.
+// --stride, --pad, --dilation, --groups; the library judges their values.
 struct GeometryOptions {
   std::string stride = "1", pad = "0", dilation = "1";
   std::int64_t groups = 1;
   void add_to(CLI::App& app, bool with_groups);
-  // "s..p..d..g.."
-  std::string text() const;
+  void apply(Problem& problem) const;
 };
 
-// "KHxKW", "N,C,H,W"; throws BadInput that names the option.
+// "2" or "2,1"; "KHxKW"; "N,C,H,W". Throw BadInput that names the option.
+std::pair<std::int64_t, std::int64_t> parse_pair(const std::string& option,
+                                                 const std::string& text);
 std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text);
 std::vector<std::int64_t> parse_shape(const std::string& option, const std::string& text,
                                       std::size_t rank);
@@ -69,9 +71,8 @@ std::vector<std::int64_t> columns_shape(const Problem& problem, clconv_layout la
 
 // --rigor, --time-limit, --workspace-limit, --deterministic, --strategy, --config, ...
 struct PlanningOptions {
-  std::string rigor, strategy, config, allow, deny;
+  std::string rigor, strategy, config, allow, deny, workspace_limit;
   double time_limit_s = 0;
-  std::int64_t workspace_limit = -1;
   bool deterministic = false;
   std::int64_t expected_runs = 0;
   void add_to(CLI::App& app);
@@ -80,15 +81,25 @@ struct PlanningOptions {
 };
 clconv_rigor parse_rigor(const std::string& word);
 clconv_direction parse_direction(const std::string& word);
+const char* direction_word(clconv_direction direction);
+// --direction: says what PROBLEM means in the other directions, too.
+void add_direction(CLI::App& app, std::string& direction);
+// "1000000", "64M", "2GiB"; throws BadInput that names the option.
+std::int64_t parse_bytes(const std::string& option, const std::string& text);
 
 struct NamedProblem {
   std::string name;
   Problem problem;
 };
-// A suite file: `name PROBLEM` a line, # comments. Throws BadInput that names file and line.
+// A suite file: `name PROBLEM` a line, # comments. Throws FileFailure, or BadInput that names file
+// and line.
 std::vector<NamedProblem> read_suite(const std::string& path);
 
+// Throws FileFailure with the system's reason.
 std::string read_text_file(const std::string& path);
+
+// Refuses, as BadInput, to write over what is read.
+void check_out(const std::string& out, std::initializer_list<std::string> inputs);
 
 // ---- text ---------------------------------------------------------------------------------------
 
@@ -119,6 +130,7 @@ std::string format_us(double us);              // "12.3 us", "4.56 ms", "1.23 s"
 std::string format_bytes(std::int64_t bytes);  // "0", "512 B", "1.5 MiB"
 std::string format_gflops(double flops, double us);
 std::string fixed(double value, int digits);
+std::string counted(std::int64_t count, const std::string& what);  // "1 record", "2 records"
 
 // A bar on standard error while something long runs; silent unless that is a terminal.
 class Progress {

@@ -16,6 +16,7 @@ struct Col2imVerb {
     if (variant != "gather" && variant != "atomic") {
       throw BadInput("--variant '" + variant + "': expected atomic or gather");
     }
+    check_out(out, {cols});
     const auto shape = parse_shape("--input-shape", input_shape, 4);
     const Problem p = patches_problem(shape, kernel, geometry);
     const Array matrix =

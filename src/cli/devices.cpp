@@ -5,21 +5,42 @@
 #include "cli/cli.hpp"
 
 namespace clconv::cli {
+namespace {
+
+// "default" is the device that the other verbs would take now, by --device or CLCONV_DEVICE. Where
+// there is none, says so in a line: the list is what its user needs.
+std::string mark_default(nlohmann::ordered_json& list, const Session& session) {
+  if (list.empty()) return "";
+  cl::Device chosen;
+  std::string nothing;
+  try {
+    chosen = session.select();
+  } catch (const std::exception& error) {
+    nothing = std::string(error.what()) + "\n";
+  }
+  for (auto& d : list) {
+    const auto index = d.at("index").get<std::string>();
+    d["default"] = chosen() != nullptr && select_device(index)() == chosen();
+  }
+  return nothing;
+}
+
+}  // namespace
 
 void add_devices(CLI::App& app, Session& session) {
   auto* verb = app.add_subcommand("devices", "list the OpenCL devices");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "one JSON document");
   verb->callback([&session, json] {
-    session.action = [json] {
-      const std::string text = clconv::devices();
+    session.action = [&session, json] {
+      auto list = nlohmann::ordered_json::parse(clconv::devices());
+      const std::string nothing = mark_default(list, session);
       if (*json) {
-        std::printf("%s\n", text.c_str());
+        std::printf("%s\n", list.dump(2).c_str());
         return;
       }
       Table table(
           {"", "index", "type", "units", "floats", "memory", "device", "platform", "driver"});
-      const auto list = nlohmann::json::parse(text);
       for (const auto& d : list) {
         table.add({d.at("default").get<bool>() ? "*" : "", d.at("index").get<std::string>(),
                    d.at("type").get<std::string>(),
@@ -33,7 +54,7 @@ void add_devices(CLI::App& app, Session& session) {
         std::printf(
             "no OpenCL device found: install a driver (any CPU: the package pocl-opencl-icd)\n");
       } else {
-        std::printf("%s", table.text().c_str());
+        std::printf("%s%s", table.text().c_str(), nothing.c_str());
       }
     };
   });

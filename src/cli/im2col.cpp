@@ -1,5 +1,6 @@
 // clconv im2col: the patches of a tensor as a matrix, on .npy files.
 #include <cstdio>
+#include <tuple>
 
 #include "cli/buffers.hpp"
 #include "cli/cli.hpp"
@@ -14,10 +15,12 @@ clconv_layout parse_layout(const std::string& word) {
 
 Problem patches_problem(const std::vector<std::int64_t>& shape, const std::string& kernel,
                         const GeometryOptions& geometry) {
-  const auto [kh, kw] = parse_kernel(kernel);
-  return Problem("n" + std::to_string(shape[0]) + "c" + std::to_string(shape[1]) + "h" +
-                 std::to_string(shape[2]) + "w" + std::to_string(shape[3]) + "k1kh" +
-                 std::to_string(kh) + "kw" + std::to_string(kw) + geometry.text());
+  Problem p;
+  p.n = shape[0], p.c = shape[1], p.h = shape[2], p.w = shape[3];
+  std::tie(p.kh, p.kw) = parse_kernel(kernel);
+  geometry.apply(p);
+  p.info();  // validates
+  return p;
 }
 
 std::vector<std::int64_t> columns_shape(const Problem& p, clconv_layout layout) {
@@ -35,6 +38,7 @@ struct Im2colVerb {
 
   void run(const Session& session) const {
     const clconv_layout order = parse_layout(layout);
+    check_out(out, {x});
     const Array input = read_npy(x, "(n,c,h,w)");
     const Problem p = patches_problem(input.shape, kernel, geometry);
     const Workbench bench(session.open());

@@ -21,21 +21,32 @@ int exit_status(clconv_status status) {
   }
 }
 
-// CLI11 says only that a subcommand is required; people want to hear which word was none.
-std::string explain_missing_verb(const CLI::App& app, int argc, char** argv) {
-  std::string verbs;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
-    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+// CLI11 says only that a subcommand is required; people want to hear which word was none. `verb` is the
+// last one understood.
+std::string explain_missing_verb(const CLI::App& verb, int argc, char** argv) {
+  std::string expected;
+  for (const CLI::App* sub : verb.get_subcommands([](const CLI::App*) { return true; })) {
+    expected += (expected.empty() ? "" : ", ") + sub->get_name();
   }
+  bool behind = verb.get_parent() == nullptr;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word == "--device") {
+    if (word == "--device" || word == "--file") {
       ++i;  // and its value
+    } else if (!behind) {
+      behind = word == verb.get_name();
     } else if (word[0] != '-') {
-      return "'" + word + "' is unknown, expected one of " + verbs;
+      return "'" + word + "' is unknown, expected one of " + expected;
     }
   }
-  return "a subcommand is missing, expected one of " + verbs;
+  return "a subcommand is missing, expected one of " + expected;
+}
+
+// The verb that `app` got as far as, of those that need another word; null if it has one.
+const CLI::App* incomplete(const CLI::App& app) {
+  if (app.get_require_subcommand_min() == 0) return nullptr;
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? &app : incomplete(*parsed.front());
 }
 
 bool verbose() {
@@ -70,7 +81,9 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    if (app.get_subcommands().empty()) return report(explain_missing_verb(app, argc, argv), 2);
+    if (const CLI::App* verb = incomplete(app)) {
+      return report(explain_missing_verb(*verb, argc, argv), 2);
+    }
     return report(std::string(error.what()) + " (see --help)", 2);
   } catch (const BadInput& error) {
     return report(error.what(), 2);

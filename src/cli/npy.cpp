@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 
@@ -80,7 +81,9 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 Array read_npy(const std::string& path, const std::string& what) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) bad(path, std::string("cannot be read: ") + std::strerror(errno));
+  if (!in || std::filesystem::is_directory(path)) {
+    throw FileFailure("cannot read " + path + ": " + std::strerror(in ? EISDIR : errno));
+  }
   unsigned char head[12] = {};
   in.read(reinterpret_cast<char*>(head), 8);
   if (in.gcount() < 8 || std::memcmp(head, kMagic, kMagicSize) != 0) {
@@ -123,7 +126,7 @@ Array read_npy(const std::string& path, const std::string& what) {
   in.seekg(begin);
   array.values.resize(static_cast<std::size_t>(bytes / 4));
   in.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(bytes));
-  if (in.gcount() != bytes) bad(path, "cannot be read to its end");
+  if (in.gcount() != bytes) throw FileFailure("cannot read " + path + " to its end");
   return array;
 }
 

@@ -13,7 +13,7 @@ struct Array {
   std::vector<float> values;
 };
 
-// Throws BadInput. `what` says what the axes are, e.g. "(n,c,h,w)"; its rank is required.
+// Throws FileFailure where it cannot be read, BadInput for what is in it. `what` says what the axes are, e.g. "(n,c,h,w)"; its rank is required.
 Array read_npy(const std::string& path, const std::string& what);
 
 // Temp file and rename: the target appears whole or not at all. Throws FileFailure.

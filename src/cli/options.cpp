@@ -1,11 +1,20 @@
 // Options that several verbs take, and suite files.
-#include <fstream>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <sstream>
+#include <tuple>
 
 #include "cli/cli.hpp"
 
 namespace clconv::cli {
 namespace {
+
+constexpr const char* kDirections[] = {"forward", "backward-data", "backward-weights",
+                                       "backward-bias", "transposed"};  // by clconv_direction
 
 // Comma-separated whole numbers, or BadInput that names the option.
 std::vector<std::int64_t> parse_numbers(const std::string& option, const std::string& text,
@@ -31,6 +40,22 @@ std::vector<std::int64_t> parse_numbers(const std::string& option, const std::st
 
 }  // namespace
 
+cl::Device Session::select() const {
+  try {
+    return select_device(device);
+  } catch (const Error& error) {
+    const char* variable = std::getenv("CLCONV_DEVICE");
+    const bool named = device.empty() && variable != nullptr && *variable != '\0';
+    if (error.status() != CLCONV_NO_DEVICE || !named) throw;
+    throw std::runtime_error("CLCONV_DEVICE: " + std::string(error.what()));
+  }
+}
+
+Context Session::open(const ContextOptions& options) const {
+  select();
+  return Context(device, options);
+}
+
 void GeometryOptions::add_to(CLI::App& app, bool with_groups) {
   app.add_option("--stride", stride, "stride: 2, or 2,1 (height, width)");
   app.add_option("--pad", pad,
@@ -39,11 +64,26 @@ void GeometryOptions::add_to(CLI::App& app, bool with_groups) {
   if (with_groups) app.add_option("--groups", groups, "groups");
 }
 
-std::string GeometryOptions::text() const {
-  parse_numbers("--stride", stride, "1 or 2 whole numbers");
-  parse_numbers("--pad", pad, "1, 2 or 4 whole numbers");
-  parse_numbers("--dilation", dilation, "1 or 2 whole numbers");
-  return "s" + stride + "p" + pad + "d" + dilation + "g" + std::to_string(groups);
+std::pair<std::int64_t, std::int64_t> parse_pair(const std::string& option,
+                                                 const std::string& text) {
+  const std::string expected = "1 or 2 whole numbers";
+  const auto numbers = parse_numbers(option, text, expected);
+  if (numbers.size() > 2) throw BadInput(option + " '" + text + "': expected " + expected);
+  return {numbers.front(), numbers.back()};
+}
+
+void GeometryOptions::apply(Problem& p) const {
+  std::tie(p.sh, p.sw) = parse_pair("--stride", stride);
+  std::tie(p.dh, p.dw) = parse_pair("--dilation", dilation);
+  const std::string expected = "1, 2 or 4 whole numbers";
+  const auto pads = parse_numbers("--pad", pad, expected);
+  if (pads.size() == 3 || pads.size() > 4) {
+    throw BadInput("--pad '" + pad + "': expected " + expected);
+  }
+  const bool four = pads.size() == 4;
+  p.pt = pads.front(), p.pl = four ? pads[1] : pads.back();
+  p.pb = four ? pads[2] : pads.front(), p.pr = pads.back();
+  p.g = groups;
 }
 
 std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text) {
@@ -76,8 +116,43 @@ clconv_rigor parse_rigor(const std::string& word) {
 }
 
 clconv_direction parse_direction(const std::string& word) {
-  if (word == "forward") return CLCONV_FORWARD;
-  throw BadInput("--direction '" + word + "': expected forward");
+  for (std::size_t i = 0; i < std::size(kDirections); ++i) {
+    if (word == kDirections[i]) return static_cast<clconv_direction>(i);
+  }
+  throw BadInput("--direction '" + word +
+                 "': expected forward, backward-data, backward-weights, backward-bias or "
+                 "transposed");
+}
+
+const char* direction_word(clconv_direction direction) {
+  return kDirections[direction];
+}
+
+void add_direction(CLI::App& app, std::string& direction) {
+  app.add_option("--direction", direction,
+                 "forward (default), backward-data, backward-weights, backward-bias or transposed; "
+                 "PROBLEM always has the geometry of the forward convolution: transposed computes "
+                 "(n,c,h,w) from (n,k,oh,ow)");
+}
+
+std::int64_t parse_bytes(const std::string& option, const std::string& text) {
+  const auto bad = [&]() -> BadInput {
+    return BadInput(option + " '" + text +
+                    "': expected bytes, e.g. 1000000, 64M or 2GiB (K, M, G: powers of 1024)");
+  };
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::string unit = text.substr(digits);
+  for (char& c : unit)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (unit.size() == 3 && unit.substr(1) == "ib") unit.resize(1);
+  const std::size_t power = std::string(" kmg").find(unit.empty() ? " " : unit);
+  std::int64_t bytes = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, bytes);
+  if (error != std::errc() || unit.size() > 1 || power == std::string::npos || unit == " " ||
+      __builtin_mul_overflow(bytes, std::int64_t{1} << (10 * power), &bytes)) {
+    throw bad();
+  }
+  return bytes;
 }
 
 void PlanningOptions::add_to(CLI::App& app) {
@@ -85,8 +160,7 @@ void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--time-limit", time_limit_s, "seconds to measure at most; the best so far wins")
       ->check(CLI::PositiveNumber);
   app.add_option("--workspace-limit", workspace_limit,
-                 "bytes an execution may need besides its operands")
-      ->check(CLI::NonNegativeNumber);
+                 "bytes an execution may need besides its operands, e.g. 1000000, 64M or 2GiB");
   app.add_flag("--deterministic", deterministic, "equal inputs must give equal bits");
   auto* forced = app.add_option("--strategy", strategy, "force this strategy");
   app.add_option("--config", config, "force this variant of it, as reported")->needs(forced);
@@ -102,7 +176,9 @@ PlanOptions PlanningOptions::options() const {
   const auto text = [](const std::string& s) { return s.empty() ? nullptr : s.c_str(); };
   o.rigor = parse_rigor(rigor);
   o.time_limit_s = time_limit_s;
-  o.workspace_limit_bytes = workspace_limit;
+  if (!workspace_limit.empty()) {
+    o.workspace_limit_bytes = parse_bytes("--workspace-limit", workspace_limit);
+  }
   o.deterministic = deterministic ? 1 : 0;
   o.strategy = text(strategy);
   o.config = text(config);
@@ -113,11 +189,27 @@ PlanOptions PlanningOptions::options() const {
 }
 
 std::string read_text_file(const std::string& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || in.bad()) throw BadInput("cannot read " + path);
-  return text.str();
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             std::fclose);
+  std::string text;
+  char buffer[4096];
+  std::size_t count = 0;
+  while (file && (count = std::fread(buffer, 1, sizeof(buffer), file.get())) > 0)
+    text.append(buffer, count);
+  // A folder opens, and fails when it is read.
+  if (!file || std::ferror(file.get()) != 0) {
+    throw FileFailure("cannot read " + path + ": " + std::strerror(errno));
+  }
+  return text;
+}
+
+void check_out(const std::string& out, std::initializer_list<std::string> inputs) {
+  for (const std::string& input : inputs) {
+    std::error_code none;
+    if (!input.empty() && std::filesystem::equivalent(out, input, none)) {
+      throw BadInput(out + ": would replace the input " + input + ", expected another file");
+    }
+  }
 }
 
 std::vector<NamedProblem> read_suite(const std::string& path) {

@@ -9,33 +9,55 @@ namespace {
 
 struct PlanVerb {
   std::string problem, direction = "forward", why_not, profile;
-  bool bias = false, relu = false, json = false;
+  bool bias = false, relu = false, mask = false, accumulate = false, json = false;
   PlanningOptions planning;
 
   void run(const Session& session) const;
 };
 
-std::string explain(const Session& session, const std::string& profile, const Problem& problem,
-                    const PlanOptions& options) {
-  if (profile.empty()) return session.open().explain(problem, options);
-  char* json = nullptr;
-  const std::string text = read_text_file(profile);
-  const clconv_status status = clconv_explain_profile(text.c_str(), &problem, &options, &json);
-  if (status == CLCONV_INVALID_ARGUMENT) throw BadInput(profile + ": " + clconv_last_error());
-  check(status);
-  return take(json);
+// Explains for this machine's device, or for the one of a profile.
+using Explain = std::function<std::string(const Problem&, const PlanOptions&)>;
+
+Explain explainer(const Session& session, const std::string& profile) {
+  if (profile.empty()) {
+    return [context = std::make_shared<Context>(session.open())](const auto& p, const auto& o) {
+      return context->explain(p, o);
+    };
+  }
+  return [profile, text = read_text_file(profile)](const auto& p, const auto& o) {
+    try {
+      return explain_profile(text, p, o);
+    } catch (const Error& error) {
+      if (error.status() != CLCONV_INVALID_ARGUMENT) throw;
+      throw BadInput(profile + ": " + error.what());
+    }
+  };
+}
+
+// Before the search, which may take minutes. Which names there are is for the library to say, and an
+// estimate for that one alone costs nothing.
+void check_strategy(const std::string& name, const Explain& explain, const Problem& problem) {
+  PlanOptions options;
+  options.rigor = CLCONV_ESTIMATE;
+  options.strategy = name.c_str();
+  try {
+    explain(problem, options);
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    const std::size_t at = text.find("strategy '" + name + "' is unknown");
+    if (at == std::string::npos) throw;
+    throw BadInput("--why-not: " + text.substr(at));
+  }
 }
 
 // Every candidate of one strategy against the one chosen.
 void print_why_not(const nlohmann::json& report, const std::string& name) {
-  bool found = false;
   const nlohmann::json* chosen = nullptr;
   for (const auto& c : report.at("candidates")) {
     if (c.at("status") == "chosen") chosen = &c;
   }
   for (const auto& c : report.at("candidates")) {
     if (c.at("strategy") != name) continue;
-    found = true;
     const std::string variant = variant_name(c);
     if (&c == chosen) {
       std::printf("%s: it is chosen\n", variant.c_str());
@@ -53,7 +75,6 @@ void print_why_not(const nlohmann::json& report, const std::string& name) {
           variant_name(*chosen).c_str());
     }
   }
-  if (!found) throw BadInput("--why-not '" + name + "': no such strategy");
 }
 
 void PlanVerb::run(const Session& session) const {
@@ -61,7 +82,13 @@ void PlanVerb::run(const Session& session) const {
   p.direction = parse_direction(direction);
   p.bias = bias ? 1 : 0;
   p.relu = relu ? 1 : 0;
-  const std::string text = explain(session, profile, p, planning.options());
+  p.mask = mask ? 1 : 0;
+  p.accumulate = accumulate ? 1 : 0;
+  p.info();  // validates
+  const PlanOptions options = planning.options();
+  const Explain explain = explainer(session, profile);
+  if (!why_not.empty()) check_strategy(why_not, explain, p);
+  const std::string text = explain(p, options);
   const auto report = nlohmann::json::parse(text);
   if (json) {
     std::printf("%s\n", text.c_str());
@@ -70,9 +97,10 @@ void PlanVerb::run(const Session& session) const {
     std::printf("device   %s, driver %s\n", report.at("device").get<std::string>().c_str(),
                 report.at("driver").get<std::string>().c_str());
     std::string rigor = report.at("rigor").get<std::string>();
-    for (const auto& [name, value] : report.at("environment").items()) {
-      rigor += ", " + name + "=" + value.get<std::string>();
-    }
+    const std::string environment = environment_text(report);
+    if (!environment.empty()) rigor += ", " + environment;
+    const double planning_us = report.at("planning_us").get<double>();
+    if (planning_us > 0) rigor += ", planned in " + format_us(planning_us);
     std::printf("rigor    %s\n", rigor.c_str());
     for (const auto& note : report.at("notes")) {
       std::printf("note     %s\n", note.get<std::string>().c_str());
@@ -101,9 +129,11 @@ void add_plan(CLI::App& app, Session& session) {
       app.add_subcommand("plan", "which strategies can run a problem, which is chosen, and why");
   auto v = std::make_shared<PlanVerb>();
   verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
-  verb->add_option("--direction", v->direction, "forward");
-  verb->add_flag("--bias", v->bias, "with bias");
-  verb->add_flag("--relu", v->relu, "with ReLU");
+  add_direction(*verb, v->direction);
+  verb->add_flag("--bias", v->bias, "with bias (forward, transposed)");
+  verb->add_flag("--relu", v->relu, "with ReLU (forward, transposed)");
+  verb->add_flag("--mask", v->mask, "dy counts only where y > 0: ReLU's backward (backward-*)");
+  verb->add_flag("--accumulate", v->accumulate, "add to what the result holds (backward-*)");
   v->planning.add_to(*verb);
   verb->add_option("--why-not", v->why_not, "explain why this strategy is not chosen");
   verb->add_option("--profile", v->profile,

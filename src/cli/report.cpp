@@ -16,14 +16,36 @@ std::string time_or_dash(const Json& us) {
 
 }  // namespace
 
-std::string problem_line(const Problem& problem) {
-  const auto info = problem.info();
-  const auto size = [](std::int64_t a, std::int64_t b, std::int64_t c) {
-    return std::to_string(a) + "x" + std::to_string(b) + "x" + std::to_string(c);
+std::string problem_line(const Problem& p) {
+  const auto info = p.info();
+  const auto size = [](std::initializer_list<std::int64_t> sizes) {
+    std::string text;
+    for (const std::int64_t s : sizes)
+      text += (text.empty() ? "" : "x") + std::to_string(s);
+    return text;
   };
-  return problem.text() + ": " + (problem.n > 1 ? std::to_string(problem.n) + " images of " : "") +
-         size(problem.c, problem.h, problem.w) + " -> " + size(problem.k, info.oh, info.ow) + ", " +
+  const std::string x = size({p.c, p.h, p.w}), y = size({p.k, info.oh, info.ow});
+  std::string what;
+  switch (p.direction) {
+    case CLCONV_BACKWARD_WEIGHTS:
+      what = x + " and " + y + " -> " + size({p.k, p.c / p.g, p.kh, p.kw});
+      break;
+    case CLCONV_BACKWARD_BIAS: what = y + " -> " + size({p.k}); break;
+    case CLCONV_FORWARD: what = x + " -> " + y; break;
+    default: what = y + " -> " + x;
+  }
+  return p.text() +
+         (p.direction != CLCONV_FORWARD ? std::string(", ") + direction_word(p.direction) : "") +
+         ": " + (p.n > 1 ? std::to_string(p.n) + " images of " : "") + what + ", " +
          fixed(info.flops * 1e-9, info.flops < 1e8 ? 4 : 3) + " GFLOP";
+}
+
+std::string environment_text(const Json& report) {
+  std::string text;
+  for (const auto& [name, value] : report.at("environment").items()) {
+    text += (text.empty() ? "" : ", ") + name + "=" + value.get<std::string>();
+  }
+  return text;
 }
 
 std::string variant_name(const Json& candidate) {

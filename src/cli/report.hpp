@@ -8,8 +8,11 @@
 
 namespace clconv::cli {
 
-// "n1c64..., 64x56x56 -> 64x56x56, 0.23 GFLOP"
+// "n1c64...: 64x56x56 -> 64x56x56, 0.23 GFLOP", with the direction where it is not forward.
 std::string problem_line(const Problem& problem);
+
+// The environment's overrides in force: "CLCONV_STRATEGY=naive, ...", or "".
+std::string environment_text(const nlohmann::json& report);
 
 // The table of candidates: best first, then what cannot run, each with its reason.
 std::string candidates_table(const nlohmann::json& report);

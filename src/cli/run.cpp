@@ -1,4 +1,4 @@
-// clconv run: one convolution on .npy files.
+// clconv run: one convolution, or one of its gradients, on .npy files.
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -10,99 +10,240 @@
 namespace clconv::cli {
 namespace {
 
+using Shape = std::vector<std::int64_t>;
+
 double now_us() {
   using namespace std::chrono;
   return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
 }
 
+// The options that not every direction takes; by clconv_direction.
+struct Takes {
+  const char* needed;
+  const char* optional;
+};
+constexpr Takes kTakes[] = {{"--x --w", "--b --relu"},
+                            {"--dy --w --input-shape", "--y"},
+                            {"--x --dy --kernel", "--y"},
+                            {"--dy", "--y"},
+                            {"--x --w", "--b --relu --output-pad"}};
+
+bool contains(const char* list, const std::string& option) {
+  return (" " + std::string(list) + " ").find(" " + option + " ") != std::string::npos;
+}
+
+void expect_shape(const std::string& path, const Array& array, const Shape& expected,
+                  const std::string& why) {
+  if (array.shape == expected) return;
+  throw BadInput(path + ": has shape " + shape_text(array.shape) + ", expected " +
+                 shape_text(expected) + ": " + why);
+}
+
 struct RunVerb {
-  std::string direction = "forward", x, w, b, out;
+  std::string direction_name = "forward", x, w, b, y, dy, input_shape, kernel, output_pad, out;
   bool relu = false;
   GeometryOptions geometry;
   PlanningOptions planning;
 
-  Problem problem(const Array& input, const Array& weights, const Array* bias) const;
-  void run(const Session& session) const;
+  void run(const Session& session);
+
+ private:
+  void check_options() const;
+  void read_operands();
+  // From the operands' shapes and the options. Throw BadInput for shapes that do not fit each other.
+  Problem gradient_or_forward() const;
+  Problem transposed() const;
+
+  clconv_direction direction_ = CLCONV_FORWARD;
+  Array x_, w_, b_, y_, dy_;
 };
 
-Problem RunVerb::problem(const Array& input, const Array& weights, const Array* bias) const {
-  const auto& xs = input.shape;
-  const auto& ws = weights.shape;
+void RunVerb::check_options() const {
+  const Takes& takes = kTakes[direction_];
+  const std::pair<const char*, bool> given[] = {{"--x", !x.empty()},
+                                                {"--w", !w.empty()},
+                                                {"--b", !b.empty()},
+                                                {"--relu", relu},
+                                                {"--y", !y.empty()},
+                                                {"--dy", !dy.empty()},
+                                                {"--kernel", !kernel.empty()},
+                                                {"--input-shape", !input_shape.empty()},
+                                                {"--output-pad", !output_pad.empty()}};
+  for (const auto& [option, present] : given) {
+    const bool needed = contains(takes.needed, option);
+    if (present ? needed || contains(takes.optional, option) : !needed) continue;
+    throw BadInput(std::string(option) + (present ? " has no part in" : " is missing:") +
+                   " --direction " + direction_name + (present ? ", which takes " : " takes ") +
+                   takes.needed + " and, if wanted, " + takes.optional);
+  }
   if (geometry.groups < 1) {
     throw BadInput("--groups " + std::to_string(geometry.groups) + ": must be at least 1");
   }
-  if (xs[1] != ws[1] * geometry.groups) {
-    throw BadInput(w + ": has " + std::to_string(ws[1]) + " channels per filter, " + x + " has " +
-                   std::to_string(xs[1]) + " channels and --groups is " +
-                   std::to_string(geometry.groups));
-  }
-  if (bias != nullptr && bias->shape[0] != ws[0]) {
-    throw BadInput(b + ": has " + std::to_string(bias->shape[0]) + " values, " + w + " has " +
-                   std::to_string(ws[0]) + " filters");
-  }
-  std::string text;
-  const auto put = [&](const char* name, std::int64_t value) {
-    text += name + std::to_string(value);
+  check_out(out, {x, w, b, y, dy});
+}
+
+void RunVerb::read_operands() {
+  const auto read = [](const std::string& path, const char* axes) {
+    if (path.empty()) return Array();
+    Array array = read_npy(path, axes);
+    if (array.values.empty()) {
+      throw BadInput(path + ": has shape " + shape_text(array.shape) +
+                     ", expected at least 1 in every dimension");
+    }
+    return array;
   };
-  put("n", xs[0]), put("c", xs[1]), put("h", xs[2]), put("w", xs[3]);
-  put("k", ws[0]), put("kh", ws[2]), put("kw", ws[3]);
-  Problem p(text + geometry.text());
-  p.direction = parse_direction(direction);
-  p.bias = bias != nullptr ? 1 : 0;
+  x_ = read(x, "(n,c,h,w)");
+  w_ = read(w, direction_ == CLCONV_TRANSPOSED ? "(c,k/g,kh,kw)" : "(k,c/g,kh,kw)");
+  b_ = read(b, "(k)");
+  dy_ = read(dy, "(n,k,oh,ow)");
+  y_ = read(y, "(n,k,oh,ow)");
+}
+
+Problem RunVerb::gradient_or_forward() const {
+  Problem p;
+  Shape image = x_.shape, filters = w_.shape;
+  std::string images = x;
+  switch (direction_) {
+    case CLCONV_BACKWARD_DATA:
+      image = parse_shape("--input-shape", input_shape, 4);
+      images = "--input-shape";
+      break;
+    case CLCONV_BACKWARD_WEIGHTS: {
+      const auto [kh, kw] = parse_kernel(kernel);
+      filters = {dy_.shape[1], 0, kh, kw};
+      break;
+    }
+    case CLCONV_BACKWARD_BIAS:  // any problem with this output will do: its values are only summed
+      image = {dy_.shape[0], 1, dy_.shape[2], dy_.shape[3]};
+      filters = {dy_.shape[1], 1, 1, 1};
+      break;
+    default: break;
+  }
+  geometry.apply(p);
+  if (direction_ == CLCONV_BACKWARD_BIAS) p = Problem();
+  p.direction = direction_;
+  p.n = image[0], p.c = image[1], p.h = image[2], p.w = image[3];
+  p.k = filters[0], p.kh = filters[2], p.kw = filters[3];
+  p.bias = b.empty() ? 0 : 1;
   p.relu = relu ? 1 : 0;
+  p.mask = y.empty() ? 0 : 1;
+  if (!w.empty() && p.c % p.g == 0) {
+    expect_shape(
+        w, w_, {p.k, p.c / p.g, p.kh, p.kw},
+        images + " has " + counted(p.c, "channel") + ", --groups is " + std::to_string(p.g));
+  }
+  const auto info = p.info();
+  if (!b.empty()) expect_shape(b, b_, {p.k}, "one value for each filter of " + w);
+  const Shape output = {p.n, p.k, info.oh, info.ow};
+  if (!dy.empty()) expect_shape(dy, dy_, output, "the output of " + p.text());
+  if (!y.empty()) expect_shape(y, y_, output, "the output of " + p.text());
   return p;
 }
 
-void RunVerb::run(const Session& session) const {
-  parse_direction(direction);
-  const Array input = read_npy(x, "(n,c,h,w)");
-  const Array weights = read_npy(w, "(k,c/g,kh,kw)");
-  std::unique_ptr<Array> bias;
-  if (!b.empty()) bias = std::make_unique<Array>(read_npy(b, "(k)"));
-  const Problem p = problem(input, weights, bias.get());
+Problem RunVerb::transposed() const {
+  Problem seen;
+  geometry.apply(seen);
+  const auto [pad_h, pad_w] = parse_pair("--output-pad", output_pad.empty() ? "0" : output_pad);
+  const Shape& image = x_.shape;
+  seen.n = image[0], seen.c = image[1], seen.h = image[2], seen.w = image[3];
+  seen.kh = w_.shape[2], seen.kw = w_.shape[3];
+  expect_shape(w, w_, {seen.c, w_.shape[1], seen.kh, seen.kw},
+               x + " has " + counted(seen.c, "channel"));
+  if (seen.c % seen.g != 0) {
+    throw BadInput("--groups " + std::to_string(seen.g) + ": " + x + " has " +
+                   counted(seen.c, "channel") + ", expected a multiple");
+  }
+  seen.k = w_.shape[1] * seen.g;  // fits: g divides c, and w has at least c times its second size
+  seen.bias = b.empty() ? 0 : 1;
+  seen.relu = relu ? 1 : 0;
+  if (!b.empty()) expect_shape(b, b_, {seen.k}, "one value for each channel of the result");
+  return seen.transposed(pad_h, pad_w);
+}
+
+Shape result_shape(const Problem& p) {
   const auto info = p.info();
+  switch (p.direction) {
+    case CLCONV_FORWARD: return {p.n, p.k, info.oh, info.ow};
+    case CLCONV_BACKWARD_WEIGHTS: return {p.k, p.c / p.g, p.kh, p.kw};
+    case CLCONV_BACKWARD_BIAS: return {p.k};
+    default: return {p.n, p.c, p.h, p.w};
+  }
+}
+
+cl::Buffer& result_of(Operands& operands, clconv_direction direction) {
+  switch (direction) {
+    case CLCONV_BACKWARD_DATA: return operands.dx;
+    case CLCONV_BACKWARD_WEIGHTS: return operands.dw;
+    case CLCONV_BACKWARD_BIAS: return operands.db;
+    default: return operands.y;
+  }
+}
+
+std::string programs_text(const Context& context) {
+  const auto stats = nlohmann::json::parse(context.stats()).at("programs");
+  const auto profile = nlohmann::json::parse(context.profile());
+  const bool driver_caches = profile.at("driver_cache").get<bool>();
+  const auto from_disk = stats.at("from_disk").get<std::int64_t>();
+  std::string text = counted(stats.at("built").get<std::int64_t>(), "program") + " built" +
+                     (driver_caches ? " or found in the driver's cache" : "") + " in " +
+                     format_us(stats.at("build_us").get<double>());
+  // Where the driver has a cache, ours is used on request only.
+  if (driver_caches && from_disk == 0) return text;
+  return text + ", " + std::to_string(from_disk) + " read from clconv's cache";
+}
+
+void RunVerb::run(const Session& session) {
+  direction_ = parse_direction(direction_name);
+  check_options();
+  read_operands();
+  const Problem p = direction_ == CLCONV_TRANSPOSED ? transposed() : gradient_or_forward();
 
   const double start = now_us();
   const Workbench bench(session.open());
   const Plan plan = bench.context.plan(p, planning.options());
   const double planned = now_us();
-  Array result{{p.n, p.k, info.oh, info.ow},
-               std::vector<float>(static_cast<std::size_t>(info.y_bytes / 4))};
   Operands operands;
-  operands.x = bench.upload(input);
-  operands.w = bench.upload(weights);
-  if (bias) operands.b = bench.upload(*bias);
-  operands.y = bench.allocate(info.y_bytes);
-  const auto plan_info = plan.info();
-  if (plan_info.prepared_weights_bytes > 0) {
-    operands.prepared = bench.allocate(plan_info.prepared_weights_bytes);
-    plan.prepare(bench.queue, operands.w, operands.prepared);
+  for (const auto& [buffer, array] :
+       {std::pair{&operands.x, &x_}, std::pair{&operands.w, &w_}, std::pair{&operands.b, &b_},
+        std::pair{&operands.y, &y_}, std::pair{&operands.dy, &dy_}}) {
+    if (!array->values.empty()) *buffer = bench.upload(*array);
   }
+  Array result{result_shape(p), {}};
+  std::int64_t count = 1;
+  for (const std::int64_t size : result.shape)
+    count *= size;
+  result.values.resize(static_cast<std::size_t>(count));
+  cl::Buffer& output = result_of(operands, direction_);
+  output = bench.allocate(count * static_cast<std::int64_t>(sizeof(float)));
+  if (!w.empty()) operands.prepared = plan.prepare(bench.queue, operands.w);
   plan.execute(bench.queue, operands);  // with first touch and the driver's last compilation
   bench.finish();
   const double first = now_us();
   plan.execute(bench.queue, operands);
   bench.finish();
   const double second = now_us();
-  bench.download(operands.y, result);
+  bench.download(output, result);
   const auto steps = nlohmann::json::parse(plan.profile(operands));
   write_npy(out, result);
 
+  const auto info = plan.info();
+  const std::string config = info.config;
   std::printf("problem   %s\n", problem_line(p).c_str());
-  const std::string config = plan_info.config;
-  std::printf("strategy  %s%s\n", plan_info.strategy,
+  std::printf("strategy  %s%s\n", info.strategy,
               config.empty() ? "" : (" (" + config + ")").c_str());
-  const auto stats = nlohmann::json::parse(bench.context.stats()).at("programs");
-  std::printf("planned   in %s, %d programs built in %s, %d read from the cache\n",
-              format_us(planned - start).c_str(), stats.at("built").get<int>(),
-              format_us(stats.at("build_us").get<double>()).c_str(),
-              stats.at("from_disk").get<int>());
+  std::printf("planned   in %s, %s\n", format_us(planned - start).c_str(),
+              programs_text(bench.context).c_str());
   std::printf("first     %s with upload and preparation\n", format_us(first - planned).c_str());
   std::printf("executed  in %s, %s GFLOP/s\n", format_us(second - first).c_str(),
-              format_gflops(info.flops, second - first).c_str());
-  for (const auto& step : steps) {
-    std::printf("          %s %s\n", format_us(step.at("us").get<double>()).c_str(),
-                step.at("step").get<std::string>().c_str());
+              format_gflops(p.info().flops, second - first).c_str());
+  // A strided data gradient is a product for each of the strides' phases: one line for all of them.
+  for (std::size_t i = 0, next = 0; i < steps.size(); i = next) {
+    double us = 0;
+    for (; next < steps.size() && steps[next].at("step") == steps[i].at("step"); ++next)
+      us += steps[next].at("us").get<double>();
+    std::printf("          %s %s%s\n", format_us(us).c_str(),
+                steps[i].at("step").get<std::string>().c_str(),
+                next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
   }
   std::printf("wrote     %s %s float32\n", out.c_str(), shape_text(result.shape).c_str());
 }
@@ -110,14 +251,23 @@ void RunVerb::run(const Session& session) const {
 }  // namespace
 
 void add_run(CLI::App& app, Session& session) {
-  auto* verb =
-      app.add_subcommand("run", "compute one convolution from .npy files (float32, C order)");
+  auto* verb = app.add_subcommand(
+      "run", "compute one convolution, or a gradient, from .npy files (float32, C order)");
   auto v = std::make_shared<RunVerb>();
-  verb->add_option("--direction", v->direction, "forward");
-  verb->add_option("--x", v->x, "input (n,c,h,w)")->required();
-  verb->add_option("--w", v->w, "weights (k,c/g,kh,kw)")->required();
+  verb->add_option("--direction", v->direction_name,
+                   "forward (default): --x --w [--b] [--relu]; backward-data: --dy --w "
+                   "--input-shape [--y]; backward-weights: --x --dy --kernel [--y]; "
+                   "backward-bias: --dy [--y]; transposed: --x --w [--b] [--relu] [--output-pad]");
+  verb->add_option("--x", v->x, "input (n,c,h,w)");
+  verb->add_option("--w", v->w, "weights (k,c/g,kh,kw); transposed: (c,k/g,kh,kw)");
   verb->add_option("--b", v->b, "bias (k)");
   verb->add_flag("--relu", v->relu, "apply ReLU");
+  verb->add_option("--dy", v->dy, "gradient of the output (n,k,oh,ow)");
+  verb->add_option("--y", v->y, "output: dy counts only where it is above 0 (ReLU's backward)");
+  verb->add_option("--input-shape", v->input_shape, "shape of dx: N,C,H,W");
+  verb->add_option("--kernel", v->kernel, "filter size of dw: KHxKW");
+  verb->add_option("--output-pad", v->output_pad,
+                   "rows and columns added to the result: 1, or 1,0");
   verb->add_option("--out", v->out, "file to write the result to")->required();
   v->geometry.add_to(*verb, true);
   v->planning.add_to(*verb);

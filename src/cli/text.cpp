@@ -73,6 +73,10 @@ std::string fixed(double value, int digits) {
   return buffer;
 }
 
+std::string counted(std::int64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 std::string format_us(double us) {
   const auto three = [](double v) { return fixed(v, v < 9.995 ? 2 : v < 99.95 ? 1 : 0); };
   if (us < 999.5) return three(us) + " us";

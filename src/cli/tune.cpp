@@ -20,16 +20,15 @@ struct TuneVerb {
       throw BadInput("--rigor '" + rigor + "': tuning measures, expected measure or exhaustive");
     }
     const auto problems = read_suite(suite);
-    char* path = nullptr;
-    check(clconv_wisdom_path(&path));
-    const std::string file = take(path);
+    const clconv_direction wanted = parse_direction(direction);
+    const std::string file = wisdom_path();
     if (file.empty())
       throw BadInput("wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
     const Context context = session.open();
     context.profile(true);
     const auto start = std::chrono::steady_clock::now();
     std::size_t done = 0;
-    std::string notes;
+    std::string notes, environment;
     Table table({"name", "problem", "strategy", "config", "median", "GFLOP/s"});
     {
       Progress progress("tuning", problems.size());
@@ -39,8 +38,9 @@ struct TuneVerb {
         if (time_limit_s > 0) options.time_limit_s = time_limit_s - spent.count();
         progress.step(item.name);
         Problem p = item.problem;
-        p.direction = parse_direction(direction);
+        p.direction = wanted;
         const auto report = nlohmann::json::parse(context.explain(p, options));
+        environment = environment_text(report);
         for (const auto& note : report.at("notes"))
           notes = note.get<std::string>();
         for (const auto& c : report.at("candidates")) {
@@ -52,9 +52,11 @@ struct TuneVerb {
         ++done;
       }
     }
+    if (!environment.empty()) std::printf("environment: %s\n", environment.c_str());
     std::printf("%s", table.text().c_str());
     if (done < problems.size()) {
-      std::printf("%zu of %zu problems: the time limit ended it\n", done, problems.size());
+      std::printf("%zu of %s: the time limit ended it\n", done,
+                  counted(static_cast<std::int64_t>(problems.size()), "problem").c_str());
     }
     if (!notes.empty()) throw FileFailure(notes);
     std::printf("wisdom: %s\n", file.c_str());
@@ -67,7 +69,7 @@ void add_tune(CLI::App& app, Session& session) {
   auto* verb = app.add_subcommand("tune", "measure a suite of problems into the wisdom file");
   auto v = std::make_shared<TuneVerb>();
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines")->required();
-  verb->add_option("--direction", v->direction, "forward");
+  add_direction(*verb, v->direction);
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
   verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")
       ->check(CLI::PositiveNumber);

@@ -10,18 +10,16 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string read_wisdom(const std::string& file) {
-  char* json = nullptr;
-  check(clconv_wisdom_read(file.c_str(), &json));
-  return take(json);
-}
-
 double median_of(const Json& candidate) {
   return candidate.contains("median_us") ? candidate.at("median_us").get<double>() : 1e300;
 }
 
+std::string count_of(const Json& list, const std::string& what) {
+  return counted(static_cast<std::int64_t>(list.size()), what);
+}
+
 void list(const std::string& file, bool json) {
-  const std::string text = read_wisdom(file);
+  const std::string text = wisdom_read(file);
   if (json) {
     std::printf("%s\n", text.c_str());
     return;
@@ -42,18 +40,17 @@ void list(const std::string& file, bool json) {
                best != nullptr ? format_us(median_of(*best)) : "-"});
   }
   if (!wisdom.at("records").empty()) std::printf("%s", table.text().c_str());
-  std::printf("%zu problems in %s\n", wisdom.at("records").size(),
+  std::printf("%s in %s\n", count_of(wisdom.at("records"), "record").c_str(),
               wisdom.at("path").get<std::string>().c_str());
   if (!wisdom.at("unreadable_lines").empty()) {
-    std::printf(
-        "%zu lines that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
-        wisdom.at("unreadable_lines").size());
+    std::printf("%s that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
+                count_of(wisdom.at("unreadable_lines"), "line").c_str());
   }
 }
 
 void show(const std::string& file, const std::string& text) {
   const std::string wanted = Problem(text).text();
-  const Json wisdom = Json::parse(read_wisdom(file));
+  const Json wisdom = Json::parse(wisdom_read(file));
   bool found = false;
   for (const auto& r : wisdom.at("records")) {
     if (r.at("problem") != wanted) continue;
@@ -92,11 +89,11 @@ struct WisdomVerb {
     std::int64_t records = 0;
     std::int64_t lines = 0;
     if (!problem.empty() || !on_device.empty() || all) {
-      check(clconv_wisdom_forget(file.c_str(), problem.c_str(), on_device.c_str(), &records));
+      records = wisdom_forget(file, problem, on_device);
     }
-    if (unreadable) check(clconv_wisdom_forget_unreadable(file.c_str(), &lines));
-    std::printf("forgot %lld records and %lld unreadable lines\n", static_cast<long long>(records),
-                static_cast<long long>(lines));
+    if (unreadable) lines = wisdom_forget_unreadable(file);
+    std::printf("forgot %s and %s\n", counted(records, "record").c_str(),
+                counted(lines, "unreadable line").c_str());
   }
 };
 
@@ -119,14 +116,17 @@ void add_wisdom(CLI::App& app, Session& session) {
   auto* show_verb = add("show", "all candidates of a problem", [v] { show(v->file, v->problem); });
   show_verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
   auto* export_verb = add("export", "write all of it to a file", [v] {
-    check(clconv_wisdom_export(v->file.c_str(), v->target.c_str()));
+    const std::string from = v->file.empty() ? wisdom_path() : v->file;
+    if (!from.empty()) read_text_file(from);  // for the system's reason
+    check_out(v->target, {from});
+    wisdom_export(v->file, v->target);
     std::printf("wrote %s\n", v->target.c_str());
   });
   export_verb->add_option("FILE", v->target, "file to write")->required();
   auto* import_verb = add("import", "merge a file, all or nothing", [v] {
-    std::int64_t count = 0;
-    check(clconv_wisdom_import(v->file.c_str(), v->target.c_str(), &count));
-    std::printf("imported %lld records\n", static_cast<long long>(count));
+    read_text_file(v->target);  // for the system's reason
+    const std::int64_t count = wisdom_import(v->file, v->target);
+    std::printf("imported %s\n", counted(count, "record").c_str());
   });
   import_verb->add_option("FILE", v->target, "file to read")->required();
   auto* forget_verb = add("forget", "remove records", [v] { v->forget(); });

@@ -23,6 +23,7 @@ int main(void) {
 
   if (clconv_context_create_on(NULL, NULL, &context) != CLCONV_OK) return failed("context");
   if (clconv_context_get(context, &cl, &device) != CLCONV_OK) return failed("get");
+  clconv_problem_init(&problem);
   if (clconv_problem_parse("n1c1h3w3k1kh2kw2", &problem) != CLCONV_OK) return failed("problem");
   if (clconv_plan_create(context, &problem, NULL, &plan) != CLCONV_OK) return failed("plan");
   queue = clCreateCommandQueue(cl, device, 0, &status);

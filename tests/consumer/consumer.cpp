@@ -1,4 +1,5 @@
-// The same in C++, with CLHPP exceptions on, as many applications have them.
+// The same in C++, with CLHPP exceptions on, as many applications have them; and with an error, and
+// prepared weights.
 #define CL_HPP_ENABLE_EXCEPTIONS
 #include <clconv/clconv.hpp>
 #include <iostream>
@@ -13,6 +14,13 @@ int main() {
   operands.x = cl::Buffer(cl, x.begin(), x.end(), true);
   operands.w = cl::Buffer(cl, w.begin(), w.end(), true);
   operands.y = cl::Buffer(cl, y.begin(), y.end(), false);
+  try {
+    plan.execute(queue, clconv::Operands());
+    return 2;
+  } catch (const clconv::Error& error) {
+    std::cout << "C++, refused as it should be: " << error.what() << "\n";
+  }
+  operands.prepared = plan.prepare(queue, operands.w);
   plan.execute(queue, operands);
   cl::copy(queue, operands.y, y.begin(), y.end());
   std::cout << "C++: " << y[0] << " " << y[1] << " " << y[2] << " " << y[3] << "\n";
