@@ -242,6 +242,20 @@ TEST_CASE("an empty sequence still gives an event behind the wait list") {
   CHECK_NOTHROW(event.wait());
 }
 
+TEST_CASE("an empty sequence keeps its wait list where nobody asks for the event") {
+  cl::CommandQueue q = device().make_queue();
+  cl::UserEvent gate(device().context());
+  const cl_event wait = gate();
+  Bindings bindings;
+  Sequence().enqueue(q(), bindings, {1, &wait, nullptr});
+  cl::Event behind;
+  q.enqueueMarkerWithWaitList(nullptr, &behind);
+  q.flush();
+  CHECK(behind.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() != CL_COMPLETE);
+  gate.setStatus(CL_COMPLETE);
+  CHECK_NOTHROW(behind.wait());
+}
+
 TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
   const std::int64_t align = device().profile().base_alignment_bytes;
   const auto values = random_floats(4096, 4);

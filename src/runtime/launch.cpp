@@ -103,7 +103,7 @@ void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Depende
 void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d,
                        std::vector<cl::Event>* events) const {
   if (steps_.empty()) {
-    if (d.done != nullptr) enqueue_marker(queue, d);
+    if (d.done != nullptr || d.count > 0) enqueue_marker(queue, d);
     return;
   }
   const bool in_order = is_in_order(queue);

@@ -124,8 +124,8 @@ class Sequence {
   std::size_t size() const { return steps_.size(); }
 
   // Enqueues all steps behind the wait list without waiting for anything. `dependencies.done`
-  // gets one event that ends them all; an empty sequence still gives one. On an out-of-order queue
-  // each step waits for the one before. If a step fails, the ones before it stay enqueued and no
+  // gets one event that ends them all; an empty sequence still waits and gives one. On an
+  // out-of-order queue each step waits for the one before. If a step fails, the ones before it stay enqueued and no
   // event is returned.
   void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies) const;
 
