@@ -150,6 +150,17 @@ TEST_CASE("libclconv exports clconv_* functions, all that the header declares, a
   CHECK(exported == declared);
 }
 
+TEST_CASE("the name that programs link to has major and minor version: 0.x may break the ABI") {
+  FILE* pipe = ::popen("readelf -d " CLCONV_LIBRARY, "r");
+  REQUIRE(pipe != nullptr);
+  std::string entries;
+  char buffer[4096];
+  while (std::fgets(buffer, sizeof(buffer), pipe) != nullptr)
+    entries += buffer;
+  REQUIRE(::pclose(pipe) == 0);
+  CHECK(std::regex_search(entries, std::regex("soname: \\[libclconv\\.so\\.[0-9]+\\.[0-9]+\\]")));
+}
+
 TEST_CASE("the README's example is the one that is built") {
   CHECK(content("README.md").find("```cpp\n" + content("examples/convolve.cpp") + "```") !=
         std::string::npos);
