@@ -243,6 +243,18 @@ TEST_CASE("planning from many threads at once gives one plan") {
     CHECK(report == reports.front());
 }
 
+TEST_CASE("a plan made under a time limit is not the answer without one") {
+  Case c("n1c3h9w10k6kh3kw3p1");
+  clconv::PlanOptions options;
+  options.rigor = CLCONV_MEASURE;
+  options.allow = "naive,implicit_gemm";
+  options.time_limit_s = 1e-9;
+  const std::string cut_short = "\"code\": \"time_limit\"";
+  CHECK(context().plan(c.problem, options).report().find(cut_short) != std::string::npos);
+  options.time_limit_s = 0;
+  CHECK(context().plan(c.problem, options).report().find(cut_short) == std::string::npos);
+}
+
 TEST_CASE("no allocation in the steady state") {
   Case c(kDense);
   const clconv::Plan plan = plan_with(c, "im2col_gemm");
@@ -381,9 +393,11 @@ TEST_CASE(
     CHECK(std::string(plan_with(c, "im2col_gemm").info().strategy) == "im2col_gemm");
   }
   CHECK(std::string(context().plan(c.problem).info().strategy) != "naive");
-  {
-    const Environment rigor("CLCONV_RIGOR", "wisdom_only");
+  for (const char* word : {"wisdom_only", "wisdom-only"}) {
+    const Environment rigor("CLCONV_RIGOR", word);
     CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem); }).find("no wisdom") !=
+          std::string::npos);
+    CHECK(context().explain(c.problem).find("\"CLCONV_RIGOR\": \"wisdom_only\"") !=
           std::string::npos);
     clconv::PlanOptions options;
     options.rigor = CLCONV_ESTIMATE;

@@ -408,6 +408,8 @@ TEST_CASE("the report as JSON names every candidate with its reason") {
 
 TEST_CASE("words of the options") {
   CHECK(parse_rigor("exhaustive") == Rigor::kExhaustive);
+  CHECK(parse_rigor("wisdom-only") == Rigor::kWisdomOnly);
+  CHECK(parse_rigor("wisdom_only") == Rigor::kWisdomOnly);
   CHECK(error_of(Code::kInvalidArgument, [] {
           parse_rigor("fast");
         }).find("rigor 'fast' is unknown") == 0);

@@ -17,8 +17,9 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   std::string key = to_text(problem) + " " + to_string(problem.direction) +
                     (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") +
                     (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") +
-                    " " + to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
-                    std::to_string(o.expected_runs) + (o.deterministic ? " deterministic" : "") +
+                    " " + to_string(o.rigor) + " " + std::to_string(o.time_limit_s) + " " +
+                    std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
+                    (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
                     " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
@@ -269,22 +270,26 @@ PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open)
     const std::string value = environment(name);
     if (!applies || value.empty()) return;
     try {
-      use(value);
+      options.environment[name] = use(value);
     } catch (const Error& error) {
       throw Error(error.code(), std::string("environment variable ") + name + ": " + error.what());
     }
-    options.environment[name] = value;
   };
-  take("CLCONV_RIGOR", open.rigor,
-       [&](const std::string& value) { options.rigor = parse_rigor(value); });
-  take("CLCONV_STRATEGY", strategy_open,
-       [&](const std::string& value) { options.strategy = find_strategy(value).name; });
+  // Each gives the value as the report spells it.
+  take("CLCONV_RIGOR", open.rigor, [&](const std::string& value) {
+    options.rigor = parse_rigor(value);
+    return to_string(options.rigor);
+  });
+  take("CLCONV_STRATEGY", strategy_open, [&](const std::string& value) {
+    return options.strategy = find_strategy(value).name;
+  });
   take("CLCONV_WORKSPACE_LIMIT", open.workspace_limit, [&](const std::string& value) {
     const char* last = value.data() + value.size();
     const auto [end, error] = std::from_chars(value.data(), last, options.workspace_limit);
     if (error != std::errc() || end != last || options.workspace_limit < 0) {
       throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
     }
+    return value;
   });
   return options;
 }

@@ -1,5 +1,6 @@
 #include "planner/report.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace clconv::core {
@@ -15,12 +16,14 @@ const char* to_string(Rigor rigor) {
 }
 
 Rigor parse_rigor(std::string_view word) {
+  std::string joined(word);
+  std::replace(joined.begin(), joined.end(), '-', '_');
   for (const Rigor rigor :
        {Rigor::kWisdomOnly, Rigor::kEstimate, Rigor::kMeasure, Rigor::kExhaustive}) {
-    if (word == to_string(rigor)) return rigor;
+    if (joined == to_string(rigor)) return rigor;
   }
   throw Error(Code::kInvalidArgument, "rigor '" + std::string(word) +
-                                          "' is unknown, expected one of wisdom_only, estimate, "
+                                          "' is unknown, expected one of wisdom-only, estimate, "
                                           "measure, exhaustive");
 }
 

@@ -19,7 +19,7 @@ enum class Rigor {
   kExhaustive = 3,  // times every candidate that is not hopeless
 };
 const char* to_string(Rigor rigor);
-// Throws Error{kInvalidArgument} that lists the known words.
+// The words of to_string(), also with a hyphen. Throws Error{kInvalidArgument} that lists them.
 Rigor parse_rigor(std::string_view word);
 
 enum class Status {
