@@ -464,6 +464,45 @@ TEST_CASE("buffers that are missing or too small are named with what is needed")
   expect(o, "buffer w is missing");
 }
 
+TEST_CASE("buffers and queues of another cl_context are named, by every call that takes them") {
+  const cl::Context other(clconv::select_device());
+  const cl::CommandQueue other_queue(other, clconv::select_device());
+  const auto foreign = [&](std::int64_t bytes) {
+    return cl::Buffer(other, CL_MEM_READ_WRITE, static_cast<std::size_t>(bytes));
+  };
+  const auto expect = [&](const std::string& who, auto&& call) {
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, call) == who + " belongs to another cl_context");
+  };
+  Case c(kDense, true);
+  const clconv::Plan plan = plan_with(c, "implicit_gemm");
+  const auto info = plan.info();
+  const auto queue = make_queue();
+  expect("queue", [&] { plan.execute(other_queue, c.operands); });
+  clconv::Operands o = c.operands;
+  o.x = foreign(c.info.x_bytes);
+  expect("buffer x", [&] { plan.execute(queue, o); });
+  o = c.operands;
+  o.y = foreign(c.info.y_bytes);
+  expect("buffer y", [&] { plan.execute(queue, o); });
+  expect("buffer y", [&] { plan.profile(o); });
+  o = c.operands;
+  o.workspace = foreign(info.workspace_unprepared_bytes);
+  expect("buffer workspace", [&] { plan.execute(queue, o); });
+  const cl::Buffer prepared = foreign(info.prepared_weights_bytes);
+  expect("buffer prepared", [&] { plan.prepare(queue, c.operands.w, prepared); });
+  expect("queue", [&] { plan.prepare(other_queue, c.operands.w, prepared); });
+  const clconv::Problem p("n1c1h3w3k1kh2kw2");
+  const cl::Buffer x = empty_buffer(36), cols = empty_buffer(64), matrix = empty_buffer(36);
+  expect("buffer x", [&] { context().im2col(queue, p, CLCONV_ROWS, foreign(36), cols); });
+  expect("queue", [&] { context().im2col(other_queue, p, CLCONV_ROWS, x, cols); });
+  expect("buffer dx",
+         [&] { context().col2im(queue, p, CLCONV_ROWS, CLCONV_COL2IM_GATHER, cols, foreign(36)); });
+  clconv_gemm_params gemm;
+  clconv_gemm_params_init(&gemm);
+  gemm.m = gemm.n = gemm.k = gemm.lda = gemm.ldb = gemm.ldc = 3;
+  expect("buffer b", [&] { context().gemm(queue, gemm, matrix, foreign(36), matrix); });
+}
+
 TEST_CASE("nulls, unknown values and structs of another size are refused") {
   clconv_plan plan = nullptr;
   clconv::Problem problem(kDense);
