@@ -503,6 +503,85 @@ TEST_CASE("buffers and queues of another cl_context are named, by every call tha
   expect("buffer b", [&] { context().gemm(queue, gemm, matrix, foreign(36), matrix); });
 }
 
+TEST_CASE("structs of older and newer callers are read and written as far as both know them") {
+  // What an older header's struct ends before; the bytes behind it belong to the caller.
+  constexpr std::size_t kOld = offsetof(clconv_plan_options, deterministic);
+  const clconv_plan_options untouched = [] {
+    clconv_plan_options o;
+    std::memset(&o, 0x5A, sizeof(o));
+    return o;
+  }();
+  clconv_plan_options older = untouched;
+  clconv_plan_options_defaults(&older, kOld);
+  CHECK(older.struct_size == kOld);
+  CHECK(older.rigor == CLCONV_RIGOR_DEFAULT);
+  CHECK(older.workspace_limit_bytes == -1);
+  CHECK(older.deterministic == untouched.deterministic);
+  CHECK(older.strategy == untouched.strategy);
+  clconv_plan_options unsized = untouched;
+  clconv_plan_options_defaults(&unsized, sizeof(std::size_t) - 1);
+  CHECK(std::memcmp(&unsized, &untouched, sizeof(unsized)) == 0);
+
+  // Read: what lies beyond the older struct is not looked at.
+  Case c(kDense);
+  clconv_plan plan = nullptr;
+  REQUIRE(clconv_plan_create(context().get(), &c.problem, &older, &plan) == CLCONV_OK);
+  clconv_plan_info info;
+  std::memset(&info, 0x5A, sizeof(info));
+  const clconv_plan_info poisoned = info;
+  info.struct_size = offsetof(clconv_plan_info, prepared_weights_bytes);
+  CHECK(clconv_plan_get_info(plan, &info) == CLCONV_OK);
+  CHECK(info.struct_size == offsetof(clconv_plan_info, prepared_weights_bytes));
+  CHECK(info.workspace_bytes >= 0);
+  CHECK(info.prepared_weights_bytes == poisoned.prepared_weights_bytes);
+  CHECK(info.steps == poisoned.steps);
+
+  // A newer caller's struct, longer than ours: defaults and results fill the tail with zeroes.
+  struct Newer {
+    clconv_plan_options known;
+    std::int64_t unknown[2];
+  } newer;
+  std::memset(&newer, 0x5A, sizeof(newer));
+  clconv_plan_options_defaults(&newer.known, sizeof(newer));
+  CHECK(newer.known.struct_size == sizeof(newer));
+  CHECK(newer.known.workspace_limit_bytes == -1);
+  CHECK(newer.unknown[0] == 0);
+  CHECK(newer.unknown[1] == 0);
+  struct NewerInfo {
+    clconv_plan_info known;
+    std::int64_t unknown;
+  } newer_info;
+  std::memset(&newer_info, 0x5A, sizeof(newer_info));
+  newer_info.known.struct_size = sizeof(newer_info);
+  CHECK(clconv_plan_get_info(plan, &newer_info.known) == CLCONV_OK);
+  CHECK(newer_info.known.steps > 0);
+  CHECK(newer_info.unknown == 0);
+  clconv_plan_release(plan);
+  plan = nullptr;
+
+  // Read: accepted while it asks for nothing that is unknown here.
+  CHECK(clconv_plan_create(context().get(), &c.problem, &newer.known, &plan) == CLCONV_OK);
+  clconv_plan_release(plan);
+  plan = nullptr;
+  newer.unknown[1] = 1;
+  CHECK(clconv_plan_create(context().get(), &c.problem, &newer.known, &plan) ==
+        CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()).find("clconv_plan_options has fields that this version") ==
+        0);
+  CHECK(plan == nullptr);
+
+  // A problem of a caller who knows no direction and no epilogue, both ways.
+  clconv_problem problem;
+  std::memset(&problem, 0x5A, sizeof(problem));
+  clconv_problem_defaults(&problem, offsetof(clconv_problem, direction));
+  const clconv_direction behind = problem.direction;
+  CHECK(clconv_problem_parse(kDense, &problem) == CLCONV_OK);
+  CHECK(problem.direction == behind);
+  char* text = nullptr;
+  CHECK(clconv_problem_format(&problem, &text) == CLCONV_OK);
+  CHECK(clconv::take(text) == kDense);
+}
+
 TEST_CASE("nulls, unknown values and structs of another size are refused") {
   clconv_plan plan = nullptr;
   clconv::Problem problem(kDense);
