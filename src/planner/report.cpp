@@ -1,7 +1,9 @@
 #include "planner/report.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 namespace clconv::core {
 
@@ -39,6 +41,21 @@ const char* to_string(Status status) {
     case Status::kNotTried: return "not_tried";
   }
   return "?";
+}
+
+std::optional<std::size_t> best_of(const std::vector<Standing>& standings, double tie) {
+  double fastest = std::numeric_limits<double>::infinity();
+  for (const Standing& s : standings)
+    fastest = std::min(fastest, s.us);
+  const auto rank = [](const Standing& s) {
+    return std::make_tuple(s.predicted_us, s.bytes, !s.deterministic, s.us);
+  };
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    if (standings[i].us > fastest * (1 + tie)) continue;
+    if (!best || rank(standings[i]) < rank(standings[*best])) best = i;
+  }
+  return best;
 }
 
 std::string to_json(const Report& report) {
@@ -97,15 +114,40 @@ std::string to_json(const Report& report) {
 }
 
 std::string why_nothing(const Report& report) {
-  std::string text = "no strategy can run " + to_text(report.problem) + ":";
-  const char* separator = " ";
+  struct Group {
+    std::string reason, names;
+    const Strategy* last;
+  };
+  std::vector<Group> groups;
   for (const ReportEntry& entry : report.entries) {
     // What the caller ruled out by name is no news to the caller.
     if (!entry.reason || entry.reason->code == Reason::kNotAllowed) continue;
-    text += separator + std::string(entry.strategy->name) + " (" + to_text(*entry.reason) + ")";
-    separator = ", ";
+    const auto needs_less = [&](const ReportEntry& other) {
+      return other.strategy == entry.strategy && other.reason &&
+             other.reason->code == Reason::kWorkspaceLimit &&
+             other.reason->actual < entry.reason->actual;
+    };
+    if (entry.reason->code == Reason::kWorkspaceLimit &&
+        std::any_of(report.entries.begin(), report.entries.end(), needs_less)) {
+      continue;
+    }
+    const std::string reason = to_text(*entry.reason);
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&](const Group& group) { return group.reason == reason; });
+    if (known == groups.end()) {
+      groups.push_back({reason, entry.strategy->name, entry.strategy});
+    } else if (known->last != entry.strategy) {
+      known->names += std::string(", ") + entry.strategy->name;
+      known->last = entry.strategy;
+    }
   }
-  if (*separator == ' ') text += " the allow and deny lists leave none";
+  std::string text = "no strategy can run " + to_text(report.problem) + ":";
+  const char* separator = " ";
+  for (const Group& group : groups) {
+    text += separator + group.names + " (" + group.reason + ")";
+    separator = "; ";
+  }
+  if (groups.empty()) text += " the allow and deny lists leave none";
   return text;
 }
 
