@@ -73,6 +73,7 @@ std::string to_json(const Report& report) {
     json["chosen"] = {{"strategy", report.choice().strategy->name},
                       {"config", report.choice().candidate.config.text()}};
   }
+  json["why_nothing"] = report.chosen ? Json(nullptr) : Json(why_nothing(report));
   json["environment"] = Json::object();
   for (const auto& [name, value] : report.environment)
     json["environment"][name] = value;
