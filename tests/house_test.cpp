@@ -114,6 +114,11 @@ TEST_CASE("one strategy is one .cpp of its name, and one line in the registry") 
   }
 }
 
+TEST_CASE("there is one yardstick") {
+  const auto& all = clconv::core::strategies();
+  CHECK(std::count_if(all.begin(), all.end(), [](const auto* s) { return s->yardstick; }) == 1);
+}
+
 TEST_CASE("every .cl file is embedded, and opens with what it is") {
   std::set<std::string> embedded;
   for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
