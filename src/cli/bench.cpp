@@ -50,8 +50,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning,
   const double flops = p.info().flops;
   PlanOptions choose;
   choose.rigor = parse_rigor(rigor);
-  const auto planned = nlohmann::json::parse(planning.explain(p, choose));
-  const auto& choice = planned.at("chosen");
+  const auto choice = nlohmann::json::parse(planning.explain(p, choose)).at("chosen");
   PlanOptions time;
   time.rigor = CLCONV_EXHAUSTIVE;
   time.time_all = all ? 1 : 0;
@@ -185,16 +184,18 @@ void BenchVerb::run(const Session& session) const {
   document["driver"] = profile.at("driver");
   document["direction"] = direction;
   document["rigor"] = rigor.empty() ? "estimate" : rigor;
-  Json results = Json::array();
+  document["peak_gflops"] = profile.at("peak_gflops");
+  document["bandwidth_gbs"] = profile.at("bandwidth_gbs");
+  document["launch_us"] = profile.at("launch_us");
+  document["results"] = Json::array();
   {
     Progress progress("timing", list.size());
     for (const NamedProblem& item : list) {
       progress.step(item.name);
-      results.push_back(bench_one(item, planning, timing));
+      document["results"].push_back(bench_one(item, planning, timing));
     }
   }
   document.update(better(profile, nlohmann::json::parse(timing.profile(true))));
-  document["results"] = std::move(results);
   if (json) {
     std::printf("%s\n", document.dump(2).c_str());
     return;
@@ -202,10 +203,9 @@ void BenchVerb::run(const Session& session) const {
   const double peak = document["peak_gflops"].get<double>();
   std::printf("device  %s, driver %s\n", document["device"].get<std::string>().c_str(),
               document["driver"].get<std::string>().c_str());
-  std::printf(
-      "peak    %s GFLOP/s, copy %s GB/s, launch %s us (measured before and after, the better)\n\n",
-      fixed(peak, 0).c_str(), fixed(document["bandwidth_gbs"].get<double>(), 1).c_str(),
-      fixed(document["launch_us"].get<double>(), 1).c_str());
+  std::printf("peak    %s GFLOP/s, copy %s GB/s, launch %s us (measured in this run)\n\n",
+              fixed(peak, 0).c_str(), fixed(document["bandwidth_gbs"].get<double>(), 1).c_str(),
+              fixed(document["launch_us"].get<double>(), 1).c_str());
   print_table(document["results"], peak, all);
   print_summary(document["results"]);
 }
@@ -218,9 +218,7 @@ void add_bench(CLI::App& app, Session& session) {
   auto v = std::make_shared<BenchVerb>();
   verb->add_option("PROBLEM", v->problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
-  verb->add_option(
-      "--direction", v->direction,
-      "forward (default), backward-data, backward-weights, backward-bias or transposed");
+  verb->add_option("--direction", v->direction, "forward");
   verb->add_option("--rigor", v->rigor,
                    "of the choice that is judged: estimate (default) or measure");
   verb->add_flag("--all", v->all,
