@@ -244,6 +244,14 @@ void check_queue(cl_command_queue queue) {
   if (queue == nullptr) bad("queue is NULL");
 }
 
+// Of the public operations; a plan looks at its queue and buffers itself.
+void check_owned(const Device& device, cl_command_queue queue,
+                 std::initializer_list<std::pair<cl_mem, const char*>> buffers) {
+  device.check_queue(queue);
+  for (const auto& [buffer, name] : buffers)
+    device.check_buffer(buffer, name);
+}
+
 void check_size(cl_mem buffer, std::int64_t bytes, const char* name) {
   if (buffer == nullptr) bad("buffer " + std::string(name) + " is NULL");
   std::size_t size = 0;
@@ -615,6 +623,7 @@ clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
     });
     check_size(x, p.x_bytes(), "x");
     check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
+    check_owned(c.device(), queue, {{x, "x"}, {cols, "cols"}});
     run(*sequence, queue, x, cols, dependencies(num_events, wait_list, event));
   });
 }
@@ -639,6 +648,7 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
     });
     check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
     check_size(dx, p.x_bytes(), "dx");
+    check_owned(c.device(), queue, {{cols, "cols"}, {dx, "dx"}});
     run(*sequence, queue, cols, dx, dependencies(num_events, wait_list, event));
   });
 }
@@ -678,6 +688,7 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     gemm.lda = g.ldb, gemm.ldb = g.lda, gemm.ldc = g.ldc;
     gemm.alpha = g.alpha, gemm.beta = g.beta;
     Device& device = ctx.device();
+    check_owned(device, queue, {{a, "a"}, {b, "b"}, {c, "c"}});
     const GemmParameters parameters = gemm_parameter_sets(device.profile()).front();
     const std::int64_t bytes = gemm_workspace_bytes(device.profile(), parameters, gemm, false);
     ScratchPool::Lease lease;

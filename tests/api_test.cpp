@@ -244,6 +244,18 @@ TEST_CASE("planning from many threads at once gives one plan") {
     CHECK(report == reports.front());
 }
 
+TEST_CASE("a plan made under a time limit is not the answer without one") {
+  Case c("n1c3h9w10k6kh3kw3p1");
+  clconv::PlanOptions options;
+  options.rigor = CLCONV_MEASURE;
+  options.allow = "naive,implicit_gemm";
+  options.time_limit_s = 1e-9;
+  const std::string cut_short = "\"code\": \"time_limit\"";
+  CHECK(context().plan(c.problem, options).report().find(cut_short) != std::string::npos);
+  options.time_limit_s = 0;
+  CHECK(context().plan(c.problem, options).report().find(cut_short) == std::string::npos);
+}
+
 TEST_CASE("no allocation in the steady state") {
   Case c(kDense);
   const clconv::Plan plan = plan_with(c, "im2col_gemm");
@@ -382,9 +394,11 @@ TEST_CASE(
     CHECK(std::string(plan_with(c, "im2col_gemm").info().strategy) == "im2col_gemm");
   }
   CHECK(std::string(context().plan(c.problem).info().strategy) != "naive");
-  {
-    const Environment rigor("CLCONV_RIGOR", "wisdom_only");
+  for (const char* word : {"wisdom_only", "wisdom-only"}) {
+    const Environment rigor("CLCONV_RIGOR", word);
     CHECK(error_of(CLCONV_CONSTRAINT, [&] { context().plan(c.problem); }).find("no wisdom") !=
+          std::string::npos);
+    CHECK(context().explain(c.problem).find("\"CLCONV_RIGOR\": \"wisdom_only\"") !=
           std::string::npos);
     clconv::PlanOptions options;
     options.rigor = CLCONV_ESTIMATE;
@@ -447,6 +461,124 @@ TEST_CASE("buffers that are missing or too small are named with what is needed")
   o = c.operands;
   o.w = cl::Buffer();
   expect(o, "buffer w is missing");
+}
+
+TEST_CASE("buffers and queues of another cl_context are named, by every call that takes them") {
+  const cl::Context other(clconv::select_device());
+  const cl::CommandQueue other_queue(other, clconv::select_device());
+  const auto foreign = [&](std::int64_t bytes) {
+    return cl::Buffer(other, CL_MEM_READ_WRITE, static_cast<std::size_t>(bytes));
+  };
+  const auto expect = [&](const std::string& who, auto&& call) {
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, call) == who + " belongs to another cl_context");
+  };
+  Case c(kDense, true);
+  const clconv::Plan plan = plan_with(c, "implicit_gemm");
+  const auto info = plan.info();
+  const auto queue = make_queue();
+  expect("queue", [&] { plan.execute(other_queue, c.operands); });
+  clconv::Operands o = c.operands;
+  o.x = foreign(c.info.x_bytes);
+  expect("buffer x", [&] { plan.execute(queue, o); });
+  o = c.operands;
+  o.y = foreign(c.info.y_bytes);
+  expect("buffer y", [&] { plan.execute(queue, o); });
+  expect("buffer y", [&] { plan.profile(o); });
+  o = c.operands;
+  o.workspace = foreign(info.workspace_unprepared_bytes);
+  expect("buffer workspace", [&] { plan.execute(queue, o); });
+  const cl::Buffer prepared = foreign(info.prepared_weights_bytes);
+  expect("buffer prepared", [&] { plan.prepare(queue, c.operands.w, prepared); });
+  expect("queue", [&] { plan.prepare(other_queue, c.operands.w, prepared); });
+  const clconv::Problem p("n1c1h3w3k1kh2kw2");
+  const cl::Buffer x = empty_buffer(36), cols = empty_buffer(64), matrix = empty_buffer(36);
+  expect("buffer x", [&] { context().im2col(queue, p, CLCONV_ROWS, foreign(36), cols); });
+  expect("queue", [&] { context().im2col(other_queue, p, CLCONV_ROWS, x, cols); });
+  expect("buffer dx",
+         [&] { context().col2im(queue, p, CLCONV_ROWS, CLCONV_COL2IM_GATHER, cols, foreign(36)); });
+  clconv_gemm_params gemm;
+  clconv_gemm_params_init(&gemm);
+  gemm.m = gemm.n = gemm.k = gemm.lda = gemm.ldb = gemm.ldc = 3;
+  expect("buffer b", [&] { context().gemm(queue, gemm, matrix, foreign(36), matrix); });
+}
+
+TEST_CASE("structs of older and newer callers are read and written as far as both know them") {
+  // What an older header's struct ends before; the bytes behind it belong to the caller.
+  constexpr std::size_t kOld = offsetof(clconv_plan_options, deterministic);
+  const clconv_plan_options untouched = [] {
+    clconv_plan_options o;
+    std::memset(&o, 0x5A, sizeof(o));
+    return o;
+  }();
+  clconv_plan_options older = untouched;
+  clconv_plan_options_defaults(&older, kOld);
+  CHECK(older.struct_size == kOld);
+  CHECK(older.rigor == CLCONV_RIGOR_DEFAULT);
+  CHECK(older.workspace_limit_bytes == -1);
+  CHECK(older.deterministic == untouched.deterministic);
+  CHECK(older.strategy == untouched.strategy);
+  clconv_plan_options unsized = untouched;
+  clconv_plan_options_defaults(&unsized, sizeof(std::size_t) - 1);
+  CHECK(std::memcmp(&unsized, &untouched, sizeof(unsized)) == 0);
+
+  // Read: what lies beyond the older struct is not looked at.
+  Case c(kDense);
+  clconv_plan plan = nullptr;
+  REQUIRE(clconv_plan_create(context().get(), &c.problem, &older, &plan) == CLCONV_OK);
+  clconv_plan_info info;
+  std::memset(&info, 0x5A, sizeof(info));
+  const clconv_plan_info poisoned = info;
+  info.struct_size = offsetof(clconv_plan_info, prepared_weights_bytes);
+  CHECK(clconv_plan_get_info(plan, &info) == CLCONV_OK);
+  CHECK(info.struct_size == offsetof(clconv_plan_info, prepared_weights_bytes));
+  CHECK(info.workspace_bytes >= 0);
+  CHECK(info.prepared_weights_bytes == poisoned.prepared_weights_bytes);
+  CHECK(info.steps == poisoned.steps);
+
+  // A newer caller's struct, longer than ours: defaults and results fill the tail with zeroes.
+  struct Newer {
+    clconv_plan_options known;
+    std::int64_t unknown[2];
+  } newer;
+  std::memset(&newer, 0x5A, sizeof(newer));
+  clconv_plan_options_defaults(&newer.known, sizeof(newer));
+  CHECK(newer.known.struct_size == sizeof(newer));
+  CHECK(newer.known.workspace_limit_bytes == -1);
+  CHECK(newer.unknown[0] == 0);
+  CHECK(newer.unknown[1] == 0);
+  struct NewerInfo {
+    clconv_plan_info known;
+    std::int64_t unknown;
+  } newer_info;
+  std::memset(&newer_info, 0x5A, sizeof(newer_info));
+  newer_info.known.struct_size = sizeof(newer_info);
+  CHECK(clconv_plan_get_info(plan, &newer_info.known) == CLCONV_OK);
+  CHECK(newer_info.known.steps > 0);
+  CHECK(newer_info.unknown == 0);
+  clconv_plan_release(plan);
+  plan = nullptr;
+
+  // Read: accepted while it asks for nothing that is unknown here.
+  CHECK(clconv_plan_create(context().get(), &c.problem, &newer.known, &plan) == CLCONV_OK);
+  clconv_plan_release(plan);
+  plan = nullptr;
+  newer.unknown[1] = 1;
+  CHECK(clconv_plan_create(context().get(), &c.problem, &newer.known, &plan) ==
+        CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()).find("clconv_plan_options has fields that this version") ==
+        0);
+  CHECK(plan == nullptr);
+
+  // A problem of a caller who knows no direction and no epilogue, both ways.
+  clconv_problem problem;
+  std::memset(&problem, 0x5A, sizeof(problem));
+  clconv_problem_defaults(&problem, offsetof(clconv_problem, direction));
+  const clconv_direction behind = problem.direction;
+  CHECK(clconv_problem_parse(kDense, &problem) == CLCONV_OK);
+  CHECK(problem.direction == behind);
+  char* text = nullptr;
+  CHECK(clconv_problem_format(&problem, &text) == CLCONV_OK);
+  CHECK(clconv::take(text) == kDense);
 }
 
 TEST_CASE("nulls, unknown values and structs of another size are refused") {

@@ -114,6 +114,11 @@ TEST_CASE("one strategy is one .cpp of its name, and one line in the registry") 
   }
 }
 
+TEST_CASE("there is one yardstick") {
+  const auto& all = clconv::core::strategies();
+  CHECK(std::count_if(all.begin(), all.end(), [](const auto* s) { return s->yardstick; }) == 1);
+}
+
 TEST_CASE("every .cl file is embedded, and opens with what it is") {
   std::set<std::string> embedded;
   for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
@@ -148,6 +153,17 @@ TEST_CASE("libclconv exports clconv_* functions, all that the header declares, a
     declared.insert((*it)[1]);
   CHECK(declared.size() > 20);
   CHECK(exported == declared);
+}
+
+TEST_CASE("the name that programs link to has major and minor version: 0.x may break the ABI") {
+  FILE* pipe = ::popen("readelf -d " CLCONV_LIBRARY, "r");
+  REQUIRE(pipe != nullptr);
+  std::string entries;
+  char buffer[4096];
+  while (std::fgets(buffer, sizeof(buffer), pipe) != nullptr)
+    entries += buffer;
+  REQUIRE(::pclose(pipe) == 0);
+  CHECK(std::regex_search(entries, std::regex("soname: \\[libclconv\\.so\\.[0-9]+\\.[0-9]+\\]")));
 }
 
 TEST_CASE("the README's example is the one that is built") {

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 
 #include "doctest/doctest.h"
 #include "support/errors.hpp"
@@ -35,7 +36,7 @@ Offer offer(const Problem&, const DeviceProfile&, std::int64_t limit) {
 std::unique_ptr<const Executable> no_build(const Problem&, const Config&, Device&) {
   return nullptr;
 }
-const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build},
+const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build, true},
                                 {kNames[1], offer<1>, no_build},
                                 {kNames[2], offer<2>, no_build},
                                 {kNames[3], offer<3>, no_build}};
@@ -58,6 +59,8 @@ class FakeLaboratory : public Laboratory {
   std::map<std::string, double> setup_us;
   std::vector<std::string> built, verified;
   std::map<std::string, int> timed;
+  std::map<std::string, std::vector<int>> batches;  // runs of every call
+  std::vector<std::string> order;                   // of the calls
   double clock_s = 0;
 
   static std::string key(const Strategy& s, const Candidate& c) {
@@ -84,6 +87,8 @@ class FakeLaboratory : public Laboratory {
     double run_us(int runs) override {
       if (lab_.run_fails.count(name_) != 0) throw Error(Code::kOutOfMemory, lab_.run_fails[name_]);
       ++lab_.timed[name_];
+      lab_.order.push_back(name_);
+      lab_.batches[name_].push_back(runs);
       double each = lab_.us.at(name_);
       auto& queued = lab_.series[name_];
       if (!queued.empty()) {
@@ -198,11 +203,54 @@ TEST_CASE("a stray slow run does not move the median, and a disturbed leader get
   FakeLaboratory quiet = usual_lab();
   search(with_rigor(Rigor::kMeasure), &quiet);
   FakeLaboratory lab = usual_lab();
-  // warm-up, single run, then rounds: every other one takes twice as long for a while.
+  // Warm-up and calibrating round, then rounds: every other one takes twice as long for a while.
   lab.series["beta v=1"] = {50, 50, 50, 100, 100, 100, 100, 50, 100, 50};
   const Report report = search(with_rigor(Rigor::kMeasure), &lab);
   CHECK(entry(report, "beta", "v=1").measured->median_us == doctest::Approx(50));
   CHECK(lab.timed["beta v=1"] > quiet.timed["beta v=1"]);
+}
+
+TEST_CASE("all finalists are warmed up before the first is timed, then batches are calibrated") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  // The first run waits for something, the first batch says what a run takes.
+  lab.series["beta v=1"] = {1000};
+  search(with_rigor(Rigor::kMeasure), &lab);
+  const std::vector<int>& batches = lab.batches["beta v=1"];
+  REQUIRE(batches.size() == 9);  // warm-up, calibration, seven rounds
+  CHECK(batches[0] == 1);
+  CHECK(batches[1] == 2);
+  for (std::size_t i = 2; i < batches.size(); ++i)
+    CHECK(batches[i] == 40);  // 2 ms
+  CHECK(lab.order.size() > 3);
+  CHECK(std::set<std::string>(lab.order.begin(), lab.order.begin() + 3).size() == 3);
+}
+
+TEST_CASE("times of warm-up and calibration do not count") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.series["beta v=1"] = {1, 49};
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(entry(report, "beta", "v=1").measured->min_us == doctest::Approx(50));
+  CHECK(entry(report, "beta", "v=1").measured->runs == 7 * 41);
+}
+
+TEST_CASE("few samples drop a finalist by their minima, not by a median that one of them spoilt") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  // Faster than beta, but disturbed in one of the first two rounds.
+  lab.us["alpha v=1"] = 40;
+  lab.series["alpha v=1"] = {40, 40, 40, 400};
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(chosen(report) == "alpha v=1");
+  CHECK(entry(report, "alpha", "v=1").measured->median_us == doctest::Approx(40));
+  // With five, medians decide: one lucky round does not keep it in the race.
+  lab = usual_lab();
+  lab.us["alpha v=1"] = 70;
+  lab.series["alpha v=1"] = {70, 70, 50};
+  search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(lab.timed["alpha v=1"] == 2 + 5);
+  CHECK(lab.timed["alpha v=2"] == 2 + 2);
 }
 
 TEST_CASE("exhaustive times what is not hopeless, naive only where it is quick") {
@@ -250,6 +298,18 @@ TEST_CASE("a tie within noise goes to the model's favourite, then to the smaller
   offers["beta"] = of({large});
   lab.us["beta v=1"] = 99;
   CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab)) == "alpha v=1");
+}
+
+TEST_CASE("a tie is with the fastest, ties do not chain, and predictions must be equal to tie") {
+  const Standing fast{100, 50, 0, true};
+  const Standing favourite{102.9, 20, 0, true};
+  const Standing beyond{103.1, 10, 0, true};  // within 3 % of the favourite only
+  CHECK(best_of({fast, favourite, beyond}, kTie) == 1);
+  CHECK(best_of({beyond, favourite, fast}, kTie) == 1);
+  CHECK(best_of({fast, favourite, beyond}, 0) == 0);
+  CHECK(best_of({{100, 50, 8, true}, {101, 50, 4, false}}, kTie) == 1);  // smaller
+  CHECK(best_of({{100, 50, 4, false}, {101, 50, 4, true}}, kTie) == 1);  // deterministic
+  CHECK_FALSE(best_of({}, kTie).has_value());
 }
 
 TEST_CASE("a winner that fails to build, to run or to verify loses to the next, and says why") {
@@ -339,6 +399,11 @@ TEST_CASE("allow and deny lists, determinism and the workspace limit") {
   CHECK(seen_limit == 4711);
   CHECK(chosen(limited) == "alpha v=2");
   CHECK(to_text(*entry(limited, "alpha", "v=3").reason) ==
+        "needs at least 4712 bytes of workspace and weights, the limit is 4711");
+  large.workspace_bytes = 4712;
+  large.prepared_weights_bytes = 0;
+  offers["alpha"] = of({large, candidate(2, 100)});
+  CHECK(to_text(*entry(search(options, nullptr), "alpha", "v=3").reason) ==
         "needs at least 4712 bytes of workspace, the limit is 4711");
   options.workspace_limit = 4712;
   CHECK(chosen(search(options, nullptr)) == "alpha v=3");
@@ -395,6 +460,51 @@ TEST_CASE("expected_runs weighs the setup") {
   CHECK(chosen(search(options, &lab)) == "beta v=1");
 }
 
+TEST_CASE("expected_runs weighs preparing the weights, and a setup that wisdom remembers") {
+  offers["naive"] = offers["gamma"] = no();
+  offers["beta"] = of({candidate(1, 100)});
+  Candidate packing = candidate(1, 99);
+  packing.prepared_weights_bytes = 1 << 20;  // a millisecond at the default profile's 1 GB/s
+  offers["alpha"] = of({packing});
+  PlannerOptions options;
+  options.expected_runs = 10000;
+  CHECK(chosen(search(options, nullptr)) == "alpha v=1");
+  options.expected_runs = 100;
+  CHECK(chosen(search(options, nullptr)) == "beta v=1");
+
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.setup_us["beta v=1"] = 1e6;
+  options = with_rigor(Rigor::kMeasure);
+  const WisdomRecord learned = to_wisdom(search(options, &lab), {"device", "driver", "kernels"});
+  FakeLaboratory fresh = usual_lab();
+  CHECK(chosen(search(options, &fresh, {learned, {}})) == "beta v=1");
+  CHECK(fresh.built == std::vector<std::string>{"beta v=1"});  // though its setup is known
+  options.expected_runs = 100;
+  const Report report = search(options, &fresh, {learned, {}});
+  CHECK(chosen(report) == "alpha v=1");
+  CHECK(entry(report, "beta", "v=1").setup_us == 1e6);
+  CHECK(fresh.timed.empty());
+}
+
+TEST_CASE("why nothing can run: equal reasons once, of too much memory the least") {
+  usual_offers();
+  PlannerOptions options = with_rigor(Rigor::kWisdomOnly);
+  CHECK(why_nothing(search(options, nullptr)) ==
+        "no strategy can run n1c8h8w8k8kh3kw3p1: naive, alpha, beta (no wisdom for this problem, "
+        "device, driver and library version); gamma (kh is 3, applies only where it is 1)");
+  options = PlannerOptions();
+  options.allow = {"alpha", "gamma"};
+  options.workspace_limit = 10;
+  Candidate large = candidate(1, 1), larger = candidate(2, 1);
+  large.workspace_bytes = 20;
+  larger.workspace_bytes = 30;
+  offers["alpha"] = of({larger, large});
+  CHECK(why_nothing(search(options, nullptr)) ==
+        "no strategy can run n1c8h8w8k8kh3kw3p1: alpha (needs at least 20 bytes of workspace, the "
+        "limit is 10); gamma (kh is 3, applies only where it is 1)");
+}
+
 TEST_CASE("the report as JSON names every candidate with its reason") {
   usual_offers();
   const std::string json = to_json(search(with_rigor(Rigor::kEstimate), nullptr));
@@ -408,6 +518,8 @@ TEST_CASE("the report as JSON names every candidate with its reason") {
 
 TEST_CASE("words of the options") {
   CHECK(parse_rigor("exhaustive") == Rigor::kExhaustive);
+  CHECK(parse_rigor("wisdom-only") == Rigor::kWisdomOnly);
+  CHECK(parse_rigor("wisdom_only") == Rigor::kWisdomOnly);
   CHECK(error_of(Code::kInvalidArgument, [] {
           parse_rigor("fast");
         }).find("rigor 'fast' is unknown") == 0);

@@ -1,4 +1,5 @@
 // The runtime on a device: profiles, program cache, launches, scratch memory.
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
@@ -242,6 +243,21 @@ TEST_CASE("an empty sequence still gives an event behind the wait list") {
   CHECK_NOTHROW(event.wait());
 }
 
+TEST_CASE("an empty sequence keeps its wait list where nobody asks for the event") {
+  cl::CommandQueue q = device().make_queue();
+  cl::UserEvent gate(device().context());
+  const cl_event wait = gate();
+  Bindings bindings;
+  Sequence().enqueue(q(), bindings, {1, &wait, nullptr});
+  cl::Event behind;
+  q.enqueueMarkerWithWaitList(nullptr, &behind);
+  q.flush();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // else it is just not done yet
+  CHECK(behind.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>() != CL_COMPLETE);
+  gate.setStatus(CL_COMPLETE);
+  CHECK_NOTHROW(behind.wait());
+}
+
 TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
   const std::int64_t align = device().profile().base_alignment_bytes;
   const auto values = random_floats(4096, 4);
@@ -259,6 +275,38 @@ TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
   CHECK(std::equal(values.begin(), values.end(), all.begin() + static_cast<std::ptrdiff_t>(from)));
   CHECK(std::isnan(all[from - 1]));
   CHECK(std::isnan(all[from + 4096]));
+}
+
+TEST_CASE("a slot that is a region of another slot, and parts that stay with a scratch buffer") {
+  const std::int64_t align = device().profile().base_alignment_bytes;
+  ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
+  cl::CommandQueue q = device().make_queue();
+  const auto origin = [](cl_mem part) {
+    return static_cast<std::int64_t>(cl::Buffer(part, true).getInfo<CL_MEM_OFFSET>());
+  };
+  const auto use = [&](std::int64_t offset) {
+    auto lease = pool.borrow(16 * align, q(), true);
+    Bindings bindings;
+    bindings.bind(0, lease.buffer(), lease.parts());
+    CHECK(bindings.resolve(Region{0}) == lease.buffer());
+    bindings.bind(1, Region{0, 2 * align, 8 * align});
+    CHECK(origin(bindings.resolve(Region{1})) == 2 * align);
+    const cl_mem part = bindings.resolve(Region{1, offset, align});
+    CHECK(origin(part) == 2 * align + offset);
+    lease.enqueued(nullptr);
+    return part;
+  };
+  const cl_mem first = use(align);
+  CHECK(use(3 * align) != first);
+  CHECK(use(align) == first);  // not made again
+  const auto kept = [&] { return pool.borrow(16 * align, q(), true).parts().size(); };
+  for (std::int64_t i = 0; i < 200; ++i) {
+    auto lease = pool.borrow(16 * align, q(), true);
+    CHECK(lease.parts().size() < 100);
+    lease.parts().get(lease.buffer(), align, 4 + 4 * (i % 150));
+    lease.enqueued(nullptr);
+  }
+  CHECK(kept() < 100);
 }
 
 TEST_CASE(

@@ -88,6 +88,37 @@ TEST_CASE("newer replaces older candidate by candidate") {
   CHECK(r->candidates[1].measured->median_us == 20);
 }
 
+TEST_CASE("the best of a record is the planner's: within a tie the model's favourite") {
+  WisdomRecord r = record(kA, 100, "fastest");
+  r.candidates[0].predicted_us = 90;
+  r.candidates.push_back(record(kA, 102, "favourite").candidates[0]);
+  r.candidates[1].predicted_us = 60;
+  r.candidates.push_back(record(kA, 200, "slow").candidates[0]);
+  WisdomBook book;
+  book.read(book_of(r).write());
+  CHECK(book.records_json().find(R"("best":{"strategy":"favourite","config":"v=1"})") !=
+        std::string::npos);
+  r.candidates[1].measured->median_us = 104;
+  CHECK(book_of(r).records_json().find(R"("best":{"strategy":"fastest","config":"v=1"})") !=
+        std::string::npos);
+  r.candidates.resize(1);
+  r.candidates[0].measured.reset();
+  r.candidates[0].status = Status::kFailedRun;
+  CHECK(book_of(r).records_json().find("\"best\":null") != std::string::npos);
+}
+
+TEST_CASE("what earlier versions did not write is not missed") {
+  WisdomRecord r = record(kA, 12.5);
+  r.candidates[0].setup_us = 77;
+  std::string text = book_of(r).write();
+  const auto from = text.find(",\"predicted_us\"");
+  REQUIRE(from != std::string::npos);
+  text.erase(from, text.find('}', from) - from);
+  WisdomBook book;
+  CHECK(book.read(text).empty());
+  CHECK(book.find(parse_problem(kA), kScope)->candidates[0].setup_us == 77);
+}
+
 TEST_CASE("lines that cannot be read are counted, kept, and removed only when asked") {
   const std::string good = book_of(record(kA, 1)).write();
   WisdomBook book;

@@ -371,8 +371,9 @@ CLCONV_API clconv_status clconv_gemm(clconv_context context, cl_command_queue qu
 /** The file that a NULL `path` stands for below and in clconv_context_options; "" if it is off. */
 CLCONV_API clconv_status clconv_wisdom_path(char** path);
 
-/** {"path","records":[{"problem","direction","device","driver","kernels","rigor","candidates":[...]}],
- *  "unreadable_lines":[...]}. A missing file has no records. */
+/** {"path","records":[{"problem","direction","device","driver","kernels","rigor","candidates":[...],
+ *  "best":{"strategy","config"}|null}],"unreadable_lines":[...]}. "best" of those that were timed, as
+ *  the planner chooses if nothing constrains it. A missing file has no records. */
 CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
 
 /** Writes all of `path` to the file `to`. */

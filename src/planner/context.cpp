@@ -17,8 +17,9 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   std::string key = to_text(problem) + " " + to_string(problem.direction) +
                     (problem.bias ? " bias" : "") + (problem.relu ? " relu" : "") +
                     (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") +
-                    " " + to_string(o.rigor) + " " + std::to_string(o.workspace_limit) + " " +
-                    std::to_string(o.expected_runs) + (o.deterministic ? " deterministic" : "") +
+                    " " + to_string(o.rigor) + " " + std::to_string(o.time_limit_s) + " " +
+                    std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
+                    (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
                     " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
@@ -54,12 +55,10 @@ void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) con
                 "buffer " + std::string(name) + " is missing, the plan for " +
                     to_text(report_.problem) + " needs " + std::to_string(bytes) + " bytes");
   }
+  device_.check_buffer(buffer, name);
   std::size_t size = 0;
-  const cl_int status = clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr);
-  if (status != CL_SUCCESS) {
-    throw Error(Code::kInvalidArgument,
-                "buffer " + std::string(name) + " is not a buffer: " + status_text(status));
-  }
+  check(clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr),
+        "clGetMemObjectInfo");
   if (static_cast<std::int64_t>(size) < bytes) {
     throw Error(Code::kInvalidArgument, "buffer " + std::string(name) + " has " +
                                             std::to_string(size) + " bytes, the plan for " +
@@ -91,6 +90,7 @@ Bindings Plan::bind(const Operands& operands) const {
 
 void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
                    const Dependencies& dependencies) const {
+  device_.check_queue(queue);
   check_buffer(weights, report_.problem.w_bytes(), "w");
   check_buffer(prepared, executable_->prepared_weights_bytes, "prepared");
   Bindings bindings;
@@ -100,41 +100,41 @@ void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
 }
 
 void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
+  device_.check_queue(queue);
+  const bool in_order = is_in_order(queue);
   Bindings bindings = bind(operands);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t bytes = workspace_bytes(!packs);
-  if (bytes == 0) {
-    executable_->run.enqueue(queue, bindings, d);
-    return;
-  }
+  Dependencies first{d.count, d.list, nullptr};
+  std::vector<cl_event> waits;
   ScratchPool::Lease lease;
-  std::vector<cl_event> waits(d.list, d.list + d.count);
   if (operands.workspace != nullptr) {
     check_buffer(operands.workspace, bytes, "workspace");
-  } else {
-    lease = device_.scratch().borrow(bytes, queue, is_in_order(queue));
-    bindings.bind(kWorkspaceSlot, lease.buffer());
-    if (lease.wait_for() != nullptr) waits.push_back(lease.wait_for());
+  } else if (bytes > 0) {
+    lease = device_.scratch().borrow(bytes, queue, in_order);
+    bindings.bind(kWorkspaceSlot, lease.buffer(), lease.parts());
+    if (lease.wait_for() != nullptr) {
+      waits.assign(d.list, d.list + d.count);
+      waits.push_back(lease.wait_for());
+      first = {static_cast<cl_uint>(waits.size()), waits.data(), nullptr};
+    }
   }
-  Dependencies first{static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(),
-                     nullptr};
   cl::Event packed;
-  cl::Buffer packed_weights;
   if (packs) {
-    packed_weights = sub_buffer(bindings.buffer(kWorkspaceSlot), packed_offset(),
-                                executable_->prepared_weights_bytes);
-    bindings.bind(kPreparedSlot, packed_weights());
+    const Region place{kWorkspaceSlot, packed_offset(), executable_->prepared_weights_bytes};
+    bindings.bind(kPreparedSlot, place);
     cl_event event = nullptr;
-    first.done = &event;
-    executable_->prepare.enqueue(queue, bindings, first);
+    if (!in_order) first.done = &event;
+    executable_->prepare.enqueue(queue, in_order, bindings, first);
     packed = cl::Event(event);
-    first = {1, &packed(), nullptr};
+    first = {in_order ? 0U : 1U, in_order ? nullptr : &packed(), nullptr};
   }
+  // A borrowed workspace needs the event too: another queue may have it when the work is over.
   cl_event event = nullptr;
-  first.done = &event;
-  executable_->run.enqueue(queue, bindings, first);
+  if (d.done != nullptr || lease) first.done = &event;
+  executable_->run.enqueue(queue, in_order, bindings, first);
   const cl::Event done(event);
-  lease.enqueued(done());
+  if (lease) lease.enqueued(done());
   if (d.done != nullptr) {
     check(clRetainEvent(done()), "clRetainEvent");
     *d.done = done();
@@ -269,22 +269,25 @@ PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open)
     const std::string value = environment(name);
     if (!applies || value.empty()) return;
     try {
-      use(value);
+      options.environment[name] = use(value);
     } catch (const Error& error) {
       throw Error(error.code(), std::string("environment variable ") + name + ": " + error.what());
     }
-    options.environment[name] = value;
   };
-  take("CLCONV_RIGOR", open.rigor,
-       [&](const std::string& value) { options.rigor = parse_rigor(value); });
+  // Each gives the value as the report spells it.
+  take("CLCONV_RIGOR", open.rigor, [&](const std::string& value) {
+    options.rigor = parse_rigor(value);
+    return to_string(options.rigor);
+  });
   take("CLCONV_STRATEGY", strategy_open,
-       [&](const std::string& value) { options.strategy = find_strategy(value).name; });
+       [&](const std::string& value) { return options.strategy = find_strategy(value).name; });
   take("CLCONV_WORKSPACE_LIMIT", open.workspace_limit, [&](const std::string& value) {
     const char* last = value.data() + value.size();
     const auto [end, error] = std::from_chars(value.data(), last, options.workspace_limit);
     if (error != std::errc() || end != last || options.workspace_limit < 0) {
       throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
     }
+    return value;
   });
   return options;
 }

@@ -46,8 +46,8 @@ class Plan {
   // Commands per execution with prepared weights.
   std::size_t steps() const { return executable_->run.size(); }
 
-  // All enqueue without waiting. Throw Error{kInvalidArgument} for a buffer that is missing or too
-  // small, kOutOfMemory, kOpenCl, kGemm.
+  // All enqueue without waiting. Throw Error{kInvalidArgument} for a buffer that is missing, too
+  // small or of another cl_context, and such a queue, kOutOfMemory, kOpenCl, kGemm.
   void prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
                const Dependencies& dependencies) const;
   void execute(cl_command_queue queue, const Operands& operands,

@@ -32,7 +32,11 @@ class DeviceLaboratory : public Laboratory {
 
  private:
   struct Operands;
+  class DeviceTrial;
 
+  // The operands of the full problem and a workspace as large as it takes, which all trials share.
+  Bindings bindings(const Executable& executable);
+  double elapsed_us(const Sequence& sequence, Bindings& bindings, int runs);
   // The result of one variant on a problem small enough to copy to and fro.
   std::vector<float> result_of_small(const Strategy& strategy, const Config& config,
                                      const Problem& small);
@@ -42,7 +46,7 @@ class DeviceLaboratory : public Laboratory {
   WisdomScope scope_;
   Problem problem_;
   cl::CommandQueue queue_;
-  std::shared_ptr<Operands> operands_;  // of the full problem; allocated when first timed
+  std::unique_ptr<Operands> operands_;  // of the full problem; allocated when first timed
 };
 
 }  // namespace clconv::core

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <set>
+#include <tuple>
+
+#include "strategies/cost_model.hpp"
 
 namespace clconv::core {
 namespace {
@@ -12,29 +16,22 @@ constexpr std::size_t kFinalists = 6;
 constexpr double kMeasureFactor = 3.0;
 // Hopeless: predicted slower than the best measured by more than the model has been seen to be off.
 constexpr double kHopelessFactor = 8.0;
-// naive is not timed beyond this prediction while anything else runs.
-constexpr double kNaiveLimitUs = 100e3;
-// One timed run lasts at least this long, so that the clock and a stray interrupt do not matter.
+// The yardstick is not timed beyond this prediction while anything else runs.
+constexpr double kYardstickLimitUs = 100e3;
+// One timed batch lasts at least this long, so that the clock and a stray interrupt do not matter.
 constexpr double kBatchUs = 2000;
-constexpr int kMaxBatch = 256;
-// At least the first number of rounds; more while a leader's median is this far above its minimum,
+constexpr int kMaxBatch = 1024;
+// At least the first number of rounds that count; more while a leader's median is this far above its minimum,
 // which says that something else disturbs the machine (two worker threads on one core: factor two).
 constexpr int kRounds = 7;
 constexpr int kMostRounds = 25;
 constexpr double kDisturbed = 1.10;
-// After two rounds, what is this much slower than the best is dropped.
-constexpr int kFirstRounds = 2;
+// After two rounds, what is this much slower than the best is dropped: by minima as long as there
+// are fewer samples than say something about a median.
+constexpr std::size_t kFirstSamples = 2;
+constexpr std::size_t kMedianSamples = 5;
 constexpr double kDropFactor = 1.25;
 constexpr double kDropFactorAll = 10.0;  // with time_all
-// Closer than this is a tie: medians of seven rounds on a busy machine differ by as much.
-constexpr double kTie = 0.03;
-
-// `field` of a failure that may not happen again.
-constexpr const char* kPassing = "memory";
-
-bool is_naive(const ReportEntry& entry) {
-  return std::string_view(entry.strategy->name) == "naive";
-}
 
 void reject(ReportEntry& entry, Status status, Rejection reason) {
   entry.status = status;
@@ -94,7 +91,13 @@ class Search {
         report_.entries.push_back(entry);
         continue;
       }
-      add_candidates(entry, std::get<std::vector<Candidate>>(offer));
+      auto& candidates = std::get<std::vector<Candidate>>(offer);
+      for (Candidate& candidate : candidates) {
+        if (candidate.prepared_weights_bytes == 0) continue;
+        candidate.predicted_setup_us += predicted_packing_us(profile, report_.problem.w_bytes(),
+                                                             candidate.prepared_weights_bytes);
+      }
+      add_candidates(entry, std::move(candidates));
     }
   }
 
@@ -110,6 +113,7 @@ class Search {
           reject(entry, known->status, {reason, "wisdom", 0, 0, known->text});
         } else {
           entry.measured = known->measured;
+          entry.setup_us = known->setup_us;
         }
       }
       if (const WisdomCandidate* other = find(memory.hint, entry)) {
@@ -123,7 +127,7 @@ class Search {
     for (const ReportEntry& entry : report_.entries) {
       if (usable(entry) && entry.measured) best_us = std::min(best_us, entry.measured->median_us);
     }
-    const std::vector<std::size_t> finalists = finalists_for(asked);
+    const std::vector<std::size_t> finalists = select(asked).finalists;
     measurements_decide_ =
         !finalists.empty() && std::all_of(finalists.begin(), finalists.end(), [&](std::size_t i) {
           const ReportEntry& entry = report_.entries[i];
@@ -134,11 +138,14 @@ class Search {
   void measure() {
     if (options_.rigor < Rigor::kMeasure || laboratory_ == nullptr) return;
     if (measurements_decide_ && !options_.time_all) return;
-    for (ReportEntry& entry : report_.entries)
+    for (ReportEntry& entry : report_.entries) {
       entry.measured.reset();
-    const std::vector<std::size_t> finalists = finalists_for(options_.rigor);
-    explain_pruned(finalists);
-    build_and_warm_up(finalists);
+      entry.setup_us.reset();
+    }
+    const Selection selection = select(options_.rigor);
+    for (const auto& [i, status, reason] : selection.left_out)
+      reject(report_.entries[i], status, reason);
+    build_and_warm_up(selection.finalists);
     time_in_rounds();
     measurements_decide_ = true;
   }
@@ -153,12 +160,12 @@ class Search {
       }
       measurements_decide_ = true;
     }
-    while (choose_best() && !works(report_.entries[*report_.chosen]))
+    while (choose_best() && !works(*report_.chosen))
       report_.chosen.reset();
     if (!report_.chosen && measurements_decide_) {
       // The last of the measured failed: what was never timed is better than nothing.
       measurements_decide_ = false;
-      while (choose_best() && !works(report_.entries[*report_.chosen]))
+      while (choose_best() && !works(*report_.chosen))
         report_.chosen.reset();
     }
     if (report_.chosen) report_.entries[*report_.chosen].status = Status::kChosen;
@@ -184,14 +191,13 @@ class Search {
       entry.candidate = std::move(candidate);
       entry.has_candidate = true;
       const std::string config = entry.candidate.config.text();
-      const std::int64_t bytes =
-          entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
       forced_found = forced_found || config == options_.config;
       if (!options_.config.empty() && config != options_.config) {
         reject(entry, Status::kRejected, not_allowed("config " + options_.config + " is forced"));
-      } else if (bytes > options_.workspace_limit) {
+      } else if (bytes_of(entry) > options_.workspace_limit) {
         reject(entry, Status::kRejected,
-               {Reason::kWorkspaceLimit, "workspace", bytes, options_.workspace_limit, ""});
+               over_limit(entry.candidate.workspace_bytes, entry.candidate.prepared_weights_bytes,
+                          options_.workspace_limit));
       } else if (options_.deterministic && !entry.candidate.deterministic) {
         reject(entry, Status::kRejected, {Reason::kNotDeterministic, "deterministic", 0, 1, ""});
       }
@@ -227,54 +233,43 @@ class Search {
     return order;
   }
 
-  // What is worth timing, in the order to try it; empty if nothing is usable.
-  std::vector<std::size_t> finalists_for(Rigor rigor) const {
+  // What is worth timing, in the order to try it, and why the rest is not.
+  struct Selection {
+    std::vector<std::size_t> finalists;
+    std::vector<std::tuple<std::size_t, Status, Rejection>> left_out;
+  };
+
+  Selection select(Rigor rigor) const {
     double best = std::numeric_limits<double>::infinity();
     for (const ReportEntry& entry : report_.entries) {
       if (usable(entry)) best = std::min(best, entry.candidate.predicted_us);
     }
-    std::vector<std::size_t> order = usable_by([&](std::size_t i) {
+    const std::vector<std::size_t> order = usable_by([&](std::size_t i) {
       const auto hint = hints_.find(i);
       return hint != hints_.end() ? hint->second : report_.entries[i].candidate.predicted_us;
     });
-    if (options_.time_all) return order;
-    const bool alone = order.size() == 1;
+    if (options_.time_all) return {order, {}};
     const double factor = rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor;
     const std::size_t most = rigor == Rigor::kMeasure ? kFinalists : order.size();
-    std::vector<std::size_t> kept;
+    Selection selection;
     for (const std::size_t i : order) {
       const ReportEntry& entry = report_.entries[i];
       const double predicted = entry.candidate.predicted_us;
-      if (!alone && is_naive(entry) && predicted > kNaiveLimitUs) continue;
-      if (predicted <= factor * best && kept.size() < most) kept.push_back(i);
-    }
-    return kept;
-  }
-
-  // Says why the others are not timed.
-  void explain_pruned(const std::vector<std::size_t>& finalists) {
-    double best = std::numeric_limits<double>::infinity();
-    for (const std::size_t i : finalists) {
-      best = std::min(best, report_.entries[i].candidate.predicted_us);
-    }
-    for (std::size_t i = 0; i < report_.entries.size(); ++i) {
-      ReportEntry& entry = report_.entries[i];
-      if (!usable(entry) || std::find(finalists.begin(), finalists.end(), i) != finalists.end()) {
-        continue;
-      }
-      const double predicted = entry.candidate.predicted_us;
-      if (is_naive(entry) && predicted > kNaiveLimitUs) {
-        reject(entry, Status::kPruned,
-               {Reason::kTooSlowToTime, "predicted", nanoseconds(predicted),
-                nanoseconds(kNaiveLimitUs), ""});
-      } else if (predicted >
-                 (options_.rigor == Rigor::kMeasure ? kMeasureFactor : kHopelessFactor) * best) {
-        reject(entry, Status::kPruned, slower("predicted", predicted, best));
+      if (entry.strategy->yardstick && order.size() > 1 && predicted > kYardstickLimitUs) {
+        selection.left_out.emplace_back(
+            i, Status::kPruned,
+            Rejection{Reason::kTooSlowToTime, "predicted", nanoseconds(predicted),
+                      nanoseconds(kYardstickLimitUs), ""});
+      } else if (predicted > factor * best) {
+        selection.left_out.emplace_back(i, Status::kPruned, slower("predicted", predicted, best));
+      } else if (selection.finalists.size() == most) {
+        selection.left_out.emplace_back(
+            i, Status::kNotTried, Rejection{Reason::kNotMeasured, "rigor", 0, 0, to_string(rigor)});
       } else {
-        reject(entry, Status::kNotTried,
-               {Reason::kNotMeasured, "rigor", 0, 0, to_string(options_.rigor)});
+        selection.finalists.push_back(i);
       }
     }
+    return selection;
   }
 
   bool out_of_time() const { return laboratory_->now_s() - started_s_ > options_.time_limit_s; }
@@ -283,19 +278,33 @@ class Search {
     std::size_t index;
     std::unique_ptr<Trial> trial;
     int batch = 1;
+    int runs = 0;                  // behind the times
     std::vector<double> times_us;  // per run
+
+    void time() {
+      const double us = trial->run_us(batch) / batch;
+      times_us.push_back(us);
+      runs += batch;
+    }
+    // Forgets the times, which only say how long a batch must be from now on.
+    void calibrate() {
+      batch = static_cast<int>(
+          std::clamp(std::ceil(kBatchUs / std::max(median(), 0.1)), 1.0, double{kMaxBatch}));
+      times_us.clear();
+      runs = 0;
+    }
     double median() const {
       std::vector<double> sorted = times_us;
       std::sort(sorted.begin(), sorted.end());
       return sorted[sorted.size() / 2];
     }
+    double least() const { return *std::min_element(times_us.begin(), times_us.end()); }
   };
 
-  void fail(ReportEntry& entry, Status status, Reason reason, const std::exception& error) {
-    // Out of memory passes; wisdom does not keep it.
+  static void fail(ReportEntry& entry, Status status, Reason reason, const std::exception& error) {
     const auto* known = dynamic_cast<const Error*>(&error);
-    const bool passing = known != nullptr && known->code() == Code::kOutOfMemory;
-    reject(entry, status, {reason, passing ? kPassing : "error", 0, 0, error.what()});
+    entry.transient = known != nullptr && known->code() == Code::kOutOfMemory;
+    reject(entry, status, {reason, "error", 0, 0, error.what()});
   }
 
   void build_and_warm_up(const std::vector<std::size_t>& order) {
@@ -315,21 +324,18 @@ class Search {
                slower("predicted", entry.candidate.predicted_us, best_first_us));
         continue;
       }
-      Contestant contestant{i, nullptr, 1, {}};
+      Contestant contestant{i, nullptr, 1, 0, {}};
       try {
         contestant.trial = laboratory_->build(*entry.strategy, entry.candidate);
-        entry.setup_us = contestant.trial->setup_us();
+        built_.insert(i);
       } catch (const std::exception& error) {
         fail(entry, Status::kFailedBuild, Reason::kBuildFailed, error);
         continue;
       }
       try {
-        contestant.trial->run_us(1);  // untimed: first-touch, lazy compilation
-        const double once = contestant.trial->run_us(1);
-        best_first_us = std::min(best_first_us, once);
-        contestant.batch = static_cast<int>(
-            std::clamp(std::ceil(kBatchUs / std::max(once, 1.0)), 1.0, double{kMaxBatch}));
-        contestant.times_us.push_back(once);
+        contestant.time();
+        best_first_us = std::min(best_first_us, contestant.median());
+        entry.setup_us = contestant.trial->setup_us();  // now that all of it has happened
       } catch (const std::exception& error) {
         fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
         continue;
@@ -342,15 +348,16 @@ class Search {
     std::vector<Contestant*> racing;
     for (Contestant& contestant : contestants_)
       racing.push_back(&contestant);
-    for (int round = 0; round < kMostRounds && !racing.empty(); ++round) {
-      if (round >= kRounds && !disturbed(racing)) break;
+    // Two calibrations: the single run of the warm-up counts the wait for its end, the batch that
+    // follows from it does not. Until the first round that counts, their times are the best known.
+    for (int round = 0; round <= kMostRounds && !racing.empty(); ++round) {
+      if (round > kRounds && !disturbed(racing)) break;
       for (Contestant*& contestant : racing) {
         if (out_of_time()) break;
         ReportEntry& entry = report_.entries[contestant->index];
         try {
-          const double us = contestant->trial->run_us(contestant->batch) / contestant->batch;
-          if (round == 0) contestant->times_us.clear();  // the warm-up's single run
-          contestant->times_us.push_back(us);
+          if (round <= 1) contestant->calibrate();
+          contestant->time();
         } catch (const std::exception& error) {
           fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
           contestant = nullptr;
@@ -358,7 +365,7 @@ class Search {
       }
       racing.erase(std::remove(racing.begin(), racing.end(), nullptr), racing.end());
       if (out_of_time()) break;
-      if (round + 1 >= kFirstRounds) drop_slow(racing);
+      drop_slow(racing);
     }
     for (const Contestant& contestant : contestants_) {
       ReportEntry& entry = report_.entries[contestant.index];
@@ -368,26 +375,27 @@ class Search {
     contestants_.clear();
   }
 
-  static double best_median(const std::vector<Contestant*>& racing) {
+  static bool disturbed(const std::vector<Contestant*>& racing) {
     double best = std::numeric_limits<double>::infinity();
     for (const Contestant* contestant : racing)
       best = std::min(best, contestant->median());
-    return best;
-  }
-
-  static bool disturbed(const std::vector<Contestant*>& racing) {
-    const double best = best_median(racing);
     return std::any_of(racing.begin(), racing.end(), [&](const Contestant* c) {
-      const double least = *std::min_element(c->times_us.begin(), c->times_us.end());
-      return c->median() <= best * kDropFactor && c->median() > least * kDisturbed;
+      return c->median() <= best * kDropFactor && c->median() > c->least() * kDisturbed;
     });
   }
 
   void drop_slow(std::vector<Contestant*>& racing) const {
-    const double best = best_median(racing);
+    const auto samples = [](const Contestant* c) { return c->times_us.size(); };
+    if (racing.empty() || samples(racing.front()) < kFirstSamples) return;
+    const auto us = [&](const Contestant* c) {
+      return samples(c) < kMedianSamples ? c->least() : c->median();
+    };
+    double best = std::numeric_limits<double>::infinity();
+    for (const Contestant* contestant : racing)
+      best = std::min(best, us(contestant));
     const double factor = options_.time_all ? kDropFactorAll : kDropFactor;
     racing.erase(std::remove_if(racing.begin(), racing.end(),
-                                [&](const Contestant* c) { return c->median() > factor * best; }),
+                                [&](const Contestant* c) { return us(c) > factor * best; }),
                  racing.end());
   }
 
@@ -396,10 +404,10 @@ class Search {
     std::sort(sorted.begin(), sorted.end());
     Measured m;
     m.median_us = contestant.median();
-    m.min_us = sorted.front();
+    m.min_us = contestant.least();
     m.p90_us =
         sorted[static_cast<std::size_t>(std::ceil(0.9 * static_cast<double>(sorted.size()))) - 1];
-    m.runs = static_cast<int>(sorted.size()) * contestant.batch;
+    m.runs = contestant.runs;
     return m;
   }
 
@@ -412,43 +420,41 @@ class Search {
     return run + setup / static_cast<double>(options_.expected_runs);
   }
 
-  // Sets report_.chosen to the best that is still usable. Within a tie of measurements the
-  // incumbent (the model's favourite, which the estimate would have chosen) stays, then the smaller
-  // workspace and the deterministic one decide: two searches give the same plan.
+  static std::int64_t bytes_of(const ReportEntry& entry) {
+    return entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
+  }
+
+  // Sets report_.chosen to the best that is still usable.
   bool choose_best() {
-    const auto order = usable_by([&](std::size_t i) { return score(report_.entries[i]); });
-    std::optional<std::size_t> best;
-    double limit = 0;
-    for (const std::size_t i : order) {
+    std::vector<std::size_t> indices;
+    std::vector<Standing> standings;
+    for (std::size_t i = 0; i < report_.entries.size(); ++i) {
       const ReportEntry& entry = report_.entries[i];
-      if (measurements_decide_ && !entry.measured) continue;
-      if (!best) {
-        best = i;
-        limit = score(entry) * (measurements_decide_ ? 1 + kTie : 1);
-        continue;
-      }
-      if (score(entry) > limit) break;
-      const auto rank = [](const ReportEntry& e) {
-        return std::make_tuple(e.candidate.predicted_us,
-                               e.candidate.workspace_bytes + e.candidate.prepared_weights_bytes,
-                               !e.candidate.deterministic);
-      };
-      if (rank(entry) < rank(report_.entries[*best])) best = i;
+      if (!usable(entry) || (measurements_decide_ && !entry.measured)) continue;
+      indices.push_back(i);
+      standings.push_back({score(entry), entry.candidate.predicted_us, bytes_of(entry),
+                           entry.candidate.deterministic});
     }
-    report_.chosen = best;
+    const auto best = best_of(standings, measurements_decide_ ? kTie : 0);
+    report_.chosen.reset();
+    if (best) report_.chosen = indices[*best];
     return best.has_value();
   }
 
-  bool works(ReportEntry& entry) {
+  bool works(std::size_t index) {
     if (laboratory_ == nullptr) return true;
+    ReportEntry& entry = report_.entries[index];
     try {
-      if (!entry.setup_us)
-        entry.setup_us = laboratory_->build(*entry.strategy, entry.candidate)->setup_us();
+      if (built_.count(index) == 0) {
+        const auto trial = laboratory_->build(*entry.strategy, entry.candidate);
+        built_.insert(index);
+        if (!entry.setup_us) entry.setup_us = trial->setup_us();
+      }
     } catch (const std::exception& error) {
       fail(entry, Status::kFailedBuild, Reason::kBuildFailed, error);
       return false;
     }
-    if (is_naive(entry)) return true;  // the yardstick
+    if (entry.strategy->yardstick) return true;
     try {
       if (auto wrong = laboratory_->verify(*entry.strategy, entry.candidate)) {
         reject(entry, Status::kFailedVerify, *wrong);
@@ -465,6 +471,7 @@ class Search {
   Laboratory* laboratory_;
   Report report_;
   std::map<std::size_t, double> hints_;  // entry -> time with another driver
+  std::set<std::size_t> built_;          // entries
   bool measurements_decide_ = false;     // else predictions do
   double started_s_ = 0;
   std::vector<Contestant> contestants_;
@@ -496,13 +503,16 @@ WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope) {
     c.config = entry.candidate.config.text();
     const bool failed = entry.status == Status::kFailedBuild ||
                         entry.status == Status::kFailedRun || entry.status == Status::kFailedVerify;
-    if (failed && entry.reason->field == kPassing) continue;
+    if (failed && entry.transient) continue;
     if (failed) {
       c.status = entry.status;
       c.text = to_text(*entry.reason);
     } else if (entry.measured && !entry.measured->from_wisdom) {
       c.measured = entry.measured;
       c.setup_us = entry.setup_us.value_or(0);
+      c.predicted_us = entry.candidate.predicted_us;
+      c.bytes = entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
+      c.deterministic = entry.candidate.deterministic;
     } else {
       continue;
     }

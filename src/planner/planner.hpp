@@ -38,8 +38,10 @@ struct PlannerOptions {
 class Trial {
  public:
   virtual ~Trial() = default;
+  // Compiling; after the first run_us() also preparing the weights and what else came only once.
   virtual double setup_us() const = 0;
-  // Wall time in microseconds of `runs` executions back to back. Throws Error.
+  // Wall time in microseconds of `runs` executions back to back, right after one that is not timed:
+  // it pays for cold caches and for CLBlast's change of parameters (2-3 ms). Throws Error.
   virtual double run_us(int runs) = 0;
 };
 
@@ -51,7 +53,7 @@ class Laboratory {
   virtual double now_s() = 0;
   // Throws Error.
   virtual std::unique_ptr<Trial> build(const Strategy& strategy, const Candidate& candidate) = 0;
-  // Compares with naive on a small problem of the same class; what differs, or nothing if trusted.
+  // Compares with the yardstick on a small problem of the same class; what differs, or nothing if trusted.
   // Remembers its verdicts. Throws Error where it cannot be run.
   virtual std::optional<Rejection> verify(const Strategy& strategy, const Candidate& candidate) = 0;
 };

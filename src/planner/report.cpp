@@ -1,6 +1,9 @@
 #include "planner/report.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 namespace clconv::core {
 
@@ -15,12 +18,14 @@ const char* to_string(Rigor rigor) {
 }
 
 Rigor parse_rigor(std::string_view word) {
+  std::string joined(word);
+  std::replace(joined.begin(), joined.end(), '-', '_');
   for (const Rigor rigor :
        {Rigor::kWisdomOnly, Rigor::kEstimate, Rigor::kMeasure, Rigor::kExhaustive}) {
-    if (word == to_string(rigor)) return rigor;
+    if (joined == to_string(rigor)) return rigor;
   }
   throw Error(Code::kInvalidArgument, "rigor '" + std::string(word) +
-                                          "' is unknown, expected one of wisdom_only, estimate, "
+                                          "' is unknown, expected one of wisdom-only, estimate, "
                                           "measure, exhaustive");
 }
 
@@ -38,6 +43,21 @@ const char* to_string(Status status) {
   return "?";
 }
 
+std::optional<std::size_t> best_of(const std::vector<Standing>& standings, double tie) {
+  double fastest = std::numeric_limits<double>::infinity();
+  for (const Standing& s : standings)
+    fastest = std::min(fastest, s.us);
+  const auto rank = [](const Standing& s) {
+    return std::make_tuple(s.predicted_us, s.bytes, !s.deterministic, s.us);
+  };
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < standings.size(); ++i) {
+    if (standings[i].us > fastest * (1 + tie)) continue;
+    if (!best || rank(standings[i]) < rank(standings[*best])) best = i;
+  }
+  return best;
+}
+
 std::string to_json(const Report& report) {
   using Json = nlohmann::ordered_json;
   Json json;
@@ -53,6 +73,7 @@ std::string to_json(const Report& report) {
     json["chosen"] = {{"strategy", report.choice().strategy->name},
                       {"config", report.choice().candidate.config.text()}};
   }
+  json["why_nothing"] = report.chosen ? Json(nullptr) : Json(why_nothing(report));
   json["environment"] = Json::object();
   for (const auto& [name, value] : report.environment)
     json["environment"][name] = value;
@@ -94,15 +115,40 @@ std::string to_json(const Report& report) {
 }
 
 std::string why_nothing(const Report& report) {
-  std::string text = "no strategy can run " + to_text(report.problem) + ":";
-  const char* separator = " ";
+  struct Group {
+    std::string reason, names;
+    const Strategy* last;
+  };
+  std::vector<Group> groups;
   for (const ReportEntry& entry : report.entries) {
     // What the caller ruled out by name is no news to the caller.
     if (!entry.reason || entry.reason->code == Reason::kNotAllowed) continue;
-    text += separator + std::string(entry.strategy->name) + " (" + to_text(*entry.reason) + ")";
-    separator = ", ";
+    const auto needs_less = [&](const ReportEntry& other) {
+      return other.strategy == entry.strategy && other.reason &&
+             other.reason->code == Reason::kWorkspaceLimit &&
+             other.reason->actual < entry.reason->actual;
+    };
+    if (entry.reason->code == Reason::kWorkspaceLimit &&
+        std::any_of(report.entries.begin(), report.entries.end(), needs_less)) {
+      continue;
+    }
+    const std::string reason = to_text(*entry.reason);
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&](const Group& group) { return group.reason == reason; });
+    if (known == groups.end()) {
+      groups.push_back({reason, entry.strategy->name, entry.strategy});
+    } else if (known->last != entry.strategy) {
+      known->names += std::string(", ") + entry.strategy->name;
+      known->last = entry.strategy;
+    }
   }
-  if (*separator == ' ') text += " the allow and deny lists leave none";
+  std::string text = "no strategy can run " + to_text(report.problem) + ":";
+  const char* separator = " ";
+  for (const Group& group : groups) {
+    text += separator + group.names + " (" + group.reason + ")";
+    separator = "; ";
+  }
+  if (groups.empty()) text += " the allow and deny lists leave none";
   return text;
 }
 

@@ -19,7 +19,7 @@ enum class Rigor {
   kExhaustive = 3,  // times every candidate that is not hopeless
 };
 const char* to_string(Rigor rigor);
-// Throws Error{kInvalidArgument} that lists the known words.
+// The words of to_string(), also with a hyphen. Throws Error{kInvalidArgument} that lists them.
 Rigor parse_rigor(std::string_view word);
 
 enum class Status {
@@ -41,14 +41,32 @@ struct Measured {
   bool from_wisdom = false;
 };
 
+// What a choice among candidates looks at.
+struct Standing {
+  double us = 0;  // of one execution
+  double predicted_us = 0;
+  std::int64_t bytes = 0;  // workspace plus prepared weights
+  bool deterministic = true;
+};
+// Closer than this is a tie of measured times: medians of seven rounds on a busy machine differ by
+// as much.
+constexpr double kTie = 0.03;
+// Index of the best, none of none. All that is at most `tie` (a fraction) slower than the fastest,
+// and not than one another, is as good: among these the model's favourite, which the estimate would
+// have chosen, then the smaller workspace, then the deterministic one. So two searches give the same
+// plan although their times differ.
+std::optional<std::size_t> best_of(const std::vector<Standing>& standings, double tie);
+
 struct ReportEntry {
   const Strategy* strategy = nullptr;
   Candidate candidate;         // only predicted_us etc. of a real candidate; see has_candidate
   bool has_candidate = false;  // false: the strategy as a whole was rejected
   Status status = Status::kApplicable;
   std::optional<Rejection> reason;
+  bool transient = false;  // the failure may not happen again: wisdom does not keep it
   std::optional<Measured> measured;
-  std::optional<double> setup_us;  // measured now: compiling and preparing, from whatever cache
+  // Measured, from whatever cache: compiling, and for what was timed also preparing the weights.
+  std::optional<double> setup_us;
 };
 
 struct Report {
@@ -67,7 +85,8 @@ struct Report {
 // The document of `clconv plan --json`.
 std::string to_json(const Report& report);
 
-// One line: why nothing could be chosen.
+// One line: why nothing could be chosen. A reason that several strategies share stands once, and of
+// a strategy's needs beyond the workspace limit the least.
 std::string why_nothing(const Report& report);
 
 }  // namespace clconv::core

@@ -54,7 +54,7 @@ std::string line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string to_line(const WisdomRecord& r) {
+Json to_json(const WisdomRecord& r) {
   Json json = head("plan");
   json["problem"] = r.problem;
   json["direction"] = r.direction;
@@ -72,12 +72,31 @@ std::string to_line(const WisdomRecord& r) {
       item["p90_us"] = c.measured->p90_us;
       item["runs"] = c.measured->runs;
       item["setup_us"] = c.setup_us;
+      item["predicted_us"] = c.predicted_us;
+      item["bytes"] = c.bytes;
+      item["deterministic"] = c.deterministic;
     } else {
       item["text"] = c.text;
     }
     json["candidates"].push_back(item);
   }
-  return line(json);
+  return json;
+}
+
+std::string to_line(const WisdomRecord& r) {
+  return line(to_json(r));
+}
+
+const WisdomCandidate* best_of(const WisdomRecord& r) {
+  std::vector<const WisdomCandidate*> timed;
+  std::vector<Standing> standings;
+  for (const WisdomCandidate& c : r.candidates) {
+    if (!c.measured) continue;
+    timed.push_back(&c);
+    standings.push_back({c.measured->median_us, c.predicted_us, c.bytes, c.deterministic});
+  }
+  const auto best = best_of(standings, kTie);
+  return best ? timed[*best] : nullptr;
 }
 
 std::string to_line(const TrustRecord& r) {
@@ -135,6 +154,9 @@ WisdomRecord read_plan(const Json& json) {
       m.from_wisdom = true;
       c.measured = m;
       c.setup_us = item.at("setup_us").get<double>();
+      c.predicted_us = item.value("predicted_us", 0.0);
+      c.bytes = item.value("bytes", std::int64_t{0});
+      c.deterministic = item.value("deterministic", true);
     } else {
       c.text = item.at("text").get<std::string>();
     }
@@ -201,10 +223,15 @@ std::string WisdomBook::write() const {
 }
 
 std::string WisdomBook::records_json() const {
-  std::string text = "[";
-  for (const auto& [key, record] : records_)
-    text += (text.size() > 1 ? "," : "") + to_line(record);
-  return text + "]";
+  Json list = Json::array();
+  for (const auto& [key, record] : records_) {
+    Json json = to_json(record);
+    const WisdomCandidate* best = best_of(record);
+    json["best"] = nullptr;
+    if (best != nullptr) json["best"] = {{"strategy", best->strategy}, {"config", best->config}};
+    list.push_back(std::move(json));
+  }
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void WisdomBook::merge(const WisdomBook& newer) {

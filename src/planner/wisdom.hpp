@@ -25,6 +25,10 @@ struct WisdomCandidate {
   std::string strategy, config;
   std::optional<Measured> measured;
   double setup_us = 0;
+  // With measured times: what else a tie is decided by, as it was then. Older files lack them.
+  double predicted_us = 0;
+  std::int64_t bytes = 0;  // workspace plus prepared weights
+  bool deterministic = true;
   Status status = Status::kApplicable;  // or kFailed*
   std::string text;                     // of the failure
 };
@@ -77,7 +81,7 @@ class WisdomBook {
   std::size_t forget_unreadable();
 
   std::size_t size() const { return records_.size() + trust_.size() + speeds_.size(); }
-  // The records of problems as a JSON array.
+  // The records of problems as a JSON array, each with its "best" candidate by the planner's rule.
   std::string records_json() const;
   const std::vector<std::string>& unreadable() const { return unreadable_; }
 

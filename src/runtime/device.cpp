@@ -247,6 +247,35 @@ void Device::set_speeds(double peak_gflops, double bandwidth_gbs, double launch_
   profile_.measured = true;
 }
 
+void Device::check_queue(cl_command_queue queue) const {
+  const auto differs = [&](cl_command_queue_info what, auto expected, const char* kind) {
+    decltype(expected) actual = nullptr;
+    const cl_int status = clGetCommandQueueInfo(queue, what, sizeof(actual), &actual, nullptr);
+    if (status != CL_SUCCESS) {
+      throw Error(Code::kInvalidArgument, "queue is not a command queue: " + status_text(status));
+    }
+    if (actual != expected) {
+      throw Error(Code::kInvalidArgument, std::string("queue belongs to another ") + kind);
+    }
+  };
+  differs(CL_QUEUE_CONTEXT, context_(), "cl_context");
+  differs(CL_QUEUE_DEVICE, device_(), "device");
+}
+
+void Device::check_buffer(cl_mem buffer, const char* name) const {
+  cl_context context = nullptr;
+  const cl_int status =
+      clGetMemObjectInfo(buffer, CL_MEM_CONTEXT, sizeof(context), &context, nullptr);
+  if (status != CL_SUCCESS) {
+    throw Error(Code::kInvalidArgument,
+                "buffer " + std::string(name) + " is not a buffer: " + status_text(status));
+  }
+  if (context != context_()) {
+    throw Error(Code::kInvalidArgument,
+                "buffer " + std::string(name) + " belongs to another cl_context");
+  }
+}
+
 Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache,
                const DeviceProfile& profile)
     : context_(context),

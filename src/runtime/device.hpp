@@ -86,6 +86,10 @@ class Device {
     return cl::Kernel(programs_.get(file, options), entry);
   }
 
+  // Throw Error{kInvalidArgument} that names what is of another cl_context or device than this one.
+  void check_queue(cl_command_queue queue) const;
+  void check_buffer(cl_mem buffer, const char* name) const;
+
   cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
     return cl::CommandQueue(context_, device_, properties);
   }

@@ -26,35 +26,17 @@ void enqueue_marker(cl_command_queue queue, const Dependencies& d) {
 
 }  // namespace
 
-cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes) {
-  cl_mem parent = nullptr;
-  check(clGetMemObjectInfo(buffer, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(parent), &parent, nullptr),
-        "clGetMemObjectInfo");
-  std::size_t origin = static_cast<std::size_t>(offset);
-  if (parent != nullptr) {
-    std::size_t base = 0;
-    check(clGetMemObjectInfo(buffer, CL_MEM_OFFSET, sizeof(base), &base, nullptr),
-          "clGetMemObjectInfo");
-    origin += base;
-  }
-  const cl_buffer_region region{origin, static_cast<std::size_t>(bytes)};
-  cl_int status = CL_SUCCESS;
-  cl_mem part = clCreateSubBuffer(parent != nullptr ? parent : buffer, 0,
-                                  CL_BUFFER_CREATE_TYPE_REGION, &region, &status);
-  check(status, "clCreateSubBuffer");
-  return cl::Buffer(part);
+void Bindings::bind(int slot, const Region& region) {
+  const Bound& whole = at(region.slot);
+  at(slot) = {whole.buffer, whole.parts, whole.offset + region.offset, region.bytes};
 }
 
 cl_mem Bindings::resolve(const Region& region) {
-  const cl_mem whole = buffer(region.slot);
-  if (region.offset == 0) return whole;
-  for (const auto& [known, part] : parts_) {
-    if (known.slot == region.slot && known.offset == region.offset && known.bytes == region.bytes) {
-      return part();
-    }
-  }
-  parts_.emplace_back(region, sub_buffer(whole, region.offset, region.bytes));
-  return parts_.back().second();
+  const Bound& bound = at(region.slot);
+  const std::int64_t offset = bound.offset + region.offset;
+  if (offset == 0) return bound.buffer;
+  const std::int64_t bytes = region.offset == 0 ? bound.bytes : region.bytes;
+  return (bound.parts != nullptr ? *bound.parts : own_).get(bound.buffer, offset, bytes);
 }
 
 Range items(std::int64_t count, std::int64_t local) {
@@ -96,17 +78,12 @@ bool is_in_order(cl_command_queue queue) {
   return (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0;
 }
 
-void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) const {
-  enqueue(queue, bindings, d, nullptr);
-}
-
-void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d,
-                       std::vector<cl::Event>* events) const {
+void Sequence::enqueue(cl_command_queue queue, bool in_order, Bindings& bindings,
+                       const Dependencies& d, std::vector<cl::Event>* events) const {
   if (steps_.empty()) {
-    if (d.done != nullptr) enqueue_marker(queue, d);
+    if (d.done != nullptr || d.count > 0) enqueue_marker(queue, d);
     return;
   }
-  const bool in_order = is_in_order(queue);
   const std::lock_guard<std::mutex> lock(*mutex_);
   cl::Event previous;
   for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -131,7 +108,7 @@ void Sequence::enqueue(cl_command_queue queue, Bindings& bindings, const Depende
 
 std::vector<StepTime> Sequence::profile(cl_command_queue queue, Bindings& bindings) const {
   std::vector<cl::Event> events;
-  enqueue(queue, bindings, {}, &events);
+  enqueue(queue, is_in_order(queue), bindings, {}, &events);
   check(clFinish(queue), "clFinish");
   std::vector<StepTime> times;
   cl_ulong previous_end = 0;

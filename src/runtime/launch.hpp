@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/opencl.hpp"
+#include "runtime/scratch.hpp"
 
 namespace clconv::core {
 
@@ -23,23 +24,32 @@ struct Region {
 };
 
 // What one execution works on: slot -> buffer. Sub-buffers for regions inside a buffer are made on
-// demand and live as long as the Bindings; OpenCL keeps them until the commands that use them end.
+// demand and live as long as the Bindings, or the Parts they were given to; OpenCL keeps them until
+// the commands that use them end.
 class Bindings {
  public:
   static constexpr int kSlots = 10;
 
-  void bind(int slot, cl_mem buffer) { buffers_[static_cast<std::size_t>(slot)] = buffer; }
-  cl_mem buffer(int slot) const { return buffers_[static_cast<std::size_t>(slot)]; }
+  void bind(int slot, cl_mem buffer) { at(slot) = {buffer, nullptr, 0, 0}; }
+  // A buffer whose parts are kept in `parts` for other executions.
+  void bind(int slot, cl_mem buffer, Parts& parts) { at(slot) = {buffer, &parts, 0, 0}; }
+  // A region of another slot's buffer, that slot being bound already.
+  void bind(int slot, const Region& region);
   // The region as a buffer of its own.
   cl_mem resolve(const Region& region);
 
  private:
-  std::array<cl_mem, kSlots> buffers_{};
-  std::vector<std::pair<Region, cl::Buffer>> parts_;
-};
+  struct Bound {
+    cl_mem buffer = nullptr;
+    Parts* parts = nullptr;
+    std::int64_t offset = 0;  // of the slot in the buffer
+    std::int64_t bytes = 0;   // of the slot where it is a region, else 0
+  };
+  Bound& at(int slot) { return slots_[static_cast<std::size_t>(slot)]; }
 
-// A part of any buffer, also of one that is itself a part (which OpenCL forbids to divide again).
-cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes);
+  std::array<Bound, kSlots> slots_{};
+  Parts own_;
+};
 
 // The wait list and the event of one command.
 struct Dependencies {
@@ -124,17 +134,24 @@ class Sequence {
   std::size_t size() const { return steps_.size(); }
 
   // Enqueues all steps behind the wait list without waiting for anything. `dependencies.done`
-  // gets one event that ends them all; an empty sequence still gives one. On an out-of-order queue
-  // each step waits for the one before. If a step fails, the ones before it stay enqueued and no
+  // gets one event that ends them all; an empty sequence still waits and gives one. On an
+  // out-of-order queue each step waits for the one before. If a step fails, the ones before it stay enqueued and no
   // event is returned.
-  void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies) const;
+  void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies) const {
+    enqueue(queue, is_in_order(queue), bindings, dependencies);
+  }
+  // The same for a caller who knows the queue's order.
+  void enqueue(cl_command_queue queue, bool in_order, Bindings& bindings,
+               const Dependencies& dependencies) const {
+    enqueue(queue, in_order, bindings, dependencies, nullptr);
+  }
 
   // Runs once on a profiling queue and waits: device time of each step.
   std::vector<StepTime> profile(cl_command_queue profiling_queue, Bindings& bindings) const;
 
  private:
-  void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& dependencies,
-               std::vector<cl::Event>* events) const;
+  void enqueue(cl_command_queue queue, bool in_order, Bindings& bindings,
+               const Dependencies& dependencies, std::vector<cl::Event>* events) const;
 
   std::vector<std::unique_ptr<Step>> steps_;
   // Kernel arguments are state of the kernel object: set and enqueued under one lock.

@@ -8,6 +8,8 @@ namespace {
 
 // Executions in flight on one out-of-order queue beyond this share buffers by waiting.
 constexpr std::int64_t kMaxBlocksPerQueue = 4;
+// A plan has a handful; beyond this many, those of plans long gone are in it.
+constexpr std::size_t kMaxParts = 64;
 
 bool finished(const cl::Event& event) {
   return event() == nullptr ||
@@ -30,6 +32,33 @@ cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t
   } catch (const cl::Error& error) {
     throw Error(Code::kOutOfMemory, asked + status_text(error.err()));
   }
+}
+
+cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes) {
+  cl_mem parent = nullptr;
+  check(clGetMemObjectInfo(buffer, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(parent), &parent, nullptr),
+        "clGetMemObjectInfo");
+  std::size_t origin = static_cast<std::size_t>(offset);
+  if (parent != nullptr) {
+    std::size_t base = 0;
+    check(clGetMemObjectInfo(buffer, CL_MEM_OFFSET, sizeof(base), &base, nullptr),
+          "clGetMemObjectInfo");
+    origin += base;
+  }
+  const cl_buffer_region region{origin, static_cast<std::size_t>(bytes)};
+  cl_int status = CL_SUCCESS;
+  cl_mem part = clCreateSubBuffer(parent != nullptr ? parent : buffer, 0,
+                                  CL_BUFFER_CREATE_TYPE_REGION, &region, &status);
+  check(status, "clCreateSubBuffer");
+  return cl::Buffer(part);
+}
+
+cl_mem Parts::get(cl_mem whole, std::int64_t offset, std::int64_t bytes) {
+  for (const Part& part : parts_) {
+    if (part.whole == whole && part.offset == offset && part.bytes == bytes) return part.buffer();
+  }
+  parts_.push_back({whole, offset, bytes, sub_buffer(whole, offset, bytes)});
+  return parts_.back().buffer();
 }
 
 ScratchPool::Lease& ScratchPool::Lease::operator=(Lease&& other) noexcept {
@@ -97,6 +126,8 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
   best->lent = true;
   best->queue = queue;
   best->in_order = in_order;
+  // Never while they are in use: a step resolves several before it enqueues.
+  if (best->parts.size() > kMaxParts) best->parts.clear();
   return lease;
 }
 

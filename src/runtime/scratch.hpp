@@ -17,6 +17,26 @@ namespace clconv::core {
 cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t max_bytes,
                     const std::string& what);
 
+// A part of any buffer, also of one that is itself a part (which OpenCL forbids to divide again).
+cl::Buffer sub_buffer(cl_mem buffer, std::int64_t offset, std::int64_t bytes);
+
+// Sub-buffers made on demand and kept: asking again makes none. Not thread-safe.
+class Parts {
+ public:
+  // `whole` must not have been released in between.
+  cl_mem get(cl_mem whole, std::int64_t offset, std::int64_t bytes);
+  std::size_t size() const { return parts_.size(); }
+  void clear() { parts_.clear(); }
+
+ private:
+  struct Part {
+    cl_mem whole;
+    std::int64_t offset, bytes;
+    cl::Buffer buffer;
+  };
+  std::vector<Part> parts_;
+};
+
 // Lends buffers to executions. A buffer goes back as soon as its execution is enqueued; the next
 // borrower is ordered behind it on the device, never by waiting on the host:
 //   - on the same in-order queue by the queue itself,
@@ -26,6 +46,7 @@ cl::Buffer allocate(const cl::Context& context, std::int64_t bytes, std::int64_t
 class ScratchPool {
   struct Block {
     cl::Buffer buffer;
+    Parts parts;
     std::int64_t bytes = 0;
     cl_command_queue queue = nullptr;  // of the last use
     bool in_order = false;
@@ -45,7 +66,10 @@ class ScratchPool {
     // Without enqueued() (something threw half-way) the buffer is dropped, not lent again.
     ~Lease();
 
+    explicit operator bool() const { return block_ != nullptr; }
     cl_mem buffer() const { return block_ ? block_->buffer() : nullptr; }
+    // Of the buffer, kept with it from lease to lease. The lease must hold it.
+    Parts& parts() { return block_->parts; }
     // Must be waited for before the buffer is written; null where the queue sees to it.
     cl_event wait_for() const { return wait_for_(); }
     // The work that uses the buffer is enqueued and `done` ends it: the buffer goes back.

@@ -20,6 +20,14 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
   return total;
 }
 
+double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
+                            std::int64_t prepared_bytes) {
+  Pass pass;
+  pass.bytes = static_cast<double>(bytes + prepared_bytes);
+  pass.groups = pass.bytes / 4096;  // rows of filters, about
+  return predicted_us(profile, {pass});
+}
+
 Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm) {
   const GemmTile tile = gemm_tile(profile, parameters);
   const bool tuned = parameters == GemmParameters::kTuned;

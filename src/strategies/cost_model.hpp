@@ -23,6 +23,10 @@ struct Pass {
 // are fewer than them (both), plus the cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
+// Packing weights of `bytes` into `prepared_bytes`.
+double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
+                            std::int64_t prepared_bytes);
+
 // Compiling one program where nothing is cached, and a CLBlast routine with its parameters: PoCL 3.1,
 // 2-core Zen 5, 2026-11. For choices that weigh the setup; the report has the measured one.
 constexpr double kPredictedBuildUs = 0.6e6;

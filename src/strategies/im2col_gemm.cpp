@@ -166,7 +166,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   if (auto rejection = too_large(p)) return *rejection;
   std::vector<Candidate> candidates;
-  std::int64_t least = INT64_MAX;
+  std::optional<Rejection> least;
   std::optional<Rejection> beyond_clblast;
   for (const GemmParameters set : gemm_parameter_sets(profile)) {
     const auto cut = [&](std::int64_t images, std::int64_t rows) {
@@ -185,7 +185,9 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
     const std::int64_t rows_floor = ceil_div(p.oh(), std::max<std::int64_t>(1, kMaxChunks / p.n));
     const Chunking smallest =
         p.n <= kMaxChunks ? cut(1, rows_floor) : cut(ceil_div(p.n, kMaxChunks), p.oh());
-    least = std::min(least, smallest.total_bytes(p, profile));
+    const Chunking::Regions needs = smallest.layout(p, profile);
+    const Rejection over = over_limit(needs.workspace_bytes, needs.prepared_bytes, workspace_limit);
+    if (!least || over.actual < least->actual) least = over;
     if (!smallest.indexable(p)) {
       const std::int64_t elements =
           std::max({smallest.a_bytes(p), smallest.b_bytes(p), smallest.c_bytes(p)}) / kElement;
@@ -205,7 +207,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   }
   if (!candidates.empty()) return candidates;
   if (beyond_clblast) return *beyond_clblast;
-  return Rejection{Reason::kWorkspaceLimit, "workspace", least, workspace_limit, ""};
+  return *least;
 }
 
 // ---- building -----------------------------------------------------------------------------------

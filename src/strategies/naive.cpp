@@ -84,6 +84,6 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
 
 }  // namespace
 
-extern const Strategy strategy_naive = {"naive", offer, build};
+extern const Strategy strategy_naive = {"naive", offer, build, true};
 
 }  // namespace clconv::core

@@ -111,7 +111,7 @@ std::string to_text(const Rejection& r) {
     case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
     case Reason::kTooLarge: return r.field + " is " + actual + ", supported up to " + limit;
     case Reason::kWorkspaceLimit:
-      return "needs at least " + actual + " bytes of workspace, the limit is " + limit;
+      return "needs at least " + actual + " bytes of " + r.field + ", the limit is " + limit;
     case Reason::kAllocationLimit:
       return r.field + " needs one allocation of " + actual + " bytes, the device allows " + limit;
     case Reason::kLocalMemory:
@@ -148,6 +148,13 @@ Rejection not_served(const Problem& problem) {
   return {Reason::kDirection, "direction", 0, 0, to_string(problem.direction)};
 }
 
+Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights_bytes,
+                     std::int64_t limit) {
+  return {Reason::kWorkspaceLimit,
+          prepared_weights_bytes > 0 ? "workspace and weights" : "workspace",
+          workspace_bytes + prepared_weights_bytes, limit, ""};
+}
+
 std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
   const std::pair<const char*, std::int64_t> sizes[] = {
       {"elements of a GEMM operand", saturating_product(gemm.m, gemm.k, gemm.batch)},
@@ -182,6 +189,11 @@ const Strategy& find_strategy(std::string_view name) {
   }
   throw Error(Code::kInvalidArgument,
               "strategy '" + std::string(name) + "' is unknown, expected one of " + known);
+}
+
+const Strategy& yardstick() {
+  const auto& all = strategies();
+  return **std::find_if(all.begin(), all.end(), [](const Strategy* s) { return s->yardstick; });
 }
 
 }  // namespace clconv::core

@@ -50,7 +50,7 @@ enum class Reason {
   kDirection,        // the strategy does not serve this direction
   kShape,            // `field` is `actual`, the strategy applies only where it is `limit`
   kTooLarge,         // `field` is `actual`, the kernels' 32-bit indices end at `limit`
-  kWorkspaceLimit,   // needs `actual` bytes of workspace at least, allowed are `limit`
+  kWorkspaceLimit,   // needs `actual` bytes of `field` at least, allowed are `limit`
   kAllocationLimit,  // `field` needs one allocation of `actual` bytes, the device allows `limit`
   kLocalMemory,      // needs `actual` bytes of local memory, the device has `limit`
   kWorkGroupSize,    // needs `actual` work-items per group, the device allows `limit`
@@ -59,12 +59,12 @@ enum class Reason {
   kNotAllowed,        // not in the allow list, in the deny list, or another one is forced
   kUnknownConfig,     // the forced config is none of those offered
   kSlower,            // predicted or measured time `actual` ns against `limit` ns of the best
-  kTooSlowToTime,     // `naive` on a large problem where something else runs
+  kTooSlowToTime,     // the yardstick on a large problem where something else runs
   kNotMeasured,       // the rigor asked for does not time it
   kTimeLimit,         // the time limit ended the search first
   kBuildFailed,       // text says why
   kRunFailed,         // text says why
-  kWrongResult,       // differs from `naive` by `actual` times its error bound
+  kWrongResult,       // differs from the yardstick by `actual` times its error bound
   kNoWisdom,          // wisdom_only, and there is none for it
 };
 const char* to_string(Reason reason);
@@ -83,7 +83,7 @@ std::string to_text(const Rejection& rejection);
 struct Candidate {
   Config config;
   double predicted_us = 0;                  // one execution with prepared weights
-  double predicted_setup_us = 0;            // compiling and preparing, nothing cached
+  double predicted_setup_us = 0;            // compiling, nothing cached
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
@@ -128,12 +128,15 @@ struct Strategy {
   // one it cannot honour and Error{kBuildFailed}; never runs something else instead.
   std::unique_ptr<const Executable> (*build)(const Problem& problem, const Config& config,
                                              Device& device);
+  // The one that all others are checked against; where others run it is timed only if it is quick.
+  bool yardstick = false;
 };
 
 // In the order of the report; registry.cpp has one line per strategy.
 const std::vector<const Strategy*>& strategies();
 // Throws Error{kInvalidArgument} that lists the known names.
 const Strategy& find_strategy(std::string_view name);
+const Strategy& yardstick();
 
 // ---- what several strategies need ---------------------------------------------------------------
 
@@ -142,6 +145,10 @@ std::optional<Rejection> too_large(const Problem& problem);
 
 // "serves forward only" and the like, as a rejection.
 Rejection not_served(const Problem& problem);
+
+// More than an execution may need besides its operands.
+Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights_bytes,
+                     std::int64_t limit);
 
 // CLBlast casts all sizes to 32 bits.
 std::optional<Rejection> gemm_too_large(const Gemm& gemm);
