@@ -487,8 +487,8 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails(f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv", 2,
               "config 'kv': expected name=integer at 'kv'");
   check_fails(f, std::string("plan ") + kSmall + " --strategy pointwise_gemm", 3,
-              std::string("nothing can run ") + kSmall +
-                  " under these constraints: pointwise_gemm: kh is 3, applies only where it is 1");
+              std::string("no strategy can run ") + kSmall +
+                  ": pointwise_gemm (kh is 3, applies only where it is 1)");
   check_fails_with(f,
                    std::string("plan ") + kSmall + " --strategy im2col_gemm --workspace-limit 100",
                    3, "the limit is 100");

@@ -111,15 +111,7 @@ void PlanVerb::run(const Session& session) const {
       print_why_not(report, why_not);
     }
   }
-  if (report.at("chosen").is_null()) {
-    std::string reasons;
-    for (const auto& c : report.at("candidates")) {
-      if (!c.at("reason").is_object() || c.at("reason").at("code") == "not_allowed") continue;
-      reasons += (reasons.empty() ? " " : "; ") + variant_name(c) + ": " +
-                 c.at("reason").at("text").get<std::string>();
-    }
-    throw Unmet("nothing can run " + p.text() + " under these constraints:" + reasons);
-  }
+  if (report.at("chosen").is_null()) throw Unmet(report.at("why_nothing").get<std::string>());
 }
 
 }  // namespace

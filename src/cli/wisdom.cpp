@@ -10,10 +10,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-double median_of(const Json& candidate) {
-  return candidate.contains("median_us") ? candidate.at("median_us").get<double>() : 1e300;
-}
-
 std::string count_of(const Json& list, const std::string& what) {
   return counted(static_cast<std::int64_t>(list.size()), what);
 }
@@ -30,14 +26,17 @@ void list(const std::string& file, bool json) {
   for (const auto& r : wisdom.at("records")) {
     const Json* best = nullptr;
     for (const auto& c : r.at("candidates")) {
-      if (c.contains("median_us") && (best == nullptr || median_of(c) < median_of(*best)))
+      const Json& wanted = r.at("best");
+      if (wanted.is_object() && c.at("strategy") == wanted.at("strategy") &&
+          c.at("config") == wanted.at("config")) {
         best = &c;
+      }
     }
     table.add({r.at("problem").get<std::string>(), r.at("direction").get<std::string>(),
                r.at("device").get<std::string>(), r.at("driver").get<std::string>(),
                r.at("rigor").get<std::string>(), std::to_string(r.at("candidates").size()),
                best != nullptr ? variant_name(*best) : "-",
-               best != nullptr ? format_us(median_of(*best)) : "-"});
+               best != nullptr ? format_us(best->at("median_us").get<double>()) : "-"});
   }
   if (!wisdom.at("records").empty()) std::printf("%s", table.text().c_str());
   std::printf("%s in %s\n", count_of(wisdom.at("records"), "record").c_str(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "planner/measure.hpp"
 #include "runtime/files.hpp"
@@ -191,6 +192,7 @@ void Context::measure_speeds() {
 
 Report Context::search(const Problem& problem, const PlannerOptions& options,
                        Laboratory* laboratory) {
+  const auto begin = std::chrono::steady_clock::now();
   const DeviceProfile& profile = device_.profile();
   PlannerOptions effective = options;
   // The workspace is one buffer.
@@ -211,6 +213,8 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
     wisdom_.add(book);
   }
   report.notes = wisdom_.notes();
+  report.planning_us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
   return report;
 }
 

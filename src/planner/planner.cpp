@@ -171,10 +171,7 @@ class Search {
     if (report_.chosen) report_.entries[*report_.chosen].status = Status::kChosen;
   }
 
-  Report finish() {
-    if (laboratory_ != nullptr) report_.planning_us = (laboratory_->now_s() - started_s_) * 1e6;
-    return std::move(report_);
-  }
+  Report finish() { return std::move(report_); }
 
  private:
   static bool usable(const ReportEntry& entry) {
