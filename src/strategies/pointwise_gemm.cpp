@@ -6,6 +6,7 @@
 //   weights   dw^T (channels x filters) = x    (channels x pixels) * dy^T, summed over the images
 //
 // (column-major; an image (channels, pixels) in row-major order is its transpose.)
+#include "ops/activation.hpp"
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/gemm.hpp"
@@ -141,7 +142,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   }
   Region dy{kDySlot};
   if (p.mask) {
-    executable->run.add(mask_gradient(device, p, dy, Region{kYSlot}, regions.masked));
+    executable->run.add(relu_gradient(device, p.y_bytes() / Problem::kElementBytes, Region{kYSlot},
+                                      dy, regions.masked));
     dy = regions.masked;
   }
   const std::int64_t pixels = p.h * p.w;
