@@ -8,14 +8,6 @@
 namespace clconv::core {
 namespace implicit_gemm {
 
-int vector_width(const DeviceProfile& profile) {
-  return profile.float_width >= 16 ? 16 : profile.float_width >= 8 ? 8 : 4;
-}
-
-int vector_registers(int width) {
-  return width == 16 ? 32 : 16;
-}
-
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   WorkspaceLayout layout(profile);
   layout.add(bytes);

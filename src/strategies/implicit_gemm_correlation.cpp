@@ -166,7 +166,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
   // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
-  const double fma_cycles = reduction * body.kv * pixels / 2;
+  // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
+  const double fma_cycles = reduction * std::max(4.0, body.kv * pixels / 2);
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);

@@ -56,8 +56,8 @@ struct Result {
   cl_long stride(const Problem& p) const { return cl_long{p.w_bytes() / kElement}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(
-        sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region, Region{kDwSlot}));
+    executable.run.add(sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region,
+                                 nullptr, Region{kDwSlot}));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;
