@@ -16,6 +16,23 @@ typedef CLCONV_PASTE(float, VW) floatv;
 #define LOAD_V(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
 #define STORE_V(value, pointer) CLCONV_PASTE(vstore, VW)(value, 0, pointer)
 #endif
+
+// The first `count` floats (all from VW on, none up to 0) of a vector; the rest is 0, or stays.
+inline floatv load_some(global const float* pointer, const int count) {
+  if (count >= VW) return LOAD_V(pointer);
+  float values[VW];
+  for (int i = 0; i < VW; ++i) values[i] = i < count ? pointer[i] : 0.0f;
+  return LOAD_V(values);
+}
+inline void store_some(const floatv value, global float* pointer, const int count) {
+  if (count >= VW) {
+    STORE_V(value, pointer);
+    return;
+  }
+  float values[VW];
+  STORE_V(value, values);
+  for (int i = 0; i < count; ++i) pointer[i] = values[i];
+}
 #endif
 
 // One rounding where the device does it in hardware, whatever the compiler contracts elsewhere.

@@ -146,7 +146,7 @@ void weights_tile(global const float* restrict x, global const float* restrict d
 //       |   [                       ]      of a tap row
 //       v
 //
-// `step`: elements of x from one pixel of a row to the next. Per pixel: KV vector loads, TC*TQ scalar broadcasts, TC*TQ*KV fused multiply-adds: the micro-kernel of
+// Per pixel: KV vector loads, TC*TQ scalar broadcasts, TC*TQ*KV fused multiply-adds: the micro-kernel of
 // implicit_gemm.cl with taps and channels in the place of pixels. Tiles at the end of channels and taps
 // overlap (channels >= TC, kw >= TQ): both write the same bits.
 
@@ -156,8 +156,8 @@ void weights_tile(global const float* restrict x, global const float* restrict d
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void weights_filters(global const float* restrict x, global const float* restrict packed,
                      global float* restrict result, int images, int channels, int kh, int kw,
-                     long pitch, long plane, int oh, int ow, int step, int filters,
-                     int blocks_per_group, int groups, int channel_tiles, int tap_tiles, long rows_per_part,
+                     int pitch, long plane, int oh, int ow, int filters, int blocks_per_group,
+                     int groups, int channel_tiles, int tap_tiles, long rows_per_part,
                      long part_stride) {
   const long id = get_group_id(0);
   const int q0 = min((int)(id % tap_tiles) * TQ, kw - TQ);
@@ -181,9 +181,9 @@ void weights_filters(global const float* restrict x, global const float* restric
     const long image = row / oh;
     const int i = (int)(row % oh);
     global const float* line = x + ((image * groups + group_index) * channels + c0) * plane +
-                               (i * SH + p * DH) * pitch + q0 * DW;
+                               (long)(i * SH + p * DH) * pitch + q0 * DW;
     global const float* gradient = packed + ((long)block * rows + row) * ow * BLOCK;
-    for (int j = 0; j < ow; ++j, line += step, gradient += BLOCK) {
+    for (int j = 0; j < ow; ++j, line += SW, gradient += BLOCK) {
       floatv dy[KV];
 #pragma unroll
       for (int v = 0; v < KV; ++v) dy[v] = LOAD_V(gradient + v * VW);

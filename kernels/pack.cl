@@ -88,11 +88,3 @@ kernel void pack_gradient(global const float* restrict dy, global const float* r
     }
   }
 }
-
-// masked[i] = dy[i] where y[i] > 0, else 0: for kernels that take the gradient as it lies in memory.
-kernel void mask_gradient(global const float* restrict dy, global const float* restrict y,
-                          global float* restrict masked, long count, int span) {
-  const long first = (long)get_global_id(0) * span;
-  const long last = min(first + span, count);
-  for (long i = first; i < last; ++i) masked[i] = MASKED(dy, y, i);
-}

@@ -2,28 +2,16 @@
 // into statuses. No decisions here.
 #include "clconv/clconv.h"
 
-#include <atomic>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "api_support.hpp"
 #include "ops/gemm.hpp"
 #include "ops/im2col.hpp"
-#include "planner/context.hpp"
 #include "runtime/files.hpp"
 
 using namespace clconv::core;
+using namespace clconv::core::api;
 using Json = nlohmann::ordered_json;
-
-// The handles: a count of the caller's references and what keeps the object alive.
-struct clconv_context_s {
-  std::shared_ptr<Context> context;
-};
-struct clconv_plan_s {
-  std::atomic<int> references{1};
-  std::shared_ptr<Context> context;  // declared first: destroyed after the plan
-  std::shared_ptr<const Plan> plan;
-  std::string config;  // what clconv_plan_info points to
-};
 
 namespace {
 
@@ -34,81 +22,6 @@ static_assert(CLCONV_INTERNAL == static_cast<int>(Code::kInternal) &&
 
 thread_local std::string last_error;
 thread_local std::string last_detail;
-
-clconv_status fail(Code code, const char* text, const char* detail) noexcept {
-  try {
-    last_error = text;
-    last_detail = detail;
-  } catch (...) {
-    last_error.clear();  // no memory for the text: the status must do
-    last_detail.clear();
-  }
-  return static_cast<clconv_status>(code);
-}
-
-// Runs `body`; no exception gets past here.
-template <class Body>
-clconv_status guarded(Body&& body) noexcept {
-  try {
-    body();
-    return CLCONV_OK;
-  } catch (const Error& error) {
-    return fail(error.code(), error.what(), error.detail().c_str());
-  } catch (const cl::Error& error) {
-    const Error converted = opencl_error(error.what(), error.err());
-    return fail(converted.code(), converted.what(), "");
-  } catch (const std::bad_alloc&) {
-    return fail(Code::kOutOfMemory, "out of host memory", "");
-  } catch (const std::exception& error) {
-    return fail(Code::kInternal, error.what(), "");
-  } catch (...) {
-    return fail(Code::kInternal, "unknown exception", "");
-  }
-}
-
-[[noreturn]] void bad(const std::string& text) {
-  throw Error(Code::kInvalidArgument, text);
-}
-
-template <class T>
-T& required(T* pointer, const char* name) {
-  if (pointer == nullptr) bad(std::string(name) + " is NULL");
-  return *pointer;
-}
-
-// Writes `value` into the caller's struct, of which it knows `size` bytes. The first member of all
-// structs is their struct_size.
-template <class T>
-void copy_out(T* out, const T& value, std::size_t size) {
-  T copy = value;
-  copy.struct_size = size;
-  std::memcpy(out, &copy, std::min(size, sizeof(T)));
-  if (size > sizeof(T)) std::memset(reinterpret_cast<char*>(out) + sizeof(T), 0, size - sizeof(T));
-}
-
-std::size_t known_size(std::size_t size, const char* name) {
-  if (size < sizeof(size) || size > 4096) {
-    bad(std::string(name) + ".struct_size is " + std::to_string(size) + ": initialise it first");
-  }
-  return size;
-}
-
-// The caller's struct over our defaults. What an older, shorter one lacks keeps its default; what a
-// newer, longer one asks for beyond our fields must be nothing.
-template <class T>
-T versioned(const T* given, const T& defaults, const char* name) {
-  T value = defaults;
-  if (given == nullptr) return value;
-  const std::size_t size = known_size(given->struct_size, name);
-  std::memcpy(&value, given, std::min(size, sizeof(T)));
-  const char* bytes = reinterpret_cast<const char*>(given);
-  for (std::size_t i = sizeof(T); i < size; ++i) {
-    if (bytes[i] != 0) {
-      bad(std::string(name) + " has fields that this version (" CLCONV_VERSION ") does not know");
-    }
-  }
-  return value;
-}
 
 clconv_problem problem_defaults() {
   clconv_problem p{};
@@ -131,11 +44,6 @@ clconv_gemm_params gemm_params_defaults() {
   p.lda = p.ldb = p.ldc = 1;
   p.alpha = 1;
   return p;
-}
-
-template <class T>
-void write_defaults(T* out, std::size_t size, const T& defaults) noexcept {
-  if (out != nullptr && size >= sizeof(size)) copy_out(out, defaults, size);
 }
 
 char* duplicate(const std::string& text) {
@@ -228,39 +136,8 @@ PlannerOptions options_of(const clconv_plan_options* given) {
   return with_environment(o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0});
 }
 
-Context& context_of(clconv_context handle) {
-  return *required(handle, "context").context;
-}
 const Plan& plan_of(clconv_plan handle) {
   return *required(handle, "plan").plan;
-}
-
-Dependencies dependencies(cl_uint count, const cl_event* list, cl_event* done) {
-  if ((count > 0) != (list != nullptr)) bad("wait list and num_events do not agree");
-  return {count, list, done};
-}
-
-void check_queue(cl_command_queue queue) {
-  if (queue == nullptr) bad("queue is NULL");
-}
-
-// Of the public operations; a plan looks at its queue and buffers itself.
-void check_owned(const Device& device, cl_command_queue queue,
-                 std::initializer_list<std::pair<cl_mem, const char*>> buffers) {
-  device.check_queue(queue);
-  for (const auto& [buffer, name] : buffers)
-    device.check_buffer(buffer, name);
-}
-
-void check_size(cl_mem buffer, std::int64_t bytes, const char* name) {
-  if (buffer == nullptr) bad("buffer " + std::string(name) + " is NULL");
-  std::size_t size = 0;
-  check(clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr),
-        "clGetMemObjectInfo");
-  if (static_cast<std::int64_t>(size) < bytes) {
-    bad("buffer " + std::string(name) + " has " + std::to_string(size) + " bytes, needed are " +
-        std::to_string(bytes));
-  }
 }
 
 Operands operands_of(const Problem& p, const clconv_operands* given) {
@@ -286,6 +163,17 @@ Json steps_json(const std::vector<StepTime>& times) {
 }
 
 }  // namespace
+
+clconv_status clconv::core::api::fail(Code code, const char* text, const char* detail) noexcept {
+  try {
+    last_error = text;
+    last_detail = detail;
+  } catch (...) {
+    last_error.clear();  // no memory for the text: the status must do
+    last_detail.clear();
+  }
+  return static_cast<clconv_status>(code);
+}
 
 // Defined with the C linkage that clconv.h declares.
 
@@ -582,7 +470,7 @@ clconv_status clconv_explain_profile(const char* profile, const clconv_problem* 
 
 namespace {
 
-enum OperationSlot { kInput = 0, kOutput = 1, kThird = 2, kTemporary = 3 };
+enum OperationSlot { kInput = 0, kOutput = 1, kThird = 2 };
 
 const char* layout_name(clconv_layout layout) {
   if (layout != CLCONV_ROWS && layout != CLCONV_COLUMNS) {
@@ -598,12 +486,41 @@ Problem patches_of(const clconv_problem* problem) {
   return p;
 }
 
-void run(const Sequence& sequence, cl_command_queue queue, cl_mem input, cl_mem output,
-         const Dependencies& d) {
+// Of a valid problem whose matrix may exceed 64 bits.
+std::int64_t columns_bytes(const Problem& p) {
+  return saturating_product(columns_elements(p), Problem::kElementBytes);
+}
+
+// INT64_MAX where they do not fit: no buffer has that many.
+std::int64_t matrix_bytes(std::int64_t rows, std::int64_t width, std::int64_t ld) {
+  const std::int64_t elements = saturating_product(rows - 1, ld);
+  return elements > INT64_MAX - width
+             ? INT64_MAX
+             : saturating_product(elements + width, Problem::kElementBytes);
+}
+
+Gemm gemm_of(const clconv_gemm_params* params) {
+  required(params, "params");
+  const auto g = versioned(params, gemm_params_defaults(), "clconv_gemm_params");
+  for (const auto& [name, value] :
+       {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
+    if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
+  }
+  Gemm gemm;
+  gemm.transpose_a = g.transpose_a != 0;
+  gemm.transpose_b = g.transpose_b != 0;
+  gemm.m = g.m, gemm.n = g.n, gemm.k = g.k;
+  gemm.lda = g.lda, gemm.ldb = g.ldb, gemm.ldc = g.ldc;
+  gemm.alpha = g.alpha, gemm.beta = g.beta;
+  return gemm;
+}
+
+void run(Device& device, const Operation& operation, cl_command_queue queue, cl_mem input,
+         cl_mem output, const Dependencies& d) {
   Bindings bindings;
   bindings.bind(kInput, input);
   bindings.bind(kOutput, output);
-  sequence.enqueue(queue, bindings, d);
+  enqueue(operation, device, queue, bindings, d);
 }
 
 }  // namespace
@@ -613,18 +530,18 @@ clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
                             cl_mem cols, cl_uint num_events, const cl_event* wait_list,
                             cl_event* event) {
   return guarded([&] {
-    check_queue(queue);
     Context& c = context_of(context);
+    check_owned(c.device(), queue);
     const Problem p = patches_of(problem);
     const std::string key = std::string("im2col ") + layout_name(layout) + " " + to_text(p);
-    const auto sequence = c.operation(key, [&] {
-      return im2col(c.device(), p, static_cast<ColumnsLayout>(layout), Region{kInput},
-                    Region{kOutput});
+    const Dependencies d = dependencies(num_events, wait_list, event);
+    check_buffer(c.device(), x, p.x_bytes(), "x");
+    check_buffer(c.device(), cols, columns_bytes(p), "cols");
+    const auto operation = c.operation(key, [&] {
+      return Operation{im2col(c.device(), p, static_cast<ColumnsLayout>(layout), Region{kInput},
+                              Region{kOutput})};
     });
-    check_size(x, p.x_bytes(), "x");
-    check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
-    check_owned(c.device(), queue, {{x, "x"}, {cols, "cols"}});
-    run(*sequence, queue, x, cols, dependencies(num_events, wait_list, event));
+    run(c.device(), *operation, queue, x, cols, d);
   });
 }
 
@@ -633,8 +550,8 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
                             clconv_col2im_variant variant, cl_mem cols, cl_mem dx,
                             cl_uint num_events, const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
-    check_queue(queue);
     Context& c = context_of(context);
+    check_owned(c.device(), queue);
     const Problem p = patches_of(problem);
     if (variant != CLCONV_COL2IM_GATHER && variant != CLCONV_COL2IM_ATOMIC) {
       bad("variant " + std::to_string(variant) + " is unknown");
@@ -642,14 +559,15 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
     const std::string key = std::string("col2im ") + layout_name(layout) +
                             (variant == CLCONV_COL2IM_GATHER ? " gather " : " atomic ") +
                             to_text(p);
-    const auto sequence = c.operation(key, [&] {
-      return col2im(c.device(), p, static_cast<ColumnsLayout>(layout),
-                    static_cast<Col2imVariant>(variant), Region{kInput}, Region{kOutput});
+    const Dependencies d = dependencies(num_events, wait_list, event);
+    check_buffer(c.device(), cols, columns_bytes(p), "cols");
+    check_buffer(c.device(), dx, p.x_bytes(), "dx");
+    const auto operation = c.operation(key, [&] {
+      return Operation{col2im(c.device(), p, static_cast<ColumnsLayout>(layout),
+                              static_cast<Col2imVariant>(variant), Region{kInput},
+                              Region{kOutput})};
     });
-    check_size(cols, columns_elements(p) * Problem::kElementBytes, "cols");
-    check_size(dx, p.x_bytes(), "dx");
-    check_owned(c.device(), queue, {{cols, "cols"}, {dx, "dx"}});
-    run(*sequence, queue, cols, dx, dependencies(num_events, wait_list, event));
+    run(c.device(), *operation, queue, cols, dx, d);
   });
 }
 
@@ -661,61 +579,31 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
                           const clconv_gemm_params* params, cl_mem a, cl_mem b, cl_mem c,
                           cl_uint num_events, const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
-    check_queue(queue);
     Context& ctx = context_of(context);
-    required(params, "params");
-    const auto g = versioned(params, gemm_params_defaults(), "clconv_gemm_params");
-    for (const auto& [name, value] :
-         {std::pair{"m", g.m}, std::pair{"n", g.n}, std::pair{"k", g.k}}) {
-      if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
-    }
-    const auto check_operand = [](cl_mem buffer, std::int64_t rows, std::int64_t width,
-                                  std::int64_t ld, const char* name) {
+    Device& device = ctx.device();
+    check_owned(device, queue);
+    const Gemm gemm = gemm_of(params);
+    const auto check_operand = [&](cl_mem buffer, bool transposed, std::int64_t rows,
+                                   std::int64_t width, std::int64_t ld, const char* name) {
+      if (transposed) std::swap(rows, width);
       if (ld < width) {
         bad("ld" + std::string(name) + "=" + std::to_string(ld) +
             " is less than the width of the matrix, " + std::to_string(width));
       }
-      check_size(buffer, saturating_product(rows - 1, ld, 4) + width * 4, name);
+      check_buffer(device, buffer, matrix_bytes(rows, width, ld), name);
     };
-    check_operand(a, g.transpose_a != 0 ? g.k : g.m, g.transpose_a != 0 ? g.m : g.k, g.lda, "a");
-    check_operand(b, g.transpose_b != 0 ? g.n : g.k, g.transpose_b != 0 ? g.k : g.n, g.ldb, "b");
-    check_operand(c, g.m, g.n, g.ldc, "c");
-    // Row-major C = A B is column-major C^T = B^T A^T: the operands change places.
-    Gemm gemm;
-    gemm.transpose_a = g.transpose_b != 0;
-    gemm.transpose_b = g.transpose_a != 0;
-    gemm.m = g.n, gemm.n = g.m, gemm.k = g.k;
-    gemm.lda = g.ldb, gemm.ldb = g.lda, gemm.ldc = g.ldc;
-    gemm.alpha = g.alpha, gemm.beta = g.beta;
-    Device& device = ctx.device();
-    check_owned(device, queue, {{a, "a"}, {b, "b"}, {c, "c"}});
-    const GemmParameters parameters = gemm_parameter_sets(device.profile()).front();
-    const std::int64_t bytes = gemm_workspace_bytes(device.profile(), parameters, gemm, false);
-    ScratchPool::Lease lease;
-    std::vector<cl_event> waits;
-    if (num_events > 0 && wait_list != nullptr) waits.assign(wait_list, wait_list + num_events);
-    dependencies(num_events, wait_list, event);
+    check_operand(a, gemm.transpose_a, gemm.m, gemm.k, gemm.lda, "a");
+    check_operand(b, gemm.transpose_b, gemm.k, gemm.n, gemm.ldb, "b");
+    check_operand(c, false, gemm.m, gemm.n, gemm.ldc, "c");
+    const Dependencies d = dependencies(num_events, wait_list, event);
+    const auto operation = ctx.operation("gemm " + to_text(gemm), [&] {
+      return row_major_gemm(device, gemm, Region{kInput}, Region{kThird}, Region{kOutput});
+    });
     Bindings bindings;
-    bindings.bind(kInput, b);
-    bindings.bind(kThird, a);
+    bindings.bind(kInput, a);
+    bindings.bind(kThird, b);
     bindings.bind(kOutput, c);
-    if (bytes > 0) {
-      lease = device.scratch().borrow(bytes, queue, is_in_order(queue));
-      bindings.bind(kTemporary, lease.buffer());
-      if (lease.wait_for() != nullptr) waits.push_back(lease.wait_for());
-    }
-    const auto step = gemm_step(device, parameters, gemm, {Region{kInput}}, {Region{kThird}},
-                                {Region{kOutput}}, Region{kTemporary, 0, bytes});
-    cl_event done_event = nullptr;
-    step->enqueue(
-        queue, bindings,
-        {static_cast<cl_uint>(waits.size()), waits.empty() ? nullptr : waits.data(), &done_event});
-    const cl::Event done(done_event);
-    lease.enqueued(done());
-    if (event != nullptr) {
-      check(clRetainEvent(done()), "clRetainEvent");
-      *event = done();
-    }
+    enqueue(*operation, device, queue, bindings, d);
   });
 }
 

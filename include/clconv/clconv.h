@@ -366,6 +366,167 @@ CLCONV_API clconv_status clconv_gemm(clconv_context context, cl_command_queue qu
                                      cl_uint num_events, const cl_event* wait_list,
                                      cl_event* event);
 
+/* ---- network operations ----------------------------------------------------------------------
+ *
+ * What a small network needs besides convolutions. All enqueue as everything here does, and in the steady
+ * state (the same sizes again) compile and allocate nothing. Buffers are checked before anything is enqueued.
+ * Everything is deterministic: equal inputs give equal bits.
+ */
+
+/** A fully connected layer is planned like any convolution: y (n,outputs) = x (n,inputs) * w^T + b with w
+ *  (outputs,inputs), and its gradients, are those of a 1x1 filter on 1x1 images, which is what `problem`
+ *  (initialised) becomes; its direction, bias, relu, mask and accumulate stay as they are. So is one over
+ *  whole images with a filter as large as the image. Strategy fully_connected computes the batch as one
+ *  matrix product, with its own kernels on CPUs and through CLBlast, and packs no weights.
+ *  \retval CLCONV_INVALID_PROBLEM a size below 1. */
+CLCONV_API clconv_status clconv_problem_fully_connected(int64_t n, int64_t inputs, int64_t outputs,
+                                                        clconv_problem* problem);
+
+/** y = x < 0 ? 0 : x for `count` floats; NaN stays NaN. y may be x. A plan's relu costs no pass of its own. */
+CLCONV_API clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_t count,
+                                     cl_mem x, cl_mem y, cl_uint num_events,
+                                     const cl_event* wait_list, cl_event* event);
+
+/** dx = y > 0 ? dy : 0 for `count` floats. dx may be dy. A plan's mask costs no pass of its own. */
+CLCONV_API clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queue,
+                                              int64_t count, cl_mem y, cl_mem dy, cl_mem dx,
+                                              cl_uint num_events, const cl_event* wait_list,
+                                              cl_event* event);
+
+/** Softmax of logits (n,m) with the categorical cross-entropy against one label a row. */
+typedef struct clconv_softmax_params {
+  size_t struct_size;
+  int64_t n, m;         /* rows, classes */
+  float gradient_scale; /* factor of dlogits; loss is the mean over n whatever this is */
+  int accumulate;       /* loss and correct are added to what their buffers hold */
+} clconv_softmax_params;
+
+/** n and m 1, gradient_scale 1, not accumulating. */
+CLCONV_API void clconv_softmax_params_defaults(clconv_softmax_params* params, size_t size);
+static inline void clconv_softmax_params_init(clconv_softmax_params* params) {
+  clconv_softmax_params_defaults(params, sizeof(*params));
+}
+
+/** What is NULL of the results is not computed; one at least must be wanted. */
+typedef struct clconv_softmax_operands {
+  size_t struct_size;
+  cl_mem logits;  /* (n,m) float32 */
+  cl_mem labels;  /* (n) int32; may be NULL where only probabilities are wanted */
+  cl_mem loss;    /* one float32: the mean over the rows of -log(probability of the label) */
+  cl_mem correct; /* one int32: rows whose largest logit, the first of equals, is the label's */
+  cl_mem probabilities; /* (n,m) float32 */
+  cl_mem dlogits;       /* (n,m) float32: gradient_scale * d loss / d logits */
+} clconv_softmax_operands;
+
+CLCONV_API void clconv_softmax_operands_defaults(clconv_softmax_operands* operands, size_t size);
+static inline void clconv_softmax_operands_init(clconv_softmax_operands* operands) {
+  clconv_softmax_operands_defaults(operands, sizeof(*operands));
+}
+
+/** Stable for any finite logits. With accumulate, loss and correct can sum over an epoch and be read back once
+ *  (zero them before). A label outside [0,m) makes the loss NaN, counts as wrong, and its row of dlogits is that
+ *  of no label. */
+CLCONV_API clconv_status clconv_softmax_cross_entropy(clconv_context context,
+                                                      cl_command_queue queue,
+                                                      const clconv_softmax_params* params,
+                                                      const clconv_softmax_operands* operands,
+                                                      cl_uint num_events, const cl_event* wait_list,
+                                                      cl_event* event);
+
+/** Stochastic gradient descent. One step may take all parameters of a network: keep them in one buffer, and the
+ *  layers' weights in sub-buffers of it. */
+typedef struct clconv_sgd_params {
+  size_t struct_size;
+  int64_t count; /* of parameters */
+  float learning_rate;
+  float momentum;     /* 0: no velocity is kept */
+  float weight_decay; /* L2: adds weight_decay * w to the gradient */
+} clconv_sgd_params;
+
+/** count 1, learning rate 0.01, the rest 0. */
+CLCONV_API void clconv_sgd_params_defaults(clconv_sgd_params* params, size_t size);
+static inline void clconv_sgd_params_init(clconv_sgd_params* params) {
+  clconv_sgd_params_defaults(params, sizeof(*params));
+}
+
+/** v = momentum*v + dw + weight_decay*w, w -= learning_rate*v, in place. `velocity` (zero before the first step)
+ *  may be NULL where momentum is 0. What changes from step to step compiles nothing. */
+CLCONV_API clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
+                                    const clconv_sgd_params* params, cl_mem w, cl_mem dw,
+                                    cl_mem velocity, cl_uint num_events, const cl_event* wait_list,
+                                    cl_event* event);
+
+/** Adam: D. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1. */
+typedef struct clconv_adam_params {
+  size_t struct_size;
+  int64_t count; /* of parameters */
+  int64_t step;  /* 1 for the first: corrects the bias of the moments */
+  float learning_rate, beta1, beta2, epsilon;
+  float weight_decay; /* L2: adds weight_decay * w to the gradient (not the decoupled form) */
+} clconv_adam_params;
+
+/** count and step 1, the paper's learning rate 0.001, beta1 0.9, beta2 0.999, epsilon 1e-8; no decay. */
+CLCONV_API void clconv_adam_params_defaults(clconv_adam_params* params, size_t size);
+static inline void clconv_adam_params_init(clconv_adam_params* params) {
+  clconv_adam_params_defaults(params, sizeof(*params));
+}
+
+/** m = beta1*m + (1-beta1)*g, v = beta2*v + (1-beta2)*g*g with g = dw + weight_decay*w, then
+ *  w -= learning_rate * m/(1-beta1^step) / (sqrt(v/(1-beta2^step)) + epsilon), in place. `moment1` (m) and
+ *  `moment2` (v) are zero before the first step. */
+CLCONV_API clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
+                                     const clconv_adam_params* params, cl_mem w, cl_mem dw,
+                                     cl_mem moment1, cl_mem moment2, cl_uint num_events,
+                                     const cl_event* wait_list, cl_event* event);
+
+typedef int32_t clconv_pooling_mode;
+enum {
+  CLCONV_POOLING_MAX = 0,    /* the largest of a window, NaN above all */
+  CLCONV_POOLING_AVERAGE = 1 /* the sum over the number of pixels inside the image */
+};
+
+/** x (n,c,h,w) to y (n,c,oh,ow). Windows are clipped at the edge of the image: padding never wins and is not
+ *  counted. oh = floor((h + pt + pb - kh) / sh) + 1; with `ceil` rounded up, without a last window that would
+ *  start behind the image. ow likewise. 0 <= padding < window. */
+typedef struct clconv_pooling {
+  size_t struct_size;
+  int64_t n, c, h, w;
+  int64_t kh, kw;
+  int64_t sh, sw;
+  int64_t pt, pl, pb, pr;
+  clconv_pooling_mode mode;
+  int ceil;
+} clconv_pooling;
+
+typedef struct clconv_pooling_info {
+  size_t struct_size;
+  int64_t oh, ow;
+  int64_t x_bytes, y_bytes;
+} clconv_pooling_info;
+
+/** All sizes and strides 1, no padding, max, floor. */
+CLCONV_API void clconv_pooling_defaults(clconv_pooling* pooling, size_t size);
+static inline void clconv_pooling_init(clconv_pooling* pooling) {
+  clconv_pooling_defaults(pooling, sizeof(*pooling));
+}
+
+/** Validates, and gives the sizes. Set info->struct_size before.
+ *  \retval CLCONV_INVALID_PROBLEM a field breaks a rule: the text names it. */
+CLCONV_API clconv_status clconv_pooling_query(const clconv_pooling* pooling,
+                                              clconv_pooling_info* info);
+
+CLCONV_API clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue queue,
+                                                const clconv_pooling* pooling, cl_mem x, cl_mem y,
+                                                cl_uint num_events, const cl_event* wait_list,
+                                                cl_event* event);
+
+/** dx is overwritten; where windows overlap, their shares add up. The gradient of a maximum goes to the first of
+ *  equals. `x` is the forward input; ignored by averages. */
+CLCONV_API clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue queue,
+                                                 const clconv_pooling* pooling, cl_mem x, cl_mem dy,
+                                                 cl_mem dx, cl_uint num_events,
+                                                 const cl_event* wait_list, cl_event* event);
+
 /* ---- wisdom files -------------------------------------------------------------------------- */
 
 /** The file that a NULL `path` stands for below and in clconv_context_options; "" if it is off. */

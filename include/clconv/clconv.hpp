@@ -60,6 +60,12 @@ struct Problem : clconv_problem {
     clconv_problem_init(this);
     check(clconv_problem_parse(text.c_str(), this));
   }
+  // x (n,inputs) to y (n,outputs).
+  static Problem fully_connected(int64_t n, int64_t inputs, int64_t outputs) {
+    Problem result;
+    check(clconv_problem_fully_connected(n, inputs, outputs, &result));
+    return result;
+  }
   std::string text() const {
     char* result = nullptr;
     check(clconv_problem_format(this, &result));
@@ -115,6 +121,31 @@ inline std::string explain_profile(const std::string& profile, const Problem& pr
 // The buffers of an execution; what is left out is null.
 struct Operands {
   cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace;
+};
+
+// Of the network operations; each with its defaults set.
+struct SoftmaxParams : clconv_softmax_params {
+  SoftmaxParams() { clconv_softmax_params_init(this); }
+};
+struct SgdParams : clconv_sgd_params {
+  SgdParams() { clconv_sgd_params_init(this); }
+};
+struct AdamParams : clconv_adam_params {
+  AdamParams() { clconv_adam_params_init(this); }
+};
+struct Pooling : clconv_pooling {
+  Pooling() { clconv_pooling_init(this); }
+  clconv_pooling_info info() const {
+    clconv_pooling_info result{};
+    result.struct_size = sizeof(result);
+    check(clconv_pooling_query(this, &result));
+    return result;
+  }
+};
+
+// What is left out of the results is not computed.
+struct SoftmaxOperands {
+  cl::Buffer logits, labels, loss, correct, probabilities, dlogits;
 };
 
 // A wait list in and an event out, both optional, as everywhere in CLHPP.
@@ -329,6 +360,86 @@ class Context {
     detail::EventOut out(event);
     check(
         clconv_gemm(handle_, queue(), &params, a(), b(), c(), list.size(), list.data(), out.get()));
+    out.deliver();
+  }
+
+  // ---- network operations
+
+  void relu(const cl::CommandQueue& queue, int64_t count, const cl::Buffer& x, const cl::Buffer& y,
+            const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_relu(handle_, queue(), count, x(), y(), list.size(), list.data(), out.get()));
+    out.deliver();
+  }
+
+  void relu_backward(const cl::CommandQueue& queue, int64_t count, const cl::Buffer& y,
+                     const cl::Buffer& dy, const cl::Buffer& dx, const Events* wait = nullptr,
+                     cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_relu_backward(handle_, queue(), count, y(), dy(), dx(), list.size(), list.data(),
+                               out.get()));
+    out.deliver();
+  }
+
+  void softmax_cross_entropy(const cl::CommandQueue& queue, const SoftmaxParams& params,
+                             const SoftmaxOperands& operands, const Events* wait = nullptr,
+                             cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    clconv_softmax_operands raw;
+    clconv_softmax_operands_init(&raw);
+    raw.logits = operands.logits();
+    raw.labels = operands.labels();
+    raw.loss = operands.loss();
+    raw.correct = operands.correct();
+    raw.probabilities = operands.probabilities();
+    raw.dlogits = operands.dlogits();
+    check(clconv_softmax_cross_entropy(handle_, queue(), &params, &raw, list.size(), list.data(),
+                                       out.get()));
+    out.deliver();
+  }
+
+  // `velocity` may be null where momentum is 0.
+  void sgd(const cl::CommandQueue& queue, const SgdParams& params, const cl::Buffer& w,
+           const cl::Buffer& dw, const cl::Buffer& velocity, const Events* wait = nullptr,
+           cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_sgd(handle_, queue(), &params, w(), dw(), velocity(), list.size(), list.data(),
+                     out.get()));
+    out.deliver();
+  }
+
+  void adam(const cl::CommandQueue& queue, const AdamParams& params, const cl::Buffer& w,
+            const cl::Buffer& dw, const cl::Buffer& moment1, const cl::Buffer& moment2,
+            const Events* wait = nullptr, cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_adam(handle_, queue(), &params, w(), dw(), moment1(), moment2(), list.size(),
+                      list.data(), out.get()));
+    out.deliver();
+  }
+
+  void pooling_forward(const cl::CommandQueue& queue, const Pooling& pooling, const cl::Buffer& x,
+                       const cl::Buffer& y, const Events* wait = nullptr,
+                       cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_pooling_forward(handle_, queue(), &pooling, x(), y(), list.size(), list.data(),
+                                 out.get()));
+    out.deliver();
+  }
+
+  // `x` may be null for averages.
+  void pooling_backward(const cl::CommandQueue& queue, const Pooling& pooling, const cl::Buffer& x,
+                        const cl::Buffer& dy, const cl::Buffer& dx, const Events* wait = nullptr,
+                        cl::Event* event = nullptr) const {
+    const detail::WaitList list(wait);
+    detail::EventOut out(event);
+    check(clconv_pooling_backward(handle_, queue(), &pooling, x(), dy(), dx(), list.size(),
+                                  list.data(), out.get()));
     out.deliver();
   }
 

@@ -12,8 +12,7 @@ Correlation forward(const Problem& p) {
   c.groups = p.g;
   c.channels = p.c_per_group();
   c.in_h = p.h;
-  c.in_w = c.in_pitch = p.w;
-  c.in_plane = p.h * p.w;
+  c.in_w = p.w;
   c.top = -p.pt;
   c.left = -p.pl;
   c.taps_h = p.kh;
@@ -79,8 +78,7 @@ std::vector<Correlation> data_gradient(const Problem& p) {
       c.groups = p.g;
       c.channels = p.k_per_group();
       c.in_h = p.oh();
-      c.in_w = c.in_pitch = p.ow();
-      c.in_plane = c.in_h * c.in_w;
+      c.in_w = p.ow();
       c.top = rows.start;
       c.left = columns.start;
       const bool any = rows.taps > 0 && columns.taps > 0;
@@ -112,7 +110,7 @@ void flatten(Correlation& c) {
                          c.left == 0 && c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1 &&
                          c.out_pitch == c.ow;
   if (!pointwise) return;
-  c.in_pitch = c.in_w *= c.in_h;
+  c.in_w *= c.in_h;
   c.ow *= c.oh;
   c.out_pitch = c.ow;
   c.in_h = c.oh = 1;
@@ -126,32 +124,6 @@ std::vector<Correlation> correlations_of(const Problem& problem) {
   for (Correlation& c : result)
     flatten(c);
   return result;
-}
-
-Problem with_whole_images_as_pixels(const Problem& problem) {
-  Problem p = problem;
-  const bool whole = p.kh == p.h && p.kw == p.w && !p.padded() && (p.kh == 1 || p.dh == 1) &&
-                     (p.kw == 1 || p.dw == 1);
-  // A transposed convolution's bias belongs to the channels as they were.
-  if (!whole || (p.wants_dx() && p.bias)) return p;
-  p.c *= p.h * p.w;
-  p.h = p.w = p.kh = p.kw = p.sh = p.sw = p.dh = p.dw = 1;
-  return p;
-}
-
-std::vector<Correlation> with_images_as_rows(std::vector<Correlation> correlations) {
-  for (Correlation& c : correlations) {
-    if (c.in_h * c.in_w * c.oh * c.ow != 1 || c.taps_h * c.taps_w != 1 || c.top != 0 ||
-        c.left != 0) {
-      continue;
-    }
-    c.in_h = c.oh = c.images;
-    c.images = 1;
-    c.in_pitch = c.groups * c.channels;
-    c.out_pitch = c.groups * c.filters;
-    c.in_plane = c.out_plane = 1;
-  }
-  return correlations;
 }
 
 Window window_of(const std::vector<Correlation>& correlations) {

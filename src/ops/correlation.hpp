@@ -20,8 +20,6 @@ struct Correlation {
   std::int64_t images = 1, groups = 1;
   std::int64_t channels = 1;            // of the input, per group
   std::int64_t in_h = 1, in_w = 1;      // input planes
-  std::int64_t in_pitch = 1;            // elements from one row of a plane to the next
-  std::int64_t in_plane = 1;            // and from one plane to the next
   std::int64_t top = 0, left = 0;       // input position of tap (0,0) of result (0,0)
   std::int64_t taps_h = 1, taps_w = 1;  // may be 0: then the results are zero
   std::int64_t sh = 1, sw = 1;          // input rows, columns from one result to the next
@@ -43,14 +41,6 @@ struct Correlation {
 // The correlations that together compute y or dx, none with oh*ow == 0. A 1x1 filter at stride 1
 // without padding sees no rows: it comes as planes of one long row, which tile best.
 std::vector<Correlation> correlations_of(const Problem& problem);
-
-// A filter as large as the image sees it as one pixel of c*h*w channels, which lie in memory as they did:
-// a fully connected layer. Other problems stay as they are.
-Problem with_whole_images_as_pixels(const Problem& problem);
-
-// Images of one pixel as the rows of a single image, whose channels lie side by side. Other correlations
-// stay as they are.
-std::vector<Correlation> with_images_as_rows(std::vector<Correlation> correlations);
 
 // The part of the input that all of them read. Rows and columns beyond the input are padding.
 struct Window {

@@ -2,6 +2,7 @@
 
 #include <clblast.h>
 
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -275,6 +276,16 @@ class GemmStep : public Step {
 
 }  // namespace
 
+std::string to_text(const Gemm& g) {
+  std::string text = std::string(g.transpose_a ? "t" : "n") + (g.transpose_b ? "t" : "n");
+  for (const std::int64_t value : {g.m, g.n, g.k, g.lda, g.ldb, g.ldc, g.batch})
+    text += " " + std::to_string(value);
+  char factors[64];
+  std::snprintf(factors, sizeof(factors), " %a %a", static_cast<double>(g.alpha),
+                static_cast<double>(g.beta));
+  return text + factors;
+}
+
 std::vector<GemmParameters> gemm_parameter_sets(const DeviceProfile& profile) {
   if (find_tuned(profile) == nullptr) return {GemmParameters::kDefault};
   return {GemmParameters::kTuned, GemmParameters::kDefault};
@@ -305,6 +316,21 @@ std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const
                                 const Matrix& a, const Matrix& b, const Matrix& c,
                                 const Region& workspace) {
   return std::make_unique<GemmStep>(device, parameters, gemm, a, b, c, workspace);
+}
+
+Operation row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
+                         const Region& c) {
+  // Row-major C = A B is column-major C^T = B^T A^T: the operands change places.
+  Gemm swapped = gemm;
+  std::swap(swapped.transpose_a, swapped.transpose_b);
+  std::swap(swapped.m, swapped.n);
+  std::swap(swapped.lda, swapped.ldb);
+  const GemmParameters parameters = gemm_parameter_sets(device.profile()).front();
+  Operation operation;
+  operation.temporary_bytes = gemm_workspace_bytes(device.profile(), parameters, swapped, false);
+  operation.run.add(gemm_step(device, parameters, swapped, {b}, {a}, {c},
+                              {Operation::kTemporarySlot, 0, operation.temporary_bytes}));
+  return operation;
 }
 
 }  // namespace clconv::core

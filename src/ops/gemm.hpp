@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/operation.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
 #include "runtime/launch.hpp"
@@ -24,6 +25,9 @@ struct Gemm {
   std::int64_t batch = 1;
   float alpha = 1, beta = 0;
 };
+
+// All of it, exactly: equal texts, equal products.
+std::string to_text(const Gemm& gemm);
 
 // CLBlast's kernel parameters on a device: its own database's, or a set of ours. Both can be in use
 // in one process; a change of set costs 2-3 ms of host time (CLBlast rewrites its database entries;
@@ -61,5 +65,10 @@ struct Matrix {
 std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const Gemm& gemm,
                                 const Matrix& a, const Matrix& b, const Matrix& c,
                                 const Region& workspace);
+
+// The public operation: one product of row-major matrices (row i of C starts at i*ldc), with the device's
+// best parameters. `gemm` in row-major terms, its batch 1.
+Operation row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
+                         const Region& c);
 
 }  // namespace clconv::core

@@ -67,14 +67,4 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const Grad
       items(count, local_size(device.profile())));
 }
 
-std::unique_ptr<Step> mask_gradient(Device& device, const Problem& p, const Region& dy,
-                                    const Region& y, const Region& masked) {
-  const std::int64_t count = p.y_bytes() / Problem::kElementBytes;
-  const std::int64_t span = lines_per_item(device.profile(), 1);
-  return std::make_unique<KernelStep>(
-      "mask", device.kernel("pack", "mask_gradient", mask_define(true)),
-      std::vector<Argument>{dy, y, masked, cl_long{count}, narrow(span)},
-      items(ceil_div(count, span), local_size(device.profile())));
-}
-
 }  // namespace clconv::core

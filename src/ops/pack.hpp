@@ -68,8 +68,4 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,
                                     const GradientBlocks& blocks, const Region& dy,
                                     const Region* mask, const Region& packed);
 
-// dy where y is above 0, else 0, for kernels that take the gradient as it lies in memory.
-std::unique_ptr<Step> mask_gradient(Device& device, const Problem& problem, const Region& dy,
-                                    const Region& y, const Region& masked);
-
 }  // namespace clconv::core

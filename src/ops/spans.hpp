@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
+#include "problem.hpp"
 #include "runtime/device.hpp"
 #include "runtime/launch.hpp"
 
@@ -25,6 +27,33 @@ struct Spans {
   // Work-items per group where each does one small thing.
   static std::int64_t local_size(const DeviceProfile& profile) {
     return std::min<std::int64_t>(64, profile.max_work_group_size);
+  }
+};
+
+// How a long row of elements without lines is divided: a CPU takes vectors, and few work-groups with much to do
+// (a launch costs some microseconds, and so do a thousand work-groups); a GPU one element per work-item.
+struct Runs {
+  std::int64_t span;   // elements per work-item
+  std::int64_t width;  // of vectors
+  Range range;
+
+  Runs(const DeviceProfile& profile, std::int64_t count) {
+    constexpr std::int64_t kGroupsPerUnit = 4, kLeast = 4096;
+    const bool cpu = profile.family == Family::kCpu;
+    width = cpu ? vector_width(profile) : 1;
+    span = cpu ? round_up(std::max(kLeast, ceil_div(count, profile.compute_units * kGroupsPerUnit)),
+                          width)
+               : 1;
+    range = items(ceil_div(count, span), cpu ? 1 : Spans::local_size(profile));
+  }
+  std::string define() const { return "-DVW=" + std::to_string(width); }
+
+  // What common.cl has a type for, at most the device's own.
+  static std::int64_t vector_width(const DeviceProfile& profile) {
+    return profile.float_width >= 16  ? 16
+           : profile.float_width >= 8 ? 8
+           : profile.float_width >= 4 ? 4
+                                      : 1;
   }
 };
 

@@ -255,13 +255,13 @@ std::shared_ptr<const Plan> Context::remember(const std::string& key,
   return plan;
 }
 
-std::shared_ptr<const Sequence> Context::operation(const std::string& key,
-                                                   const std::function<Sequence()>& make) {
+std::shared_ptr<const Operation> Context::operation(const std::string& key,
+                                                    const std::function<Operation()>& make) {
   const std::lock_guard<std::mutex> lock(operations_mutex_);
   const auto known = operations_.find(key);
   if (known != operations_.end()) return known->second;
   if (operations_.size() >= kMaxOperations) operations_.clear();
-  return operations_[key] = std::make_shared<const Sequence>(make());
+  return operations_[key] = std::make_shared<const Operation>(make());
 }
 
 // ---- environment --------------------------------------------------------------------------------

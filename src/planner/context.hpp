@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ops/operation.hpp"
 #include "planner/planner.hpp"
 #include "planner/wisdom.hpp"
 #include "runtime/device.hpp"
@@ -85,9 +86,9 @@ class Context {
   // Measures the device's speeds, uses them from now on and keeps them in the wisdom.
   void measure_speeds();
 
-  // A public operation's sequence: `make()`, kept under `key`.
-  std::shared_ptr<const Sequence> operation(const std::string& key,
-                                            const std::function<Sequence()>& make);
+  // A public operation: `make()`, kept under `key`.
+  std::shared_ptr<const Operation> operation(const std::string& key,
+                                             const std::function<Operation()>& make);
 
  private:
   Report search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory);
@@ -104,7 +105,7 @@ class Context {
   std::size_t plan_cache_capacity_;
 
   std::mutex operations_mutex_;
-  std::unordered_map<std::string, std::shared_ptr<const Sequence>> operations_;
+  std::unordered_map<std::string, std::shared_ptr<const Operation>> operations_;
 };
 
 // What the caller left open.

@@ -11,8 +11,10 @@ struct SetArgument {
   cl::Kernel& kernel;
   cl_uint index;
   std::vector<std::pair<cl_uint, Region>>& buffers;
+  std::vector<std::pair<cl_uint, Number>>& numbers;
 
   void operator()(const Region& region) const { buffers.emplace_back(index, region); }
+  void operator()(const Number& number) const { numbers.emplace_back(index, number); }
   template <class Scalar>
   void operator()(const Scalar& value) const {
     check(clSetKernelArg(kernel(), index, sizeof(value), &value), "clSetKernelArg");
@@ -49,7 +51,7 @@ KernelStep::KernelStep(std::string name, cl::Kernel kernel, const std::vector<Ar
     : Step(std::move(name)), kernel_(std::move(kernel)), range_(range) {
   cl_uint index = 0;
   for (const Argument& argument : arguments) {
-    std::visit(SetArgument{kernel_, index, buffers_}, argument);
+    std::visit(SetArgument{kernel_, index, buffers_, numbers_}, argument);
     ++index;
   }
 }
@@ -58,6 +60,10 @@ void KernelStep::enqueue(cl_command_queue queue, Bindings& bindings, const Depen
   for (const auto& [index, region] : buffers_) {
     const cl_mem buffer = bindings.resolve(region);
     check(clSetKernelArg(kernel_(), index, sizeof(buffer), &buffer), "clSetKernelArg");
+  }
+  for (const auto& [index, number] : numbers_) {
+    const cl_float value = bindings.value(number);
+    check(clSetKernelArg(kernel_(), index, sizeof(value), &value), "clSetKernelArg");
   }
   check(clEnqueueNDRangeKernel(queue, kernel_(), 3, nullptr, range_.global.data(),
                                range_.local.data(), d.count, d.list, d.done),

@@ -23,18 +23,28 @@ struct Region {
   std::int64_t bytes = 0;
 };
 
-// What one execution works on: slot -> buffer. Sub-buffers for regions inside a buffer are made on
+// A number that comes with each execution, as the buffers do (a learning rate).
+struct Number {
+  int slot = 0;
+};
+
+// What one execution works on: slot -> buffer, and numbers. Sub-buffers for regions inside a buffer are made on
 // demand and live as long as the Bindings, or the Parts they were given to; OpenCL keeps them until
 // the commands that use them end.
 class Bindings {
  public:
   static constexpr int kSlots = 10;
+  static constexpr int kNumbers = 6;
 
   void bind(int slot, cl_mem buffer) { at(slot) = {buffer, nullptr, 0, 0}; }
   // A buffer whose parts are kept in `parts` for other executions.
   void bind(int slot, cl_mem buffer, Parts& parts) { at(slot) = {buffer, &parts, 0, 0}; }
   // A region of another slot's buffer, that slot being bound already.
   void bind(int slot, const Region& region);
+  void bind(Number number, cl_float value) {
+    numbers_[static_cast<std::size_t>(number.slot)] = value;
+  }
+  cl_float value(Number number) const { return numbers_[static_cast<std::size_t>(number.slot)]; }
   // The region as a buffer of its own.
   cl_mem resolve(const Region& region);
 
@@ -48,6 +58,7 @@ class Bindings {
   Bound& at(int slot) { return slots_[static_cast<std::size_t>(slot)]; }
 
   std::array<Bound, kSlots> slots_{};
+  std::array<cl_float, kNumbers> numbers_{};
   Parts own_;
 };
 
@@ -71,7 +82,7 @@ class Step {
   std::string name_;
 };
 
-using Argument = std::variant<Region, cl_int, cl_long, cl_float>;
+using Argument = std::variant<Region, Number, cl_int, cl_long, cl_float>;
 
 // For sizes that beyond_32_bits() has vouched for.
 inline cl_int narrow(std::int64_t value) {
@@ -92,7 +103,7 @@ inline Range one_item_groups(std::int64_t groups) {
 // At least `items` work-items in groups of `local`.
 Range items(std::int64_t items, std::int64_t local);
 
-// A kernel with all its arguments; scalars are set here, buffers at each enqueue.
+// A kernel with all its arguments; constants are set here, buffers and numbers at each enqueue.
 class KernelStep : public Step {
  public:
   KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
@@ -103,6 +114,7 @@ class KernelStep : public Step {
  private:
   cl::Kernel kernel_;
   std::vector<std::pair<cl_uint, Region>> buffers_;
+  std::vector<std::pair<cl_uint, Number>> numbers_;
   Range range_;
 };
 

@@ -5,18 +5,8 @@
 
 #include <algorithm>
 
-#include "ops/correlation.hpp"
-
 namespace clconv::core {
 namespace implicit_gemm {
-
-int vector_width(const DeviceProfile& profile) {
-  return profile.float_width >= 16 ? 16 : profile.float_width >= 8 ? 8 : 4;
-}
-
-int vector_registers(int width) {
-  return width == 16 ? 32 : 16;
-}
 
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   WorkspaceLayout layout(profile);
@@ -39,8 +29,7 @@ namespace {
 // A data gradient is one launch per residue class of the stride; beyond this many naive is as good.
 constexpr std::int64_t kMostPhases = 256;
 
-Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
-  const Problem p = with_whole_images_as_pixels(problem);
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   if (auto rejection = too_large(p)) return *rejection;
   const std::int64_t phases = saturating_product(std::min(p.sh, p.h), std::min(p.sw, p.w));
@@ -52,9 +41,7 @@ Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) 
              : implicit_gemm::correlation_candidates(p, profile);
 }
 
-std::unique_ptr<const Executable> build(const Problem& problem, const Config& config,
-                                        Device& device) {
-  const Problem p = with_whole_images_as_pixels(problem);
+std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
   return p.direction == Direction::kBackwardWeights
              ? implicit_gemm::build_weights(p, config, device)
              : implicit_gemm::build_correlation(p, config, device);

@@ -6,10 +6,6 @@
 
 namespace clconv::core::implicit_gemm {
 
-// Vector width of the CPU bodies; on a scalar architecture (a GPU running them anyway) 4.
-int vector_width(const DeviceProfile& profile);
-// Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
-int vector_registers(int width);
 // Of one region in a workspace of its own.
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);
 // The best `most` by predicted time, in that order.

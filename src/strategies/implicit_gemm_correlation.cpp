@@ -50,14 +50,10 @@ struct InputView {
     const Correlation& c = correlations.front();
     Window window = window_of(correlations);
     window.w = std::max(window.w, wanted);
-    pitch = c.in_pitch;
-    plane = c.in_plane;
+    pitch = c.in_w;
+    plane = c.in_h * c.in_w;
     copied = window.h > 0 && (p.mask || !window.inside(c));
     if (!copied) return;
-    if (plane == 1 && c.in_h > 1) {  // images as rows: one plane of all there is
-      planes = {1, c.in_h, pitch, 0, 0, c.in_h, pitch};
-      return;
-    }
     planes = {c.images * c.groups * c.channels,
               c.in_h,
               c.in_w,
@@ -173,7 +169,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
   // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
-  const double fma_cycles = reduction * body.kv * pixels / 2;
+  // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
+  const double fma_cycles = reduction * std::max(4.0, body.kv * pixels / 2);
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
@@ -190,8 +187,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
 }
 
 // The best few (KV, TH, TW) by the model; the measured choice among them is the planner's.
-std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile) {
-  const std::vector<Correlation> correlations = with_images_as_rows(correlations_of(p));
+std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile,
+                                          const std::vector<Correlation>& correlations) {
   constexpr std::size_t kOffered = 4;
   const int vw = vector_width(profile);
   const int registers = vector_registers(vw);
@@ -227,7 +224,7 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
 
 std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
                                                 Device& device) {
-  const std::vector<Correlation> correlations = with_images_as_rows(correlations_of(p));
+  const std::vector<Correlation> correlations = correlations_of(p);
   if (!body.fits(correlations)) {
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': a tile exceeds the result");
@@ -513,7 +510,7 @@ std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProf
   const std::vector<Correlation> correlations = correlations_of(p);
   std::vector<Candidate> candidates;
   for (const auto& list :
-       {filters_candidates(p, profile), pixels_candidates(p, profile, correlations),
+       {filters_candidates(p, profile, correlations), pixels_candidates(p, profile, correlations),
         tile_candidates(p, profile, correlations)}) {
     candidates.insert(candidates.end(), list.begin(), list.end());
   }

@@ -33,32 +33,6 @@ Problem flattened(const Problem& problem) {
   return p;
 }
 
-// The pixels of all images as the filters body walks them: rows of `columns` pixels, `step` elements of x
-// apart. Images of one pixel, whose channels lie side by side, make rows together.
-struct Walk {
-  std::int64_t images, image_rows, columns;
-  std::int64_t step, pitch, plane;
-
-  Walk(const Problem& p, std::int64_t padded_pitch, std::int64_t padded_plane)
-      : images(p.n),
-        image_rows(p.oh()),
-        columns(p.ow()),
-        step(p.sw),
-        pitch(padded_pitch),
-        plane(padded_plane) {
-    if (p.h * p.w * p.kh * p.kw != 1 || p.padded()) return;
-    constexpr std::int64_t kMostColumns = 64;
-    while (columns * 2 <= kMostColumns && p.n % (columns * 2) == 0)
-      columns *= 2;
-    image_rows = p.n / columns;
-    images = 1;
-    step = p.c;
-    pitch = columns * step;
-    plane = 1;
-  }
-  std::int64_t rows() const { return images * image_rows; }
-};
-
 // How many parts to split `units` (rows, pixels) into, given `groups` work-groups per part; none
 // smaller than `least` units.
 std::int64_t parts_for(const DeviceProfile& profile, std::int64_t groups, std::int64_t units,
@@ -82,8 +56,8 @@ struct Result {
   cl_long stride(const Problem& p) const { return cl_long{p.w_bytes() / kElement}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(
-        sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region, Region{kDwSlot}));
+    executable.run.add(sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region,
+                                 nullptr, Region{kDwSlot}));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;
@@ -170,17 +144,16 @@ struct FiltersBody {
 
 Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, FiltersBody body) {
   const GradientBlocks blocks(p, std::int64_t{body.vw} * body.kv);
-  const InputView view(p, 1);
-  const Walk walk(p, view.pitch, view.plane);
-  const std::int64_t rows = walk.rows();
+  const std::int64_t rows = p.n * p.oh();
   body.split = static_cast<int>(parts_for(profile, body.groups(p, blocks), rows));
+  const InputView view(p, 1);
   WorkspaceLayout layout(profile);
   if (view.copied) layout.add(view.planes.bytes());
   layout.add(blocks.bytes(p));
   const Result result(p, body.split, layout);
 
   // Cycles of a work-group as in the forward body; a store of one tap of one filter takes about two.
-  const double pixels = static_cast<double>(ceil_div(rows, body.split) * walk.columns);
+  const double pixels = static_cast<double>(ceil_div(rows, body.split) * p.ow());
   const double taps = body.tc * body.tq;
   const double fma_cycles = pixels * body.kv * taps / 2;
   const double load_cycles = pixels * (body.kv + taps) / 2 * 1.1;
@@ -237,19 +210,19 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   const Region x = view.add_to(*executable, device, layout);
   const Region packed = layout.add(blocks.bytes(p));
   executable->run.add(pack_gradient(device, p, blocks, Region{kDySlot}, mask_of(p), packed));
-  const Walk walk(p, view.pitch, view.plane);
-  const std::int64_t rows_per_part = ceil_div(walk.rows(), body.split);
-  const std::int64_t parts = ceil_div(walk.rows(), rows_per_part);
+  const std::int64_t rows = p.n * p.oh();
+  const std::int64_t rows_per_part = ceil_div(rows, body.split);
+  const std::int64_t parts = ceil_div(rows, rows_per_part);
   const Result result(p, parts, layout);
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
       device.kernel("implicit_gemm_weights", "weights_filters", class_defines(p, body.config())),
       std::vector<Argument>{
-          x, packed, result.region, narrow(walk.images), narrow(p.c_per_group()), narrow(p.kh),
-          narrow(p.kw), cl_long{walk.pitch}, cl_long{walk.plane}, narrow(walk.image_rows),
-          narrow(walk.columns), narrow(walk.step), narrow(p.k_per_group()),
-          narrow(blocks.blocks_per_group), narrow(p.g), narrow(ceil_div(p.c_per_group(), body.tc)),
-          narrow(ceil_div(p.kw, body.tq)), cl_long{rows_per_part}, result.stride(p)},
+          x, packed, result.region, narrow(p.n), narrow(p.c_per_group()), narrow(p.kh),
+          narrow(p.kw), narrow(view.pitch), cl_long{view.plane}, narrow(p.oh()), narrow(p.ow()),
+          narrow(p.k_per_group()), narrow(blocks.blocks_per_group), narrow(p.g),
+          narrow(ceil_div(p.c_per_group(), body.tc)), narrow(ceil_div(p.kw, body.tq)),
+          cl_long{rows_per_part}, result.stride(p)},
       one_item_groups(body.groups(p, blocks) * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();

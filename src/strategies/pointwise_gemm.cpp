@@ -5,12 +5,8 @@
 //   data      dx^T (pixels x channels)  = dy^T (pixels x filters)  * w
 //   weights   dw^T (channels x filters) = x    (channels x pixels) * dy^T, summed over the images
 //
-// (column-major; an image (channels, pixels) in row-major order is its transpose.) A filter as large as
-// the image makes it a single pixel: a fully connected layer. Then one product takes all images:
-//
-//   forward   y  (filters x images)     = w * x  (channels x images)
-//   data      dx (channels x images)    = w^T * dy (filters x images)
-//   weights   dw^T (channels x filters) = x (channels x images) * dy^T
+// (column-major; an image (channels, pixels) in row-major order is its transpose.)
+#include "ops/activation.hpp"
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/gemm.hpp"
@@ -24,30 +20,7 @@ namespace {
 // Products are steps made one by one; beyond this many another strategy is the better idea.
 constexpr std::int64_t kMaxProducts = 4096;
 
-bool fully_connected(const Problem& p) {
-  return p.h * p.w == 1 && p.g == 1;
-}
-
-// Of a fully connected layer. The weights (filters, channels) in row-major order are w^T.
-Gemm fully_connected_product(const Problem& p) {
-  Gemm gemm;
-  gemm.m = gemm.lda = gemm.ldc = p.c;
-  gemm.n = p.n;
-  gemm.k = gemm.ldb = p.k;
-  if (p.direction == Direction::kForward) {
-    gemm.transpose_a = true;
-    gemm.m = gemm.ldc = p.k;
-    gemm.k = gemm.ldb = p.c;
-  } else if (p.direction == Direction::kBackwardWeights) {
-    gemm.transpose_b = true;
-    gemm.n = p.k;
-    gemm.k = p.n;
-  }
-  return gemm;
-}
-
 Gemm product(const Problem& p) {
-  if (fully_connected(p)) return fully_connected_product(p);
   const std::int64_t pixels = p.h * p.w;
   const std::int64_t channels = p.c_per_group();
   const std::int64_t filters = p.k_per_group();
@@ -79,11 +52,7 @@ Gemm product(const Problem& p) {
 }
 
 bool packs(const Problem& p) {
-  return p.direction == Direction::kForward && !fully_connected(p);
-}
-
-std::int64_t products(const Problem& p) {
-  return fully_connected(p) ? 1 : p.n * p.g;
+  return p.direction == Direction::kForward;
 }
 
 FilterBlocks packing(const Problem& p) {
@@ -97,7 +66,7 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
   for (const std::int64_t stride : {gemm.m * gemm.k, gemm.n * gemm.k, gemm.m * gemm.n}) {
     aligned = aligned && stride * Problem::kElementBytes % profile.base_alignment_bytes == 0;
   }
-  return gemm_workspace_bytes(profile, parameters, gemm, products(p) > 1 && !aligned);
+  return gemm_workspace_bytes(profile, parameters, gemm, p.n * p.g > 1 && !aligned);
 }
 
 // The temporary memory of one product, which all share, and the masked gradient.
@@ -120,10 +89,10 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   c.error_bound = summation_error_bound(p.reduction());
   c.predicted_setup_us = kPredictedGemmBuildUs;
   Pass multiply = gemm_pass(profile, parameters, product(p));
-  const double count = static_cast<double>(products(p));
-  multiply.flops *= count;
-  multiply.bytes *= count;
-  multiply.launches *= count;
+  const double products = static_cast<double>(p.n * p.g);
+  multiply.flops *= products;
+  multiply.bytes *= products;
+  multiply.launches *= products;
   Pass finish;
   const bool finishes = p.bias || p.relu;
   finish.bytes =
@@ -135,8 +104,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   return c;
 }
 
-Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
-  const Problem p = with_whole_images_as_pixels(problem);
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> wanted[] = {
       {"kh", {p.kh, 1}}, {"kw", {p.kw, 1}}, {"sh", {p.sh, 1}}, {"sw", {p.sw, 1}},
@@ -148,7 +116,7 @@ Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) 
     }
   }
   if (auto rejection = too_large(p)) return *rejection;
-  if (products(p) > kMaxProducts) {
+  if (p.n * p.g > kMaxProducts) {
     return Rejection{Reason::kTooLarge, "n*g", p.n * p.g, kMaxProducts, ""};
   }
   if (auto rejection = gemm_too_large(product(p))) return *rejection;
@@ -159,9 +127,7 @@ Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) 
   return candidates;
 }
 
-std::unique_ptr<const Executable> build(const Problem& problem, const Config& config,
-                                        Device& device) {
-  const Problem p = with_whole_images_as_pixels(problem);
+std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
   const auto parameters = static_cast<GemmParameters>(config.get("tuned", 0, 1));
   const Regions regions(p, device.profile(), parameters);
   auto executable = std::make_unique<Executable>();
@@ -176,13 +142,14 @@ std::unique_ptr<const Executable> build(const Problem& problem, const Config& co
   }
   Region dy{kDySlot};
   if (p.mask) {
-    executable->run.add(mask_gradient(device, p, dy, Region{kYSlot}, regions.masked));
+    executable->run.add(relu_gradient(device, p.y_bytes() / Problem::kElementBytes, Region{kYSlot},
+                                      dy, regions.masked));
     dy = regions.masked;
   }
   const std::int64_t pixels = p.h * p.w;
   const std::int64_t channels = p.c_per_group();
   const std::int64_t filters = p.k_per_group();
-  for (std::int64_t image = 0; image < (fully_connected(p) ? 1 : p.n); ++image) {
+  for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t group = 0; group < p.g; ++group) {
       const std::int64_t x_at = (image * p.c + group * channels) * pixels;
       const std::int64_t y_at = (image * p.k + group * filters) * pixels;
@@ -198,7 +165,6 @@ std::unique_ptr<const Executable> build(const Problem& problem, const Config& co
         c = {{kDwSlot}, w_at};
         if (image > 0) gemm.beta = 1.0f;
       }
-      if (fully_connected(p) && p.direction != Direction::kBackwardWeights) std::swap(a, b);
       executable->run.add(gemm_step(device, parameters, gemm, a, b, c, regions.temporary));
     }
   }

@@ -1,4 +1,5 @@
-// The bias gradient: a two-stage sum over pixels, then images. Always in the same order.
+// The bias gradient: a two-stage sum over pixels, then images; over images only where there are no more
+// pixels (behind fully connected layers). Always in the same order.
 #include "ops/reduce.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
@@ -6,14 +7,19 @@
 namespace clconv::core {
 namespace {
 
+bool one_stage(const Problem& p) {
+  return p.oh() * p.ow() == 1;
+}
+
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction != Direction::kBackwardBias) return not_served(p);
   if (auto rejection = too_large(p)) return *rejection;
   WorkspaceLayout layout(profile);
-  layout.add(p.n * p.k * Problem::kElementBytes);
+  if (!one_stage(p)) layout.add(p.n * p.k * Problem::kElementBytes);
   Pass planes;
   planes.bytes = static_cast<double>(p.y_bytes()) * (p.mask ? 2 : 1);
   planes.groups = static_cast<double>(p.n * p.k);
+  planes.launches = one_stage(p) ? 0 : 1;
   Pass channels;
   channels.bytes = static_cast<double>(layout.bytes());
   channels.groups = static_cast<double>(p.k);
@@ -27,11 +33,17 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
 
 std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
   auto executable = std::make_unique<Executable>();
+  const Region mask{kYSlot};
+  const Region* masked_by = p.mask ? &mask : nullptr;
+  if (one_stage(p)) {
+    executable->run.add(
+        sum_parts(device, p.k, p.n, p.accumulate, Region{kDySlot}, masked_by, Region{kDbSlot}));
+    return executable;
+  }
   WorkspaceLayout layout(device.profile());
   const Region sums = layout.add(p.n * p.k * Problem::kElementBytes);
-  const Region mask{kYSlot};
   executable->workspace_bytes = layout.bytes();
-  executable->run.add(plane_sums(device, p, Region{kDySlot}, p.mask ? &mask : nullptr, sums));
+  executable->run.add(plane_sums(device, p, Region{kDySlot}, masked_by, sums));
   executable->run.add(channel_sums(device, p, sums, Region{kDbSlot}));
   return executable;
 }

@@ -175,6 +175,14 @@ double summation_error_bound(std::int64_t terms) {
   return 4.0 * kUnitRoundoff * (std::sqrt(static_cast<double>(terms)) + 2.0);
 }
 
+int vector_width(const DeviceProfile& profile) {
+  return profile.float_width >= 16 ? 16 : profile.float_width >= 8 ? 8 : 4;
+}
+
+int vector_registers(int width) {
+  return width == 16 ? 32 : 16;
+}
+
 Region WorkspaceLayout::add(std::int64_t bytes) {
   const Region region{kWorkspaceSlot, bytes_, bytes};
   bytes_ = round_up(bytes_ + bytes, alignment_);

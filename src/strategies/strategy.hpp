@@ -158,6 +158,11 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm);
 // the factor leaves room for both input roundings of a split or padded sum.
 double summation_error_bound(std::int64_t terms);
 
+// Vector width of bodies for CPUs; on a scalar architecture (a GPU running them anyway) 4.
+int vector_width(const DeviceProfile& profile);
+// Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
+int vector_registers(int width);
+
 // Carves a workspace into aligned regions.
 class WorkspaceLayout {
  public:
