@@ -35,6 +35,43 @@ inline void store_some(const floatv value, global float* pointer, const int coun
 }
 #endif
 
+#if defined(VW) && VW >= 4
+inline floatv interleave_lo(const floatv a, const floatv b) {
+  floatv r;
+  r.even = a.lo;
+  r.odd = b.lo;
+  return r;
+}
+inline floatv interleave_hi(const floatv a, const floatv b) {
+  floatv r;
+  r.even = a.hi;
+  r.odd = b.hi;
+  return r;
+}
+
+// One interleave of the upper with the lower half of VW vectors; log2(VW) of them transpose.
+#define SHUFFLE_ROWS(from, to)                                                \
+  _Pragma("unroll") for (int s = 0; s < VW / 2; ++s) {                        \
+    to[2 * s] = interleave_lo(from[s], from[s + VW / 2]);                     \
+    to[2 * s + 1] = interleave_hi(from[s], from[s + VW / 2]);                 \
+  }
+
+// Transposes `floatv rows[VW]` with `floatv other[VW]` to work in; the result is TRANSPOSED(rows, other).
+#if VW == 4
+#define TRANSPOSE(rows, other) SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows)
+#define TRANSPOSED(rows, other) rows
+#elif VW == 8
+#define TRANSPOSE(rows, other) \
+  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows) SHUFFLE_ROWS(rows, other)
+#define TRANSPOSED(rows, other) other
+#else
+#define TRANSPOSE(rows, other)                        \
+  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows) \
+  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows)
+#define TRANSPOSED(rows, other) rows
+#endif
+#endif
+
 // One rounding where the device does it in hardware, whatever the compiler contracts elsewhere.
 #if defined(FP_FAST_FMAF) || defined(VW)
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)

@@ -173,26 +173,6 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
 
-floatv interleave_lo(const floatv a, const floatv b) {
-  floatv r;
-  r.even = a.lo;
-  r.odd = b.lo;
-  return r;
-}
-floatv interleave_hi(const floatv a, const floatv b) {
-  floatv r;
-  r.even = a.hi;
-  r.odd = b.hi;
-  return r;
-}
-
-// One interleave of the upper with the lower half of the rows; log2(VW) of them transpose.
-#define SHUFFLE_ROWS(from, to)                                                \
-  _Pragma("unroll") for (int s = 0; s < VW / 2; ++s) {                        \
-    to[2 * s] = interleave_lo(from[s], from[s + VW / 2]);                     \
-    to[2 * s + 1] = interleave_hi(from[s], from[s + VW / 2]);                 \
-  }
-
 // The first `count` floats of v in the fewest stores; `count` is a constant once the loops around
 // are unrolled.
 inline void store_first(const floatv v, const int count, global float* out) {
@@ -296,21 +276,10 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
       for (int i = 0; i < VW; ++i) {
         rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
       }
-      SHUFFLE_ROWS(rows, other)
-      SHUFFLE_ROWS(other, rows)
-#if VW == 8
-      SHUFFLE_ROWS(rows, other)
-#elif VW == 16
-      SHUFFLE_ROWS(rows, other)
-      SHUFFLE_ROWS(other, rows)
-#endif
+      TRANSPOSE(rows, other)
 #pragma unroll
       for (int f = 0; f < VW; ++f) {
-#if VW == 8
-        const floatv sum = other[f];
-#else
-        const floatv sum = rows[f];
-#endif
+        const floatv sum = TRANSPOSED(rows, other)[f];
         if (first_filter + v * VW + f < filters) {
           const floatv value = sum + BIAS_OF(b, first_b + v * VW + f);
           const floatv activated = ACTIVATE(value);

@@ -1,29 +1,78 @@
 // Rearrangements of tensors that the fast kernels read: weights in blocks of filters, planes with
 // their zero padding written out, gradients with the filters innermost.
 //
-// Macros: MASK (1: a gradient counts only where the forward result y is above 0).
+// Macros: VW (a CPU takes vectors, a GPU single elements); MASK (1: a gradient counts only where the
+// forward result y is above 0).
+
+// The vector of a type's width N at `at`.
+#if defined(MASK) && MASK
+#define KEPT(N, at)                                  \
+  (CLCONV_PASTE(vload, N)(0, y + (at)) > 0.0f        \
+       ? CLCONV_PASTE(vload, N)(0, input + (at))     \
+       : (CLCONV_PASTE(float, N))(0.0f))
+#else
+#define KEPT(N, at) CLCONV_PASTE(vload, N)(0, input + (at))
+#endif
+
+// Runs that go through registers together.
+#define RUN 16
+
+#if VW > 1
+// out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; zero from row `rows_left` on.
+inline void pack_tile(global const float* restrict input, global const float* restrict y,
+                      const long stride, const int rows_left, const int columns_left,
+                      global float* restrict out, const int B, const int B_left) {
+  floatv rows[VW], other[VW];
+#pragma unroll
+  for (int f = 0; f < VW; ++f) {
+    const int count = f < rows_left ? columns_left : 0;
+    rows[f] = load_some(input + f * stride, count);
+#if defined(MASK) && MASK
+    rows[f] = load_some(y + f * stride, count) > 0.0f ? rows[f] : (floatv)(0.0f);
+#endif
+  }
+  TRANSPOSE(rows, other)
+#pragma unroll
+  for (int t = 0; t < VW; ++t) {
+    if (t < columns_left) store_some(TRANSPOSED(rows, other)[t], out + (long)t * B, B_left);
+  }
+}
+#endif
 
 // packed[group][block][r][f] = weight(group, block*B + f, channel, u, v), r = (channel*taps_h + u)*taps_w
 // + v; zero where f or r is beyond the end; r < reduction_padded, f < B. One work-item per block and
-// run of 16 r: where the taps lie together, a run of one filter is a cache line on the reading side.
+// run of RUN r: where the taps lie together, a run of one filter is a cache line on the reading side.
+// `dense`: all products of a filter lie together, in their order.
 //
 //   weights:  f [ r r r r ... ]      packed, per block:  r [ f f f f ... ]   B filters wide
 //             | [             ]  ->                      | [             ]
 kernel void pack_filters(global const float* restrict weights, global float* restrict packed,
                          int filters, int reduction, int taps_h, int taps_w, int reduction_padded,
                          int B, int blocks_per_group, long items, long w_base, long w_group,
-                         long w_filter, long w_channel, long w_row, long w_column) {
+                         long w_filter, long w_channel, long w_row, long w_column, int dense) {
   const long id = get_global_id(0);
   if (id >= items) return;
-  const int runs = (reduction_padded + 15) / 16;
-  const int r0 = (int)(id % runs) * 16;
+  const int runs = (reduction_padded + RUN - 1) / RUN;
+  const int r0 = (int)(id % runs) * RUN;
   const long block = id / runs;
-  const int r1 = min(r0 + 16, reduction_padded);
+  const int r1 = min(r0 + RUN, reduction_padded);
   const int f0 = (int)(block % blocks_per_group) * B;
   const long group = block / blocks_per_group;
   global float* out = packed + block * reduction_padded * B;
+  global const float* first = weights + w_base + group * w_group + f0 * w_filter;
+#if VW > 1
+  if (dense && r1 <= reduction) {
+    for (int r = r0; r < r1; r += VW) {
+      for (int f = 0; f < B; f += VW) {
+        pack_tile(first + f * w_filter + r, first, w_filter, filters - f0 - f, r1 - r,
+                  out + (long)r * B + f, B, B - f);
+      }
+    }
+    return;
+  }
+#endif
   for (int f = 0; f < B; ++f) {
-    global const float* filter = weights + w_base + group * w_group + (f0 + f) * w_filter;
+    global const float* filter = first + f * w_filter;
     int channel = r0 / (taps_h * taps_w);
     int u = r0 / taps_w % taps_h;
     int v = r0 % taps_w;
@@ -41,6 +90,31 @@ kernel void pack_filters(global const float* restrict weights, global float* res
   }
 }
 
+// What fits of a row's end, in halves of the vector.
+#define COPY_PIECE(N)                                         \
+  if (count - j >= N) {                                       \
+    CLCONV_PASTE(vstore, N)(KEPT(N, j), 0, out + j);          \
+    j += N;                                                   \
+  }
+inline void copy_row(global const float* restrict input, global const float* restrict y,
+                     global float* restrict out, const int count) {
+  int j = 0;
+#if VW == 16
+  for (; j + 16 <= count; j += 16) vstore16(KEPT(16, j), 0, out + j);
+  COPY_PIECE(8)
+  COPY_PIECE(4)
+#elif VW == 8
+  for (; j + 8 <= count; j += 8) vstore8(KEPT(8, j), 0, out + j);
+  COPY_PIECE(4)
+#elif VW == 4
+  for (; j + 4 <= count; j += 4) vstore4(KEPT(4, j), 0, out + j);
+#endif
+#if VW > 1
+  COPY_PIECE(2)
+#endif
+  for (; j < count; ++j) out[j] = MASKED(input, y, j);
+}
+
 // padded[plane][i][j] = input[plane][top + i][left + j], zero outside the input; the padded plane is hp
 // rows of wp. Each work-item writes `span` rows.
 kernel void pad_planes(global const float* restrict input, global const float* restrict y,
@@ -48,38 +122,55 @@ kernel void pad_planes(global const float* restrict input, global const float* r
                        int wp, long rows, int span) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, rows);
+  const int lo = clamp(-left, 0, wp);
+  const int hi = clamp(in_w - left, lo, wp);
+  long plane = first / hp;
+  int i = (int)(first % hp);
   for (long row = first; row < last; ++row) {
-    const long plane = row / hp;
-    const int i = (int)(row % hp) + top;
     global float* out = padded + row * wp;
-    const bool inside = i >= 0 && i < in_h;
-    const int lo = inside ? clamp(-left, 0, wp) : wp;
-    const int hi = inside ? clamp(in_w - left, lo, wp) : wp;
-    const long line = (plane * in_h + i) * in_w + left;
-    for (int j = 0; j < lo; ++j) out[j] = 0.0f;
-    for (int j = lo; j < hi; ++j) out[j] = MASKED(input, y, line + j);
-    for (int j = hi; j < wp; ++j) out[j] = 0.0f;
+    const int at = i + top;
+    if (at >= 0 && at < in_h) {
+      const long line = (plane * in_h + at) * in_w + left;
+      for (int j = 0; j < lo; ++j) out[j] = 0.0f;
+      copy_row(input + line + lo, y + line + lo, out + lo, hi - lo);
+      for (int j = hi; j < wp; ++j) out[j] = 0.0f;
+    } else {
+      for (int j = 0; j < wp; ++j) out[j] = 0.0f;
+    }
+    if (++i == hp) {
+      i = 0;
+      ++plane;
+    }
   }
 }
 
 // packed[group][block][image*pixels + t][f] = dy[first_image + image][group*filters + block*B + f][first + t],
 // zero where f is beyond the filters: what pack_filters does, for `pixels` pixels of `images` gradients of
-// y. Blocks start block_stride apart. One work-item per block, image and run of 16 pixels.
+// y. Blocks start block_stride apart. One work-item per block, image and `span` pixels.
 kernel void pack_gradient(global const float* restrict dy, global const float* restrict y,
                           global float* restrict packed, int first_image, int images, int first,
                           int pixels, int image_pixels, int filters, int B, int blocks_per_group,
-                          int groups, long block_stride, long items) {
+                          int groups, long block_stride, long items, int span) {
   const long id = get_global_id(0);
   if (id >= items) return;
-  const int runs = (pixels + 15) / 16;
-  const int t0 = (int)(id % runs) * 16;
-  const int t1 = min(t0 + 16, pixels);
-  const int image = (int)(id / runs % images);
-  const int block = (int)(id / runs / images);
+  const int spans = (pixels + span - 1) / span;
+  const int t0 = (int)(id % spans) * span;
+  const int t1 = min(t0 + span, pixels);
+  const int image = (int)(id / spans % images);
+  const int block = (int)(id / spans / images);
   const int f0 = block % blocks_per_group * B;
   const int group_index = block / blocks_per_group;
   const long first_plane = ((long)(first_image + image) * groups + group_index) * filters;
   global float* out = packed + block * block_stride + (long)image * pixels * B;
+#if VW > 1
+  for (int t = t0; t < t1; t += VW) {
+    for (int f = 0; f < B; f += VW) {
+      const long at = (first_plane + f0 + f) * image_pixels + first + t;
+      pack_tile(dy + at, y + at, image_pixels, filters - f0 - f, t1 - t, out + (long)t * B + f, B,
+                B - f);
+    }
+  }
+#else
   for (int f = 0; f < B; ++f) {
     const bool real = f0 + f < filters;
     const long line = (first_plane + f0 + f) * image_pixels + first;
@@ -87,4 +178,5 @@ kernel void pack_gradient(global const float* restrict dy, global const float* r
       out[(long)t * B + f] = real ? MASKED(dy, y, line + t) : 0.0f;
     }
   }
+#endif
 }

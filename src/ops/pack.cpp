@@ -5,7 +5,7 @@
 namespace clconv::core {
 namespace {
 
-// Elements per work-item and filter: a cache line of the reading side (pack.cl).
+// RUN of pack.cl: elements per work-item and filter, a cache line of the reading side.
 constexpr std::int64_t kRun = 16;
 
 // A CPU work-item copies about this many bytes, so that a launch is neither one work-group on one
@@ -22,8 +22,9 @@ std::int64_t local_size(const DeviceProfile& profile) {
   return profile.family == Family::kCpu ? 1 : Spans::local_size(profile);
 }
 
-std::string mask_define(bool mask) {
-  return mask ? "-DMASK=1" : "-DMASK=0";
+std::string defines(const DeviceProfile& profile, bool mask) {
+  const std::int64_t width = profile.family == Family::kCpu ? Runs::vector_width(profile) : 1;
+  return "-DVW=" + std::to_string(width) + (mask ? " -DMASK=1" : " -DMASK=0");
 }
 
 }  // namespace
@@ -31,22 +32,30 @@ std::string mask_define(bool mask) {
 std::unique_ptr<Step> pack_filters(Device& device, const Correlation& c, const FilterBlocks& blocks,
                                    const Region& weights, const Region& packed) {
   const std::int64_t count = blocks.blocks() * ceil_div(blocks.reduction_padded, kRun);
+  const bool dense = c.w_column == 1 && c.w_row == c.taps_w && c.w_channel == c.taps_h * c.taps_w;
   return std::make_unique<KernelStep>(
-      "pack_filters", device.kernel("pack", "pack_filters", mask_define(false)),
+      "pack_filters", device.kernel("pack", "pack_filters", defines(device.profile(), false)),
       std::vector<Argument>{weights, packed, narrow(c.filters), narrow(c.reduction()),
                             narrow(c.taps_h), narrow(c.taps_w), narrow(blocks.reduction_padded),
                             narrow(blocks.block), narrow(blocks.blocks_per_group), cl_long{count},
                             cl_long{c.w_base}, cl_long{c.w_group}, cl_long{c.w_filter},
-                            cl_long{c.w_channel}, cl_long{c.w_row}, cl_long{c.w_column}},
+                            cl_long{c.w_channel}, cl_long{c.w_row}, cl_long{c.w_column},
+                            cl_int{dense ? 1 : 0}},
       items(count, local_size(device.profile())));
 }
 
-std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,
+std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, const Region& input,
                                  const Region* mask, const Region& padded) {
+  PaddedPlanes planes = window;
+  if (planes.top == 0 && planes.left == 0 && planes.hp == planes.in_h && planes.wp == planes.in_w) {
+    // Nothing but a mask to apply: one long row a plane.
+    planes.in_w = planes.wp = planes.hp * planes.wp;
+    planes.in_h = planes.hp = 1;
+  }
   const std::int64_t rows = planes.planes * planes.hp;
   const std::int64_t span = lines_per_item(device.profile(), planes.wp);
   return std::make_unique<KernelStep>(
-      "pad", device.kernel("pack", "pad_planes", mask_define(mask != nullptr)),
+      "pad", device.kernel("pack", "pad_planes", defines(device.profile(), mask != nullptr)),
       std::vector<Argument>{input, mask != nullptr ? *mask : input, padded, narrow(planes.in_h),
                             narrow(planes.in_w), narrow(planes.top), narrow(planes.left),
                             narrow(planes.hp), narrow(planes.wp), cl_long{rows}, narrow(span)},
@@ -55,15 +64,17 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, con
 
 std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const GradientBlocks& blocks,
                                     const Region& dy, const Region* mask, const Region& packed) {
+  const std::int64_t span = std::max(
+      kRun, round_up(lines_per_item(device.profile(), blocks.block), kRun));
   const std::int64_t count =
-      p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, kRun);
+      p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, span);
   return std::make_unique<KernelStep>(
-      "pack_gradient", device.kernel("pack", "pack_gradient", mask_define(mask != nullptr)),
+      "pack_gradient", device.kernel("pack", "pack_gradient", defines(device.profile(), mask != nullptr)),
       std::vector<Argument>{dy, mask != nullptr ? *mask : dy, packed, narrow(blocks.first_image),
                             narrow(blocks.images), narrow(blocks.first), narrow(blocks.pixels),
                             narrow(p.oh() * p.ow()), narrow(p.k_per_group()), narrow(blocks.block),
                             narrow(blocks.blocks_per_group), narrow(p.g),
-                            cl_long{blocks.block_stride}, cl_long{count}},
+                            cl_long{blocks.block_stride}, cl_long{count}, narrow(span)},
       items(count, local_size(device.profile())));
 }
 
