@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -80,7 +81,8 @@ class Loops {
         layer.y[yi] += x[xi] * layer.w[wi];
       });
       if (layer.problem.relu != 0) {
-        for (float& value : layer.y) value = std::max(value, 0.0f);
+        for (float& value : layer.y)
+          value = std::max(value, 0.0f);
       }
       x = layer.y.data();
     }
@@ -88,8 +90,10 @@ class Loops {
     for (auto p = probabilities.begin(); p != probabilities.end(); p += kClasses) {
       const float most = *std::max_element(p, p + kClasses);
       float sum = 0;
-      for (int i = 0; i < kClasses; ++i) sum += p[i] = std::exp(p[i] - most);
-      for (int i = 0; i < kClasses; ++i) p[i] /= sum;
+      for (int i = 0; i < kClasses; ++i)
+        sum += p[i] = std::exp(p[i] - most);
+      for (int i = 0; i < kClasses; ++i)
+        p[i] /= sum;
     }
   }
 
@@ -212,7 +216,8 @@ struct Runner {
 };
 
 // Throws where two vectors differ by more than float32 rounding explains.
-void compare(const std::string& what, const std::vector<float>& ours, const std::vector<float>& loops) {
+void compare(const std::string& what, const std::vector<float>& ours,
+             const std::vector<float>& loops) {
   double error = 0, size = 0;
   for (std::size_t i = 0; i < loops.size(); ++i) {
     const double difference = static_cast<double>(ours[i]) - static_cast<double>(loops[i]);
@@ -253,7 +258,8 @@ struct Contender {
 // What digits_peers.py says in an environment; nothing where there is no Python or no NumPy.
 void add_peers(const std::string& environment, const std::string& suffix, const Data& data,
                Results& results) {
-  const auto folder = std::filesystem::temp_directory_path() / ("clconv-digits-" + std::to_string(::getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("clconv-digits-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   std::ofstream((folder / "images.f32"), std::ios::binary)
       .write(reinterpret_cast<const char*>(data.images.data()),
@@ -270,7 +276,8 @@ void add_peers(const std::string& environment, const std::string& suffix, const 
     FILE* pipe = ::popen(command.c_str(), "r");
     if (pipe == nullptr) continue;
     char buffer[65536];
-    for (std::size_t got; (got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0;) text.append(buffer, got);
+    for (std::size_t got; (got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0;)
+      text.append(buffer, got);
     if (::pclose(pipe) == 0 && text.find("PyTorch") != std::string::npos) break;
   }
   std::filesystem::remove_all(folder);
@@ -293,8 +300,10 @@ struct Summary {
 
   explicit Summary(Seconds s) {
     std::sort(s.begin(), s.end());
-    for (const double v : s) mean += v / static_cast<double>(s.size());
-    for (const double v : s) std += (v - mean) * (v - mean);
+    for (const double v : s)
+      mean += v / static_cast<double>(s.size());
+    for (const double v : s)
+      std += (v - mean) * (v - mean);
     std = s.size() > 1 ? std::sqrt(std / static_cast<double>(s.size() - 1)) : 0;
     const auto at = [&](double q) {
       const double position = q * static_cast<double>(s.size() - 1);
@@ -302,7 +311,8 @@ struct Summary {
       const auto high = std::min(low + 1, s.size() - 1);
       return s[low] + (position - static_cast<double>(low)) * (s[high] - s[low]);
     };
-    min = s.front(), quarter = at(0.25), median = at(0.5), three_quarters = at(0.75), max = s.back();
+    min = s.front(), quarter = at(0.25), median = at(0.5), three_quarters = at(0.75),
+    max = s.back();
   }
 };
 
@@ -318,7 +328,8 @@ void print_table(const Results& results, const std::string& pass, int batch) {
     const auto& seconds = passes.at(pass).at(batch);
     const Summary s(seconds);
     std::printf("%-28s %6zu", name.c_str(), seconds.size());
-    for (const double value : {s.mean, s.std, s.min, s.quarter, s.median, s.three_quarters, s.max}) {
+    for (const double value :
+         {s.mean, s.std, s.min, s.quarter, s.median, s.three_quarters, s.max}) {
       std::printf(" %10.3f", value * 1e3);
     }
     std::printf("\n");
@@ -338,22 +349,26 @@ std::string svg(const Results& results) {
       }
     }
   }
-  std::string text = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" width=\"" +
-                     std::to_string(2 * kPanel) + "\" height=\"" + std::to_string(2 * height) +
-                     "\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+  std::string text =
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" "
+      "width=\"" +
+      std::to_string(2 * kPanel) + "\" height=\"" + std::to_string(2 * height) +
+      "\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   char line[512];
   int panel = 0;
   for (const char* pass : {kForward, kBoth}) {
     for (const int batch : {1, 32}) {
       const int x = panel % 2 * kPanel, y = panel / 2 * height;
       ++panel;
-      std::snprintf(line, sizeof(line), "<text x=\"%d\" y=\"%d\" font-weight=\"bold\">%s: median, ms</text>\n",
+      std::snprintf(line, sizeof(line),
+                    "<text x=\"%d\" y=\"%d\" font-weight=\"bold\">%s: median, ms</text>\n",
                     x + kLabel, y + 18, title(pass, batch).c_str());
       text += line;
       int row = 0;
       for (const auto& [name, passes] : results) {
         const double median = Summary(passes.at(pass).at(batch)).median;
-        const double length = kWidth * (0.02 + 0.98 * std::log(median / low) / std::log(high / low));
+        const double length =
+            kWidth * (0.02 + 0.98 * std::log(median / low) / std::log(high / low));
         const bool ours = name.rfind("clconv", 0) == 0;
         const int top = y + kTop + kBar * row++;
         std::snprintf(line, sizeof(line),
@@ -380,7 +395,8 @@ void write_text(const std::string& path, const std::string& text) {
 void run(const std::string& folder, const std::string& device, const std::string& svg_path,
          const std::string& json_path, bool peers) {
   const auto images = example::read_idx_images(folder + "/t10k-images-idx3-ubyte.gz", kImages);
-  const Data data{images.pixels, example::read_idx_labels(folder + "/t10k-labels-idx1-ubyte.gz", kImages)};
+  const Data data{images.pixels,
+                  example::read_idx_labels(folder + "/t10k-labels-idx1-ubyte.gz", kImages)};
   if (images.count < kImages || images.size != 28 || data.labels.size() < kImages) {
     throw std::runtime_error(folder + ": expected at least 960 images of 28x28 and their labels");
   }
@@ -427,19 +443,22 @@ void run(const std::string& folder, const std::string& device, const std::string
   }
   if (peers) {
     add_peers("", "", data, results);
-    add_peers("MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=1073741824 OPENBLAS_CORETYPE=SkylakeX "
-              "OPENBLAS_NUM_THREADS=1",
-              ", tuned", data, results);
+    add_peers(
+        "MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=1073741824 OPENBLAS_CORETYPE=SkylakeX "
+        "OPENBLAS_NUM_THREADS=1",
+        ", tuned", data, results);
   }
   for (const char* pass : {kForward, kBoth}) {
-    for (const int batch : {1, 32}) print_table(results, pass, batch);
+    for (const int batch : {1, 32})
+      print_table(results, pass, batch);
   }
   if (!svg_path.empty()) write_text(svg_path, svg(results));
   if (!json_path.empty()) {
     Json json;
     for (const auto& [name, passes] : results) {
       for (const auto& [pass, batches] : passes) {
-        for (const auto& [batch, seconds] : batches) json[name][pass][std::to_string(batch)] = seconds;
+        for (const auto& [batch, seconds] : batches)
+          json[name][pass][std::to_string(batch)] = seconds;
       }
     }
     write_text(json_path, json.dump(1) + "\n");
@@ -452,12 +471,15 @@ int main(int argc, char** argv) {
   CLI::App app{"The digits network: nested loops, clconv, NumPy and PyTorch in one run", "digits"};
   std::string data, device, svg_path, json_path;
   bool no_peers = false;
-  app.add_option("--data", data, "folder with MNIST's t10k images and labels, gzipped IDX")->required();
+  app.add_option("--data", data, "folder with MNIST's t10k images and labels, gzipped IDX")
+      ->required();
   app.add_option("--device", device, "index P:D or part of a name");
   app.add_option("--svg", svg_path, "write a chart of the medians");
   app.add_option("--json", json_path, "write all times");
   app.add_flag("--no-peers", no_peers, "leave NumPy and PyTorch out");
   CLI11_PARSE(app, argc, argv)
+  // PoCL's worker threads share a core now and then where they are not pinned, at half the speed.
+  ::setenv("POCL_AFFINITY", "1", 0);
   try {
     run(data, device, svg_path, json_path, !no_peers);
     return 0;

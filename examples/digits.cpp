@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -39,7 +40,8 @@ Data read_data(const std::string& folder) {
     return std::filesystem::exists(plain) ? plain : plain + ".gz";
   };
   auto images = example::read_idx_images(path("t10k-images-idx3-ubyte"), 1 << 20);
-  Data data{std::move(images.pixels), example::read_idx_labels(path("t10k-labels-idx1-ubyte"), 1 << 20)};
+  Data data{std::move(images.pixels),
+            example::read_idx_labels(path("t10k-labels-idx1-ubyte"), 1 << 20)};
   if (images.size != kSide || images.count != data.count()) {
     throw std::runtime_error(folder + ": expected as many 28x28 images as labels");
   }
@@ -151,7 +153,8 @@ class Trainer {
     const auto add = [&](const std::string& layer, const char* direction, const clconv::Plan& plan,
                          const clconv::Operands& operands) {
       double us = 0;
-      for (const auto& step : nlohmann::json::parse(plan.profile(operands))) us += step.at("us").get<double>();
+      for (const auto& step : nlohmann::json::parse(plan.profile(operands)))
+        us += step.at("us").get<double>();
       const auto info = plan.info();
       rows.push_back({layer, direction, std::string(info.strategy) + " " + info.config, us});
       total += us;
@@ -214,7 +217,8 @@ class Trainer {
   }
 
   void take_batch(const cl::Buffer& images, const cl::Buffer& labels, int step) {
-    const auto n = static_cast<std::size_t>(options_.batch), at = static_cast<std::size_t>(step) * n;
+    const auto n = static_cast<std::size_t>(options_.batch),
+               at = static_cast<std::size_t>(step) * n;
     queue_.enqueueCopyBuffer(images, x_, at * kPixels * 4, 0, n * kPixels * 4);
     queue_.enqueueCopyBuffer(labels, labels_, at * 4, 0, n * 4);
   }
@@ -249,7 +253,8 @@ class Trainer {
       if (last) std::fprintf(stderr, "\r%80s\r", "");
     }
     if (last) {
-      std::printf("epoch %2d  loss %.4f  %6.0f images/s\n", epoch, static_cast<double>(loss), images_per_s);
+      std::printf("epoch %2d  loss %.4f  %6.0f images/s\n", epoch, static_cast<double>(loss),
+                  images_per_s);
       std::fflush(stdout);
     }
   }
@@ -258,7 +263,8 @@ class Trainer {
   void for_each_tensor(Visit&& visit) {
     for (const auto& layer : network_.layers()) {
       const auto& p = layer.problem;
-      visit(layer.name + "_w", std::vector<std::int64_t>{p.k, p.c, p.kh, p.kw}, layer.w, layer.w_count());
+      visit(layer.name + "_w", std::vector<std::int64_t>{p.k, p.c, p.kh, p.kw}, layer.w,
+            layer.w_count());
       visit(layer.name + "_b", std::vector<std::int64_t>{p.k}, layer.b, p.k);
     }
   }
@@ -273,7 +279,8 @@ class Trainer {
 void print_confusion(const std::vector<std::vector<int>>& counts) {
   int right = 0, all = 0;
   std::printf("\nconfusion matrix of the test set (rows: label, columns: guess)\n   ");
-  for (int i = 0; i < kClasses; ++i) std::printf("%5d", i);
+  for (int i = 0; i < kClasses; ++i)
+    std::printf("%5d", i);
   for (std::size_t label = 0; label < counts.size(); ++label) {
     std::printf("\n%3zu", label);
     for (std::size_t guess = 0; guess < counts.size(); ++guess) {
@@ -291,7 +298,8 @@ void run(const Options& options) {
   Trainer trainer(context, options);
   if (!options.load.empty()) trainer.load(options.load);
   if (!options.predict.empty()) {
-    const auto p = trainer.probabilities(example::read_npy(options.predict, {kSide, kSide}).data(), 1);
+    const auto p =
+        trainer.probabilities(example::read_npy(options.predict, {kSide, kSide}).data(), 1);
     for (int i = 0; i < kClasses; ++i) {
       std::printf("%d  %.4f\n", i, static_cast<double>(p[static_cast<std::size_t>(i)]));
     }
@@ -314,23 +322,30 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   Options o;
   CLI::App app{"Trains a network on handwritten digits, or lets a trained one read one", "digits"};
-  auto* data = app.add_option("--data", o.data, "folder with MNIST's t10k images and labels (IDX, gzipped or not)");
+  auto* data = app.add_option("--data", o.data,
+                              "folder with MNIST's t10k images and labels (IDX, gzipped or not)");
   app.add_option("--device", o.device, "index P:D or part of a name");
   app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber);
-  app.add_option("--epochs", o.epochs, "passes over the data; 0 only tests")->check(CLI::NonNegativeNumber);
+  app.add_option("--epochs", o.epochs, "passes over the data; 0 only tests")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o.seed, "of weights and order");
   app.add_option("--lr", o.learning_rate, "learning rate at the start")->check(CLI::PositiveNumber);
-  app.add_option("--shift", o.shift, "pixels by which images are shifted at random")->check(CLI::Range(0, 8));
-  app.add_flag("--deterministic", o.deterministic, "the same seed gives the same weights, bit for bit");
+  app.add_option("--shift", o.shift, "pixels by which images are shifted at random")
+      ->check(CLI::Range(0, 8));
+  app.add_flag("--deterministic", o.deterministic,
+               "the same seed gives the same weights, bit for bit");
   app.add_option("--save", o.save, "folder to write the weights to, one .npy a tensor");
   auto* load = app.add_option("--load", o.load, "folder to read them from");
-  auto* predict = app.add_option("--predict", o.predict, "a digit: .npy, (28,28) float32 in [0,1], white on black");
+  auto* predict = app.add_option("--predict", o.predict,
+                                 "a digit: .npy, (28,28) float32 in [0,1], white on black");
   predict->needs(load);
   CLI11_PARSE(app, argc, argv)
   if (data->count() == 0 && predict->count() == 0) {
     std::fprintf(stderr, "digits: --data FOLDER is missing (or --load FOLDER --predict FILE)\n");
     return 2;
   }
+  // PoCL's worker threads share a core now and then where they are not pinned, at half the speed.
+  ::setenv("POCL_AFFINITY", "1", 0);
   try {
     run(o);
     return 0;

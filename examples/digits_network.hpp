@@ -18,10 +18,10 @@ class DigitsNetwork {
   // forward pass, and its backward into whatever reads dy.
   struct Layer {
     std::string name;
-    clconv::Problem problem;                        // forward
-    clconv::Plan forward, dx, dw, db;               // the first layer has no dx
-    cl::Buffer w, b, gradient_w, gradient_b;        // parts of two large buffers
-    cl::Buffer prepared;                            // packed weights, see freeze()
+    clconv::Problem problem;                  // forward
+    clconv::Plan forward, dx, dw, db;         // the first layer has no dx
+    cl::Buffer w, b, gradient_w, gradient_b;  // parts of two large buffers
+    cl::Buffer prepared;                      // packed weights, see freeze()
     cl::Buffer y, dy;
     std::int64_t w_count() const { return problem.info().w_bytes / kFloat; }
   };
@@ -37,7 +37,8 @@ class DigitsNetwork {
     add("full1", clconv::Problem::fully_connected(batch, 2048, 250));
     add("full2", clconv::Problem::fully_connected(batch, 250, kClasses));
     layers_.back().problem.relu = 0;
-    for (Layer& layer : layers_) plan(layer, options);
+    for (Layer& layer : layers_)
+      plan(layer, options);
     allocate();
   }
 
@@ -52,7 +53,8 @@ class DigitsNetwork {
                                       static_cast<double>(layer.w_count()));
       std::normal_distribution<float> normal(0.0f, static_cast<float>(spread));
       std::vector<float> w(static_cast<std::size_t>(layer.w_count()));
-      for (float& value : w) value = normal(engine);
+      for (float& value : w)
+        value = normal(engine);
       set(layer.w, w);
       set(layer.b, std::vector<float>(static_cast<std::size_t>(layer.problem.k), 0.0f));
     }
@@ -60,7 +62,8 @@ class DigitsNetwork {
 
   // From now on the weights do not change: forward() packs them no more.
   void freeze() {
-    for (Layer& layer : layers_) layer.prepared = layer.forward.prepare(queue_, layer.w);
+    for (Layer& layer : layers_)
+      layer.prepared = layer.forward.prepare(queue_, layer.w);
   }
 
   // Logits of x (batch,1,28,28).

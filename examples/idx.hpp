@@ -41,8 +41,8 @@ inline std::vector<std::uint8_t> read_idx(const std::string& path, std::size_t r
   for (std::size_t i = 1; i <= rank; ++i) {
     sizes.push_back(i == 1 ? std::min(word(1), most) : word(i));
     if (sizes.back() < 1 || (i > 1 && sizes.back() > 1024)) {
-      throw std::runtime_error(path + ": size " + std::to_string(sizes.back()) +
-                               " of dimension " + std::to_string(i) + " is not between 1 and 1024");
+      throw std::runtime_error(path + ": size " + std::to_string(sizes.back()) + " of dimension " +
+                               std::to_string(i) + " is not between 1 and 1024");
     }
     bytes *= static_cast<std::size_t>(sizes.back());
   }

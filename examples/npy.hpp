@@ -13,9 +13,11 @@ namespace example {
 
 inline std::string npy_header(const std::vector<std::int64_t>& shape) {
   std::string dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
-  for (const std::int64_t size : shape) dict += std::to_string(size) + ",";
+  for (const std::int64_t size : shape)
+    dict += std::to_string(size) + ",";
   dict += "), }";
-  while ((10 + dict.size() + 1) % 64 != 0) dict += ' ';
+  while ((10 + dict.size() + 1) % 64 != 0)
+    dict += ' ';
   dict += '\n';
   std::string head("\x93NUMPY\x01\x00", 8);
   head += static_cast<char>(dict.size() & 0xff);
@@ -39,7 +41,8 @@ inline void write_npy(const std::string& path, const std::vector<std::int64_t>& 
 }
 
 // Exactly the array that write_npy() would have written with this shape, or std::runtime_error.
-inline std::vector<float> read_npy(const std::string& path, const std::vector<std::int64_t>& shape) {
+inline std::vector<float> read_npy(const std::string& path,
+                                   const std::vector<std::int64_t>& shape) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::runtime_error("cannot read " + path);
   const auto fail = [&](const std::string& what) { throw std::runtime_error(path + ": " + what); };

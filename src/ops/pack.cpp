@@ -64,12 +64,13 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
 
 std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const GradientBlocks& blocks,
                                     const Region& dy, const Region* mask, const Region& packed) {
-  const std::int64_t span = std::max(
-      kRun, round_up(lines_per_item(device.profile(), blocks.block), kRun));
+  const std::int64_t span =
+      std::max(kRun, round_up(lines_per_item(device.profile(), blocks.block), kRun));
   const std::int64_t count =
       p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, span);
   return std::make_unique<KernelStep>(
-      "pack_gradient", device.kernel("pack", "pack_gradient", defines(device.profile(), mask != nullptr)),
+      "pack_gradient",
+      device.kernel("pack", "pack_gradient", defines(device.profile(), mask != nullptr)),
       std::vector<Argument>{dy, mask != nullptr ? *mask : dy, packed, narrow(blocks.first_image),
                             narrow(blocks.images), narrow(blocks.first), narrow(blocks.pixels),
                             narrow(p.oh() * p.ow()), narrow(p.k_per_group()), narrow(blocks.block),

@@ -166,16 +166,16 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
   const double pixels = body.th * body.tw;
-  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; the transposing store costs
-  // about 200 cycles per vector of filters and vector of pixels, more where rows are cut to pieces.
+  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; then the transposing store, which
+  // costs more where rows are cut to pieces.
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
   // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
   const double fma_cycles = reduction * std::max(4.0, body.kv * pixels / 2);
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
-  const double stores = body.kv * std::ceil(pixels / body.vw);
-  const double store_cycles = stores * (whole_rows ? 200 : 280);
+  const double transposes = body.kv * std::ceil(pixels / body.vw);
+  const double store_cycles = 70 * transposes + body.kv * pixels * (whole_rows ? 8 : 13);
   const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
@@ -305,10 +305,12 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one.
   const double fma_cycles = reduction * body.mr * body.nv / 2;
   const double load_cycles = reduction * (body.nv * (c.sw == 1 ? 1 : 4) + body.mr) / 2;
+  const double loop_cycles = 1.5 * reduction;
   const double store_cycles = (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
   Pass multiply;
-  multiply.flops = groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.flops = groups * cycles * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
   return predicted_us(profile, {multiply});

@@ -152,10 +152,11 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
   layout.add(blocks.bytes(p));
   const Result result(p, body.split, layout);
 
-  // Cycles of a work-group as in the forward body; a store of one tap of one filter takes about two.
+  // Cycles of a work-group as in the forward body, and one for the loop over pixels; a chain of FMAs
+  // advances every 4 cycles. A store of one tap of one filter takes about two.
   const double pixels = static_cast<double>(ceil_div(rows, body.split) * p.ow());
   const double taps = body.tc * body.tq;
-  const double fma_cycles = pixels * body.kv * taps / 2;
+  const double fma_cycles = pixels * std::max(4.0, body.kv * taps / 2);
   const double load_cycles = pixels * (body.kv + taps) / 2 * 1.1;
   const double store_cycles = 2.0 * taps * body.kv * body.vw + 100;
   Pass pack;
@@ -164,9 +165,9 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
       static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
   Pass multiply;
   multiply.groups = static_cast<double>(body.groups(p, blocks) * body.split);
-  multiply.flops =
-      multiply.groups * (std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.93 : 0.02;
+  multiply.flops = multiply.groups * (std::max(fma_cycles, load_cycles) + pixels + store_cycles) *
+                   2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
