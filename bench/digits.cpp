@@ -230,11 +230,16 @@ void compare(const std::string& what, const std::vector<float>& ours,
   }
 }
 
-void check(Runner& runner) {
+Loops check_forward(Runner& runner) {
   Loops loops = loops_of(runner.network);
   runner.forward(0);
   loops.forward(runner.data.images.data());
   compare("the probabilities", runner.host, loops.probabilities);
+  return loops;
+}
+
+void check(Runner& runner) {
+  Loops loops = check_forward(runner);
   runner.both(0);
   loops.backward(runner.data.images.data(), runner.data.labels.data());
   for (std::size_t i = 0; i < loops.layers.size(); ++i) {
@@ -432,13 +437,17 @@ void run(const std::string& folder, const std::string& device, const std::string
     results.push_back({contender.name, {}});
     auto& passes = results.back().second;
     for (const int batch : {1, 32}) {
-      Runner runner(context, queue, batch, contender.options, data);
-      check(runner);
+      clconv::PlanOptions options = contender.options;
+      options.weights_change = 1;
+      Runner training(context, queue, batch, options, data);
+      check(training);
       passes[kBoth][batch] =
-          timed(batch, contender.most_batches, [&](int first) { runner.both(first); });
-      runner.network.freeze();
+          timed(batch, contender.most_batches, [&](int first) { training.both(first); });
+      Runner inference(context, queue, batch, contender.options, data);
+      inference.network.freeze();
+      check_forward(inference);
       passes[kForward][batch] =
-          timed(batch, contender.most_batches, [&](int first) { runner.forward(first); });
+          timed(batch, contender.most_batches, [&](int first) { inference.forward(first); });
     }
   }
   if (peers) {

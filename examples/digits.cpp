@@ -198,6 +198,7 @@ class Trainer {
   static clconv::PlanOptions planning(const Options& options) {
     clconv::PlanOptions result;
     result.deterministic = options.deterministic ? 1 : 0;
+    result.weights_change = options.epochs > 0 ? 1 : 0;
     return result;
   }
 

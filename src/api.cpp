@@ -132,6 +132,7 @@ PlannerOptions options_of(const clconv_plan_options* given) {
   o.deny = names_of(c.deny);
   if (c.expected_runs < 0) bad("expected_runs is " + std::to_string(c.expected_runs));
   o.expected_runs = c.expected_runs;
+  o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
   return with_environment(o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0});
 }

@@ -606,8 +606,8 @@ TEST_CASE("plan: text, reasons, JSON") {
   bool chosen = false;
   for (const auto& c : json.at("candidates")) {
     for (const char* field :
-         {"strategy", "config", "status", "reason", "predicted_us", "measured", "workspace_bytes",
-          "prepared_weights_bytes", "deterministic", "error_bound"}) {
+         {"strategy", "config", "status", "reason", "predicted_us", "packing_us", "measured",
+          "workspace_bytes", "prepared_weights_bytes", "deterministic", "error_bound"}) {
       CHECK(c.contains(field));
     }
     if (c.at("status") != "chosen") continue;

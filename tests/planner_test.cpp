@@ -487,6 +487,22 @@ TEST_CASE("expected_runs weighs preparing the weights, and a setup that wisdom r
   CHECK(fresh.timed.empty());
 }
 
+TEST_CASE("weights that change are packed every time, whatever was measured") {
+  offers["naive"] = offers["gamma"] = no();
+  offers["beta"] = of({candidate(1, 100)});
+  Candidate packing = candidate(1, 99);
+  packing.prepared_weights_bytes = 1 << 20;  // a millisecond at the default profile's 1 GB/s
+  offers["alpha"] = of({packing});
+  for (const Rigor rigor : {Rigor::kEstimate, Rigor::kMeasure}) {
+    PlannerOptions options = with_rigor(rigor);
+    FakeLaboratory lab;
+    lab.us = {{"alpha v=1", 50}, {"beta v=1", 100}};
+    CHECK(chosen(search(options, &lab)) == "alpha v=1");
+    options.weights_change = true;
+    CHECK(chosen(search(options, &lab)) == "beta v=1");
+  }
+}
+
 TEST_CASE("why nothing can run: equal reasons once, of too much memory the least") {
   usual_offers();
   PlannerOptions options = with_rigor(Rigor::kWisdomOnly);

@@ -230,6 +230,7 @@ typedef struct clconv_plan_options {
   const char* deny;      /* comma-separated strategies, NULL: none */
   int64_t expected_runs; /* > 0: compiling and preparing count, spread over so many executions */
   int time_all;          /* for benchmarks: prune nothing */
+  int weights_change;    /* as in training: they are packed in every execution, which counts */
 } clconv_plan_options;
 
 CLCONV_API void clconv_plan_options_defaults(clconv_plan_options* options, size_t size);

@@ -75,6 +75,7 @@ struct PlanningOptions {
   double time_limit_s = 0;
   bool deterministic = false;
   std::int64_t expected_runs = 0;
+  bool weights_change = false;
   void add_to(CLI::App& app);
   // Points into this object.
   PlanOptions options() const;

@@ -166,6 +166,8 @@ void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--config", config, "force this variant of it, as reported")->needs(forced);
   app.add_option("--allow", allow, "only these strategies, comma-separated");
   app.add_option("--deny", deny, "not these strategies, comma-separated");
+  app.add_flag("--weights-change", weights_change,
+               "as in training: the weights are packed in every execution, which counts");
   app.add_option("--expected-runs", expected_runs,
                  "weigh compiling and preparing, spread over so many executions")
       ->check(CLI::NonNegativeNumber);
@@ -185,6 +187,7 @@ PlanOptions PlanningOptions::options() const {
   o.allow = text(allow);
   o.deny = text(deny);
   o.expected_runs = expected_runs;
+  o.weights_change = weights_change ? 1 : 0;
   return o;
 }
 

@@ -20,6 +20,7 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
                     (problem.mask ? " mask" : "") + (problem.accumulate ? " accumulate" : "") +
                     " " + to_string(o.rigor) + " " + std::to_string(o.time_limit_s) + " " +
                     std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
+                    (o.weights_change ? " changing" : "") +
                     (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
                     " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {

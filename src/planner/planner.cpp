@@ -94,8 +94,8 @@ class Search {
       auto& candidates = std::get<std::vector<Candidate>>(offer);
       for (Candidate& candidate : candidates) {
         if (candidate.prepared_weights_bytes == 0) continue;
-        candidate.predicted_setup_us += predicted_packing_us(profile, report_.problem.w_bytes(),
-                                                             candidate.prepared_weights_bytes);
+        candidate.predicted_packing_us = predicted_packing_us(profile, report_.problem.w_bytes(),
+                                                              candidate.prepared_weights_bytes);
       }
       add_candidates(entry, std::move(candidates));
     }
@@ -410,10 +410,14 @@ class Search {
 
   // What one execution costs, with its share of the setup where the caller asked for that.
   double score(const ReportEntry& entry) const {
-    const double run = measurements_decide_ && entry.measured ? entry.measured->median_us
-                                                              : entry.candidate.predicted_us;
+    const Candidate& candidate = entry.candidate;
+    double run =
+        measurements_decide_ && entry.measured ? entry.measured->median_us : candidate.predicted_us;
+    if (options_.weights_change) run += candidate.predicted_packing_us;
     if (options_.expected_runs <= 0) return run;
-    const double setup = entry.setup_us ? *entry.setup_us : entry.candidate.predicted_setup_us;
+    const double setup = entry.setup_us
+                             ? *entry.setup_us
+                             : candidate.predicted_setup_us + candidate.predicted_packing_us;
     return run + setup / static_cast<double>(options_.expected_runs);
   }
 

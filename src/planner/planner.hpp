@@ -29,6 +29,8 @@ struct PlannerOptions {
   // 0: only the time of one execution counts. Else compiling and preparing count too, spread over
   // this many executions.
   std::int64_t expected_runs = 0;
+  // The weights change between executions (training): packing them counts every time, as predicted.
+  bool weights_change = false;
   // For benchmarks: nothing is pruned, slow candidates keep a few runs.
   bool time_all = false;
   std::map<std::string, std::string> environment;  // overrides already applied, for the report

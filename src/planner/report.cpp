@@ -107,6 +107,7 @@ std::string to_json(const Report& report) {
     item["workspace_bytes"] = entry.has_candidate ? Json(c.workspace_bytes) : Json(nullptr);
     item["prepared_weights_bytes"] =
         entry.has_candidate ? Json(c.prepared_weights_bytes) : Json(nullptr);
+    item["packing_us"] = entry.has_candidate ? Json(c.predicted_packing_us) : Json(nullptr);
     item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
     item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
     json["candidates"].push_back(item);

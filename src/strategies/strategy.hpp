@@ -84,6 +84,7 @@ struct Candidate {
   Config config;
   double predicted_us = 0;                  // one execution with prepared weights
   double predicted_setup_us = 0;            // compiling, nothing cached
+  double predicted_packing_us = 0;          // preparing the weights; the planner fills it in
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
