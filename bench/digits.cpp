@@ -18,16 +18,17 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "digits_data.hpp"
 #include "digits_network.hpp"
-#include "idx.hpp"
 
 namespace {
 
 using clconv::Problem;
+using example::Data, example::kPixels;
 using Json = nlohmann::ordered_json;
 using Seconds = std::vector<double>;
 
-constexpr int kImages = 960, kPixels = 28 * 28, kClasses = example::DigitsNetwork::kClasses;
+constexpr int kImages = 960, kClasses = example::DigitsNetwork::kClasses;
 constexpr const char* kForward = "forward";
 constexpr const char* kBoth = "forward+backward";
 
@@ -142,11 +143,6 @@ Loops loops_of(example::DigitsNetwork& network) {
 }
 
 // ---- one contender ------------------------------------------------------------------------------
-
-struct Data {
-  std::vector<float> images;
-  std::vector<std::int32_t> labels;
-};
 
 // Seconds by name, pass ("forward"), and images per batch.
 using Results = std::vector<std::pair<std::string, std::map<std::string, std::map<int, Seconds>>>>;
@@ -399,11 +395,10 @@ void write_text(const std::string& path, const std::string& text) {
 
 void run(const std::string& folder, const std::string& device, const std::string& svg_path,
          const std::string& json_path, bool peers) {
-  const auto images = example::read_idx_images(folder + "/t10k-images-idx3-ubyte.gz", kImages);
-  const Data data{images.pixels,
-                  example::read_idx_labels(folder + "/t10k-labels-idx1-ubyte.gz", kImages)};
-  if (images.count < kImages || images.size != 28 || data.labels.size() < kImages) {
-    throw std::runtime_error(folder + ": expected at least 960 images of 28x28 and their labels");
+  const Data data = example::read_data(folder);
+  if (data.count() < kImages) {
+    throw std::runtime_error(folder + ": has " + std::to_string(data.count()) +
+                             " images, expected at least " + std::to_string(kImages));
   }
   const clconv::Context context(device);
   const cl::CommandQueue queue(context.opencl_context(), context.device());

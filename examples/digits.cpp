@@ -10,15 +10,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
+#include "digits_data.hpp"
 #include "digits_network.hpp"
-#include "idx.hpp"
 #include "npy.hpp"
 
 namespace {
 
-constexpr int kSide = 28, kPixels = kSide * kSide, kClasses = example::DigitsNetwork::kClasses;
+using example::kPixels, example::kSide;
+constexpr int kClasses = example::DigitsNetwork::kClasses;
 
 struct Options {
   std::string data, device, save, load, predict;
@@ -27,47 +27,6 @@ struct Options {
   float learning_rate = 2e-3f;
   bool deterministic = false;
 };
-
-struct Data {
-  std::vector<float> images;
-  std::vector<std::int32_t> labels;
-  int count() const { return static_cast<int>(labels.size()); }
-};
-
-Data read_data(const std::string& folder) {
-  const auto path = [&](const std::string& name) {
-    const std::string plain = folder + "/" + name;
-    return std::filesystem::exists(plain) ? plain : plain + ".gz";
-  };
-  auto images = example::read_idx_images(path("t10k-images-idx3-ubyte"), 1 << 20);
-  Data data{std::move(images.pixels),
-            example::read_idx_labels(path("t10k-labels-idx1-ubyte"), 1 << 20)};
-  if (images.size != kSide || images.count != data.count()) {
-    throw std::runtime_error(folder + ": expected as many 28x28 images as labels");
-  }
-  return data;
-}
-
-// The first `count` images in another order, each shifted by up to `shift` pixels.
-Data shuffled(const Data& data, int count, int shift, std::mt19937_64& engine) {
-  std::vector<int> order(static_cast<std::size_t>(count));
-  std::iota(order.begin(), order.end(), 0);
-  std::shuffle(order.begin(), order.end(), engine);
-  std::uniform_int_distribution<int> offset(-shift, shift);
-  Data result{std::vector<float>(order.size() * kPixels, 0.0f), {}};
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const float* from = &data.images[static_cast<std::size_t>(order[i]) * kPixels];
-    float* to = &result.images[i * kPixels];
-    const int dy = offset(engine), dx = offset(engine);
-    for (int y = std::max(0, dy); y < std::min(kSide, kSide + dy); ++y) {
-      for (int x = std::max(0, dx); x < std::min(kSide, kSide + dx); ++x) {
-        to[y * kSide + x] = from[(y - dy) * kSide + x - dx];
-      }
-    }
-    result.labels.push_back(data.labels[static_cast<std::size_t>(order[i])]);
-  }
-  return result;
-}
 
 class Trainer {
  public:
@@ -87,12 +46,12 @@ class Trainer {
 
   example::DigitsNetwork& network() { return network_; }
 
-  void train(const Data& data, int count) {
+  void train(const example::Data& data, int count) {
     const int steps = count / options_.batch;
     const cl::Buffer images = floats(std::int64_t{count} * kPixels), labels = floats(count);
     std::mt19937_64 engine(options_.seed);
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
-      const Data epoch_data = shuffled(data, count, options_.shift, engine);
+      const example::Data epoch_data = example::shuffled(data, count, options_.shift, engine);
       network_.set(images, epoch_data.images);
       queue_.enqueueWriteBuffer(labels, CL_TRUE, 0, static_cast<std::size_t>(count) * 4,
                                 epoch_data.labels.data());
@@ -117,7 +76,7 @@ class Trainer {
   }
 
   // counts[label][guess] over the images from `first` on.
-  std::vector<std::vector<int>> confusion(const Data& data, int first) {
+  std::vector<std::vector<int>> confusion(const example::Data& data, int first) {
     std::vector<std::vector<int>> counts(kClasses, std::vector<int>(kClasses));
     for (int i = first; i < data.count(); i += options_.batch) {
       const int n = std::min(options_.batch, data.count() - i);
@@ -306,7 +265,7 @@ void run(const Options& options) {
     }
     return;
   }
-  const Data data = read_data(options.data);
+  const example::Data data = example::read_data(options.data);
   const int train_count = data.count() / 5 * 4;
   if (options.batch > train_count) {
     throw std::runtime_error("--batch " + std::to_string(options.batch) + ": there are " +
