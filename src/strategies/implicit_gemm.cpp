@@ -22,6 +22,25 @@ std::vector<Candidate> best_of(std::vector<Candidate> candidates, std::size_t mo
   return candidates;
 }
 
+bool Tile::fits(const DeviceProfile& profile) const {
+  const std::int64_t local_bytes =
+      (std::int64_t{bk} * (bm + 1) + std::int64_t{bk} * bn) * Problem::kElementBytes;
+  return items() <= profile.max_work_group_size && local_bytes <= profile.local_memory_bytes;
+}
+
+Tile Tile::from(const Config& config) {
+  const Tile tile{config.get("bm", 1, 256), config.get("bn", 1, 256), config.get("bk", 1, 64),
+                  config.get("tm", 1, 16), config.get("tn", 1, 16)};
+  // The fetch loops hand out whole rows and columns.
+  if (tile.bm % tile.tm != 0 || tile.bn % tile.tn != 0 || tile.items() % tile.bn != 0 ||
+      tile.items() % tile.bk != 0 || tile.bk % (tile.items() / tile.bn) != 0 ||
+      tile.bm % (tile.items() / tile.bk) != 0) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': the tiles do not divide among the work-items");
+  }
+  return tile;
+}
+
 }  // namespace implicit_gemm
 
 namespace {

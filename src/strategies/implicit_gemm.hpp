@@ -11,6 +11,18 @@ std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);
 // The best `most` by predicted time, in that order.
 std::vector<Candidate> best_of(std::vector<Candidate> candidates, std::size_t most);
 
+// The tile of the GPU bodies: a work-group computes bm x bn results, a work-item tm x tn of them, bk products at a
+// time through local memory.
+struct Tile {
+  int bm, bn, bk, tm, tn;
+
+  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
+  bool fits(const DeviceProfile& profile) const;
+  Config config() const { return {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}}; }
+  // Throws Error{kInvalidArgument} where the tiles do not divide among the work-items.
+  static Tile from(const Config& config);
+};
+
 std::vector<Candidate> correlation_candidates(const Problem& problem, const DeviceProfile& profile);
 std::unique_ptr<const Executable> build_correlation(const Problem& problem, const Config& config,
                                                     Device& device);

@@ -390,27 +390,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
 
 // ---- tile: local memory -------------------------------------------------------------------------
 
-struct TileBody {
-  int bm, bn, bk, tm, tn;
-
-  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
-  std::int64_t local_bytes() const { return (std::int64_t{bk} * (bm + 1) + bk * bn) * kElement; }
-  Config config() const { return {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}}; }
-  static TileBody from(const Config& c) {
-    const TileBody body{c.get("bm", 1, 256), c.get("bn", 1, 256), c.get("bk", 1, 64),
-                        c.get("tm", 1, 16), c.get("tn", 1, 16)};
-    // The fetch loops hand out whole rows and columns.
-    if (body.bm % body.tm != 0 || body.bn % body.tn != 0 || body.items() % body.bn != 0 ||
-        body.items() % body.bk != 0 || body.bk % (body.items() / body.bn) != 0 ||
-        body.bm % (body.items() / body.bk) != 0) {
-      throw Error(Code::kInvalidArgument,
-                  "config '" + c.text() + "': the tiles do not divide among the work-items");
-    }
-    return body;
-  }
-};
-
-constexpr TileBody kTiles[] = {
+constexpr Tile kTiles[] = {
     {128, 128, 16, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
     {64, 64, 16, 4, 4},
     {32, 64, 16, 4, 4},  // few filters
@@ -420,9 +400,8 @@ constexpr TileBody kTiles[] = {
 std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile,
                                        const std::vector<Correlation>& correlations) {
   std::vector<Candidate> candidates;
-  for (const TileBody& body : kTiles) {
-    if (body.items() > profile.max_work_group_size) continue;
-    if (body.local_bytes() > profile.local_memory_bytes) continue;
+  for (const Tile& body : kTiles) {
+    if (!body.fits(profile)) continue;
     Candidate candidate;
     for (const Correlation& c : correlations) {
       const std::int64_t pixels = c.images * c.oh * c.ow;
@@ -447,8 +426,7 @@ std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& pr
   return candidates;
 }
 
-std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& body,
-                                             Device& device) {
+std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& body, Device& device) {
   auto executable = std::make_unique<Executable>();
   const Operands operands(p);
   const auto local = static_cast<std::size_t>(body.items());
@@ -521,7 +499,7 @@ std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProf
 
 std::unique_ptr<const Executable> build_correlation(const Problem& p, const Config& config,
                                                     Device& device) {
-  if (config.has("bm")) return build_tile(p, TileBody::from(config), device);
+  if (config.has("bm")) return build_tile(p, Tile::from(config), device);
   if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
   return build_filters(p, FiltersBody::from(config), device);
 }

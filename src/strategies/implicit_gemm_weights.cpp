@@ -352,46 +352,38 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
 // ---- tile: local memory -------------------------------------------------------------------------
 
 struct TileBody {
-  int bm, bn, bk, tm, tn, split;
+  Tile tile;
+  int split;
 
-  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
-  std::int64_t local_bytes() const { return (std::int64_t{bk} * (bm + 1) + bk * bn) * kElement; }
   std::int64_t groups(const Problem& p) const {
-    return ceil_div(p.k_per_group(), bm) * ceil_div(p.c_per_group() * p.kh * p.kw, bn) * p.g;
+    return ceil_div(p.k_per_group(), tile.bm) * ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn) *
+           p.g;
   }
   Config config() const {
-    return {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}, {"split", split}};
+    Config config = tile.config();
+    config.set("split", split);
+    return config;
   }
-  static TileBody from(const Config& c) {
-    const TileBody body{c.get("bm", 1, 256), c.get("bn", 1, 256), c.get("bk", 1, 64),
-                        c.get("tm", 1, 16),  c.get("tn", 1, 16),  c.get("split", 1, INT32_MAX)};
-    if (body.bm % body.tm != 0 || body.bn % body.tn != 0 || body.items() % body.bn != 0 ||
-        body.items() % body.bk != 0 || body.bk % (body.items() / body.bn) != 0 ||
-        body.bm % (body.items() / body.bk) != 0) {
-      throw Error(Code::kInvalidArgument,
-                  "config '" + c.text() + "': the tiles do not divide among the work-items");
-    }
-    return body;
-  }
+  static TileBody from(const Config& c) { return {Tile::from(c), c.get("split", 1, INT32_MAX)}; }
 };
 
 constexpr TileBody kTiles[] = {
-    {128, 128, 16, 8, 8, 1}, {64, 64, 16, 4, 4, 1}, {32, 32, 16, 4, 4, 1}};
+    {{128, 128, 16, 8, 8}, 1}, {{64, 64, 16, 4, 4}, 1}, {{32, 32, 16, 4, 4}, 1}};
 
 std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile) {
   std::vector<Candidate> candidates;
   const std::int64_t pixels = p.n * p.oh() * p.ow();
   for (TileBody body : kTiles) {
-    if (body.items() > profile.max_work_group_size) continue;
-    if (body.local_bytes() > profile.local_memory_bytes) continue;
+    if (!body.tile.fits(profile)) continue;
     body.split = static_cast<int>(parts_for(profile, body.groups(p), pixels, 256));
     WorkspaceLayout layout(profile);
     const Result result(p, body.split, layout);
     Pass pass;
     pass.groups = static_cast<double>(body.groups(p) * body.split);
-    pass.flops = static_cast<double>(body.groups(p)) * 2.0 * body.bm * body.bn *
-                 static_cast<double>(round_up(pixels, body.bk));
-    const double reuse = static_cast<double>(body.tm * body.tn) / (body.tm + body.tn);
+    pass.flops = static_cast<double>(body.groups(p)) * 2.0 * body.tile.bm * body.tile.bn *
+                 static_cast<double>(round_up(pixels, body.tile.bk));
+    const double reuse =
+        static_cast<double>(body.tile.tm * body.tile.tn) / (body.tile.tm + body.tile.tn);
     pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
     pass.bytes = bytes_touched(p);
     candidates.push_back(candidate_of(p, body.config(), layout.bytes(),
@@ -409,8 +401,8 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
   const std::int64_t pixels_per_part = ceil_div(pixels, body.split);
   const std::int64_t parts = ceil_div(pixels, pixels_per_part);
   const Result result(p, parts, layout);
-  const std::int64_t b_step = body.items() / body.bn;  // B_ROWS of the kernel
-  const auto local = static_cast<std::size_t>(body.items());
+  const std::int64_t b_step = body.tile.items() / body.tile.bn;  // B_ROWS of the kernel
+  const auto local = static_cast<std::size_t>(body.tile.items());
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
       device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, body.config())),
@@ -431,11 +423,11 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
                             narrow(p.g),
                             cl_long{pixels},
                             cl_long{pixels_per_part},
-                            narrow(ceil_div(p.k_per_group(), body.bm)),
-                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, body.bn)),
-                            narrow(body.bk / image_pixels),
-                            narrow(body.bk % image_pixels / p.ow()),
-                            narrow(body.bk % p.ow()),
+                            narrow(ceil_div(p.k_per_group(), body.tile.bm)),
+                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, body.tile.bn)),
+                            narrow(body.tile.bk / image_pixels),
+                            narrow(body.tile.bk % image_pixels / p.ow()),
+                            narrow(body.tile.bk % p.ow()),
                             narrow(b_step / image_pixels),
                             narrow(b_step % image_pixels / p.ow()),
                             narrow(b_step % p.ow()),
