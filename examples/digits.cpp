@@ -253,23 +253,26 @@ void print_confusion(const std::vector<std::vector<int>>& counts) {
 }
 
 void run(const Options& options) {
+  // Before anything is planned: what is wrong with it shows at once.
+  const bool predicts = !options.predict.empty();
+  const std::vector<float> digit =
+      predicts ? example::read_npy(options.predict, {kSide, kSide}) : std::vector<float>();
+  const example::Data data = predicts ? example::Data() : example::read_data(options.data);
+  const int train_count = data.count() / 5 * 4;
+  if (!predicts && options.batch > train_count) {
+    throw std::runtime_error("--batch " + std::to_string(options.batch) + ": there are " +
+                             std::to_string(train_count) + " images to train on");
+  }
   const clconv::Context context(options.device);
   std::printf("device  %s\n", context.device().getInfo<CL_DEVICE_NAME>().c_str());
   Trainer trainer(context, options);
   if (!options.load.empty()) trainer.load(options.load);
-  if (!options.predict.empty()) {
-    const auto p =
-        trainer.probabilities(example::read_npy(options.predict, {kSide, kSide}).data(), 1);
+  if (predicts) {
+    const auto p = trainer.probabilities(digit.data(), 1);
     for (int i = 0; i < kClasses; ++i) {
       std::printf("%d  %.4f\n", i, static_cast<double>(p[static_cast<std::size_t>(i)]));
     }
     return;
-  }
-  const example::Data data = example::read_data(options.data);
-  const int train_count = data.count() / 5 * 4;
-  if (options.batch > train_count) {
-    throw std::runtime_error("--batch " + std::to_string(options.batch) + ": there are " +
-                             std::to_string(train_count) + " images to train on");
   }
   trainer.train(data, train_count);
   if (!options.save.empty()) trainer.save(options.save);

@@ -27,6 +27,12 @@ inline Data read_data(const std::string& folder) {
   if (images.size != kSide || images.count != data.count()) {
     throw std::runtime_error(folder + ": expected as many 28x28 images as labels");
   }
+  for (const std::int32_t label : data.labels) {
+    if (label > 9) {
+      throw std::runtime_error(path("t10k-labels-idx1-ubyte") + ": label " + std::to_string(label) +
+                               " is not a digit");
+    }
+  }
   return data;
 }
 

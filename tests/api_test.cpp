@@ -7,25 +7,12 @@
 
 #include "clconv/clconv.hpp"
 #include "doctest/doctest.h"
+#include "support/application.hpp"
 #include "support/temp.hpp"
 
+using namespace clconv::test;
+
 namespace {
-
-// Never destroyed: a driver's own globals may be gone before ours.
-cl::Context application_context() {
-  static const cl::Context& context = *new cl::Context(clconv::select_device());
-  return context;
-}
-
-clconv::Context& context() {
-  static clconv::Context& instance =
-      *new clconv::Context(application_context(), clconv::select_device());
-  return instance;
-}
-
-cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) {
-  return cl::CommandQueue(application_context(), clconv::select_device(), properties);
-}
 
 std::vector<float> noise(std::int64_t bytes, unsigned seed) {
   std::mt19937 engine(seed);
@@ -33,23 +20,6 @@ std::vector<float> noise(std::int64_t bytes, unsigned seed) {
   std::vector<float> values(static_cast<std::size_t>(bytes / 4));
   for (float& v : values)
     v = uniform(engine);
-  return values;
-}
-
-cl::Buffer device_buffer(const std::vector<float>& values) {
-  cl::Buffer buffer(application_context(), CL_MEM_READ_WRITE, values.size() * 4);
-  make_queue().enqueueWriteBuffer(buffer, CL_TRUE, 0, values.size() * 4, values.data());
-  return buffer;
-}
-
-cl::Buffer empty_buffer(std::int64_t bytes) {
-  return device_buffer(
-      std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")));
-}
-
-std::vector<float> read(const cl::Buffer& buffer) {
-  std::vector<float> values(buffer.getInfo<CL_MEM_SIZE>() / 4);
-  make_queue().enqueueReadBuffer(buffer, CL_TRUE, 0, values.size() * 4, values.data());
   return values;
 }
 
@@ -79,18 +49,6 @@ clconv::Plan plan_with(const Case& c, const char* strategy) {
   clconv::PlanOptions options;
   options.strategy = strategy;
   return context().plan(c.problem, options);
-}
-
-template <class Call>
-std::string error_of(clconv_status status, Call&& call) {
-  try {
-    call();
-  } catch (const clconv::Error& error) {
-    CHECK(error.status() == status);
-    return error.what();
-  }
-  FAIL_CHECK("expected an error");
-  return "";
 }
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {

@@ -1,8 +1,4 @@
 // The built `clconv` program, as a user runs it: results, and every kind of wrong input.
-#include <sys/wait.h>
-
-#include <atomic>
-
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,6 +7,7 @@
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
 #include "strategies/strategy.hpp"
+#include "support/program.hpp"
 #include "support/reference.hpp"
 #include "support/temp.hpp"
 
@@ -24,30 +21,14 @@ using clconv::test::TempFolder;
 using clconv::test::Tensor;
 using clconv::test::Tensors;
 using Json = nlohmann::json;
+using Result = clconv::test::ProgramResult;
 
 namespace {
 
-struct Result {
-  int status = -1;
-  std::string out, err;
-};
-
-// Runs `clconv ARGUMENTS` in the folder, with `environment` ("A=b C=d") in front.
+// Runs `clconv ARGUMENTS` in the folder.
 Result run(const TempFolder& folder, const std::string& arguments,
            const std::string& environment = "") {
-  static std::atomic<int> counter{0};
-  const std::string id = std::to_string(counter++);
-  const std::string command = "cd " + folder.root() + " && " + environment +
-                              " " CLCONV_PROGRAM " " + arguments + " >" + folder.path("out" + id) +
-                              " 2>" + folder.path("err" + id);
-  Result result;
-  const int status = std::system(command.c_str());
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  read_file(folder.path("out" + id), result.out);
-  read_file(folder.path("err" + id), result.err);
-  std::filesystem::remove(folder.path("out" + id));
-  std::filesystem::remove(folder.path("err" + id));
-  return result;
+  return clconv::test::run_program(folder, CLCONV_PROGRAM, arguments, environment);
 }
 
 // The command must fail with `status` and exactly one line on standard error, this one.
