@@ -2,7 +2,7 @@
 // share between channels and a matrix product has nothing to multiply. Four bodies:
 //
 //   VW RB       rows            CPUs, forward and data gradient
-//   VW TAPS     weights_rows    CPUs, weight gradient
+//   VW TAPS ROWS  weights_rows    CPUs, weight gradient
 //   TY          direct          GPUs, forward and data gradient
 //   ITEMS       weights_direct  GPUs, weight gradient
 //
@@ -91,24 +91,47 @@ inline void stage_tile(global const float* restrict input, global const float* r
     } else {
       const long line = plane + (long)row * in_w + left;
 #if IW == 1
-      for (int t = lo; t < hi; t += VW) {
-        STORE_V(load_first(input, y, masked, line + t, hi - t, size), stage + shift + t);
+      if (hi - lo >= VW) {
+        // The last vector overlaps the one before.
+        for (int t = lo; t < hi; t += VW) {
+          const int at = min(t, hi - VW);
+          floatv v = LOAD_V(input + line + at);
+          if (masked) v = LOAD_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
+          STORE_V(v, stage + shift + at);
+        }
+      } else {
+        STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
       }
 #elif IW == 2
+      // Two vectors at `t`, which is as far from lo as twice `half_way`.
+#define STAGE_PAIR(a, b, half_way)        \
+  {                                       \
+    floatv even, odd;                     \
+    even.lo = (a).even;                   \
+    even.hi = (b).even;                   \
+    odd.lo = (a).odd;                     \
+    odd.hi = (b).odd;                     \
+    STORE_V(even, first + (half_way));    \
+    STORE_V(odd, second + (half_way));    \
+  }
       local float* first = stage + shift + (lo & 1) * pitch + lo / 2;
       local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
-      for (int t = lo; t < hi; t += 2 * VW, first += VW, second += VW) {
+      int t = lo;
+      for (; hi - t >= 2 * VW; t += 2 * VW) {
+        floatv a = LOAD_V(input + line + t);
+        floatv b = LOAD_V(input + line + t + VW);
+        if (masked) {
+          a = LOAD_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
+          b = LOAD_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
+        }
+        STAGE_PAIR(a, b, (t - lo) / 2)
+      }
+      if (t < hi) {
         const floatv a = load_first(input, y, masked, line + t, hi - t, size);
         const floatv b = hi - t > VW
                              ? load_first(input, y, masked, line + t + VW, hi - t - VW, size)
                              : (floatv)(0.0f);
-        floatv even, odd;
-        even.lo = a.even;
-        even.hi = b.even;
-        odd.lo = a.odd;
-        odd.hi = b.odd;
-        STORE_V(even, first);
-        STORE_V(odd, second);
+        STAGE_PAIR(a, b, (t - lo) / 2)
       }
 #else
       for (int t = lo; t < hi; ++t) {
@@ -134,8 +157,12 @@ inline void zero_stage(local float* stage, const int floats) {
 // One work-item per work-group, `span` tiles each. A block of RB result rows goes over the staged rows
 // that its taps meet; each vector of them is loaded once per column shift q and used by up to KH rows
 // (UNROLL). Otherwise (large or much dilated filters) each tap loads RB vectors.
+// Blocks, tiles and vectors that do not fit move back over what is there already and compute it again,
+// which spares the inner loops all conditions; where results add up, in place or in sums, they are cut instead.
 // More than one input plane per result plane (MULTI; data gradient with a channel multiplier) adds up in
 // `sums`, behind the stage.
+
+#define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
 
 inline void store_results(const floatv value, global float* at, const int count) {
   if (count >= VW) {
@@ -168,10 +195,12 @@ inline void store_results(const floatv value, global float* at, const int count)
   if (count & 1) *at = RESULT(*at, rest2.x);
 }
 
-// Columns [column, ...) of a result row that ends at `width`: VW steps of RW.
-inline void store_steps(const floatv* acc, global float* row, const int column, const int width) {
+// Columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: floats behind the
+// row that will be written later anyway.
+inline void store_steps(const floatv* acc, global float* row, const int column, const int width,
+                        const int spare) {
 #if RW == 1
-  store_results(ACTIVATE(acc[0]), row + column, width - column);
+  store_results(ACTIVATE(acc[0]), row + column, width - column + spare);
 #else
   const floatv lo = interleave_lo(acc[0], acc[1]);
   const floatv hi = interleave_hi(acc[0], acc[1]);
@@ -198,10 +227,15 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
     const int tile = (int)(unit % tiles);
     const long plane = unit / tiles;
     const int group_index = (int)(plane % groups);
-    const int a0 = tile / tiles_x * tile_h;
+    const int first_a = tile / tiles_x * tile_h;
+    const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
     const int b0 = tile % tiles_x * tile_w;
     const int rows = min(tile_h, steps_h - a0);
     const int columns = min(tile_w, steps_w - b0);
+    // A single vector that does not fit its row writes on into the next rows, if they are still to come.
+    const int last_overlaps = WHOLE_BLOCKS && columns > VW;
+    const int spare_rows =
+        RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
     for (int channel = 0; channel < channels; ++channel) {
       // The zero columns of one tile are others than those of the next.
       if (tiles_x > 1) zero_stage(memory, stage_floats);
@@ -218,12 +252,14 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
 #pragma unroll
         for (int t = 0; t < KH * KW; ++t) weight[t] = w[t];
 #endif
-        for (int i = 0; i < rows; i += RB) {
+        for (int i0 = 0; i0 < rows; i0 += RB) {
+          const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
           local const float* lines = memory + shift + i * IH * IW * pitch;
 #if UNROLL
 #pragma unroll
           for (int ry = 0; ry < RH; ++ry) {
-            for (int j = 0; j < columns; j += VW) {
+            for (int j0 = 0; j0 < columns; j0 += VW) {
+              const int j = last_overlaps ? min(j0, columns - VW) : j0;
               floatv acc[RB][RW];
 #pragma unroll
               for (int t = 0; t < RB * RW; ++t) {
@@ -264,8 +300,9 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                 }
 #endif
                 const int row = (a0 + i + t) * RH + ry;
-                if (i + t < rows && row < res_h) {
-                  store_steps(acc[t], out + (long)row * res_w, (b0 + j) * RW, res_w);
+                if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+                  store_steps(acc[t], out + (long)row * res_w, (b0 + j) * RW, res_w,
+                              spare_rows * (rows - 1 - i - t) * res_w);
                 }
               }
             }
@@ -318,9 +355,9 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                   }
 #endif
                   const int row = (a0 + i + t) * RH + ry;
-                  if (i + t < rows && row < res_h) {
+                  if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
 #if RW == 1
-                    store_steps(acc + t, out + (long)row * res_w, b0 + j, res_w);
+                    store_steps(acc + t, out + (long)row * res_w, b0 + j, res_w, 0);
 #else
                     float values[VW];
                     STORE_V(ACTIVATE(acc[t]), values);
@@ -347,8 +384,85 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
 // ---- weights_rows --------------------------------------------------------------------------------
 //
 // One work-item per filter (and chunk of TAPS taps of a row, where they are not all in registers) and
-// part of the tiles of all images. A vector of dy meets the staged x at each tap's place:
-// acc[tap] += dy * x; lanes are added at the end.
+// part of the tiles of all images. Vectors of ROWS rows of dy meet the staged x at each tap's place:
+// acc[tap] += dy * x, with each x loaded once for all of the rows; lanes are added at the end.
+
+inline float sum_of_lanes(const floatv v) {
+#if VW == 16
+  const float8 v8 = v.lo + v.hi;
+#elif VW == 8
+  const float8 v8 = v;
+#endif
+#if VW >= 8
+  const float4 v4 = v8.lo + v8.hi;
+#else
+  const float4 v4 = v;
+#endif
+  const float2 v2 = v4.lo + v4.hi;
+  return v2.x + v2.y;
+}
+
+// `count` rows (a constant) of dy times what they see of x, VW columns from j on, of which `left` are there.
+inline void add_vectors(floatv* acc, global const float* restrict dy,
+                        global const float* restrict y, const long gradient, const int ow,
+                        const int left, const long dy_size, local const float* lines,
+                        const int pitch, const int count, const int whole, const int u0,
+                        const int v0) {
+  floatv g[ROWS];
+#pragma unroll
+  for (int t = 0; t < ROWS; ++t) {
+    if (t >= count) continue;
+    const long at = gradient + (long)t * ow;
+    if (whole) {
+      g[t] = LOAD_V(dy + at);
+#if MASK
+      g[t] = LOAD_V(y + at) > 0.0f ? g[t] : (floatv)(0.0f);
+#endif
+    } else {
+      g[t] = load_first(dy, y, MASK, at, left, dy_size);
+    }
+  }
+#if ALL_TAPS
+#pragma unroll
+  for (int r = 0; r <= (ROWS - 1) * IH + REACH_H; ++r) {
+#pragma unroll
+    for (int v = 0; v < KW; ++v) {
+      floatv in = LOAD_V(lines + (r * IW + v * DW % IW) * pitch + v * DW / IW);
+      // Not 0 * x: what no output sees may be infinite.
+      if (!whole) in = LANES < (INTV)(left) ? in : (floatv)(0.0f);
+#pragma unroll
+      for (int t = 0; t < ROWS; ++t) {
+        const int u = TAP_ROW(r, t, 0);
+        if (t < count && IS_TAP(u, DH, KH)) {
+          acc[u / DH * KW + v] = fma(g[t], in, acc[u / DH * KW + v]);
+        }
+      }
+    }
+  }
+#else
+#pragma unroll
+  for (int v = 0; v < TAPS; ++v) {
+    const int column = (v0 + v) * DW;
+    floatv in = LOAD_V(lines + (u0 * DH * IW + column % IW) * pitch + column / IW);
+    if (!whole) in = LANES < (INTV)(left) ? in : (floatv)(0.0f);
+    acc[v] = fma(g[0], in, acc[v]);
+  }
+#endif
+}
+
+inline void add_rows(floatv* acc, global const float* restrict dy, global const float* restrict y,
+                     const long gradient, const int ow, const int columns, const long dy_size,
+                     local const float* lines, const int pitch, const int count, const int u0,
+                     const int v0) {
+  int j = 0;
+  for (; j + VW <= columns; j += VW) {
+    add_vectors(acc, dy, y, gradient + j, ow, VW, dy_size, lines + j, pitch, count, 1, u0, v0);
+  }
+  if (j < columns) {
+    add_vectors(acc, dy, y, gradient + j, ow, columns - j, dy_size, lines + j, pitch, count, 0, u0,
+                v0);
+  }
+}
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_weights_rows(global const float* restrict x, global const float* restrict dy,
@@ -385,30 +499,19 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
                top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                (columns - 1) * IW + REACH_W + 1, memory, pitch, shift);
     const long gradient = (image * groups * filters + filter) * oh * ow + (long)a0 * ow + b0;
-    for (int i = 0; i < rows; ++i) {
-      local const float* line = memory + shift + i * IH * IW * pitch;
-      for (int j = 0; j < columns; j += VW) {
-        const floatv g = load_first(dy, y_mask, MASK, gradient + (long)i * ow + j, columns - j, dy_size);
-#pragma unroll
-        for (int t = 0; t < TAPS; ++t) {
-#if ALL_TAPS
-          const int u = t / KW, v = t % KW;
-#else
-          const int u = u0, v = v0 + t;
-#endif
-          const floatv in = LOAD_V(line + (u * DH * IW + v * DW % IW) * pitch + v * DW / IW + j);
-          acc[t] = fma(g, in, acc[t]);
-        }
-      }
+    int i = 0;
+    for (; i + ROWS <= rows; i += ROWS) {
+      add_rows(acc, dy, y_mask, gradient + (long)i * ow, ow, columns, dy_size,
+               memory + shift + i * IH * IW * pitch, pitch, ROWS, u0, v0);
+    }
+    for (; i < rows; ++i) {
+      add_rows(acc, dy, y_mask, gradient + (long)i * ow, ow, columns, dy_size,
+               memory + shift + i * IH * IW * pitch, pitch, 1, u0, v0);
     }
   }
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) {
-    float lanes[VW];
-    STORE_V(acc[t], lanes);
-    float sum = 0.0f;
-#pragma unroll
-    for (int lane = 0; lane < VW; ++lane) sum += lanes[lane];
+    const float sum = sum_of_lanes(acc[t]);
     global float* at = result + part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0 + t;
     *at = RESULT(*at, sum);
   }

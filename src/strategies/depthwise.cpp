@@ -197,10 +197,9 @@ std::vector<Candidate> rows_candidates(const Problem& p, const DeviceProfile& pr
   if (widest > 4 && Axis::columns(p).steps <= widest / 2) widths.push_back(widest / 2);
   const std::int64_t steps = Axis::rows(p).steps;
   for (const int vw : widths) {
-    for (const int rb : {4, 7, 1}) {
-      if (rb == 7 && steps < 5) continue;
-      if (rb == 1 && steps > 2) continue;
-      const RowsBody body{rb, vw};
+    for (const std::int64_t rb : {4, 7}) {
+      if (rb == 7 && steps < 7) continue;
+      const RowsBody body{static_cast<int>(std::min(rb, steps)), vw};
       const Tiling tiling = body.tiling(p, profile);
       if (tiling.floats * kElement > profile.local_memory_bytes / 2) continue;
       candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body, tiling)));
@@ -211,6 +210,10 @@ std::vector<Candidate> rows_candidates(const Problem& p, const DeviceProfile& pr
 
 std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& body,
                                              Device& device) {
+  if (body.rb > Axis::rows(p).steps) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a block exceeds the rows of the result");
+  }
   const Tiling t = body.tiling(p, device.profile());
   const bool data = p.wants_dx();
   const std::int64_t multiplier = p.k / p.c;
@@ -259,10 +262,12 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
 // ---- weights_rows: weight gradient on a CPU -----------------------------------------------------
 
 struct WeightsBody {
-  int taps, vw;
+  int rows, taps, vw;
 
-  Config config() const { return {{"taps", taps}, {"vw", vw}}; }
-  static WeightsBody from(const Config& c) { return {c.get("taps", 1, 64), c.get("vw", 4, 16)}; }
+  Config config() const { return {{"rows", rows}, {"taps", taps}, {"vw", vw}}; }
+  static WeightsBody from(const Config& c) {
+    return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get("vw", 4, 16)};
+  }
 
   bool all_taps(const Problem& p) const { return taps == p.kh * p.kw; }
   std::int64_t chunks(const Problem& p) const {
@@ -325,7 +330,10 @@ std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile&
   const std::int64_t all = p.kh * p.kw;
   // dy and an x besides the sums.
   const std::int64_t taps = all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
-  const WeightsBody body{static_cast<int>(taps), vw};
+  // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
+  const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
+  const int rows = shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1;
+  const WeightsBody body{rows, static_cast<int>(taps), vw};
   const Parts parts(p, profile, body);
   if (parts.tiling.floats * kElement > profile.local_memory_bytes / 2) return {};
   Candidate candidate = candidate_of(p, body.config(), weights_us(p, profile, body, parts));
@@ -337,9 +345,9 @@ std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile&
 
 std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsBody& body,
                                                 Device& device) {
-  if (body.taps > p.kw && !body.all_taps(p)) {
-    throw Error(Code::kInvalidArgument,
-                "config '" + body.config().text() + "': taps are neither all nor within a row");
+  if (!body.all_taps(p) && (body.taps > p.kw || body.rows > 1)) {
+    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
+                                            "': taps are neither all nor of one row");
   }
   const Parts parts(p, device.profile(), body);
   const Tiling& t = parts.tiling;
