@@ -77,11 +77,13 @@ inline floatv load_first(global const float* restrict input, global const float*
 }
 
 // Rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], zero outside
-// it, to stage + shift. Columns outside are zero already. `shift` aligns the first column of an image.
+// it, to stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image.
+// Without `borders` the columns outside are zero already.
 inline void stage_tile(global const float* restrict input, global const float* restrict y,
                        const int masked, const long plane, const long size, const int in_h,
                        const int in_w, const int top, const int left, const int rows,
-                       const int columns, local float* stage, const int pitch, const int shift) {
+                       const int columns, local float* stage, const int pitch, const int shift,
+                       const int borders) {
   const int lo = clamp(-left, 0, columns);
   const int hi = clamp(in_w - left, lo, columns);
   for (int r = 0; r < rows; ++r, stage += IW * pitch) {
@@ -91,6 +93,10 @@ inline void stage_tile(global const float* restrict input, global const float* r
     } else {
       const long line = plane + (long)row * in_w + left;
 #if IW == 1
+      if (borders) {
+        for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+        for (int t = hi; t < columns; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+      }
       if (hi - lo >= VW) {
         // The last vector overlaps the one before.
         for (int t = lo; t < hi; t += VW) {
@@ -99,10 +105,17 @@ inline void stage_tile(global const float* restrict input, global const float* r
           if (masked) v = LOAD_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
           STORE_V(v, stage + shift + at);
         }
-      } else {
+      } else if (lo < hi) {
         STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
       }
 #elif IW == 2
+      for (int phase = 0; borders && phase < 2; ++phase) {
+        local float* start = stage + shift + phase * pitch;
+        for (int t = 0; 2 * t < lo; t += VW) STORE_V((floatv)(0.0f), start + t);
+        for (int t = (hi - phase + 1) / 2; 2 * t < columns; t += VW) {
+          STORE_V((floatv)(0.0f), start + t);
+        }
+      }
       // Two vectors at `t`, which is as far from lo as twice `half_way`.
 #define STAGE_PAIR(a, b, half_way)        \
   {                                       \
@@ -134,17 +147,13 @@ inline void stage_tile(global const float* restrict input, global const float* r
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
 #else
-      for (int t = lo; t < hi; ++t) {
-        const int counts = !masked || y[line + t] > 0.0f;
+      for (int t = 0; t < columns; ++t) {
+        const int counts = t >= lo && t < hi && (!masked || y[line + t] > 0.0f);
         stage[shift + t % IW * pitch + t / IW] = counts ? input[line + t] : 0.0f;
       }
 #endif
     }
   }
-}
-
-inline void zero_stage(local float* stage, const int floats) {
-  for (int t = 0; t < floats; t += VW) STORE_V((floatv)(0.0f), stage + t);
 }
 #endif  // VW
 
@@ -219,10 +228,11 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                     int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long units, int span,
                     int pitch, int shift, int stage_floats, int sums_pitch) {
   local float memory[STAGE] __attribute__((aligned(64)));
+#if MULTI
   local float* sums = memory + stage_floats;
+#endif
   const long first_unit = (long)get_group_id(0) * span;
   const long last_unit = min(first_unit + span, units);
-  zero_stage(memory, stage_floats);
   for (long unit = first_unit; unit < last_unit; ++unit) {
     const int tile = (int)(unit % tiles);
     const long plane = unit / tiles;
@@ -237,11 +247,10 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
     const int spare_rows =
         RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
     for (int channel = 0; channel < channels; ++channel) {
-      // The zero columns of one tile are others than those of the next.
-      if (tiles_x > 1) zero_stage(memory, stage_floats);
       stage_tile(x, y_mask, MASK, (plane * channels + channel) * in_h * in_w, in_size, in_h, in_w,
                  top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
-                 (columns - 1) * IW + REACH_W + 1, memory, pitch, shift);
+                 (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+                 tiles > 1 || unit == first_unit);
       for (int filter = 0; filter < filters; ++filter) {
         const long f = (long)group_index * filters * channels + filter + channel;
         global const float* w = weights + f * (KH * KW);
@@ -469,7 +478,7 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
                             global const float* restrict y_mask, global float* restrict result,
                             int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
                             int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
-                            int tiles, long units, long span, int pitch, int shift, int stage_floats,
+                            int tiles, long units, long span, int pitch, int shift,
                             long part_stride) {
   local float memory[STAGE] __attribute__((aligned(64)));
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
@@ -486,7 +495,6 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
   floatv acc[TAPS];
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
-  zero_stage(memory, stage_floats);
   for (long unit = first_unit; unit < last_unit; ++unit) {
     const int tile = (int)(unit % tiles);
     const long image = unit / tiles;
@@ -494,10 +502,10 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
     const int b0 = tile % tiles_x * tile_w;
     const int rows = min(tile_h, oh - a0);
     const int columns = min(tile_w, ow - b0);
-    if (tiles_x > 1) zero_stage(memory, stage_floats);
     stage_tile(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
                top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
-               (columns - 1) * IW + REACH_W + 1, memory, pitch, shift);
+               (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+               tiles > 1 || unit == first_unit);
     const long gradient = (image * groups * filters + filter) * oh * ow + (long)a0 * ow + b0;
     int i = 0;
     for (; i + ROWS <= rows; i += ROWS) {

@@ -387,7 +387,6 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
                             cl_long{parts.span},
                             narrow(t.pitch),
                             narrow(t.shift),
-                            narrow(t.stage_floats),
                             cl_long{p.w_bytes() / kElement}},
       one_item_groups(p.k * body.chunks(p) * parts.parts)));
   if (parts.parts > 1) {
