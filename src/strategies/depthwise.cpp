@@ -41,9 +41,7 @@ struct Axis {
     reach = data ? span / stride + (stride - 1 + before % stride) / stride : span;
     start = data ? before / stride - span / stride : -before;
   }
-  static Axis rows(const Problem& p) {
-    return {p.wants_dx(), p.h, p.oh(), p.kh, p.sh, p.pt, p.dh};
-  }
+  static Axis rows(const Problem& p) { return {p.wants_dx(), p.h, p.oh(), p.kh, p.sh, p.pt, p.dh}; }
   static Axis columns(const Problem& p) {
     return {p.wants_dx(), p.w, p.ow(), p.kw, p.sw, p.pl, p.dw};
   }
@@ -52,10 +50,9 @@ struct Axis {
 
 // How planes are cut to tiles whose input fits the stage in local memory.
 struct Tiling {
-  // Leaves room for a second thread's in a 48 KiB first-level cache's neighbourhood; PoCL 3.1, 2-core
-  // Zen 5, 2026-11.
-  static constexpr std::int64_t kStage = 8192;  // floats
-  static constexpr std::int64_t kWidest = 512;  // columns
+  // Floats, unless a single block of rows needs more: what a first-level cache of 32 KiB holds.
+  static constexpr std::int64_t kStage = 8192;
+  static constexpr std::int64_t kWidest = 512;  // columns of a tile
 
   Axis rows, columns;
   std::int64_t tile_h, tile_w, tiles_x, tiles_y;
@@ -75,7 +72,8 @@ struct Tiling {
     if (floats < kStage) {
       const std::int64_t least = floats;
       lay_out(p, vw, block, 2 * block);
-      most = std::min(most, block + (kStage - least) / std::max<std::int64_t>(1, floats - least) * block);
+      most = std::min(most,
+                      block + (kStage - least) / std::max<std::int64_t>(1, floats - least) * block);
     } else {
       most = block;
     }
@@ -90,7 +88,8 @@ struct Tiling {
   // Few sizes of local memory, so that few programs serve all planes.
   std::int64_t stage_define() const {
     std::int64_t size = kStage;
-    while (size < floats) size *= 2;
+    while (size < floats)
+      size *= 2;
     return size;
   }
 
@@ -159,27 +158,32 @@ struct RowsBody {
   }
 };
 
+// Cycles to stage the input of a tile: per row and per vector (scattering one by one beyond stride 2).
+// Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, as all cycles below.
+double stage_cycles(const Tiling& t, int vw) {
+  const double rows = static_cast<double>(t.rows.input(t.tile_h));
+  const double columns = static_cast<double>(t.columns.input(std::min(t.tile_w, t.columns.steps)));
+  if (t.columns.advance > 2) return rows * columns * 3;
+  return rows * (4 + (t.columns.advance == 2 ? 6 : 2.5) * std::ceil(columns / vw));
+}
+
 double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& body,
                const Tiling& t) {
   const double units = static_cast<double>(p.n * p.c * t.tiles());
   const double channels = static_cast<double>(p.wants_dx() ? p.k / p.c : 1);
   const double filters = static_cast<double>(p.wants_dx() ? 1 : p.k / p.c);
-  const double vectors = static_cast<double>(ceil_div(std::min(t.tile_w, t.columns.steps), body.vw));
+  const double vectors =
+      static_cast<double>(ceil_div(std::min(t.tile_w, t.columns.steps), body.vw));
   const double rows = static_cast<double>(t.tile_h);
   const double taps = static_cast<double>(p.kh * p.kw);
   const bool unrolled = body.unrolls(p);
-  const double staged_rows = static_cast<double>(t.rows.input(t.tile_h));
-  const double staged_vectors =
-      static_cast<double>(ceil_div(t.columns.input(std::min(t.tile_w, t.columns.steps)), body.vw));
-  const double stage_cycles =
-      t.columns.advance > 2 ? staged_rows * staged_vectors * body.vw * 3
-                            : staged_rows * (6 + 4 * staged_vectors);
   const double result_vectors =
       rows * vectors * static_cast<double>(t.rows.residues * t.columns.residues);
-  const double tap_cycles = rows * vectors * taps * (unrolled ? 0.9 : 1.6);
-  const double store_cycles = result_vectors * (unrolled || t.columns.residues == 1 ? 6 : 4 * body.vw);
+  const double tap_cycles = rows * vectors * taps * (unrolled ? 0.65 : 1.6);
+  const double store_cycles =
+      result_vectors * (unrolled || t.columns.residues == 1 ? 4 : 4 * body.vw);
   const double cycles =
-      80 + channels * (stage_cycles + filters * (20 + tap_cycles + store_cycles));
+      50 + channels * (stage_cycles(t, body.vw) + filters * (20 + tap_cycles + store_cycles));
   Pass pass;
   // In units of cycles at full rate: two FMAs each.
   pass.flops = units * cycles * 2 * 2 * body.vw;
@@ -218,8 +222,7 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
   const bool data = p.wants_dx();
   const std::int64_t multiplier = p.k / p.c;
   const std::int64_t units = p.n * p.c * t.tiles();
-  const std::int64_t span =
-      ceil_div(units, device.profile().compute_units * kGroupsPerUnit);
+  const std::int64_t span = ceil_div(units, device.profile().compute_units * kGroupsPerUnit);
   const Region input{data ? kDySlot : kXSlot};
   const std::string options = class_defines(p, body.config()) +
                               " -DUNROLL=" + (body.unrolls(p) ? "1" : "0") +
@@ -281,14 +284,12 @@ struct Parts {
   std::int64_t units, span, parts;
 
   Parts(const Problem& p, const DeviceProfile& profile, const WeightsBody& body)
-      : tiling(p, body.vw, 1,
-               ceil_div(2 * profile.compute_units, p.k * body.chunks(p) * p.n)) {
+      : tiling(p, body.vw, 1, ceil_div(2 * profile.compute_units, p.k * body.chunks(p) * p.n)) {
     units = p.n * tiling.tiles();
     const std::int64_t groups = p.k * body.chunks(p);
-    const std::int64_t wanted =
-        groups >= 2 * profile.compute_units
-            ? 1
-            : std::min(units, ceil_div(2 * profile.compute_units, groups));
+    const std::int64_t wanted = groups >= 2 * profile.compute_units
+                                    ? 1
+                                    : std::min(units, ceil_div(2 * profile.compute_units, groups));
     span = ceil_div(units, wanted);
     parts = ceil_div(units, span);
   }
@@ -303,16 +304,12 @@ double weights_us(const Problem& p, const DeviceProfile& profile, const WeightsB
   const double groups = static_cast<double>(p.k * body.chunks(p) * parts.parts);
   const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
   const double vectors = std::ceil(width / body.vw);
-  const double staged_rows = static_cast<double>(t.rows.input(t.tile_h));
-  const double staged_vectors = std::ceil(
-      static_cast<double>(t.columns.input(std::min(t.tile_w, t.columns.steps))) / body.vw);
-  const double stage_cycles =
-      t.columns.advance > 2 ? staged_rows * staged_vectors * body.vw * 3
-                            : staged_rows * (6 + 4 * staged_vectors);
+  const double row_cycles = std::fmod(width, body.vw) == 0 ? 12 : 22;
   const double cycles =
       100 + 16.0 * body.taps +
       static_cast<double>(parts.span) *
-          (stage_cycles + static_cast<double>(t.tile_h) * (6 + vectors * (4 + 0.8 * body.taps)));
+          (stage_cycles(t, body.vw) +
+           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * body.taps)));
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
@@ -329,10 +326,12 @@ std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile&
   const std::int64_t registers = vector_registers(vw);
   const std::int64_t all = p.kh * p.kw;
   // dy and an x besides the sums.
-  const std::int64_t taps = all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
+  const std::int64_t taps =
+      all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
   // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
   const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
-  const int rows = shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1;
+  const int rows =
+      shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1;
   const WeightsBody body{rows, static_cast<int>(taps), vw};
   const Parts parts(p, profile, body);
   if (parts.tiling.floats * kElement > profile.local_memory_bytes / 2) return {};
@@ -346,8 +345,8 @@ std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile&
 std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsBody& body,
                                                 Device& device) {
   if (!body.all_taps(p) && (body.taps > p.kw || body.rows > 1)) {
-    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
-                                            "': taps are neither all nor of one row");
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': taps are neither all nor of one row");
   }
   const Parts parts(p, device.profile(), body);
   const Tiling& t = parts.tiling;
@@ -444,22 +443,12 @@ std::unique_ptr<const Executable> build_direct(const Problem& p, const Config& c
       "depthwise",
       device.kernel("depthwise", "depthwise_direct",
                     class_defines(p, config) + " -DUNROLL=" + (ty > 1 ? "1" : "0")),
-      std::vector<Argument>{input,
-                            p.mask ? Region{kYSlot} : input,
-                            Region{kWeightsSlot},
-                            Region{kBiasSlot},
-                            Region{data ? kDxSlot : kYSlot},
-                            narrow(p.c),
-                            narrow(data ? multiplier : 1),
-                            narrow(data ? 1 : multiplier),
-                            narrow(data ? p.oh() : p.h),
-                            narrow(data ? p.ow() : p.w),
-                            narrow(p.pt),
-                            narrow(p.pl),
-                            narrow(data ? p.h : p.oh()),
-                            narrow(data ? p.w : p.ow()),
-                            narrow(ceil_div(data ? p.h : p.oh(), ty)),
-                            cl_long{count}},
+      std::vector<Argument>{input, p.mask ? Region{kYSlot} : input, Region{kWeightsSlot},
+                            Region{kBiasSlot}, Region{data ? kDxSlot : kYSlot}, narrow(p.c),
+                            narrow(data ? multiplier : 1), narrow(data ? 1 : multiplier),
+                            narrow(data ? p.oh() : p.h), narrow(data ? p.ow() : p.w), narrow(p.pt),
+                            narrow(p.pl), narrow(data ? p.h : p.oh()), narrow(data ? p.w : p.ow()),
+                            narrow(ceil_div(data ? p.h : p.oh(), ty)), cl_long{count}},
       items(count, direct_local(device.profile()))));
   return executable;
 }
@@ -467,7 +456,8 @@ std::unique_ptr<const Executable> build_direct(const Problem& p, const Config& c
 // Power of two, for the tree in local memory.
 int weights_items(const DeviceProfile& profile) {
   int size = 1;
-  while (size * 2 <= std::min<std::int64_t>(64, profile.max_work_group_size)) size *= 2;
+  while (size * 2 <= std::min<std::int64_t>(64, profile.max_work_group_size))
+    size *= 2;
   return size;
 }
 
@@ -489,8 +479,7 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
   }
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
-      "depthwise",
-      device.kernel("depthwise", "depthwise_weights_direct", class_defines(p, config)),
+      "depthwise", device.kernel("depthwise", "depthwise_weights_direct", class_defines(p, config)),
       std::vector<Argument>{Region{kXSlot}, Region{kDySlot},
                             p.mask ? Region{kYSlot} : Region{kDySlot}, Region{kDwSlot}, narrow(p.n),
                             narrow(p.c), narrow(p.k / p.c), narrow(p.h), narrow(p.w), narrow(p.pt),
