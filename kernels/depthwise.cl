@@ -1,0 +1,649 @@
+// Depthwise convolution: every input channel has filters of its own (g = c), so that there is nothing to
+// share between channels and a matrix product has nothing to multiply. Four bodies:
+//
+//   VW RB       rows            CPUs, forward and data gradient
+//   VW TAPS ROWS  weights_rows    CPUs, weight gradient
+//   TY          direct          GPUs, forward and data gradient
+//   ITEMS       weights_direct  GPUs, weight gradient
+//
+// Class macros: KH KW SH SW DH DW; DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
+// of a data gradient), BIAS, RELU, MASK, ACCUMULATE. All other sizes are arguments. The weights are used as
+// they are.
+
+// Geometry of `rows` and `weights_rows`. Results come in steps of RH rows and RW columns (a data gradient
+// at stride s: s residue classes, each with taps of its own), and a step goes IH rows and IW columns
+// further in the input (a forward convolution at stride s: s). TAP_ROW(r, j, ry): the tap u, times DH,
+// that brings row r of the input, counted from the first that step 0 sees, to row ry of step j; no tap
+// where that is no multiple of DH or beyond the filter.
+#if DATA
+#define IH 1
+#define IW 1
+#define RH SH
+#define RW SW
+#define BASE_H ((KH - 1) * DH / SH)
+#define BASE_W ((KW - 1) * DW / SW)
+#define REACH_H (BASE_H + (SH - 1 + PT_MOD) / SH)
+#define REACH_W (BASE_W + (SW - 1 + PL_MOD) / SW)
+#define TAP_ROW(r, j, ry) ((ry) + PT_MOD - ((r) - BASE_H - (j)) * SH)
+#define TAP_COLUMN(q, rx) ((rx) + PL_MOD - ((q) - BASE_W) * SW)
+#else
+#define IH SH
+#define IW SW
+#define RH 1
+#define RW 1
+#define REACH_H ((KH - 1) * DH)
+#define REACH_W ((KW - 1) * DW)
+#define TAP_ROW(r, j, ry) ((r) - (j) * SH)
+#define TAP_COLUMN(q, rx) (q)
+#endif
+#define IS_TAP(position, step, taps) \
+  ((position) >= 0 && (position) % (step) == 0 && (position) / (step) < (taps))
+
+#ifdef VW
+// ---- what the bodies for CPUs share --------------------------------------------------------------
+//
+//   a tile of an input plane            local memory, `pitch` floats a row and column phase
+//     . . . . . . . .                     0 0 0 0 0      IW == 2, even columns first:  0 b d 0 | a c e 0
+//     . a b c d e . .   stage_tile ->     0 a b c d
+//     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
+//                                                        neighbours, borders need no care any more.
+
+#define INTV CLCONV_PASTE(int, VW)
+#if VW == 4
+#define LANES ((INTV)(0, 1, 2, 3))
+#elif VW == 8
+#define LANES ((INTV)(0, 1, 2, 3, 4, 5, 6, 7))
+#else
+#define LANES ((INTV)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#endif
+
+// The first `count` floats at input[at], then zeroes; with `masked` a gradient, which counts where y > 0.
+// Reads on beyond them where the tensor, of `size` floats, goes on.
+inline floatv load_first(global const float* restrict input, global const float* restrict y,
+                         const int masked, const long at, const int count, const long size) {
+  floatv v;
+  if (at + VW <= size) {
+    v = LOAD_V(input + at);
+    if (masked) v = LOAD_V(y + at) > 0.0f ? v : (floatv)(0.0f);
+    if (count < VW) v = LANES < (INTV)(count) ? v : (floatv)(0.0f);
+  } else {
+    float values[VW];
+    for (int i = 0; i < VW; ++i) {
+      values[i] = i < count && (!masked || y[at + i] > 0.0f) ? input[at + i] : 0.0f;
+    }
+    v = LOAD_V(values);
+  }
+  return v;
+}
+
+// Rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], zero outside
+// it, to stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image.
+// Without `borders` the columns outside are zero already.
+inline void stage_tile(global const float* restrict input, global const float* restrict y,
+                       const int masked, const long plane, const long size, const int in_h,
+                       const int in_w, const int top, const int left, const int rows,
+                       const int columns, local float* stage, const int pitch, const int shift,
+                       const int borders) {
+  const int lo = clamp(-left, 0, columns);
+  const int hi = clamp(in_w - left, lo, columns);
+  for (int r = 0; r < rows; ++r, stage += IW * pitch) {
+    const int row = top + r;
+    if (row < 0 || row >= in_h) {
+      for (int t = 0; t < IW * pitch; t += VW) STORE_V((floatv)(0.0f), stage + t);
+    } else {
+      const long line = plane + (long)row * in_w + left;
+#if IW == 1
+      if (borders) {
+        for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+        for (int t = hi; t < columns; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+      }
+      if (hi - lo >= VW) {
+        // The last vector overlaps the one before.
+        for (int t = lo; t < hi; t += VW) {
+          const int at = min(t, hi - VW);
+          floatv v = LOAD_V(input + line + at);
+          if (masked) v = LOAD_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
+          STORE_V(v, stage + shift + at);
+        }
+      } else if (lo < hi) {
+        STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
+      }
+#elif IW == 2
+      for (int phase = 0; borders && phase < 2; ++phase) {
+        local float* start = stage + shift + phase * pitch;
+        for (int t = 0; 2 * t < lo; t += VW) STORE_V((floatv)(0.0f), start + t);
+        for (int t = (hi - phase + 1) / 2; 2 * t < columns; t += VW) {
+          STORE_V((floatv)(0.0f), start + t);
+        }
+      }
+      // Two vectors at `t`, which is as far from lo as twice `half_way`.
+#define STAGE_PAIR(a, b, half_way)        \
+  {                                       \
+    floatv even, odd;                     \
+    even.lo = (a).even;                   \
+    even.hi = (b).even;                   \
+    odd.lo = (a).odd;                     \
+    odd.hi = (b).odd;                     \
+    STORE_V(even, first + (half_way));    \
+    STORE_V(odd, second + (half_way));    \
+  }
+      local float* first = stage + shift + (lo & 1) * pitch + lo / 2;
+      local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
+      int t = lo;
+      for (; hi - t >= 2 * VW; t += 2 * VW) {
+        floatv a = LOAD_V(input + line + t);
+        floatv b = LOAD_V(input + line + t + VW);
+        if (masked) {
+          a = LOAD_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
+          b = LOAD_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
+        }
+        STAGE_PAIR(a, b, (t - lo) / 2)
+      }
+      if (t < hi) {
+        const floatv a = load_first(input, y, masked, line + t, hi - t, size);
+        const floatv b = hi - t > VW
+                             ? load_first(input, y, masked, line + t + VW, hi - t - VW, size)
+                             : (floatv)(0.0f);
+        STAGE_PAIR(a, b, (t - lo) / 2)
+      }
+#else
+      for (int t = 0; t < columns; ++t) {
+        const int counts = t >= lo && t < hi && (!masked || y[line + t] > 0.0f);
+        stage[shift + t % IW * pitch + t / IW] = counts ? input[line + t] : 0.0f;
+      }
+#endif
+    }
+  }
+}
+#endif  // VW
+
+#ifdef RB
+// ---- rows ----------------------------------------------------------------------------------------
+//
+//   staged input                    registers, floatv each
+//     row r   [ VW columns ]  q       acc[RB rows][RW], KH*KW weights
+//
+// One work-item per work-group, `span` tiles each. A block of RB result rows goes over the staged rows
+// that its taps meet; each vector of them is loaded once per column shift q and used by up to KH rows
+// (UNROLL). Otherwise (large or much dilated filters) each tap loads RB vectors.
+// Blocks, tiles and vectors that do not fit move back over what is there already and compute it again,
+// which spares the inner loops all conditions; where results add up, in place or in sums, they are cut instead.
+// More than one input plane per result plane (MULTI; data gradient with a channel multiplier) adds up in
+// `sums`, behind the stage.
+
+#define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
+
+inline void store_results(const floatv value, global float* at, const int count) {
+  if (count >= VW) {
+    STORE_V(RESULT(LOAD_V(at), value), at);
+    return;
+  }
+#define STORE_PIECE(N, rest, next)                                                     \
+  if (count & N) {                                                                     \
+    const CLCONV_PASTE(float, N) piece = rest.lo;                                      \
+    CLCONV_PASTE(vstore, N)(RESULT(CLCONV_PASTE(vload, N)(0, at), piece), 0, at);      \
+    at += N;                                                                           \
+    next = rest.hi;                                                                    \
+  } else {                                                                             \
+    next = rest.lo;                                                                    \
+  }
+#if VW == 16
+  float8 rest8;
+  STORE_PIECE(8, value, rest8)
+#else
+  const floatv rest8 = value;
+#endif
+#if VW >= 8
+  float4 rest4;
+  STORE_PIECE(4, rest8, rest4)
+#else
+  const floatv rest4 = value;
+#endif
+  float2 rest2;
+  STORE_PIECE(2, rest4, rest2)
+  if (count & 1) *at = RESULT(*at, rest2.x);
+}
+
+// Columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: floats behind the
+// row that will be written later anyway.
+inline void store_steps(const floatv* acc, global float* row, const int column, const int width,
+                        const int spare) {
+#if RW == 1
+  store_results(ACTIVATE(acc[0]), row + column, width - column + spare);
+#else
+  const floatv lo = interleave_lo(acc[0], acc[1]);
+  const floatv hi = interleave_hi(acc[0], acc[1]);
+  store_results(ACTIVATE(lo), row + column, width - column);
+  if (width - column > VW) {
+    store_results(ACTIVATE(hi), row + column + VW, width - column - VW);
+  }
+#endif
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_rows(global const float* restrict x, global const float* restrict y_mask,
+                    global const float* restrict weights, global const float* restrict b,
+                    global float* restrict result, int groups, int channels, int filters, int in_h,
+                    int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h,
+                    int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long units, int span,
+                    int pitch, int shift, int stage_floats, int sums_pitch) {
+  local float memory[STAGE] __attribute__((aligned(64)));
+#if MULTI
+  local float* sums = memory + stage_floats;
+#endif
+  const long first_unit = (long)get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const int tile = (int)(unit % tiles);
+    const long plane = unit / tiles;
+    const int group_index = (int)(plane % groups);
+    const int first_a = tile / tiles_x * tile_h;
+    const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
+    const int b0 = tile % tiles_x * tile_w;
+    const int rows = min(tile_h, steps_h - a0);
+    const int columns = min(tile_w, steps_w - b0);
+    // A single vector that does not fit its row writes on into the next rows, if they are still to come.
+    const int last_overlaps = WHOLE_BLOCKS && columns > VW;
+    const int spare_rows =
+        RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
+    for (int channel = 0; channel < channels; ++channel) {
+      stage_tile(x, y_mask, MASK, (plane * channels + channel) * in_h * in_w, in_size, in_h, in_w,
+                 top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
+                 (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+                 tiles > 1 || unit == first_unit);
+      for (int filter = 0; filter < filters; ++filter) {
+        const long f = (long)group_index * filters * channels + filter + channel;
+        global const float* w = weights + f * (KH * KW);
+        global float* out = result + (plane * filters + filter) * res_h * res_w;
+        const float start = BIAS_OF(b, group_index * filters + filter);
+#if UNROLL
+        float weight[KH * KW];
+#pragma unroll
+        for (int t = 0; t < KH * KW; ++t) weight[t] = w[t];
+#endif
+        for (int i0 = 0; i0 < rows; i0 += RB) {
+          const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
+          local const float* lines = memory + shift + i * IH * IW * pitch;
+#if UNROLL
+#pragma unroll
+          for (int ry = 0; ry < RH; ++ry) {
+            for (int j0 = 0; j0 < columns; j0 += VW) {
+              const int j = last_overlaps ? min(j0, columns - VW) : j0;
+              floatv acc[RB][RW];
+#pragma unroll
+              for (int t = 0; t < RB * RW; ++t) {
+#if MULTI
+                if (channel > 0) {
+                  acc[t / RW][t % RW] =
+                      LOAD_V(sums + (((i + t / RW) * RH + ry) * RW + t % RW) * sums_pitch + j);
+                } else
+#endif
+                  acc[t / RW][t % RW] = (floatv)(start);
+              }
+#pragma unroll
+              for (int r = 0; r <= (RB - 1) * IH + REACH_H; ++r) {
+#pragma unroll
+                for (int q = 0; q <= REACH_W; ++q) {
+                  const floatv in = LOAD_V(lines + (r * IW + q % IW) * pitch + q / IW + j);
+#pragma unroll
+                  for (int t = 0; t < RB * RW; ++t) {
+                    const int u = TAP_ROW(r, t / RW, ry);
+                    const int v = TAP_COLUMN(q, t % RW);
+                    if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+                      acc[t / RW][t % RW] =
+                          fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t / RW][t % RW]);
+                    }
+                  }
+                }
+              }
+#pragma unroll
+              for (int t = 0; t < RB; ++t) {
+#if MULTI
+                if (channel + 1 < channels) {
+#pragma unroll
+                  for (int rx = 0; rx < RW; ++rx) {
+                    STORE_V(acc[t][rx],
+                            sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                  }
+                  continue;
+                }
+#endif
+                const int row = (a0 + i + t) * RH + ry;
+                if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+                  store_steps(acc[t], out + (long)row * res_w, (b0 + j) * RW, res_w,
+                              spare_rows * (rows - 1 - i - t) * res_w);
+                }
+              }
+            }
+          }
+#else
+          for (int ry = 0; ry < RH; ++ry) {
+            for (int j = 0; j < columns; j += VW) {
+              for (int rx = 0; rx < RW; ++rx) {
+                floatv acc[RB];
+#pragma unroll
+                for (int t = 0; t < RB; ++t) {
+                  acc[t] = (floatv)(start);
+#if MULTI
+                  if (channel > 0) {
+                    acc[t] = LOAD_V(sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                  }
+#endif
+                }
+                __attribute__((opencl_unroll_hint(1)))
+                for (int u = 0; u < KH; ++u) {
+#if DATA
+                  const int from_row = ry + PT_MOD - u * DH;
+                  if (from_row % SH != 0) continue;
+                  local const float* line = lines + (from_row / SH + BASE_H) * pitch + j;
+#else
+                  local const float* line = lines + u * DH * IW * pitch + j;
+#endif
+                  __attribute__((opencl_unroll_hint(1)))
+                  for (int v = 0; v < KW; ++v) {
+#if DATA
+                    const int from_column = rx + PL_MOD - v * DW;
+                    if (from_column % SW != 0) continue;
+                    local const float* at = line + from_column / SW + BASE_W;
+#else
+                    local const float* at = line + v * DW % IW * pitch + v * DW / IW;
+#endif
+                    const floatv weight = (floatv)(w[u * KW + v]);
+#pragma unroll
+                    for (int t = 0; t < RB; ++t) {
+                      acc[t] = fma(weight, LOAD_V(at + t * IH * IW * pitch), acc[t]);
+                    }
+                  }
+                }
+#pragma unroll
+                for (int t = 0; t < RB; ++t) {
+#if MULTI
+                  if (channel + 1 < channels) {
+                    STORE_V(acc[t], sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                    continue;
+                  }
+#endif
+                  const int row = (a0 + i + t) * RH + ry;
+                  if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+#if RW == 1
+                    store_steps(acc + t, out + (long)row * res_w, b0 + j, res_w, 0);
+#else
+                    float values[VW];
+                    STORE_V(ACTIVATE(acc[t]), values);
+                    const int column = (b0 + j) * RW + rx;
+                    global float* at = out + (long)row * res_w + column;
+                    for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
+                      at[lane * RW] = RESULT(at[lane * RW], values[lane]);
+                    }
+#endif
+                  }
+                }
+              }
+            }
+          }
+#endif
+        }
+      }
+    }
+  }
+}
+#endif  // RB
+
+#ifdef TAPS
+// ---- weights_rows --------------------------------------------------------------------------------
+//
+// One work-item per filter (and chunk of TAPS taps of a row, where they are not all in registers) and
+// part of the tiles of all images. Vectors of ROWS rows of dy meet the staged x at each tap's place:
+// acc[tap] += dy * x, with each x loaded once for all of the rows; lanes are added at the end.
+
+inline float sum_of_lanes(const floatv v) {
+#if VW == 16
+  const float8 v8 = v.lo + v.hi;
+#elif VW == 8
+  const float8 v8 = v;
+#endif
+#if VW >= 8
+  const float4 v4 = v8.lo + v8.hi;
+#else
+  const float4 v4 = v;
+#endif
+  const float2 v2 = v4.lo + v4.hi;
+  return v2.x + v2.y;
+}
+
+// `count` rows (a constant) of dy times what they see of x, VW columns from j on, of which `left` are there.
+inline void add_vectors(floatv* acc, global const float* restrict dy,
+                        global const float* restrict y, const long gradient, const int ow,
+                        const int left, const long dy_size, local const float* lines,
+                        const int pitch, const int count, const int whole, const int u0,
+                        const int v0) {
+  floatv g[ROWS];
+#pragma unroll
+  for (int t = 0; t < ROWS; ++t) {
+    if (t >= count) continue;
+    const long at = gradient + (long)t * ow;
+    if (whole) {
+      g[t] = LOAD_V(dy + at);
+#if MASK
+      g[t] = LOAD_V(y + at) > 0.0f ? g[t] : (floatv)(0.0f);
+#endif
+    } else {
+      g[t] = load_first(dy, y, MASK, at, left, dy_size);
+    }
+  }
+#if ALL_TAPS
+#pragma unroll
+  for (int r = 0; r <= (ROWS - 1) * IH + REACH_H; ++r) {
+#pragma unroll
+    for (int v = 0; v < KW; ++v) {
+      floatv in = LOAD_V(lines + (r * IW + v * DW % IW) * pitch + v * DW / IW);
+      // Not 0 * x: what no output sees may be infinite.
+      if (!whole) in = LANES < (INTV)(left) ? in : (floatv)(0.0f);
+#pragma unroll
+      for (int t = 0; t < ROWS; ++t) {
+        const int u = TAP_ROW(r, t, 0);
+        if (t < count && IS_TAP(u, DH, KH)) {
+          acc[u / DH * KW + v] = fma(g[t], in, acc[u / DH * KW + v]);
+        }
+      }
+    }
+  }
+#else
+#pragma unroll
+  for (int v = 0; v < TAPS; ++v) {
+    const int column = (v0 + v) * DW;
+    floatv in = LOAD_V(lines + (u0 * DH * IW + column % IW) * pitch + column / IW);
+    if (!whole) in = LANES < (INTV)(left) ? in : (floatv)(0.0f);
+    acc[v] = fma(g[0], in, acc[v]);
+  }
+#endif
+}
+
+inline void add_rows(floatv* acc, global const float* restrict dy, global const float* restrict y,
+                     const long gradient, const int ow, const int columns, const long dy_size,
+                     local const float* lines, const int pitch, const int count, const int u0,
+                     const int v0) {
+  int j = 0;
+  for (; j + VW <= columns; j += VW) {
+    add_vectors(acc, dy, y, gradient + j, ow, VW, dy_size, lines + j, pitch, count, 1, u0, v0);
+  }
+  if (j < columns) {
+    add_vectors(acc, dy, y, gradient + j, ow, columns - j, dy_size, lines + j, pitch, count, 0, u0,
+                v0);
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_rows(global const float* restrict x, global const float* restrict dy,
+                            global const float* restrict y_mask, global float* restrict result,
+                            int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
+                            int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
+                            int tiles, long units, long span, int pitch, int shift,
+                            long part_stride) {
+  local float memory[STAGE] __attribute__((aligned(64)));
+  const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
+  const int chunks = ALL_TAPS ? 1 : KH * chunks_w;
+  const long id = get_group_id(0);
+  const int chunk = (int)(id % chunks);
+  const int filter = (int)(id / chunks % ((long)groups * filters));
+  const long part = id / chunks / ((long)groups * filters);
+  const int u0 = chunk / chunks_w;
+  const int v0 = max(0, min(chunk % chunks_w * TAPS, KW - TAPS));
+  const long first_unit = part * span;
+  const long last_unit = min(first_unit + span, units);
+
+  floatv acc[TAPS];
+#pragma unroll
+  for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const int tile = (int)(unit % tiles);
+    const long image = unit / tiles;
+    const int a0 = tile / tiles_x * tile_h;
+    const int b0 = tile % tiles_x * tile_w;
+    const int rows = min(tile_h, oh - a0);
+    const int columns = min(tile_w, ow - b0);
+    stage_tile(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
+               top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
+               (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+               tiles > 1 || unit == first_unit);
+    const long gradient = (image * groups * filters + filter) * oh * ow + (long)a0 * ow + b0;
+    int i = 0;
+    for (; i + ROWS <= rows; i += ROWS) {
+      add_rows(acc, dy, y_mask, gradient + (long)i * ow, ow, columns, dy_size,
+               memory + shift + i * IH * IW * pitch, pitch, ROWS, u0, v0);
+    }
+    for (; i < rows; ++i) {
+      add_rows(acc, dy, y_mask, gradient + (long)i * ow, ow, columns, dy_size,
+               memory + shift + i * IH * IW * pitch, pitch, 1, u0, v0);
+    }
+  }
+#pragma unroll
+  for (int t = 0; t < TAPS; ++t) {
+    const float sum = sum_of_lanes(acc[t]);
+    global float* at = result + part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0 + t;
+    *at = RESULT(*at, sum);
+  }
+}
+#endif  // TAPS
+
+#ifdef TY
+// ---- direct --------------------------------------------------------------------------------------
+//
+//     neighbouring work-items: neighbouring columns of a row of results, so that their reads and writes
+//     | | | |   coalesce; each goes down TY rows of a forward convolution and keeps what it reads of the
+//     v v v v   input in registers for all of them.
+
+kernel void depthwise_direct(global const float* restrict x, global const float* restrict y_mask,
+                             global const float* restrict weights, global const float* restrict b,
+                             global float* restrict result, int groups, int channels, int filters,
+                             int in_h, int in_w, int pt, int pl, int res_h, int res_w,
+                             int row_blocks, long items) {
+  const long id = get_global_id(0);
+  if (id >= items) return;
+  const int column = (int)(id % res_w);
+  const int row0 = (int)(id / res_w % row_blocks) * TY;
+  const long plane = id / res_w / row_blocks;  // of the result
+  const int f = (int)(plane % ((long)groups * filters));
+  global float* out = result + plane * res_h * res_w + (long)row0 * res_w + column;
+  float acc[TY];
+#pragma unroll
+  for (int t = 0; t < TY; ++t) acc[t] = 0.0f;
+#if DATA
+  for (int channel = 0; channel < channels; ++channel) {
+    const long from_plane = (plane * channels + channel) * in_h * in_w;
+    global const float* w = weights + ((long)f * channels + channel) * (KH * KW);
+    for (int u = 0; u < KH; ++u) {
+      for (int v = 0; v < KW; ++v) {
+        const int q = column + pl - v * DW;
+        const int j = q / SW;
+        if (q >= 0 && j * SW == q && j < in_w) {
+#pragma unroll
+          for (int t = 0; t < TY; ++t) {
+            const int r = row0 + t + pt - u * DH;
+            const int i = r / SH;
+            if (r >= 0 && i * SH == r && i < in_h) {
+              acc[t] = MULTIPLY_ADD(MASKED(x, y_mask, from_plane + (long)i * in_w + j),
+                                    w[u * KW + v], acc[t]);
+            }
+          }
+        }
+      }
+    }
+  }
+#else
+  global const float* from = x + plane / filters * in_h * in_w;
+  global const float* w = weights + (long)f * (KH * KW);
+  // Row r of the input meets row t of the results by tap (r - t*SH)/DH; a single row meets every DH-th.
+#if UNROLL
+#pragma unroll
+#endif
+  for (int r = 0; r <= (TY - 1) * SH + REACH_H; r += TY == 1 ? DH : 1) {
+    const int i = row0 * SH - pt + r;
+#if UNROLL
+#pragma unroll
+#endif
+    for (int v = 0; v < KW; ++v) {
+      const int j = column * SW - pl + v * DW;
+      const int inside = i >= 0 && i < in_h && j >= 0 && j < in_w;
+      const float in = inside ? from[(long)i * in_w + j] : 0.0f;
+#pragma unroll
+      for (int t = 0; t < TY; ++t) {
+        const int u = TAP_ROW(r, t, 0);
+        // Outside the image nothing is added, as infinite weights would show.
+        if (IS_TAP(u, DH, KH) && inside) {
+          acc[t] = MULTIPLY_ADD(in, w[u / DH * KW + v], acc[t]);
+        }
+      }
+    }
+  }
+#endif
+#pragma unroll
+  for (int t = 0; t < TY; ++t) {
+    if (row0 + t < res_h) {
+      const float value = acc[t] + BIAS_OF(b, f);
+      out[(long)t * res_w] = RESULT(out[(long)t * res_w], ACTIVATE(value));
+    }
+  }
+}
+#endif  // TY
+
+#ifdef ITEMS
+// ---- weights_direct ------------------------------------------------------------------------------
+//
+// One work-group per filter and tap; neighbouring work-items take neighbouring pixels, every ITEMS-th
+// of all images. Their sums meet in local memory, halving the work-items that add.
+
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void depthwise_weights_direct(global const float* restrict x, global const float* restrict dy,
+                              global const float* restrict y_mask, global float* restrict result,
+                              int images, int groups, int filters, int in_h, int in_w, int pt,
+                              int pl, int oh, int ow) {
+  local float sums[ITEMS];
+  const long id = get_group_id(0);
+  const int v = (int)(id % KW);
+  const int u = (int)(id / KW % KH);
+  const int filter = (int)(id / (KW * KH));
+  const int item = get_local_id(0);
+  float sum = 0.0f;
+  for (int image = 0; image < images; ++image) {
+    global const float* from = x + ((long)image * groups + filter / filters) * in_h * in_w;
+    const long gradient = ((long)image * groups * filters + filter) * oh * ow;
+    float image_sum = 0.0f;
+    for (int pixel = item; pixel < oh * ow; pixel += ITEMS) {
+      const int i = pixel / ow * SH - pt + u * DH;
+      const int j = pixel % ow * SW - pl + v * DW;
+      if (i >= 0 && i < in_h && j >= 0 && j < in_w) {
+        image_sum = MULTIPLY_ADD(MASKED(dy, y_mask, gradient + pixel), from[(long)i * in_w + j],
+                                 image_sum);
+      }
+    }
+    sum += image_sum;
+  }
+  sums[item] = sum;
+  for (int half_of = ITEMS / 2; half_of > 0; half_of /= 2) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (item < half_of) sums[item] += sums[item + half_of];
+  }
+  if (item == 0) result[id] = RESULT(result[id], sums[0]);
+}
+#endif  // ITEMS

@@ -1,0 +1,526 @@
+// Direct kernels for depthwise convolutions (g = c, any channel multiplier): bodies with explicit vectors
+// over planes staged in local memory for CPUs, plain ones for GPUs (see depthwise.cl). The weights are
+// used as they are, and nothing is copied in global memory.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/epilogue.hpp"
+#include "ops/reduce.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kElementBytes;
+
+// A filter of one tap sees no rows: one long row tiles best.
+Problem flattened(const Problem& problem) {
+  Problem p = problem;
+  if (p.kh * p.kw == 1 && p.sh * p.sw == 1 && !p.padded()) {
+    p.w *= p.h;
+    p.h = 1;
+  }
+  return p;
+}
+
+// One axis of a convolution as the bodies for CPUs see it; depthwise.cl has the same as macros.
+struct Axis {
+  std::int64_t steps;     // of results in a plane
+  std::int64_t advance;   // rows of the input from one step to the next
+  std::int64_t residues;  // rows of the result in a step
+  std::int64_t reach;     // rows of the input beyond the first that a step sees
+  std::int64_t start;     // first row of the input that step 0 sees
+
+  Axis(bool data, std::int64_t size, std::int64_t results, std::int64_t kernel, std::int64_t stride,
+       std::int64_t before, std::int64_t dilation) {
+    const std::int64_t span = (kernel - 1) * dilation;
+    steps = data ? ceil_div(size, stride) : results;
+    advance = data ? 1 : stride;
+    residues = data ? stride : 1;
+    reach = data ? span / stride + (stride - 1 + before % stride) / stride : span;
+    start = data ? before / stride - span / stride : -before;
+  }
+  static Axis rows(const Problem& p) { return {p.wants_dx(), p.h, p.oh(), p.kh, p.sh, p.pt, p.dh}; }
+  static Axis columns(const Problem& p) {
+    return {p.wants_dx(), p.w, p.ow(), p.kw, p.sw, p.pl, p.dw};
+  }
+  std::int64_t input(std::int64_t tile) const { return (tile - 1) * advance + reach + 1; }
+};
+
+// How planes are cut to tiles whose input fits the stage in local memory.
+struct Tiling {
+  // Floats, unless a single block of rows needs more: what a first-level cache of 32 KiB holds.
+  static constexpr std::int64_t kStage = 8192;
+  static constexpr std::int64_t kWidest = 512;  // columns of a tile
+
+  Axis rows, columns;
+  std::int64_t tile_h, tile_w, tiles_x, tiles_y;
+  std::int64_t pitch, shift, stage_floats, sums_pitch, floats;
+
+  // `block`: rows of results computed together; `pieces`: at least so many tiles where the plane allows.
+  Tiling(const Problem& p, int vw, std::int64_t block, std::int64_t pieces)
+      : rows(Axis::rows(p)), columns(Axis::columns(p)) {
+    tile_w = std::min(round_up(columns.steps, vw), round_up(kWidest, vw));
+    while (true) {
+      lay_out(p, vw, block, block);
+      if (floats <= kStage || tile_w <= vw) break;
+      tile_w = round_up(tile_w / 2, vw);
+    }
+    // As many rows as fit, in tiles of about the same height.
+    std::int64_t most = round_up(rows.steps, block);
+    if (floats < kStage) {
+      const std::int64_t least = floats;
+      lay_out(p, vw, block, 2 * block);
+      most = std::min(most,
+                      block + (kStage - least) / std::max<std::int64_t>(1, floats - least) * block);
+    } else {
+      most = block;
+    }
+    tiles_x = ceil_div(columns.steps, tile_w);
+    tiles_y = std::max(ceil_div(rows.steps, most),
+                       std::min(ceil_div(pieces, tiles_x), ceil_div(rows.steps, block)));
+    tile_h = round_up(ceil_div(rows.steps, tiles_y), block);
+    tiles_y = ceil_div(rows.steps, tile_h);
+    lay_out(p, vw, block, tile_h);
+  }
+  std::int64_t tiles() const { return tiles_x * tiles_y; }
+  // Few sizes of local memory, so that few programs serve all planes.
+  std::int64_t stage_define() const {
+    std::int64_t size = kStage;
+    while (size < floats)
+      size *= 2;
+    return size;
+  }
+
+ private:
+  void lay_out(const Problem& p, int vw, std::int64_t block, std::int64_t height) {
+    const std::int64_t width = std::min(tile_w, columns.steps);
+    // The first column of the image is stored aligned.
+    const std::int64_t border = std::max<std::int64_t>(0, -columns.start) / columns.advance;
+    shift = (vw - border % vw) % vw;
+    const std::int64_t stored = ceil_div(columns.input(width), columns.advance) + vw;
+    const std::int64_t loaded = round_up(width, vw) + columns.reach / columns.advance;
+    pitch = round_up(shift + std::max(stored, loaded), vw);
+    stage_floats = rows.input(round_up(height, block)) * columns.advance * pitch;
+    sums_pitch = round_up(width, vw);
+    const bool multi = p.wants_dx() && p.k > p.c;
+    floats = stage_floats + vw +
+             (multi ? round_up(height, block) * rows.residues * columns.residues * sums_pitch : 0);
+  }
+};
+
+std::string class_defines(const Problem& p, const Config& config) {
+  const auto define = [](const char* name, std::int64_t value) {
+    return " -D" + std::string(name) + "=" + std::to_string(value);
+  };
+  return config.defines() + define("KH", p.kh) + define("KW", p.kw) + define("SH", p.sh) +
+         define("SW", p.sw) + define("DH", p.dh) + define("DW", p.dw) +
+         define("DATA", p.wants_dx() ? 1 : 0) + define("PT_MOD", p.wants_dx() ? p.pt % p.sh : 0) +
+         define("PL_MOD", p.wants_dx() ? p.pl % p.sw : 0) + " " + epilogue_defines(p);
+}
+
+double bytes_touched(const Problem& p) {
+  return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
+}
+
+Candidate candidate_of(const Problem& p, const Config& config, double us) {
+  Candidate candidate;
+  candidate.config = config;
+  candidate.predicted_us = us;
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.error_bound = summation_error_bound(p.reduction());
+  return candidate;
+}
+
+// Work-groups per compute unit that even out what one takes longer than another.
+constexpr std::int64_t kGroupsPerUnit = 8;
+
+// ---- rows: forward and data gradient on a CPU ---------------------------------------------------
+
+struct RowsBody {
+  int rb, vw;
+
+  Config config() const { return {{"rb", rb}, {"vw", vw}}; }
+  static RowsBody from(const Config& c) { return {c.get("rb", 1, 16), c.get("vw", 4, 16)}; }
+
+  Tiling tiling(const Problem& p, const DeviceProfile& profile) const {
+    const std::int64_t planes = p.n * p.c;
+    return {p, vw, rb, ceil_div(2 * profile.compute_units, planes)};
+  }
+  // All loops over taps unrolled and their conditions decided by the compiler; the limit is on what it
+  // has to look at.
+  bool unrolls(const Problem& p) const {
+    const Axis rows = Axis::rows(p), columns = Axis::columns(p);
+    constexpr std::int64_t kMost = 640;
+    if (columns.residues > 2 || rows.residues > 2) return false;
+    return saturating_product(rows.input(rb), columns.reach + 1, rb, columns.residues) <= kMost;
+  }
+};
+
+// Cycles to stage the input of a tile: per row and per vector (scattering one by one beyond stride 2).
+// Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, as all cycles below.
+double stage_cycles(const Tiling& t, int vw) {
+  const double rows = static_cast<double>(t.rows.input(t.tile_h));
+  const double columns = static_cast<double>(t.columns.input(std::min(t.tile_w, t.columns.steps)));
+  if (t.columns.advance > 2) return rows * columns * 3;
+  return rows * (4 + (t.columns.advance == 2 ? 6 : 2.5) * std::ceil(columns / vw));
+}
+
+double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& body,
+               const Tiling& t) {
+  const double units = static_cast<double>(p.n * p.c * t.tiles());
+  const double channels = static_cast<double>(p.wants_dx() ? p.k / p.c : 1);
+  const double filters = static_cast<double>(p.wants_dx() ? 1 : p.k / p.c);
+  const double vectors =
+      static_cast<double>(ceil_div(std::min(t.tile_w, t.columns.steps), body.vw));
+  const double rows = static_cast<double>(t.tile_h);
+  const double taps = static_cast<double>(p.kh * p.kw);
+  const bool unrolled = body.unrolls(p);
+  const double result_vectors =
+      rows * vectors * static_cast<double>(t.rows.residues * t.columns.residues);
+  const double tap_cycles = rows * vectors * taps * (unrolled ? 0.65 : 1.6);
+  const double store_cycles =
+      result_vectors * (unrolled || t.columns.residues == 1 ? 4 : 4 * body.vw);
+  const double cycles =
+      50 + channels * (stage_cycles(t, body.vw) + filters * (20 + tap_cycles + store_cycles));
+  Pass pass;
+  // In units of cycles at full rate: two FMAs each.
+  pass.flops = units * cycles * 2 * 2 * body.vw;
+  pass.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  pass.bytes = bytes_touched(p);
+  pass.groups = units;
+  return predicted_us(profile, {pass});
+}
+
+std::vector<Candidate> rows_candidates(const Problem& p, const DeviceProfile& profile) {
+  std::vector<Candidate> candidates;
+  const int widest = vector_width(profile);
+  std::vector<int> widths{widest};
+  // Half a vector wastes less on narrow planes.
+  if (widest > 4 && Axis::columns(p).steps <= widest / 2) widths.push_back(widest / 2);
+  const std::int64_t steps = Axis::rows(p).steps;
+  for (const int vw : widths) {
+    for (const std::int64_t rb : {4, 7}) {
+      if (rb == 7 && steps < 7) continue;
+      const RowsBody body{static_cast<int>(std::min(rb, steps)), vw};
+      const Tiling tiling = body.tiling(p, profile);
+      if (tiling.floats * kElement > profile.local_memory_bytes / 2) continue;
+      candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body, tiling)));
+    }
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& body,
+                                             Device& device) {
+  if (body.rb > Axis::rows(p).steps) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a block exceeds the rows of the result");
+  }
+  const Tiling t = body.tiling(p, device.profile());
+  const bool data = p.wants_dx();
+  const std::int64_t multiplier = p.k / p.c;
+  const std::int64_t units = p.n * p.c * t.tiles();
+  const std::int64_t span = ceil_div(units, device.profile().compute_units * kGroupsPerUnit);
+  const Region input{data ? kDySlot : kXSlot};
+  const std::string options = class_defines(p, body.config()) +
+                              " -DUNROLL=" + (body.unrolls(p) ? "1" : "0") +
+                              " -DMULTI=" + (data && multiplier > 1 ? "1" : "0") +
+                              " -DSTAGE=" + std::to_string(t.stage_define());
+  auto executable = std::make_unique<Executable>();
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise", device.kernel("depthwise", "depthwise_rows", options),
+      std::vector<Argument>{input,
+                            p.mask ? Region{kYSlot} : input,
+                            Region{kWeightsSlot},
+                            Region{kBiasSlot},
+                            Region{data ? kDxSlot : kYSlot},
+                            narrow(p.c),
+                            narrow(data ? multiplier : 1),
+                            narrow(data ? 1 : multiplier),
+                            narrow(data ? p.oh() : p.h),
+                            narrow(data ? p.ow() : p.w),
+                            cl_long{(data ? p.y_bytes() : p.x_bytes()) / kElement},
+                            narrow(t.rows.start),
+                            narrow(t.columns.start),
+                            narrow(data ? p.h : p.oh()),
+                            narrow(data ? p.w : p.ow()),
+                            narrow(t.rows.steps),
+                            narrow(t.columns.steps),
+                            narrow(t.tile_h),
+                            narrow(t.tile_w),
+                            narrow(t.tiles_x),
+                            narrow(t.tiles()),
+                            cl_long{units},
+                            narrow(span),
+                            narrow(t.pitch),
+                            narrow(t.shift),
+                            narrow(t.stage_floats),
+                            narrow(t.sums_pitch)},
+      one_item_groups(ceil_div(units, span))));
+  return executable;
+}
+
+// ---- weights_rows: weight gradient on a CPU -----------------------------------------------------
+
+struct WeightsBody {
+  int rows, taps, vw;
+
+  Config config() const { return {{"rows", rows}, {"taps", taps}, {"vw", vw}}; }
+  static WeightsBody from(const Config& c) {
+    return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get("vw", 4, 16)};
+  }
+
+  bool all_taps(const Problem& p) const { return taps == p.kh * p.kw; }
+  std::int64_t chunks(const Problem& p) const {
+    return all_taps(p) ? 1 : p.kh * ceil_div(p.kw, taps);
+  }
+};
+
+// The sum over tiles of all images is cut to parts where there are too few filters.
+struct Parts {
+  Tiling tiling;
+  std::int64_t units, span, parts;
+
+  Parts(const Problem& p, const DeviceProfile& profile, const WeightsBody& body)
+      : tiling(p, body.vw, 1, ceil_div(2 * profile.compute_units, p.k * body.chunks(p) * p.n)) {
+    units = p.n * tiling.tiles();
+    const std::int64_t groups = p.k * body.chunks(p);
+    const std::int64_t wanted = groups >= 2 * profile.compute_units
+                                    ? 1
+                                    : std::min(units, ceil_div(2 * profile.compute_units, groups));
+    span = ceil_div(units, wanted);
+    parts = ceil_div(units, span);
+  }
+  std::int64_t partial_bytes(const Problem& p) const {
+    return parts > 1 ? saturating_product(parts, p.w_bytes()) : 0;
+  }
+};
+
+double weights_us(const Problem& p, const DeviceProfile& profile, const WeightsBody& body,
+                  const Parts& parts) {
+  const Tiling& t = parts.tiling;
+  const double groups = static_cast<double>(p.k * body.chunks(p) * parts.parts);
+  const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
+  const double vectors = std::ceil(width / body.vw);
+  const double row_cycles = std::fmod(width, body.vw) == 0 ? 12 : 22;
+  const double cycles =
+      100 + 16.0 * body.taps +
+      static_cast<double>(parts.span) *
+          (stage_cycles(t, body.vw) +
+           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * body.taps)));
+  Pass multiply;
+  multiply.flops = groups * cycles * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  multiply.groups = groups;
+  Pass sum;
+  sum.launches = parts.parts > 1 ? 1 : 0;
+  sum.bytes = static_cast<double>(parts.partial_bytes(p));
+  return predicted_us(profile, {multiply, sum});
+}
+
+std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile& profile) {
+  const int vw = vector_width(profile);
+  const std::int64_t registers = vector_registers(vw);
+  const std::int64_t all = p.kh * p.kw;
+  // dy and an x besides the sums.
+  const std::int64_t taps =
+      all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
+  // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
+  const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
+  const int rows =
+      shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1;
+  const WeightsBody body{rows, static_cast<int>(taps), vw};
+  const Parts parts(p, profile, body);
+  if (parts.tiling.floats * kElement > profile.local_memory_bytes / 2) return {};
+  Candidate candidate = candidate_of(p, body.config(), weights_us(p, profile, body, parts));
+  WorkspaceLayout layout(profile);
+  if (parts.parts > 1) layout.add(parts.partial_bytes(p));
+  candidate.workspace_bytes = layout.bytes();
+  return {candidate};
+}
+
+std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsBody& body,
+                                                Device& device) {
+  if (!body.all_taps(p) && (body.taps > p.kw || body.rows > 1)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': taps are neither all nor of one row");
+  }
+  const Parts parts(p, device.profile(), body);
+  const Tiling& t = parts.tiling;
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  Region result{kDwSlot};
+  Problem stage = p;
+  if (parts.parts > 1) {
+    result = layout.add(parts.partial_bytes(p));
+    stage.accumulate = false;  // sum_parts does it
+  }
+  executable->workspace_bytes = layout.bytes();
+  const std::string options = class_defines(stage, body.config()) +
+                              " -DALL_TAPS=" + (body.all_taps(p) ? "1" : "0") +
+                              " -DSTAGE=" + std::to_string(t.stage_define());
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise", device.kernel("depthwise", "depthwise_weights_rows", options),
+      std::vector<Argument>{Region{kXSlot},
+                            Region{kDySlot},
+                            p.mask ? Region{kYSlot} : Region{kDySlot},
+                            result,
+                            narrow(p.c),
+                            narrow(p.k / p.c),
+                            narrow(p.h),
+                            narrow(p.w),
+                            cl_long{p.x_bytes() / kElement},
+                            cl_long{p.y_bytes() / kElement},
+                            narrow(t.rows.start),
+                            narrow(t.columns.start),
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(t.tile_h),
+                            narrow(t.tile_w),
+                            narrow(t.tiles_x),
+                            narrow(t.tiles()),
+                            cl_long{parts.units},
+                            cl_long{parts.span},
+                            narrow(t.pitch),
+                            narrow(t.shift),
+                            cl_long{p.w_bytes() / kElement}},
+      one_item_groups(p.k * body.chunks(p) * parts.parts)));
+  if (parts.parts > 1) {
+    executable->run.add(sum_parts(device, p.w_bytes() / kElement, parts.parts, p.accumulate, result,
+                                  nullptr, Region{kDwSlot}));
+  }
+  return executable;
+}
+
+// ---- direct, weights_direct: GPUs ---------------------------------------------------------------
+
+constexpr int kDirectItems = 64;
+
+// Rows that a work-item goes down: what the unrolled loop over a small filter can share.
+int direct_rows(const Problem& p) {
+  const bool small = p.kh * p.kw <= 25 && p.dh == 1 && p.sh <= 2;
+  return p.wants_dx() || !small ? 1 : 4;
+}
+
+std::int64_t direct_items(const Problem& p, int ty) {
+  const std::int64_t planes = p.n * (p.wants_dx() ? p.c : p.k);
+  return planes * ceil_div(p.wants_dx() ? p.h : p.oh(), ty) * (p.wants_dx() ? p.w : p.ow());
+}
+
+std::int64_t direct_local(const DeviceProfile& profile) {
+  return std::min<std::int64_t>(kDirectItems, profile.max_work_group_size);
+}
+
+// Fraction of peak. PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s; of GPUs a guess.
+double direct_efficiency(const DeviceProfile& profile) {
+  return profile.family == Family::kCpu ? 0.01 : 0.15;
+}
+
+std::vector<Candidate> direct_candidates(const Problem& p, const DeviceProfile& profile) {
+  const int ty = direct_rows(p);
+  Pass pass;
+  pass.flops = p.flops();
+  if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
+  pass.efficiency = direct_efficiency(profile);
+  pass.bytes = bytes_touched(p);
+  pass.groups = std::ceil(static_cast<double>(direct_items(p, ty)) /
+                          static_cast<double>(direct_local(profile)));
+  return {candidate_of(p, {{"ty", ty}}, predicted_us(profile, {pass}))};
+}
+
+std::unique_ptr<const Executable> build_direct(const Problem& p, const Config& config,
+                                               Device& device) {
+  const int ty = config.get("ty", 1, 8);
+  const bool data = p.wants_dx();
+  const std::int64_t multiplier = p.k / p.c;
+  const Region input{data ? kDySlot : kXSlot};
+  const std::int64_t count = direct_items(p, ty);
+  auto executable = std::make_unique<Executable>();
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise",
+      device.kernel("depthwise", "depthwise_direct",
+                    class_defines(p, config) + " -DUNROLL=" + (ty > 1 ? "1" : "0")),
+      std::vector<Argument>{input, p.mask ? Region{kYSlot} : input, Region{kWeightsSlot},
+                            Region{kBiasSlot}, Region{data ? kDxSlot : kYSlot}, narrow(p.c),
+                            narrow(data ? multiplier : 1), narrow(data ? 1 : multiplier),
+                            narrow(data ? p.oh() : p.h), narrow(data ? p.ow() : p.w), narrow(p.pt),
+                            narrow(p.pl), narrow(data ? p.h : p.oh()), narrow(data ? p.w : p.ow()),
+                            narrow(ceil_div(data ? p.h : p.oh(), ty)), cl_long{count}},
+      items(count, direct_local(device.profile()))));
+  return executable;
+}
+
+// Power of two, for the tree in local memory.
+int weights_items(const DeviceProfile& profile) {
+  int size = 1;
+  while (size * 2 <= std::min<std::int64_t>(64, profile.max_work_group_size))
+    size *= 2;
+  return size;
+}
+
+std::vector<Candidate> weights_direct_candidates(const Problem& p, const DeviceProfile& profile) {
+  Pass pass;
+  pass.flops = p.flops();
+  pass.efficiency = direct_efficiency(profile);
+  pass.bytes = bytes_touched(p);
+  pass.groups = static_cast<double>(p.w_bytes() / kElement);
+  return {candidate_of(p, {{"items", weights_items(profile)}}, predicted_us(profile, {pass}))};
+}
+
+std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const Config& config,
+                                                       Device& device) {
+  const int size = config.get("items", 1, 1024);
+  if ((size & (size - 1)) != 0) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': items is not a power of two");
+  }
+  auto executable = std::make_unique<Executable>();
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise", device.kernel("depthwise", "depthwise_weights_direct", class_defines(p, config)),
+      std::vector<Argument>{Region{kXSlot}, Region{kDySlot},
+                            p.mask ? Region{kYSlot} : Region{kDySlot}, Region{kDwSlot}, narrow(p.n),
+                            narrow(p.c), narrow(p.k / p.c), narrow(p.h), narrow(p.w), narrow(p.pt),
+                            narrow(p.pl), narrow(p.oh()), narrow(p.ow())},
+      items(p.w_bytes() / kElement * size, size)));
+  return executable;
+}
+
+// ---- the strategy -------------------------------------------------------------------------------
+
+Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
+  if (problem.direction == Direction::kBackwardBias) return not_served(problem);
+  if (auto rejection = too_large(problem)) return *rejection;
+  if (problem.g != problem.c) return Rejection{Reason::kShape, "g", problem.g, problem.c, ""};
+  const Problem p = flattened(problem);
+  const bool weights = p.direction == Direction::kBackwardWeights;
+  std::vector<Candidate> candidates;
+  if (profile.family == Family::kCpu) {
+    candidates = weights ? weights_candidates(p, profile) : rows_candidates(p, profile);
+  }
+  for (const Candidate& c :
+       weights ? weights_direct_candidates(p, profile) : direct_candidates(p, profile)) {
+    candidates.push_back(c);
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build(const Problem& problem, const Config& config,
+                                        Device& device) {
+  const Problem p = flattened(problem);
+  if (p.g != p.c) {
+    throw Error(Code::kInvalidArgument, "depthwise applies only where g is c");
+  }
+  if (config.has("ty")) return build_direct(p, config, device);
+  if (config.has("items")) return build_weights_direct(p, config, device);
+  if (config.has("taps")) return build_weights(p, WeightsBody::from(config), device);
+  return build_rows(p, RowsBody::from(config), device);
+}
+
+}  // namespace
+
+extern const Strategy strategy_depthwise = {"depthwise", offer, build};
+
+}  // namespace clconv::core
