@@ -7,6 +7,7 @@
   X(im2col_gemm)             \
   X(pointwise_gemm)          \
   X(implicit_gemm)           \
+  X(winograd)                \
   X(fully_connected)         \
   X(reduction)
 
