@@ -22,6 +22,7 @@
 #define XI (EDGE * EDGE)
 #define BLOCK (VW * KV)
 #define STRIP (TT * BT)
+#define PRODUCTS (STRIP * BLOCK + VW)  // the vector more spreads them over the sets of a cache
 
 // ---- weights ------------------------------------------------------------------------------------
 
@@ -158,22 +159,21 @@ inline void stage(global const float* restrict x, global const float* restrict y
   }
 }
 
-// V[group][xi][channel][t] = (B' d B)[xi] of tile first_tile + t, t < tiles; one work-group per plane and part
+// V[group][xi][channel][t] = (B' d B)[xi] of tile first_tile + t, t < tiles, xi_step and pitch apart; one work-group per plane and part
 // of the tiles. Lanes beyond a row's end hold nothing: the next row's overwrite them, the last one's
 // are left out where another part begins (V has VT floats of room behind the tiles).
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_input(global const float* restrict x, global const float* restrict y,
                     global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
                     int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
-                    int part_tiles) {
+                    long xi_step, int part_tiles) {
   const long id = get_group_id(0);
   const int planes = channels * groups;
   const int plane = (int)(id % planes);
   const int begin = (int)(id / planes) * part_tiles;
   const int end = min(begin + part_tiles, tiles);
   const int room = end == tiles ? end + VT : end;
-  global float* out = V + ((long)(plane / channels) * XI * channels + plane % channels) * pitch;
-  const long xi_step = (long)channels * pitch;
+  global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch;
   int tile_x = (int)((first_tile + begin) % tiles_x);
   int tile_y = (int)((first_tile + begin) / tiles_x % tiles_y);
   long image = (first_tile + begin) / tiles_x / tiles_y;
@@ -293,10 +293,10 @@ void winograd_input(global const float* restrict x, global const float* restrict
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_multiply(global const float* restrict V, global const float* restrict packed,
                        global const float* restrict b, global float* restrict result, int channels,
-                       int tiles_y, int tiles_x, long first_tile, int tiles, int pitch, int oh,
-                       int ow, int filters, int blocks_per_group, int groups, int strips,
+                       int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
+                       long xi_step, int oh, int ow, int filters, int blocks_per_group, int groups, int strips,
                        int blocks_inner) {
-  local float products[XI * STRIP * BLOCK] __attribute__((aligned(64)));
+  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
   const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
   const int block = (int)(blocks_inner ? id % blocks : id / strips);
@@ -306,8 +306,8 @@ void winograd_multiply(global const float* restrict V, global const float* restr
   const int count = min(STRIP, tiles - begin);
 
   global const float* u = packed + (long)block * XI * channels * BLOCK;
-  global const float* vs = V + (long)group_index * XI * channels * pitch + begin;
-  for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += (long)channels * pitch) {
+  global const float* vs = V + group_index * XI * xi_step + begin;
+  for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
     for (int first = 0; first < count; first += TT) {
       global const float* filter_at = u;
       global const float* tile_at = vs + first;
@@ -330,7 +330,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
         filter_at += BLOCK;
         tile_at += pitch;
       }
-      local float* to = products + (xi * STRIP + first) * BLOCK;
+      local float* to = products + xi * PRODUCTS + first * BLOCK;
 #pragma unroll
       for (int i = 0; i < TT; ++i) {
 #pragma unroll
@@ -354,7 +354,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
       for (int tile = 0; tile < run; ++tile) {
         local const float* from = products + (t + tile) * BLOCK + v * VW;
         floatv s[M][EDGE];
-#define FROM(i) LOAD_V(from + (i * EDGE + j) * STRIP * BLOCK)
+#define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
 #define TO(i) s[i][j]
 #pragma unroll
         for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)

@@ -14,6 +14,7 @@ namespace clconv::core {
 namespace {
 
 constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kLine = 16;  // floats of a cache line
 
 // One variant: F(m x m, 3x3), `vt` lanes of tiles going in; per work-group of the products `bt` times `tt`
 // tiles and `kv` vectors of `vw` filters; `strips` of bt*tt tiles per chunk.
@@ -44,14 +45,14 @@ struct Body {
   std::int64_t products() const { return std::int64_t{m + 2} * (m + 2); }
   std::int64_t strip() const { return std::int64_t{tt} * bt; }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
-  std::int64_t local_bytes() const { return products() * strip() * block() * kElement; }
+  std::int64_t local_bytes() const { return products() * (strip() * block() + vw) * kElement; }
 };
 
 // What a variant makes of a problem.
 struct Geometry {
   Correlation c;
-  std::int64_t tiles_y, tiles_x, tiles;   // of all images
-  std::int64_t chunk_tiles, chunk_pitch;  // in V
+  std::int64_t tiles_y, tiles_x, tiles;            // of all images
+  std::int64_t chunk_tiles, chunk_pitch, xi_step;  // in V
   std::int64_t blocks_per_group, blocks;
 
   Geometry(const Problem& p, const Body& body)
@@ -61,14 +62,17 @@ struct Geometry {
         tiles(c.images * tiles_y * tiles_x),
         chunk_tiles(std::min<std::int64_t>(body.strips, ceil_div(tiles, body.strip())) *
                     body.strip()),
-        // Room for the last vector; an odd number of cache lines, so that channels spread over sets.
-        chunk_pitch(ceil_div(chunk_tiles + body.vt, 16) / 2 * 32 + 16),
+        // Room for the last vector.
+        chunk_pitch(round_up(chunk_tiles + body.vt, kLine)),
+        // An odd number of lines: the transform stores one of each xi in turn, and they are not to fall into
+        // one set of the cache (twice the time for 64 channels of 56x56; 2-core Zen 5, 2026-11).
+        xi_step((c.channels * chunk_pitch / kLine | 1) * kLine),
         blocks_per_group(ceil_div(c.filters, body.block())),
         blocks(c.groups * blocks_per_group) {}
 
   std::int64_t chunks() const { return ceil_div(tiles, chunk_tiles); }
   std::int64_t workspace_bytes(const Body& body) const {
-    return saturating_product(body.products(), c.groups * c.channels, chunk_pitch, kElement);
+    return saturating_product(body.products(), c.groups, xi_step, kElement);
   }
   std::int64_t packed_bytes(const Body& body) const {
     return saturating_product(body.products(), blocks * body.block(), c.channels, kElement);
@@ -131,8 +135,11 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double result_cycles =
       body.kv * (tiles * (body.m == 2 ? 30 : 90) + runs * body.m * 6 * body.vw);
   multiply.groups = strips * static_cast<double>(geometry.blocks);
-  multiply.flops =
-      static_cast<double>(geometry.blocks) * (product_cycles + result_cycles) * vector_flops;
+  // Every strip brings its block of weights from an outer cache.
+  const double fetch_cycles =
+      strips * xi * channels * static_cast<double>(body.block() * kElement) / 256;
+  multiply.flops = static_cast<double>(geometry.blocks) *
+                   (product_cycles + result_cycles + fetch_cycles) * vector_flops;
   multiply.efficiency = efficiency;
   multiply.bytes = v_bytes + static_cast<double>(geometry.packed_bytes(body)) +
                    static_cast<double>(bytes_of(p, result_of(p)));
@@ -247,7 +254,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
                               narrow(c.groups), narrow(c.in_h), narrow(c.in_w), narrow(c.top),
                               narrow(c.left), narrow(geometry.tiles_y), narrow(geometry.tiles_x),
                               cl_long{first}, narrow(chunk), narrow(geometry.chunk_pitch),
-                              narrow(part)},
+                              cl_long{geometry.xi_step}, narrow(part)},
         one_item_groups(c.groups * c.channels * ceil_div(chunk, part))));
     // Whichever is larger, weights or tiles, should be read once and not per strip or block.
     const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
@@ -255,8 +262,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
         "multiply", device.kernel("winograd", "winograd_multiply", defines),
         std::vector<Argument>{v, packed, Region{kBiasSlot}, result, narrow(c.channels),
                               narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
-                              narrow(chunk), narrow(geometry.chunk_pitch), narrow(c.oh),
-                              narrow(c.ow), narrow(c.filters), narrow(geometry.blocks_per_group),
+                              narrow(chunk), narrow(geometry.chunk_pitch),
+                              cl_long{geometry.xi_step}, narrow(c.oh), narrow(c.ow),
+                              narrow(c.filters), narrow(geometry.blocks_per_group),
                               narrow(c.groups), narrow(strips), cl_int{blocks_inner ? 1 : 0}},
         one_item_groups(geometry.blocks * strips)));
   }
