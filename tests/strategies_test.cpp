@@ -331,6 +331,18 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
       device().profile(), kNoLimit);
   REQUIRE(std::holds_alternative<Rejection>(offer));
   CHECK(std::get<Rejection>(offer).code == Reason::kDirection);
+  // A chunk at a time within a limit; the results are the same.
+  const Problem cut = parse_problem("n3c9h30w27k10kh3kw3p1");
+  const Tensors tensors(cut);
+  Expected expected(cut, tensors);
+  for (const std::int64_t limit : {kNoLimit, std::int64_t{100000}, std::int64_t{60000}}) {
+    const Offer cut_offer = strategy.offer(cut, device().profile(), limit);
+    for (const Candidate& candidate : std::get<std::vector<Candidate>>(cut_offer)) {
+      CAPTURE(candidate.config.text());
+      CHECK(worst(run(device(), strategy, cut, candidate, tensors), expected(candidate),
+                  candidate.error_bound) <= 1.0);
+    }
+  }
   DeviceProfile small = device().profile();
   small.local_memory_bytes = 500;
   const Offer none = strategy.offer(parse_problem("n1c4h9w9k4kh3kw3p1"), small, kNoLimit);
