@@ -36,6 +36,41 @@ inline void store_some(const floatv value, global float* pointer, const int coun
 #endif
 
 #if defined(VW) && VW >= 4
+// The first `count` floats of v in the fewest stores: no branch is left where `count` is a constant.
+inline void store_first(const floatv v, const int count, global float* out) {
+  if (count >= VW) {
+    STORE_V(v, out);
+    return;
+  }
+#if VW == 16
+  float8 rest8 = v.lo;
+  if (count & 8) {
+    vstore8(rest8, 0, out);
+    out += 8;
+    rest8 = v.hi;
+  }
+#elif VW == 8
+  const float8 rest8 = v;
+#endif
+#if VW >= 8
+  float4 rest4 = rest8.lo;
+  if (count & 4) {
+    vstore4(rest4, 0, out);
+    out += 4;
+    rest4 = rest8.hi;
+  }
+#else
+  const float4 rest4 = v;
+#endif
+  float2 rest2 = rest4.lo;
+  if (count & 2) {
+    vstore2(rest2, 0, out);
+    out += 2;
+    rest2 = rest4.hi;
+  }
+  if (count & 1) *out = rest2.x;
+}
+
 inline floatv interleave_lo(const floatv a, const floatv b) {
   floatv r;
   r.even = a.lo;

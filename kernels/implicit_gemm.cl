@@ -173,42 +173,6 @@ void implicit_gemm_tile(global const float* restrict x, global const float* rest
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
 
-// The first `count` floats of v in the fewest stores; `count` is a constant once the loops around
-// are unrolled.
-inline void store_first(const floatv v, const int count, global float* out) {
-  if (count >= VW) {
-    STORE_V(v, out);
-    return;
-  }
-#if VW == 16
-  float8 rest8 = v.lo;
-  if (count & 8) {
-    vstore8(rest8, 0, out);
-    out += 8;
-    rest8 = v.hi;
-  }
-#elif VW == 8
-  const float8 rest8 = v;
-#endif
-#if VW >= 8
-  float4 rest4 = rest8.lo;
-  if (count & 4) {
-    vstore4(rest4, 0, out);
-    out += 4;
-    rest4 = rest8.hi;
-  }
-#else
-  const float4 rest4 = v;
-#endif
-  float2 rest2 = rest4.lo;
-  if (count & 2) {
-    vstore2(rest2, 0, out);
-    out += 2;
-    rest2 = rest4.hi;
-  }
-  if (count & 1) *out = rest2.x;
-}
-
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_filters(global const float* restrict x, global const float* restrict packed,
                            global const float* restrict b, global float* restrict result,

@@ -405,6 +405,7 @@ clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
     i.predicted_us = p.candidate().predicted_us;
     i.measured_us = choice.measured ? choice.measured->median_us : -1;
     i.steps = static_cast<int64_t>(p.steps());
+    i.error_reach = p.candidate().error_reach;
     copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_plan_info"));
   });
 }

@@ -586,9 +586,9 @@ TEST_CASE("plan: text, reasons, JSON") {
   CHECK(json.at("rigor") == "measure");
   bool chosen = false;
   for (const auto& c : json.at("candidates")) {
-    for (const char* field :
-         {"strategy", "config", "status", "reason", "predicted_us", "packing_us", "measured",
-          "workspace_bytes", "prepared_weights_bytes", "deterministic", "error_bound"}) {
+    for (const char* field : {"strategy", "config", "status", "reason", "predicted_us",
+                              "packing_us", "measured", "workspace_bytes", "prepared_weights_bytes",
+                              "deterministic", "error_bound", "error_reach"}) {
       CHECK(c.contains(field));
     }
     if (c.at("status") != "chosen") continue;

@@ -260,10 +260,15 @@ typedef struct clconv_plan_info {
   int64_t workspace_unprepared_bytes; /* of one that packs the weights itself */
   int64_t prepared_weights_bytes;     /* 0: the strategy uses the weights as they are */
   int deterministic;
-  double error_bound;  /* |error| <= error_bound * the sum of the magnitudes added, per element */
+  double error_bound;  /* |error| <= error_bound * the sum of the magnitudes added, per element;
+                          see error_reach */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
+  /* 0: a result is computed from its own products only. Above (Winograd): neighbours up to so many pixels
+   * around its patch take part. Then error_bound is relative to the sum over channels of (largest |input| there) *
+   * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. */
+  int error_reach;
 } clconv_plan_info;
 
 /** Set info->struct_size before. */

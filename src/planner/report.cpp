@@ -110,6 +110,7 @@ std::string to_json(const Report& report) {
     item["packing_us"] = entry.has_candidate ? Json(c.predicted_packing_us) : Json(nullptr);
     item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
     item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
+    item["error_reach"] = entry.has_candidate ? Json(c.error_reach) : Json(nullptr);
     json["candidates"].push_back(item);
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);

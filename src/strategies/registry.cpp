@@ -8,6 +8,7 @@
   X(pointwise_gemm)          \
   X(implicit_gemm)           \
   X(depthwise)               \
+  X(winograd)                \
   X(fully_connected)         \
   X(reduction)
 

@@ -88,8 +88,12 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
-  // |result - exact| <= error_bound * (|b| + sum of the products' magnitudes), for every element
+  // |result - exact| <= error_bound * (|b| + sum of the products' magnitudes), for every element. Where
+  // error_reach is above 0, the sum is that of each channel's (largest |input| met by the result's taps
+  // or up to error_reach pixels around them) * (sum of the |weights| of its taps), and NaN and infinity
+  // that near may reach the result too: it was computed from inputs that are none of its own.
   double error_bound = 0;
+  int error_reach = 0;
 };
 
 using Offer = std::variant<std::vector<Candidate>, Rejection>;

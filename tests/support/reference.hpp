@@ -2,6 +2,7 @@
 // double precision, on the host, as short as it can be.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
@@ -72,13 +73,15 @@ void for_each_product(const Problem& p, Visit&& visit) {
               }
 }
 
+inline double counted_dy(const Problem& p, const Tensors& t, std::size_t at) {
+  return p.mask && !(t[Tensor::kY][at] > 0) ? 0.0 : static_cast<double>(t[Tensor::kDy][at]);
+}
+
 inline Reference reference(const Problem& p, const Tensors& t) {
   const auto d = [](float v) { return static_cast<double>(v); };
   const auto size = t[result_of(p)].size();
   Reference r{std::vector<double>(size, 0.0), std::vector<double>(size, 0.0)};
-  const auto dy = [&](std::size_t at) {
-    return p.mask && !(t[Tensor::kY][at] > 0) ? 0.0 : d(t[Tensor::kDy][at]);
-  };
+  const auto dy = [&](std::size_t at) { return counted_dy(p, t, at); };
   if (p.direction == Direction::kBackwardBias) {
     const auto plane = static_cast<std::size_t>(p.oh() * p.ow());
     for (std::size_t i = 0; i < t[Tensor::kDy].size(); ++i) {
@@ -104,6 +107,62 @@ inline Reference reference(const Problem& p, const Tensors& t) {
     if (p.accumulate) r.add(i, d(t[result_of(p)][i]));
   }
   return r;
+}
+
+// What Candidate::error_bound is relative to where error_reach is `reach` > 0, for y or dx at stride 1.
+inline std::vector<double> magnitude_within(const Problem& p, const Tensors& t, int reach) {
+  using Index = std::int64_t;
+  const auto at = [](Index i) { return static_cast<std::size_t>(i); };
+  const bool dx = p.wants_dx();
+  const Index in_h = dx ? p.oh() : p.h, in_w = dx ? p.ow() : p.w;
+  const Index out_h = dx ? p.h : p.oh(), out_w = dx ? p.w : p.ow();
+  const Index span_h = p.dh * (p.kh - 1), span_w = p.dw * (p.kw - 1);
+  // First input row and column that tap (0,0) of result (0,0) meets.
+  const Index top = dx ? p.pt - span_h : -p.pt, left = dx ? p.pl - span_w : -p.pl;
+  const Index cg = p.c / p.g, kg = p.k / p.g;
+  const Index from = dx ? kg : cg, to = dx ? cg : kg;  // channels, filters per group
+  std::vector<double> magnitude(t[result_of(p)].size(), 0.0);
+  std::vector<double> rows(at(in_h * out_w)), largest(at(out_h * out_w));
+  for (Index image = 0; image < p.n * p.g; ++image) {
+    for (Index channel = 0; channel < from; ++channel) {
+      const Index plane = (image * from + channel) * in_h * in_w;
+      for (Index i = 0; i < in_h; ++i)
+        for (Index j = 0; j < out_w; ++j) {
+          double& most = rows[at(i * out_w + j)] = 0;
+          for (Index q = std::max<Index>(0, left + j - reach);
+               q <= std::min(in_w - 1, left + j + span_w + reach); ++q) {
+            const std::size_t input = at(plane + i * in_w + q);
+            most = std::max(most, std::fabs(dx ? counted_dy(p, t, input)
+                                               : static_cast<double>(t[Tensor::kX][input])));
+          }
+        }
+      for (Index i = 0; i < out_h; ++i)
+        for (Index j = 0; j < out_w; ++j) {
+          double& most = largest[at(i * out_w + j)] = 0;
+          for (Index r = std::max<Index>(0, top + i - reach);
+               r <= std::min(in_h - 1, top + i + span_h + reach); ++r) {
+            most = std::max(most, rows[at(r * out_w + j)]);
+          }
+        }
+      for (Index filter = 0; filter < to; ++filter) {
+        const Index first =
+            image % p.g * kg * cg + (dx ? channel * cg + filter : filter * cg + channel);
+        double weights = 0;
+        for (Index tap = 0; tap < p.kh * p.kw; ++tap) {
+          weights += std::fabs(static_cast<double>(t[Tensor::kW][at(first * p.kh * p.kw + tap)]));
+        }
+        for (Index i = 0; i < out_h * out_w; ++i) {
+          magnitude[at((image * to + filter) * out_h * out_w + i)] += weights * largest[at(i)];
+        }
+      }
+    }
+  }
+  for (std::size_t i = 0; i < magnitude.size(); ++i) {
+    const Index channel = static_cast<Index>(i) / (out_h * out_w) % (p.g * to);
+    if (p.bias) magnitude[i] += std::fabs(static_cast<double>(t[Tensor::kB][at(channel)]));
+    if (p.accumulate) magnitude[i] += std::fabs(static_cast<double>(t[result_of(p)][i]));
+  }
+  return magnitude;
 }
 
 }  // namespace clconv::test

@@ -1,0 +1,410 @@
+// Winograd's minimal filtering F(M x M, 3x3) for M = 2 and 4 (A. Lavin, S. Gray, "Fast Algorithms for
+// Convolutional Neural Networks", 2016): y = A'[(G g G') * (B' d B)]A per tile of M x M results and
+// channel, summed over channels before A. (M+2)^2 multiplications instead of 9*M^2.
+//
+//   input planes          V, per group                    packed weights U, per block of filters
+//   +--------------+        [xi][channel][ tiles ... ]       [xi][channel][ KV vectors of filters ]
+//   |+----+ EDGE = |           \                                /
+//   || d  | M + 2  |  B'dB      \   per xi and TT tiles:       /   G g G', once
+//   ||+---|-+      |  ------>    acc[TT][KV] over the channels
+//   |+|---+ |      |                     |
+//   | +-----+      |                     v          A'[ ]A
+//   +--------------+        local products[xi][BT*TT tiles][KV vectors]  ------>  M rows of VW pixels
+//
+// For CPUs: one work-item per work-group, explicit vectors: along tiles (VT) going in, along filters (VW)
+// in the products, along pixels of a row (VW) coming out. Tiles are numbered through all images, row by
+// row; those at the lower and right edge read zeroes and store what there is. Work-groups of the second
+// kernel take BT*TT tiles (a strip) and a block of filters.
+//
+// Macros: M, VT (lanes of tiles, a power of two), TT, BT, KV, VW; BIAS, RELU, MASK, ACCUMULATE.
+
+#define EDGE (M + 2)
+#define XI (EDGE * EDGE)
+#define BLOCK (VW * KV)
+#define STRIP (TT * BT)
+#define PRODUCTS (STRIP * BLOCK + VW)  // the vector more spreads them over the sets of a cache
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// G on three values.
+#if M == 2
+#define G_TRANSFORM(g0, g1, g2, to)                    \
+  {                                                    \
+    const floatv ends = 0.5f * ((g0) + (g2));          \
+    const floatv middle = 0.5f * (g1);                 \
+    to(0) = g0;                                        \
+    to(1) = ends + middle;                             \
+    to(2) = ends - middle;                             \
+    to(3) = g2;                                        \
+  }
+#else
+#define G_TRANSFORM(g0, g1, g2, to)                             \
+  {                                                             \
+    const floatv ends = -((g0) + (g2)) / 6.0f;                  \
+    const floatv middle = (g1) / 6.0f;                          \
+    const floatv wide = (g0) / 24.0f + (g2) / 6.0f;             \
+    const floatv half_ = (g1) / 12.0f;                          \
+    to(0) = 0.25f * (g0);                                       \
+    to(1) = ends - middle;                                      \
+    to(2) = ends + middle;                                      \
+    to(3) = wide + half_;                                       \
+    to(4) = wide - half_;                                       \
+    to(5) = g2;                                                 \
+  }
+#endif
+
+// packed[block][xi][channel][f] = (G g G')[xi], zero beyond the filters; one work-group per block and
+// channel. Weights as in implicit_gemm.cl.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_weights(global const float* restrict weights, global float* restrict packed,
+                      int filters, int channels, int blocks_per_group, long w_base, long w_group,
+                      long w_filter, long w_channel, long w_row, long w_column) {
+  const long id = get_group_id(0);
+  const int channel = (int)(id % channels);
+  const long block = id / channels;
+  const int first_filter = (int)(block % blocks_per_group) * BLOCK;
+  global const float* first = weights + w_base + block / blocks_per_group * w_group +
+                              first_filter * w_filter + channel * w_channel;
+  global float* out = packed + (block * XI * channels + channel) * BLOCK;
+  for (int v = 0; v < KV; ++v) {
+    floatv g[3][3], t[EDGE][3];
+    for (int p = 0; p < 3; ++p) {
+      for (int q = 0; q < 3; ++q) {
+        float values[VW];
+        for (int f = 0; f < VW; ++f) {
+          values[f] = first_filter + v * VW + f < filters
+                          ? first[(v * VW + f) * w_filter + p * w_row + q * w_column]
+                          : 0.0f;
+        }
+        g[p][q] = LOAD_V(values);
+      }
+    }
+#define TO(i) t[i][q]
+#pragma unroll
+    for (int q = 0; q < 3; ++q) G_TRANSFORM(g[0][q], g[1][q], g[2][q], TO)
+#undef TO
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      floatv u[EDGE];
+#define TO(j) u[j]
+      G_TRANSFORM(t[i][0], t[i][1], t[i][2], TO)
+#undef TO
+#pragma unroll
+      for (int j = 0; j < EDGE; ++j) {
+        STORE_V(u[j], out + (long)(i * EDGE + j) * channels * BLOCK + v * VW);
+      }
+    }
+  }
+}
+
+// ---- input --------------------------------------------------------------------------------------
+
+typedef CLCONV_PASTE(float, VT) floatt;
+#define LOAD_T(pointer) CLCONV_PASTE(vload, VT)(0, pointer)
+#define STORE_T(value, pointer) CLCONV_PASTE(vstore, VT)(value, 0, pointer)
+
+// What VT tiles and their vectors reach of a row: M*VT + M columns.
+#define STAGED ((M + 1) * VT)
+
+inline floatt evens(const floatt a, const floatt b) {
+  floatt r;
+  r.lo = a.even;
+  r.hi = b.even;
+  return r;
+}
+inline floatt odds(const floatt a, const floatt b) {
+  floatt r;
+  r.lo = a.odd;
+  r.hi = b.odd;
+  return r;
+}
+
+// B' on EDGE values.
+#if M == 2
+#define B_TRANSFORM(d, to)  \
+  to(0) = d(0) - d(2);      \
+  to(1) = d(1) + d(2);      \
+  to(2) = d(2) - d(1);      \
+  to(3) = d(1) - d(3);
+#else
+#define B_TRANSFORM(d, to)                                            \
+  {                                                                   \
+    const floatt a = fma((floatt)(-4.0f), d(2), d(4));                \
+    const floatt b = fma((floatt)(-4.0f), d(1), d(3));                \
+    const floatt c = d(4) - d(2);                                     \
+    const floatt e = 2.0f * (d(3) - d(1));                            \
+    to(0) = fma((floatt)(4.0f), d(0), fma((floatt)(-5.0f), d(2), d(4))); \
+    to(1) = a + b;                                                    \
+    to(2) = a - b;                                                    \
+    to(3) = c + e;                                                    \
+    to(4) = c - e;                                                    \
+    to(5) = fma((floatt)(4.0f), d(1), fma((floatt)(-5.0f), d(3), d(5))); \
+  }
+#endif
+
+#if defined(MASK) && MASK
+#define KEPT(at) (LOAD_T(y + (at)) > (floatt)(0.0f) ? LOAD_T(x + (at)) : (floatt)(0.0f))
+#else
+#define KEPT(at) LOAD_T(x + (at))
+#endif
+
+// `count` floats from x to `to`.
+inline void stage(global const float* restrict x, global const float* restrict y, float* to,
+                  const int count) {
+  if (count >= VT) {
+    for (int j = 0; j + VT <= count; j += VT) STORE_T(KEPT(j), to + j);
+    STORE_T(KEPT(count - VT), to + count - VT);
+  } else {
+    for (int j = 0; j < count; ++j) to[j] = MASKED(x, y, j);
+  }
+}
+
+// V[group][xi][channel][t] = (B' d B)[xi] of tile first_tile + t, t < tiles, xi_step and pitch apart; one work-group per plane and part
+// of the tiles. Lanes beyond a row's end hold nothing: the next row's overwrite them, the last one's
+// are left out where another part begins (V has VT floats of room behind the tiles).
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_input(global const float* restrict x, global const float* restrict y,
+                    global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
+                    int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
+                    long xi_step, int part_tiles) {
+  const long id = get_group_id(0);
+  const int planes = channels * groups;
+  const int plane = (int)(id % planes);
+  const int begin = (int)(id / planes) * part_tiles;
+  const int end = min(begin + part_tiles, tiles);
+  const int room = end == tiles ? end + VT : end;
+  global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch;
+  int tile_x = (int)((first_tile + begin) % tiles_x);
+  int tile_y = (int)((first_tile + begin) / tiles_x % tiles_y);
+  long image = (first_tile + begin) / tiles_x / tiles_y;
+  float staged[EDGE][STAGED];
+  int t = begin;
+  while (t < end) {
+    const int row = tile_y * M + top;
+    const int column = tile_x * M + left;
+    const int lo = clamp(-column, 0, STAGED);
+    const int hi = clamp(in_w - column, lo, STAGED);
+    const long origin = (image * planes + plane) * in_h;
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      if (lo > 0 || hi < STAGED || row + i < 0 || row + i >= in_h) {
+#pragma unroll
+        for (int j = 0; j < STAGED; j += VT) STORE_T((floatt)(0.0f), staged[i] + j);
+      }
+      if (row + i >= 0 && row + i < in_h) {
+        const long at = (origin + row + i) * in_w + column + lo;
+        stage(x + at, y + at, staged[i] + lo, hi - lo);
+      }
+    }
+    floatt d[EDGE][EDGE], s[EDGE][EDGE];
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      const float* from = staged[i];
+#if M == 2
+      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+      const floatt e = LOAD_T(from + 2), f = LOAD_T(from + 2 + VT);
+      d[i][0] = evens(a, b);
+      d[i][1] = odds(a, b);
+      d[i][2] = evens(e, f);
+      d[i][3] = odds(e, f);
+#else
+      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+      const floatt e = LOAD_T(from + 2 * VT), f = LOAD_T(from + 3 * VT);
+      const floatt even0 = evens(a, b), odd0 = odds(a, b);
+      const floatt even1 = evens(e, f), odd1 = odds(e, f);
+      d[i][0] = evens(even0, even1);
+      d[i][1] = evens(odd0, odd1);
+      d[i][2] = odds(even0, even1);
+      d[i][3] = odds(odd0, odd1);
+      const floatt g = LOAD_T(from + 4), h = LOAD_T(from + 4 + VT);
+      const floatt k = LOAD_T(from + 4 + 2 * VT), l = LOAD_T(from + 4 + 3 * VT);
+      d[i][4] = evens(evens(g, h), evens(k, l));
+      d[i][5] = evens(odds(g, h), odds(k, l));
+#endif
+    }
+#define FROM(i) d[i][j]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) {
+      B_TRANSFORM(FROM, TO)
+    }
+#undef FROM
+#undef TO
+#define FROM(j) s[i][j]
+#define TO(j) r[j]
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      floatt r[EDGE];
+      B_TRANSFORM(FROM, TO)
+      if (t + VT <= room) {
+#pragma unroll
+        for (int j = 0; j < EDGE; ++j) STORE_T(r[j], out + (i * EDGE + j) * xi_step + t);
+      } else {
+        for (int j = 0; j < EDGE; ++j) {
+          float values[VT];
+          STORE_T(r[j], values);
+          for (int lane = 0; t + lane < room; ++lane) {
+            out[(i * EDGE + j) * xi_step + t + lane] = values[lane];
+          }
+        }
+      }
+    }
+#undef FROM
+#undef TO
+    const int done = min(VT, tiles_x - tile_x);
+    t += done;
+    tile_x += done;
+    if (tile_x == tiles_x) {
+      tile_x = 0;
+      if (++tile_y == tiles_y) {
+        tile_y = 0;
+        ++image;
+      }
+    }
+  }
+}
+
+// ---- products and result ------------------------------------------------------------------------
+
+// A' on EDGE values.
+#if M == 2
+#define A_TRANSFORM(d, to)          \
+  {                                 \
+    to(0) = d(0) + (d(1) + d(2));   \
+    to(1) = (d(1) - d(2)) - d(3);   \
+  }
+#else
+#define A_TRANSFORM(d, to)                                \
+  {                                                       \
+    const floatv a = d(1) + d(2);                         \
+    const floatv b = d(1) - d(2);                         \
+    const floatv c = d(3) + d(4);                         \
+    const floatv e = d(3) - d(4);                         \
+    to(0) = d(0) + a + c;                                 \
+    to(1) = fma((floatv)(2.0f), e, b);                    \
+    to(2) = fma((floatv)(4.0f), c, a);                    \
+    to(3) = fma((floatv)(8.0f), e, b) + d(5);             \
+  }
+#endif
+
+// Tiles whose results fill a vector of a row.
+#define RUN (VW / M)
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_multiply(global const float* restrict V, global const float* restrict packed,
+                       global const float* restrict b, global float* restrict result, int channels,
+                       int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
+                       long xi_step, int oh, int ow, int filters, int blocks_per_group, int groups, int strips,
+                       int blocks_inner) {
+  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
+  const long id = get_group_id(0);
+  const int blocks = blocks_per_group * groups;
+  const int block = (int)(blocks_inner ? id % blocks : id / strips);
+  const int strip = (int)(blocks_inner ? id / blocks : id % strips);
+  const int group_index = block / blocks_per_group;
+  const int begin = strip * STRIP;
+  const int count = min(STRIP, tiles - begin);
+
+  global const float* u = packed + (long)block * XI * channels * BLOCK;
+  global const float* vs = V + group_index * XI * xi_step + begin;
+  for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
+    for (int first = 0; first < count; first += TT) {
+      global const float* filter_at = u;
+      global const float* tile_at = vs + first;
+      floatv acc[TT][KV];
+#pragma unroll
+      for (int i = 0; i < TT; ++i) {
+#pragma unroll
+        for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
+      }
+      for (int channel = 0; channel < channels; ++channel) {
+        floatv filter[KV];
+#pragma unroll
+        for (int v = 0; v < KV; ++v) filter[v] = LOAD_V(filter_at + v * VW);
+#pragma unroll
+        for (int i = 0; i < TT; ++i) {
+          const floatv tile = (floatv)(tile_at[i]);
+#pragma unroll
+          for (int v = 0; v < KV; ++v) acc[i][v] = fma(filter[v], tile, acc[i][v]);
+        }
+        filter_at += BLOCK;
+        tile_at += pitch;
+      }
+      local float* to = products + xi * PRODUCTS + first * BLOCK;
+#pragma unroll
+      for (int i = 0; i < TT; ++i) {
+#pragma unroll
+        for (int v = 0; v < KV; ++v) STORE_V(acc[i][v], to + i * BLOCK + v * VW);
+      }
+    }
+  }
+
+  const int first_filter = block % blocks_per_group * BLOCK;
+  int tile_x = (int)((first_tile + begin) % tiles_x);
+  int tile_y = (int)((first_tile + begin) / tiles_x % tiles_y);
+  long image = (first_tile + begin) / tiles_x / tiles_y;
+  int t = 0;
+  while (t < count) {
+    const int run = min(min(RUN, tiles_x - tile_x), count - t);
+    const int i0 = tile_y * M;
+    const int j0 = tile_x * M;
+    const int pixels = min(run * M, ow - j0);
+    for (int v = 0; v < KV; ++v) {
+      floatv y[M][VW];
+      for (int tile = 0; tile < run; ++tile) {
+        local const float* from = products + (t + tile) * BLOCK + v * VW;
+        floatv s[M][EDGE];
+#define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
+#define TO(i) s[i][j]
+#pragma unroll
+        for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+#define FROM(j) s[i][j]
+#define TO(j) y[i][tile * M + j]
+#pragma unroll
+        for (int i = 0; i < M; ++i) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+      }
+      const int plane_filter = first_filter + v * VW;
+      const long first_plane = (image * groups + group_index) * filters + plane_filter;
+      const long first_b = (long)group_index * filters + plane_filter;
+      for (int i = 0; i < min(M, oh - i0); ++i) {
+        floatv rows[VW], other[VW];
+#pragma unroll
+        for (int j = 0; j < VW; ++j) rows[j] = y[i][j];
+        TRANSPOSE(rows, other)
+        global float* out = result + (first_plane * oh + i0 + i) * ow + j0;
+#pragma unroll
+        for (int f = 0; f < VW; ++f) {
+          if (plane_filter + f < filters) {
+            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f);
+            const floatv activated = ACTIVATE(value);
+            global float* line = out + (long)f * oh * ow;
+#if defined(ACCUMULATE) && ACCUMULATE
+            if (pixels == VW) {
+              STORE_V(LOAD_V(line) + activated, line);
+            } else {
+              float values[VW];
+              STORE_V(activated, values);
+              for (int j = 0; j < pixels; ++j) line[j] += values[j];
+            }
+#else
+            store_first(activated, pixels, line);
+#endif
+          }
+        }
+      }
+    }
+    t += run;
+    tile_x += run;
+    if (tile_x == tiles_x) {
+      tile_x = 0;
+      if (++tile_y == tiles_y) {
+        tile_y = 0;
+        ++image;
+      }
+    }
+  }
+}

@@ -1,0 +1,293 @@
+// Winograd's minimal filtering for 3x3 filters at stride 1 (see winograd.cl): the input of a chunk of tiles
+// is transformed into the workspace, multiplied and transformed back, chunk after chunk. For CPUs; correct
+// anywhere.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "ops/correlation.hpp"
+#include "ops/epilogue.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kLine = 16;  // floats of a cache line
+
+// One variant: F(m x m, 3x3), `vt` lanes of tiles going in; per work-group of the products `bt` times `tt`
+// tiles and `kv` vectors of `vw` filters; `strips` of bt*tt tiles per chunk.
+struct Body {
+  int m, vt, tt, bt, kv, vw, strips;
+
+  Config config() const {
+    return {{"m", m},   {"vt", vt}, {"tt", tt},        {"bt", bt},
+            {"kv", kv}, {"vw", vw}, {"strips", strips}};
+  }
+  static Body from(const Config& c) {
+    const Body body{
+        c.get("m", 2, 4),  c.get("vt", 4, 16), c.get("tt", 1, 64),           c.get("bt", 1, 64),
+        c.get("kv", 1, 8), c.get("vw", 4, 16), c.get("strips", 1, INT32_MAX)};
+    const auto power = [](int value) { return (value & (value - 1)) == 0; };
+    if (body.m == 3 || !power(body.vt) || !power(body.vw)) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + c.text() + "': m, vt and vw must be powers of two");
+    }
+    return body;
+  }
+  // The number of strips is an argument and not compiled in.
+  std::string defines(const Problem& p) const {
+    const Config macros{{"m", m}, {"vt", vt}, {"tt", tt}, {"bt", bt}, {"kv", kv}, {"vw", vw}};
+    return macros.defines() + " " + epilogue_defines(p);
+  }
+
+  std::int64_t products() const { return std::int64_t{m + 2} * (m + 2); }
+  std::int64_t strip() const { return std::int64_t{tt} * bt; }
+  std::int64_t block() const { return std::int64_t{vw} * kv; }
+  std::int64_t local_bytes() const { return products() * (strip() * block() + vw) * kElement; }
+};
+
+// What a variant makes of a problem.
+struct Geometry {
+  Correlation c;
+  std::int64_t tiles_y, tiles_x, tiles;            // of all images
+  std::int64_t chunk_tiles, chunk_pitch, xi_step;  // in V
+  std::int64_t blocks_per_group, blocks;
+
+  Geometry(const Problem& p, const Body& body)
+      : c(correlations_of(p).front()),
+        tiles_y(ceil_div(c.oh, body.m)),
+        tiles_x(ceil_div(c.ow, body.m)),
+        tiles(c.images * tiles_y * tiles_x),
+        chunk_tiles(std::min<std::int64_t>(body.strips, ceil_div(tiles, body.strip())) *
+                    body.strip()),
+        // Room for the last vector.
+        chunk_pitch(round_up(chunk_tiles + body.vt, kLine)),
+        // An odd number of lines: the transform stores one of each xi in turn, and they are not to fall into
+        // one set of the cache (twice the time for 64 channels of 56x56; 2-core Zen 5, 2026-11).
+        xi_step((c.channels * chunk_pitch / kLine | 1) * kLine),
+        blocks_per_group(ceil_div(c.filters, body.block())),
+        blocks(c.groups * blocks_per_group) {}
+
+  std::int64_t chunks() const { return ceil_div(tiles, chunk_tiles); }
+  std::int64_t workspace_bytes(const Body& body) const {
+    return saturating_product(body.products(), c.groups, xi_step, kElement);
+  }
+  std::int64_t packed_bytes(const Body& body) const {
+    return saturating_product(body.products(), blocks * body.block(), c.channels, kElement);
+  }
+  // Work-groups per plane of the input transform.
+  std::int64_t parts(std::int64_t chunk, const DeviceProfile& profile) const {
+    const std::int64_t wanted = ceil_div(4 * profile.compute_units, c.groups * c.channels);
+    return std::clamp<std::int64_t>(wanted, 1, ceil_div(chunk, tiles_x));
+  }
+};
+
+// Error. A result is A'[sum over c of U*V]A with U = G g G', V = B' d B. Every one of its (m+2)^2 sums has
+// rounding errors like any sum over the channels, relative to |U|*|V|, which A then weighs: rounding
+// errors of independent sign grow the sum's bound by the 2-norm of the row of A, times the norms of the rows of
+// G and B, worst over the tap and the result's place in its tile. In one dimension that is
+//     max over o, t of sqrt(sum over xi of (A[xi][o] * G[xi][t] * |B[:,xi]|_2)^2),
+// sqrt(3) for F(2,3), 8.9 for F(4,3) (o = 3, t = 2), squared in two, relative to the largest |input| of the
+// tile times the filter's sum of |weights|, per channel. Measured over the suites: far below (see the
+// test's margin), since few filters have their weight in that corner.
+double error_bound(const Problem& p, int m) {
+  const double amplification = m == 2 ? 3.0 : 79.0;
+  // Both transforms add at most 2*(m+2) terms to each sum over the channels.
+  const std::int64_t terms = (p.wants_dx() ? p.k_per_group() : p.c_per_group()) + 4 * (m + 2);
+  return amplification * summation_error_bound(terms);
+}
+
+double predicted_time_us(const Problem& p, const DeviceProfile& profile, const Body& body,
+                         const Geometry& geometry) {
+  const Correlation& c = geometry.c;
+  const double vector_flops = 2 * 2 * body.vw;  // a cycle at two FMAs, in flops of the peak
+  const double tiles = static_cast<double>(geometry.tiles);
+  const double chunks = static_cast<double>(geometry.chunks());
+  const double efficiency = profile.family == Family::kCpu ? 0.95 : 0.02;
+  const double planes = static_cast<double>(c.groups * c.channels);
+  const double channels = static_cast<double>(c.channels);
+  const double xi = static_cast<double>(body.products());
+  const double v_bytes = xi * planes * tiles * kElement;
+
+  Pass input;
+  const double segments = planes * static_cast<double>(c.images * geometry.tiles_y) *
+                          static_cast<double>(ceil_div(geometry.tiles_x, body.vt));
+  input.flops = segments * (body.m == 2 ? 120 : 330) * vector_flops;
+  input.bytes = v_bytes + planes * static_cast<double>(c.images * c.in_h * c.in_w) * kElement;
+  input.groups =
+      planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, profile)) * chunks;
+  input.launches = chunks;
+  input.efficiency = efficiency;
+
+  Pass multiply;
+  const double strips = static_cast<double>(ceil_div(geometry.tiles, body.strip()));
+  const double blocks_of_tiles = static_cast<double>(ceil_div(geometry.tiles, body.tt));
+  const double accumulators = body.kv * body.tt;
+  const double fma_cycles = channels * std::max(4.0, accumulators / 2);
+  const double load_cycles = channels * (body.kv + body.tt) / 2 * 1.1;
+  const double product_cycles =
+      blocks_of_tiles * xi * (std::max(fma_cycles, load_cycles) + accumulators + 20);
+  const double run = static_cast<double>(body.vw) / body.m;
+  const double runs = static_cast<double>(c.images * geometry.tiles_y) *
+                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
+  const double result_cycles =
+      body.kv * (tiles * (body.m == 2 ? 30 : 90) + runs * body.m * 6 * body.vw);
+  multiply.groups = strips * static_cast<double>(geometry.blocks);
+  // Every strip brings its block of weights from an outer cache.
+  const double fetch_cycles =
+      strips * xi * channels * static_cast<double>(body.block() * kElement) / 256;
+  multiply.flops = static_cast<double>(geometry.blocks) *
+                   (product_cycles + result_cycles + fetch_cycles) * vector_flops;
+  multiply.efficiency = efficiency;
+  // Weights that stay in the last cache from one execution to the next hardly wait for memory.
+  const std::int64_t packed_bytes = geometry.packed_bytes(body);
+  multiply.bytes =
+      v_bytes + static_cast<double>(bytes_of(p, result_of(p))) +
+      static_cast<double>(packed_bytes) * (packed_bytes <= profile.cache_bytes / 2 ? 0.25 : 1.0);
+  multiply.launches = chunks;
+  return predicted_us(profile, {input, multiply});
+}
+
+// Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay in
+// their second caches (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
+// Zen 5 with 1 MiB each, 2026-11).
+constexpr std::int64_t kChunkBytesPerUnit = 1 << 20;
+
+Candidate candidate_of(const Problem& p, const DeviceProfile& profile, const Body& body) {
+  const Geometry geometry(p, body);
+  Candidate candidate;
+  candidate.config = body.config();
+  candidate.workspace_bytes = geometry.workspace_bytes(body);
+  candidate.prepared_weights_bytes = geometry.packed_bytes(body);
+  candidate.error_bound = error_bound(p, body.m);
+  candidate.error_reach = body.m - 1;
+  candidate.predicted_us = predicted_time_us(p, profile, body, geometry);
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  return candidate;
+}
+
+// Tiles of a strip: with more, products leave the second cache and work-groups get few and long (56 tiles for
+// resnet_3x3_56: no faster where the machine is quiet, slower where it is not; 2026-11).
+constexpr std::int64_t kMostStrip = 32;
+
+// The best few for one m.
+void add_candidates(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit,
+                    int m, std::vector<Candidate>& candidates) {
+  constexpr std::size_t kOffered = 2;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  const Correlation c = correlations_of(p).front();
+  const std::int64_t tiles_x = ceil_div(c.ow, m);
+  const std::int64_t tiles = c.images * ceil_div(c.oh, m) * tiles_x;
+  int vt = 4;
+  while (vt < vw && vt < tiles_x)
+    vt *= 2;
+  std::vector<Candidate> found;
+  for (int kv = 1; kv <= 4; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= c.filters) continue;
+    const std::int64_t most = std::min<std::int64_t>((registers - kv - 1) / kv, tiles);
+    std::set<std::int64_t> sizes = {most, ceil_div(tiles, ceil_div(tiles, most))};
+    if (tiles_x <= most) sizes.insert(tiles_x);
+    for (const std::int64_t tt : sizes) {
+      for (const int bt : {1, 2, 4}) {
+        if (bt > 1 && (bt / 2 * tt >= tiles || bt * tt > kMostStrip)) continue;
+        Body body{m, vt, static_cast<int>(tt), bt, kv, vw, 1};
+        if (body.local_bytes() > profile.local_memory_bytes) continue;
+        const std::int64_t strip_bytes =
+            saturating_product(body.products(), c.groups * c.channels, body.strip(), kElement);
+        const std::int64_t strips = std::max(
+            kChunkBytesPerUnit * profile.compute_units / strip_bytes, 2 * profile.compute_units);
+        body.strips = static_cast<int>(std::min(strips, ceil_div(tiles, body.strip())));
+        const auto fits = [&] {
+          const Geometry geometry(p, body);
+          return geometry.workspace_bytes(body) <= workspace_limit - geometry.packed_bytes(body);
+        };
+        while (body.strips > 1 && !fits())
+          body.strips /= 2;
+        found.push_back(candidate_of(p, profile, body));
+      }
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+    return a.predicted_us < b.predicted_us;
+  });
+  found.resize(std::min(found.size(), kOffered));
+  candidates.insert(candidates.end(), found.begin(), found.end());
+}
+
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
+  if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
+  if (auto rejection = too_large(p)) return *rejection;
+  const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> needed[] = {
+      {"kh", {p.kh, 3}}, {"kw", {p.kw, 3}}, {"sh", {p.sh, 1}},
+      {"sw", {p.sw, 1}}, {"dh", {p.dh, 1}}, {"dw", {p.dw, 1}}};
+  for (const auto& [field, values] : needed) {
+    if (values.first != values.second) {
+      return Rejection{Reason::kShape, field, values.first, values.second, ""};
+    }
+  }
+  std::vector<Candidate> candidates;
+  for (const int m : {2, 4})
+    add_candidates(p, profile, workspace_limit, m, candidates);
+  if (candidates.empty()) {
+    const Body least{2, 4, 1, 1, 1, vector_width(profile), 1};
+    return Rejection{Reason::kLocalMemory, "local memory", least.local_bytes(),
+                     profile.local_memory_bytes, ""};
+  }
+  return candidates;
+}
+
+std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
+  const Body body = Body::from(config);
+  const Geometry geometry(p, body);
+  const Correlation& c = geometry.c;
+  const std::string defines = body.defines(p);
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const Region v = layout.add(geometry.workspace_bytes(body));
+  executable->workspace_bytes = layout.bytes();
+  executable->prepared_weights_bytes = geometry.packed_bytes(body);
+  const Region packed{kPreparedSlot};
+  executable->prepare.add(std::make_unique<KernelStep>(
+      "transform_weights", device.kernel("winograd", "winograd_weights", defines),
+      std::vector<Argument>{Region{kWeightsSlot}, packed, narrow(c.filters), narrow(c.channels),
+                            narrow(geometry.blocks_per_group), cl_long{c.w_base},
+                            cl_long{c.w_group}, cl_long{c.w_filter}, cl_long{c.w_channel},
+                            cl_long{c.w_row}, cl_long{c.w_column}},
+      one_item_groups(geometry.blocks * c.channels)));
+  const Region input{p.wants_dx() ? kDySlot : kXSlot};
+  const Region result{p.wants_dx() ? kDxSlot : kYSlot};
+  for (std::int64_t first = 0; first < geometry.tiles; first += geometry.chunk_tiles) {
+    const std::int64_t chunk = std::min(geometry.chunk_tiles, geometry.tiles - first);
+    const std::int64_t part = ceil_div(chunk, geometry.parts(chunk, device.profile()));
+    const std::int64_t strips = ceil_div(chunk, body.strip());
+    executable->run.add(std::make_unique<KernelStep>(
+        "transform_input", device.kernel("winograd", "winograd_input", defines),
+        std::vector<Argument>{input, p.mask ? Region{kYSlot} : input, v, narrow(c.channels),
+                              narrow(c.groups), narrow(c.in_h), narrow(c.in_w), narrow(c.top),
+                              narrow(c.left), narrow(geometry.tiles_y), narrow(geometry.tiles_x),
+                              cl_long{first}, narrow(chunk), narrow(geometry.chunk_pitch),
+                              cl_long{geometry.xi_step}, narrow(part)},
+        one_item_groups(c.groups * c.channels * ceil_div(chunk, part))));
+    // Whichever is larger, weights or tiles, should be read once and not per strip or block.
+    const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
+    executable->run.add(std::make_unique<KernelStep>(
+        "multiply", device.kernel("winograd", "winograd_multiply", defines),
+        std::vector<Argument>{v, packed, Region{kBiasSlot}, result, narrow(c.channels),
+                              narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
+                              narrow(chunk), narrow(geometry.chunk_pitch),
+                              cl_long{geometry.xi_step}, narrow(c.oh), narrow(c.ow),
+                              narrow(c.filters), narrow(geometry.blocks_per_group),
+                              narrow(c.groups), narrow(strips), cl_int{blocks_inner ? 1 : 0}},
+        one_item_groups(geometry.blocks * strips)));
+  }
+  return executable;
+}
+
+}  // namespace
+
+extern const Strategy strategy_winograd = {"winograd", offer, build};
+
+}  // namespace clconv::core
