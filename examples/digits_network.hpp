@@ -141,9 +141,10 @@ class DigitsNetwork {
     clconv::Problem gradient = layer.problem;
     gradient.bias = gradient.relu = 0;
     gradient.mask = layer.problem.relu;  // ReLU's backward: dy counts where y > 0
-    // The bias gradient has one strategy, whichever is forced for the others.
+    // Few strategies sum up a bias gradient: what is forced for the others does not apply to it.
     clconv::PlanOptions free = options;
-    free.strategy = free.config = nullptr;
+    free.strategy = "";
+    free.config = nullptr;
     gradient.direction = CLCONV_BACKWARD_BIAS;
     layer.db = context_.plan(gradient, free);
     gradient.direction = CLCONV_BACKWARD_WEIGHTS;

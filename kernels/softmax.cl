@@ -51,7 +51,8 @@ void softmax_rows(global const float* restrict logits, global const int* restric
     }
     const int known = label >= 0 && label < m;
 #if LOSS
-    loss += known ? log(sum) - (z[known ? label : 0] - top) : NAN;
+    // Scaled before it is summed: the sum of finite losses might not be finite, their mean is.
+    loss += (known ? log(sum) - (z[known ? label : 0] - top) : NAN) * loss_scale;
 #endif
 #if PROBABILITIES || DLOGITS
     for (int i = 0; i < m; i += VW) {
@@ -84,7 +85,7 @@ void softmax_rows(global const float* restrict logits, global const int* restric
   if (item == 0) {
     const long group = get_group_id(0);
 #if LOSS
-    losses[group] = single ? RESULT(losses[group], item_loss[0] * loss_scale) : item_loss[0];
+    losses[group] = single ? RESULT(losses[group], item_loss[0]) : item_loss[0];
 #endif
 #if CORRECT
     hits[group] = single ? RESULT(hits[group], item_hits[0]) : item_hits[0];
@@ -93,8 +94,7 @@ void softmax_rows(global const float* restrict logits, global const int* restric
 }
 
 kernel void softmax_totals(global const float* restrict losses, global const int* restrict hits,
-                           global float* restrict loss, global int* restrict correct, int groups,
-                           float loss_scale) {
+                           global float* restrict loss, global int* restrict correct, int groups) {
   float sum = 0.0f;
   int count = 0;
   for (int group = 0; group < groups; ++group) {
@@ -106,7 +106,7 @@ kernel void softmax_totals(global const float* restrict losses, global const int
 #endif
   }
 #if LOSS
-  loss[0] = RESULT(loss[0], sum * loss_scale);
+  loss[0] = RESULT(loss[0], sum);
 #endif
 #if CORRECT
   correct[0] = RESULT(correct[0], count);

@@ -107,6 +107,9 @@ inline Context& context_of(clconv_context handle) {
 
 inline Dependencies dependencies(cl_uint count, const cl_event* list, cl_event* done) {
   if ((count > 0) != (list != nullptr)) bad("wait list and num_events do not agree");
+  for (cl_uint i = 0; i < count; ++i) {
+    if (list[i] == nullptr) bad("event " + std::to_string(i) + " of the wait list is NULL");
+  }
   return {count, list, done};
 }
 

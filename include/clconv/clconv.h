@@ -224,7 +224,8 @@ typedef struct clconv_plan_options {
    *  CLCONV_WORKSPACE_LIMIT, else the device's limit. */
   int64_t workspace_limit_bytes;
   int deterministic;     /* equal inputs must give equal bits */
-  const char* strategy;  /* forced; NULL: CLCONV_STRATEGY, else free. Never replaced silently */
+  /** Forced, and never replaced silently; NULL: CLCONV_STRATEGY, else free; "": free. */
+  const char* strategy;
   const char* config;    /* forced variant, as reported; needs strategy */
   const char* allow;     /* comma-separated strategies, NULL: all */
   const char* deny;      /* comma-separated strategies, NULL: none */

@@ -26,7 +26,7 @@ void add_geometry(std::vector<Argument>& arguments, const Pooling& p) {
 std::int64_t Pooling::output_size(std::int64_t size, std::int64_t kernel, std::int64_t stride,
                                   std::int64_t before, std::int64_t after) const {
   const std::int64_t slack = size + before + after - kernel;
-  if (slack < 0) return 0;
+  if (slack < 0) return ceil && -slack < stride ? 1 : 0;  // one window, clipped on both sides
   if (!ceil) return slack / stride + 1;
   const std::int64_t windows = ceil_div(slack, stride) + 1;
   // A window that starts behind the image has nothing to take.

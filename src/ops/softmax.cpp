@@ -65,8 +65,7 @@ Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxR
   if (!single && (r.loss != nullptr || r.correct != nullptr)) {
     operation.run.add(std::make_unique<KernelStep>(
         "softmax_totals", device.kernel("softmax", "softmax_totals", options),
-        std::vector<Argument>{losses, hits, or_any(r.loss), or_any(r.correct), narrow(groups),
-                              loss_scale},
+        std::vector<Argument>{losses, hits, or_any(r.loss), or_any(r.correct), narrow(groups)},
         one_item_groups(1)));
   }
   return operation;

@@ -112,6 +112,7 @@ class Context {
 struct OpenChoices {
   bool rigor = true;
   bool workspace_limit = true;
+  bool strategy = true;
 };
 // Fills what is open from CLCONV_RIGOR, CLCONV_WORKSPACE_LIMIT and (where no strategy is named in
 // any way) CLCONV_STRATEGY, and notes in options.environment what it took. Throws

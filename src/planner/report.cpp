@@ -65,6 +65,8 @@ std::string to_json(const Report& report) {
   json["direction"] = to_string(report.problem.direction);
   json["bias"] = report.problem.bias;
   json["relu"] = report.problem.relu;
+  json["mask"] = report.problem.mask;
+  json["accumulate"] = report.problem.accumulate;
   json["device"] = report.device;
   json["driver"] = report.driver;
   json["rigor"] = to_string(report.rigor);
