@@ -159,7 +159,9 @@ Candidate candidate_of(const Problem& p, const DeviceProfile& profile, const Bod
   const Geometry geometry(p, body);
   Candidate candidate;
   candidate.config = body.config();
-  candidate.workspace_bytes = geometry.workspace_bytes(body);
+  WorkspaceLayout layout(profile);
+  layout.add(geometry.workspace_bytes(body));
+  candidate.workspace_bytes = layout.bytes();
   candidate.prepared_weights_bytes = geometry.packed_bytes(body);
   candidate.error_bound = error_bound(p, body.m);
   candidate.error_reach = body.m - 1;
@@ -169,7 +171,7 @@ Candidate candidate_of(const Problem& p, const DeviceProfile& profile, const Bod
 }
 
 // Tiles of a strip: with more, products leave the second cache and work-groups get few and long (56 tiles for
-// resnet_3x3_56: no faster where the machine is quiet, slower where it is not; 2026-11).
+// resnet_3x3_56: 255 against 238 us, fastest of a run on a busy 2-core Zen 5; 2026-11).
 constexpr std::int64_t kMostStrip = 32;
 
 // The best few for one m.
@@ -200,13 +202,13 @@ void add_candidates(const Problem& p, const DeviceProfile& profile, std::int64_t
         const std::int64_t strips = std::max(
             kChunkBytesPerUnit * profile.compute_units / strip_bytes, 2 * profile.compute_units);
         body.strips = static_cast<int>(std::min(strips, ceil_div(tiles, body.strip())));
-        const auto fits = [&] {
-          const Geometry geometry(p, body);
-          return geometry.workspace_bytes(body) <= workspace_limit - geometry.packed_bytes(body);
-        };
-        while (body.strips > 1 && !fits())
+        Candidate candidate = candidate_of(p, profile, body);
+        while (body.strips > 1 &&
+               candidate.workspace_bytes > workspace_limit - candidate.prepared_weights_bytes) {
           body.strips /= 2;
-        found.push_back(candidate_of(p, profile, body));
+          candidate = candidate_of(p, profile, body);
+        }
+        found.push_back(candidate);
       }
     }
   }
