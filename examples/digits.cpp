@@ -138,7 +138,6 @@ class Trainer {
 
   // One .npy file per tensor.
   void save(const std::string& folder) {
-    std::filesystem::create_directories(folder);
     for_each_tensor([&](const std::string& name, const std::vector<std::int64_t>& shape,
                         const cl::Buffer& buffer, std::int64_t count) {
       example::write_npy(folder + "/" + name + ".npy", shape, network_.get(buffer, count));
@@ -263,6 +262,7 @@ void run(const Options& options) {
     throw std::runtime_error("--batch " + std::to_string(options.batch) + ": there are " +
                              std::to_string(train_count) + " images to train on");
   }
+  if (!options.save.empty()) std::filesystem::create_directories(options.save);
   const clconv::Context context(options.device);
   std::printf("device  %s\n", context.device().getInfo<CL_DEVICE_NAME>().c_str());
   Trainer trainer(context, options);
@@ -288,7 +288,7 @@ int main(int argc, char** argv) {
   auto* data = app.add_option("--data", o.data,
                               "folder with MNIST's t10k images and labels (IDX, gzipped or not)");
   app.add_option("--device", o.device, "index P:D or part of a name");
-  app.add_option("--batch", o.batch, "images per step")->check(CLI::PositiveNumber);
+  app.add_option("--batch", o.batch, "images per step")->check(CLI::Range(1, 100000));
   app.add_option("--epochs", o.epochs, "passes over the data; 0 only tests")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o.seed, "of weights and order");
@@ -302,7 +302,13 @@ int main(int argc, char** argv) {
   auto* predict = app.add_option("--predict", o.predict,
                                  "a digit: .npy, (28,28) float32 in [0,1], white on black");
   predict->needs(load);
-  CLI11_PARSE(app, argc, argv)
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::fprintf(stderr, "digits: %s (see --help)\n", error.what());
+    return 2;
+  }
   if (data->count() == 0 && predict->count() == 0) {
     std::fprintf(stderr, "digits: --data FOLDER is missing (or --load FOLDER --predict FILE)\n");
     return 2;

@@ -134,8 +134,8 @@ PlannerOptions options_of(const clconv_plan_options* given) {
   o.expected_runs = c.expected_runs;
   o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
-  return with_environment(o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0,
-                              c.strategy == nullptr});
+  return with_environment(
+      o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0, c.strategy == nullptr});
 }
 
 const Plan& plan_of(clconv_plan handle) {

@@ -350,6 +350,7 @@ TEST_CASE(
     CHECK(context().plan(c.problem).report().find("\"CLCONV_STRATEGY\": \"naive\"") !=
           std::string::npos);
     CHECK(std::string(plan_with(c, "im2col_gemm").info().strategy) == "im2col_gemm");
+    CHECK(std::string(plan_with(c, "").info().strategy) != "naive");  // free, whatever is set
   }
   CHECK(std::string(context().plan(c.problem).info().strategy) != "naive");
   for (const char* word : {"wisdom_only", "wisdom-only"}) {
@@ -569,6 +570,18 @@ TEST_CASE("nulls, unknown values and structs of another size are refused") {
   clconv_free(nullptr);
   CHECK(std::string(clconv_status_name(CLCONV_IO)) == "CLCONV_IO");
   CHECK(std::string(clconv_status_name(99)) == "?");
+}
+
+TEST_CASE("a wait list with an event that is none is refused, not shortened") {
+  Case c(kDense);
+  const clconv::Plan plan = context().plan(c.problem);
+  const cl::CommandQueue queue = make_queue();
+  const clconv::Events none = {cl::Event()};
+  for (const auto& call : std::vector<std::function<void()>>{
+           [&] { plan.execute(queue, c.operands, &none); },
+           [&] { context().relu(queue, 1, c.operands.x, c.operands.x, &none); }}) {
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, call) == "event 0 of the wait list is NULL");
+  }
 }
 
 TEST_CASE("the last error belongs to its thread") {

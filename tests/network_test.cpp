@@ -249,6 +249,7 @@ const std::vector<Pooling>& poolings() {
       pooling({2, 1, 6, 5}, {6, 5}, {1, 1}, {0, 0, 0, 0}),    // the whole image
       pooling({1, 3, 40, 70}, {3, 3}, {1, 1}, {1, 1, 1, 1}),
       pooling({1, 1, 2, 3}, {5, 7}, {2, 2}, {2, 3, 2, 3}),  // windows larger than the image
+      pooling({2, 2, 3, 5}, {5, 4}, {5, 6}, {1, 0, 0, 0}),  // and, with ceil only, than its padding
   };
   return list;
 }
@@ -257,6 +258,7 @@ void check_pooling(Device& on, Pooling p) {
   const auto x = random_floats(p.x_bytes() / 4, 21);
   for (const bool ceil : {false, true}) {
     p.ceil = ceil;
+    if (p.oh() == 0) continue;
     for (const PoolingMode mode : {PoolingMode::kMax, PoolingMode::kAverage}) {
       p.mode = mode;
       p.validate();
@@ -364,6 +366,20 @@ TEST_CASE("softmax and cross-entropy over odd sizes, logits from small to +-1e4"
         for (const float scale : {1.0f, 30.0f, 1e4f})
           check_softmax(*on, n, m, scale);
       }
+    }
+  }
+}
+
+TEST_CASE("softmax: the mean of losses whose sum is beyond float32") {
+  for (Device* on : {&device(), &as_gpu()}) {
+    for (const std::int64_t n : {4, 3000}) {
+      std::vector<float> logits;
+      for (std::int64_t i = 0; i < n; ++i)
+        logits.insert(logits.end(), {3e38f, 0.0f});
+      const auto r =
+          run_softmax(*on, {n, 2, false}, all_results(), logits,
+                      std::vector<std::int32_t>(static_cast<std::size_t>(n), 1), 1, kNan, 0);
+      CHECK(std::fabs(r[2][0] / 3e38f - 1) < 1e-4f);
     }
   }
 }
@@ -507,6 +523,13 @@ TEST_CASE("pooling: output sizes of floor and ceil") {
   CHECK(p.oh() == 2);
   p.h = 3;
   CHECK(p.oh() == 1);
+  // A window that the image does not fill counts with ceil, if a step back would not reach it.
+  p = pooling({1, 1, 3, 1}, {5, 1}, {5, 1}, {0, 0, 0, 0});
+  CHECK(p.oh() == 0);
+  p.ceil = true;
+  CHECK(p.oh() == 1);
+  p.sh = 2;
+  CHECK(p.oh() == 0);
 }
 
 TEST_CASE(

@@ -223,7 +223,7 @@ typedef struct clconv_plan_options {
   /** Bytes an execution may need besides its operands, weights not prepared; < 0:
    *  CLCONV_WORKSPACE_LIMIT, else the device's limit. */
   int64_t workspace_limit_bytes;
-  int deterministic;     /* equal inputs must give equal bits */
+  int deterministic; /* equal inputs must give equal bits */
   /** Forced, and never replaced silently; NULL: CLCONV_STRATEGY, else free; "": free. */
   const char* strategy;
   const char* config;    /* forced variant, as reported; needs strategy */

@@ -37,8 +37,8 @@ std::string problem_line(const Problem& p) {
   return p.text() +
          (p.direction != CLCONV_FORWARD ? std::string(", ") + direction_word(p.direction) : "") +
          (p.bias != 0 ? " + bias" : "") + (p.relu != 0 ? " + relu" : "") +
-         (p.mask != 0 ? " + mask" : "") + (p.accumulate != 0 ? " + accumulate" : "") +
-         ": " + (p.n > 1 ? std::to_string(p.n) + " images of " : "") + what + ", " +
+         (p.mask != 0 ? " + mask" : "") + (p.accumulate != 0 ? " + accumulate" : "") + ": " +
+         (p.n > 1 ? std::to_string(p.n) + " images of " : "") + what + ", " +
          fixed(info.flops * 1e-9, info.flops < 1e8 ? 4 : 3) + " GFLOP";
 }
 

@@ -268,8 +268,8 @@ std::shared_ptr<const Operation> Context::operation(const std::string& key,
 // ---- environment --------------------------------------------------------------------------------
 
 PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open) {
-  const bool strategy_open = open.strategy && options.strategy.empty() &&
-                             options.allow.empty() && options.deny.empty();
+  const bool strategy_open =
+      open.strategy && options.strategy.empty() && options.allow.empty() && options.deny.empty();
   const auto take = [&](const char* name, bool applies, const auto& use) {
     const std::string value = environment(name);
     if (!applies || value.empty()) return;

@@ -204,8 +204,10 @@ class Search {
       ReportEntry entry = base;
       reject(entry, Status::kRejected,
              {Reason::kUnknownConfig, "config", 0, 0,
-              "config " + options_.config + " is not offered for this problem and device (a config is all of a variant's values, as "
-              "reported)"});
+              "config " + options_.config +
+                  " is not offered for this problem and device (a config is all of a variant's "
+                  "values, as "
+                  "reported)"});
       report_.entries.push_back(std::move(entry));
     }
   }
