@@ -295,10 +295,10 @@ TEST_CASE("plan, bench and tune in every direction") {
     const std::string plan = std::string("plan ") + kSmall + direction;
     const Result good = run(folder, plan + (epilogue ? " --bias --relu" : " --mask --accumulate"));
     CHECK(good.status == 0);
-    if (*word != 'f') {
-      CHECK(good.out.find(std::string(kSmall).substr(0, 21) + ", " + word + ": ") !=
-            std::string::npos);
-    }
+    const std::string shown = std::string(kSmall).substr(0, 21) +
+                              (*word != 'f' ? std::string(", ") + word : "") +
+                              (epilogue ? " + bias + relu: " : " + mask + accumulate: ");
+    CHECK(good.out.find(shown) != std::string::npos);
     const Json json = Json::parse(run(folder, plan + " --json").out);
     CHECK(json.at("direction") == word);
     CHECK(json.at("chosen").is_object());
