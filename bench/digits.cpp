@@ -81,7 +81,7 @@ class Loops {
       for_each_product(layer.problem, [&](std::size_t xi, std::size_t wi, std::size_t yi) {
         layer.y[yi] += x[xi] * layer.w[wi];
       });
-      if (layer.problem.relu != 0) {
+      if (layer.problem.activation != CLCONV_NO_ACTIVATION) {
         for (float& value : layer.y)
           value = std::max(value, 0.0f);
       }
@@ -110,7 +110,7 @@ class Loops {
       std::fill(layer.dw.begin(), layer.dw.end(), 0.0f);
       std::fill(layer.db.begin(), layer.db.end(), 0.0f);
       for (std::size_t i = 0; i < layer.dy.size(); ++i) {
-        if (layer.problem.relu != 0 && !(layer.y[i] > 0)) layer.dy[i] = 0;
+        if (layer.problem.activation != CLCONV_NO_ACTIVATION && !(layer.y[i] > 0)) layer.dy[i] = 0;
         layer.db[i / index(plane) % index(layer.problem.k)] += layer.dy[i];
       }
       const float* x = l > 0 ? layers[l - 1].y.data() : images;

@@ -5,7 +5,7 @@
 int main() {
   const clconv::Context context;                         // the default device
   clconv::Problem problem("n1c3h227w227k96kh11kw11s4");  // AlexNet's first layer
-  problem.relu = 1;
+  problem.activation = CLCONV_RELU;
   const clconv::Plan plan = context.plan(problem);
 
   const auto size = [](int64_t bytes) { return static_cast<size_t>(bytes) / sizeof(float); };

@@ -36,7 +36,7 @@ class DigitsNetwork {
     add("conv3", clconv::Problem(n + "c64h8w8k128kh2kw2s2"));
     add("full1", clconv::Problem::fully_connected(batch, 2048, 250));
     add("full2", clconv::Problem::fully_connected(batch, 250, kClasses));
-    layers_.back().problem.relu = 0;
+    layers_.back().problem.activation = CLCONV_NO_ACTIVATION;
     for (Layer& layer : layers_)
       plan(layer, options);
     allocate();
@@ -132,15 +132,18 @@ class DigitsNetwork {
     Layer layer;
     layer.name = name;
     layer.problem = problem;
-    layer.problem.bias = layer.problem.relu = 1;
+    layer.problem.bias = 1;
+    layer.problem.activation = CLCONV_RELU;
     layers_.push_back(layer);
   }
 
   void plan(Layer& layer, const clconv::PlanOptions& options) {
     layer.forward = context_.plan(layer.problem, options);
     clconv::Problem gradient = layer.problem;
-    gradient.bias = gradient.relu = 0;
-    gradient.mask = layer.problem.relu;  // ReLU's backward: dy counts where y > 0
+    gradient.bias = 0;
+    gradient.activation = CLCONV_NO_ACTIVATION;
+    gradient.mask =
+        layer.problem.activation == CLCONV_RELU ? 1 : 0;  // ReLU's backward: dy counts where y > 0
     // Few strategies sum up a bias gradient: what is forced for the others does not apply to it.
     clconv::PlanOptions free = options;
     free.strategy = "";

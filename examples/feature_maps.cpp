@@ -180,7 +180,7 @@ struct Run {
 // The image and the 96 filters on the left, the 96 maps on the right, at the same places.
 void alexnet_sheet(const Run& run, const std::string& path) {
   clconv::Problem p("n1c3h227w227k96kh11kw11s4");
-  p.bias = p.relu = 1;
+  p.bias = p.activation = CLCONV_RELU;
   const auto image = test_image(227);
   const auto filters = alexnet_filters();
   const auto maps = run.convolve(p, image, filters, std::vector<float>(96, 0.0f));
@@ -201,7 +201,7 @@ void digits_sheet(const Run& run, const example::Images& digits, const std::stri
   constexpr int kFilters = 8, kCell = 58;
   clconv::Problem p("n" + std::to_string(digits.count) + "c1h" + std::to_string(digits.size) + "w" +
                     std::to_string(digits.size) + "k8kh5kw5p2");
-  p.bias = p.relu = 1;
+  p.bias = p.activation = CLCONV_RELU;
   std::vector<float> weights;
   for (int turn = 0; turn < kFilters; ++turn) {
     const auto edge = gabor(5, kPi * static_cast<float>(turn) / 4, 6.0f, kPi / 2);

@@ -1,20 +1,44 @@
 // Put in front of every kernel file: vector types of the chosen width and the epilogue.
 //
-// Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16); BIAS, RELU, MASK,
-// ACCUMULATE (0 or 1). Letters are those of README, "The letters".
+// Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16); BIAS, RESIDUAL, MASK,
+// ACCUMULATE (0 or 1); ACTIVATION (0 none, 1 ReLU, 2 ReLU6, 3 leaky ReLU, with SLOPE below 0); HALF (1: the
+// operands are float16 in memory; what kernels keep for themselves is float). Letters are those of README, "The letters".
 
 #define CLCONV_PASTE_(a, b) a##b
 #define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
 
+// An operand's element: read by GET, written by PUT. vload_half and vstore_half are core OpenCL C, with or
+// without cl_khr_fp16.
+#if defined(HALF) && HALF
+typedef half element;
+#define GET(tensor, at) vload_half(at, tensor)
+#define PUT(value, tensor, at) vstore_half(value, at, tensor)
+#define GET_N(N, pointer) CLCONV_PASTE(vload_half, N)(0, pointer)
+#else
+typedef float element;
+#define GET(tensor, at) ((tensor)[at])
+#define PUT(value, tensor, at) ((tensor)[at] = (value))
+#define GET_N(N, pointer) CLCONV_PASTE(vload, N)(0, pointer)
+#endif
+
+// Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
 #ifdef VW
 #if VW == 1
 typedef float floatv;
 #define LOAD_V(pointer) (*(pointer))
 #define STORE_V(value, pointer) (*(pointer) = (value))
+#define GET_V(pointer) GET(pointer, 0)
+#define PUT_V(value, pointer) PUT(value, pointer, 0)
 #else
 typedef CLCONV_PASTE(float, VW) floatv;
 #define LOAD_V(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
 #define STORE_V(value, pointer) CLCONV_PASTE(vstore, VW)(value, 0, pointer)
+#define GET_V(pointer) GET_N(VW, pointer)
+#if defined(HALF) && HALF
+#define PUT_V(value, pointer) CLCONV_PASTE(vstore_half, VW)(value, 0, pointer)
+#else
+#define PUT_V(value, pointer) STORE_V(value, pointer)
+#endif
 #endif
 
 // The first `count` floats (all from VW on, none up to 0) of a vector; the rest is 0, or stays.
@@ -33,19 +57,44 @@ inline void store_some(const floatv value, global float* pointer, const int coun
   STORE_V(value, values);
   for (int i = 0; i < count; ++i) pointer[i] = values[i];
 }
+#if defined(HALF) && HALF
+inline floatv get_some(global const element* pointer, const int count) {
+  if (count >= VW) return GET_V(pointer);
+  float values[VW];
+  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(pointer, i) : 0.0f;
+  return LOAD_V(values);
+}
+inline void put_some(const floatv value, global element* pointer, const int count) {
+  if (count >= VW) {
+    PUT_V(value, pointer);
+    return;
+  }
+  float values[VW];
+  STORE_V(value, values);
+  for (int i = 0; i < count; ++i) PUT(values[i], pointer, i);
+}
+#else
+#define get_some load_some
+#define put_some store_some
+#endif
 #endif
 
 #if defined(VW) && VW >= 4
-// The first `count` floats of v in the fewest stores: no branch is left where `count` is a constant.
-inline void store_first(const floatv v, const int count, global float* out) {
+#if defined(HALF) && HALF
+#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore_half, N)(value, 0, pointer)
+#else
+#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore, N)(value, 0, pointer)
+#endif
+// The first `count` elements of v in the fewest stores: no branch is left where `count` is a constant.
+inline void put_first(const floatv v, const int count, global element* out) {
   if (count >= VW) {
-    STORE_V(v, out);
+    PUT_V(v, out);
     return;
   }
 #if VW == 16
   float8 rest8 = v.lo;
   if (count & 8) {
-    vstore8(rest8, 0, out);
+    PUT_N(8, rest8, out);
     out += 8;
     rest8 = v.hi;
   }
@@ -55,7 +104,7 @@ inline void store_first(const floatv v, const int count, global float* out) {
 #if VW >= 8
   float4 rest4 = rest8.lo;
   if (count & 4) {
-    vstore4(rest4, 0, out);
+    PUT_N(4, rest4, out);
     out += 4;
     rest4 = rest8.hi;
   }
@@ -64,11 +113,11 @@ inline void store_first(const floatv v, const int count, global float* out) {
 #endif
   float2 rest2 = rest4.lo;
   if (count & 2) {
-    vstore2(rest2, 0, out);
+    PUT_N(2, rest2, out);
     out += 2;
     rest2 = rest4.hi;
   }
-  if (count & 1) *out = rest2.x;
+  if (count & 1) PUT(rest2.x, out, 0);
 }
 
 inline floatv interleave_lo(const floatv a, const floatv b) {
@@ -115,10 +164,14 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #endif
 
 // NaN stays NaN, which fmax would not give.
-#if defined(RELU) && RELU
-#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v))
-#else
+#if !defined(ACTIVATION) || ACTIVATION == 0
 #define ACTIVATE(v) (v)
+#elif ACTIVATION == 1
+#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v))
+#elif ACTIVATION == 2
+#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v) > 6.0f ? 6.0f : (v))
+#else
+#define ACTIVATE(v) ((v) < 0.0f ? SLOPE * (v) : (v))
 #endif
 
 // What a result becomes, given what is there.
@@ -130,13 +183,25 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 
 // A gradient counts only where the forward result y is above 0 (the backward of ReLU).
 #if defined(MASK) && MASK
-#define MASKED(gradient, y, at) ((y)[at] > 0.0f ? (gradient)[at] : 0.0f)
+#define MASKED(gradient, y, at) (GET(y, at) > 0.0f ? GET(gradient, at) : 0.0f)
 #else
-#define MASKED(gradient, y, at) ((gradient)[at])
+#define MASKED(gradient, y, at) GET(gradient, at)
 #endif
 
 #if defined(BIAS) && BIAS
-#define BIAS_OF(b, k) ((b)[k])
+#define BIAS_OF(b, k) GET(b, k)
 #else
 #define BIAS_OF(b, k) 0.0f
+#endif
+
+// The residual: `r` lies as the result does. RESIDUAL_V: a vector of it, all of it readable; residual_some: its
+// first `count`, 0 behind them.
+#if defined(RESIDUAL) && RESIDUAL
+#define RESIDUAL_OF(r, at) GET(r, at)
+#define RESIDUAL_V(pointer) GET_V(pointer)
+#define residual_some(pointer, count) get_some(pointer, count)
+#else
+#define RESIDUAL_OF(r, at) 0.0f
+#define RESIDUAL_V(pointer) 0.0f
+#define residual_some(pointer, count) 0.0f
 #endif

@@ -7,7 +7,7 @@
 //   ITEMS       weights_direct  GPUs, weight gradient
 //
 // Class macros: KH KW SH SW DH DW; DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
-// of a data gradient), BIAS, RELU, MASK, ACCUMULATE. All other sizes are arguments. The weights are used as
+// of a data gradient), BIAS, ACTIVATION, MASK, ACCUMULATE. All other sizes are arguments. The weights are used as
 // they are.
 
 // Geometry of `rows` and `weights_rows`. Results come in steps of RH rows and RW columns (a data gradient

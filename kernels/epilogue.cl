@@ -1,11 +1,11 @@
-// What a matrix product leaves to do: fold its rows into y and apply bias and activation.
+// What a matrix product leaves to do: fold its rows into y and apply bias, residual and activation.
 //
-// Macros: BIAS, RELU, ACCUMULATE. Each work-item handles `span` pixels of one filter of one image.
+// Macros: BIAS, RESIDUAL, ACTIVATION, ACCUMULATE, HALF. Each work-item handles `span` pixels of one filter of one image.
 
-// y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b),
+// y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b + r),
 // t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.
-kernel void fold_output(global const float* restrict product, global const float* restrict b,
-                        global float* restrict y, int images, int k, int k_per_group,
+kernel void fold_output(global const float* restrict product, global const element* restrict b,
+                        global const element* restrict r, global element* restrict y, int images, int k, int k_per_group,
                         long group_stride, long ld, int pixels, long y_pixels,
                         long first_image, long first, int span) {
   const long id = get_global_id(0);
@@ -18,13 +18,18 @@ kernel void fold_output(global const float* restrict product, global const float
   const long image = image_filter / k;
   global const float* from = product + filter / k_per_group * group_stride +
                              filter % k_per_group * ld + image * pixels;
-  global float* to = y + (first_image * k + image_filter) * y_pixels + first;
+  const long at = (first_image * k + image_filter) * y_pixels + first;
+  global element* to = y + at;
   const float bias = BIAS_OF(b, filter);
-  for (int t = t0; t < t1; ++t) to[t] = RESULT(to[t], ACTIVATE(from[t] + bias));
+  for (int t = t0; t < t1; ++t) {
+    const float value = from[t] + bias + RESIDUAL_OF(r, at + t);
+    PUT(RESULT(GET(to, t), ACTIVATE(value)), to, t);
+  }
 }
 
-// Bias and activation in place, where the product already is the result: `planes` planes of k channels.
-kernel void finish_output(global const float* restrict b, global float* restrict y, long planes,
+// The same in place, where the product already is the result: `planes` planes of k channels.
+kernel void finish_output(global const element* restrict b, global const element* restrict r,
+                          global element* restrict y, long planes,
                           int k, int pixels, int span) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
@@ -32,7 +37,10 @@ kernel void finish_output(global const float* restrict b, global float* restrict
   const long plane = id / spans;
   if (plane >= planes) return;
   const int t1 = min(t0 + span, pixels);
-  global float* to = y + plane * pixels;
+  global element* to = y + plane * pixels;
   const float bias = BIAS_OF(b, plane % k);
-  for (int t = t0; t < t1; ++t) to[t] = ACTIVATE(to[t] + bias);
+  for (int t = t0; t < t1; ++t) {
+    const float value = GET(to, t) + bias + RESIDUAL_OF(r, plane * pixels + t);
+    PUT(ACTIVATE(value), to, t);
+  }
 }

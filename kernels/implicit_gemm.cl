@@ -9,7 +9,7 @@
 //   MR NV VW         pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
 //
-// Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), BIAS, RELU,
+// Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), BIAS, ACTIVATION,
 // MASK (the input is a gradient that counts only where y > 0), ACCUMULATE (add to the result). All sizes
 // are arguments, so one binary serves every size of a class. No early returns: PoCL 3.1 aborts on one
 // before a barrier.
@@ -249,7 +249,7 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
           const floatv activated = ACTIVATE(value);
           global float* line = out + (v * VW + f) * out_plane;
           if (whole_rows) {
-            store_first(activated, PIXELS - from, line + from);
+            put_first(activated, PIXELS - from, line + from);
           } else {
             float values[VW];
             STORE_V(activated, values);

@@ -2,42 +2,58 @@
 // fallback that always applies and the on-device reference for the others. 64-bit everywhere, no
 // tiling, no tricks.
 //
-// Macros: BIAS, RELU (epilogue of forward and data), MASK (dy counts only where y > 0), ACCUMULATE (add
-// to the result).
+// Macros: BIAS, RESIDUAL, ACTIVATION (epilogue of forward and data), MASK (dy counts only where y > 0),
+// ACCUMULATE (add to the result), HALF; NHWC, KRSC (1: x and y, the weights with the channels last; forward).
 
-kernel void naive_forward(global const float* restrict x, global const float* restrict weights,
-                          global const float* restrict b, global float* restrict y, long n, long c,
-                          long h, long w, long k, long kh, long kw, long sh, long sw, long pt,
+#if NHWC
+#define X_AT(image, channel, row, column) ((((image) * h + (row)) * w + (column)) * c + (channel))
+#else
+#define X_AT(image, channel, row, column) ((((image) * c + (channel)) * h + (row)) * w + (column))
+#endif
+#if KRSC
+#define W_AT(filter, channel, p, q) ((((filter) * kh + (p)) * kw + (q)) * channels + (channel))
+#else
+#define W_AT(filter, channel, p, q) ((((filter) * channels + (channel)) * kh + (p)) * kw + (q))
+#endif
+
+kernel void naive_forward(global const element* restrict x, global const element* restrict weights,
+                          global const element* restrict b, global const element* restrict r,
+                          global element* restrict y, long n, long c, long h, long w, long k, long kh, long kw, long sh, long sw, long pt,
                           long pl, long dh, long dw, long g, long oh, long ow) {
   const long id = get_global_id(0);
   if (id >= n * k * oh * ow) return;
+#if NHWC
+  const long filter = id % k;
+  const long j = id / k % ow;
+  const long i = id / (k * ow) % oh;
+#else
   const long j = id % ow;
   const long i = id / ow % oh;
   const long filter = id / (ow * oh) % k;
+#endif
   const long image = id / (ow * oh * k);
   const long channels = c / g;
   const long first_channel = filter / (k / g) * channels;
 
-  global const float* xp = x + (image * c + first_channel) * h * w;
-  global const float* wp = weights + filter * channels * kh * kw;
   float sum = 0.0f;
-  for (long channel = 0; channel < channels; ++channel, xp += h * w) {
+  for (long channel = 0; channel < channels; ++channel) {
     for (long p = 0; p < kh; ++p) {
       const long row = i * sh - pt + p * dh;
-      for (long q = 0; q < kw; ++q, ++wp) {
+      for (long q = 0; q < kw; ++q) {
         const long column = j * sw - pl + q * dw;
-        const bool inside = row >= 0 && row < h && column >= 0 && column < w;
-        if (inside) sum = MULTIPLY_ADD(xp[row * w + column], *wp, sum);
+        if (row < 0 || row >= h || column < 0 || column >= w) continue;
+        sum = MULTIPLY_ADD(GET(x, X_AT(image, first_channel + channel, row, column)),
+                           GET(weights, W_AT(filter, channel, p, q)), sum);
       }
     }
   }
-  const float value = sum + BIAS_OF(b, filter);
-  y[id] = ACTIVATE(value);
+  const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, id);
+  PUT(ACTIVATE(value), y, id);
 }
 
-kernel void naive_data(global const float* restrict dy, global const float* restrict y,
-                       global const float* restrict weights, global const float* restrict b,
-                       global float* restrict dx, long n, long c, long h, long w, long k, long kh,
+kernel void naive_data(global const element* restrict dy, global const element* restrict y,
+                       global const element* restrict weights, global const element* restrict b,
+                       global const element* restrict r, global element* restrict dx, long n, long c, long h, long w, long k, long kh,
                        long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
                        long oh, long ow) {
   const long id = get_global_id(0);
@@ -62,16 +78,16 @@ kernel void naive_data(global const float* restrict dy, global const float* rest
         if (from_x < 0 || j * sw != from_x || j >= ow) continue;
         const long at = ((image * k + filter) * oh + i) * ow + j;
         const long tap = ((filter * channels + channel % channels) * kh + p) * kw + q;
-        sum = MULTIPLY_ADD(MASKED(dy, y, at), weights[tap], sum);
+        sum = MULTIPLY_ADD(MASKED(dy, y, at), GET(weights, tap), sum);
       }
     }
   }
-  const float value = sum + BIAS_OF(b, channel);
-  dx[id] = RESULT(dx[id], ACTIVATE(value));
+  const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, id);
+  PUT(RESULT(GET(dx, id), ACTIVATE(value)), dx, id);
 }
 
-kernel void naive_weights(global const float* restrict x, global const float* restrict dy,
-                          global const float* restrict y, global float* restrict result, long n,
+kernel void naive_weights(global const element* restrict x, global const element* restrict dy,
+                          global const element* restrict y, global element* restrict result, long n,
                           long c, long h, long w, long k, long kh, long kw, long sh, long sw,
                           long pt, long pl, long dh, long dw, long g, long oh, long ow) {
   const long id = get_global_id(0);
@@ -95,17 +111,17 @@ kernel void naive_weights(global const float* restrict x, global const float* re
         if (column < 0 || column >= w) continue;
         const long at = ((image * k + filter) * oh + i) * ow + j;
         row_sum =
-            MULTIPLY_ADD(MASKED(dy, y, at), x[((image * c + channel) * h + row) * w + column], row_sum);
+            MULTIPLY_ADD(MASKED(dy, y, at), GET(x, X_AT(image, channel, row, column)), row_sum);
       }
       image_sum += row_sum;
     }
     sum += image_sum;
   }
-  result[id] = RESULT(result[id], sum);
+  PUT(RESULT(GET(result, id), sum), result, id);
 }
 
-kernel void naive_bias(global const float* restrict dy, global const float* restrict y,
-                       global float* restrict db, long n, long k, long pixels) {
+kernel void naive_bias(global const element* restrict dy, global const element* restrict y,
+                       global element* restrict db, long n, long k, long pixels) {
   const long filter = get_global_id(0);
   if (filter >= k) return;
   float sum = 0.0f;
@@ -114,5 +130,5 @@ kernel void naive_bias(global const float* restrict dy, global const float* rest
     for (long i = 0; i < pixels; ++i) image_sum += MASKED(dy, y, (image * k + filter) * pixels + i);
     sum += image_sum;
   }
-  db[filter] = RESULT(db[filter], sum);
+  PUT(RESULT(GET(db, filter), sum), db, filter);
 }

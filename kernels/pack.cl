@@ -2,16 +2,15 @@
 // their zero padding written out, gradients with the filters innermost.
 //
 // Macros: VW (a CPU takes vectors, a GPU single elements); MASK (1: a gradient counts only where the
-// forward result y is above 0).
+// forward result y is above 0); HALF (of what is read; what is written is float).
 
 // The vector of a type's width N at `at`.
 #if defined(MASK) && MASK
-#define KEPT(N, at)                                  \
-  (CLCONV_PASTE(vload, N)(0, y + (at)) > 0.0f        \
-       ? CLCONV_PASTE(vload, N)(0, input + (at))     \
-       : (CLCONV_PASTE(float, N))(0.0f))
+#define KEPT(N, at)                                   \
+  (GET_N(N, y + (at)) > 0.0f ? GET_N(N, input + (at)) \
+                             : (CLCONV_PASTE(float, N))(0.0f))
 #else
-#define KEPT(N, at) CLCONV_PASTE(vload, N)(0, input + (at))
+#define KEPT(N, at) GET_N(N, input + (at))
 #endif
 
 // Runs that go through registers together.
@@ -19,16 +18,16 @@
 
 #if VW > 1
 // out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; zero from row `rows_left` on.
-inline void pack_tile(global const float* restrict input, global const float* restrict y,
+inline void pack_tile(global const element* restrict input, global const element* restrict y,
                       const long stride, const int rows_left, const int columns_left,
                       global float* restrict out, const int B, const int B_left) {
   floatv rows[VW], other[VW];
 #pragma unroll
   for (int f = 0; f < VW; ++f) {
     const int count = f < rows_left ? columns_left : 0;
-    rows[f] = load_some(input + f * stride, count);
+    rows[f] = get_some(input + f * stride, count);
 #if defined(MASK) && MASK
-    rows[f] = load_some(y + f * stride, count) > 0.0f ? rows[f] : (floatv)(0.0f);
+    rows[f] = get_some(y + f * stride, count) > 0.0f ? rows[f] : (floatv)(0.0f);
 #endif
   }
   TRANSPOSE(rows, other)
@@ -46,7 +45,7 @@ inline void pack_tile(global const float* restrict input, global const float* re
 //
 //   weights:  f [ r r r r ... ]      packed, per block:  r [ f f f f ... ]   B filters wide
 //             | [             ]  ->                      | [             ]
-kernel void pack_filters(global const float* restrict weights, global float* restrict packed,
+kernel void pack_filters(global const element* restrict weights, global float* restrict packed,
                          int filters, int reduction, int taps_h, int taps_w, int reduction_padded,
                          int B, int blocks_per_group, long items, long w_base, long w_group,
                          long w_filter, long w_channel, long w_row, long w_column, int dense) {
@@ -59,7 +58,7 @@ kernel void pack_filters(global const float* restrict weights, global float* res
   const int f0 = (int)(block % blocks_per_group) * B;
   const long group = block / blocks_per_group;
   global float* out = packed + block * reduction_padded * B;
-  global const float* first = weights + w_base + group * w_group + f0 * w_filter;
+  global const element* first = weights + w_base + group * w_group + f0 * w_filter;
 #if VW > 1
   if (dense && r1 <= reduction) {
     for (int r = r0; r < r1; r += VW) {
@@ -72,13 +71,13 @@ kernel void pack_filters(global const float* restrict weights, global float* res
   }
 #endif
   for (int f = 0; f < B; ++f) {
-    global const float* filter = first + f * w_filter;
+    global const element* filter = first + f * w_filter;
     int channel = r0 / (taps_h * taps_w);
     int u = r0 / taps_w % taps_h;
     int v = r0 % taps_w;
     for (int r = r0; r < r1; ++r) {
       const bool real = f0 + f < filters && r < reduction;
-      out[(long)r * B + f] = real ? filter[channel * w_channel + u * w_row + v * w_column] : 0.0f;
+      out[(long)r * B + f] = real ? GET(filter, channel * w_channel + u * w_row + v * w_column) : 0.0f;
       if (++v == taps_w) {
         v = 0;
         if (++u == taps_h) {
@@ -96,7 +95,7 @@ kernel void pack_filters(global const float* restrict weights, global float* res
     CLCONV_PASTE(vstore, N)(KEPT(N, j), 0, out + j);          \
     j += N;                                                   \
   }
-inline void copy_row(global const float* restrict input, global const float* restrict y,
+inline void copy_row(global const element* restrict input, global const element* restrict y,
                      global float* restrict out, const int count) {
   int j = 0;
 #if VW == 16
@@ -117,7 +116,7 @@ inline void copy_row(global const float* restrict input, global const float* res
 
 // padded[plane][i][j] = input[plane][top + i][left + j], zero outside the input; the padded plane is hp
 // rows of wp. Each work-item writes `span` rows.
-kernel void pad_planes(global const float* restrict input, global const float* restrict y,
+kernel void pad_planes(global const element* restrict input, global const element* restrict y,
                        global float* restrict padded, int in_h, int in_w, int top, int left, int hp,
                        int wp, long rows, int span) {
   const long first = (long)get_global_id(0) * span;
@@ -147,7 +146,7 @@ kernel void pad_planes(global const float* restrict input, global const float* r
 // packed[group][block][image*pixels + t][f] = dy[first_image + image][group*filters + block*B + f][first + t],
 // zero where f is beyond the filters: what pack_filters does, for `pixels` pixels of `images` gradients of
 // y. Blocks start block_stride apart. One work-item per block, image and `span` pixels.
-kernel void pack_gradient(global const float* restrict dy, global const float* restrict y,
+kernel void pack_gradient(global const element* restrict dy, global const element* restrict y,
                           global float* restrict packed, int first_image, int images, int first,
                           int pixels, int image_pixels, int filters, int B, int blocks_per_group,
                           int groups, long block_stride, long items, int span) {

@@ -16,7 +16,7 @@
 // row; those at the lower and right edge read zeroes and store what there is. Work-groups of the second
 // kernel take BT*TT tiles (a strip) and a block of filters.
 //
-// Macros: M, VT (lanes of tiles, a power of two), TT, BT, KV, VW; BIAS, RELU, MASK, ACCUMULATE.
+// Macros: M, VT (lanes of tiles, a power of two), TT, BT, KV, VW; BIAS, ACTIVATION, MASK, ACCUMULATE.
 
 #define EDGE (M + 2)
 #define XI (EDGE * EDGE)
@@ -391,7 +391,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
               for (int j = 0; j < pixels; ++j) line[j] += values[j];
             }
 #else
-            store_first(activated, pixels, line);
+            put_first(activated, pixels, line);
 #endif
           }
         }

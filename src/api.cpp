@@ -29,6 +29,7 @@ clconv_problem problem_defaults() {
        {&p.n, &p.c, &p.h, &p.w, &p.k, &p.kh, &p.kw, &p.sh, &p.sw, &p.dh, &p.dw, &p.g}) {
     *one = 1;
   }
+  p.activation_slope = Problem().activation_slope;
   return p;
 }
 
@@ -65,6 +66,15 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
+// A value of an enumeration that counts from 0.
+template <class Enumeration>
+Enumeration known(const char* name, int32_t value, int32_t last) {
+  if (value < 0 || value > last) {
+    bad(std::string(name) + " " + std::to_string(value) + " is unknown");
+  }
+  return static_cast<Enumeration>(value);
+}
+
 // Not validated yet.
 Problem geometry_of(const clconv_problem* given) {
   required(given, "problem");
@@ -73,14 +83,16 @@ Problem geometry_of(const clconv_problem* given) {
   p.n = c.n, p.c = c.c, p.h = c.h, p.w = c.w, p.k = c.k, p.kh = c.kh, p.kw = c.kw;
   p.sh = c.sh, p.sw = c.sw, p.pt = c.pt, p.pl = c.pl, p.pb = c.pb, p.pr = c.pr;
   p.dh = c.dh, p.dw = c.dw, p.g = c.g;
-  if (c.direction < CLCONV_FORWARD || c.direction > CLCONV_TRANSPOSED) {
-    bad("direction " + std::to_string(c.direction) + " is unknown");
-  }
-  p.direction = static_cast<Direction>(c.direction);
+  p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
-  p.relu = c.relu != 0;
+  p.residual = c.residual != 0;
+  p.activation = known<Activation>("activation", c.activation, CLCONV_LEAKY_RELU);
+  p.activation_slope = c.activation_slope;
   p.mask = c.mask != 0;
   p.accumulate = c.accumulate != 0;
+  p.data_type = known<DataType>("data_type", c.data_type, CLCONV_FLOAT16);
+  p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
+  p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
   return p;
 }
 
@@ -97,7 +109,12 @@ void put(clconv_problem* out, const Problem& p) {
   c.dh = p.dh, c.dw = p.dw, c.g = p.g;
   c.direction = static_cast<clconv_direction>(p.direction);
   c.bias = p.bias ? 1 : 0;
-  c.relu = p.relu ? 1 : 0;
+  c.residual = p.residual ? 1 : 0;
+  c.activation = static_cast<clconv_activation>(p.activation);
+  c.activation_slope = p.activation_slope;
+  c.data_type = static_cast<clconv_data_type>(p.data_type);
+  c.layout = static_cast<clconv_tensor_layout>(p.layout);
+  c.weights_layout = static_cast<clconv_weights_layout>(p.weights_layout);
   c.mask = p.mask ? 1 : 0;
   c.accumulate = p.accumulate ? 1 : 0;
   copy_out(out, c, known_size(required(out, "problem").struct_size, "clconv_problem"));
@@ -146,7 +163,7 @@ Operands operands_of(const Problem& p, const clconv_operands* given) {
   required(given, "operands");
   const clconv_operands c = versioned(given, clconv_operands{}, "clconv_operands");
   Operands operands;
-  operands.tensors = {c.x, c.w, c.b, c.y, c.dx, c.dw, c.db, c.dy};
+  operands.tensors = {c.x, c.w, c.b, c.y, c.dx, c.dw, c.db, c.dy, c.r};
   if (p.direction == Direction::kTransposed) {
     // What the caller knows as x and y are dy and dx of the convolution behind it.
     operands.tensors[static_cast<std::size_t>(Tensor::kDy)] = c.x;
@@ -491,15 +508,14 @@ Problem patches_of(const clconv_problem* problem) {
 
 // Of a valid problem whose matrix may exceed 64 bits.
 std::int64_t columns_bytes(const Problem& p) {
-  return saturating_product(columns_elements(p), Problem::kElementBytes);
+  return saturating_product(columns_elements(p), Problem::kFloatBytes);
 }
 
 // INT64_MAX where they do not fit: no buffer has that many.
 std::int64_t matrix_bytes(std::int64_t rows, std::int64_t width, std::int64_t ld) {
   const std::int64_t elements = saturating_product(rows - 1, ld);
-  return elements > INT64_MAX - width
-             ? INT64_MAX
-             : saturating_product(elements + width, Problem::kElementBytes);
+  return elements > INT64_MAX - width ? INT64_MAX
+                                      : saturating_product(elements + width, Problem::kFloatBytes);
 }
 
 Gemm gemm_of(const clconv_gemm_params* params) {

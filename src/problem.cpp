@@ -3,6 +3,8 @@
 
 #include <cctype>
 #include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -60,7 +62,7 @@ void validate_axis(const char* out, const char* size_name, std::int64_t size, st
 
 void validate_bytes(const char* operand, std::int64_t a, std::int64_t b, std::int64_t c,
                     std::int64_t d) {
-  if (saturating_product(a, b, c, d, Problem::kElementBytes) == INT64_MAX) {
+  if (saturating_product(a, b, c, d, Problem::kFloatBytes) == INT64_MAX) {
     invalid(std::string(operand) + " of " + std::to_string(a) + "x" + std::to_string(b) + "x" +
             std::to_string(c) + "x" + std::to_string(d) +
             " elements: its byte size does not fit 64 bits");
@@ -69,6 +71,9 @@ void validate_bytes(const char* operand, std::int64_t a, std::int64_t b, std::in
 
 constexpr const char* kDirections[] = {"forward", "backward-data", "backward-weights",
                                        "backward-bias", "transposed"};
+
+constexpr const char* kActivations[] = {"none", "relu", "relu6", "leaky-relu"};
+constexpr const char* kDataTypes[] = {"f32", "f16"};
 
 // ---- text ---------------------------------------------------------------------------------------
 
@@ -258,6 +263,14 @@ const char* to_string(Direction direction) {
   return kDirections[static_cast<std::size_t>(direction)];
 }
 
+const char* to_string(Activation activation) {
+  return kActivations[static_cast<std::size_t>(activation)];
+}
+
+const char* to_string(DataType type) {
+  return kDataTypes[static_cast<std::size_t>(type)];
+}
+
 Direction parse_direction(std::string_view word) {
   std::string known;
   for (std::size_t i = 0; i < std::size(kDirections); ++i) {
@@ -314,18 +327,23 @@ Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64
   return p;
 }
 
-std::int64_t bytes_of(const Problem& problem, Tensor tensor) {
+std::int64_t elements_of(const Problem& problem, Tensor tensor) {
   switch (tensor) {
     case Tensor::kX:
-    case Tensor::kDx: return problem.x_bytes();
+    case Tensor::kDx: return problem.x_elements();
     case Tensor::kW:
-    case Tensor::kDw: return problem.w_bytes();
+    case Tensor::kDw: return problem.w_elements();
     case Tensor::kB:
-    case Tensor::kDb: return problem.b_bytes();
+    case Tensor::kDb: return problem.b_elements();
     case Tensor::kY:
-    case Tensor::kDy: return problem.y_bytes();
+    case Tensor::kDy: return problem.y_elements();
+    case Tensor::kR: return problem.wants_dx() ? problem.x_elements() : problem.y_elements();
   }
   return 0;
+}
+
+std::int64_t bytes_of(const Problem& problem, Tensor tensor) {
+  return elements_of(problem, tensor) * element_bytes(problem.data_type);
 }
 
 std::vector<Tensor> inputs_of(const Problem& p) {
@@ -339,6 +357,7 @@ std::vector<Tensor> inputs_of(const Problem& p) {
   }
   if (p.bias) inputs.push_back(Tensor::kB);
   if (p.mask) inputs.push_back(Tensor::kY);
+  if (p.residual) inputs.push_back(Tensor::kR);
   return inputs;
 }
 
@@ -354,7 +373,7 @@ Tensor result_of(const Problem& p) {
 }
 
 const char* name_of(const Problem& problem, Tensor tensor) {
-  static const char* const kNames[kTensors] = {"x", "w", "b", "y", "dx", "dw", "db", "dy"};
+  static const char* const kNames[kTensors] = {"x", "w", "b", "y", "dx", "dw", "db", "dy", "r"};
   if (problem.direction == Direction::kTransposed) {
     if (tensor == Tensor::kDy) return "x";
     if (tensor == Tensor::kDx) return "y";
@@ -378,9 +397,19 @@ void Problem::validate() const {
             to_string(direction));
   };
   if (bias && !epilogue) refuse("bias", "forward and transposed");
-  if (relu && !epilogue) refuse("relu", "forward and transposed");
+  if (residual && !epilogue) refuse("residual", "forward and transposed");
+  if (activation != Activation::kNone && !epilogue)
+    refuse(to_string(activation), "forward and transposed");
+  if (!std::isfinite(activation_slope)) {
+    invalid("activation_slope is " + std::to_string(activation_slope) + ": must be finite");
+  }
   if (mask && epilogue) refuse("mask", "the backward directions");
   if (accumulate && epilogue) refuse("accumulate", "the backward directions");
+  if (layout != TensorLayout::kNchw && direction != Direction::kForward)
+    refuse("layout nhwc", "forward");
+  if (weights_layout != WeightsLayout::kKcrs && direction != Direction::kForward) {
+    refuse("weights_layout krsc", "forward");
+  }
   validate_bytes("x", n, c, h, w);
   validate_bytes("w", k, c_per_group(), kh, kw);
   validate_bytes("y", n, k, oh(), ow());
@@ -390,8 +419,13 @@ bool operator==(const Problem& a, const Problem& b) {
   for (const Field& f : kFields) {
     if (a.*f.member != b.*f.member) return false;
   }
-  return std::tie(a.direction, a.bias, a.relu, a.mask, a.accumulate) ==
-         std::tie(b.direction, b.bias, b.relu, b.mask, b.accumulate);
+  const auto rest = [](const Problem& p) {
+    const bool leaky = p.activation == Activation::kLeakyRelu;
+    return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
+                           leaky ? p.activation_slope : 0.0f, p.mask, p.accumulate, p.data_type,
+                           p.layout, p.weights_layout);
+  };
+  return rest(a) == rest(b);
 }
 
 std::string to_text(const Problem& p) {
@@ -424,6 +458,36 @@ std::string to_text(const Problem& p) {
   put_pair("d", p.dh, p.dw, 1);
   if (p.g != 1) put("g", p.g);
   return text;
+}
+
+std::string epilogue_words(const Problem& p) {
+  std::string words;
+  const auto add = [&](bool there, const std::string& word) {
+    if (there) words += (words.empty() ? "" : " ") + word;
+  };
+  add(p.bias, "bias");
+  add(p.residual, "residual");
+  if (p.activation == Activation::kLeakyRelu) {
+    char slope[32];
+    std::snprintf(slope, sizeof(slope), ":%.9g", static_cast<double>(p.activation_slope));
+    add(true, to_string(p.activation) + std::string(slope));
+  } else {
+    add(p.activation != Activation::kNone, to_string(p.activation));
+  }
+  add(p.mask, "mask");
+  add(p.accumulate, "accumulate");
+  return words;
+}
+
+std::string storage_words(const Problem& p) {
+  std::string words;
+  const auto add = [&](bool there, const char* word) {
+    if (there) words += (words.empty() ? "" : " ") + std::string(word);
+  };
+  add(p.data_type != DataType::kFloat32, to_string(p.data_type));
+  add(p.layout == TensorLayout::kNhwc, "nhwc");
+  add(p.weights_layout == WeightsLayout::kKrsc, "krsc");
+  return words;
 }
 
 Problem parse_problem(std::string_view text) {

@@ -24,8 +24,25 @@ const char* to_string(Direction direction);
 // Throws Error{kInvalidArgument} that lists the known words.
 Direction parse_direction(std::string_view word);
 
-// Letters as everywhere in this project (README, "The letters"): NCHW float32 input x (n,c,h,w),
-// weights (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
+// What the sum becomes: relu(v) = max(v, 0), relu6(v) = min(max(v, 0), 6), leaky relu(v) = v < 0 ?
+// slope*v : v. NaN stays NaN.
+enum class Activation { kNone = 0, kRelu = 1, kRelu6 = 2, kLeakyRelu = 3 };
+const char* to_string(Activation activation);
+
+// How the elements of all operands lie in memory; sums are float32 whatever this is.
+enum class DataType { kFloat32 = 0, kFloat16 = 1 };
+const char* to_string(DataType type);
+constexpr std::int64_t element_bytes(DataType type) {
+  return type == DataType::kFloat16 ? 2 : 4;
+}
+
+// Order of x, y and r: (n,c,h,w), or channels last (n,h,w,c).
+enum class TensorLayout { kNchw = 0, kNhwc = 1 };
+// Order of the weights: (k,c/g,kh,kw) or (k,kh,kw,c/g).
+enum class WeightsLayout { kKcrs = 0, kKrsc = 1 };
+
+// Letters as everywhere in this project (README, "The letters"): input x (n,c,h,w), weights
+// (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
 struct Problem {
   std::int64_t n = 1, c = 1, h = 1, w = 1;      // images, input channels, input height, width
   std::int64_t k = 1, kh = 1, kw = 1;           // filters, filter height, width
@@ -34,13 +51,20 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;                  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;                           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: bias (one value per channel of the result), then ReLU.
+  // Epilogue, forward and transposed: activation(sum + bias + residual), the bias one value per channel
+  // of the result, the residual r a tensor of the result's shape.
   bool bias = false;
-  bool relu = false;
+  bool residual = false;
+  Activation activation = Activation::kNone;
+  float activation_slope = 0.01f;  // of the leaky ReLU below 0
   // Backward: dy counts only where the forward result y is above 0 (the backward of ReLU).
   bool mask = false;
   // Backward: the gradient is added to what the result holds, instead of replacing it.
   bool accumulate = false;
+  DataType data_type = DataType::kFloat32;
+  // Forward only: other orders in memory.
+  TensorLayout layout = TensorLayout::kNchw;
+  WeightsLayout weights_layout = WeightsLayout::kKcrs;
 
   // Output height and width (SPEC formula; the only place it is written down).
   std::int64_t oh() const { return output_size(h, kh, sh, pt, pb, dh); }
@@ -56,11 +80,21 @@ struct Problem {
   // Products (of the bias gradient: values) summed into one element of the result, at most.
   std::int64_t reduction() const;
 
-  // Bytes of the float32 operands of a valid problem; gradients have those of their tensor.
-  std::int64_t x_bytes() const { return n * c * h * w * kElementBytes; }
-  std::int64_t w_bytes() const { return k * c_per_group() * kh * kw * kElementBytes; }
-  std::int64_t b_bytes() const { return (wants_dx() ? c : k) * kElementBytes; }
-  std::int64_t y_bytes() const { return n * k * oh() * ow() * kElementBytes; }
+  // Elements of the operands of a valid problem; gradients have those of their tensor.
+  std::int64_t x_elements() const { return n * c * h * w; }
+  std::int64_t w_elements() const { return k * c_per_group() * kh * kw; }
+  std::int64_t b_elements() const { return wants_dx() ? c : k; }
+  std::int64_t y_elements() const { return n * k * oh() * ow(); }
+  std::int64_t x_bytes() const { return x_elements() * element_bytes(data_type); }
+  std::int64_t w_bytes() const { return w_elements() * element_bytes(data_type); }
+  std::int64_t b_bytes() const { return b_elements() * element_bytes(data_type); }
+  std::int64_t y_bytes() const { return y_elements() * element_bytes(data_type); }
+  // float32 in the orders (n,c,h,w) and (k,c/g,kh,kw).
+  bool plain_storage() const {
+    return data_type == DataType::kFloat32 && layout == TensorLayout::kNchw &&
+           weights_layout == WeightsLayout::kKcrs;
+  }
+  bool finishes() const { return bias || residual || activation != Activation::kNone; }
 
   // Floating-point operations of the direct algorithm, a multiply and an add counted as two; the
   // epilogue is not counted. A double, since the count of a valid problem can exceed 64 bits.
@@ -70,7 +104,8 @@ struct Problem {
   // Everything else in the library takes validated problems.
   void validate() const;
 
-  static constexpr std::int64_t kElementBytes = 4;
+  // Of what kernels keep for themselves: matrices, packed weights, padded planes.
+  static constexpr std::int64_t kFloatBytes = 4;
 
  private:
   static std::int64_t output_size(std::int64_t size, std::int64_t kernel, std::int64_t stride,
@@ -86,8 +121,9 @@ struct Problem {
 Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
 
 // The tensors that an execution reads and writes.
-enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy };
-constexpr int kTensors = 8;
+enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy, kR };
+constexpr int kTensors = 9;
+std::int64_t elements_of(const Problem& problem, Tensor tensor);
 std::int64_t bytes_of(const Problem& problem, Tensor tensor);
 std::vector<Tensor> inputs_of(const Problem& problem);
 Tensor result_of(const Problem& problem);
@@ -99,9 +135,12 @@ inline bool operator!=(const Problem& a, const Problem& b) {
   return !(a == b);
 }
 
-// The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction and
-// epilogue are separate words and not part of it.
+// The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction, epilogue
+// and storage are separate words and not part of it.
 std::string to_text(const Problem& problem);
+// "bias residual leaky-relu:0.01", "mask accumulate", ""; and "f16 nhwc krsc", "" for plain storage.
+std::string epilogue_words(const Problem& problem);
+std::string storage_words(const Problem& problem);
 
 // Reads the text form: fields n c h w k kh kw (required) and s|sh,sw p|ph,pw|pt,pl,pb,pr d|dh,dw g
 // in any order, e.g. `n1c64h56w56k64kh3kw3s2p1` or `...s2,1p1,0,1,2`; oneDNN's benchdnn form

@@ -30,7 +30,8 @@ struct Case {
   clconv::Operands operands;
 
   explicit Case(const std::string& text, bool epilogue = false) : problem(text) {
-    problem.bias = problem.relu = epilogue ? 1 : 0;
+    problem.bias = epilogue ? 1 : 0;
+    problem.activation = epilogue ? CLCONV_RELU : CLCONV_NO_ACTIVATION;
     info = problem.info();
     operands.x = device_buffer(noise(info.x_bytes, 1));
     operands.w = device_buffer(noise(info.w_bytes, 2));
@@ -287,7 +288,7 @@ TEST_CASE(
         for (const int relu : {0, 1}) {
           Case c(text, true);
           c.problem.bias = bias;
-          c.problem.relu = relu;
+          c.problem.activation = relu;
           results.push_back(c.run(plan_with(c, strategy), queue));
         }
       }
@@ -605,11 +606,11 @@ TEST_CASE("problems to text and back, and their sizes") {
 TEST_CASE("a transposed convolution is planned as its caller sees it") {
   clconv::Problem seen;
   seen.n = 2, seen.c = 6, seen.h = 5, seen.w = 4, seen.k = 4, seen.kh = seen.kw = 3;
-  seen.sh = seen.sw = 2, seen.pt = seen.pl = seen.pb = seen.pr = 1, seen.relu = 1;
+  seen.sh = seen.sw = 2, seen.pt = seen.pl = seen.pb = seen.pr = 1, seen.activation = CLCONV_RELU;
   const clconv::Problem problem = seen.transposed(1, 0);
   CHECK(problem.text() == "n2c4h10w7k6kh3kw3s2p1");
   CHECK(problem.direction == CLCONV_TRANSPOSED);
-  CHECK(problem.relu == 1);
+  CHECK(problem.activation == CLCONV_RELU);
   CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { seen.transposed(2); }) ==
         "output_pad_h=2: must be at least 0 and less than the stride, 2");
   // x = 1 and w = 1: every pixel counts the taps that reach it.

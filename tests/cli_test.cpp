@@ -117,7 +117,8 @@ const char* const kSmall = "n1c4h10w9k8kh3kw3p1";
 TEST_CASE("run: stride, asymmetric padding, dilation, groups, bias and ReLU, by every strategy") {
   const Inputs in;
   Problem p = in.problem;
-  p.bias = p.relu = true;
+  p.bias = true;
+  p.activation = clconv::core::Activation::kRelu;
   clconv::test::Tensors tensors(p);
   tensors[clconv::test::Tensor::kX] = in.x;
   tensors[clconv::test::Tensor::kW] = in.w;
@@ -210,7 +211,8 @@ TEST_CASE("run: transposed, with bias, ReLU and output padding, by every strateg
   seen.g = 2;
   const std::string geometry = " --stride 2,3 --pad 1,0,0,1 --dilation 1,2 --groups 2";
   check_direction(transposed(seen, 0, 0), geometry, {""});
-  seen.bias = seen.relu = true;
+  seen.bias = true;
+  seen.activation = clconv::core::Activation::kRelu;
   check_direction(transposed(seen, 1, 2), geometry + " --relu --output-pad 1,2", kGeneral);
 }
 
@@ -230,9 +232,13 @@ TEST_CASE("run: operands that a direction does not take, or that do not fit: sta
         "--direction 'sideways': expected forward, backward-data, backward-weights, "
         "backward-bias or transposed");
   fails("forward --x x.npy",
-        "--w is missing: --direction forward takes --x --w and, if wanted, --b --relu");
+        "--w is missing: --direction forward takes --x --w and, if wanted, --b --r --relu "
+        "--activation "
+        "--layout --weights-layout");
   fails("forward --x x.npy --w w.npy --dy dy.npy",
-        "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --relu");
+        "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --r "
+        "--relu --activation "
+        "--layout --weights-layout");
   fails(data,
         "--input-shape is missing: --direction backward-data takes --dy --w --input-shape "
         "and, if wanted, --y");
@@ -245,8 +251,9 @@ TEST_CASE("run: operands that a direction does not take, or that do not fit: sta
   fails("backward-bias --dy dy.npy --kernel 3x3",
         "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y");
   fails("transposed --x t.npy --w w.npy --y dy.npy",
-        "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --relu "
-        "--output-pad");
+        "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --r "
+        "--relu "
+        "--activation --output-pad");
   fails(data + " --input-shape 2,6,9 " + in.geometry,
         "--input-shape '2,6,9': expected 4 whole numbers, comma-separated");
   fails(data + " --input-shape 2,6,9,9" + in.geometry,

@@ -644,11 +644,13 @@ TEST_CASE("API: a fully connected layer and its gradients are a plan") {
            {CLCONV_FORWARD, CLCONV_BACKWARD_DATA, CLCONV_BACKWARD_WEIGHTS, CLCONV_BACKWARD_BIAS}) {
         clconv::Problem p = clconv::Problem::fully_connected(n, 77, outputs);
         p.direction = direction;
-        p.bias = p.relu = direction == CLCONV_FORWARD ? 1 : 0;
+        p.bias = direction == CLCONV_FORWARD ? 1 : 0;
+        p.activation = direction == CLCONV_FORWARD ? CLCONV_RELU : CLCONV_NO_ACTIVATION;
         p.mask = p.accumulate = direction == CLCONV_FORWARD ? 0 : 1;
         Problem core = parse_problem(p.text());
         core.direction = static_cast<Direction>(direction);
-        core.bias = core.relu = direction == CLCONV_FORWARD;
+        core.bias = direction == CLCONV_FORWARD;
+        core.activation = core.bias ? Activation::kRelu : Activation::kNone;
         core.mask = core.accumulate = direction != CLCONV_FORWARD;
         CAPTURE(p.text());
         CAPTURE(direction);

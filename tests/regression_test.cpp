@@ -31,7 +31,7 @@ Problem problem_of(const std::string& words) {
     if (word == "bias") {
       p.bias = true;
     } else if (word == "relu") {
-      p.relu = true;
+      p.activation = clconv::core::Activation::kRelu;
     } else if (word == "mask") {
       p.mask = true;
     } else if (word == "accumulate") {
@@ -47,7 +47,8 @@ clconv::Problem public_problem(const Problem& p) {
   clconv::Problem q(to_text(p));
   q.direction = static_cast<clconv_direction>(p.direction);
   q.bias = p.bias;
-  q.relu = p.relu;
+  q.activation = static_cast<clconv_activation>(p.activation);
+  q.residual = p.residual;
   q.mask = p.mask;
   q.accumulate = p.accumulate;
   return q;
@@ -57,7 +58,8 @@ clconv::Problem public_problem(const Problem& p) {
 Problem decorated(Problem p, Direction direction) {
   p.direction = direction;
   const bool epilogue = direction == Direction::kForward || direction == Direction::kTransposed;
-  p.bias = p.relu = epilogue;
+  p.bias = epilogue;
+  p.activation = epilogue ? clconv::core::Activation::kRelu : clconv::core::Activation::kNone;
   p.mask = p.accumulate = !epilogue;
   return p;
 }
@@ -92,6 +94,7 @@ struct Case {
       case Tensor::kDw: return operands.dw;
       case Tensor::kDb: return operands.db;
       case Tensor::kDy: return renamed ? operands.x : operands.dy;
+      case Tensor::kR: return operands.r;
     }
     return operands.x;
   }
@@ -393,7 +396,7 @@ TEST_CASE("plans and kernels that differ in one option are never confused, in wh
           CAPTURE(to_text(c->problem));
           CAPTURE(std::string(to_string(c->problem.direction)));
           CAPTURE(c->problem.bias);
-          CAPTURE(c->problem.relu);
+          CAPTURE(epilogue_words(c->problem));
           CAPTURE(c->problem.mask);
           CAPTURE(c->problem.accumulate);
           CHECK(c->worst(plan, queue) <= 1.0);
@@ -760,7 +763,8 @@ TEST_CASE("every plan completes the caller's event, after the events it waits fo
       for (const Direction direction : kAll) {
         for (const bool plain : {true, false}) {
           Problem p = decorated(problem_of(text), direction);
-          if (plain) p.bias = p.relu = p.mask = p.accumulate = false;
+          if (plain) p.bias = p.mask = p.accumulate = false;
+          if (plain) p.activation = clconv::core::Activation::kNone;
           for_each_strategy(p, [&](Case& c, const clconv::Plan& plan) {
             check_event("execute", queue, [&](const clconv::Events* wait, cl::Event* event) {
               plan.execute(queue, c.operands, wait, event);

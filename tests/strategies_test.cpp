@@ -39,11 +39,11 @@ std::vector<float> run(Device& on, const Strategy& strategy, const Problem& p,
   std::vector<std::pair<Tensor, GuardedBuffer>> inputs;
   Bindings bindings;
   for (const Tensor tensor : inputs_of(p)) {
-    inputs.emplace_back(tensor, tensors[tensor]);
+    inputs.emplace_back(tensor, GuardedBuffer(tensors[tensor], p.data_type));
     bindings.bind(static_cast<int>(tensor), inputs.back().second.get());
   }
   GuardedBuffer result(bytes_of(p, result_of(p)));
-  if (p.accumulate) result.write(tensors[result_of(p)]);
+  if (p.accumulate) result.write(tensors[result_of(p)], p.data_type);
   bindings.bind(static_cast<int>(result_of(p)), result.get());
   GuardedBuffer workspace(candidate.workspace_bytes), prepared(candidate.prepared_weights_bytes);
   bindings.bind(kWorkspaceSlot, workspace.get());
@@ -53,20 +53,22 @@ std::vector<float> run(Device& on, const Strategy& strategy, const Problem& p,
   queue().finish();
   for (auto& [tensor, buffer] : inputs) {
     CHECK(buffer.intact());
-    CHECK(same_bits(buffer.read(), tensors[tensor]));
+    CHECK(same_bits(buffer.read(p.data_type), tensors[tensor]));
   }
   CHECK(result.intact());
   CHECK(workspace.intact());
   CHECK(prepared.intact());
-  return result.read();
+  return result.read(p.data_type);
 }
 
 // The largest error in units of what the candidate promises; infinite for NaN.
-double worst(const std::vector<float>& result, const Reference& reference, double error_bound) {
+double worst(const std::vector<float>& result, const Reference& reference, double error_bound,
+             DataType type = DataType::kFloat32) {
+  const double least = type == DataType::kFloat16 ? kHalfSpacing : 1e-30;
   double worst_ratio = 0;
   for (std::size_t i = 0; i < result.size(); ++i) {
     const double error = std::fabs(static_cast<double>(result[i]) - reference.result[i]);
-    const double allowed = error_bound * reference.magnitude[i] + 1e-30;
+    const double allowed = error_bound * reference.magnitude[i] + least;
     worst_ratio = std::isnan(error) ? INFINITY : std::max(worst_ratio, error / allowed);
   }
   return worst_ratio;
@@ -113,8 +115,8 @@ void for_each_candidate(Device& on, const Problem& p, std::int64_t limit, Visit&
       CAPTURE(std::string(to_string(p.direction)));
       CAPTURE(std::string(strategy->name));
       CAPTURE(candidate.config.text());
-      CAPTURE(p.bias);
-      CAPTURE(p.mask);
+      CAPTURE(epilogue_words(p));
+      CAPTURE(storage_words(p));
       visit(*strategy, candidate);
     }
   }
@@ -124,7 +126,8 @@ void for_each_candidate(Device& on, const Problem& p, std::int64_t limit, Visit&
 Problem in_direction(Problem p, Direction direction, bool decorated) {
   p.direction = direction;
   const bool epilogue = direction == Direction::kForward || direction == Direction::kTransposed;
-  p.bias = p.relu = decorated && epilogue;
+  p.bias = p.residual = decorated && epilogue;
+  if (p.bias) p.activation = Activation::kRelu;
   p.mask = p.accumulate = decorated && !epilogue;
   return p;
 }
@@ -140,7 +143,8 @@ void check_problem(Device& on, const Problem& p, Offered& offered) {
   forward.direction = Direction::kForward;
   forward.mask = forward.accumulate = false;
   double inner = 0, scale = 0;
-  const bool identity = !p.mask && !p.bias && p.direction != Direction::kBackwardBias;
+  const bool identity =
+      !p.mask && !p.finishes() && p.plain_storage() && p.direction != Direction::kBackwardBias;
   if (identity) {
     const Reference y = reference(forward, tensors);
     for (std::size_t i = 0; i < y.result.size(); ++i) {
@@ -155,7 +159,7 @@ void check_problem(Device& on, const Problem& p, Offered& offered) {
     offered.insert(std::string(strategy.name) + " " + to_string(p.direction));
     const auto result = run(on, strategy, p, candidate, tensors);
     const Reference& within = expected(candidate);
-    CHECK(worst(result, within, candidate.error_bound) <= 1.0);
+    CHECK(worst(result, within, candidate.error_bound, p.data_type) <= 1.0);
     // Every config can be verified on the small problem of its class.
     CHECK_NOTHROW(strategy.build(small_problem(p), candidate.config, on));
     if (identity) {
@@ -169,8 +173,11 @@ void check_problem(Device& on, const Problem& p, Offered& offered) {
 
 // A part of a suite (every `parts`-th problem from `part` on) in some directions: forward plain and with
 // bias and ReLU; the gradients alternately plain and with all that can be added, which halves the compiling.
-Offered check_suite(Device& on, const std::string& name, double max_flops, std::size_t part,
-                    std::size_t parts, const std::vector<Direction>& directions) {
+// `change` makes another problem of each.
+Offered check_suite(
+    Device& on, const std::string& name, double max_flops, std::size_t part, std::size_t parts,
+    const std::vector<Direction>& directions,
+    const std::function<void(Problem&, std::size_t)>& change = [](Problem&, std::size_t) {}) {
   Offered offered;
   const auto problems = suite(name, max_flops);
   for (std::size_t i = part; i < problems.size(); i += parts) {
@@ -181,7 +188,9 @@ Offered check_suite(Device& on, const std::string& name, double max_flops, std::
         const bool gradient =
             direction != Direction::kForward && direction != Direction::kTransposed;
         if (gradient && decorated != (i / parts % 2 == 1)) continue;
-        check_problem(on, in_direction(problems[i].problem, direction, decorated), offered);
+        Problem p = in_direction(problems[i].problem, direction, decorated);
+        change(p, i / parts);
+        check_problem(on, p, offered);
       }
     }
   }
@@ -240,6 +249,43 @@ TEST_CASE("small half of the core suite, data gradient: every candidate matches"
 }
 TEST_CASE("small half of the core suite, weight and bias gradient: every candidate matches") {
   check_suite(device(), "core", kSmallFlops, 0, 1, kWeights);
+}
+
+// One of plain and decorated suffices: how operands are read and written is what differs.
+TEST_CASE("float16: every candidate matches over a third of the edge suite, in all directions") {
+  const Offered offered =
+      check_suite(device(), "edge", 1e300, 0, 3, kAll, [](Problem& p, std::size_t) {
+        p.data_type = DataType::kFloat16;
+        if (p.finishes()) p.activation = Activation::kRelu6;
+      });
+  CHECK(offered.count("implicit_gemm forward") == 1);
+}
+TEST_CASE(
+    "channels last: every candidate matches over the edge suite, with weights in both orders") {
+  const Offered offered =
+      check_suite(device(), "edge", 1e300, 0, 2, kForwardOnly, [](Problem& p, std::size_t i) {
+        p.layout = TensorLayout::kNhwc;
+        if (i % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
+        if (p.finishes()) p.activation = Activation::kLeakyRelu;
+        if (p.finishes()) p.activation_slope = -0.25f;
+      });
+  for (const char* strategy : {"naive", "implicit_gemm", "pointwise_gemm", "depthwise"}) {
+    CAPTURE(std::string(strategy));
+    CHECK(offered.count(std::string(strategy) + " forward") == 1);
+  }
+}
+TEST_CASE("as a GPU: float16, and channels last") {
+  Device on = pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.float_width = 1;
+    p.max_work_group_size = 128;
+  });
+  check_suite(on, "edge", 1e300, 1, 5, kAll,
+              [](Problem& p, std::size_t) { p.data_type = DataType::kFloat16; });
+  check_suite(on, "edge", 1e300, 2, 5, kForwardOnly, [](Problem& p, std::size_t i) {
+    p.layout = TensorLayout::kNhwc;
+    if (i % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
+  });
 }
 
 TEST_CASE("every strategy of the registry is offered in some direction of some problem") {
@@ -421,7 +467,7 @@ TEST_CASE("worked values, exactly") {
     };
     check(c.result);
     if (c.result.front() != -47) continue;
-    p.relu = true;
+    p.activation = Activation::kRelu;
     check({0, 7, 7, 7});
     // ReLU's backward: the gradient counts where the forward result was above 0.
     p = in_direction(p, Direction::kBackwardBias, true);
@@ -517,7 +563,7 @@ TEST_CASE("only the scatter-add is not deterministic") {
 
 TEST_CASE("NaN in x reaches the outputs whose patch has it, and no further than stated") {
   Problem p = parse_problem("n1c3h9w10k5kh3kw3p1");
-  p.relu = true;
+  p.activation = Activation::kRelu;
   Tensors tensors(p);
   tensors[Tensor::kX][static_cast<std::size_t>(1 * 90 + 4 * 10 + 5)] =
       std::numeric_limits<float>::quiet_NaN();
@@ -719,7 +765,8 @@ TEST_CASE("a transposed convolution scatters every x with the weights, as it is 
     given.h = seen.h;
     given.w = seen.w;
     for (const bool epilogue : {false, true}) {
-      given.bias = given.relu = epilogue;
+      given.bias = epilogue;
+      given.activation = epilogue ? Activation::kRelu : Activation::kNone;
       const Problem p = transposed(given, seen.output_pad_h, seen.output_pad_w);
       const Tensors tensors(p);
       const auto d = [](float v) { return static_cast<double>(v); };

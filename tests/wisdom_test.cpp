@@ -66,7 +66,8 @@ TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
 TEST_CASE("the key has problem, device, driver and kernels, the epilogue is no part of it") {
   const WisdomBook book = book_of(record(kA, 1));
   Problem p = parse_problem(kA);
-  p.relu = p.bias = true;
+  p.bias = true;
+  p.activation = Activation::kRelu;
   CHECK(book.find(p, kScope) != nullptr);
   CHECK(book.find(parse_problem(kB), kScope) == nullptr);
   for (const WisdomScope& other :

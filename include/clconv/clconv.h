@@ -8,7 +8,7 @@
  * - Every function that can fail returns a clconv_status. On failure nothing is written to the
  * output parameters, and clconv_last_error() has one line that names what was wrong and its value.
  * The library never prints, never exits, never lets an exception out.
- * - Tensors are dense row-major float32 in NCHW order; letters: n images, c input channels, h w
+ * - Tensors are dense row-major, float32 in NCHW order unless the problem says otherwise; letters: n images, c input channels, h w
  * input height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding
  * (top, left, bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
  *       x (n,c,h,w)   w (k,c/g,kh,kw)   b (k)   y (n,k,oh,ow)
@@ -95,7 +95,24 @@ enum {
   CLCONV_TRANSPOSED = 4        /* y (n,c,h,w) from x (n,k,oh,ow), w [, b (c)] */
 };
 
-/** What is to be computed. Sizes in elements. */
+/** What a result becomes: max(v, 0); min(max(v, 0), 6); v < 0 ? activation_slope * v : v. NaN stays NaN. */
+typedef int32_t clconv_activation;
+enum { CLCONV_NO_ACTIVATION = 0, CLCONV_RELU = 1, CLCONV_RELU6 = 2, CLCONV_LEAKY_RELU = 3 };
+
+/** How the elements of all operands lie in memory. Sums are float32 in any case; a float16 result is
+ *  rounded once, to infinity beyond 65504. Needs no cl_khr_fp16. */
+typedef int32_t clconv_data_type;
+enum { CLCONV_FLOAT32 = 0, CLCONV_FLOAT16 = 1 };
+
+/** Order of x, y and r: (n,c,h,w), or channels last, (n,h,w,c). Forward only. */
+typedef int32_t clconv_tensor_layout;
+enum { CLCONV_NCHW = 0, CLCONV_NHWC = 1 };
+
+/** Order of the weights: (k,c/g,kh,kw), or (k,kh,kw,c/g). Forward only. */
+typedef int32_t clconv_weights_layout;
+enum { CLCONV_KCRS = 0, CLCONV_KRSC = 1 };
+
+/** What is to be computed: activation(sum of the products + b + r). Sizes in elements. */
 typedef struct clconv_problem {
   size_t struct_size;
   int64_t n, c, h, w;
@@ -105,10 +122,15 @@ typedef struct clconv_problem {
   int64_t dh, dw;
   int64_t g;
   clconv_direction direction;
-  int bias;       /* forward, transposed: add b, one value per channel of the result */
-  int relu;       /* forward, transposed: then result = result < 0 ? 0 : result */
+  int bias; /* forward, transposed: add b, one value per channel of the result */
+  clconv_activation activation; /* forward, transposed */
   int mask;       /* backward: dy counts only where y > 0 (ReLU's backward); y is an operand then */
   int accumulate; /* backward: add to the gradient that the result buffer holds */
+  int residual;   /* forward, transposed: add r, a tensor of the result's shape */
+  float activation_slope; /* of CLCONV_LEAKY_RELU below 0; 0.01 by default */
+  clconv_data_type data_type;
+  clconv_tensor_layout layout;
+  clconv_weights_layout weights_layout;
 } clconv_problem;
 
 typedef struct clconv_problem_info {
@@ -139,7 +161,7 @@ CLCONV_API clconv_status clconv_problem_transposed(const clconv_problem* as_seen
                                                    int64_t output_pad_h, int64_t output_pad_w,
                                                    clconv_problem* problem);
 
-/** The canonical text, defaults left out. Direction and epilogue are not part of it. */
+/** The canonical text, defaults left out. Direction, epilogue and storage are not part of it. */
 CLCONV_API clconv_status clconv_problem_format(const clconv_problem* problem, char** text);
 
 /** Validates, and gives output size, byte sizes and work. Set info->struct_size before. */
@@ -261,8 +283,9 @@ typedef struct clconv_plan_info {
   int64_t workspace_unprepared_bytes; /* of one that packs the weights itself */
   int64_t prepared_weights_bytes;     /* 0: the strategy uses the weights as they are */
   int deterministic;
-  double error_bound;  /* |error| <= error_bound * the sum of the magnitudes added, per element;
-                          see error_reach */
+  double
+      error_bound; /* |error| <= error_bound * the sum of the magnitudes added, per element (of float16
+                          results + 2^-25, and while they do not overflow); see error_reach */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
@@ -288,6 +311,7 @@ typedef struct clconv_operands {
    *  w needed) where prepared_weights_bytes is 0. */
   cl_mem prepared;
   cl_mem workspace; /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
+  cl_mem r;         /* the residual, where the problem has one; must not overlap the result */
 } clconv_operands;
 
 CLCONV_API void clconv_operands_defaults(clconv_operands* operands, size_t size);

@@ -53,7 +53,7 @@ inline std::string version() {
   return clconv_version();
 }
 
-// clconv_problem with its defaults set. `Problem p("n1c3h227w227k96kh11kw11s4"); p.relu = 1;`
+// clconv_problem with its defaults set. `Problem p("n1c3h227w227k96kh11kw11s4"); p.activation = CLCONV_RELU;`
 struct Problem : clconv_problem {
   Problem() { clconv_problem_init(this); }
   explicit Problem(const std::string& text) {
@@ -120,7 +120,7 @@ inline std::string explain_profile(const std::string& profile, const Problem& pr
 
 // The buffers of an execution; what is left out is null.
 struct Operands {
-  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace;
+  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r;
 };
 
 // Of the network operations; each with its defaults set.
@@ -270,6 +270,7 @@ class Plan {
     raw.dy = o.dy();
     raw.prepared = o.prepared();
     raw.workspace = o.workspace();
+    raw.r = o.r();
     return raw;
   }
 

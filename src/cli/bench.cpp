@@ -28,6 +28,7 @@ struct BenchVerb {
   std::string suite, direction = "forward", rigor;
   std::vector<std::string> problems;
   bool all = false, json = false;
+  StorageOptions storage;
 
   std::vector<NamedProblem> wanted() const;
   Json bench_one(const NamedProblem& item, const Context& planning, const Context& timing,
@@ -48,6 +49,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
                           Json& environment) const {
   Problem p = item.problem;
   p.direction = parse_direction(direction);
+  storage.apply(p);
   const double flops = p.info().flops;
   PlanOptions choose;
   choose.rigor = parse_rigor(rigor);
@@ -178,6 +180,8 @@ void BenchVerb::run(const Session& session) const {
   const auto list = wanted();
   parse_rigor(rigor);
   parse_direction(direction);
+  Problem any;
+  storage.apply(any);  // judged before anything runs
   const Context planning = session.open(without_wisdom());
   const Context timing = session.open(without_wisdom());
   const auto profile = nlohmann::json::parse(timing.profile(true));
@@ -186,6 +190,8 @@ void BenchVerb::run(const Session& session) const {
       profile.at("platform").get<std::string>() + " / " + profile.at("name").get<std::string>();
   document["driver"] = profile.at("driver");
   document["direction"] = direction;
+  document["dtype"] = type_word(any.data_type);
+  document["layout"] = storage.layout;
   document["rigor"] = rigor.empty() ? "estimate" : rigor;
   document["environment"] = Json::object();
   document["peak_gflops"] = profile.at("peak_gflops");
@@ -225,6 +231,7 @@ void add_bench(CLI::App& app, Session& session) {
   verb->add_option("PROBLEM", v->problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
   add_direction(*verb, v->direction);
+  v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor,
                    "of the choice that is judged: estimate (default) or measure");
   verb->add_flag("--all", v->all,

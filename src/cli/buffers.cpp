@@ -9,10 +9,6 @@ void check_cl(cl_int status, const std::string& what) {
   }
 }
 
-std::size_t byte_size(const Array& array) {
-  return array.values.size() * sizeof(float);
-}
-
 }  // namespace
 
 cl::Buffer Workbench::allocate(std::int64_t bytes) const {
@@ -23,15 +19,18 @@ cl::Buffer Workbench::allocate(std::int64_t bytes) const {
 }
 
 cl::Buffer Workbench::upload(const Array& array) const {
-  cl::Buffer buffer = allocate(static_cast<std::int64_t>(byte_size(array)));
-  check_cl(queue.enqueueWriteBuffer(buffer, CL_TRUE, 0, byte_size(array), array.values.data()),
-           "copying " + std::to_string(byte_size(array)) + " bytes to the device");
+  const std::vector<unsigned char> bytes = array.bytes();
+  cl::Buffer buffer = allocate(static_cast<std::int64_t>(bytes.size()));
+  check_cl(queue.enqueueWriteBuffer(buffer, CL_TRUE, 0, bytes.size(), bytes.data()),
+           "copying " + std::to_string(bytes.size()) + " bytes to the device");
   return buffer;
 }
 
 void Workbench::download(const cl::Buffer& buffer, Array& array) const {
-  check_cl(queue.enqueueReadBuffer(buffer, CL_TRUE, 0, byte_size(array), array.values.data()),
-           "reading the result of " + std::to_string(byte_size(array)) + " bytes from the device");
+  std::vector<unsigned char> bytes = array.bytes();
+  check_cl(queue.enqueueReadBuffer(buffer, CL_TRUE, 0, bytes.size(), bytes.data()),
+           "reading the result of " + std::to_string(bytes.size()) + " bytes from the device");
+  array.set(bytes);
 }
 
 void Workbench::finish() const {

@@ -56,6 +56,24 @@ struct GeometryOptions {
   void apply(Problem& problem) const;
 };
 
+// --bias and the like: --relu, --activation.
+struct ActivationOptions {
+  std::string activation = "none";
+  bool relu = false;
+  void add_to(CLI::App& app);
+  // Throws BadInput that names the option.
+  void apply(Problem& problem) const;
+};
+
+// --dtype, --layout, --weights-layout.
+struct StorageOptions {
+  std::string dtype, layout = "nchw", weights_layout = "kcrs";
+  void add_to(CLI::App& app);
+  void apply(Problem& problem) const;
+};
+// "float32", "float16".
+const char* type_word(clconv_data_type type);
+
 // "2" or "2,1"; "KHxKW"; "N,C,H,W". Throw BadInput that names the option.
 std::pair<std::int64_t, std::int64_t> parse_pair(const std::string& option,
                                                  const std::string& text);

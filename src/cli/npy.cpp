@@ -1,6 +1,7 @@
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #include "cli/npy.hpp"
 
+#include <CL/cl_half.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,7 +70,37 @@ std::int64_t element_count(const std::string& path, const std::vector<std::int64
   return count;
 }
 
+std::int64_t element_size(clconv_data_type type) {
+  return type == CLCONV_FLOAT16 ? 2 : 4;
+}
+
 }  // namespace
+
+std::vector<unsigned char> Array::bytes() const {
+  const auto size = static_cast<std::size_t>(element_size(type));
+  std::vector<unsigned char> stored(values.size() * size);
+  if (type == CLCONV_FLOAT32 && !values.empty()) {
+    std::memcpy(stored.data(), values.data(), stored.size());
+  }
+  for (std::size_t i = 0; type == CLCONV_FLOAT16 && i < values.size(); ++i) {
+    const cl_half half = cl_half_from_float(values[i], CL_HALF_RTE);
+    std::memcpy(&stored[i * size], &half, size);
+  }
+  return stored;
+}
+
+void Array::set(const std::vector<unsigned char>& stored) {
+  const auto size = static_cast<std::size_t>(element_size(type));
+  values.resize(stored.size() / size);
+  if (type == CLCONV_FLOAT32 && !values.empty()) {
+    std::memcpy(values.data(), stored.data(), stored.size());
+  }
+  for (std::size_t i = 0; type == CLCONV_FLOAT16 && i < values.size(); ++i) {
+    cl_half half;
+    std::memcpy(&half, &stored[i * size], size);
+    values[i] = cl_half_to_float(half);
+  }
+}
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string text = "(";
@@ -103,18 +134,21 @@ Array read_npy(const std::string& path, const std::string& what) {
   if (static_cast<std::size_t>(in.gcount()) != length) bad(path, "truncated in its header");
 
   const std::string type = header_value(path, header, "descr");
-  if (type != "'<f4'") bad(path, "dtype is " + type + ", expected '<f4' (little-endian float32)");
+  if (type != "'<f4'" && type != "'<f2'") {
+    bad(path, "dtype is " + type + ", expected '<f4' or '<f2' (little-endian float32, float16)");
+  }
   if (header_value(path, header, "fortran_order") != "False") {
     bad(path, "is in Fortran order, expected C order");
   }
   Array array;
+  array.type = type == "'<f2'" ? CLCONV_FLOAT16 : CLCONV_FLOAT32;
   array.shape = parse_tuple(path, header_value(path, header, "shape"));
   const auto rank = static_cast<std::size_t>(std::count(what.begin(), what.end(), ',') + 1);
   if (array.shape.size() != rank) {
     bad(path, "has rank " + std::to_string(array.shape.size()) + " " + shape_text(array.shape) +
                   ", expected " + std::to_string(rank) + " " + what);
   }
-  const std::int64_t bytes = element_count(path, array.shape) * 4;
+  const std::int64_t bytes = element_count(path, array.shape) * element_size(array.type);
   // Against the file's size first: a wrong shape must not make us allocate what it claims.
   const std::streamoff begin = in.tellg();
   in.seekg(0, std::ios::end);
@@ -124,9 +158,10 @@ Array read_npy(const std::string& path, const std::string& what) {
                   shape_text(array.shape) + " needs " + std::to_string(bytes));
   }
   in.seekg(begin);
-  array.values.resize(static_cast<std::size_t>(bytes / 4));
-  in.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(bytes));
+  std::vector<unsigned char> stored(static_cast<std::size_t>(bytes));
+  in.read(reinterpret_cast<char*>(stored.data()), static_cast<std::streamsize>(bytes));
   if (in.gcount() != bytes) throw FileFailure("cannot read " + path + " to its end");
+  array.set(stored);
   return array;
 }
 
@@ -135,7 +170,8 @@ void write_npy(const std::string& path, const Array& array) {
   for (const std::int64_t size : array.shape)
     shape += std::to_string(size) + ", ";
   shape += ")";
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
+  std::string header = "{'descr': '<f" + std::to_string(element_size(array.type)) +
+                       "', 'fortran_order': False, 'shape': " + shape + ", }";
   // Data starts at a multiple of 64 bytes; magic, version and length take 10.
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
@@ -145,6 +181,7 @@ void write_npy(const std::string& path, const Array& array) {
   head += static_cast<char>(header.size() & 0xff);
   head += static_cast<char>(header.size() >> 8 & 0xff);
 
+  const std::vector<unsigned char> stored = array.bytes();
   // A pipe or a device is written to; a rename would replace it by a file.
   struct stat known {};
   const bool special = ::stat(path.c_str(), &known) == 0 && !S_ISREG(known.st_mode);
@@ -156,11 +193,10 @@ void write_npy(const std::string& path, const Array& array) {
   };
   std::FILE* file = std::fopen(target.c_str(), "wb");
   if (file == nullptr) fail("cannot write");
-  const bool written =
-      std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
-      std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
-      std::fwrite(array.values.data(), 4, array.values.size(), file) == array.values.size() &&
-      std::fflush(file) == 0 && (special || ::fsync(::fileno(file)) == 0);
+  const bool written = std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
+                       std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
+                       std::fwrite(stored.data(), 1, stored.size(), file) == stored.size() &&
+                       std::fflush(file) == 0 && (special || ::fsync(::fileno(file)) == 0);
   if (!written) {
     const int reason = errno;
     std::fclose(file);

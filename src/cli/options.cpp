@@ -1,10 +1,12 @@
 // Options that several verbs take, and suite files.
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <locale>
 #include <sstream>
 #include <tuple>
 
@@ -84,6 +86,56 @@ void GeometryOptions::apply(Problem& p) const {
   p.pt = pads.front(), p.pl = four ? pads[1] : pads.back();
   p.pb = four ? pads[2] : pads.front(), p.pr = pads.back();
   p.g = groups;
+}
+
+void ActivationOptions::add_to(CLI::App& app) {
+  auto* word = app.add_option("--activation", activation,
+                              "relu, relu6, leaky-relu or leaky-relu:SLOPE (0.01 by default)");
+  app.add_flag("--relu", relu, "the same as --activation relu")->excludes(word);
+}
+
+void ActivationOptions::apply(Problem& p) const {
+  const std::string word = relu ? "relu" : activation;
+  const std::size_t colon = word.find(':');
+  const std::string name = word.substr(0, colon);
+  constexpr const char* kNames[] = {"none", "relu", "relu6", "leaky-relu"};  // by clconv_activation
+  const auto found = std::find(std::begin(kNames), std::end(kNames), name);
+  const auto bad = [&] {
+    return BadInput("--activation '" + word +
+                    "': expected none, relu, relu6, leaky-relu or leaky-relu:SLOPE");
+  };
+  if (found == std::end(kNames)) throw bad();
+  p.activation = static_cast<clconv_activation>(found - std::begin(kNames));
+  if (colon == std::string::npos) return;
+  std::istringstream number(word.substr(colon + 1));
+  number.imbue(std::locale::classic());
+  char more = 0;
+  if (p.activation != CLCONV_LEAKY_RELU || !(number >> p.activation_slope) || number >> more) {
+    throw bad();
+  }
+}
+
+void StorageOptions::add_to(CLI::App& app) {
+  app.add_option("--dtype", dtype, "f32 (default) or f16: how all operands lie in memory");
+  app.add_option("--layout", layout, "nchw (default) or nhwc: of x, y and r; forward");
+  app.add_option("--weights-layout", weights_layout,
+                 "kcrs (default) or krsc: (k,c/g,kh,kw) or (k,kh,kw,c/g); forward");
+}
+
+void StorageOptions::apply(Problem& p) const {
+  const auto choose = [](const char* option, const std::string& word, const char* first,
+                         const char* second) {
+    if (word.empty() || word == first) return 0;
+    if (word == second) return 1;
+    throw BadInput(std::string(option) + " '" + word + "': expected " + first + " or " + second);
+  };
+  p.data_type = choose("--dtype", dtype, "f32", "f16");
+  p.layout = choose("--layout", layout, "nchw", "nhwc");
+  p.weights_layout = choose("--weights-layout", weights_layout, "kcrs", "krsc");
+}
+
+const char* type_word(clconv_data_type type) {
+  return type == CLCONV_FLOAT16 ? "float16" : "float32";
 }
 
 std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text) {

@@ -9,7 +9,9 @@ namespace {
 
 struct PlanVerb {
   std::string problem, direction = "forward", why_not, profile;
-  bool bias = false, relu = false, mask = false, accumulate = false, json = false;
+  bool bias = false, residual = false, mask = false, accumulate = false, json = false;
+  ActivationOptions activation;
+  StorageOptions storage;
   PlanningOptions planning;
 
   void run(const Session& session) const;
@@ -81,7 +83,9 @@ void PlanVerb::run(const Session& session) const {
   Problem p(problem);
   p.direction = parse_direction(direction);
   p.bias = bias ? 1 : 0;
-  p.relu = relu ? 1 : 0;
+  p.residual = residual ? 1 : 0;
+  activation.apply(p);
+  storage.apply(p);
   p.mask = mask ? 1 : 0;
   p.accumulate = accumulate ? 1 : 0;
   p.info();  // validates
@@ -123,9 +127,11 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
   add_direction(*verb, v->direction);
   verb->add_flag("--bias", v->bias, "with bias (forward, transposed)");
-  verb->add_flag("--relu", v->relu, "with ReLU (forward, transposed)");
+  verb->add_flag("--residual", v->residual, "with a tensor to add (forward, transposed)");
+  v->activation.add_to(*verb);
   verb->add_flag("--mask", v->mask, "dy counts only where y > 0: ReLU's backward (backward-*)");
   verb->add_flag("--accumulate", v->accumulate, "add to what the result holds (backward-*)");
+  v->storage.add_to(*verb);
   v->planning.add_to(*verb);
   verb->add_option("--why-not", v->why_not, "explain why this strategy is not chosen");
   verb->add_option("--profile", v->profile,

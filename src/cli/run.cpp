@@ -22,11 +22,11 @@ struct Takes {
   const char* needed;
   const char* optional;
 };
-constexpr Takes kTakes[] = {{"--x --w", "--b --relu"},
+constexpr Takes kTakes[] = {{"--x --w", "--b --r --relu --activation --layout --weights-layout"},
                             {"--dy --w --input-shape", "--y"},
                             {"--x --dy --kernel", "--y"},
                             {"--dy", "--y"},
-                            {"--x --w", "--b --relu --output-pad"}};
+                            {"--x --w", "--b --r --relu --activation --output-pad"}};
 
 bool contains(const char* list, const std::string& option) {
   return (" " + std::string(list) + " ").find(" " + option + " ") != std::string::npos;
@@ -40,8 +40,9 @@ void expect_shape(const std::string& path, const Array& array, const Shape& expe
 }
 
 struct RunVerb {
-  std::string direction_name = "forward", x, w, b, y, dy, input_shape, kernel, output_pad, out;
-  bool relu = false;
+  std::string direction_name = "forward", x, w, b, r, y, dy, input_shape, kernel, output_pad, out;
+  ActivationOptions activation;
+  StorageOptions storage;
   GeometryOptions geometry;
   PlanningOptions planning;
 
@@ -50,25 +51,33 @@ struct RunVerb {
  private:
   void check_options() const;
   void read_operands();
+  // The type of all operands: --dtype, else that of the files.
+  void settle_type();
   // From the operands' shapes and the options. Throw BadInput for shapes that do not fit each other.
   Problem gradient_or_forward() const;
   Problem transposed() const;
 
   clconv_direction direction_ = CLCONV_FORWARD;
-  Array x_, w_, b_, y_, dy_;
+  Problem storage_;  // what --dtype and the layouts say
+  Array x_, w_, b_, r_, y_, dy_;
 };
 
 void RunVerb::check_options() const {
   const Takes& takes = kTakes[direction_];
-  const std::pair<const char*, bool> given[] = {{"--x", !x.empty()},
-                                                {"--w", !w.empty()},
-                                                {"--b", !b.empty()},
-                                                {"--relu", relu},
-                                                {"--y", !y.empty()},
-                                                {"--dy", !dy.empty()},
-                                                {"--kernel", !kernel.empty()},
-                                                {"--input-shape", !input_shape.empty()},
-                                                {"--output-pad", !output_pad.empty()}};
+  const std::pair<const char*, bool> given[] = {
+      {"--x", !x.empty()},
+      {"--w", !w.empty()},
+      {"--b", !b.empty()},
+      {"--r", !r.empty()},
+      {"--relu", activation.relu},
+      {"--activation", activation.activation != "none"},
+      {"--layout", storage_.layout != CLCONV_NCHW},
+      {"--weights-layout", storage_.weights_layout != CLCONV_KCRS},
+      {"--y", !y.empty()},
+      {"--dy", !dy.empty()},
+      {"--kernel", !kernel.empty()},
+      {"--input-shape", !input_shape.empty()},
+      {"--output-pad", !output_pad.empty()}};
   for (const auto& [option, present] : given) {
     const bool needed = contains(takes.needed, option);
     if (present ? needed || contains(takes.optional, option) : !needed) continue;
@@ -79,7 +88,7 @@ void RunVerb::check_options() const {
   if (geometry.groups < 1) {
     throw BadInput("--groups " + std::to_string(geometry.groups) + ": must be at least 1");
   }
-  check_out(out, {x, w, b, y, dy});
+  check_out(out, {x, w, b, r, y, dy});
 }
 
 void RunVerb::read_operands() {
@@ -92,16 +101,50 @@ void RunVerb::read_operands() {
     }
     return array;
   };
-  x_ = read(x, "(n,c,h,w)");
-  w_ = read(w, direction_ == CLCONV_TRANSPOSED ? "(c,k/g,kh,kw)" : "(k,c/g,kh,kw)");
+  const bool last = storage_.layout == CLCONV_NHWC;
+  x_ = read(x, last ? "(n,h,w,c)" : "(n,c,h,w)");
+  w_ = read(w, storage_.weights_layout == CLCONV_KRSC ? "(k,kh,kw,c/g)"
+               : direction_ == CLCONV_TRANSPOSED      ? "(c,k/g,kh,kw)"
+                                                      : "(k,c/g,kh,kw)");
   b_ = read(b, "(k)");
+  r_ = read(r, last ? "(n,oh,ow,k)" : "(n,k,oh,ow)");
   dy_ = read(dy, "(n,k,oh,ow)");
   y_ = read(y, "(n,k,oh,ow)");
 }
 
+void RunVerb::settle_type() {
+  const std::pair<const std::string*, Array*> operands[] = {{&x, &x_}, {&w, &w_}, {&b, &b_},
+                                                            {&r, &r_}, {&y, &y_}, {&dy, &dy_}};
+  const std::pair<const std::string*, Array*>* first = nullptr;
+  for (const auto& operand : operands) {
+    if (operand.first->empty()) continue;
+    if (!storage.dtype.empty()) {
+      operand.second->type = storage_.data_type;  // rounded as it is copied to the device
+      continue;
+    }
+    if (first == nullptr) first = &operand;
+    if (operand.second->type != first->second->type) {
+      throw BadInput(*operand.first + " is " + type_word(operand.second->type) + ", " +
+                     *first->first + " is " + type_word(first->second->type) +
+                     ": --dtype says which to use for all");
+    }
+  }
+  if (first != nullptr) storage_.data_type = first->second->type;
+}
+
+// (a,b,c,d) to (a,c,d,b) and back.
+Shape channels_last(const Shape& s, bool wanted) {
+  return wanted ? Shape{s[0], s[2], s[3], s[1]} : s;
+}
+Shape channels_first(const Shape& s, bool is_last) {
+  return is_last && s.size() == 4 ? Shape{s[0], s[3], s[1], s[2]} : s;
+}
+
 Problem RunVerb::gradient_or_forward() const {
   Problem p;
-  Shape image = x_.shape, filters = w_.shape;
+  const bool x_last = storage_.layout == CLCONV_NHWC;
+  const bool w_last = storage_.weights_layout == CLCONV_KRSC;
+  Shape image = channels_first(x_.shape, x_last), filters = channels_first(w_.shape, w_last);
   std::string images = x;
   switch (direction_) {
     case CLCONV_BACKWARD_DATA:
@@ -125,11 +168,15 @@ Problem RunVerb::gradient_or_forward() const {
   p.n = image[0], p.c = image[1], p.h = image[2], p.w = image[3];
   p.k = filters[0], p.kh = filters[2], p.kw = filters[3];
   p.bias = b.empty() ? 0 : 1;
-  p.relu = relu ? 1 : 0;
+  p.residual = r.empty() ? 0 : 1;
+  activation.apply(p);
+  p.data_type = storage_.data_type;
+  p.layout = storage_.layout;
+  p.weights_layout = storage_.weights_layout;
   p.mask = y.empty() ? 0 : 1;
   if (!w.empty() && p.c % p.g == 0) {
     expect_shape(
-        w, w_, {p.k, p.c / p.g, p.kh, p.kw},
+        w, w_, channels_last({p.k, p.c / p.g, p.kh, p.kw}, w_last),
         images + " has " + counted(p.c, "channel") + ", --groups is " + std::to_string(p.g));
   }
   const auto info = p.info();
@@ -137,6 +184,9 @@ Problem RunVerb::gradient_or_forward() const {
   const Shape output = {p.n, p.k, info.oh, info.ow};
   if (!dy.empty()) expect_shape(dy, dy_, output, "the output of " + p.text());
   if (!y.empty()) expect_shape(y, y_, output, "the output of " + p.text());
+  if (!r.empty()) {
+    expect_shape(r, r_, channels_last(output, x_last), "the output of " + p.text());
+  }
   return p;
 }
 
@@ -155,15 +205,20 @@ Problem RunVerb::transposed() const {
   }
   seen.k = w_.shape[1] * seen.g;  // fits: g divides c, and w has at least c times its second size
   seen.bias = b.empty() ? 0 : 1;
-  seen.relu = relu ? 1 : 0;
+  seen.residual = r.empty() ? 0 : 1;
+  activation.apply(seen);
+  seen.data_type = storage_.data_type;
   if (!b.empty()) expect_shape(b, b_, {seen.k}, "one value for each channel of the result");
-  return seen.transposed(pad_h, pad_w);
+  const Problem p = seen.transposed(pad_h, pad_w);
+  if (!r.empty()) expect_shape(r, r_, {p.n, p.c, p.h, p.w}, "the result");
+  return p;
 }
 
 Shape result_shape(const Problem& p) {
   const auto info = p.info();
   switch (p.direction) {
-    case CLCONV_FORWARD: return {p.n, p.k, info.oh, info.ow};
+    case CLCONV_FORWARD:
+      return channels_last({p.n, p.k, info.oh, info.ow}, p.layout == CLCONV_NHWC);
     case CLCONV_BACKWARD_WEIGHTS: return {p.k, p.c / p.g, p.kh, p.kw};
     case CLCONV_BACKWARD_BIAS: return {p.k};
     default: return {p.n, p.c, p.h, p.w};
@@ -194,8 +249,10 @@ std::string programs_text(const Context& context) {
 
 void RunVerb::run(const Session& session) {
   direction_ = parse_direction(direction_name);
+  storage.apply(storage_);
   check_options();
   read_operands();
+  settle_type();
   const Problem p = direction_ == CLCONV_TRANSPOSED ? transposed() : gradient_or_forward();
 
   const double start = now_us();
@@ -205,16 +262,16 @@ void RunVerb::run(const Session& session) {
   Operands operands;
   for (const auto& [buffer, array] :
        {std::pair{&operands.x, &x_}, std::pair{&operands.w, &w_}, std::pair{&operands.b, &b_},
-        std::pair{&operands.y, &y_}, std::pair{&operands.dy, &dy_}}) {
+        std::pair{&operands.r, &r_}, std::pair{&operands.y, &y_}, std::pair{&operands.dy, &dy_}}) {
     if (!array->values.empty()) *buffer = bench.upload(*array);
   }
-  Array result{result_shape(p), {}};
+  Array result{result_shape(p), {}, p.data_type};
   std::int64_t count = 1;
   for (const std::int64_t size : result.shape)
     count *= size;
   result.values.resize(static_cast<std::size_t>(count));
   cl::Buffer& output = result_of(operands, direction_);
-  output = bench.allocate(count * static_cast<std::int64_t>(sizeof(float)));
+  output = bench.allocate(static_cast<std::int64_t>(result.bytes().size()));
   if (!w.empty()) operands.prepared = plan.prepare(bench.queue, operands.w);
   plan.execute(bench.queue, operands);  // with first touch and the driver's last compilation
   bench.finish();
@@ -245,23 +302,27 @@ void RunVerb::run(const Session& session) {
                 steps[i].at("step").get<std::string>().c_str(),
                 next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
   }
-  std::printf("wrote     %s %s float32\n", out.c_str(), shape_text(result.shape).c_str());
+  std::printf("wrote     %s %s %s\n", out.c_str(), shape_text(result.shape).c_str(),
+              type_word(result.type));
 }
 
 }  // namespace
 
 void add_run(CLI::App& app, Session& session) {
   auto* verb = app.add_subcommand(
-      "run", "compute one convolution, or a gradient, from .npy files (float32, C order)");
+      "run",
+      "compute one convolution, or a gradient, from .npy files (float32 or float16, C order)");
   auto v = std::make_shared<RunVerb>();
   verb->add_option("--direction", v->direction_name,
-                   "forward (default): --x --w [--b] [--relu]; backward-data: --dy --w "
+                   "forward (default): --x --w [--b] [--r] [--activation]; backward-data: --dy --w "
                    "--input-shape [--y]; backward-weights: --x --dy --kernel [--y]; "
-                   "backward-bias: --dy [--y]; transposed: --x --w [--b] [--relu] [--output-pad]");
+                   "backward-bias: --dy [--y]; transposed: --x --w [--b] [--r] [--activation] "
+                   "[--output-pad]");
   verb->add_option("--x", v->x, "input (n,c,h,w)");
   verb->add_option("--w", v->w, "weights (k,c/g,kh,kw); transposed: (c,k/g,kh,kw)");
   verb->add_option("--b", v->b, "bias (k)");
-  verb->add_flag("--relu", v->relu, "apply ReLU");
+  verb->add_option("--r", v->r, "residual, added before the activation (shape of the result)");
+  v->activation.add_to(*verb);
   verb->add_option("--dy", v->dy, "gradient of the output (n,k,oh,ow)");
   verb->add_option("--y", v->y, "output: dy counts only where it is above 0 (ReLU's backward)");
   verb->add_option("--input-shape", v->input_shape, "shape of dx: N,C,H,W");
@@ -269,6 +330,7 @@ void add_run(CLI::App& app, Session& session) {
   verb->add_option("--output-pad", v->output_pad,
                    "rows and columns added to the result: 1, or 1,0");
   verb->add_option("--out", v->out, "file to write the result to")->required();
+  v->storage.add_to(*verb);
   v->geometry.add_to(*verb, true);
   v->planning.add_to(*verb);
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });

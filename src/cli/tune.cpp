@@ -12,6 +12,7 @@ namespace {
 struct TuneVerb {
   std::string suite, rigor = "measure", direction = "forward";
   double time_limit_s = 0;
+  StorageOptions storage;
 
   void run(const Session& session) const {
     PlanOptions options;
@@ -39,6 +40,7 @@ struct TuneVerb {
         progress.step(item.name);
         Problem p = item.problem;
         p.direction = wanted;
+        storage.apply(p);
         const auto report = nlohmann::json::parse(context.explain(p, options));
         environment = environment_text(report);
         for (const auto& note : report.at("notes"))
@@ -70,6 +72,7 @@ void add_tune(CLI::App& app, Session& session) {
   auto v = std::make_shared<TuneVerb>();
   verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines")->required();
   add_direction(*verb, v->direction);
+  v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
   verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")
       ->check(CLI::PositiveNumber);

@@ -7,7 +7,7 @@ namespace clconv::core {
 std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, const Region& y) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
-      "relu", device.kernel("activation", "relu", "-DRELU=1 " + runs.define()),
+      "relu", device.kernel("activation", "relu", "-DACTIVATION=1 " + runs.define()),
       std::vector<Argument>{x, y, cl_long{count}, cl_long{runs.span}}, runs.range);
 }
 
@@ -15,7 +15,8 @@ std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Re
                                     const Region& dy, const Region& dx) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
-      "relu_gradient", device.kernel("activation", "relu_gradient", "-DRELU=1 " + runs.define()),
+      "relu_gradient",
+      device.kernel("activation", "relu_gradient", "-DACTIVATION=1 " + runs.define()),
       std::vector<Argument>{y, dy, dx, cl_long{count}, cl_long{runs.span}}, runs.range);
 }
 

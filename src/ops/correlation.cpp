@@ -26,11 +26,13 @@ Correlation forward(const Problem& p) {
   c.ow = p.ow();
   c.out_plane = c.oh * c.ow;
   c.out_pitch = c.ow;
+  c.data_type = p.data_type;
   c.w_group = c.filters * c.channels * p.kh * p.kw;
   c.w_filter = c.channels * p.kh * p.kw;
-  c.w_channel = p.kh * p.kw;
-  c.w_row = p.kw;
-  c.w_column = 1;
+  const bool channels_last = p.weights_layout == WeightsLayout::kKrsc;
+  c.w_channel = channels_last ? 1 : p.kh * p.kw;
+  c.w_column = channels_last ? c.channels : 1;
+  c.w_row = p.kw * c.w_column;
   return c;
 }
 
@@ -93,6 +95,7 @@ std::vector<Correlation> data_gradient(const Problem& p) {
       c.out_offset = ry * p.w + rx;
       c.out_pitch = p.sh * p.w;
       c.out_step = p.sw;
+      c.data_type = p.data_type;
       c.w_group = c.channels * c.filters * p.kh * p.kw;
       c.w_filter = p.kh * p.kw;
       c.w_channel = c.filters * p.kh * p.kw;

@@ -28,6 +28,7 @@ struct Correlation {
   std::int64_t oh = 1, ow = 1;          // results per plane; oh*ow may be 0
   // Where result (i,j) of a plane goes: plane*out_plane + out_offset + i*out_pitch + j*out_step.
   std::int64_t out_plane = 1, out_offset = 0, out_pitch = 1, out_step = 1;
+  DataType data_type = DataType::kFloat32;  // of input, weights and result
   // weight(group, f, channel, u, v) = w[w_base + group*w_group + f*w_filter + channel*w_channel
   //                                     + u*w_row + v*w_column]
   std::int64_t w_base = 0, w_group = 0, w_filter = 0, w_channel = 0, w_row = 0, w_column = 0;

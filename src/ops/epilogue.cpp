@@ -1,20 +1,47 @@
 #include "ops/epilogue.hpp"
 
+#include <cstdio>
+#include <cstring>
+
 #include "ops/spans.hpp"
 
 namespace clconv::core {
+namespace {
+
+std::uint32_t bits_of(float value) {
+  std::uint32_t bits;
+  static_assert(sizeof(bits) == sizeof(value));
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+}  // namespace
+
+std::string storage_define(DataType type) {
+  return type == DataType::kFloat16 ? "-DHALF=1" : "-DHALF=0";
+}
+
 std::string epilogue_defines(const Problem& problem) {
   const auto flag = [](bool set) { return set ? "1" : "0"; };
-  return std::string("-DBIAS=") + flag(problem.bias) + " -DRELU=" + flag(problem.relu) +
-         " -DMASK=" + flag(problem.mask) + " -DACCUMULATE=" + flag(problem.accumulate);
+  char slope[40] = "";
+  if (problem.activation == Activation::kLeakyRelu) {
+    // As bits: exact, and the same in every locale.
+    std::snprintf(slope, sizeof(slope), " -DSLOPE=as_float(0x%08xu)",
+                  bits_of(problem.activation_slope));
+  }
+  return std::string("-DBIAS=") + flag(problem.bias) + " -DRESIDUAL=" + flag(problem.residual) +
+         " -DACTIVATION=" + std::to_string(static_cast<int>(problem.activation)) + slope +
+         " -DMASK=" + flag(problem.mask) + " -DACCUMULATE=" + flag(problem.accumulate) + " " +
+         storage_define(problem.data_type);
 }
 
 std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPart& part,
-                                  const Region& product, const Region& b, const Region& result) {
+                                  const Region& product, const Region& b, const Region& r,
+                                  const Region& result) {
   const Spans spans(device.profile(), part.pixels);
   return std::make_unique<KernelStep>(
       "fold", device.kernel("epilogue", "fold_output", epilogue_defines(p)),
-      std::vector<Argument>{product, b, result, narrow(part.images), narrow(part.planes),
+      std::vector<Argument>{product, b, r, result, narrow(part.images), narrow(part.planes),
                             narrow(part.planes_per_group), cl_long{part.group_stride},
                             cl_long{part.ld}, narrow(part.pixels), cl_long{part.plane_pixels},
                             cl_long{part.first_image}, cl_long{part.first}, narrow(spans.span)},
@@ -22,13 +49,13 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
 }
 
 std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Region& b,
-                                    const Region& result) {
+                                    const Region& r, const Region& result) {
   const std::int64_t channels = p.wants_dx() ? p.c : p.k;
   const std::int64_t pixels = p.wants_dx() ? p.h * p.w : p.oh() * p.ow();
   const Spans spans(device.profile(), pixels);
   return std::make_unique<KernelStep>(
       "epilogue", device.kernel("epilogue", "finish_output", epilogue_defines(p)),
-      std::vector<Argument>{b, result, cl_long{p.n * channels}, narrow(channels), narrow(pixels),
+      std::vector<Argument>{b, r, result, cl_long{p.n * channels}, narrow(channels), narrow(pixels),
                             narrow(spans.span)},
       spans.range(p.n * channels));
 }

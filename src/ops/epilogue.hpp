@@ -1,4 +1,4 @@
-// What a matrix product leaves to do to become y: folding, bias, activation.
+// What a matrix product leaves to do to become y: folding, bias, residual, activation.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@
 namespace clconv::core {
 
 // product[group*group_stride + f*ld + image*pixels + t] -> result[first_image + image][group*filters + f]
-// [first + t], t < pixels, with the problem's bias and activation, or added to it (accumulate).
+// [first + t], t < pixels, with the problem's bias, residual `r` and activation, or added to it
+// (accumulate). `product` is float32, the rest of the problem's data type.
 struct FoldPart {
   std::int64_t first_image = 0, images = 1;
   std::int64_t planes = 1, planes_per_group = 1;  // of the result, per image
@@ -18,13 +19,16 @@ struct FoldPart {
   std::int64_t group_stride = 0, ld = 0;
 };
 std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const FoldPart& part,
-                                  const Region& product, const Region& b, const Region& result);
+                                  const Region& product, const Region& b, const Region& r,
+                                  const Region& result);
 
-// Bias and activation in place, where the product already is the result (y, or dx if that is wanted).
+// The same in place, where the product already is the result (y, or dx if that is wanted).
 std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, const Region& b,
-                                    const Region& result);
+                                    const Region& r, const Region& result);
 
-// -DBIAS=.. -DRELU=.. -DMASK=.. -DACCUMULATE=..: what of a problem, besides its class, is compiled in.
+// -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DMASK=.. -DACCUMULATE=.. -DHALF=..: what of a problem, besides its class, is compiled in.
 std::string epilogue_defines(const Problem& problem);
+// -DHALF=.. alone.
+std::string storage_define(DataType type);
 
 }  // namespace clconv::core

@@ -227,7 +227,7 @@ class GemmStep : public Step {
   // An aligned offset goes into the region, so that the operand becomes a sub-buffer. The batched
   // routine ignores offsets altogether, so there it must.
   Matrix part(const Matrix& matrix, std::int64_t count) const {
-    constexpr std::int64_t kBytes = Problem::kElementBytes;
+    constexpr std::int64_t kBytes = Problem::kFloatBytes;
     if (count > INT32_MAX) {
       throw Error(Code::kGemm, "a matrix of " + std::to_string(count) +
                                    " elements exceeds the 32 bits that CLBlast indexes with");
@@ -308,7 +308,7 @@ std::int64_t gemm_workspace_bytes(const DeviceProfile& profile, GemmParameters p
   const bool copy_a = !exact || g.transpose_a || m != g.m || k != g.k || g.lda != g.m;
   const bool copy_b = !exact || !g.transpose_b || n != g.n || k != g.k || g.ldb != g.n;
   const bool copy_c = !exact || m != g.m || n != g.n || g.ldc != g.m;
-  return Problem::kElementBytes *
+  return Problem::kFloatBytes *
          ((copy_a ? m * k : 0) + (copy_b ? n * k : 0) + (copy_c ? m * n : 0));
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 Problem checked(const Problem& problem) {
   problem.validate();
-  if (columns_elements(problem) > INT64_MAX / Problem::kElementBytes) {
+  if (columns_elements(problem) > INT64_MAX / Problem::kFloatBytes) {
     throw Error(Code::kInvalidProblem,
                 "cols of " + to_text(problem) + ": its byte size does not fit 64 bits");
   }

@@ -1,5 +1,6 @@
 #include "ops/pack.hpp"
 
+#include "ops/epilogue.hpp"
 #include "ops/spans.hpp"
 
 namespace clconv::core {
@@ -15,16 +16,17 @@ constexpr std::int64_t kBytesPerItem = 16384;
 // Lines of `width` elements that a work-item handles.
 std::int64_t lines_per_item(const DeviceProfile& profile, std::int64_t width) {
   if (profile.family != Family::kCpu) return 1;
-  return std::max<std::int64_t>(1, kBytesPerItem / (width * Problem::kElementBytes));
+  return std::max<std::int64_t>(1, kBytesPerItem / (width * Problem::kFloatBytes));
 }
 
 std::int64_t local_size(const DeviceProfile& profile) {
   return profile.family == Family::kCpu ? 1 : Spans::local_size(profile);
 }
 
-std::string defines(const DeviceProfile& profile, bool mask) {
+std::string defines(const DeviceProfile& profile, bool mask, DataType type) {
   const std::int64_t width = profile.family == Family::kCpu ? Runs::vector_width(profile) : 1;
-  return "-DVW=" + std::to_string(width) + (mask ? " -DMASK=1" : " -DMASK=0");
+  return "-DVW=" + std::to_string(width) + (mask ? " -DMASK=1 " : " -DMASK=0 ") +
+         storage_define(type);
 }
 
 }  // namespace
@@ -34,7 +36,8 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& c, const F
   const std::int64_t count = blocks.blocks() * ceil_div(blocks.reduction_padded, kRun);
   const bool dense = c.w_column == 1 && c.w_row == c.taps_w && c.w_channel == c.taps_h * c.taps_w;
   return std::make_unique<KernelStep>(
-      "pack_filters", device.kernel("pack", "pack_filters", defines(device.profile(), false)),
+      "pack_filters",
+      device.kernel("pack", "pack_filters", defines(device.profile(), false, c.data_type)),
       std::vector<Argument>{weights, packed, narrow(c.filters), narrow(c.reduction()),
                             narrow(c.taps_h), narrow(c.taps_w), narrow(blocks.reduction_padded),
                             narrow(blocks.block), narrow(blocks.blocks_per_group), cl_long{count},
@@ -55,7 +58,9 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
   const std::int64_t rows = planes.planes * planes.hp;
   const std::int64_t span = lines_per_item(device.profile(), planes.wp);
   return std::make_unique<KernelStep>(
-      "pad", device.kernel("pack", "pad_planes", defines(device.profile(), mask != nullptr)),
+      "pad",
+      device.kernel("pack", "pad_planes",
+                    defines(device.profile(), mask != nullptr, window.data_type)),
       std::vector<Argument>{input, mask != nullptr ? *mask : input, padded, narrow(planes.in_h),
                             narrow(planes.in_w), narrow(planes.top), narrow(planes.left),
                             narrow(planes.hp), narrow(planes.wp), cl_long{rows}, narrow(span)},
@@ -70,7 +75,8 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const Grad
       p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, span);
   return std::make_unique<KernelStep>(
       "pack_gradient",
-      device.kernel("pack", "pack_gradient", defines(device.profile(), mask != nullptr)),
+      device.kernel("pack", "pack_gradient",
+                    defines(device.profile(), mask != nullptr, p.data_type)),
       std::vector<Argument>{dy, mask != nullptr ? *mask : dy, packed, narrow(blocks.first_image),
                             narrow(blocks.images), narrow(blocks.first), narrow(blocks.pixels),
                             narrow(p.oh() * p.ow()), narrow(p.k_per_group()), narrow(blocks.block),

@@ -26,7 +26,7 @@ struct FilterBlocks {
 
   std::int64_t blocks() const { return groups * blocks_per_group; }
   std::int64_t bytes() const {
-    return saturating_product(blocks(), reduction_padded, block, Problem::kElementBytes);
+    return saturating_product(blocks(), reduction_padded, block, Problem::kFloatBytes);
   }
 };
 std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlation,
@@ -38,8 +38,9 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlatio
 struct PaddedPlanes {
   std::int64_t planes = 1, in_h = 1, in_w = 1;
   std::int64_t top = 0, left = 0, hp = 1, wp = 1;
+  DataType data_type = DataType::kFloat32;  // of the input; the copy is float32
 
-  std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kElementBytes); }
+  std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kFloatBytes); }
 };
 // `mask`: the forward result y, above 0 where the input counts; null to take all of it.
 std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,
@@ -61,7 +62,7 @@ struct GradientBlocks {
         pixels(p.oh() * p.ow()),
         block_stride(saturating_product(p.n, pixels, block_size)) {}
   std::int64_t bytes(const Problem& p) const {
-    return saturating_product(p.g, blocks_per_group, block_stride, Problem::kElementBytes);
+    return saturating_product(p.g, blocks_per_group, block_stride, Problem::kFloatBytes);
   }
 };
 std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,

@@ -40,8 +40,8 @@ Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxR
   Operation operation;
   Region losses{Operation::kTemporarySlot}, hits{Operation::kTemporarySlot};
   if (!single) {
-    hits.offset = round_up(groups * Problem::kElementBytes, profile.base_alignment_bytes);
-    hits.bytes = losses.bytes = groups * Problem::kElementBytes;
+    hits.offset = round_up(groups * Problem::kFloatBytes, profile.base_alignment_bytes);
+    hits.bytes = losses.bytes = groups * Problem::kFloatBytes;
     operation.temporary_bytes = hits.offset + hits.bytes;
   }
   // What is not computed is not touched: any buffer will do.

@@ -2,7 +2,10 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <random>
+
+#include "runtime/half.hpp"
 
 namespace clconv::core {
 namespace {
@@ -46,16 +49,17 @@ struct DeviceLaboratory::Operands {
       const std::int64_t bytes = bytes_of(p, tensor);
       tensors.push_back(allocate(device.context(), bytes, device.profile().max_allocation_bytes,
                                  std::string(name_of(p, tensor)) + " to measure on"));
-      // A 64-byte pattern of noise fills a buffer without copying host data.
-      const std::vector<float> values = noise(16, 7);
+      // A 64-byte pattern of noise fills a buffer without copying host data; the rest is zero.
+      const std::vector<unsigned char> values =
+          to_storage(noise(64 / element_bytes(p.data_type), 7), p.data_type);
       cl_float16 pattern;
-      std::copy_n(values.begin(), 16, pattern.s);
+      std::memcpy(&pattern, values.data(), sizeof(pattern));
       const std::int64_t whole = bytes / 64 * 64;
       if (whole > 0) {
         queue.enqueueFillBuffer(tensors.back(), pattern, 0, static_cast<std::size_t>(whole));
       }
       if (whole < bytes) {
-        queue.enqueueFillBuffer(tensors.back(), 0.5f, static_cast<std::size_t>(whole),
+        queue.enqueueFillBuffer(tensors.back(), cl_uchar{0}, static_cast<std::size_t>(whole),
                                 static_cast<std::size_t>(bytes - whole));
       }
       bindings.bind(static_cast<int>(tensor), tensors.back()());
@@ -112,6 +116,12 @@ class DeviceLaboratory::DeviceTrial : public Trial {
   bool ran_ = false;
 };
 
+namespace {
+std::string spaced(const std::string& words) {
+  return words.empty() ? "" : " " + words;
+}
+}  // namespace
+
 Problem small_problem(const Problem& problem) {
   Problem p = problem;
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
@@ -135,8 +145,7 @@ std::string problem_class(const Problem& problem) {
          "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) + "x" +
          std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" + std::to_string(p.dw) +
          (p.padded() ? " padded" : "") + (p.oh() * p.ow() == 1 ? " one pixel" : "") +
-         (p.bias ? " bias" : "") + (p.relu ? " relu" : "") + (p.mask ? " mask" : "") +
-         (p.accumulate ? " accumulate" : "");
+         spaced(epilogue_words(p)) + spaced(storage_words(p));
 }
 
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
@@ -189,15 +198,16 @@ std::vector<float> DeviceLaboratory::result_of_small(const Strategy& strategy, c
   Bindings bindings;
   const Tensor result = result_of(small);
   std::vector<float> values;
+  std::vector<unsigned char> stored;
   std::vector<Tensor> all = inputs_of(small);
   all.push_back(result);
   for (const Tensor tensor : all) {
-    values = noise(bytes_of(small, tensor) / 4, static_cast<unsigned>(tensor) + 1);
+    values = noise(elements_of(small, tensor), static_cast<unsigned>(tensor) + 1);
     // What is not written shows, unless the result is to be added to.
     if (tensor == result && !small.accumulate) values.assign(values.size(), std::nanf(""));
     buffers.push_back(buffer(bytes_of(small, tensor)));
-    queue_.enqueueWriteBuffer(buffers.back(), CL_TRUE, 0, values.size() * sizeof(float),
-                              values.data());
+    stored = to_storage(values, small.data_type);
+    queue_.enqueueWriteBuffer(buffers.back(), CL_TRUE, 0, stored.size(), stored.data());
     bindings.bind(static_cast<int>(tensor), buffers.back()());
   }
   const cl::Buffer workspace = buffer(executable->workspace_bytes);
@@ -206,9 +216,8 @@ std::vector<float> DeviceLaboratory::result_of_small(const Strategy& strategy, c
   bindings.bind(kPreparedSlot, prepared());
   executable->prepare.enqueue(queue_(), bindings, {});
   executable->run.enqueue(queue_(), bindings, {});
-  queue_.enqueueReadBuffer(buffers.back(), CL_TRUE, 0, values.size() * sizeof(float),
-                           values.data());
-  return values;
+  queue_.enqueueReadBuffer(buffers.back(), CL_TRUE, 0, stored.size(), stored.data());
+  return from_storage(stored, small.data_type);
 }
 
 std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
@@ -225,10 +234,12 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   const Problem small = small_problem(problem_);
   const std::vector<float> expected = result_of_small(yardstick(), Config(), small);
   const std::vector<float> actual = result_of_small(strategy, candidate.config, small);
-  // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias and
-  // what was there.
-  const double allowed = (candidate.error_bound + summation_error_bound(small.reduction())) *
-                         (2.0 + static_cast<double>(small.reduction()));
+  // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the
+  // residual and what was there.
+  const double bound =
+      candidate.error_bound + summation_error_bound(small.reduction()) + storage_error_bound(small);
+  const double allowed = bound * (3.0 + static_cast<double>(small.reduction())) +
+                         (small.data_type == DataType::kFloat16 ? 2 * kHalfSpacing : 0);
   TrustRecord record{strategy.name, config, kind, scope_, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =

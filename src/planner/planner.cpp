@@ -498,6 +498,7 @@ WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope) {
   WisdomRecord record;
   record.problem = to_text(report.problem);
   record.direction = to_string(report.problem.direction);
+  record.storage = storage_words(report.problem);
   record.scope = scope;
   record.rigor = std::max(report.rigor, Rigor::kMeasure);
   for (const ReportEntry& entry : report.entries) {

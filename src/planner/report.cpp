@@ -64,9 +64,11 @@ std::string to_json(const Report& report) {
   json["problem"] = to_text(report.problem);
   json["direction"] = to_string(report.problem.direction);
   json["bias"] = report.problem.bias;
-  json["relu"] = report.problem.relu;
+  json["residual"] = report.problem.residual;
+  json["activation"] = to_string(report.problem.activation);
   json["mask"] = report.problem.mask;
   json["accumulate"] = report.problem.accumulate;
+  json["storage"] = storage_words(report.problem);
   json["device"] = report.device;
   json["driver"] = report.driver;
   json["rigor"] = to_string(report.rigor);

@@ -17,7 +17,7 @@ std::string scope_key(const WisdomScope& s) {
 }
 
 std::string key_of(const WisdomRecord& r) {
-  return r.problem + "\n" + r.direction + "\n" + scope_key(r.scope);
+  return r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + scope_key(r.scope);
 }
 std::string key_of(const TrustRecord& r) {
   return r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" + scope_key(r.scope);
@@ -138,6 +138,7 @@ WisdomRecord read_plan(const Json& json) {
   // Through the parser, so that what is in the book is valid and canonical.
   r.problem = to_text(parse_problem(json.at("problem").get<std::string>()));
   r.direction = to_string(parse_direction(json.at("direction").get<std::string>()));
+  r.storage = json.value("storage", std::string());
   r.scope = get_scope(json);
   r.rigor = parse_rigor(json.at("rigor").get<std::string>());
   for (const Json& item : json.at("candidates")) {
@@ -268,16 +269,19 @@ void WisdomBook::put(const SpeedRecord& record) {
 }
 
 const WisdomRecord* WisdomBook::find(const Problem& problem, const WisdomScope& scope) const {
-  return find_in(records_,
-                 key_of(WisdomRecord{
-                     to_text(problem), to_string(problem.direction), scope, Rigor::kMeasure, {}}));
+  return find_in(records_, key_of(WisdomRecord{to_text(problem),
+                                               to_string(problem.direction),
+                                               storage_words(problem),
+                                               scope,
+                                               Rigor::kMeasure,
+                                               {}}));
 }
 
 const WisdomRecord* WisdomBook::find_hint(const Problem& problem, const WisdomScope& scope) const {
   const std::string text = to_text(problem);
   for (const auto& [key, record] : records_) {
     if (record.problem == text && record.direction == to_string(problem.direction) &&
-        record.scope.device == scope.device) {
+        record.storage == storage_words(problem) && record.scope.device == scope.device) {
       return &record;
     }
   }

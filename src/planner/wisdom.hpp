@@ -36,6 +36,7 @@ struct WisdomCandidate {
 struct WisdomRecord {
   std::string problem;  // to_text(); the epilogue is no part of it, its cost hardly differs
   std::string direction;
+  std::string storage;  // storage_words(); older files lack it
   WisdomScope scope;
   Rigor rigor = Rigor::kMeasure;
   std::vector<WisdomCandidate> candidates;

@@ -12,7 +12,7 @@
 namespace clconv::core {
 namespace {
 
-constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // A filter of one tap sees no rows: one long row tiles best.
 Problem flattened(const Problem& problem) {
@@ -241,7 +241,7 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
                             narrow(data ? 1 : multiplier),
                             narrow(data ? p.oh() : p.h),
                             narrow(data ? p.ow() : p.w),
-                            cl_long{(data ? p.y_bytes() : p.x_bytes()) / kElement},
+                            cl_long{data ? p.y_elements() : p.x_elements()},
                             narrow(t.rows.start),
                             narrow(t.columns.start),
                             narrow(data ? p.h : p.oh()),
@@ -294,7 +294,7 @@ struct Parts {
     parts = ceil_div(units, span);
   }
   std::int64_t partial_bytes(const Problem& p) const {
-    return parts > 1 ? saturating_product(parts, p.w_bytes()) : 0;
+    return parts > 1 ? saturating_product(parts, p.w_elements(), kElement) : 0;
   }
 };
 
@@ -372,8 +372,8 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
                             narrow(p.k / p.c),
                             narrow(p.h),
                             narrow(p.w),
-                            cl_long{p.x_bytes() / kElement},
-                            cl_long{p.y_bytes() / kElement},
+                            cl_long{p.x_elements()},
+                            cl_long{p.y_elements()},
                             narrow(t.rows.start),
                             narrow(t.columns.start),
                             narrow(p.oh()),
@@ -386,10 +386,10 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
                             cl_long{parts.span},
                             narrow(t.pitch),
                             narrow(t.shift),
-                            cl_long{p.w_bytes() / kElement}},
+                            cl_long{p.w_elements()}},
       one_item_groups(p.k * body.chunks(p) * parts.parts)));
   if (parts.parts > 1) {
-    executable->run.add(sum_parts(device, p.w_bytes() / kElement, parts.parts, p.accumulate, result,
+    executable->run.add(sum_parts(device, p.w_elements(), parts.parts, p.accumulate, result,
                                   nullptr, Region{kDwSlot}));
   }
   return executable;
@@ -466,7 +466,7 @@ std::vector<Candidate> weights_direct_candidates(const Problem& p, const DeviceP
   pass.flops = p.flops();
   pass.efficiency = direct_efficiency(profile);
   pass.bytes = bytes_touched(p);
-  pass.groups = static_cast<double>(p.w_bytes() / kElement);
+  pass.groups = static_cast<double>(p.w_elements());
   return {candidate_of(p, {{"items", weights_items(profile)}}, predicted_us(profile, {pass}))};
 }
 
@@ -484,7 +484,7 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
                             p.mask ? Region{kYSlot} : Region{kDySlot}, Region{kDwSlot}, narrow(p.n),
                             narrow(p.c), narrow(p.k / p.c), narrow(p.h), narrow(p.w), narrow(p.pt),
                             narrow(p.pl), narrow(p.oh()), narrow(p.ow())},
-      items(p.w_bytes() / kElement * size, size)));
+      items(p.w_elements() * size, size)));
   return executable;
 }
 
@@ -492,6 +492,7 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (problem.direction == Direction::kBackwardBias) return not_served(problem);
+  if (auto rejection = storage_not_served(problem, {})) return *rejection;
   if (auto rejection = too_large(problem)) return *rejection;
   if (problem.g != problem.c) return Rejection{Reason::kShape, "g", problem.g, problem.c, ""};
   const Problem p = flattened(problem);

@@ -43,7 +43,7 @@ Region result(const Problem& p) {
   return Region{static_cast<int>(result_of(p))};
 }
 bool finishes(const Problem& p) {
-  return p.bias || p.relu;
+  return p.finishes();
 }
 
 Candidate candidate_of(const Problem& p, const Config& config) {
@@ -142,7 +142,9 @@ struct OuterBody {
         Range{{static_cast<std::size_t>(row_blocks(p)), static_cast<std::size_t>(column_blocks(p)),
                1},
               {1, 1, 1}}));
-    if (finishes(p)) executable.run.add(finish_output(device, p, Region{kBiasSlot}, result(p)));
+    if (finishes(p))
+      executable.run.add(
+          finish_output(device, p, Region{kBiasSlot}, Region{kResidualSlot}, result(p)));
   }
 };
 
@@ -209,8 +211,7 @@ struct GemmBody {
     executable.workspace_bytes = regions.bytes;
     Region dy{kDySlot};
     if (p.mask) {
-      executable.run.add(relu_gradient(device, p.y_bytes() / Problem::kElementBytes, Region{kYSlot},
-                                       dy, regions.masked));
+      executable.run.add(relu_gradient(device, p.y_elements(), Region{kYSlot}, dy, regions.masked));
       dy = regions.masked;
     }
     Matrix a{Region{kWeightsSlot}}, b{dy};
@@ -218,7 +219,9 @@ struct GemmBody {
     if (p.direction == Direction::kBackwardWeights) a = {Region{kXSlot}};
     executable.run.add(
         gemm_step(device, parameters, product(p), a, b, {result(p)}, regions.temporary));
-    if (finishes(p)) executable.run.add(finish_output(device, p, Region{kBiasSlot}, result(p)));
+    if (finishes(p))
+      executable.run.add(
+          finish_output(device, p, Region{kBiasSlot}, Region{kResidualSlot}, result(p)));
   }
 };
 
@@ -251,6 +254,7 @@ std::vector<OuterBody> outer_bodies(const Problem& p, int width) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (auto rejection = not_fully_connected(p)) return *rejection;
   std::vector<Candidate> candidates;

@@ -19,7 +19,7 @@
 namespace clconv::core {
 namespace {
 
-constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Every chunk is three to five steps of its own.
 constexpr std::int64_t kMaxChunks = 1024;
@@ -164,6 +164,7 @@ std::int64_t largest(std::int64_t most, Fits&& fits) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   std::vector<Candidate> candidates;
   std::optional<Rejection> least;
@@ -272,8 +273,8 @@ class Builder {
                      std::min(full_.rows, p_.oh() - row)));
       }
     }
-    if (scatter && (p_.bias || p_.relu)) {
-      run(finish_output(device_, p_, Region{kBiasSlot}, Region{kDxSlot}));
+    if (scatter && p_.finishes()) {
+      run(finish_output(device_, p_, Region{kBiasSlot}, Region{kResidualSlot}, Region{kDxSlot}));
     }
     if (p_.direction == Direction::kBackwardWeights) {
       FoldPart fold;
@@ -282,7 +283,8 @@ class Builder {
       fold.pixels = fold.plane_pixels = patch(p_);
       fold.group_stride = full_.n * full_.m;
       fold.ld = full_.m;
-      run(fold_output(device_, p_, fold, regions_.c, Region{kDwSlot}, Region{kDwSlot}));
+      run(fold_output(device_, p_, fold, regions_.c, Region{kDwSlot}, Region{kDwSlot},
+                      Region{kDwSlot}));
     }
     return std::move(executable_);
   }
@@ -362,7 +364,8 @@ class Builder {
       fold.plane_pixels = p_.oh() * p_.ow();
       fold.group_stride = chunk.n * chunk.m;
       fold.ld = chunk.m;
-      run(fold_output(device_, p_, fold, regions_.c, Region{kBiasSlot}, Region{kYSlot}));
+      run(fold_output(device_, p_, fold, regions_.c, Region{kBiasSlot}, Region{kResidualSlot},
+                      Region{kYSlot}));
     } else if (p_.wants_dx()) {
       part.group_stride = chunk.n * chunk.m;
       run(col2im_step(device_, p_, ColumnsLayout::kColumns, variant_, part, regions_.c,

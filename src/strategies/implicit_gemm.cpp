@@ -24,7 +24,7 @@ std::vector<Candidate> best_of(std::vector<Candidate> candidates, std::size_t mo
 
 bool Tile::fits(const DeviceProfile& profile) const {
   const std::int64_t local_bytes =
-      (std::int64_t{bk} * (bm + 1) + std::int64_t{bk} * bn) * Problem::kElementBytes;
+      (std::int64_t{bk} * (bm + 1) + std::int64_t{bk} * bn) * Problem::kFloatBytes;
   return items() <= profile.max_work_group_size && local_bytes <= profile.local_memory_bytes;
 }
 
@@ -50,6 +50,7 @@ constexpr std::int64_t kMostPhases = 256;
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   const std::int64_t phases = saturating_product(std::min(p.sh, p.h), std::min(p.sw, p.w));
   if (p.wants_dx() && phases > kMostPhases) {

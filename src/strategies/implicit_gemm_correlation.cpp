@@ -12,7 +12,7 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
-constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // The operands by direction.
 struct Operands {
@@ -34,7 +34,7 @@ std::string class_defines(const Problem& p, const Correlation& c, const Config& 
 // One correlation's share of the traffic.
 double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes) {
   const double results = static_cast<double>(c.images * c.groups * c.filters * c.oh * c.ow);
-  const double all = static_cast<double>(bytes_of(p, result_of(p))) / kElement;
+  const double all = static_cast<double>(elements_of(p, result_of(p)));
   return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes) * results / all;
 }
 

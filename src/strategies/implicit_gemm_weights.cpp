@@ -12,7 +12,7 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
-constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kGroupsPerUnit = 4;
@@ -51,13 +51,13 @@ struct Result {
 
   Result(const Problem& p, std::int64_t split, WorkspaceLayout& layout)
       : parts(split), direct(split == 1 && !p.accumulate), region{kDwSlot} {
-    if (!direct) region = layout.add(saturating_product(parts, p.w_bytes()));
+    if (!direct) region = layout.add(saturating_product(parts, p.w_elements(), kElement));
   }
-  cl_long stride(const Problem& p) const { return cl_long{p.w_bytes() / kElement}; }
+  cl_long stride(const Problem& p) const { return cl_long{p.w_elements()}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(sum_parts(device, p.w_bytes() / kElement, parts, p.accumulate, region,
-                                 nullptr, Region{kDwSlot}));
+    executable.run.add(
+        sum_parts(device, p.w_elements(), parts, p.accumulate, region, nullptr, Region{kDwSlot}));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;

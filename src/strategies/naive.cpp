@@ -23,7 +23,7 @@ std::int64_t local_size(const DeviceProfile& profile) {
 }
 
 std::int64_t results(const Problem& p) {
-  return bytes_of(p, result_of(p)) / Problem::kElementBytes;
+  return elements_of(p, result_of(p));
 }
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
@@ -39,7 +39,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   Candidate candidate;
   candidate.predicted_us = predicted_us(profile, {pass});
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
   return std::vector<Candidate>{candidate};
 }
 
@@ -50,12 +50,14 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
   switch (p.direction) {
     case Direction::kForward:
       entry = "naive_forward";
-      arguments = {Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kYSlot}};
+      arguments = {Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kResidualSlot},
+                   Region{kYSlot}};
       break;
     case Direction::kBackwardData:
     case Direction::kTransposed:
       entry = "naive_data";
-      arguments = {Region{kDySlot}, mask, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kDxSlot}};
+      arguments = {Region{kDySlot},       mask,           Region{kWeightsSlot}, Region{kBiasSlot},
+                   Region{kResidualSlot}, Region{kDxSlot}};
       break;
     case Direction::kBackwardWeights:
       entry = "naive_weights";
@@ -75,10 +77,13 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
       arguments.push_back(cl_long{value});
     }
   }
+  const std::string defines =
+      epilogue_defines(p) + (p.layout == TensorLayout::kNhwc ? " -DNHWC=1" : " -DNHWC=0") +
+      (p.weights_layout == WeightsLayout::kKrsc ? " -DKRSC=1" : " -DKRSC=0");
   auto executable = std::make_unique<Executable>();
   executable->run.add(
-      std::make_unique<KernelStep>("naive", device.kernel("naive", entry, epilogue_defines(p)),
-                                   arguments, items(results(p), local_size(device.profile()))));
+      std::make_unique<KernelStep>("naive", device.kernel("naive", entry, defines), arguments,
+                                   items(results(p), local_size(device.profile()))));
   return executable;
 }
 

@@ -64,7 +64,7 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
   const Gemm gemm = product(p);
   bool aligned = true;
   for (const std::int64_t stride : {gemm.m * gemm.k, gemm.n * gemm.k, gemm.m * gemm.n}) {
-    aligned = aligned && stride * Problem::kElementBytes % profile.base_alignment_bytes == 0;
+    aligned = aligned && stride * Problem::kFloatBytes % profile.base_alignment_bytes == 0;
   }
   return gemm_workspace_bytes(profile, parameters, gemm, p.n * p.g > 1 && !aligned);
 }
@@ -94,7 +94,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   multiply.bytes *= products;
   multiply.launches *= products;
   Pass finish;
-  const bool finishes = p.bias || p.relu;
+  const bool finishes = p.finishes();
   finish.bytes =
       (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
       (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
@@ -115,6 +115,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
       return Rejection{Reason::kShape, field, values.first, values.second, ""};
     }
   }
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (p.n * p.g > kMaxProducts) {
     return Rejection{Reason::kTooLarge, "n*g", p.n * p.g, kMaxProducts, ""};
@@ -142,8 +143,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   }
   Region dy{kDySlot};
   if (p.mask) {
-    executable->run.add(relu_gradient(device, p.y_bytes() / Problem::kElementBytes, Region{kYSlot},
-                                      dy, regions.masked));
+    executable->run.add(relu_gradient(device, p.y_elements(), Region{kYSlot}, dy, regions.masked));
     dy = regions.masked;
   }
   const std::int64_t pixels = p.h * p.w;
@@ -168,9 +168,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
       executable->run.add(gemm_step(device, parameters, gemm, a, b, c, regions.temporary));
     }
   }
-  if (p.bias || p.relu) {
-    executable->run.add(
-        finish_output(device, p, Region{kBiasSlot}, Region{p.wants_dx() ? kDxSlot : kYSlot}));
+  if (p.finishes()) {
+    executable->run.add(finish_output(device, p, Region{kBiasSlot}, Region{kResidualSlot},
+                                      Region{p.wants_dx() ? kDxSlot : kYSlot}));
   }
   return executable;
 }

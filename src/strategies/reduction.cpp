@@ -13,9 +13,10 @@ bool one_stage(const Problem& p) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction != Direction::kBackwardBias) return not_served(p);
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   WorkspaceLayout layout(profile);
-  if (!one_stage(p)) layout.add(p.n * p.k * Problem::kElementBytes);
+  if (!one_stage(p)) layout.add(p.n * p.k * Problem::kFloatBytes);
   Pass planes;
   planes.bytes = static_cast<double>(p.y_bytes()) * (p.mask ? 2 : 1);
   planes.groups = static_cast<double>(p.n * p.k);
@@ -41,7 +42,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
     return executable;
   }
   WorkspaceLayout layout(device.profile());
-  const Region sums = layout.add(p.n * p.k * Problem::kElementBytes);
+  const Region sums = layout.add(p.n * p.k * Problem::kFloatBytes);
   executable->workspace_bytes = layout.bytes();
   executable->run.add(plane_sums(device, p, Region{kDySlot}, masked_by, sums));
   executable->run.add(channel_sums(device, p, sums, Region{kDbSlot}));

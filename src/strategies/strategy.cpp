@@ -76,6 +76,7 @@ const char* to_string(Reason reason) {
   switch (reason) {
     case Reason::kDirection: return "direction";
     case Reason::kShape: return "shape";
+    case Reason::kStorage: return "storage";
     case Reason::kTooLarge: return "too_large";
     case Reason::kWorkspaceLimit: return "workspace_limit";
     case Reason::kAllocationLimit: return "allocation_limit";
@@ -107,7 +108,8 @@ std::string to_text(const Rejection& r) {
     return std::string(buffer);
   };
   switch (r.code) {
-    case Reason::kDirection: return "does not serve " + r.detail;
+    case Reason::kDirection:
+    case Reason::kStorage: return "does not serve " + r.detail;
     case Reason::kShape: return r.field + " is " + actual + ", applies only where it is " + limit;
     case Reason::kTooLarge: return r.field + " is " + actual + ", supported up to " + limit;
     case Reason::kWorkspaceLimit:
@@ -148,6 +150,29 @@ Rejection not_served(const Problem& problem) {
   return {Reason::kDirection, "direction", 0, 0, to_string(problem.direction)};
 }
 
+std::optional<Rejection> storage_not_served(const Problem& p,
+                                            std::initializer_list<Serves> served) {
+  const auto serves = [&](Serves what) {
+    return std::find(served.begin(), served.end(), what) != served.end();
+  };
+  const auto refuse = [](const char* field, const char* what) {
+    return Rejection{Reason::kStorage, field, 0, 0, what};
+  };
+  if (p.data_type == DataType::kFloat16 && !serves(Serves::kHalf)) {
+    return refuse("data type", "float16");
+  }
+  if (p.layout == TensorLayout::kNhwc && !serves(Serves::kNhwc)) {
+    return refuse("layout", "channels last (nhwc): it would have to transpose x and y");
+  }
+  // Weights with one tap or one channel are the same in both orders.
+  const bool same = p.kh * p.kw == 1 || p.c_per_group() == 1;
+  if (p.weights_layout == WeightsLayout::kKrsc && !same && !serves(Serves::kKrsc)) {
+    return refuse("weights layout", "weights (k,kh,kw,c/g)");
+  }
+  if (p.residual && !serves(Serves::kResidual)) return refuse("residual", "a residual");
+  return std::nullopt;
+}
+
 Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights_bytes,
                      std::int64_t limit) {
   return {Reason::kWorkspaceLimit,
@@ -173,6 +198,10 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
 double summation_error_bound(std::int64_t terms) {
   constexpr double kUnitRoundoff = 1.0 / 16777216.0;
   return 4.0 * kUnitRoundoff * (std::sqrt(static_cast<double>(terms)) + 2.0);
+}
+
+double storage_error_bound(const Problem& problem) {
+  return problem.data_type == DataType::kFloat16 ? 0x1p-11 : 0;
 }
 
 int vector_width(const DeviceProfile& profile) {

@@ -49,6 +49,7 @@ enum class Reason {
   // from strategies
   kDirection,        // the strategy does not serve this direction
   kShape,            // `field` is `actual`, the strategy applies only where it is `limit`
+  kStorage,          // the data type or layout in the detail is not served
   kTooLarge,         // `field` is `actual`, the kernels' 32-bit indices end at `limit`
   kWorkspaceLimit,   // needs `actual` bytes of `field` at least, allowed are `limit`
   kAllocationLimit,  // `field` needs one allocation of `actual` bytes, the device allows `limit`
@@ -88,7 +89,8 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
-  // |result - exact| <= error_bound * (|b| + sum of the products' magnitudes), for every element. Where
+  // |result - exact| <= error_bound * (|b| + |r| + sum of the products' magnitudes), for every element, of
+  // float16 results with kHalfSpacing on top. Where
   // error_reach is above 0, the sum is that of each channel's (largest |input| met by the result's taps
   // or up to error_reach pixels around them) * (sum of the |weights| of its taps), and NaN and infinity
   // that near may reach the result too: it was computed from inputs that are none of its own.
@@ -108,6 +110,7 @@ enum Slot : int {
   kDwSlot = static_cast<int>(Tensor::kDw),
   kDbSlot = static_cast<int>(Tensor::kDb),
   kDySlot = static_cast<int>(Tensor::kDy),
+  kResidualSlot = static_cast<int>(Tensor::kR),
   kWorkspaceSlot = kTensors,
   kPreparedSlot,
 };
@@ -151,6 +154,11 @@ std::optional<Rejection> too_large(const Problem& problem);
 // "serves forward only" and the like, as a rejection.
 Rejection not_served(const Problem& problem);
 
+// "takes no float16", as a rejection, for storage that is none of those served; plain storage always is.
+enum class Serves { kHalf, kNhwc, kKrsc, kResidual };
+std::optional<Rejection> storage_not_served(const Problem& problem,
+                                            std::initializer_list<Serves> served);
+
 // More than an execution may need besides its operands.
 Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights_bytes,
                      std::int64_t limit);
@@ -162,6 +170,11 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm);
 // with bias: worst case grows with terms, rounding errors of independent sign with its square root;
 // the factor leaves room for both input roundings of a split or padded sum.
 double summation_error_bound(std::int64_t terms);
+
+// Of rounding a result to the problem's data type, relative to it: to be added to the bound of the sum.
+double storage_error_bound(const Problem& problem);
+// And absolutely, where float16 has no smaller numbers: half of their spacing.
+constexpr double kHalfSpacing = 0x1p-25;
 
 // Vector width of bodies for CPUs; on a scalar architecture (a GPU running them anyway) 4.
 int vector_width(const DeviceProfile& profile);

@@ -13,7 +13,7 @@
 namespace clconv::core {
 namespace {
 
-constexpr std::int64_t kElement = Problem::kElementBytes;
+constexpr std::int64_t kElement = Problem::kFloatBytes;
 constexpr std::int64_t kLine = 16;  // floats of a cache line
 
 // One variant: F(m x m, 3x3), `vt` lanes of tiles going in; per work-group of the products `bt` times `tt`
@@ -221,6 +221,7 @@ void add_candidates(const Problem& p, const DeviceProfile& profile, std::int64_t
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
+  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> needed[] = {
       {"kh", {p.kh, 3}}, {"kw", {p.kw, 3}}, {"sh", {p.sh, 1}},

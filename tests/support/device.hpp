@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstring>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "doctest/doctest.h"
 #include "runtime/device.hpp"
 #include "runtime/files.hpp"
+#include "runtime/half.hpp"
 
 namespace clconv::test {
 
@@ -36,24 +36,27 @@ class GuardedBuffer {
     const std::vector<unsigned char> pattern(kGuard, kPattern);
     queue_.enqueueWriteBuffer(buffer_, CL_TRUE, bytes_, kGuard, pattern.data());
     // Poison: results that are not written, and scratch that is read before it is written, show.
-    const std::vector<float> nan(bytes_ / sizeof(float), std::numeric_limits<float>::quiet_NaN());
-    write(nan);
+    // All bits set are NaN in float32 and in float16.
+    const std::vector<unsigned char> nan(bytes_, 0xFF);
+    if (bytes_ > 0) queue_.enqueueWriteBuffer(buffer_, CL_TRUE, 0, bytes_, nan.data());
   }
   GuardedBuffer(GuardedBuffer&&) = default;
-  explicit GuardedBuffer(const std::vector<float>& values)
-      : GuardedBuffer(static_cast<std::int64_t>(values.size() * sizeof(float))) {
-    write(values);
+  explicit GuardedBuffer(const std::vector<float>& values,
+                         core::DataType type = core::DataType::kFloat32)
+      : GuardedBuffer(static_cast<std::int64_t>(values.size()) * core::element_bytes(type)) {
+    write(values, type);
   }
 
   cl_mem get() const { return buffer_(); }
-  void write(const std::vector<float>& values) {
-    if (values.empty()) return;
-    queue_.enqueueWriteBuffer(buffer_, CL_TRUE, 0, values.size() * sizeof(float), values.data());
+  void write(const std::vector<float>& values, core::DataType type = core::DataType::kFloat32) {
+    const std::vector<unsigned char> stored = core::to_storage(values, type);
+    if (stored.empty()) return;
+    queue_.enqueueWriteBuffer(buffer_, CL_TRUE, 0, stored.size(), stored.data());
   }
-  std::vector<float> read() {
-    std::vector<float> values(bytes_ / sizeof(float));
-    if (!values.empty()) queue_.enqueueReadBuffer(buffer_, CL_TRUE, 0, bytes_, values.data());
-    return values;
+  std::vector<float> read(core::DataType type = core::DataType::kFloat32) {
+    std::vector<unsigned char> stored(bytes_);
+    if (!stored.empty()) queue_.enqueueReadBuffer(buffer_, CL_TRUE, 0, bytes_, stored.data());
+    return core::from_storage(stored, type);
   }
   bool intact() {
     std::vector<unsigned char> guard(kGuard);

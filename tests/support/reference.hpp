@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "problem.hpp"
+#include "runtime/half.hpp"
 
 namespace clconv::test {
 
@@ -31,8 +32,12 @@ struct Tensors {
 
   explicit Tensors(const Problem& p, unsigned seed = 1) {
     for (int t = 0; t < core::kTensors; ++t) {
+      // Rounded to the problem's data type, so that the device computes with the same numbers.
       values[static_cast<std::size_t>(t)] =
-          random_floats(bytes_of(p, static_cast<Tensor>(t)) / 4, seed + static_cast<unsigned>(t));
+          core::from_storage(core::to_storage(random_floats(elements_of(p, static_cast<Tensor>(t)),
+                                                            seed + static_cast<unsigned>(t)),
+                                              p.data_type),
+                             p.data_type);
     }
   }
   std::vector<float>& operator[](Tensor t) { return values[static_cast<std::size_t>(t)]; }
@@ -52,6 +57,22 @@ struct Reference {
   }
 };
 
+// Where an element lies: of x or y, with so many channels, rows and columns; of the weights.
+inline std::size_t at_tensor(const Problem& p, std::int64_t n, std::int64_t channel,
+                             std::int64_t row, std::int64_t column, std::int64_t channels,
+                             std::int64_t rows, std::int64_t columns) {
+  return static_cast<std::size_t>(p.layout == core::TensorLayout::kNhwc
+                                      ? ((n * rows + row) * columns + column) * channels + channel
+                                      : ((n * channels + channel) * rows + row) * columns + column);
+}
+inline std::size_t at_weights(const Problem& p, std::int64_t k, std::int64_t c, std::int64_t kh,
+                              std::int64_t kw) {
+  const std::int64_t cg = p.c / p.g;
+  return static_cast<std::size_t>(p.weights_layout == core::WeightsLayout::kKrsc
+                                      ? ((k * p.kh + kh) * p.kw + kw) * cg + c
+                                      : ((k * cg + c) * p.kh + kh) * p.kw + kw);
+}
+
 // Every product of an x, a w and a y position of the convolution, as visit(x index, w index, y index).
 template <class Visit>
 void for_each_product(const Problem& p, Visit&& visit) {
@@ -66,15 +87,24 @@ void for_each_product(const Problem& p, Visit&& visit) {
                 const std::int64_t row = i * p.sh - p.pt + kh * p.dh;
                 const std::int64_t col = j * p.sw - p.pl + kw * p.dw;
                 if (row < 0 || row >= p.h || col < 0 || col >= p.w) continue;
-                visit(
-                    static_cast<std::size_t>(((n * p.c + k / kg * cg + c) * p.h + row) * p.w + col),
-                    static_cast<std::size_t>(((k * cg + c) * p.kh + kh) * p.kw + kw),
-                    static_cast<std::size_t>(((n * p.k + k) * p.oh() + i) * p.ow() + j));
+                visit(at_tensor(p, n, k / kg * cg + c, row, col, p.c, p.h, p.w),
+                      at_weights(p, k, c, kh, kw), at_tensor(p, n, k, i, j, p.k, p.oh(), p.ow()));
               }
 }
 
 inline double counted_dy(const Problem& p, const Tensors& t, std::size_t at) {
   return p.mask && !(t[Tensor::kY][at] > 0) ? 0.0 : static_cast<double>(t[Tensor::kDy][at]);
+}
+
+inline double activated(const Problem& p, double value) {
+  switch (p.activation) {
+    case core::Activation::kNone: return value;
+    case core::Activation::kRelu: return value < 0 ? 0 : value;
+    case core::Activation::kRelu6: return value < 0 ? 0 : value > 6 ? 6 : value;
+    case core::Activation::kLeakyRelu:
+      return value < 0 ? static_cast<double>(p.activation_slope) * value : value;
+  }
+  return value;
 }
 
 inline Reference reference(const Problem& p, const Tensors& t) {
@@ -99,11 +129,13 @@ inline Reference reference(const Problem& p, const Tensors& t) {
     });
   }
   const auto channels = static_cast<std::size_t>(p.wants_dx() ? p.c : p.k);
-  const std::size_t plane =
-      p.bias || p.relu ? size / (static_cast<std::size_t>(p.n) * channels) : 1;
+  const std::size_t plane = p.layout == core::TensorLayout::kNhwc ? 1
+                            : p.bias ? size / (static_cast<std::size_t>(p.n) * channels)
+                                     : 1;
   for (std::size_t i = 0; i < size; ++i) {
     if (p.bias) r.add(i, d(t[Tensor::kB][i / plane % channels]));
-    if (p.relu && r.result[i] < 0) r.result[i] = 0;
+    if (p.residual) r.add(i, d(t[Tensor::kR][i]));
+    r.result[i] = activated(p, r.result[i]);
     if (p.accumulate) r.add(i, d(t[result_of(p)][i]));
   }
   return r;
@@ -160,6 +192,7 @@ inline std::vector<double> magnitude_within(const Problem& p, const Tensors& t, 
   for (std::size_t i = 0; i < magnitude.size(); ++i) {
     const Index channel = static_cast<Index>(i) / (out_h * out_w) % (p.g * to);
     if (p.bias) magnitude[i] += std::fabs(static_cast<double>(t[Tensor::kB][at(channel)]));
+    if (p.residual) magnitude[i] += std::fabs(static_cast<double>(t[Tensor::kR][i]));
     if (p.accumulate) magnitude[i] += std::fabs(static_cast<double>(t[result_of(p)][i]));
   }
   return magnitude;
