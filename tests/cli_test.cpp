@@ -386,8 +386,8 @@ TEST_CASE("wrong .npy files: one line, status 2, nothing written") {
   fails(good.substr(0, 40), "truncated in its header");
   fails(good.substr(0, 3), "is not a .npy file");
   fails("", "is not a .npy file");
-  fails(npy("(2, 6, 9, 8)", in.x, "<f8"), "dtype is '<f8', expected '<f4' (little-endian float32)");
-  fails(npy("(2, 6, 9, 8)", in.x, ">f4"), "dtype is '>f4', expected '<f4' (little-endian float32)");
+  fails(npy("(2, 6, 9, 8)", in.x, "<f8"), "dtype is '<f8', expected '<f4' or '<f2' (little-endian float32, float16)");
+  fails(npy("(2, 6, 9, 8)", in.x, ">f4"), "dtype is '>f4', expected '<f4' or '<f2' (little-endian float32, float16)");
   fails(npy("(2, 6, 9, 8)", in.x, "<f4", "True"), "is in Fortran order, expected C order");
   fails(npy("(12, 9, 8)", in.x), "has rank 3 (12,9,8), expected 4 (n,c,h,w)");
   fails(npy("(4000000000, 4000000000, 9, 8)", {}),
