@@ -1,18 +1,25 @@
 // Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
 //
 // Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), VW and LOCAL (items per
-// group) for plane_sums: a CPU takes vectors and one item, a GPU a whole group and no vectors.
+// group) for plane_sums: a CPU takes vectors and one item, a GPU a whole group and no vectors. HALF, and FLOAT_PARTS:
+// the parts are floats whatever the result is.
 
 // result[i] = sum over part of parts[part*count + i]; each work-item `span` elements. MASK: parts are images
 // of a gradient.
-kernel void sum_parts(global const float* restrict parts, global const float* restrict y,
-                      global float* restrict result, long count, int parts_count, int span) {
+#if FLOAT_PARTS
+#define PART_AT(at) parts[at]
+kernel void sum_parts(global const float* restrict parts, global const element* restrict y,
+#else
+#define PART_AT(at) MASKED(parts, y, at)
+kernel void sum_parts(global const element* restrict parts, global const element* restrict y,
+#endif
+                      global element* restrict result, long count, int parts_count, int span) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, count);
   for (long i = first; i < last; ++i) {
     float sum = 0.0f;
-    for (int part = 0; part < parts_count; ++part) sum += MASKED(parts, y, part * count + i);
-    result[i] = RESULT(result[i], sum);
+    for (int part = 0; part < parts_count; ++part) sum += PART_AT(part * count + i);
+    PUT(RESULT(GET(result, i), sum), result, i);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "ops/reduce.hpp"
 
+#include "ops/epilogue.hpp"
 #include "ops/spans.hpp"
 
 namespace clconv::core {
@@ -28,12 +29,15 @@ std::string stage_options(const Device& device, bool accumulate, bool mask) {
 }  // namespace
 
 std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t parts,
-                                bool accumulate, const Region& partials, const Region* mask,
-                                const Region& result) {
+                                bool accumulate, DataType parts_type, const Region& partials,
+                                const Region* mask, DataType result_type, const Region& result) {
   const bool cpu = device.profile().family == Family::kCpu;
   const std::int64_t span = cpu ? 1024 : 1;
   return std::make_unique<KernelStep>(
-      "sum_parts", device.kernel("reduce", "sum_parts", defines(accumulate, mask != nullptr)),
+      "sum_parts",
+      device.kernel("reduce", "sum_parts",
+                    defines(accumulate, mask != nullptr) + " " + storage_define(result_type) +
+                        (parts_type != result_type ? " -DFLOAT_PARTS=1" : " -DFLOAT_PARTS=0")),
       std::vector<Argument>{partials, mask != nullptr ? *mask : partials, result, cl_long{count},
                             narrow(parts), narrow(span)},
       items(ceil_div(count, span), cpu ? 1 : Spans::local_size(device.profile())));

@@ -37,8 +37,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
   const Region mask{kYSlot};
   const Region* masked_by = p.mask ? &mask : nullptr;
   if (one_stage(p)) {
-    executable->run.add(
-        sum_parts(device, p.k, p.n, p.accumulate, Region{kDySlot}, masked_by, Region{kDbSlot}));
+    executable->run.add(sum_parts(device, p.k, p.n, p.accumulate, p.data_type, Region{kDySlot},
+                                  masked_by, p.data_type, Region{kDbSlot}));
     return executable;
   }
   WorkspaceLayout layout(device.profile());
