@@ -114,6 +114,7 @@ enum Slot : int {
   kWorkspaceSlot = kTensors,
   kPreparedSlot,
 };
+static_assert(kPreparedSlot < Bindings::kSlots);
 
 // A candidate made ready for a device: all kernels compiled, all arguments but the buffers set.
 struct Executable {
