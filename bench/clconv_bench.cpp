@@ -14,6 +14,7 @@
 #include "peers.hpp"
 #include "report.hpp"
 #include "rounds.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -22,9 +23,10 @@ namespace cli = clconv::cli;
 using clconv::Problem;
 using cli::BadInput;
 
-// OpenMP's idle threads (libgomp: oneDNN) spin some milliseconds before they sleep, OpenBLAS's some tens,
-// and hold a core that PoCL's then lack. Waiting passively instead (OMP_WAIT_POLICY=PASSIVE) would cost
-// them a wake-up per call; a pause before each turn costs nobody anything.
+// OpenMP's idle threads (libgomp: oneDNN) spin for about 5 ms before they sleep, OpenBLAS's as long as
+// environment.cpp says, and hold a core that PoCL's then lack. Waiting passively instead
+// (OMP_WAIT_POLICY=PASSIVE) halves oneDNN's speed (2-core Zen 5, 2026-11: 470 us become 920 us on
+// resnet_3x3_56); a pause before each turn costs nobody anything.
 constexpr double kPauseMs = 10;
 
 struct Words {
@@ -232,18 +234,21 @@ Json measured(const Words& words) {
   return document;
 }
 
-Json read_document(const std::string& path) {
-  Json document = Json::parse(cli::read_text_file(path), nullptr, false);
+Json read_document(const Words& words) {
+  if (!words.suite.empty() || !words.problems.empty()) {
+    throw BadInput("--from " + words.from + ": reads results, expected no problems beside it");
+  }
+  Json document = Json::parse(cli::read_text_file(words.from), nullptr, false);
   if (!document.is_object() || !document.contains("summary")) {
-    throw BadInput("--from " + path + ": expected what --json wrote");
+    throw BadInput("--from " + words.from + ": expected what --json wrote");
   }
   return document;
 }
 
 void run(const Words& words) {
-  // Before the work, not after.
+  if (!words.json.empty()) check_writable(words.json);
   if (!words.charts.empty()) std::filesystem::create_directories(words.charts);
-  const Json document = words.from.empty() ? measured(words) : read_document(words.from);
+  const Json document = words.from.empty() ? measured(words) : read_document(words);
   print_report(document);
   if (!words.json.empty()) write_file(words.json, document.dump(1) + "\n");
   if (!words.charts.empty()) {
@@ -270,6 +275,7 @@ int exit_status(clconv_status status) {
 
 int main(int argc, char** argv) {
   settle_environment(argv);
+  pin_threads();  // OpenBLAS's, which start with the process
   CLI::App app{"clconv and its peers on the same problems, timed in turns", "clconv-bench"};
   Words words;
   app.add_option("PROBLEM", words.problems, "problems, e.g. n1c64h56w56k64kh3kw3p1");

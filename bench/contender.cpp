@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <random>
+
+#include "threads.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -32,6 +35,7 @@ class Chain : public Contender {
       link->enqueue();
   }
   void finish() override { links_.back()->finish(); }
+  bool computes_here() const override { return links_.back()->computes_here(); }
   std::vector<float> result() override { return links_.back()->result(); }
 
  private:
@@ -60,6 +64,8 @@ std::size_t Case::result_size() const {
 }
 
 double Contender::seconds(int calls) {
+  std::optional<OnFirstCore> pinned;
+  if (computes_here()) pinned.emplace();
   const double start = now_s();
   for (int i = 0; i < calls; ++i)
     enqueue();

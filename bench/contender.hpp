@@ -35,6 +35,8 @@ class Contender {
   // One call. May return before it is done.
   virtual void enqueue() = 0;
   virtual void finish() {}
+  // Whether the caller's thread takes part in the work, beside others that are pinned (threads.hpp).
+  virtual bool computes_here() const { return false; }
   // Wall time of `calls` calls, one behind the other, with one wait behind the last.
   virtual double seconds(int calls);
   // What the last call computed, dense and NCHW.

@@ -1,10 +1,11 @@
 #include "environment.hpp"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <sstream>
+
+#include "threads.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -23,6 +24,9 @@ std::vector<Variable> wanted() {
       {"POCL_AFFINITY", "1"},
       {"OMP_NUM_THREADS", threads},
       {"OPENBLAS_NUM_THREADS", threads},
+      // OpenBLAS's idle threads spin for 2^26 cycles before they sleep: 16 ms, into others' turns. 4 ms bridge
+      // what lies between its own calls.
+      {"OPENBLAS_THREAD_TIMEOUT", "24"},
       // glibc gives large blocks back to the kernel and takes page faults when it gets them again: in
       // favour of oneDNN's and OpenBLAS's own buffers.
       {"MALLOC_TOP_PAD_", "268435456"},
@@ -40,12 +44,6 @@ std::vector<Variable> wanted() {
 }
 
 }  // namespace
-
-int thread_count() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 void settle_environment(char** argv) {
   if (std::getenv(kAdded) != nullptr) return;

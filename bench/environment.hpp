@@ -7,9 +7,6 @@
 
 namespace clconv::bench {
 
-// Threads that everybody gets.
-int thread_count();
-
 // Call first in main. What the user has set stays, but for OPENBLAS_CORETYPE. Returns in the second life only,
 // unless nothing was missing.
 void settle_environment(char** argv);

@@ -4,6 +4,7 @@
 #include <dnnl.hpp>
 
 #include "peers.hpp"
+#include "threads.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -43,6 +44,7 @@ class OneDnn : public Contender {
  public:
   // Throws dnnl::error (unimplemented) where the algorithm does not apply.
   OneDnn(const Case& item, Form form, dnnl::algorithm algorithm);
+  bool computes_here() const override { return true; }
   std::string how() const override { return how_; }
   void enqueue() override {
     for (const Step& step : steps_)
@@ -209,6 +211,12 @@ Peer onednn_peer(const char* key, const char* title, const std::string& about, F
 
 std::vector<Peer> onednn_peers() {
   using dnnl::algorithm;
+  // Its threads start with its first call, which must not be made on a pinned thread: it counts the cores
+  // that it may use.
+  const auto known = threads();
+  OneDnn(Case("", Problem("n1c64h28w28k64kh3kw3p1")), Form::kBlocked, algorithm::convolution_direct)
+      .enqueue();
+  pin_threads(known);
   return {
       onednn_peer("onednn_plain", "oneDNN plain NCHW",
                   "NCHW in and out, as it dispatches by itself", Form::kPlain,

@@ -8,8 +8,8 @@
 #include <mutex>
 #include <thread>
 
-#include "environment.hpp"
 #include "peers.hpp"
+#include "threads.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -60,6 +60,7 @@ class Team {
     (*part_)(count_ * index / size, count_ * (index + 1) / size);
   }
   void work(int index) {
+    pin_this_thread(index);
     for (int seen = 0;;) {
       std::unique_lock<std::mutex> lock(mutex_);
       start_.wait(lock, [&] { return turn_ != seen; });
@@ -96,6 +97,7 @@ class OpenBlas : public Contender {
         y_(item.result_size()) {
     if (!is_matrix()) cols_.resize(static_cast<std::size_t>(p_.c * p_.kh * p_.kw * oh_ * ow_));
   }
+  bool computes_here() const override { return true; }
   std::string how() const override { return std::string("sgemm ") + openblas_get_corename(); }
   void enqueue() override {
     const std::int64_t pixels = oh_ * ow_, filters = p_.k / p_.g;

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """PyTorch's conv2d and its gradients on NCHW, timed for clconv-bench, which starts this and talks to it.
 
-usage: peers.py THREADS
+usage: peers.py THREADS [pinned]
 Standard input: JSON lines. {"prepare": [problem, ...]}, followed by each problem's operands x, w, b, dy as raw
 float32 where its direction takes them, answers "ready" or "no"; {"time": N} answers the seconds that N calls took, each computing
 all problems once; {"result": true} answers the last problem's result as raw float32. Prints PyTorch's version first.
 """
 import json
 import math
+import os
 import sys
 import time
 
@@ -40,6 +41,16 @@ def prepared(p):
     return gradient
 
 
+def pin_threads():
+    """One core for each thread of OpenMP's, which start with the first convolution (see threads.hpp)."""
+    cores = sorted(os.sched_getaffinity(0))
+    known = os.listdir("/proc/self/task")
+    torch.nn.functional.conv2d(torch.rand(1, 64, 28, 28), torch.rand(64, 64, 3, 3))
+    os.sched_setaffinity(0, cores[:1])
+    for i, thread in enumerate(t for t in os.listdir("/proc/self/task") if t not in known):
+        os.sched_setaffinity(int(thread), [cores[(i + 1) % len(cores)]])
+
+
 def answer(text):
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -47,6 +58,8 @@ def answer(text):
 
 def main():
     torch.set_num_threads(int(sys.argv[1]))
+    if "pinned" in sys.argv:
+        pin_threads()
     answer(torch.__version__)
     calls, result = [], None
     with torch.inference_mode():

@@ -1,5 +1,6 @@
 // PyTorch, in two Python processes of its own (peers.py): with the user's environment as it is, and with
-// glibc kept from returning memory. They take their turns between the others' and sleep otherwise.
+// glibc kept from returning
+// memory and threads pinned. They take their turns between the others' and sleep otherwise.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include "environment.hpp"
 #include "peers.hpp"
+#include "threads.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -75,6 +77,7 @@ Child::Child(const char* python, bool tuned) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) failed();
   std::vector<std::string> words = {python, CLCONV_PEERS, std::to_string(thread_count())};
+  if (tuned) words.emplace_back("pinned");
   std::vector<std::string> variables = environment_of_child(tuned);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
@@ -186,10 +189,11 @@ Peer pytorch_peer(bool tuned, const std::shared_ptr<Child>& child) {
   Peer peer;
   peer.key = tuned ? "pytorch_tuned" : "pytorch";
   peer.title = tuned ? "PyTorch tuned" : "PyTorch";
-  peer.about = "PyTorch " + child->version() +
-               ", conv2d or its gradient on NCHW without ReLU (in its favour)" +
-               (tuned ? ", glibc kept from returning memory" : ", stock environment") +
-               "; a process of its own that takes its turns with the others";
+  peer.about =
+      "PyTorch " + child->version() +
+      ", conv2d or its gradient on NCHW without ReLU (in its favour)" +
+      (tuned ? ", glibc kept from returning memory and threads pinned" : ", stock environment") +
+      "; a process of its own that takes its turns with the others";
   peer.adds_relu = false;
   peer.prepare_chain = [child](const std::vector<Case>& cases) -> ContenderPtr {
     for (const Case& item : cases) {

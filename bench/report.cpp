@@ -1,9 +1,12 @@
 #include "report.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 
@@ -176,6 +179,13 @@ void print_report(const Json& document) {
       std::printf("error: %s, %s: %s\n", word(result, "name").c_str(), word(error, "key").c_str(),
                   word(error, "text").c_str());
     }
+  }
+}
+
+void check_writable(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0) {
+    throw cli::FileFailure("cannot write " + path + ": " + std::strerror(errno));
   }
 }
 

@@ -18,6 +18,8 @@ void complete(Json& document);
 
 void print_report(const Json& document);
 
+// Throws cli::FileFailure where no file could be written, before hours of measuring are lost.
+void check_writable(const std::string& path);
 // All or nothing. Throws cli::FileFailure.
 void write_file(const std::string& path, const std::string& text);
 
