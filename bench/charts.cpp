@@ -264,31 +264,40 @@ struct Bar {
   const char* fill;
 };
 
+// Whether the better of it and another is there to stand for it.
+bool is_implied(const Json& peers, const std::string& key) {
+  for (const Json& peer : peers) {
+    if (!peer.contains("of")) continue;
+    for (const Json& one : peer.at("of")) {
+      if (one == key) return true;
+    }
+  }
+  return false;
+}
+
 // One family of colours for each family of peers.
 std::vector<Bar> bars_of(const Json& document) {
-  static const std::pair<const char*, const char*> kFills[] = {
-      {"clblast_convgemm", "#f4a261"}, {"clblast_default", "#e07a2f"},
-      {"clblast_tuned", "#b4530f"},    {"openblas", "#8e5ea8"},
-      {"pytorch", "#d1495b"},          {"pytorch_tuned", "#d1495b"},
-      {"pytorch_best", "#d1495b"},     {"onednn_plain", "#a9c6ee"},
-      {"onednn_reorder", "#7da7e0"},   {"onednn_nchw", "#4f86d3"},
-      {"onednn_best", "#4f86d3"},      {"onednn_blocked", "#2c5aa0"},
-      {"onednn_winograd", "#16305c"}};
-  std::vector<std::string> implied = {"onednn_reorder", "pytorch", "pytorch_tuned"};
+  struct Style {
+    const char* key;
+    const char* fill;
+    bool even_if_implied;
+  };
+  static constexpr Style kStyles[] = {
+      {"clblast_convgemm", "#f4a261", true}, {"clblast_default", "#e07a2f", true},
+      {"clblast_tuned", "#b4530f", true},    {"openblas", "#8e5ea8", true},
+      {"pytorch", "#d1495b", false},         {"pytorch_tuned", "#d1495b", false},
+      {"pytorch_best", "#d1495b", true},     {"onednn_plain", "#a9c6ee", true},
+      {"onednn_reorder", "#7da7e0", false},  {"onednn_nchw", "#4f86d3", true},
+      {"onednn_best", "#4f86d3", true},      {"onednn_blocked", "#2c5aa0", true},
+      {"onednn_winograd", "#16305c", true}};
+  const Json& peers = document.at("peers");
   std::vector<Bar> bars;
-  for (const auto& [key, fill] : kFills) {
-    for (const Json& peer : document.at("peers")) {
-      if (peer.at("key") != key || !document.at("summary").contains(key)) continue;
-      // The better of them stands for them.
-      const auto has_best = [&](const Json& other) {
-        return other.contains("of") &&
-               std::any_of(other.at("of").begin(), other.at("of").end(),
-                           [k = std::string(key)](const Json& one) { return one == k; });
-      };
-      const Json& peers = document.at("peers");
-      const bool left_out = std::find(implied.begin(), implied.end(), key) != implied.end() &&
-                            std::any_of(peers.begin(), peers.end(), has_best);
-      if (!left_out) bars.push_back({key, peer.at("title").get<std::string>(), fill});
+  for (const Style& style : kStyles) {
+    for (const Json& peer : peers) {
+      if (peer.at("key") != style.key || !document.at("summary").contains(style.key)) continue;
+      if (style.even_if_implied || !is_implied(peers, style.key)) {
+        bars.push_back({style.key, peer.at("title").get<std::string>(), style.fill});
+      }
     }
   }
   return bars;

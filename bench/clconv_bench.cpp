@@ -57,19 +57,24 @@ std::vector<cli::NamedProblem> wanted_problems(const Words& words) {
   return list;
 }
 
+std::string comma_separated(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words)
+    text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
 // The keys that --peers names.
 std::vector<std::string> wanted_peers(const std::string& text) {
   const auto known = known_peers();
   if (text == "all") return known;
   if (text == "none") return {};
   std::vector<std::string> keys;
-  std::string expected;
-  for (const std::string& key : known)
-    expected += (expected.empty() ? "" : ", ") + key;
   std::istringstream in(text);
   for (std::string key; std::getline(in, key, ',');) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw BadInput("--peers '" + key + "': expected all, none, or some of " + expected);
+      throw BadInput("--peers '" + key + "': expected all, none, or some of " +
+                     comma_separated(known));
     }
     keys.push_back(key);
   }
@@ -282,7 +287,7 @@ int main(int argc, char** argv) {
   app.add_option("--suite", words.suite, "file of `name PROBLEM` lines");
   app.add_option("--direction", words.direction, "forward, backward-data or backward-weights");
   app.add_option("--rigor", words.rigor, "of clconv's plans: estimate (default), measure, ...");
-  app.add_option("--peers", words.peers, "all, none, or some, comma-separated");
+  app.add_option("--peers", words.peers, "all, none, or some of " + comma_separated(known_peers()));
   app.add_flag("--pytorch", words.pytorch, "PyTorch, too, if a Python here has it");
   app.add_flag("--chain", words.chain, "time all problems in one call, one behind the other");
   app.add_option("--rounds", words.rounds.rounds, "rounds (15)")->check(CLI::PositiveNumber);

@@ -73,10 +73,10 @@ TEST_CASE("a grouped, padded and strided problem in every direction agrees with 
     CHECK(document.at("direction") == direction);
     CHECK(document.at("results").size() == 2);
     CHECK(result.out.find("clconv") != std::string::npos);
-    for (const auto& [key, summary] : document.at("summary").items()) {
-      CAPTURE(key);
-      CHECK(summary.at("by_median").at("geomean").get<double>() >=
-            summary.at("by_median").at("least").at("ratio").get<double>() * 0.999);
+    for (const Json& summary : document.at("summary")) {
+      const Json& ratios = summary.at("by_median");
+      CHECK(ratios.at("geomean").get<double>() >=
+            ratios.at("least").at("ratio").get<double>() * 0.999);
     }
   }
 }
