@@ -9,11 +9,12 @@
 // within a chunk of `rows` output rows; that covers both layouts. Images of dx count from first_image.
 //
 // Macros: FLOAT_ATOMICS 0: compare-exchange on the bits (any OpenCL 1.2 device),
-// 1: cl_ext_float_atomics, 2: NVIDIA PTX; BIAS, RELU (gather, with the last chunk).
+// 1: cl_ext_float_atomics, 2: NVIDIA PTX; BIAS, RESIDUAL, ACTIVATION (gather, with
+// the last chunk), HALF (gather: of dx, b and r; the matrix is float).
 
 // add: to what dx holds (a chunk after the first, or accumulation); finish: apply the epilogue.
-kernel void col2im_gather(global const float* restrict cols, global const float* restrict b,
-                          global float* restrict dx, long planes, int c, int h, int w, int kh,
+kernel void col2im_gather(global const float* restrict cols, global const element* restrict b,
+                          global const element* restrict r, global element* restrict dx, long planes, int c, int h, int w, int kh,
                           int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
                           long first_image, int first_row, int rows, int channels_per_group,
                           long image_stride, long group_stride, long reduction_stride,
@@ -29,9 +30,9 @@ kernel void col2im_gather(global const float* restrict cols, global const float*
   global const float* matrix = cols + plane / c * image_stride +
                                channel / channels_per_group * group_stride +
                                channel % channels_per_group * kh * kw * reduction_stride;
-  global float* line = dx + ((first_image * c + plane) * h + y) * w;
+  const long line = ((first_image * c + plane) * h + y) * w;
   for (int column = x0; column < x1; ++column) {
-    float sum = add ? line[column] : 0.0f;
+    float sum = add ? GET(dx, line + column) : 0.0f;
     for (int p = 0; p < kh; ++p) {
       const int from_y = y + pt - p * dh;
       const int i = from_y / sh;
@@ -45,10 +46,10 @@ kernel void col2im_gather(global const float* restrict cols, global const float*
       }
     }
     if (finish) {
-      const float value = sum + BIAS_OF(b, channel);
+      const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, line + column);
       sum = ACTIVATE(value);
     }
-    line[column] = sum;
+    PUT(sum, dx, line + column);
   }
 }
 

@@ -15,14 +15,14 @@
 // output rows; images count from first_image.
 //
 // Macros: SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
-// only where y > 0).
+// only where y > 0), HALF (of x and y; the matrix is float).
 
 // The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
 #define VALID_RANGE(first)                                                          \
   const int lo = clamp((first) >= 0 ? 0 : (-(first) + SW - 1) / SW, j0, j1);        \
   const int hi = clamp((first) >= w ? 0 : (w - (first) + SW - 1) / SW, lo, j1);
 
-kernel void im2col_columns(global const float* restrict x, global const float* restrict y,
+kernel void im2col_columns(global const element* restrict x, global const element* restrict y,
                            global float* restrict cols, int images, int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh,
                            int dw, int ow, long first_image, int first_row, int rows,
                            int channels_per_group, long image_stride, long group_stride, long ld,
@@ -57,7 +57,7 @@ kernel void im2col_columns(global const float* restrict x, global const float* r
   }
 }
 
-kernel void im2col_rows(global const float* restrict x, global float* restrict cols, int images,
+kernel void im2col_rows(global const element* restrict x, global float* restrict cols, int images,
                         int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh, int dw,
                         int ow, long first_image, int first_row, int rows, int channels_per_group,
                         long image_stride, long group_stride, long ld, int channel_span) {
@@ -73,7 +73,7 @@ kernel void im2col_rows(global const float* restrict x, global float* restrict c
   global float* pixel = cols + image * image_stride + ((long)row * ow + j) * ld;
   const int x0 = j * SW - pl;
   for (int channel = c0; channel < c1; ++channel) {
-    global const float* plane = x + ((first_image + image) * c + channel) * h * w;
+    global const element* plane = x + ((first_image + image) * c + channel) * h * w;
     global float* out = pixel + channel / channels_per_group * group_stride +
                         (long)(channel % channels_per_group) * kh * kw;
     for (int p = 0; p < kh; ++p) {
@@ -82,7 +82,7 @@ kernel void im2col_rows(global const float* restrict x, global float* restrict c
       for (int q = 0; q < kw; ++q) {
         const int column = x0 + q * dw;
         const bool inside = row_inside && column >= 0 && column < w;
-        *out++ = inside ? plane[(long)line * w + column] : 0.0f;
+        *out++ = inside ? GET(plane, (long)line * w + column) : 0.0f;
       }
     }
   }

@@ -74,19 +74,22 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
   return std::make_unique<KernelStep>(
       "im2col",
       device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
-                    "-DSW=" + std::to_string(p.sw) + (mask != nullptr ? " -DMASK=1" : " -DMASK=0")),
+                    "-DSW=" + std::to_string(p.sw) +
+                        (mask != nullptr ? " -DMASK=1 " : " -DMASK=0 ") +
+                        storage_define(p.data_type)),
       arguments, spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
 }
 
 std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayout layout,
                                   Col2imVariant variant, const MatrixPart& part, const Region& cols,
-                                  const Region& b, const Region& dx, bool add, bool finish) {
+                                  const Region& b, const Region& r, const Region& dx, bool add,
+                                  bool finish) {
   const bool gather = variant == Col2imVariant::kGather;
   const bool columns = layout == ColumnsLayout::kColumns;
   const std::int64_t planes = part.images * p.c;
   const std::int64_t entries = planes * p.kh * p.kw * part.rows * p.ow();
   std::vector<Argument> arguments = {cols};
-  if (gather) arguments.push_back(b);
+  if (gather) arguments.insert(arguments.end(), {b, r});
   arguments.push_back(dx);
   arguments.push_back(cl_long{gather ? planes : entries});
   add_geometry(arguments, p, part, true);
@@ -138,7 +141,7 @@ Sequence col2im(Device& device, const Problem& problem, ColumnsLayout layout, Co
     sequence.add(std::make_unique<FillStep>("zero dx", dx, p.x_bytes()));
   }
   sequence.add(
-      col2im_step(device, p, layout, variant, whole(p, layout), cols, dx, dx, false, false));
+      col2im_step(device, p, layout, variant, whole(p, layout), cols, dx, dx, dx, false, false));
   return sequence;
 }
 

@@ -28,17 +28,18 @@ struct MatrixPart {
   std::int64_t first_row = 0, rows = 1;
   std::int64_t image_stride = 0, group_stride = 0, ld = 0;
 };
-// `mask`: x is a gradient that counts only where this is above 0; null to take all of it. Columns only.
+// The matrix is float32 whatever x is. `mask`: x is a gradient that counts only where this is above 0; null to take all of it. Columns only.
 std::unique_ptr<Step> im2col_step(Device& device, const Problem& problem, ColumnsLayout layout,
                                   const MatrixPart& part, const Region& x, const Region* mask,
                                   const Region& cols);
 
 // The chunk's entries added to the pixels of dx they came from. `add`: dx already holds a part of the
 // sum; else gather overwrites it, and atomic wants it zeroed. `finish` (gather only): this is the last
-// chunk, apply the problem's epilogue.
+// chunk, apply the problem's epilogue. Atomic takes no float16.
 std::unique_ptr<Step> col2im_step(Device& device, const Problem& problem, ColumnsLayout layout,
                                   Col2imVariant variant, const MatrixPart& part, const Region& cols,
-                                  const Region& b, const Region& dx, bool add, bool finish);
+                                  const Region& b, const Region& r, const Region& dx, bool add,
+                                  bool finish);
 
 // Zeroes the border of `groups` matrices of rows_padded x ld, of which rows x columns are filled.
 std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,

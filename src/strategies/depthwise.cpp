@@ -389,9 +389,8 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
                             cl_long{p.w_elements()}},
       one_item_groups(p.k * body.chunks(p) * parts.parts)));
   if (parts.parts > 1) {
-    executable->run.add(sum_parts(device, p.w_elements(), parts.parts, p.accumulate,
-                                  DataType::kFloat32, result, nullptr, p.data_type,
-                                  Region{kDwSlot}));
+    executable->run.add(sum_parts(device, p.w_elements(), parts.parts, p.accumulate, result,
+                                  nullptr, Region{kDwSlot}));
   }
   return executable;
 }

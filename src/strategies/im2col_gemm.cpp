@@ -24,6 +24,16 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 // Every chunk is three to five steps of its own.
 constexpr std::int64_t kMaxChunks = 1024;
 
+// Devices add no halves atomically.
+bool can_scatter(const Problem& p) {
+  return p.wants_dx() && p.data_type == DataType::kFloat32;
+}
+
+// Cut into runs of rows, dx would be rounded to halves once per run that meets a pixel.
+bool can_cut_rows(const Problem& p) {
+  return !p.wants_dx() || p.data_type == DataType::kFloat32;
+}
+
 std::int64_t patch(const Problem& p) {
   return p.c_per_group() * p.kh * p.kw;
 }
@@ -119,7 +129,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
   c.prepared_weights_bytes = regions.prepared_bytes;
   c.deterministic = !atomic;
   c.error_bound = summation_error_bound(p.reduction()) +
-                  (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0);
+                  (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0) + storage_error_bound(p);
   c.predicted_setup_us = kPredictedGemmBuildUs + 2 * kPredictedBuildUs;
 
   const double chunks = static_cast<double>(chunking.chunks(p));
@@ -164,7 +174,7 @@ std::int64_t largest(std::int64_t most, Fits&& fits) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   std::vector<Candidate> candidates;
   std::optional<Rejection> least;
@@ -178,12 +188,13 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
     };
     const auto add = [&](const Chunking& chunking, bool both_variants) {
       candidates.push_back(candidate(p, profile, chunking, false));
-      if (p.wants_dx() && both_variants) {
+      if (can_scatter(p) && both_variants) {
         candidates.push_back(candidate(p, profile, chunking, true));
       }
     };
     // The fewest rows or images a chunk may have for the number of chunks to stay sane.
-    const std::int64_t rows_floor = ceil_div(p.oh(), std::max<std::int64_t>(1, kMaxChunks / p.n));
+    const std::int64_t rows_floor =
+        can_cut_rows(p) ? ceil_div(p.oh(), std::max<std::int64_t>(1, kMaxChunks / p.n)) : p.oh();
     const Chunking smallest =
         p.n <= kMaxChunks ? cut(1, rows_floor) : cut(ceil_div(p.n, kMaxChunks), p.oh());
     const Chunking::Regions needs = smallest.layout(p, profile);
@@ -221,6 +232,7 @@ Problem gradient_problem(const Problem& p) {
   dy.h = p.oh();
   dy.w = p.ow();
   dy.k = dy.g = p.g;
+  dy.data_type = p.data_type;
   return dy;
 }
 
@@ -234,6 +246,7 @@ Correlation weights_of(const Problem& p) {
   c.w_group = c.filters * c.channels;
   c.w_filter = c.channels;
   c.w_channel = 1;
+  c.data_type = p.data_type;
   if (p.wants_dx()) {
     std::swap(c.filters, c.channels);
     std::swap(c.w_filter, c.w_channel);
@@ -369,8 +382,8 @@ class Builder {
     } else if (p_.wants_dx()) {
       part.group_stride = chunk.n * chunk.m;
       run(col2im_step(device_, p_, ColumnsLayout::kColumns, variant_, part, regions_.c,
-                      Region{kBiasSlot}, Region{kDxSlot}, row > 0 || p_.accumulate,
-                      row + chunk.rows == p_.oh()));
+                      Region{kBiasSlot}, Region{kResidualSlot}, Region{kDxSlot},
+                      row > 0 || p_.accumulate, row + chunk.rows == p_.oh()));
     }
   }
 
@@ -393,7 +406,15 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
     throw Error(Code::kInvalidArgument,
                 "config '" + config.text() + "': more than one image needs all of its rows");
   }
+  if (rows < p.oh() && !can_cut_rows(p)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': float16 gradients need all rows at once");
+  }
   const bool atomic = p.wants_dx() && config.get("atomic", 0, 1) == 1;
+  if (atomic && !can_scatter(p)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': float16 is not added atomically");
+  }
   const Chunking full(p, device.profile(), set, images, rows);
   return Builder(p, full, atomic ? Col2imVariant::kAtomic : Col2imVariant::kGather, device).build();
 }

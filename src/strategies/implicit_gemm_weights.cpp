@@ -59,8 +59,8 @@ struct Result {
   cl_long stride(const Problem& p) const { return cl_long{p.w_elements()}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(sum_parts(device, p.w_elements(), parts, p.accumulate, DataType::kFloat32,
-                                 region, nullptr, p.data_type, Region{kDwSlot}));
+    executable.run.add(sum_parts(device, p.w_elements(), parts, p.accumulate, region, nullptr,
+                                 Region{kDwSlot}, p.data_type));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;
