@@ -143,6 +143,26 @@ inline void put_first(const floatv v, const int count, global element* out) {
   if (count & 1) *to = rest2.x;
 }
 
+// The first `count` elements, 0 behind them, likewise.
+inline floatv get_first(global const element* in, const int count) {
+  if (count >= VW) return GET_V(in);
+  const float last = count & 1 ? GET(in, count & ~1) : 0.0f;
+  const float2 last2 = (float2)(last, 0.0f);
+  const float4 last4 =
+      count & 2 ? (float4)(GET_N(2, in + (count & ~3)), last2) : (float4)(last2, (float2)(0.0f));
+#if VW == 4
+  return last4;
+#else
+  const float8 last8 =
+      count & 4 ? (float8)(GET_N(4, in + (count & ~7)), last4) : (float8)(last4, (float4)(0.0f));
+#if VW == 8
+  return last8;
+#else
+  return count & 8 ? (float16)(GET_N(8, in), last8) : (float16)(last8, (float8)(0.0f));
+#endif
+#endif
+}
+
 inline floatv interleave_lo(const floatv a, const floatv b) {
   floatv r;
   r.even = a.lo;
@@ -217,14 +237,16 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #define BIAS_OF(b, k) 0.0f
 #endif
 
-// The residual: `r` lies as the result does. RESIDUAL_V: a vector of it, all of it readable; residual_some: its
-// first `count`, 0 behind them.
+// The residual: `r` lies as the result does. RESIDUAL_V: a vector of it, all of it readable; residual_some and
+// residual_first: its first `count`, 0 behind them.
 #if defined(RESIDUAL) && RESIDUAL
 #define RESIDUAL_OF(r, at) GET(r, at)
 #define RESIDUAL_V(pointer) GET_V(pointer)
 #define residual_some(pointer, count) get_some(pointer, count)
+#define residual_first(pointer, count) get_first(pointer, count)
 #else
 #define RESIDUAL_OF(r, at) 0.0f
 #define RESIDUAL_V(pointer) 0.0f
 #define residual_some(pointer, count) 0.0f
+#define residual_first(pointer, count) 0.0f
 #endif
