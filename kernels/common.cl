@@ -13,12 +13,32 @@
 typedef half element;
 #define GET(tensor, at) vload_half(at, tensor)
 #define PUT(value, tensor, at) vstore_half(value, at, tensor)
-#define GET_N(N, pointer) CLCONV_PASTE(vload_half, N)(0, pointer)
+// Vectors: converted in private memory, which the compiler makes registers of, and moved as packed ones. PoCL 3.1
+// takes the address of a half vector for aligned to 16 bytes, which OpenCL C does not ask for, and crashes; its
+// vload and vstore of 16-bit integers go one by one.
+#define HALF_VECTOR(N)                                            \
+  typedef struct __attribute__((packed)) { ushort##N v; } bits##N; \
+  inline float##N of_half##N(const ushort##N bits) {              \
+    return vload_half##N(0, (const half*)&bits);                  \
+  }                                                               \
+  inline ushort##N to_half##N(const float##N value) {             \
+    ushort##N bits;                                               \
+    vstore_half##N(value, 0, (half*)&bits);                       \
+    return bits;                                                  \
+  }
+HALF_VECTOR(2)
+HALF_VECTOR(4)
+HALF_VECTOR(8)
+HALF_VECTOR(16)
+#define BITS_OF(N, pointer) (((global CLCONV_PASTE(bits, N)*)(pointer))->v)
+#define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(BITS_OF(N, pointer))
+#define PUT_N(N, value, pointer) (BITS_OF(N, pointer) = CLCONV_PASTE(to_half, N)(value))
 #else
 typedef float element;
 #define GET(tensor, at) ((tensor)[at])
 #define PUT(value, tensor, at) ((tensor)[at] = (value))
 #define GET_N(N, pointer) CLCONV_PASTE(vload, N)(0, pointer)
+#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore, N)(value, 0, pointer)
 #endif
 
 // Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
@@ -34,11 +54,7 @@ typedef CLCONV_PASTE(float, VW) floatv;
 #define LOAD_V(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
 #define STORE_V(value, pointer) CLCONV_PASTE(vstore, VW)(value, 0, pointer)
 #define GET_V(pointer) GET_N(VW, pointer)
-#if defined(HALF) && HALF
-#define PUT_V(value, pointer) CLCONV_PASTE(vstore_half, VW)(value, 0, pointer)
-#else
-#define PUT_V(value, pointer) STORE_V(value, pointer)
-#endif
+#define PUT_V(value, pointer) PUT_N(VW, value, pointer)
 #endif
 
 // The first `count` floats (all from VW on, none up to 0) of a vector; the rest is 0, or stays.
@@ -60,18 +76,17 @@ inline void store_some(const floatv value, global float* pointer, const int coun
 #if defined(HALF) && HALF
 inline floatv get_some(global const element* pointer, const int count) {
   if (count >= VW) return GET_V(pointer);
-  float values[VW];
-  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(pointer, i) : 0.0f;
-  return LOAD_V(values);
+  CLCONV_PASTE(ushort, VW) bits = 0;
+  for (int i = 0; i < count; ++i) ((ushort*)&bits)[i] = ((global const ushort*)pointer)[i];
+  return CLCONV_PASTE(of_half, VW)(bits);
 }
 inline void put_some(const floatv value, global element* pointer, const int count) {
   if (count >= VW) {
     PUT_V(value, pointer);
     return;
   }
-  float values[VW];
-  STORE_V(value, values);
-  for (int i = 0; i < count; ++i) PUT(values[i], pointer, i);
+  const CLCONV_PASTE(ushort, VW) bits = CLCONV_PASTE(to_half, VW)(value);
+  for (int i = 0; i < count; ++i) ((global ushort*)pointer)[i] = ((const ushort*)&bits)[i];
 }
 #else
 #define get_some load_some
@@ -80,10 +95,16 @@ inline void put_some(const floatv value, global element* pointer, const int coun
 #endif
 
 #if defined(VW) && VW >= 4
+// How the elements of a vector are stored piece by piece: float16 is converted as a whole, since PoCL does it in
+// software for less than 4.
 #if defined(HALF) && HALF
-#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore_half, N)(value, 0, pointer)
+#define STORED ushort
+#define stored(v) CLCONV_PASTE(to_half, VW)(v)
+#define STORE_PIECE(N, piece, pointer) (BITS_OF(N, pointer) = (piece))
 #else
-#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore, N)(value, 0, pointer)
+#define STORED float
+#define stored(v) (v)
+#define STORE_PIECE(N, piece, pointer) PUT_N(N, piece, pointer)
 #endif
 // The first `count` elements of v in the fewest stores: no branch is left where `count` is a constant.
 inline void put_first(const floatv v, const int count, global element* out) {
@@ -91,33 +112,35 @@ inline void put_first(const floatv v, const int count, global element* out) {
     PUT_V(v, out);
     return;
   }
+  global STORED* to = (global STORED*)out;
+  const CLCONV_PASTE(STORED, VW) all = stored(v);
 #if VW == 16
-  float8 rest8 = v.lo;
+  CLCONV_PASTE(STORED, 8) rest8 = all.lo;
   if (count & 8) {
-    PUT_N(8, rest8, out);
-    out += 8;
-    rest8 = v.hi;
+    STORE_PIECE(8, rest8, to);
+    to += 8;
+    rest8 = all.hi;
   }
 #elif VW == 8
-  const float8 rest8 = v;
+  const CLCONV_PASTE(STORED, 8) rest8 = all;
 #endif
 #if VW >= 8
-  float4 rest4 = rest8.lo;
+  CLCONV_PASTE(STORED, 4) rest4 = rest8.lo;
   if (count & 4) {
-    PUT_N(4, rest4, out);
-    out += 4;
+    STORE_PIECE(4, rest4, to);
+    to += 4;
     rest4 = rest8.hi;
   }
 #else
-  const float4 rest4 = v;
+  const CLCONV_PASTE(STORED, 4) rest4 = all;
 #endif
-  float2 rest2 = rest4.lo;
+  CLCONV_PASTE(STORED, 2) rest2 = rest4.lo;
   if (count & 2) {
-    PUT_N(2, rest2, out);
-    out += 2;
+    STORE_PIECE(2, rest2, to);
+    to += 2;
     rest2 = rest4.hi;
   }
-  if (count & 1) PUT(rest2.x, out, 0);
+  if (count & 1) *to = rest2.x;
 }
 
 inline floatv interleave_lo(const floatv a, const floatv b) {
