@@ -52,7 +52,9 @@ std::vector<cli::NamedProblem> wanted_problems(const Words& words) {
   }
   for (cli::NamedProblem& item : list) {
     item.problem.direction = direction;
-    item.problem.bias = item.problem.relu = direction == CLCONV_FORWARD ? 1 : 0;
+    const bool forward = direction == CLCONV_FORWARD;
+    item.problem.bias = forward ? 1 : 0;
+    item.problem.activation = forward ? CLCONV_RELU : CLCONV_NO_ACTIVATION;
   }
   return list;
 }

@@ -90,7 +90,8 @@ std::string mismatch(const Peer& peer, const Case& item, std::vector<float> resu
     const auto plane = static_cast<std::size_t>(item.info.oh * item.info.ow);
     for (std::size_t i = 0; i < result.size(); ++i) {
       if (p.bias != 0 && !peer.adds_bias) result[i] += item.b[i / plane % item.b.size()];
-      if (p.relu != 0 && !peer.adds_relu) result[i] = std::max(result[i], 0.0f);
+      if (p.activation != CLCONV_NO_ACTIVATION && !peer.adds_relu)
+        result[i] = std::max(result[i], 0.0f);
     }
   }
   if (result.size() != expected.size()) {

@@ -136,7 +136,7 @@ OneDnn::OneDnn(const Case& item, Form form, dnnl::algorithm algorithm) : form_(f
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 
   if (p.direction == CLCONV_FORWARD) {
-    if (p.relu != 0) {
+    if (p.activation != CLCONV_NO_ACTIVATION) {
       dnnl::post_ops relu;
       relu.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
       attributes.set_post_ops(relu);

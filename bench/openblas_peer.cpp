@@ -162,9 +162,10 @@ class OpenBlas : public Contender {
   }
 
   void epilogue(float* y) const {
-    if (p_.bias == 0 && p_.relu == 0) return;
+    if (p_.bias == 0 && p_.activation == CLCONV_NO_ACTIVATION) return;
     const std::int64_t pixels = oh_ * ow_;
-    const float floor = p_.relu != 0 ? 0 : -std::numeric_limits<float>::infinity();
+    const float floor =
+        p_.activation != CLCONV_NO_ACTIVATION ? 0 : -std::numeric_limits<float>::infinity();
     Team::instance().share(p_.k, p_.k * pixels < kLittle,
                            [&](std::int64_t first, std::int64_t last) {
                              for (std::int64_t k = first; k < last; ++k) {

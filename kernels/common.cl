@@ -13,33 +13,41 @@
 typedef half element;
 #define GET(tensor, at) vload_half(at, tensor)
 #define PUT(value, tensor, at) vstore_half(value, at, tensor)
-// Vectors: converted in private memory, which the compiler makes registers of, and moved as packed ones. PoCL 3.1
-// takes the address of a half vector for aligned to 16 bytes, which OpenCL C does not ask for, and crashes; its
-// vload and vstore of 16-bit integers go one by one.
-#define HALF_VECTOR(N)                                            \
-  typedef struct __attribute__((packed)) { ushort##N v; } bits##N; \
-  inline float##N of_half##N(const ushort##N bits) {              \
-    return vload_half##N(0, (const half*)&bits);                  \
-  }                                                               \
-  inline ushort##N to_half##N(const float##N value) {             \
-    ushort##N bits;                                               \
-    vstore_half##N(value, 0, (half*)&bits);                       \
-    return bits;                                                  \
+// Vectors are moved as packed ones: PoCL 3.1 takes the address of a half vector for aligned to 16 bytes, which
+// OpenCL C does not ask for, and crashes, and LLVM cuts its vstore of floats to pieces. Float16 is converted in
+// private memory, which the compiler makes registers of.
+#define HALF_VECTOR(N)                                                \
+  typedef struct __attribute__((packed)) { ushort##N v; } packed##N;  \
+  inline float##N of_half##N(const ushort##N bits) {                  \
+    return vload_half##N(0, (const half*)&bits);                      \
+  }                                                                   \
+  inline ushort##N to_half##N(const float##N value) {                 \
+    ushort##N bits;                                                   \
+    vstore_half##N(value, 0, (half*)&bits);                           \
+    return bits;                                                      \
   }
 HALF_VECTOR(2)
 HALF_VECTOR(4)
 HALF_VECTOR(8)
 HALF_VECTOR(16)
-#define BITS_OF(N, pointer) (((global CLCONV_PASTE(bits, N)*)(pointer))->v)
-#define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(BITS_OF(N, pointer))
-#define PUT_N(N, value, pointer) (BITS_OF(N, pointer) = CLCONV_PASTE(to_half, N)(value))
+#define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(PACKED_OF(N, pointer))
+#define STORED(N) CLCONV_PASTE(ushort, N)
+#define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
 #else
 typedef float element;
 #define GET(tensor, at) ((tensor)[at])
 #define PUT(value, tensor, at) ((tensor)[at] = (value))
+#define FLOAT_VECTOR(N) typedef struct __attribute__((packed)) { float##N v; } packed##N;
+FLOAT_VECTOR(2)
+FLOAT_VECTOR(4)
+FLOAT_VECTOR(8)
+FLOAT_VECTOR(16)
 #define GET_N(N, pointer) CLCONV_PASTE(vload, N)(0, pointer)
-#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore, N)(value, 0, pointer)
+#define STORED(N) CLCONV_PASTE(float, N)
+#define TO_STORED(N, value) (value)
 #endif
+#define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
+#define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
 
 // Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
 #ifdef VW
@@ -100,52 +108,41 @@ inline void put_some(const floatv value, global element* pointer, const int coun
 #endif
 
 #if defined(VW) && VW >= 4
-// How the elements of a vector are stored piece by piece: float16 is converted as a whole, since PoCL does it in
-// software for less than 4.
-#if defined(HALF) && HALF
-#define STORED ushort
-#define stored(v) CLCONV_PASTE(to_half, VW)(v)
-#define STORE_PIECE(N, piece, pointer) (BITS_OF(N, pointer) = (piece))
-#else
-#define STORED float
-#define stored(v) (v)
-#define STORE_PIECE(N, piece, pointer) PUT_N(N, piece, pointer)
-#endif
 // The first `count` elements of v in the fewest stores: no branch is left where `count` is a constant.
+// Converted as a whole, since PoCL converts fewer than 4 in software.
 inline void put_first(const floatv v, const int count, global element* out) {
   if (count >= VW) {
     PUT_V(v, out);
     return;
   }
-  global STORED* to = (global STORED*)out;
-  const CLCONV_PASTE(STORED, VW) all = stored(v);
+  const STORED(VW) all = TO_STORED(VW, v);
 #if VW == 16
-  CLCONV_PASTE(STORED, 8) rest8 = all.lo;
+  STORED(8) rest8 = all.lo;
   if (count & 8) {
-    STORE_PIECE(8, rest8, to);
-    to += 8;
+    PACKED_OF(8, out) = rest8;
+    out += 8;
     rest8 = all.hi;
   }
 #elif VW == 8
-  const CLCONV_PASTE(STORED, 8) rest8 = all;
+  const STORED(8) rest8 = all;
 #endif
 #if VW >= 8
-  CLCONV_PASTE(STORED, 4) rest4 = rest8.lo;
+  STORED(4) rest4 = rest8.lo;
   if (count & 4) {
-    STORE_PIECE(4, rest4, to);
-    to += 4;
+    PACKED_OF(4, out) = rest4;
+    out += 4;
     rest4 = rest8.hi;
   }
 #else
-  const CLCONV_PASTE(STORED, 4) rest4 = all;
+  const STORED(4) rest4 = all;
 #endif
-  CLCONV_PASTE(STORED, 2) rest2 = rest4.lo;
+  STORED(2) rest2 = rest4.lo;
   if (count & 2) {
-    STORE_PIECE(2, rest2, to);
-    to += 2;
+    PACKED_OF(2, out) = rest2;
+    out += 2;
     rest2 = rest4.hi;
   }
-  if (count & 1) *to = rest2.x;
+  if (count & 1) *(global STORED()*)out = rest2.x;
 }
 
 // The first `count` elements, 0 behind them, likewise.

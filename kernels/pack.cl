@@ -24,11 +24,14 @@ inline void pack_tile(global const element* restrict input, global const element
   floatv rows[VW], other[VW];
 #pragma unroll
   for (int f = 0; f < VW; ++f) {
-    const int count = f < rows_left ? columns_left : 0;
-    rows[f] = get_some(input + f * stride, count);
+    // Not get_some() of none: its vector put together from scalars waits for all stores before it.
+    rows[f] = (floatv)(0.0f);
+    if (f < rows_left) {
+      rows[f] = get_some(input + f * stride, columns_left);
 #if defined(MASK) && MASK
-    rows[f] = get_some(y + f * stride, count) > 0.0f ? rows[f] : (floatv)(0.0f);
+      rows[f] = get_some(y + f * stride, columns_left) > 0.0f ? rows[f] : (floatv)(0.0f);
 #endif
+    }
   }
   TRANSPOSE(rows, other)
 #pragma unroll
@@ -177,5 +180,57 @@ kernel void pack_gradient(global const element* restrict dy, global const elemen
       out[(long)t * B + f] = real ? MASKED(dy, y, line + t) : 0.0f;
     }
   }
+#endif
+}
+
+// The padded columns of an image, one after the other, channels innermost:
+// strip[group][s][row][channel] = x[group*channels + channel][row - top][s - left], zero outside the image, for
+// `columns` columns s of hp rows. A GPU work-item writes one element; a CPU's `span` rows of VW columns, in
+// a line per column: rows written by different cores would share cache lines where there are few channels.
+//
+//   x:  channel, row [ s s s s ]        strip, per group:  s, row [ channels ]     neighbouring rows of a column
+//                    [         ]   ->                      s, row + 1 [ channels ] lie together
+kernel void unfold_columns(global const element* restrict x, global float* restrict strip, int channels, int h,
+                           int w, int top, int left, int hp, int columns, long x_offset, long items,
+                           int span) {
+  const long id = get_global_id(0);
+  if (id >= items) return;
+#if VW > 1
+  const int column_blocks = (columns + VW - 1) / VW;
+  const int row_blocks = (hp + span - 1) / span;
+  const int s0 = (int)(id % column_blocks) * VW;
+  const int row0 = (int)(id / column_blocks % row_blocks) * span;
+  const long group_index = id / column_blocks / row_blocks;
+  const int s1 = min(s0 + VW, columns);
+  const int row1 = min(row0 + span, hp);
+  const int column_step = hp * channels;
+  global float* strips = strip + group_index * columns * column_step;
+  global const element* planes = x + x_offset + group_index * channels * h * w - left;
+  for (int row = row0; row < row1; ++row) {
+    const int line = row - top;
+    const bool inside = line >= 0 && line < h;
+    const int lo = inside ? clamp(left, s0, s1) : s1;
+    const int hi = inside ? clamp(w + left, lo, s1) : s1;
+    global float* out = strips + (long)row * channels;
+    for (int s = s0; s < s1; ++s) {
+      if (s >= lo && s < hi) continue;
+      for (int channel = 0; channel < channels; ++channel) out[(long)s * column_step + channel] = 0.0f;
+    }
+    if (lo == hi) continue;
+    for (int channel = 0; channel < channels; channel += VW) {
+      global const element* from = planes + ((long)channel * h + line) * w + lo;
+      pack_tile(from, from, (long)h * w, channels - channel, hi - lo,
+                out + (long)lo * column_step + channel, column_step, channels - channel);
+    }
+  }
+#else
+  const int channel = (int)(id % channels);
+  const int row = (int)(id / channels % hp);
+  const int s = (int)(id / channels / hp % columns);
+  const long plane = id / channels / hp / columns * channels + channel;
+  const int line = row - top;
+  const int column = s - left;
+  const bool inside = line >= 0 && line < h && column >= 0 && column < w;
+  strip[id] = inside ? GET(x, x_offset + (plane * h + line) * w + column) : 0.0f;
 #endif
 }

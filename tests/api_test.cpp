@@ -373,11 +373,13 @@ TEST_CASE("a workspace limit holds, down to nothing") {
           context().plan(c.problem, options);
         }).find("the limit is 0") != std::string::npos);
   options.workspace_limit_bytes = 250000;
-  const auto limited = context().plan(c.problem, options).info();
-  CHECK(limited.workspace_unprepared_bytes <= 250000);
   const auto queue = make_queue();
-  CHECK(largest_difference(c.run(context().plan(c.problem, options), queue),
-                           c.run(plan_with(c, "naive"), queue)) < 1e-4);
+  for (const char* strategy : {"im2col_gemm", "im2row_lean", ""}) {  // "": the planner's choice
+    options.strategy = strategy;
+    const clconv::Plan limited = context().plan(c.problem, options);
+    CHECK(limited.info().workspace_unprepared_bytes <= 250000);
+    CHECK(largest_difference(c.run(limited, queue), c.run(plan_with(c, "naive"), queue)) < 1e-4);
+  }
 }
 
 TEST_CASE(

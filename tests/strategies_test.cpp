@@ -239,7 +239,7 @@ TEST_CASE(
 TEST_CASE("small half of the core suite: every candidate matches, every strategy is offered") {
   const Offered offered = check_suite(device(), "core", kSmallFlops, 0, 1, kForwardOnly);
   for (const char* strategy :
-       {"naive", "im2col_gemm", "pointwise_gemm", "implicit_gemm", "winograd"}) {
+       {"naive", "im2col_gemm", "im2row_lean", "pointwise_gemm", "implicit_gemm", "winograd"}) {
     CAPTURE(std::string(strategy));
     CHECK(offered.count(std::string(strategy) + " forward") == 1);
   }
@@ -258,8 +258,9 @@ TEST_CASE("float16: every candidate matches over a third of the edge suite, in a
         p.data_type = DataType::kFloat16;
         if (p.finishes()) p.activation = Activation::kRelu6;
       });
-  for (const char* served : {"implicit_gemm forward", "im2col_gemm forward",
-                             "im2col_gemm backward-data", "im2col_gemm backward-weights"}) {
+  for (const char* served :
+       {"implicit_gemm forward", "im2col_gemm forward", "im2col_gemm backward-data",
+        "im2col_gemm backward-weights", "im2row_lean forward"}) {
     CAPTURE(std::string(served));
     CHECK(offered.count(served) == 1);
   }
@@ -653,6 +654,49 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
           strategy.offer(p, device().profile(), rejection.actual)));
     }
   }
+}
+
+TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts rows or refuses") {
+  const Strategy& lean = find_strategy("im2row_lean");
+  const Strategy& im2col = find_strategy("im2col_gemm");
+  const auto candidates = [](const Offer& offer) {
+    return std::get<std::vector<Candidate>>(offer);
+  };
+  const Problem alexnet = parse_problem("n1c3h227w227k96kh11kw11s4");
+  const std::int64_t image = round_up(3 * 227 * 227 * 4, device().profile().base_alignment_bytes);
+  for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kNoLimit))) {
+    CHECK(c.workspace_bytes == image);
+  }
+  for (const Candidate& c : candidates(im2col.offer(alexnet, device().profile(), kNoLimit))) {
+    CHECK(c.workspace_bytes > 3025 * 363 * 4);
+  }
+  constexpr std::int64_t kCuts = 1000000, kRefuses = 200000;
+  for (const Candidate& c : candidates(im2col.offer(alexnet, device().profile(), kCuts))) {
+    CHECK(c.config.get("rows", 1, 55) < 55);
+  }
+  for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kCuts))) {
+    CHECK(c.config.get("columns", 1, 55) == 55);
+  }
+  CHECK(std::holds_alternative<Rejection>(im2col.offer(alexnet, device().profile(), kRefuses)));
+  const auto fits = [&](const Problem& p, std::int64_t limit) {
+    const Tensors tensors(p);
+    const Reference expected = reference(p, tensors);
+    for (const Candidate& c : candidates(lean.offer(p, device().profile(), limit))) {
+      CAPTURE(to_text(p));
+      CAPTURE(c.config.text());
+      CHECK(c.workspace_bytes + c.prepared_weights_bytes <= limit);
+      CHECK(c.config.get("columns", 1, INT32_MAX) < p.ow());
+      CHECK(worst(run(device(), lean, p, c, tensors), expected, c.error_bound) <= 1.0);
+    }
+  };
+  fits(alexnet, kRefuses);
+  // Runs of columns that do not divide the row, of a dilated filter, and the least there is.
+  const Problem odd =
+      in_direction(parse_problem("n2c6h21w41k10kh3kw2s1,2p1,2d2,3g2"), Direction::kForward, true);
+  fits(odd, 20000);
+  const auto refused = std::get<Rejection>(lean.offer(odd, device().profile(), 1000));
+  CHECK(refused.code == Reason::kWorkspaceLimit);
+  fits(odd, refused.actual);
 }
 
 TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") {

@@ -96,4 +96,22 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const Grad
       items(count, local_size(device.profile())));
 }
 
+std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const ColumnStrip& columns,
+                                     const Region& x, const Region& strip) {
+  const std::int64_t width =
+      device.profile().family == Family::kCpu ? Runs::vector_width(device.profile()) : 1;
+  const std::int64_t span = lines_per_item(device.profile(), p.c_per_group());
+  const std::int64_t count =
+      p.g * (width == 1 ? columns.group_stride(p)
+                        : ceil_div(columns.columns, width) * ceil_div(columns.hp, span));
+  return std::make_unique<KernelStep>(
+      "unfold",
+      device.kernel("pack", "unfold_columns", defines(device.profile(), false, p.data_type)),
+      std::vector<Argument>{x, strip, narrow(p.c_per_group()), narrow(p.h), narrow(p.w),
+                            narrow(columns.top), narrow(columns.left), narrow(columns.hp),
+                            narrow(columns.columns), cl_long{columns.image * p.c * p.h * p.w},
+                            cl_long{count}, narrow(span)},
+      items(count, local_size(device.profile())));
+}
+
 }  // namespace clconv::core

@@ -71,4 +71,22 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,
                                     const GradientBlocks& blocks, const Region& dy,
                                     const Region* mask, const Region& packed);
 
+// Columns of a padded image, channels innermost: strip[group][s][row][channel] = x[image][group*channels +
+// channel][row - top][s - left], zero outside the image; s < columns, row < hp.
+struct ColumnStrip {
+  std::int64_t image = 0;
+  std::int64_t top = 0, left = 0;  // left may be negative: columns before the first
+  std::int64_t hp = 1, columns = 1;
+
+  std::int64_t group_stride(const Problem& p) const {
+    return saturating_product(p.c_per_group(), hp, columns);
+  }
+  std::int64_t bytes(const Problem& p) const {
+    return saturating_product(p.g, group_stride(p), Problem::kFloatBytes);
+  }
+};
+std::unique_ptr<Step> unfold_columns(Device& device, const Problem& problem,
+                                     const ColumnStrip& columns, const Region& x,
+                                     const Region& strip);
+
 }  // namespace clconv::core

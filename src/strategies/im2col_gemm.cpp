@@ -157,21 +157,6 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
   return c;
 }
 
-// The largest value in [1, most] that `fits`, which must hold for all smaller ones too; 0 if none.
-template <class Fits>
-std::int64_t largest(std::int64_t most, Fits&& fits) {
-  std::int64_t low = 0;
-  while (low < most) {
-    const std::int64_t middle = low + (most - low + 1) / 2;
-    if (fits(middle)) {
-      low = middle;
-    } else {
-      most = middle - 1;
-    }
-  }
-  return low;
-}
-
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) return *rejection;

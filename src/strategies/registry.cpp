@@ -5,6 +5,7 @@
 #define CLCONV_STRATEGIES(X) \
   X(naive)                   \
   X(im2col_gemm)             \
+  X(im2row_lean)             \
   X(pointwise_gemm)          \
   X(implicit_gemm)           \
   X(depthwise)               \

@@ -182,6 +182,21 @@ int vector_width(const DeviceProfile& profile);
 // Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
 int vector_registers(int width);
 
+// The largest value in [1, most] that `fits`, which must hold for all smaller ones too; 0 if none.
+template <class Fits>
+std::int64_t largest(std::int64_t most, Fits&& fits) {
+  std::int64_t low = 0;
+  while (low < most) {
+    const std::int64_t middle = low + (most - low + 1) / 2;
+    if (fits(middle)) {
+      low = middle;
+    } else {
+      most = middle - 1;
+    }
+  }
+  return low;
+}
+
 // Carves a workspace into aligned regions.
 class WorkspaceLayout {
  public:

@@ -1,0 +1,118 @@
+// Memory-lean im2row: y from a strip of padded input columns with the channels innermost (unfold_columns in
+// pack.cl). For one tap column q, the patches of all output rows i in an output column are a matrix whose rows
+// overlap in memory, its leading dimension sh*c smaller than its width kh*c where sh < kh:
+//
+//   strip, one column:   row0[c] row1[c] row2[c] row3[c] row4[c] ...
+//                        |---- i = 0 ----|
+//                                |---- i = 1 ----|              kh = 3, sh = 1
+//                                        |---- i = 2 ----|
+//
+// The next output column starts sw columns further on, the next tap column dw. The product is that matrix
+// times the weights, packed in the order q, p, channel with BLOCK filters innermost; a dilated filter takes
+// its kh taps one by one (taps_h rows of `run` products, tap_row apart; else one run of kh*c).
+//
+// Macros: VW; for VW > 1 KV, TH, TW: one work-item per work-group computes TH rows x TW columns of pixels
+// by KV vectors of filters in registers. Tiles at the lower and right edge overlap their neighbours instead
+// of being partial. VW 1 (GPUs): one work-item per result, neighbours along the filters. BIAS, RESIDUAL,
+// ACTIVATION, HALF. Nothing but the tile is compiled in: one binary serves all strides and dilations.
+
+#if VW > 1
+#define PIXELS (TH * TW)
+#define BLOCK (VW * KV)
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void im2row_lean_filters(global const float* restrict strip, global const float* restrict packed,
+                         global const element* restrict b, global const element* restrict r,
+                         global element* restrict y, long group_stride, long row_step, long column_step,
+                         int taps_w, int taps_h, int run, long tap_row, long tap_column, int oh, int ow,
+                         int first_column, int columns, int tiles_x, int tiles, int filters,
+                         int blocks_per_group, int blocks, int blocks_inner, long image_planes) {
+  const long id = get_group_id(0);
+  const int tile = (int)(blocks_inner ? id / blocks : id % tiles);
+  const int block = (int)(blocks_inner ? id % blocks : id / tiles);
+  const int group_index = block / blocks_per_group;
+  const int i0 = min(tile / tiles_x * TH, oh - TH);
+  const int j0 = min(tile % tiles_x * TW, columns - TW);
+
+  global const float* first = strip + group_index * group_stride + i0 * row_step + j0 * column_step;
+  global const float* wp = packed + (long)block * taps_w * taps_h * run * BLOCK;
+  floatv acc[PIXELS][KV];
+#pragma unroll
+  for (int i = 0; i < PIXELS; ++i) {
+#pragma unroll
+    for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
+  }
+  for (int q = 0; q < taps_w; ++q) {
+    for (int p = 0; p < taps_h; ++p) {
+      global const float* tap = first + q * tap_column + p * tap_row;
+      for (int at = 0; at < run; ++at, ++tap, wp += BLOCK) {
+        floatv filter[KV];
+#pragma unroll
+        for (int v = 0; v < KV; ++v) filter[v] = LOAD_V(wp + v * VW);
+#pragma unroll
+        for (int i = 0; i < PIXELS; ++i) {
+          const floatv pixel = (floatv)(tap[i / TW * row_step + i % TW * column_step]);
+#pragma unroll
+          for (int v = 0; v < KV; ++v) acc[i][v] = fma(filter[v], pixel, acc[i][v]);
+        }
+      }
+    }
+  }
+
+  // Vectors along filters become vectors along the pixels of a row.
+  const int first_filter = block % blocks_per_group * BLOCK;
+  const long channel = (long)group_index * filters + first_filter;
+  const long out = ((image_planes + channel) * oh + i0) * ow + first_column + j0;
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+#pragma unroll
+    for (int row = 0; row < TH; ++row) {
+#pragma unroll
+      for (int from = 0; from < TW; from += VW) {
+        floatv rows[VW], other[VW];
+#pragma unroll
+        for (int i = 0; i < VW; ++i) {
+          rows[i] = from + i < TW ? acc[from + i < TW ? row * TW + from + i : 0][v] : (floatv)(0.0f);
+        }
+        TRANSPOSE(rows, other)
+#pragma unroll
+        for (int f = 0; f < VW; ++f) {
+          if (first_filter + v * VW + f < filters) {
+            const long at = out + ((long)(v * VW + f) * oh + row) * ow + from;
+            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, channel + v * VW + f) +
+                                 residual_some(r + at, TW - from);
+            const floatv activated = ACTIVATE(value);
+            put_first(activated, TW - from, y + at);
+          }
+        }
+      }
+    }
+  }
+}
+#else
+kernel void im2row_lean_plain(global const float* restrict strip, global const float* restrict packed,
+                              global const element* restrict b, global const element* restrict r,
+                              global element* restrict y, long group_stride, long row_step, long column_step,
+                              int taps_w, int taps_h, int run, long tap_row, long tap_column, int oh, int ow,
+                              int first_column, int columns, int filters, int groups, long image_planes) {
+  const long id = get_global_id(0);
+  if (id >= (long)groups * filters * oh * columns) return;
+  const int filter = (int)(id % filters);
+  const int j = (int)(id / filters % columns);
+  const int i = (int)(id / filters / columns % oh);
+  const int group_index = (int)(id / filters / columns / oh);
+  global const float* first = strip + group_index * group_stride + i * row_step + j * column_step;
+  global const float* wp = packed + (long)group_index * taps_w * taps_h * run * filters + filter;
+  float sum = 0.0f;
+  for (int q = 0; q < taps_w; ++q) {
+    for (int p = 0; p < taps_h; ++p) {
+      global const float* tap = first + q * tap_column + p * tap_row;
+      for (int at = 0; at < run; ++at, wp += filters) sum = MULTIPLY_ADD(tap[at], *wp, sum);
+    }
+  }
+  const long channel = (long)group_index * filters + filter;
+  const long at = ((image_planes + channel) * oh + i) * ow + first_column + j;
+  const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, at);
+  PUT(ACTIVATE(value), y, at);
+}
+#endif

@@ -1,0 +1,259 @@
+// Memory-lean im2row (M. Cho and D. Brand, "MEC: Memory-efficient Convolution for Deep Neural Network", ICML
+// 2017, one step further): the padded columns of one image lie one after the other with the channels
+// innermost, so that the patches of an output column overlap in memory, and a product of our own reads them
+// as a matrix with a leading dimension (sh*c) smaller than its width (kh*c). No element is stored twice.
+//
+// Workspace: the columns that `columns` output columns meet, see strip_of(): of all ow, at most one padded image,
+// whatever kh and kw are. Of one image at a time, each column unfolded once. Under a workspace limit an image
+// is cut into runs of output columns, whose strips repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
+#include <algorithm>
+
+#include "ops/correlation.hpp"
+#include "ops/epilogue.hpp"
+#include "ops/pack.hpp"
+#include "ops/spans.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+namespace {
+
+// Each chunk is two steps.
+constexpr std::int64_t kMaxChunks = 1024;
+
+// Fractions of peak. CPU: PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt, where it runs level with implicit_gemm's
+// same register tile. GPU: guesses.
+constexpr double kTileOnCpu = 0.9, kTileOnGpu = 0.02;
+constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
+// Traffic per byte of the strip that unfolding costs.
+constexpr double kUnfoldBytes = 4;
+
+// g * c/g * ((oh-1)*sh + (kh-1)*dh + 1) * ((columns-1)*sw + (kw-1)*dw + 1) floats.
+ColumnStrip strip_of(const Problem& p, std::int64_t columns) {
+  ColumnStrip strip;
+  strip.top = p.pt;
+  strip.left = p.pl;
+  strip.hp = (p.oh() - 1) * p.sh + (p.kh - 1) * p.dh + 1;
+  strip.columns = (columns - 1) * p.sw + (p.kw - 1) * p.dw + 1;
+  return strip;
+}
+
+std::int64_t chunks(const Problem& p, std::int64_t columns) {
+  return saturating_product(p.n, ceil_div(p.ow(), columns));
+}
+
+// The weights in the order of the strip: tap column, tap row, channel.
+Correlation weights_of(const Problem& p) {
+  Correlation c;
+  c.groups = p.g;
+  c.filters = p.k_per_group();
+  c.channels = p.kw;
+  c.taps_h = p.kh;
+  c.taps_w = p.c_per_group();
+  c.w_channel = 1;
+  c.w_row = p.kw;
+  c.w_column = p.kh * p.kw;
+  c.w_filter = c.reduction();
+  c.w_group = c.filters * c.w_filter;
+  c.data_type = p.data_type;
+  return c;
+}
+
+// A register tile, vw 1 without one (kv, th, tw 1).
+struct Tile {
+  int kv = 1, th = 1, tw = 1, vw = 1;
+
+  FilterBlocks blocks(const Problem& p) const {
+    return {weights_of(p), vw == 1 ? p.k_per_group() : std::int64_t{vw} * kv};
+  }
+  Config config() const {
+    if (vw == 1) return {{"vw", vw}};
+    return {{"kv", kv}, {"th", th}, {"tw", tw}, {"vw", vw}};
+  }
+  static Tile from(const Config& config) {
+    const int vw = config.get("vw", 1, 16);
+    if (vw == 1) return {};
+    return {config.get("kv", 1, 4), config.get("th", 1, 32), config.get("tw", 1, 32), vw};
+  }
+};
+
+std::int64_t workspace_bytes(const Problem& p, const DeviceProfile& profile, std::int64_t columns) {
+  WorkspaceLayout layout(profile);
+  layout.add(strip_of(p, columns).bytes(p));
+  return layout.bytes();
+}
+
+Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+                    std::int64_t columns) {
+  const FilterBlocks blocks = tile.blocks(p);
+  Candidate c;
+  c.config = tile.config();
+  c.config.set("columns", static_cast<int>(columns));
+  c.workspace_bytes = workspace_bytes(p, profile, columns);
+  c.prepared_weights_bytes = blocks.bytes();
+  c.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  c.predicted_setup_us = 2 * kPredictedBuildUs;
+
+  const double times = static_cast<double>(chunks(p, columns));
+  const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
+  const double reduction = static_cast<double>(p.reduction());
+  Pass unfold;
+  unfold.bytes = kUnfoldBytes * strip_bytes * times;
+  unfold.launches = times;
+  unfold.groups = static_cast<double>(p.g * strip_of(p, columns).hp);
+  Pass multiply;
+  if (tile.vw == 1) {
+    multiply.flops = 2.0 * reduction * static_cast<double>(p.k * p.oh() * columns) * times;
+    multiply.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
+    multiply.groups =
+        static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
+  } else {
+    const double pixels = tile.th * tile.tw;
+    multiply.groups = static_cast<double>(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) *
+                                          blocks.blocks());
+    // Cycles of a work-group as in implicit_gemm: two FMAs or loads each, then the transposing store.
+    const double fma_cycles = reduction * std::max(4.0, tile.kv * pixels / 2);
+    const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
+    const double store_cycles =
+        tile.kv * (70 * tile.th * static_cast<double>(ceil_div(tile.tw, tile.vw)) + 8 * pixels);
+    const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
+    multiply.flops = multiply.groups * cycles * 2 * 2 * tile.vw * times;
+    multiply.efficiency = profile.family == Family::kCpu ? kTileOnCpu : kTileOnGpu;
+  }
+  multiply.bytes = strip_bytes * times + static_cast<double>(blocks.bytes()) * times +
+                   static_cast<double>(p.y_bytes());
+  multiply.launches = times;
+  c.predicted_us = predicted_us(profile, {unfold, multiply});
+  return c;
+}
+
+// Of `limit` bytes; 0 if not one column fits, or if the chunks become too many.
+std::int64_t columns_within(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+                            std::int64_t limit) {
+  const std::int64_t weights = tile.blocks(p).bytes();
+  const std::int64_t columns = largest(
+      p.ow(), [&](std::int64_t c) { return workspace_bytes(p, profile, c) + weights <= limit; });
+  return columns > 0 && chunks(p, columns) <= kMaxChunks ? columns : 0;
+}
+
+std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& profile,
+                                         std::int64_t limit) {
+  std::vector<Candidate> candidates;
+  if (profile.family != Family::kCpu) {
+    const Tile plain;
+    const std::int64_t columns = columns_within(p, profile, plain, limit);
+    if (columns > 0) candidates.push_back(candidate(p, profile, plain, columns));
+    return candidates;
+  }
+  constexpr std::size_t kOffered = 2;
+  Tile tile;
+  tile.vw = vector_width(profile);
+  for (tile.kv = 1; tile.kv <= 4; ++tile.kv) {
+    if (tile.kv > 1 && (tile.kv - 1) * tile.vw >= p.k_per_group()) break;
+    const std::int64_t columns = columns_within(p, profile, tile, limit);
+    if (columns == 0) continue;
+    const int most_pixels = (vector_registers(tile.vw) - tile.kv - 1) / tile.kv;
+    for (tile.th = 1; tile.th <= std::min<std::int64_t>(most_pixels, p.oh()); ++tile.th) {
+      tile.tw = static_cast<int>(std::min<std::int64_t>(most_pixels / tile.th, columns));
+      candidates.push_back(candidate(p, profile, tile, columns));
+    }
+  }
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
+  candidates.resize(std::min(candidates.size(), kOffered));
+  return candidates;
+}
+
+Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
+  if (p.direction != Direction::kForward) return not_served(p);
+  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) return *rejection;
+  if (auto rejection = too_large(p)) return *rejection;
+  if (p.n > kMaxChunks) return Rejection{Reason::kTooLarge, "n", p.n, kMaxChunks, ""};
+  const std::int64_t column = saturating_product(strip_of(p, 1).hp, p.c_per_group());
+  if (column > kIndexLimit) {
+    return Rejection{Reason::kTooLarge, "channels times rows of a padded column", column,
+                     kIndexLimit, ""};
+  }
+  auto candidates = candidates_within(p, profile, workspace_limit);
+  if (!candidates.empty()) return candidates;
+  Tile least;
+  least.vw = profile.family == Family::kCpu ? vector_width(profile) : 1;
+  const std::int64_t columns = ceil_div(p.ow(), kMaxChunks / p.n);
+  return over_limit(workspace_bytes(p, profile, columns), least.blocks(p).bytes(), workspace_limit);
+}
+
+// ---- building -----------------------------------------------------------------------------------
+
+std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
+  const Tile tile = Tile::from(config);
+  const std::int64_t columns = std::min<std::int64_t>(p.ow(), config.get("columns", 1, INT32_MAX));
+  if (tile.th > p.oh() || tile.tw > columns) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': a tile exceeds the result or its columns");
+  }
+  const FilterBlocks blocks = tile.blocks(p);
+  ColumnStrip strip = strip_of(p, columns);
+  WorkspaceLayout layout(device.profile());
+  const Region unfolded = layout.add(strip.bytes(p));
+  const Region packed{kPreparedSlot, 0, blocks.bytes()};
+  auto executable = std::make_unique<Executable>();
+  executable->workspace_bytes = layout.bytes();
+  executable->prepared_weights_bytes = blocks.bytes();
+  executable->prepare.add(
+      pack_filters(device, weights_of(p), blocks, Region{kWeightsSlot}, packed));
+
+  // Taps of one column: a run of kh*c if they lie together, else kh runs of c.
+  const std::int64_t c = p.c_per_group();
+  const bool together = p.dh == 1;
+  const std::int64_t tiles_x = ceil_div(columns, tile.tw);
+  const std::int64_t tiles = tiles_x * ceil_div(p.oh(), tile.th);
+  const bool blocks_inner = blocks.bytes() <= strip.bytes(p);
+  const char* entry = tile.vw == 1 ? "im2row_lean_plain" : "im2row_lean_filters";
+  const std::string defines = tile.config().defines() + " " + epilogue_defines(p);
+  for (std::int64_t image = 0; image < p.n; ++image) {
+    for (std::int64_t j = 0; j < p.ow(); j += columns) {
+      // The last run of columns overlaps the one before instead of being shorter.
+      const std::int64_t first = std::min(j, p.ow() - columns);
+      strip.image = image;
+      strip.left = p.pl - first * p.sw;
+      executable->run.add(unfold_columns(device, p, strip, Region{kXSlot}, unfolded));
+      std::vector<Argument> arguments = {unfolded,
+                                         packed,
+                                         Region{kBiasSlot},
+                                         Region{kResidualSlot},
+                                         Region{kYSlot},
+                                         cl_long{strip.group_stride(p)},
+                                         cl_long{p.sh * c},
+                                         cl_long{p.sw * strip.hp * c},
+                                         narrow(p.kw),
+                                         narrow(together ? 1 : p.kh),
+                                         narrow(together ? p.kh * c : c),
+                                         cl_long{p.dh * c},
+                                         cl_long{p.dw * strip.hp * c},
+                                         narrow(p.oh()),
+                                         narrow(p.ow()),
+                                         narrow(first),
+                                         narrow(columns)};
+      if (tile.vw == 1) {
+        arguments.insert(arguments.end(), {narrow(p.k_per_group()), narrow(p.g)});
+      } else {
+        arguments.insert(arguments.end(), {narrow(tiles_x), narrow(tiles), narrow(p.k_per_group()),
+                                           narrow(blocks.blocks_per_group), narrow(blocks.blocks()),
+                                           cl_int{blocks_inner ? 1 : 0}});
+      }
+      arguments.push_back(cl_long{image * p.k});
+      executable->run.add(std::make_unique<KernelStep>(
+          "multiply", device.kernel("im2row_lean", entry, defines), arguments,
+          tile.vw == 1 ? items(p.k * p.oh() * columns, Spans::local_size(device.profile()))
+                       : one_item_groups(tiles * blocks.blocks())));
+    }
+  }
+  return executable;
+}
+
+}  // namespace
+
+extern const Strategy strategy_im2row_lean = {"im2row_lean", offer, build};
+
+}  // namespace clconv::core
