@@ -349,7 +349,7 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   {                                                                                            \
     STORED(VW) there = 0;                                                                      \
     _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
-      if (i < (count)) ((STORED()*)&there)[i] = PLACE(base, i);                                \
+      if (i < (count) && NEW_AT(i)) ((STORED()*)&there)[i] = PLACE(base, i);                   \
     }                                                                                          \
     value += FROM_STORED(VW, there);                                                           \
   }
