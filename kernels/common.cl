@@ -11,8 +11,6 @@
 // without cl_khr_fp16.
 #if defined(HALF) && HALF
 typedef half element;
-#define GET(tensor, at) vload_half(at, tensor)
-#define PUT(value, tensor, at) vstore_half(value, at, tensor)
 // Vectors are moved as packed ones: PoCL 3.1 takes the address of a half vector for aligned to 16 bytes, which
 // OpenCL C does not ask for, and crashes, and LLVM cuts its vstore of floats to pieces. Float16 is converted in
 // private memory, which the compiler makes registers of.
@@ -32,6 +30,15 @@ HALF_VECTOR(8)
 HALF_VECTOR(16)
 #define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(PACKED_OF(N, pointer))
 #define STORED(N) CLCONV_PASTE(ushort, N)
+// A single one: of fewer than 4, PoCL takes some 20 instructions each.
+#if defined(VW) && VW > 1
+#define GET(tensor, at) of_half4((ushort4)(((global const ushort*)(tensor))[at], 0, 0, 0)).x
+#define PUT(value, tensor, at) \
+  (((global ushort*)(tensor))[at] = to_half4((float4)(value, 0.0f, 0.0f, 0.0f)).x)
+#else
+#define GET(tensor, at) vload_half(at, tensor)
+#define PUT(value, tensor, at) vstore_half(value, at, tensor)
+#endif
 #define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
 #else
 typedef float element;
