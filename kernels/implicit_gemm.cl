@@ -2,8 +2,8 @@
 // src/ops/correlation.hpp) as a matrix product whose im2col matrix is gathered while multiplying and
 // never stored. Three bodies for the same product, chosen by which macros the config has:
 //
-//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory, a register micro-tile
-//                             per work-item.
+//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see common.cl), a register
+//   BUFFERS GATHER PARTIAL    micro-tile per work-item.
 //   KV TH TW VW      filters  CPUs: one work-item per work-group, explicit vectors along the
 //                             filters, a register tile of pixels.
 //   MR NV VW STAGE   pixels   CPUs: the same with vectors along the pixels of a row; for few filters
@@ -20,143 +20,216 @@
 #ifdef BM
 // ---- tile ----------------------------------------------------------------------------------------
 //
-//                     pixels (images*oh*ow) ->
-//                    +----- BN -----+            Work-group: BM filters x BN pixels, (BM/TM)*(BN/TN)
-//               BK   |  B: gathered |            work-items. Per step of BK products each work-item
-//                    +--------------+            brings its share of A and B to local memory, then
-//        +-- BK --+  +--------------+            multiplies TM filters (neighbours) by TN pixels
-//    BM  |   A    |  |  TM x TN per |            (BN/TN apart, so that neighbouring work-items read
-//        | weights|  |  work-item   |            and write neighbouring pixels).
-//        +--------+  +--------------+
+// A: packed weights, BM filters of BK products as they lie. B: BK products of BN pixels (of images*oh*ow), gathered:
+//   GATHER 0: an element at a time, neighbours take neighbouring pixels
+//          1: four pixels at a time; one tap, stride 1, no padding, rows of a multiple of 4, out_step 1
+//          2: four channels at a time; CHANNELS_LAST, channels a multiple of 4
+// Products are counted (outer, middle, inner): (channel, tap row, tap column), CHANNELS_LAST (tap row, tap column,
+// channel). PARTIAL: each of several work-groups sums some of the products of a tile and leaves the floats in `partial`,
+// to be added up, in their order, by implicit_gemm_fold.
 
-#define LX (BN / TN)
-#define LY (BM / TM)
-#define ITEMS (LX * LY)
-#define B_ROWS (ITEMS / BN)  // rows of B that all work-items together fetch at once
-#define A_ROWS (ITEMS / BK)  // filters of A likewise
+#define PRODUCTS (GATHER == 2 ? 4 : 1)                // of a fetch
+#define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
+#define FETCH_ROWS (ITEMS / FETCH_COLUMNS * PRODUCTS)  // products that all work-items together fetch at once
+#define FETCHES (BK / FETCH_ROWS)
+#define A_FETCHES (BK * BM / 4 / ITEMS)
+#define PANEL 8  // tiles of filters that stay in the second cache while the pixels pass
 
-// (channel, u, v) of product r, moved on by a step that the host has taken apart into (c, u, v).
-#define ADVANCE(channel, u, v, step_channel, step_u, step_v) \
-  v += step_v;                                               \
-  u += step_u;                                               \
-  channel += step_channel;                                   \
-  if (v >= taps_w) {                                         \
-    v -= taps_w;                                             \
-    ++u;                                                     \
-  }                                                          \
-  if (u >= taps_h) {                                         \
-    u -= taps_h;                                             \
-    ++channel;                                               \
+#if GATHER == 0
+typedef float fetched;
+#define FETCHED(at) MASKED(x, y_mask, at)
+#else
+typedef float4 fetched;
+#if MASK
+#define FETCHED(at) (GET_V(y_mask + (at)) > 0.0f ? GET_V(x + (at)) : (float4)(0.0f))
+#else
+#define FETCHED(at) GET_V(x + (at))
+#endif
+#endif
+
+#if CHANNELS_LAST
+#define TAP_ROW outer_r
+#define TAP_COLUMN middle_r
+#else
+#define TAP_ROW middle_r
+#define TAP_COLUMN inner_r
+#endif
+
+#define FETCH()                                                                                  \
+  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                        \
+    next_a[f] = vload4(item + f * ITEMS, weights);                                               \
+  }                                                                                              \
+  weights += BK * BM;                                                                            \
+  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                          \
+    const int line = first_line + TAP_ROW * DH;                                                  \
+    const int column = first_column + TAP_COLUMN * DW;                                           \
+    const int inside = fetch_inside && outer_r < outer && line >= 0 && line < in_h &&            \
+                       column >= 0 && column < in_w;                                             \
+    const long at = first_x + outer_r * outer_step + middle_r * middle_step +                    \
+                    inner_r * inner_step;                                                        \
+    next_b[f] = inside ? FETCHED(at) : (fetched)(0.0f);                                          \
+    ADVANCE(outer_r, middle_r, inner_r, middle, inner, fetch_outer, fetch_middle, fetch_inner)   \
   }
 
-// a_c a_u a_v, b_c b_u b_v: BK and B_ROWS products further, as channels, filter rows and columns.
+#if GATHER == 2
+#define KEEP_B(buffer, row, value)                      \
+  {                                                     \
+    local float* to = (local float*)B[buffer][row] + fetch_n; \
+    to[0] = value.s0;                                   \
+    to[BN] = value.s1;                                  \
+    to[2 * BN] = value.s2;                              \
+    to[3 * BN] = value.s3;                              \
+  }
+#elif GATHER == 1
+#define KEEP_B(buffer, row, value) B[buffer][row][fetch_n / 4] = value;
+#else
+#define KEEP_B(buffer, row, value) ((local float*)B[buffer][row])[fetch_n] = value;
+#endif
+
+#define KEEP(buffer)                                                                           \
+  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                      \
+    A[buffer][(item + f * ITEMS) / (BM / 4)][(item + f * ITEMS) % (BM / 4)] = next_a[f];       \
+  }                                                                                            \
+  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) KEEP_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f])
+
+#define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
+
+#if GATHER == 1 && !PARTIAL
+#define PIXELS_STORED 4  // at once
+#else
+#define PIXELS_STORED 1
+#endif
+
+// first_x: element of tap (0,0) of a work-item's pixel, which may lie outside. *_step: elements from one product to the
+// next by counter; fetch_*: FETCH_ROWS products further.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void implicit_gemm_tile(global const element* restrict x, global const element* restrict y_mask,
-                        global const element* restrict weights, global const element* restrict b,
-                        global const element* restrict r, global element* restrict result, int channels, int in_h, int in_w, int filters,
-                        int taps_h, int taps_w, int top, int left, int oh, int ow, int groups,
-                        long pixels, int filter_tiles, long pixel_tiles, int a_c, int a_u, int a_v,
-                        int b_c, int b_u, int b_v, long w_base, long w_group, long w_filter,
-                        long w_channel, long w_row, long w_column, long in_image, long in_plane,
-                        long in_pitch, int in_step, long out_image, long out_plane, long out_offset,
-                        long out_pitch, int out_step) {
-  local float A[BK][BM + 1];  // + 1: work-items that store a column hit different banks
-  local float B[BK][BN];
+                        global const float* restrict packed, global const element* restrict b,
+                        global const element* restrict r, global element* restrict result,
+                        global float* restrict partial, int outer, int middle, int inner,
+                        long outer_step, long middle_step, long inner_step, int fetch_outer,
+                        int fetch_middle, int fetch_inner, int steps, int steps_per_part, int in_h,
+                        int in_w, int top, int left, int oh, int ow, int filters, int groups,
+                        long pixels, int filter_tiles, long pixel_tiles, long in_image,
+                        long in_group, long in_pitch, int in_step, long out_image, long out_plane,
+                        long out_offset, long out_pitch, int out_step) {
+  local float4 A[BUFFERS][BK][BM / 4];
+  local float4 B[BUFFERS][BK][BN / 4];
   const int item = get_local_id(0);
   const int lx = item % LX;
   const int ly = item / LX;
-  const long id = get_group_id(0);
-  const int filter_tile = (int)(id % filter_tiles);
-  const long pixel_tile = id / filter_tiles % pixel_tiles;
-  const int group_index = (int)(id / filter_tiles / pixel_tiles);
-  const int reduction = channels * taps_h * taps_w;
+  // Panels of filter tiles, in them pixels, in them the panel's tiles.
+  const long tiles = filter_tiles * pixel_tiles;
+  const long outermost = (long)get_group_id(0) / tiles;
+  const long tile = (long)get_group_id(0) % tiles;
+  const int panel = (int)(tile / (PANEL * pixel_tiles)) * PANEL;
+  const int panel_tiles = min(PANEL, filter_tiles - panel);
+  const long in_panel = tile - panel * pixel_tiles;
+  const int filter_tile = panel + (int)(in_panel % panel_tiles);
+  const int group_index = (int)(outermost % groups);
+  const int part = (int)(outermost / groups);
   const int m0 = filter_tile * BM;
-  const long n0 = pixel_tile * BN;
+  const long n0 = in_panel / panel_tiles * BN;
+  const int first_step = part * steps_per_part;
+  const int last_step = min(first_step + steps_per_part, steps);
 
-  // This work-item fetches column `fetch_n` of B, product (r_c, r_u, r_v) and every B_ROWS-th after
-  // it. Beyond the last pixel it fetches zeroes.
-  const int fetch_n = item % BN;
-  const long fetch_pixel = n0 + fetch_n;
-  const int fetch_inside = fetch_pixel < pixels;
+  // Beyond the last pixel this work-item fetches zeroes.
+  const int fetch_n = item % FETCH_COLUMNS * (BN / FETCH_COLUMNS);
+  const int fetch_r = item / FETCH_COLUMNS * PRODUCTS;
+  const int fetch_inside = n0 + fetch_n < pixels;
   const int image_pixels = oh * ow;
-  const long image = fetch_inside ? fetch_pixel / image_pixels : 0;
-  const int position = fetch_inside ? (int)(fetch_pixel % image_pixels) : 0;
-  const int y0 = position / ow * SH + top;
-  const int x0 = position % ow * SW + left;
-  const long planes = image * in_image + (long)group_index * channels * in_plane;
-  int r_c = item / BN / (taps_h * taps_w);
-  int r_u = item / BN / taps_w % taps_h;
-  int r_v = item / BN % taps_w;
-  // ... and of A product `item % BK` = (a_channel, u, v) and every BK-th after it, of every A_ROWS-th
-  // filter.
-  const int fetch_k = item % BK;
-  int q_c = fetch_k / (taps_h * taps_w);
-  int q_u = fetch_k / taps_w % taps_h;
-  int q_v = fetch_k % taps_w;
-  global const element* rows = weights + w_base + group_index * w_group + m0 * w_filter;
+  const long fetch_pixel = fetch_inside ? n0 + fetch_n : 0;
+  const int position = (int)(fetch_pixel % image_pixels);
+  const int first_line = position / ow * SH + top;
+  const int first_column = position % ow * SW + left;
+  const long first_x = fetch_pixel / image_pixels * in_image + group_index * in_group +
+                       first_line * in_pitch + (long)first_column * in_step;
+  const int first_r = first_step * BK + fetch_r;
+  int outer_r = first_r / (middle * inner);
+  int middle_r = first_r / inner % middle;
+  int inner_r = first_r % inner;
+  global const float* weights =
+      packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM);
 
-  float acc[TM][TN];
+  float4 acc[TM][TN / 4];
 #pragma unroll
   for (int i = 0; i < TM; ++i) {
 #pragma unroll
-    for (int j = 0; j < TN; ++j) acc[i][j] = 0.0f;
+    for (int j = 0; j < TN / 4; ++j) acc[i][j] = (float4)(0.0f);
   }
+  float4 next_a[A_FETCHES];
+  fetched next_b[FETCHES];
+  FOR_EACH_STEP(first_step, last_step, FETCH, KEEP, MULTIPLY_BUFFER)
 
-  for (int k0 = 0; k0 < reduction; k0 += BK) {
-    const long tap = q_c * w_channel + q_u * w_row + q_v * w_column;
-    const int in_reduction = k0 + fetch_k < reduction;
+  float sums[TM][TN];
 #pragma unroll
-    for (int fetch = 0; fetch < BM / A_ROWS; ++fetch) {
-      const int m = item / BK + fetch * A_ROWS;
-      A[fetch_k][m] = m0 + m < filters && in_reduction ? GET(rows, m * w_filter + tap) : 0.0f;
-    }
-    ADVANCE(q_c, q_u, q_v, a_c, a_u, a_v)
+  for (int i = 0; i < TM; ++i) {
 #pragma unroll
-    for (int fetch = 0; fetch < BK / B_ROWS; ++fetch) {
-      const int row = item / BN + fetch * B_ROWS;
-      const int line = y0 + r_u * DH;
-      const int column = x0 + r_v * DW;
-      const int inside = fetch_inside && r_c < channels && line >= 0 && line < in_h && column >= 0 &&
-                         column < in_w;
-      const long at = planes + r_c * in_plane + line * in_pitch + (long)column * in_step;
-      B[row][fetch_n] = inside ? MASKED(x, y_mask, at) : 0.0f;
-      ADVANCE(r_c, r_u, r_v, b_c, b_u, b_v)
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int kk = 0; kk < BK; ++kk) {
-      float a[TM], column[TN];
-#pragma unroll
-      for (int i = 0; i < TM; ++i) a[i] = A[kk][ly * TM + i];
-#pragma unroll
-      for (int j = 0; j < TN; ++j) column[j] = B[kk][lx + j * LX];
-#pragma unroll
-      for (int i = 0; i < TM; ++i) {
-#pragma unroll
-        for (int j = 0; j < TN; ++j) acc[i][j] = MULTIPLY_ADD(a[i], column[j], acc[i][j]);
-      }
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int j = 0; j < TN / 4; ++j) vstore4(acc[i][j], j, sums[i]);
   }
-
+  const int first_filter = group_index * filters;
 #pragma unroll
-  for (int j = 0; j < TN; ++j) {
-    const long pixel = n0 + lx + j * LX;
+  for (int j = 0; j < TN; j += PIXELS_STORED) {
+    const long pixel = n0 + TILE_COLUMN(j);
+    const int at = (int)(pixel % image_pixels);
+    const long out = pixel / image_pixels * out_image + first_filter * out_plane + out_offset +
+                     at / ow * out_pitch + (long)(at % ow) * out_step;
     if (pixel < pixels) {
-      const int at = (int)(pixel % image_pixels);
-      const long first = pixel / image_pixels * out_image + (long)group_index * filters * out_plane +
-                         out_offset + at / ow * out_pitch + (long)(at % ow) * out_step;
+#if CHANNELS_LAST && !PARTIAL
 #pragma unroll
-      for (int i = 0; i < TM; ++i) {
-        const int filter = m0 + ly * TM + i;
-        if (filter < filters) {
-          const long out = first + filter * out_plane;
-          const float value =
-              acc[i][j] + BIAS_OF(b, group_index * filters + filter) + RESIDUAL_OF(r, out);
-          PUT(RESULT(GET(result, out), ACTIVATE(value)), result, out);
+      for (int i = 0; i < TM; i += 4) {
+        const int filter = m0 + TILE_ROW(i);
+        const int count = filters - filter;
+        if (count > 0) {
+          const float4 bias = BIAS ? get_some(b + first_filter + filter, count) : (float4)(0.0f);
+          const float4 value = (float4)(sums[i][j], sums[i + 1][j], sums[i + 2][j], sums[i + 3][j]) +
+                               bias + residual_some(r + out + filter, count);
+          put_some(ACTIVATE(value), result + out + filter, count);
         }
       }
+#else
+#pragma unroll
+      for (int i = 0; i < TM; ++i) {
+        const int filter = m0 + TILE_ROW(i);
+        if (filter < filters) {
+#if PARTIAL
+          partial[(((long)part * groups + group_index) * filters + filter) * pixels + pixel] =
+              sums[i][j];
+#elif PIXELS_STORED == 4
+          const long to = out + filter * out_plane;
+          const float4 value =
+              acc[i][j / 4] + BIAS_OF(b, first_filter + filter) + RESIDUAL_V(r + to);
+          const float4 activated = ACTIVATE(value);
+          PUT_V(RESULT(GET_V(result + to), activated), result + to);
+#else
+          const long to = out + filter * out_plane;
+          const float value = sums[i][j] + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);
+          PUT(RESULT(GET(result, to), ACTIVATE(value)), result, to);
+#endif
+        }
+      }
+#endif
     }
   }
+}
+
+// The parts of a tile's sums, added up; all filters of all groups.
+kernel void implicit_gemm_fold(global const float* restrict partial, global const element* restrict b,
+                               global const element* restrict r, global element* restrict result,
+                               int parts, int all_filters, long pixels, int oh, int ow,
+                               long out_image, long out_plane, long out_offset, long out_pitch,
+                               int out_step) {
+  const long id = get_global_id(0);
+  if (id >= all_filters * pixels) return;
+  const int filter = (int)(id / pixels);
+  const long pixel = id % pixels;
+  const int at = (int)(pixel % (oh * ow));
+  const long to = pixel / (oh * ow) * out_image + filter * out_plane + out_offset +
+                  at / ow * out_pitch + (long)(at % ow) * out_step;
+  float sum = 0.0f;
+  for (int part = 0; part < parts; ++part) sum += partial[part * all_filters * pixels + id];
+  const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
+  PUT(RESULT(GET(result, to), ACTIVATE(value)), result, to);
 }
 #endif  // BM
 

@@ -2,7 +2,8 @@
 // patches of x (pixels x channels*kh*kw), gathered while multiplying. The reduction runs over all pixels
 // of all images; it can be split into parts, whose sums another kernel adds in a fixed order.
 //
-//   BM BN BK TM TN   tile     GPUs: as in implicit_gemm.cl
+//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see common.cl)
+//   BUFFERS
 //   KV TC TQ VW      filters  CPUs: vectors along the filters, a register tile of TC channels x TQ taps
 //                             of a filter row
 //   MR TP TQ VW      pixels   CPUs: vectors along the pixels of a row, a register tile of MR filters x
@@ -14,37 +15,58 @@
 #ifdef BM
 // ---- tile ----------------------------------------------------------------------------------------
 //
-//   A: dy, BM filters x BK pixels        B: patches, BK pixels x BN of channels*kh*kw
+//   A: dy, BM filters x BK pixels        B: patches, BK pixels x BN columns, one per channel and tap
+//
+// Neighbours fetch neighbouring pixels: BK of them of one filter of A, of one column of B, of ROWS at once. What a column
+// is stays in local memory. Lines of the tiles are a float4 longer, so that what a filter's or column's neighbours store
+// meets different banks.
 
-#define LX (BN / TN)
-#define LY (BM / TM)
-#define ITEMS (LX * LY)
-#define B_ROWS (ITEMS / BN)
-#define A_ROWS (ITEMS / BK)
+#define ROWS (ITEMS / BK)
+#define A_FETCHES (BM / ROWS)
+#define B_FETCHES (BN / ROWS)
 
-// (image, i, j) of a pixel, moved on by a step that the host has taken apart.
-#define ADVANCE(image, i, j, step_image, step_i, step_j) \
-  j += step_j;                                           \
-  i += step_i;                                           \
-  image += step_image;                                   \
-  if (j >= ow) {                                         \
-    j -= ow;                                             \
-    ++i;                                                 \
-  }                                                      \
-  if (i >= oh) {                                         \
-    i -= oh;                                             \
-    ++image;                                             \
+#define FETCH()                                                                                \
+  {                                                                                            \
+    const int inside = pixel < last;                                                           \
+    const long gradient = first_dy + image * dy_image + i * ow + j;                            \
+    _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                    \
+      const int m = fetch_row + f * ROWS;                                                      \
+      const long at = gradient + (long)m * image_pixels;                                       \
+      next_a[f] = inside && m0 + m < filters ? MASKED(dy, y_mask, at) : 0.0f;                  \
+    }                                                                                          \
+    const long patch = image * x_image + (long)(i * SH) * w + j * SW;                          \
+    _Pragma("unroll") for (int f = 0; f < B_FETCHES; ++f) {                                    \
+      const int2 tap = taps[fetch_row + f * ROWS];                                             \
+      const int line = i * SH + tap.x;                                                         \
+      const int column = j * SW + tap.y;                                                       \
+      const int real = inside && line >= 0 && line < h && column >= 0 && column < w;           \
+      next_b[f] = real ? GET(x, patch + starts[fetch_row + f * ROWS]) : 0.0f;                  \
+    }                                                                                          \
+    pixel += BK;                                                                               \
+    ADVANCE(image, i, j, oh, ow, step_image, step_i, step_j)                                   \
   }
 
-// a_*, b_*: BK and B_ROWS pixels further, as images, rows and columns.
+#define KEEP(buffer)                                                                           \
+  {                                                                                            \
+    local float* a_line = (local float*)A[buffer][fetch_k] + fetch_row;                        \
+    local float* b_line = (local float*)B[buffer][fetch_k] + fetch_row;                        \
+    _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) a_line[f * ROWS] = next_a[f];        \
+    _Pragma("unroll") for (int f = 0; f < B_FETCHES; ++f) b_line[f * ROWS] = next_b[f];        \
+  }
+
+#define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
+
+// step_*: BK pixels further, as images, rows and columns.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void weights_tile(global const element* restrict x, global const element* restrict dy,
                   global const element* restrict y_mask, global float* restrict result, int channels,
                   int h, int w, int filters, int kh, int kw, int pt, int pl, int oh, int ow,
                   int groups, long pixels, long pixels_per_part, int filter_tiles, int column_tiles,
-                  int a_image, int a_i, int a_j, int b_image, int b_i, int b_j, long part_stride) {
-  local float A[BK][BM + 1];
-  local float B[BK][BN];
+                  int step_image, int step_i, int step_j, long part_stride) {
+  local float4 A[BUFFERS][BK][BM / 4 + 1];
+  local float4 B[BUFFERS][BK][BN / 4 + 1];
+  local long starts[BN];
+  local int2 taps[BN];
   const int item = get_local_id(0);
   const int lx = item % LX;
   const int ly = item / LX;
@@ -57,81 +79,49 @@ void weights_tile(global const element* restrict x, global const element* restri
   const int m0 = filter_tile * BM;
   const int n0 = column_tile * BN;
   const int image_pixels = oh * ow;
+  const long dy_image = (long)groups * filters * image_pixels;
+  const long x_image = (long)groups * channels * h * w;
   const long first = part * pixels_per_part;
   const long last = min(first + pixels_per_part, pixels);
+  const int steps = (int)((last - first + BK - 1) / BK);
 
-  // Column `item % BN` of B is one tap of one channel; the pixels run down.
-  const int fetch_n = item % BN;
-  const int column = n0 + fetch_n;
-  const int column_inside = column < columns;
-  const int channel = column_inside ? column / (kh * kw) : 0;
-  const int tap_y = column / kw % kh * DH - pt;
-  const int tap_x = column % kw * DW - pl;
-  long b_pixel = first + item / BN;
-  long image_b = b_pixel / image_pixels;
-  int i_b = (int)(b_pixel % image_pixels) / ow;
-  int j_b = (int)(b_pixel % image_pixels) % ow;
-  // Row `item % BK` of A is one pixel; the filters run across.
+  // Columns behind the last one see no row of x.
+  for (int n = item; n < BN; n += ITEMS) {
+    const int column = n0 + n;
+    const int tap_y = column / kw % kh * DH - pt;
+    const int tap_x = column % kw * DW - pl;
+    starts[n] = (((long)group_index * channels + column / (kh * kw)) * h + tap_y) * w + tap_x;
+    taps[n] = (int2)(column < columns ? tap_y : -INT_MAX / 2, tap_x);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+
   const int fetch_k = item % BK;
-  long a_pixel = first + fetch_k;
-  long image_a = a_pixel / image_pixels;
-  int i_a = (int)(a_pixel % image_pixels) / ow;
-  int j_a = (int)(a_pixel % image_pixels) % ow;
+  const int fetch_row = item / BK;
+  const long first_dy = ((long)group_index * filters + m0) * image_pixels;
+  long pixel = first + fetch_k;
+  long image = pixel / image_pixels;
+  int i = (int)(pixel % image_pixels) / ow;
+  int j = (int)(pixel % image_pixels) % ow;
 
-  float acc[TM][TN];
+  float4 acc[TM][TN / 4];
 #pragma unroll
-  for (int i = 0; i < TM; ++i) {
+  for (int a = 0; a < TM; ++a) {
 #pragma unroll
-    for (int j = 0; j < TN; ++j) acc[i][j] = 0.0f;
+    for (int c = 0; c < TN / 4; ++c) acc[a][c] = (float4)(0.0f);
   }
-  for (long k0 = first; k0 < last; k0 += BK) {
-    const int a_inside = k0 + fetch_k < last;
-    const long gradient = ((image_a * groups + group_index) * filters + m0) * image_pixels +
-                          i_a * ow + j_a;
+  float next_a[A_FETCHES], next_b[B_FETCHES];
+  FOR_EACH_STEP(0, steps, FETCH, KEEP, MULTIPLY_BUFFER)
+
 #pragma unroll
-    for (int fetch = 0; fetch < BM / A_ROWS; ++fetch) {
-      const int m = item / BK + fetch * A_ROWS;
-      const long at = gradient + (long)m * image_pixels;
-      A[fetch_k][m] = a_inside && m0 + m < filters ? MASKED(dy, y_mask, at) : 0.0f;
-    }
-    ADVANCE(image_a, i_a, j_a, a_image, a_i, a_j)
-#pragma unroll
-    for (int fetch = 0; fetch < BK / B_ROWS; ++fetch) {
-      const int row = item / BN + fetch * B_ROWS;
-      const int line = i_b * SH + tap_y;
-      const int at = j_b * SW + tap_x;
-      const int inside = column_inside && k0 + row < last && line >= 0 && line < h && at >= 0 &&
-                         at < w;
-      const long plane = (image_b * groups + group_index) * channels + channel;
-      B[row][fetch_n] = inside ? GET(x, (plane * h + line) * w + at) : 0.0f;
-      ADVANCE(image_b, i_b, j_b, b_image, b_i, b_j)
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int kk = 0; kk < BK; ++kk) {
-      float a[TM], b[TN];
-#pragma unroll
-      for (int i = 0; i < TM; ++i) a[i] = A[kk][ly * TM + i];
-#pragma unroll
-      for (int j = 0; j < TN; ++j) b[j] = B[kk][lx + j * LX];
-#pragma unroll
-      for (int i = 0; i < TM; ++i) {
-#pragma unroll
-        for (int j = 0; j < TN; ++j) acc[i][j] = MULTIPLY_ADD(a[i], b[j], acc[i][j]);
-      }
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
-#pragma unroll
-  for (int i = 0; i < TM; ++i) {
-    const int filter = m0 + ly * TM + i;
+  for (int a = 0; a < TM; ++a) {
+    const int filter = m0 + TILE_ROW(a);
     if (filter < filters) {
+      global float* out =
+          result + part * part_stride + ((long)group_index * filters + filter) * columns;
 #pragma unroll
-      for (int j = 0; j < TN; ++j) {
-        const int n = n0 + lx + j * LX;
-        if (n < columns) {
-          result[part * part_stride + ((long)group_index * filters + filter) * columns + n] =
-              acc[i][j];
-        }
+      for (int c = 0; c < TN / 4; ++c) {
+        const int n = n0 + TILE_COLUMN(4 * c);
+        store_some(acc[a][c], out + n, columns - n);
       }
     }
   }

@@ -25,8 +25,8 @@ struct Operands {
 };
 
 // Stride and dilation are the same in all correlations of a problem.
-std::string class_defines(const Problem& p, const Correlation& c, const Config& config) {
-  return config.defines() + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
+std::string class_defines(const Problem& p, const Correlation& c, const std::string& body) {
+  return body + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
          " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
          (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ") +
          epilogue_defines(p);
@@ -81,7 +81,7 @@ struct InputView {
               pitch,
               0,
               c.data_type};
-    if (c.channels_last && c.in_h == 1) {  // flattened: its rows are more to divide
+    if (c.channels_last && c.in_h != p.h) {  // flattened: its rows are more to divide
       planes.in_h = planes.hp = p.h;
       planes.in_w = planes.wp = pitch / p.h;
     }
@@ -139,9 +139,9 @@ struct PackedWeights {
   std::int64_t bytes = 0;
 
   PackedWeights(const std::vector<Correlation>& correlations, std::int64_t block,
-                const DeviceProfile& profile) {
+                const DeviceProfile& profile, std::int64_t reduction_multiple = 1) {
     for (const Correlation& c : correlations) {
-      blocks.emplace_back(c, block);
+      blocks.emplace_back(c, block, reduction_multiple);
       if (c.reduction() == 0) {
         regions.push_back({kPreparedSlot, 0, 0});  // nothing to read
         continue;
@@ -299,7 +299,7 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
                   executable->run.add(std::make_unique<KernelStep>(
                       "multiply",
                       device.kernel("implicit_gemm", "implicit_gemm_filters",
-                                    class_defines(p, c, body.config())),
+                                    class_defines(p, c, body.config().defines())),
                       std::vector<Argument>{x,
                                             packed.regions[i],
                                             Region{kBiasSlot},
@@ -468,7 +468,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
           executable->run.add(std::make_unique<KernelStep>(
               "multiply",
               device.kernel("implicit_gemm", "implicit_gemm_pixels",
-                            class_defines(p, c, body.config()) + direct),
+                            class_defines(p, c, body.config().defines()) + direct),
               std::vector<Argument>{x,
                                     packed.regions[i],
                                     Region{kBiasSlot},
@@ -503,92 +503,150 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
 // ---- tile: local memory -------------------------------------------------------------------------
 
 constexpr Tile kTiles[] = {
-    {128, 128, 16, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
-    {64, 64, 16, 4, 4},
-    {32, 64, 16, 4, 4},  // few filters
-    {32, 32, 16, 4, 4},  // small results, and devices with small work-groups
+    {128, 128, 8, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
+    {64, 64, 16, 8,
+     8},  // the same by 64 work-items: smaller results, and devices with small work-groups
+    {32, 64, 16, 4, 8},  // few filters
+    {32, 32, 16, 4, 4},  // small results
 };
+
+// A correlation as `tile` divides it.
+struct TileGrid {
+  std::int64_t pixels, filter_tiles, pixel_tiles, steps, steps_per_part, parts;
+
+  TileGrid(const Tile& tile, const Correlation& c)
+      : pixels(c.images * c.oh * c.ow),
+        filter_tiles(ceil_div(c.filters, tile.bm)),
+        pixel_tiles(ceil_div(pixels, tile.bn)),
+        steps(ceil_div(c.reduction(), tile.bk)),
+        steps_per_part(std::max<std::int64_t>(1, ceil_div(steps, tile.split))),
+        parts(std::max<std::int64_t>(1, ceil_div(steps, steps_per_part))) {}
+  std::int64_t groups(const Correlation& c) const { return filter_tiles * pixel_tiles * c.groups; }
+  // Of what is summed apart, if it is.
+  std::int64_t partial_bytes(const Tile& tile, const Correlation& c) const {
+    return tile.split == 1 ? 0 : saturating_product(parts, c.groups * c.filters, pixels, kElement);
+  }
+};
+
+std::int64_t tile_workspace_bytes(const Tile& tile, const std::vector<Correlation>& correlations,
+                                  const DeviceProfile& profile) {
+  std::int64_t bytes = 0;
+  for (const Correlation& c : correlations) {
+    bytes = std::max(bytes, TileGrid(tile, c).partial_bytes(tile, c));
+  }
+  return bytes == 0 ? 0 : aligned(bytes, profile);
+}
+
+Candidate tile_candidate(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+                         const std::vector<Correlation>& correlations) {
+  const PackedWeights packed(correlations, tile.bm, profile, tile.bk);
+  Candidate candidate;
+  for (const Correlation& c : correlations) {
+    const TileGrid grid(tile, c);
+    Pass pass;
+    pass.groups = tile.filling(grid.groups(c) * grid.parts);
+    pass.flops = static_cast<double>(grid.groups(c)) * 2.0 * tile.bm * tile.bn *
+                 static_cast<double>(grid.steps * tile.bk);
+    pass.efficiency = tile.efficiency(profile);
+    pass.bytes = bytes_touched(p, c, packed.bytes);
+    Pass fold;
+    fold.launches = tile.split > 1 ? 1 : 0;
+    fold.bytes = 2.0 * static_cast<double>(grid.partial_bytes(tile, c));
+    fold.groups = static_cast<double>(c.groups * c.filters * grid.pixels) / 64;
+    candidate.predicted_us += predicted_us(profile, {pass, fold});
+  }
+  candidate.config = tile.config();
+  candidate.workspace_bytes = tile_workspace_bytes(tile, correlations, profile);
+  candidate.prepared_weights_bytes = packed.bytes;
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  return candidate;
+}
 
 std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile,
                                        const std::vector<Correlation>& correlations) {
+  constexpr std::size_t kOffered = 3;
   std::vector<Candidate> candidates;
-  for (const Tile& body : kTiles) {
-    if (!body.fits(profile)) continue;
-    Candidate candidate;
-    for (const Correlation& c : correlations) {
-      const std::int64_t pixels = c.images * c.oh * c.ow;
-      Pass pass;
-      pass.groups = static_cast<double>(ceil_div(c.filters, body.bm) * c.groups) *
-                    static_cast<double>(ceil_div(pixels, body.bn));
-      pass.flops = pass.groups * 2.0 * body.bm * body.bn *
-                   static_cast<double>(round_up(c.reduction(), body.bk));
-      // A GPU's local memory feeds (tm*tn)/(tm+tn) multiply-adds per word: 0.6 of peak at 8x8 is what
-      // such kernels reach without vector loads; unmeasured here. On PoCL (2026-11, 2-core Zen 5)
-      // 10-25 of 500 GFLOP/s.
-      const double reuse = static_cast<double>(body.tm * body.tn) / (body.tm + body.tn);
-      pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
-      pass.bytes = bytes_touched(p, c, p.w_bytes());
-      candidate.predicted_us += predicted_us(profile, {pass});
-    }
-    candidate.config = body.config();
-    candidate.predicted_setup_us = kPredictedBuildUs;
-    candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
-    candidates.push_back(candidate);
+  for (Tile tile : kTiles) {
+    if (!tile.fits(profile)) continue;
+    candidates.push_back(tile_candidate(p, profile, tile, correlations));
+    const TileGrid grid(tile, correlations.front());
+    tile.split = tile.wanted_split(profile, grid.groups(correlations.front()), grid.steps);
+    if (tile.split > 1) candidates.push_back(tile_candidate(p, profile, tile, correlations));
   }
-  return candidates;
+  return best_of(std::move(candidates), kOffered);
 }
 
-std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& body, Device& device) {
+// How the kernel reads the input, its GATHER.
+int gather_of(const Correlation& c) {
+  if (c.channels_last) return c.channels % 4 == 0 && c.reduction() > 0 ? 2 : 0;
+  const bool flat = c.reduction() == c.channels && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 &&
+                    c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1;
+  return flat && c.ow % 4 == 0 ? 1 : 0;
+}
+
+std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile, Device& device) {
+  const std::vector<Correlation> correlations = correlations_of(p);
+  const PackedWeights packed(correlations, tile.bm, device.profile(), tile.bk);
   auto executable = std::make_unique<Executable>();
+  packed.add_to(*executable, device, correlations);
+  executable->workspace_bytes = tile_workspace_bytes(tile, correlations, device.profile());
+  const Region partial{kWorkspaceSlot, 0, executable->workspace_bytes};
   const Operands operands(p);
-  const auto local = static_cast<std::size_t>(body.items());
-  for (const Correlation& c : correlations_of(p)) {
+  const auto local = static_cast<std::size_t>(tile.items());
+  for (std::size_t i = 0; i < correlations.size(); ++i) {
+    const Correlation& c = correlations[i];
     if (nothing_to_do(p, c)) continue;
-    const std::int64_t pixels = c.images * c.oh * c.ow;
-    const std::int64_t filter_tiles = ceil_div(c.filters, body.bm);
-    const std::int64_t pixel_tiles = ceil_div(pixels, body.bn);
-    // Taps of at least 1, so that the kernel can divide by them; without channels nothing is read.
-    const std::int64_t channels = c.reduction() == 0 ? 0 : c.channels;
-    const std::int64_t taps_w = std::max<std::int64_t>(1, c.taps_w);
-    const std::int64_t taps = taps_w * std::max<std::int64_t>(1, c.taps_h);
-    const std::int64_t b_step = body.items() / body.bn;  // B_ROWS of the kernel
+    const TileGrid grid(tile, c);
+    const int gather = gather_of(c);
+    const std::string defines = class_defines(p, c, tile.defines()) +
+                                " -DGATHER=" + std::to_string(gather) +
+                                (tile.split > 1 ? " -DPARTIAL=1" : " -DPARTIAL=0");
+    // Of at least 1, so that the kernel can divide by them; without steps nothing is read.
+    const auto least1 = [](std::int64_t n) { return std::max<std::int64_t>(1, n); };
+    struct Counter {
+      std::int64_t end, step;
+    };
+    const Counter rows{least1(c.taps_h), c.dh * c.in_pitch},
+        columns{least1(c.taps_w), c.dw * c.in_step}, channels{least1(c.channels), c.in_plane};
+    const Counter outer = c.channels_last ? rows : channels;
+    const Counter middle = c.channels_last ? columns : rows;
+    const Counter inner = c.channels_last ? channels : columns;
+    // FETCH_ROWS of the kernel.
+    const std::int64_t fetch = gather == 0 ? tile.items() / tile.bn : 4 * tile.items() / tile.bn;
     executable->run.add(std::make_unique<KernelStep>(
-        "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_tile", class_defines(p, c, body.config())),
+        "multiply", device.kernel("implicit_gemm", "implicit_gemm_tile", defines),
         std::vector<Argument>{operands.input,
                               p.mask ? operands.mask : operands.input,
-                              Region{kWeightsSlot},
+                              packed.regions[i],
                               Region{kBiasSlot},
                               Region{kResidualSlot},
                               operands.result,
-                              narrow(channels),
+                              partial,
+                              narrow(outer.end),
+                              narrow(middle.end),
+                              narrow(inner.end),
+                              cl_long{outer.step},
+                              cl_long{middle.step},
+                              cl_long{inner.step},
+                              narrow(fetch / (middle.end * inner.end)),
+                              narrow(fetch / inner.end % middle.end),
+                              narrow(fetch % inner.end),
+                              narrow(grid.steps),
+                              narrow(grid.steps_per_part),
                               narrow(c.in_h),
                               narrow(c.in_w),
-                              narrow(c.filters),
-                              narrow(taps / taps_w),
-                              narrow(taps_w),
                               narrow(c.top),
                               narrow(c.left),
                               narrow(c.oh),
                               narrow(c.ow),
+                              narrow(c.filters),
                               narrow(c.groups),
-                              cl_long{pixels},
-                              narrow(filter_tiles),
-                              cl_long{pixel_tiles},
-                              narrow(body.bk / taps),
-                              narrow(body.bk % taps / taps_w),
-                              narrow(body.bk % taps_w),
-                              narrow(b_step / taps),
-                              narrow(b_step % taps / taps_w),
-                              narrow(b_step % taps_w),
-                              cl_long{c.w_base},
-                              cl_long{c.w_group},
-                              cl_long{c.w_filter},
-                              cl_long{c.w_channel},
-                              cl_long{c.w_row},
-                              cl_long{c.w_column},
+                              cl_long{grid.pixels},
+                              narrow(grid.filter_tiles),
+                              cl_long{grid.pixel_tiles},
                               cl_long{c.in_image},
-                              cl_long{c.in_plane},
+                              cl_long{c.channels * c.in_plane},
                               cl_long{c.in_pitch},
                               narrow(c.in_step),
                               cl_long{c.out_image},
@@ -596,8 +654,18 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& body,
                               cl_long{c.out_offset},
                               cl_long{c.out_pitch},
                               narrow(c.out_step)},
-        Range{{static_cast<std::size_t>(filter_tiles * pixel_tiles * c.groups) * local, 1, 1},
+        Range{{static_cast<std::size_t>(grid.groups(c) * grid.parts) * local, 1, 1},
               {local, 1, 1}}));
+    if (tile.split == 1) continue;
+    executable->run.add(std::make_unique<KernelStep>(
+        "fold", device.kernel("implicit_gemm", "implicit_gemm_fold", defines),
+        std::vector<Argument>{partial, Region{kBiasSlot}, Region{kResidualSlot}, operands.result,
+                              narrow(grid.parts), narrow(c.groups * c.filters),
+                              cl_long{grid.pixels}, narrow(c.oh), narrow(c.ow),
+                              cl_long{c.out_image}, cl_long{c.out_plane}, cl_long{c.out_offset},
+                              cl_long{c.out_pitch}, narrow(c.out_step)},
+        items(c.groups * c.filters * grid.pixels,
+              std::min<std::int64_t>(64, device.profile().max_work_group_size))));
   }
   return executable;
 }

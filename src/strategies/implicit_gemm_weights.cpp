@@ -17,8 +17,8 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kGroupsPerUnit = 4;
 
-std::string class_defines(const Problem& p, const Config& config) {
-  return config.defines() + " -DSH=" + std::to_string(p.sh) + " -DSW=" + std::to_string(p.sw) +
+std::string class_defines(const Problem& p, const std::string& body) {
+  return body + " -DSH=" + std::to_string(p.sh) + " -DSW=" + std::to_string(p.sw) +
          " -DDH=" + std::to_string(p.dh) + " -DDW=" + std::to_string(p.dw) + " " +
          epilogue_defines(p);
 }
@@ -220,7 +220,8 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   const Result result(p, parts, layout);
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
-      device.kernel("implicit_gemm_weights", "weights_filters", class_defines(p, body.config())),
+      device.kernel("implicit_gemm_weights", "weights_filters",
+                    class_defines(p, body.config().defines())),
       std::vector<Argument>{
           x, packed, result.region, narrow(p.n), narrow(p.c_per_group()), narrow(p.kh),
           narrow(p.kw), narrow(view.pitch), cl_long{view.plane}, narrow(p.oh()), narrow(p.ow()),
@@ -325,30 +326,31 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   const std::int64_t rows_per_part = ceil_div(rows, body.split);
   const std::int64_t parts = ceil_div(rows, rows_per_part);
   const Result result(p, parts, layout);
-  executable->run.add(std::make_unique<KernelStep>(
-      "multiply",
-      device.kernel("implicit_gemm_weights", "weights_pixels", class_defines(p, body.config())),
-      std::vector<Argument>{x,
-                            dy,
-                            result.region,
-                            narrow(p.n),
-                            narrow(p.c_per_group()),
-                            narrow(p.kh),
-                            narrow(p.kw),
-                            narrow(view.pitch),
-                            cl_long{view.plane},
-                            narrow(p.oh()),
-                            narrow(p.ow()),
-                            narrow(gradient.wp),
-                            cl_long{gradient.hp * gradient.wp},
-                            narrow(p.k_per_group()),
-                            narrow(p.g),
-                            narrow(ceil_div(p.k_per_group(), body.mr)),
-                            narrow(ceil_div(p.kh, body.tp)),
-                            narrow(ceil_div(p.kw, body.tq)),
-                            cl_long{rows_per_part},
-                            result.stride(p)},
-      one_item_groups(body.groups(p) * parts)));
+  executable->run.add(
+      std::make_unique<KernelStep>("multiply",
+                                   device.kernel("implicit_gemm_weights", "weights_pixels",
+                                                 class_defines(p, body.config().defines())),
+                                   std::vector<Argument>{x,
+                                                         dy,
+                                                         result.region,
+                                                         narrow(p.n),
+                                                         narrow(p.c_per_group()),
+                                                         narrow(p.kh),
+                                                         narrow(p.kw),
+                                                         narrow(view.pitch),
+                                                         cl_long{view.plane},
+                                                         narrow(p.oh()),
+                                                         narrow(p.ow()),
+                                                         narrow(gradient.wp),
+                                                         cl_long{gradient.hp * gradient.wp},
+                                                         narrow(p.k_per_group()),
+                                                         narrow(p.g),
+                                                         narrow(ceil_div(p.k_per_group(), body.mr)),
+                                                         narrow(ceil_div(p.kh, body.tp)),
+                                                         narrow(ceil_div(p.kw, body.tq)),
+                                                         cl_long{rows_per_part},
+                                                         result.stride(p)},
+                                   one_item_groups(body.groups(p) * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
   return executable;
@@ -356,61 +358,47 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
 
 // ---- tile: local memory -------------------------------------------------------------------------
 
-struct TileBody {
-  Tile tile;
-  int split;
+constexpr Tile kTiles[] = {{128, 128, 8, 8, 8}, {64, 64, 8, 8, 8}, {32, 32, 16, 4, 4}};
 
-  std::int64_t groups(const Problem& p) const {
-    return ceil_div(p.k_per_group(), tile.bm) * ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn) *
-           p.g;
-  }
-  Config config() const {
-    Config config = tile.config();
-    config.set("split", split);
-    return config;
-  }
-  static TileBody from(const Config& c) { return {Tile::from(c), c.get("split", 1, INT32_MAX)}; }
-};
-
-constexpr TileBody kTiles[] = {
-    {{128, 128, 16, 8, 8}, 1}, {{64, 64, 16, 4, 4}, 1}, {{32, 32, 16, 4, 4}, 1}};
+// Work-groups of one part.
+std::int64_t tile_groups(const Problem& p, const Tile& tile) {
+  return ceil_div(p.k_per_group(), tile.bm) * ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn) *
+         p.g;
+}
 
 std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& profile) {
   std::vector<Candidate> candidates;
   const std::int64_t pixels = p.n * p.oh() * p.ow();
-  for (TileBody body : kTiles) {
-    if (!body.tile.fits(profile)) continue;
-    body.split = static_cast<int>(parts_for(profile, body.groups(p), pixels, 256));
+  for (Tile tile : kTiles) {
+    if (!tile.fits(profile)) continue;
+    const std::int64_t groups = tile_groups(p, tile);
+    tile.split = static_cast<int>(parts_for(profile, groups, pixels, 256));
     WorkspaceLayout layout(profile);
-    const Result result(p, body.split, layout);
+    const Result result(p, tile.split, layout);
     Pass pass;
-    pass.groups = static_cast<double>(body.groups(p) * body.split);
-    pass.flops = static_cast<double>(body.groups(p)) * 2.0 * body.tile.bm * body.tile.bn *
-                 static_cast<double>(round_up(pixels, body.tile.bk));
-    const double reuse =
-        static_cast<double>(body.tile.tm * body.tile.tn) / (body.tile.tm + body.tile.tn);
-    pass.efficiency = profile.family == Family::kCpu ? 0.03 : 0.6 * reuse / 4.0;
+    pass.groups = tile.filling(groups * tile.split);
+    pass.flops = static_cast<double>(groups) * 2.0 * tile.bm * tile.bn *
+                 static_cast<double>(round_up(pixels, tile.bk));
+    pass.efficiency = tile.efficiency(profile);
     pass.bytes = bytes_touched(p);
-    candidates.push_back(candidate_of(p, body.config(), layout.bytes(),
-                                      predicted_us(profile, {pass, Result::pass(p, body.split)})));
+    candidates.push_back(candidate_of(p, tile.config(), layout.bytes(),
+                                      predicted_us(profile, {pass, Result::pass(p, tile.split)})));
   }
   return candidates;
 }
 
-std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& body,
-                                             Device& device) {
+std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile, Device& device) {
   auto executable = std::make_unique<Executable>();
   WorkspaceLayout layout(device.profile());
   const std::int64_t image_pixels = p.oh() * p.ow();
   const std::int64_t pixels = p.n * image_pixels;
-  const std::int64_t pixels_per_part = ceil_div(pixels, body.split);
+  const std::int64_t pixels_per_part = ceil_div(pixels, tile.split);
   const std::int64_t parts = ceil_div(pixels, pixels_per_part);
   const Result result(p, parts, layout);
-  const std::int64_t b_step = body.tile.items() / body.tile.bn;  // B_ROWS of the kernel
-  const auto local = static_cast<std::size_t>(body.tile.items());
+  const auto local = static_cast<std::size_t>(tile.items());
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
-      device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, body.config())),
+      device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, tile.defines())),
       std::vector<Argument>{Region{kXSlot},
                             Region{kDySlot},
                             Region{p.mask ? kYSlot : kDySlot},
@@ -428,16 +416,14 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const TileBody& b
                             narrow(p.g),
                             cl_long{pixels},
                             cl_long{pixels_per_part},
-                            narrow(ceil_div(p.k_per_group(), body.tile.bm)),
-                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, body.tile.bn)),
-                            narrow(body.tile.bk / image_pixels),
-                            narrow(body.tile.bk % image_pixels / p.ow()),
-                            narrow(body.tile.bk % p.ow()),
-                            narrow(b_step / image_pixels),
-                            narrow(b_step % image_pixels / p.ow()),
-                            narrow(b_step % p.ow()),
+                            narrow(ceil_div(p.k_per_group(), tile.bm)),
+                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn)),
+                            narrow(tile.bk / image_pixels),
+                            narrow(tile.bk % image_pixels / p.ow()),
+                            narrow(tile.bk % p.ow()),
                             result.stride(p)},
-      Range{{static_cast<std::size_t>(body.groups(p) * parts) * local, 1, 1}, {local, 1, 1}}));
+      Range{{static_cast<std::size_t>(tile_groups(p, tile) * parts) * local, 1, 1},
+            {local, 1, 1}}));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
   return executable;
@@ -458,7 +444,7 @@ std::vector<Candidate> weights_candidates(const Problem& problem, const DevicePr
 std::unique_ptr<const Executable> build_weights(const Problem& problem, const Config& config,
                                                 Device& device) {
   const Problem p = flattened(problem);
-  if (config.has("bm")) return build_tile(p, TileBody::from(config), device);
+  if (config.has("bm")) return build_tile(p, Tile::from(config), device);
   if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
   return build_filters(p, FiltersBody::from(config), device);
 }
