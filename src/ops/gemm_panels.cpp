@@ -10,9 +10,10 @@ namespace {
 // Of C per register tile; 2 by 14 is what 32 registers hold.
 constexpr std::int64_t kVectors = 2;
 
-// Depth and number of the row panels that are copied together: 128 KiB at width 16, a part of the second-level
-// cache; a panel of B is then 14 KiB of the first level.
-constexpr std::int64_t kDepth = 256, kPanels = 4;
+// Depth and number of the row panels that are copied together: 64 KiB at width 16, in the second-level
+// cache; a panel of B is then 14 KiB of the first level. Twice either is level, four times is slower
+// (PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3).
+constexpr std::int64_t kDepth = 256, kPanels = 2;
 
 // Pieces per core, so that a core that falls behind is not waited for long.
 constexpr std::int64_t kGroupsPerUnit = 4;
@@ -46,11 +47,14 @@ std::int64_t panel_rows(const DeviceProfile& profile) {
 }
 
 std::int64_t panel_columns(const DeviceProfile& profile, std::int64_t n) {
+  // Few sizes, since each is a program. What counts is the loads per k: a narrow panel pads less and loads more.
   const std::int64_t most = most_columns(profile);
+  const auto loads = [&](std::int64_t columns) {
+    return ceil_div(n, columns) * (columns + kVectors);
+  };
   std::int64_t best = most;
-  // Few sizes, since each is a program.
   for (const std::int64_t columns : {most - 1, most / 2}) {
-    if (round_up(n, columns) < round_up(n, best)) best = columns;
+    if (loads(columns) < loads(best)) best = columns;
   }
   return best;
 }

@@ -22,7 +22,7 @@ struct PanelGemm {
 bool serves_panels(const DeviceProfile& profile);
 // What m is a multiple of.
 std::int64_t panel_rows(const DeviceProfile& profile);
-// Columns of a panel: of those that fit the registers the number that pads n least.
+// Columns of a panel: of those that fit the registers the number that costs least for n.
 std::int64_t panel_columns(const DeviceProfile& profile, std::int64_t n);
 // Independent pieces of a product.
 std::int64_t panel_groups(const DeviceProfile& profile, const PanelGemm& gemm);
