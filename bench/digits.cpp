@@ -20,6 +20,7 @@
 
 #include "digits_data.hpp"
 #include "digits_network.hpp"
+#include "svg.hpp"
 
 namespace {
 
@@ -352,39 +353,30 @@ std::string svg(const Results& results) {
       }
     }
   }
-  std::string text =
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" "
-      "width=\"" +
-      std::to_string(2 * kPanel) + "\" height=\"" + std::to_string(2 * height) +
-      "\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
-  char line[512];
+  clconv::bench::Svg chart(2 * kPanel, 2 * height);
+  char value[32];
   int panel = 0;
   for (const char* pass : {kForward, kBoth}) {
     for (const int batch : {1, 32}) {
-      const int x = panel % 2 * kPanel, y = panel / 2 * height;
+      const int x = panel % 2 * kPanel + kLabel, y = panel / 2 * height;
       ++panel;
-      std::snprintf(line, sizeof(line),
-                    "<text x=\"%d\" y=\"%d\" font-weight=\"bold\">%s: median, ms</text>\n",
-                    x + kLabel, y + 18, title(pass, batch).c_str());
-      text += line;
-      int row = 0;
+      chart.text(x, y + 18, title(pass, batch) + ": median, ms", "font-weight=\"bold\"");
+      int top = y + kTop;
       for (const auto& [name, passes] : results) {
         const double median = Summary(passes.at(pass).at(batch)).median;
         const double length =
             kWidth * (0.02 + 0.98 * std::log(median / low) / std::log(high / low));
         const bool ours = name.rfind("clconv", 0) == 0;
-        const int top = y + kTop + kBar * row++;
-        std::snprintf(line, sizeof(line),
-                      "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>"
-                      "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>"
-                      "<text x=\"%.1f\" y=\"%d\">%.3g</text>\n",
-                      x + kLabel - 6, top + 13, name.c_str(), x + kLabel, top + 2, length, kBar - 4,
-                      ours ? "#2a7" : "#99a", x + kLabel + length + 4, top + 13, median * 1e3);
-        text += line;
+        std::snprintf(value, sizeof(value), "%.3g", median * 1e3);
+        chart.text(x - 6, top + 13, name, "text-anchor=\"end\"");
+        chart.rect(x, top + 2, length, kBar - 4,
+                   ours ? clconv::bench::kOurs : clconv::bench::kTheirs);
+        chart.text(x + length + 4, top + 13, value);
+        top += kBar;
       }
     }
   }
-  return text + "</svg>\n";
+  return chart.finished();
 }
 
 void write_text(const std::string& path, const std::string& text) {

@@ -13,13 +13,41 @@
 typedef half element;
 #define GET(tensor, at) vload_half(at, tensor)
 #define PUT(value, tensor, at) vstore_half(value, at, tensor)
-#define GET_N(N, pointer) CLCONV_PASTE(vload_half, N)(0, pointer)
+// Vectors are moved as packed ones: PoCL 3.1 takes the address of a half vector for aligned to 16 bytes, which
+// OpenCL C does not ask for, and crashes, and LLVM cuts its vstore of floats to pieces. Float16 is converted in
+// private memory, which the compiler makes registers of.
+#define HALF_VECTOR(N)                                                \
+  typedef struct __attribute__((packed)) { ushort##N v; } packed##N;  \
+  inline float##N of_half##N(const ushort##N bits) {                  \
+    return vload_half##N(0, (const half*)&bits);                      \
+  }                                                                   \
+  inline ushort##N to_half##N(const float##N value) {                 \
+    ushort##N bits;                                                   \
+    vstore_half##N(value, 0, (half*)&bits);                           \
+    return bits;                                                      \
+  }
+HALF_VECTOR(2)
+HALF_VECTOR(4)
+HALF_VECTOR(8)
+HALF_VECTOR(16)
+#define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(PACKED_OF(N, pointer))
+#define STORED(N) CLCONV_PASTE(ushort, N)
+#define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
 #else
 typedef float element;
 #define GET(tensor, at) ((tensor)[at])
 #define PUT(value, tensor, at) ((tensor)[at] = (value))
+#define FLOAT_VECTOR(N) typedef struct __attribute__((packed)) { float##N v; } packed##N;
+FLOAT_VECTOR(2)
+FLOAT_VECTOR(4)
+FLOAT_VECTOR(8)
+FLOAT_VECTOR(16)
 #define GET_N(N, pointer) CLCONV_PASTE(vload, N)(0, pointer)
+#define STORED(N) CLCONV_PASTE(float, N)
+#define TO_STORED(N, value) (value)
 #endif
+#define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
+#define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
 
 // Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
 #ifdef VW
@@ -34,11 +62,7 @@ typedef CLCONV_PASTE(float, VW) floatv;
 #define LOAD_V(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
 #define STORE_V(value, pointer) CLCONV_PASTE(vstore, VW)(value, 0, pointer)
 #define GET_V(pointer) GET_N(VW, pointer)
-#if defined(HALF) && HALF
-#define PUT_V(value, pointer) CLCONV_PASTE(vstore_half, VW)(value, 0, pointer)
-#else
-#define PUT_V(value, pointer) STORE_V(value, pointer)
-#endif
+#define PUT_V(value, pointer) PUT_N(VW, value, pointer)
 #endif
 
 // The first `count` floats (all from VW on, none up to 0) of a vector; the rest is 0, or stays.
@@ -57,21 +81,25 @@ inline void store_some(const floatv value, global float* pointer, const int coun
   STORE_V(value, values);
   for (int i = 0; i < count; ++i) pointer[i] = values[i];
 }
-#if defined(HALF) && HALF
+#if defined(HALF) && HALF && VW == 1
+#define get_some(pointer, count) ((count) > 0 ? GET(pointer, 0) : 0.0f)
+inline void put_some(const float value, global element* pointer, const int count) {
+  if (count > 0) PUT(value, pointer, 0);
+}
+#elif defined(HALF) && HALF
 inline floatv get_some(global const element* pointer, const int count) {
   if (count >= VW) return GET_V(pointer);
-  float values[VW];
-  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(pointer, i) : 0.0f;
-  return LOAD_V(values);
+  CLCONV_PASTE(ushort, VW) bits = 0;
+  for (int i = 0; i < count; ++i) ((ushort*)&bits)[i] = ((global const ushort*)pointer)[i];
+  return CLCONV_PASTE(of_half, VW)(bits);
 }
 inline void put_some(const floatv value, global element* pointer, const int count) {
   if (count >= VW) {
     PUT_V(value, pointer);
     return;
   }
-  float values[VW];
-  STORE_V(value, values);
-  for (int i = 0; i < count; ++i) PUT(values[i], pointer, i);
+  const CLCONV_PASTE(ushort, VW) bits = CLCONV_PASTE(to_half, VW)(value);
+  for (int i = 0; i < count; ++i) ((global ushort*)pointer)[i] = ((const ushort*)&bits)[i];
 }
 #else
 #define get_some load_some
@@ -80,44 +108,61 @@ inline void put_some(const floatv value, global element* pointer, const int coun
 #endif
 
 #if defined(VW) && VW >= 4
-#if defined(HALF) && HALF
-#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore_half, N)(value, 0, pointer)
-#else
-#define PUT_N(N, value, pointer) CLCONV_PASTE(vstore, N)(value, 0, pointer)
-#endif
 // The first `count` elements of v in the fewest stores: no branch is left where `count` is a constant.
+// Converted as a whole, since PoCL converts fewer than 4 in software.
 inline void put_first(const floatv v, const int count, global element* out) {
   if (count >= VW) {
     PUT_V(v, out);
     return;
   }
+  const STORED(VW) all = TO_STORED(VW, v);
 #if VW == 16
-  float8 rest8 = v.lo;
+  STORED(8) rest8 = all.lo;
   if (count & 8) {
-    PUT_N(8, rest8, out);
+    PACKED_OF(8, out) = rest8;
     out += 8;
-    rest8 = v.hi;
+    rest8 = all.hi;
   }
 #elif VW == 8
-  const float8 rest8 = v;
+  const STORED(8) rest8 = all;
 #endif
 #if VW >= 8
-  float4 rest4 = rest8.lo;
+  STORED(4) rest4 = rest8.lo;
   if (count & 4) {
-    PUT_N(4, rest4, out);
+    PACKED_OF(4, out) = rest4;
     out += 4;
     rest4 = rest8.hi;
   }
 #else
-  const float4 rest4 = v;
+  const STORED(4) rest4 = all;
 #endif
-  float2 rest2 = rest4.lo;
+  STORED(2) rest2 = rest4.lo;
   if (count & 2) {
-    PUT_N(2, rest2, out);
+    PACKED_OF(2, out) = rest2;
     out += 2;
     rest2 = rest4.hi;
   }
-  if (count & 1) PUT(rest2.x, out, 0);
+  if (count & 1) *(global STORED()*)out = rest2.x;
+}
+
+// The first `count` elements, 0 behind them, likewise.
+inline floatv get_first(global const element* in, const int count) {
+  if (count >= VW) return GET_V(in);
+  const float last = count & 1 ? GET(in, count & ~1) : 0.0f;
+  const float2 last2 = (float2)(last, 0.0f);
+  const float4 last4 =
+      count & 2 ? (float4)(GET_N(2, in + (count & ~3)), last2) : (float4)(last2, (float2)(0.0f));
+#if VW == 4
+  return last4;
+#else
+  const float8 last8 =
+      count & 4 ? (float8)(GET_N(4, in + (count & ~7)), last4) : (float8)(last4, (float4)(0.0f));
+#if VW == 8
+  return last8;
+#else
+  return count & 8 ? (float16)(GET_N(8, in), last8) : (float16)(last8, (float8)(0.0f));
+#endif
+#endif
 }
 
 inline floatv interleave_lo(const floatv a, const floatv b) {
@@ -189,19 +234,19 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #endif
 
 #ifdef VW
-// The vector of a type's width N at `at`.
+// The vector of width N at `at` of an input, where it counts.
 #if defined(MASK) && MASK
-#define KEPT(N, at)                                   \
+#define KEPT_N(N, at)                                   \
   (GET_N(N, y + (at)) > 0.0f ? GET_N(N, input + (at)) \
                              : (CLCONV_PASTE(float, N))(0.0f))
 #else
-#define KEPT(N, at) GET_N(N, input + (at))
+#define KEPT_N(N, at) GET_N(N, input + (at))
 #endif
 
 // What fits of a row's end, in halves of the vector.
 #define COPY_PIECE(N)                                         \
   if (count - j >= N) {                                       \
-    CLCONV_PASTE(vstore, N)(KEPT(N, j), 0, out + j);          \
+    CLCONV_PASTE(vstore, N)(KEPT_N(N, j), 0, out + j);          \
     j += N;                                                   \
   }
 // A row of a tensor (a masked gradient) as floats.
@@ -209,14 +254,14 @@ inline void copy_row(global const element* restrict input, global const element*
                      global float* restrict out, const int count) {
   int j = 0;
 #if VW == 16
-  for (; j + 16 <= count; j += 16) vstore16(KEPT(16, j), 0, out + j);
+  for (; j + 16 <= count; j += 16) vstore16(KEPT_N(16, j), 0, out + j);
   COPY_PIECE(8)
   COPY_PIECE(4)
 #elif VW == 8
-  for (; j + 8 <= count; j += 8) vstore8(KEPT(8, j), 0, out + j);
+  for (; j + 8 <= count; j += 8) vstore8(KEPT_N(8, j), 0, out + j);
   COPY_PIECE(4)
 #elif VW == 4
-  for (; j + 4 <= count; j += 4) vstore4(KEPT(4, j), 0, out + j);
+  for (; j + 4 <= count; j += 4) vstore4(KEPT_N(4, j), 0, out + j);
 #endif
 #if VW > 1
   COPY_PIECE(2)
@@ -231,14 +276,16 @@ inline void copy_row(global const element* restrict input, global const element*
 #define BIAS_OF(b, k) 0.0f
 #endif
 
-// The residual: `r` lies as the result does. RESIDUAL_V: a vector of it, all of it readable; residual_some: its
-// first `count`, 0 behind them.
+// The residual: `r` lies as the result does. RESIDUAL_V: a vector of it, all of it readable; residual_some and
+// residual_first: its first `count`, 0 behind them.
 #if defined(RESIDUAL) && RESIDUAL
 #define RESIDUAL_OF(r, at) GET(r, at)
 #define RESIDUAL_V(pointer) GET_V(pointer)
 #define residual_some(pointer, count) get_some(pointer, count)
+#define residual_first(pointer, count) get_first(pointer, count)
 #else
 #define RESIDUAL_OF(r, at) 0.0f
 #define RESIDUAL_V(pointer) 0.0f
 #define residual_some(pointer, count) 0.0f
+#define residual_first(pointer, count) 0.0f
 #endif

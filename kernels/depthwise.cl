@@ -1,14 +1,15 @@
 // Depthwise convolution: every input channel has filters of its own (g = c), so that there is nothing to
-// share between channels and a matrix product has nothing to multiply. Four bodies:
+// share between channels and a matrix product has nothing to multiply. Five bodies:
 //
-//   VW RB       rows            CPUs, forward and data gradient
+//   VW RB         rows            CPUs, forward and data gradient
+//   VW TH TW      channels        CPUs, forward with channels last, as many filters as channels
 //   VW TAPS ROWS  weights_rows    CPUs, weight gradient
-//   TY          direct          GPUs, forward and data gradient
-//   ITEMS       weights_direct  GPUs, weight gradient
+//   TY            direct          GPUs, forward and data gradient, in either layout
+//   ITEMS         weights_direct  GPUs, weight gradient
 //
-// Class macros: KH KW SH SW DH DW; DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
-// of a data gradient), BIAS, ACTIVATION, MASK, ACCUMULATE. All other sizes are arguments. The weights are used as
-// they are.
+// Class macros: KH KW SH SW DH DW; NHWC (1: x, r and y have the channels last); DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
+// of a data gradient), BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE, HALF. All other sizes are arguments. The weights are used as
+// they are, but by `channels`.
 
 // Geometry of `rows` and `weights_rows`. Results come in steps of RH rows and RW columns (a data gradient
 // at stride s: s residue classes, each with taps of its own), and a step goes IH rows and IW columns
@@ -57,21 +58,18 @@
 #define LANES ((INTV)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
 
-// The first `count` floats at input[at], then zeroes; with `masked` a gradient, which counts where y > 0.
-// Reads on beyond them where the tensor, of `size` floats, goes on.
-inline floatv load_first(global const float* restrict input, global const float* restrict y,
+// The first `count` elements at input[at], then zeroes; with `masked` a gradient, which counts where y > 0.
+// Reads on beyond them where the tensor, of `size` elements, goes on.
+inline floatv load_first(global const element* restrict input, global const element* restrict y,
                          const int masked, const long at, const int count, const long size) {
   floatv v;
   if (at + VW <= size) {
-    v = LOAD_V(input + at);
-    if (masked) v = LOAD_V(y + at) > 0.0f ? v : (floatv)(0.0f);
+    v = GET_V(input + at);
+    if (masked) v = GET_V(y + at) > 0.0f ? v : (floatv)(0.0f);
     if (count < VW) v = LANES < (INTV)(count) ? v : (floatv)(0.0f);
   } else {
-    float values[VW];
-    for (int i = 0; i < VW; ++i) {
-      values[i] = i < count && (!masked || y[at + i] > 0.0f) ? input[at + i] : 0.0f;
-    }
-    v = LOAD_V(values);
+    v = get_some(input + at, count);
+    if (masked) v = get_some(y + at, count) > 0.0f ? v : (floatv)(0.0f);
   }
   return v;
 }
@@ -79,7 +77,7 @@ inline floatv load_first(global const float* restrict input, global const float*
 // Rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], zero outside
 // it, to stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image.
 // Without `borders` the columns outside are zero already.
-inline void stage_tile(global const float* restrict input, global const float* restrict y,
+inline void stage_tile(global const element* restrict input, global const element* restrict y,
                        const int masked, const long plane, const long size, const int in_h,
                        const int in_w, const int top, const int left, const int rows,
                        const int columns, local float* stage, const int pitch, const int shift,
@@ -101,8 +99,8 @@ inline void stage_tile(global const float* restrict input, global const float* r
         // The last vector overlaps the one before.
         for (int t = lo; t < hi; t += VW) {
           const int at = min(t, hi - VW);
-          floatv v = LOAD_V(input + line + at);
-          if (masked) v = LOAD_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
+          floatv v = GET_V(input + line + at);
+          if (masked) v = GET_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
           STORE_V(v, stage + shift + at);
         }
       } else if (lo < hi) {
@@ -131,11 +129,11 @@ inline void stage_tile(global const float* restrict input, global const float* r
       local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
       int t = lo;
       for (; hi - t >= 2 * VW; t += 2 * VW) {
-        floatv a = LOAD_V(input + line + t);
-        floatv b = LOAD_V(input + line + t + VW);
+        floatv a = GET_V(input + line + t);
+        floatv b = GET_V(input + line + t + VW);
         if (masked) {
-          a = LOAD_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
-          b = LOAD_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
+          a = GET_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
+          b = GET_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
         }
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
@@ -148,8 +146,8 @@ inline void stage_tile(global const float* restrict input, global const float* r
       }
 #else
       for (int t = 0; t < columns; ++t) {
-        const int counts = t >= lo && t < hi && (!masked || y[line + t] > 0.0f);
-        stage[shift + t % IW * pitch + t / IW] = counts ? input[line + t] : 0.0f;
+        const int counts = t >= lo && t < hi && (!masked || GET(y, line + t) > 0.0f);
+        stage[shift + t % IW * pitch + t / IW] = counts ? GET(input, line + t) : 0.0f;
       }
 #endif
     }
@@ -173,57 +171,40 @@ inline void stage_tile(global const float* restrict input, global const float* r
 
 #define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
 
-inline void store_results(const floatv value, global float* at, const int count) {
-  if (count >= VW) {
-    STORE_V(RESULT(LOAD_V(at), value), at);
-    return;
-  }
-#define STORE_PIECE(N, rest, next)                                                     \
-  if (count & N) {                                                                     \
-    const CLCONV_PASTE(float, N) piece = rest.lo;                                      \
-    CLCONV_PASTE(vstore, N)(RESULT(CLCONV_PASTE(vload, N)(0, at), piece), 0, at);      \
-    at += N;                                                                           \
-    next = rest.hi;                                                                    \
-  } else {                                                                             \
-    next = rest.lo;                                                                    \
-  }
-#if VW == 16
-  float8 rest8;
-  STORE_PIECE(8, value, rest8)
+// The first `count` results.
+inline void store_results(const floatv sum, global const element* r, global element* at, const int count) {
+#if RESIDUAL
+  const floatv value = sum + get_some(r, count);
 #else
-  const floatv rest8 = value;
+  const floatv value = sum;
 #endif
-#if VW >= 8
-  float4 rest4;
-  STORE_PIECE(4, rest8, rest4)
+#if ACCUMULATE
+  put_first(ACTIVATE(value) + get_some(at, count), count, at);
 #else
-  const floatv rest4 = value;
+  put_first(ACTIVATE(value), count, at);
 #endif
-  float2 rest2;
-  STORE_PIECE(2, rest4, rest2)
-  if (count & 1) *at = RESULT(*at, rest2.x);
 }
 
-// Columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: floats behind the
-// row that will be written later anyway.
-inline void store_steps(const floatv* acc, global float* row, const int column, const int width,
-                        const int spare) {
+// Columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: elements behind
+// the row that will be written later anyway.
+inline void store_steps(const floatv* acc, global const element* r, global element* row, const int column,
+                        const int width, const int spare) {
 #if RW == 1
-  store_results(ACTIVATE(acc[0]), row + column, width - column + spare);
+  store_results(acc[0], r + column, row + column, width - column + spare);
 #else
   const floatv lo = interleave_lo(acc[0], acc[1]);
   const floatv hi = interleave_hi(acc[0], acc[1]);
-  store_results(ACTIVATE(lo), row + column, width - column);
+  store_results(lo, r + column, row + column, width - column);
   if (width - column > VW) {
-    store_results(ACTIVATE(hi), row + column + VW, width - column - VW);
+    store_results(hi, r + column + VW, row + column + VW, width - column - VW);
   }
 #endif
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_rows(global const float* restrict x, global const float* restrict y_mask,
-                    global const float* restrict weights, global const float* restrict b,
-                    global float* restrict result, int groups, int channels, int filters, int in_h,
+void depthwise_rows(global const element* restrict x, global const element* restrict y_mask,
+                    global const element* restrict weights, global const element* restrict b,
+                    global const element* restrict r, global element* restrict result, int groups, int channels, int filters, int in_h,
                     int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h,
                     int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long units, int span,
                     int pitch, int shift, int stage_floats, int sums_pitch) {
@@ -253,13 +234,13 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                  tiles > 1 || unit == first_unit);
       for (int filter = 0; filter < filters; ++filter) {
         const long f = (long)group_index * filters * channels + filter + channel;
-        global const float* w = weights + f * (KH * KW);
-        global float* out = result + (plane * filters + filter) * res_h * res_w;
+        global const element* w = weights + f * (KH * KW);
+        const long to = (plane * filters + filter) * res_h * res_w;
         const float start = BIAS_OF(b, group_index * filters + filter);
 #if UNROLL
         float weight[KH * KW];
 #pragma unroll
-        for (int t = 0; t < KH * KW; ++t) weight[t] = w[t];
+        for (int t = 0; t < KH * KW; ++t) weight[t] = GET(w, t);
 #endif
         for (int i0 = 0; i0 < rows; i0 += RB) {
           const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
@@ -281,13 +262,13 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                   acc[t / RW][t % RW] = (floatv)(start);
               }
 #pragma unroll
-              for (int r = 0; r <= (RB - 1) * IH + REACH_H; ++r) {
+              for (int p = 0; p <= (RB - 1) * IH + REACH_H; ++p) {
 #pragma unroll
                 for (int q = 0; q <= REACH_W; ++q) {
-                  const floatv in = LOAD_V(lines + (r * IW + q % IW) * pitch + q / IW + j);
+                  const floatv in = LOAD_V(lines + (p * IW + q % IW) * pitch + q / IW + j);
 #pragma unroll
                   for (int t = 0; t < RB * RW; ++t) {
-                    const int u = TAP_ROW(r, t / RW, ry);
+                    const int u = TAP_ROW(p, t / RW, ry);
                     const int v = TAP_COLUMN(q, t % RW);
                     if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
                       acc[t / RW][t % RW] =
@@ -310,7 +291,8 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
 #endif
                 const int row = (a0 + i + t) * RH + ry;
                 if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
-                  store_steps(acc[t], out + (long)row * res_w, (b0 + j) * RW, res_w,
+                  const long at = to + (long)row * res_w;
+                  store_steps(acc[t], r + at, result + at, (b0 + j) * RW, res_w,
                               spare_rows * (rows - 1 - i - t) * res_w);
                 }
               }
@@ -348,7 +330,7 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
 #else
                     local const float* at = line + v * DW % IW * pitch + v * DW / IW;
 #endif
-                    const floatv weight = (floatv)(w[u * KW + v]);
+                    const floatv weight = (floatv)(GET(w, u * KW + v));
 #pragma unroll
                     for (int t = 0; t < RB; ++t) {
                       acc[t] = fma(weight, LOAD_V(at + t * IH * IW * pitch), acc[t]);
@@ -366,14 +348,16 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
                   const int row = (a0 + i + t) * RH + ry;
                   if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
 #if RW == 1
-                    store_steps(acc + t, out + (long)row * res_w, b0 + j, res_w, 0);
+                    const long at = to + (long)row * res_w;
+                    store_steps(acc + t, r + at, result + at, b0 + j, res_w, 0);
 #else
                     float values[VW];
-                    STORE_V(ACTIVATE(acc[t]), values);
+                    STORE_V(acc[t], values);
                     const int column = (b0 + j) * RW + rx;
-                    global float* at = out + (long)row * res_w + column;
                     for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
-                      at[lane * RW] = RESULT(at[lane * RW], values[lane]);
+                      const long at = to + (long)row * res_w + column + lane * RW;
+                      const float value = values[lane] + RESIDUAL_OF(r, at);
+                      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
                     }
 #endif
                   }
@@ -389,12 +373,143 @@ void depthwise_rows(global const float* restrict x, global const float* restrict
 }
 #endif  // RB
 
+#ifdef TH
+// ---- channels ------------------------------------------------------------------------------------
+//
+//   x, channels last                            registers, floatv each
+//     TH*SH.. rows x TW*SW.. pixels, VW           acc[TH][TW], KH*KW weights from [tap][channel]
+//     channels of each
+//
+// One work-item per work-group, `span` blocks of TH x TW results each, which it goes through along the channels:
+// each vector of x is loaded once for all results that it reaches (UNROLL), or once per tap of large filters. There
+// is no copy: pixels outside the image are read at the nearest one inside, and count 0, in blocks at
+// the border only. Blocks and vectors that do not fit move back over what is there already: ow >= TW, oh >= TH and
+// c >= VW.
+
+#define IN_H ((TH - 1) * SH + REACH_H + 1)
+#define IN_W ((TW - 1) * SW + REACH_W + 1)
+
+// `channels` channels from x, w, b, r and y on, the first of the block; (row, column) is what tap (0,0) of its
+// first result sees.
+inline __attribute__((always_inline)) void channels_block(global const element* restrict x, global const float* restrict w,
+                           global const element* restrict b, global const element* restrict r,
+                           global element* restrict y, const int channels, const int c, const int in_h,
+                           const int in_w, const int ow, const int row, const int column, const int border) {
+  // Of pixels, from the first that the block sees.
+  long row_at[IN_H], column_at[IN_W];
+  int row_kept[IN_H], column_kept[IN_W];
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    const int inside = border ? clamp(row + p, 0, in_h - 1) : row + p;
+    row_at[p] = (long)inside * in_w * c;
+    row_kept[p] = inside == row + p ? -1 : 0;
+  }
+#pragma unroll
+  for (int q = 0; q < IN_W; ++q) {
+    const int inside = border ? clamp(column + q, 0, in_w - 1) : column + q;
+    column_at[q] = (long)inside * c;
+    column_kept[q] = inside == column + q ? -1 : 0;
+  }
+#define X_VECTOR(p, q)                                       \
+  floatv in = GET_V(x + row_at[p] + column_at[q] + channel); \
+  if (border) in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (row_kept[p] & column_kept[q]));
+  for (int first = 0; first < channels; first += VW) {
+    const int channel = min(first, channels - VW);
+    floatv acc[TH][TW];
+#if BIAS
+    const floatv start = GET_V(b + channel);
+#else
+    const floatv start = (floatv)(0.0f);
+#endif
+#pragma unroll
+    for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
+#if UNROLL
+    floatv weight[KH * KW];
+#pragma unroll
+    for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c + channel);
+#pragma unroll
+    for (int p = 0; p < IN_H; ++p) {
+#pragma unroll
+      for (int q = 0; q < IN_W; ++q) {
+        X_VECTOR(p, q)
+#pragma unroll
+        for (int t = 0; t < TH * TW; ++t) {
+          const int u = p - t / TW * SH;
+          const int v = q - t % TW * SW;
+          if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+            acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
+          }
+        }
+      }
+    }
+#else
+    __attribute__((opencl_unroll_hint(1)))
+    for (int u = 0; u < KH; ++u) {
+      __attribute__((opencl_unroll_hint(1)))
+      for (int v = 0; v < KW; ++v) {
+        const floatv weight = LOAD_V(w + (long)(u * KW + v) * c + channel);
+#pragma unroll
+        for (int t = 0; t < TH * TW; ++t) {
+          X_VECTOR(t / TW * SH + u * DH, t % TW * SW + v * DW)
+          acc[t / TW][t % TW] = fma(weight, in, acc[t / TW][t % TW]);
+        }
+      }
+    }
+#endif
+#pragma unroll
+    for (int t = 0; t < TH * TW; ++t) {
+      const long at = ((long)(t / TW) * ow + t % TW) * c + channel;
+#if RESIDUAL
+      const floatv value = acc[t / TW][t % TW] + GET_V(r + at);
+#else
+      const floatv value = acc[t / TW][t % TW];
+#endif
+      PUT_V(ACTIVATE(value), y + at);
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_channels(global const element* restrict x, global const float* restrict w,
+                        global const element* restrict b, global const element* restrict r,
+                        global element* restrict y, int c, int chunk, int chunks, int in_h, int in_w,
+                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long units, long span) {
+  const long first_unit = get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const int first = min((int)(unit % chunks) * chunk, c - chunk);
+    const long block = unit / chunks;
+    const int j = min((int)(block % blocks_w) * TW, ow - TW);
+    const int i = min((int)(block / blocks_w % blocks_h) * TH, oh - TH);
+    const long image = block / blocks_w / blocks_h;
+    const int row = i * SH - pt;
+    const int column = j * SW - pl;
+    const long from = image * in_h * in_w * c + first;
+    const long to = ((image * oh + i) * ow + j) * c + first;
+    if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
+      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
+                     column, 0);
+    } else {
+      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
+                     column, 1);
+    }
+  }
+}
+#endif  // TH
+
 #ifdef TAPS
 // ---- weights_rows --------------------------------------------------------------------------------
 //
 // One work-item per filter (and chunk of TAPS taps of a row, where they are not all in registers) and
 // part of the tiles of all images. Vectors of ROWS rows of dy meet the staged x at each tap's place:
-// acc[tap] += dy * x, with each x loaded once for all of the rows; lanes are added at the end.
+// acc[tap] += dy * x, with each x loaded once for all of the rows; lanes are added at the end. PARTS: the
+// result is floats that sum_parts will add up.
+
+#if PARTS
+typedef float result_element;
+#else
+typedef element result_element;
+#endif
 
 inline float sum_of_lanes(const floatv v) {
 #if VW == 16
@@ -412,8 +527,8 @@ inline float sum_of_lanes(const floatv v) {
 }
 
 // `count` rows (a constant) of dy times what they see of x, VW columns from j on, of which `left` are there.
-inline void add_vectors(floatv* acc, global const float* restrict dy,
-                        global const float* restrict y, const long gradient, const int ow,
+inline void add_vectors(floatv* acc, global const element* restrict dy,
+                        global const element* restrict y, const long gradient, const int ow,
                         const int left, const long dy_size, local const float* lines,
                         const int pitch, const int count, const int whole, const int u0,
                         const int v0) {
@@ -423,9 +538,9 @@ inline void add_vectors(floatv* acc, global const float* restrict dy,
     if (t >= count) continue;
     const long at = gradient + (long)t * ow;
     if (whole) {
-      g[t] = LOAD_V(dy + at);
+      g[t] = GET_V(dy + at);
 #if MASK
-      g[t] = LOAD_V(y + at) > 0.0f ? g[t] : (floatv)(0.0f);
+      g[t] = GET_V(y + at) > 0.0f ? g[t] : (floatv)(0.0f);
 #endif
     } else {
       g[t] = load_first(dy, y, MASK, at, left, dy_size);
@@ -459,7 +574,7 @@ inline void add_vectors(floatv* acc, global const float* restrict dy,
 #endif
 }
 
-inline void add_rows(floatv* acc, global const float* restrict dy, global const float* restrict y,
+inline void add_rows(floatv* acc, global const element* restrict dy, global const element* restrict y,
                      const long gradient, const int ow, const int columns, const long dy_size,
                      local const float* lines, const int pitch, const int count, const int u0,
                      const int v0) {
@@ -474,8 +589,8 @@ inline void add_rows(floatv* acc, global const float* restrict dy, global const 
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_rows(global const float* restrict x, global const float* restrict dy,
-                            global const float* restrict y_mask, global float* restrict result,
+void depthwise_weights_rows(global const element* restrict x, global const element* restrict dy,
+                            global const element* restrict y_mask, global result_element* restrict result,
                             int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
                             int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
                             int tiles, long units, long span, int pitch, int shift,
@@ -520,8 +635,12 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) {
     const float sum = sum_of_lanes(acc[t]);
-    global float* at = result + part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0 + t;
-    *at = RESULT(*at, sum);
+    const long at = part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0 + t;
+#if PARTS
+    result[at] = sum;
+#else
+    PUT(RESULT(GET(result, at), sum), result, at);
+#endif
   }
 }
 #endif  // TAPS
@@ -531,27 +650,38 @@ void depthwise_weights_rows(global const float* restrict x, global const float* 
 //
 //     neighbouring work-items: neighbouring columns of a row of results, so that their reads and writes
 //     | | | |   coalesce; each goes down TY rows of a forward convolution and keeps what it reads of the
-//     v v v v   input in registers for all of them.
+//     v v v v   input in registers for all of them. Channels last: neighbouring channels of a pixel.
 
-kernel void depthwise_direct(global const float* restrict x, global const float* restrict y_mask,
-                             global const float* restrict weights, global const float* restrict b,
-                             global float* restrict result, int groups, int channels, int filters,
+kernel void depthwise_direct(global const element* restrict x, global const element* restrict y_mask,
+                             global const element* restrict weights, global const element* restrict b,
+                             global const element* restrict r, global element* restrict result, int groups, int channels, int filters,
                              int in_h, int in_w, int pt, int pl, int res_h, int res_w,
                              int row_blocks, long items) {
   const long id = get_global_id(0);
   if (id >= items) return;
+#if NHWC
+  const int f = (int)(id % ((long)groups * filters));
+  const long pixel = id / ((long)groups * filters);
+  const int column = (int)(pixel % res_w);
+  const int row0 = (int)(pixel / res_w % row_blocks) * TY;
+  const long image = pixel / res_w / row_blocks;
+  const long step = (long)groups * filters;  // from one pixel of the result to the next
+  const long to = ((image * res_h + row0) * res_w + column) * step + f;
+#else
   const int column = (int)(id % res_w);
   const int row0 = (int)(id / res_w % row_blocks) * TY;
   const long plane = id / res_w / row_blocks;  // of the result
   const int f = (int)(plane % ((long)groups * filters));
-  global float* out = result + plane * res_h * res_w + (long)row0 * res_w + column;
+  const long step = 1;
+  const long to = plane * res_h * res_w + (long)row0 * res_w + column;
+#endif
   float acc[TY];
 #pragma unroll
   for (int t = 0; t < TY; ++t) acc[t] = 0.0f;
 #if DATA
   for (int channel = 0; channel < channels; ++channel) {
     const long from_plane = (plane * channels + channel) * in_h * in_w;
-    global const float* w = weights + ((long)f * channels + channel) * (KH * KW);
+    global const element* w = weights + ((long)f * channels + channel) * (KH * KW);
     for (int u = 0; u < KH; ++u) {
       for (int v = 0; v < KW; ++v) {
         const int q = column + pl - v * DW;
@@ -559,11 +689,11 @@ kernel void depthwise_direct(global const float* restrict x, global const float*
         if (q >= 0 && j * SW == q && j < in_w) {
 #pragma unroll
           for (int t = 0; t < TY; ++t) {
-            const int r = row0 + t + pt - u * DH;
-            const int i = r / SH;
-            if (r >= 0 && i * SH == r && i < in_h) {
+            const int p = row0 + t + pt - u * DH;
+            const int i = p / SH;
+            if (p >= 0 && i * SH == p && i < in_h) {
               acc[t] = MULTIPLY_ADD(MASKED(x, y_mask, from_plane + (long)i * in_w + j),
-                                    w[u * KW + v], acc[t]);
+                                    GET(w, u * KW + v), acc[t]);
             }
           }
         }
@@ -571,27 +701,33 @@ kernel void depthwise_direct(global const float* restrict x, global const float*
     }
   }
 #else
-  global const float* from = x + plane / filters * in_h * in_w;
-  global const float* w = weights + (long)f * (KH * KW);
-  // Row r of the input meets row t of the results by tap (r - t*SH)/DH; a single row meets every DH-th.
+#if NHWC
+  global const element* from = x + image * in_h * in_w * groups + f / filters;
+  const long from_step = groups;
+#else
+  global const element* from = x + plane / filters * in_h * in_w;
+  const long from_step = 1;
+#endif
+  global const element* w = weights + (long)f * (KH * KW);
+  // Row p of the input meets row t of the results by tap (p - t*SH)/DH; a single row meets every DH-th.
 #if UNROLL
 #pragma unroll
 #endif
-  for (int r = 0; r <= (TY - 1) * SH + REACH_H; r += TY == 1 ? DH : 1) {
-    const int i = row0 * SH - pt + r;
+  for (int p = 0; p <= (TY - 1) * SH + REACH_H; p += TY == 1 ? DH : 1) {
+    const int i = row0 * SH - pt + p;
 #if UNROLL
 #pragma unroll
 #endif
     for (int v = 0; v < KW; ++v) {
       const int j = column * SW - pl + v * DW;
       const int inside = i >= 0 && i < in_h && j >= 0 && j < in_w;
-      const float in = inside ? from[(long)i * in_w + j] : 0.0f;
+      const float in = inside ? GET(from, ((long)i * in_w + j) * from_step) : 0.0f;
 #pragma unroll
       for (int t = 0; t < TY; ++t) {
-        const int u = TAP_ROW(r, t, 0);
+        const int u = TAP_ROW(p, t, 0);
         // Outside the image nothing is added, as infinite weights would show.
         if (IS_TAP(u, DH, KH) && inside) {
-          acc[t] = MULTIPLY_ADD(in, w[u / DH * KW + v], acc[t]);
+          acc[t] = MULTIPLY_ADD(in, GET(w, u / DH * KW + v), acc[t]);
         }
       }
     }
@@ -600,8 +736,9 @@ kernel void depthwise_direct(global const float* restrict x, global const float*
 #pragma unroll
   for (int t = 0; t < TY; ++t) {
     if (row0 + t < res_h) {
-      const float value = acc[t] + BIAS_OF(b, f);
-      out[(long)t * res_w] = RESULT(out[(long)t * res_w], ACTIVATE(value));
+      const long at = to + (long)t * res_w * step;
+      const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
     }
   }
 }
@@ -614,8 +751,8 @@ kernel void depthwise_direct(global const float* restrict x, global const float*
 // of all images. Their sums meet in local memory, halving the work-items that add.
 
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
-void depthwise_weights_direct(global const float* restrict x, global const float* restrict dy,
-                              global const float* restrict y_mask, global float* restrict result,
+void depthwise_weights_direct(global const element* restrict x, global const element* restrict dy,
+                              global const element* restrict y_mask, global element* restrict result,
                               int images, int groups, int filters, int in_h, int in_w, int pt,
                               int pl, int oh, int ow) {
   local float sums[ITEMS];
@@ -626,15 +763,15 @@ void depthwise_weights_direct(global const float* restrict x, global const float
   const int item = get_local_id(0);
   float sum = 0.0f;
   for (int image = 0; image < images; ++image) {
-    global const float* from = x + ((long)image * groups + filter / filters) * in_h * in_w;
+    global const element* from = x + ((long)image * groups + filter / filters) * in_h * in_w;
     const long gradient = ((long)image * groups * filters + filter) * oh * ow;
     float image_sum = 0.0f;
     for (int pixel = item; pixel < oh * ow; pixel += ITEMS) {
       const int i = pixel / ow * SH - pt + u * DH;
       const int j = pixel % ow * SW - pl + v * DW;
       if (i >= 0 && i < in_h && j >= 0 && j < in_w) {
-        image_sum = MULTIPLY_ADD(MASKED(dy, y_mask, gradient + pixel), from[(long)i * in_w + j],
-                                 image_sum);
+        image_sum = MULTIPLY_ADD(MASKED(dy, y_mask, gradient + pixel),
+                                 GET(from, (long)i * in_w + j), image_sum);
       }
     }
     sum += image_sum;
@@ -644,6 +781,6 @@ void depthwise_weights_direct(global const float* restrict x, global const float
     barrier(CLK_LOCAL_MEM_FENCE);
     if (item < half_of) sums[item] += sums[item + half_of];
   }
-  if (item == 0) result[id] = RESULT(result[id], sums[0]);
+  if (item == 0) PUT(RESULT(GET(result, id), sums[0]), result, id);
 }
 #endif  // ITEMS

@@ -44,3 +44,22 @@ kernel void finish_output(global const element* restrict b, global const element
     PUT(ACTIVATE(value), to, t);
   }
 }
+
+// The same with the channels last: `pixels` pixels of k channels; each work-item `span` channels of `lines` of
+// them.
+kernel void finish_channels(global const element* restrict b, global const element* restrict r,
+                            global element* restrict y, long pixels, int k, int span, int lines) {
+  const long id = get_global_id(0);
+  const int spans = (k + span - 1) / span;
+  const int t0 = (int)(id % spans) * span;
+  const int t1 = min(t0 + span, k);
+  const long first = id / spans * lines;
+  const long last = min(first + lines, pixels);
+  for (long pixel = first; pixel < last; ++pixel) {
+    for (int t = t0; t < t1; ++t) {
+      const long at = pixel * k + t;
+      const float value = GET(y, at) + BIAS_OF(b, t) + RESIDUAL_OF(r, at);
+      PUT(ACTIVATE(value), y, at);
+    }
+  }
+}

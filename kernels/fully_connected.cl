@@ -6,7 +6,7 @@
 //   MR KV VW   outer   dx   = dz * w     sum over r of a number of dz times row r of w (x): vectors along
 //                      dw   = dz^T * x   the row.
 //
-// Class macros: BIAS, ACTIVATION (dot); MASK (dz is dy where y > 0, else 0), ACCUMULATE (outer).
+// Class macros: BIAS, RESIDUAL, ACTIVATION; MASK (dz is dy where y > 0, else 0), ACCUMULATE (outer); HALF.
 
 // Rows beyond the last repeat it; what they give is not stored.
 #define ROW(index, count) ((long)min(index, (count)-1))
@@ -34,31 +34,31 @@ inline float sum_of_lanes(const floatv v) {
   return pair.x + pair.y;
 }
 
-// acc += the products at `at`, where LOAD gets a vector.
-#define STEP(LOAD)                                                           \
-  {                                                                          \
-    floatv inputs[NR];                                                       \
-    _Pragma("unroll") for (int i = 0; i < NR; ++i) inputs[i] = LOAD(x_rows[i] + at); \
-    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                         \
-      const floatv weights = LOAD(w_rows[m] + at);                           \
-      _Pragma("unroll") for (int i = 0; i < NR; ++i)                         \
-        acc[m][i] = fma(weights, inputs[i], acc[m][i]);                      \
-    }                                                                        \
+// acc += the products at `at`, where GET_VECTOR gets a vector.
+#define STEP(GET_VECTOR)                                                                   \
+  {                                                                                        \
+    floatv inputs[NR];                                                                     \
+    _Pragma("unroll") for (int i = 0; i < NR; ++i) inputs[i] = GET_VECTOR(x_rows[i] + at); \
+    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                       \
+      const floatv weights = GET_VECTOR(w_rows[m] + at);                                   \
+      _Pragma("unroll") for (int i = 0; i < NR; ++i)                                       \
+        acc[m][i] = fma(weights, inputs[i], acc[m][i]);                                    \
+    }                                                                                      \
   }
-#define LOAD_REST(pointer) load_some(pointer, c - at)
+#define GET_REST(pointer) get_some(pointer, c - at)
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void fully_connected_dot(global const float* restrict x, global const float* restrict w,
-                         global const float* restrict b, global float* restrict y, int images, int c,
-                         int k, int images_per_item) {
+void fully_connected_dot(global const element* restrict x, global const element* restrict w,
+                         global const element* restrict b, global const element* restrict r,
+                         global element* restrict y, int images, int c, int k, int images_per_item) {
   const int k0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * images_per_item;
   const int last = min(first + images_per_item, images);
-  global const float* w_rows[MR];
+  global const element* w_rows[MR];
 #pragma unroll
   for (int m = 0; m < MR; ++m) w_rows[m] = w + ROW(k0 + m, k) * c;
   for (int image = first; image < last; image += NR) {
-    global const float* x_rows[NR];
+    global const element* x_rows[NR];
     floatv acc[MR][NR];
 #pragma unroll
     for (int i = 0; i < NR; ++i) {
@@ -67,16 +67,17 @@ void fully_connected_dot(global const float* restrict x, global const float* res
       for (int m = 0; m < MR; ++m) acc[m][i] = (floatv)(0.0f);
     }
     int at = 0;
-    for (; at + VW <= c; at += VW) STEP(LOAD_V)
-    if (at < c) STEP(LOAD_REST)
+    for (; at + VW <= c; at += VW) STEP(GET_V)
+    if (at < c) STEP(GET_REST)
 #pragma unroll
     for (int i = 0; i < NR; ++i) {
 #pragma unroll
       for (int m = 0; m < MR; ++m) {
         const float value = sum_of_lanes(acc[m][i]);
         if (image + i < last && k0 + m < k) {
-          const float biased = value + BIAS_OF(b, k0 + m);
-          y[(long)(image + i) * k + k0 + m] = ACTIVATE(biased);
+          const long result = (long)(image + i) * k + k0 + m;
+          const float finished = value + BIAS_OF(b, k0 + m) + RESIDUAL_OF(r, result);
+          PUT(ACTIVATE(finished), y, result);
         }
       }
     }
@@ -96,11 +97,24 @@ void fully_connected_dot(global const float* restrict x, global const float* res
 
 #define BLOCK (KV * VW)
 
-// `left` columns of the block exist; a constant BLOCK lets the compiler drop the checks.
-inline void outer_block(global const float* restrict dy, global const float* restrict y,
-                        global const float* restrict rows, global float* restrict result, const int i0,
-                        const int is, const int rs, const int columns, const long i_step,
-                        const long r_step, const int left) {
+// The bias of up to VW columns from `column` on, of dx (n,c,h,w) with planes of `plane`.
+#if BIAS
+inline floatv bias_some(global const element* b, const int column, const int plane, const int count) {
+  if (plane == 1) return get_some(b + column, count);
+  float values[VW];
+  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(b, (column + i) / plane) : 0.0f;
+  return LOAD_V(values);
+}
+#else
+#define bias_some(b, column, plane, count) 0.0f
+#endif
+
+// `left` columns of the block, from `first` on, exist; a constant BLOCK lets the compiler drop the checks.
+inline void outer_block(global const element* restrict dy, global const element* restrict y,
+                        global const element* restrict rows, global const element* restrict b,
+                        global const element* restrict residual, global element* restrict result,
+                        const int i0, const int is, const int rs, const int columns, const long i_step,
+                        const long r_step, const int plane, const int first, const int left) {
   floatv acc[MR][KV];
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
@@ -110,7 +124,7 @@ inline void outer_block(global const float* restrict dy, global const float* res
   for (int r = 0; r < rs; ++r) {
     floatv row[KV];
 #pragma unroll
-    for (int v = 0; v < KV; ++v) row[v] = load_some(rows + (long)r * columns + v * VW, left - v * VW);
+    for (int v = 0; v < KV; ++v) row[v] = get_some(rows + (long)r * columns + first + v * VW, left - v * VW);
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       const long at = ROW(i0 + m, is) * i_step + r * r_step;
@@ -122,26 +136,29 @@ inline void outer_block(global const float* restrict dy, global const float* res
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
     if (i0 + m < is) {
-      global float* to = result + (long)(i0 + m) * columns;
+      const long at = (long)(i0 + m) * columns + first;
 #pragma unroll
       for (int v = 0; v < KV; ++v) {
-        store_some(RESULT(load_some(to + v * VW, left - v * VW), acc[m][v]), to + v * VW,
-                    left - v * VW);
+        const int count = left - v * VW;
+        const floatv value = acc[m][v] + bias_some(b, first + v * VW, plane, count) +
+                             residual_some(residual + at + v * VW, count);
+        put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value)), result + at + v * VW, count);
       }
     }
   }
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void fully_connected_outer(global const float* restrict dy, global const float* restrict y,
-                           global const float* restrict rows, global float* restrict result, int is,
-                           int rs, int columns, long i_step, long r_step) {
+void fully_connected_outer(global const element* restrict dy, global const element* restrict y,
+                           global const element* restrict rows, global const element* restrict b,
+                           global const element* restrict r, global element* restrict result, int is,
+                           int rs, int columns, long i_step, long r_step, int plane) {
   const int i0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * BLOCK;
   if (columns - first >= BLOCK) {
-    outer_block(dy, y, rows + first, result + first, i0, is, rs, columns, i_step, r_step, BLOCK);
+    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first, BLOCK);
   } else {
-    outer_block(dy, y, rows + first, result + first, i0, is, rs, columns, i_step, r_step,
+    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first,
                 columns - first);
   }
 }

@@ -8,8 +8,8 @@
 //   MR TP TQ VW      pixels   CPUs: vectors along the pixels of a row, a register tile of MR filters x
 //                             TP x TQ taps of one channel; for few filters per group
 //
-// Class macros: SH SW DH DW, MASK (tile only: the others read gradients that are masked already). All
-// sizes are arguments. No early returns.
+// Class macros: SH SW DH DW, MASK and HALF (tile only: the others read floats that are masked already). All
+// sizes are arguments. No early returns. Results are floats: dw itself, or what is added up to it.
 
 #ifdef BM
 // ---- tile ----------------------------------------------------------------------------------------
@@ -38,8 +38,8 @@
 
 // a_*, b_*: BK and B_ROWS pixels further, as images, rows and columns.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
-void weights_tile(global const float* restrict x, global const float* restrict dy,
-                  global const float* restrict y_mask, global float* restrict result, int channels,
+void weights_tile(global const element* restrict x, global const element* restrict dy,
+                  global const element* restrict y_mask, global float* restrict result, int channels,
                   int h, int w, int filters, int kh, int kw, int pt, int pl, int oh, int ow,
                   int groups, long pixels, long pixels_per_part, int filter_tiles, int column_tiles,
                   int a_image, int a_i, int a_j, int b_image, int b_i, int b_j, long part_stride) {
@@ -103,7 +103,7 @@ void weights_tile(global const float* restrict x, global const float* restrict d
       const int inside = column_inside && k0 + row < last && line >= 0 && line < h && at >= 0 &&
                          at < w;
       const long plane = (image_b * groups + group_index) * channels + channel;
-      B[row][fetch_n] = inside ? x[(plane * h + line) * w + at] : 0.0f;
+      B[row][fetch_n] = inside ? GET(x, (plane * h + line) * w + at) : 0.0f;
       ADVANCE(image_b, i_b, j_b, b_image, b_i, b_j)
     }
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -83,16 +83,16 @@ kernel void pack_filters(global const element* restrict weights, global float* r
   }
 }
 
-// padded[plane][i][j] = input[plane][top + i][left + j], zero outside the input; the padded plane is hp
+// padded[plane][i][j] = input[first_plane + plane][top + i][left + j], zero outside the input; the padded plane is hp
 // rows of wp. Each work-item writes `span` rows.
 kernel void pad_planes(global const element* restrict input, global const element* restrict y,
                        global float* restrict padded, int in_h, int in_w, int top, int left, int hp,
-                       int wp, long rows, int span) {
+                       int wp, long first_plane, long rows, int span) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, rows);
   const int lo = clamp(-left, 0, wp);
   const int hi = clamp(in_w - left, lo, wp);
-  long plane = first / hp;
+  long plane = first_plane + first / hp;
   int i = (int)(first % hp);
   for (long row = first; row < last; ++row) {
     global float* out = padded + row * wp;

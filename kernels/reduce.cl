@@ -1,18 +1,26 @@
 // Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
 //
-// Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), VW and LOCAL (items per
-// group) for plane_sums: a CPU takes vectors and one item, a GPU a whole group and no vectors.
+// Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), HALF; GRADIENT (1: the parts
+// are operands, images of a gradient) for sum_parts; VW and LOCAL (items per group) for plane_sums: a CPU takes
+// vectors and one item, a GPU a whole group and no vectors.
 
-// result[i] = sum over part of parts[part*count + i]; each work-item `span` elements. MASK: parts are images
-// of a gradient.
-kernel void sum_parts(global const float* restrict parts, global const float* restrict y,
-                      global float* restrict result, long count, int parts_count, int span) {
+#if defined(GRADIENT) && GRADIENT
+typedef element part_element;
+#define PART(parts, y, at) MASKED(parts, y, at)
+#else
+typedef float part_element;
+#define PART(parts, y, at) ((parts)[at])
+#endif
+
+// result[i] = sum over part of parts[part*count + i]; each work-item `span` elements.
+kernel void sum_parts(global const part_element* restrict parts, global const element* restrict y,
+                      global element* restrict result, long count, int parts_count, int span) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, count);
   for (long i = first; i < last; ++i) {
     float sum = 0.0f;
-    for (int part = 0; part < parts_count; ++part) sum += MASKED(parts, y, part * count + i);
-    result[i] = RESULT(result[i], sum);
+    for (int part = 0; part < parts_count; ++part) sum += PART(parts, y, part * count + i);
+    PUT(RESULT(GET(result, i), sum), result, i);
   }
 }
 
@@ -20,7 +28,7 @@ kernel void sum_parts(global const float* restrict parts, global const float* re
 // Stage 1: sums[channel*images + image] = sum of dy[image][channel][...], one group per plane. Long sums
 // are cut into vectors and items first, which also keeps the rounding error down.
 kernel __attribute__((reqd_work_group_size(LOCAL, 1, 1)))
-void plane_sums(global const float* restrict dy, global const float* restrict y,
+void plane_sums(global const element* restrict dy, global const element* restrict y,
                 global float* restrict sums, int images, int channels, int pixels) {
   local float partial[LOCAL];
   const long plane = get_group_id(0);
@@ -31,9 +39,9 @@ void plane_sums(global const float* restrict dy, global const float* restrict y,
   floatv lanes = (floatv)(0.0f);
   int i = 0;
   for (; i + VW <= pixels; i += VW) {
-    floatv value = LOAD_V(dy + base + i);
+    floatv value = GET_V(dy + base + i);
 #if MASK
-    value = LOAD_V(y + base + i) > 0.0f ? value : (floatv)(0.0f);
+    value = GET_V(y + base + i) > 0.0f ? value : (floatv)(0.0f);
 #endif
     lanes += value;
   }
@@ -54,13 +62,13 @@ void plane_sums(global const float* restrict dy, global const float* restrict y,
 }
 
 // Stage 2: result[channel] = sum over the images.
-kernel void channel_sums(global const float* restrict sums, global float* restrict result, int images,
+kernel void channel_sums(global const float* restrict sums, global element* restrict result, int images,
                          int channels) {
   const int channel = get_global_id(0);
   if (channel < channels) {
     float sum = 0.0f;
     for (int image = 0; image < images; ++image) sum += sums[(long)channel * images + image];
-    result[channel] = RESULT(result[channel], sum);
+    PUT(RESULT(GET(result, channel), sum), result, channel);
   }
 }
 #endif  // LOCAL

@@ -1,6 +1,95 @@
 // Winograd's minimal filtering F(M x M, 3x3) for M = 2 and 4 (A. Lavin, S. Gray, "Fast Algorithms for
 // Convolutional Neural Networks", 2016): y = A'[(G g G') * (B' d B)]A per tile of M x M results and
-// channel, summed over channels before A. (M+2)^2 multiplications instead of 9*M^2.
+// channel, summed over channels before A. (M+2)^2 multiplications instead of 9*M^2. Two bodies, chosen by
+// which macros the config has:
+//
+//   KV TT BT VT VW   CPUs: one work-item per work-group, explicit vectors; products stay in local memory.
+//   BM BN BK TM TN   GPUs: a work-item per tile, around a batch of (M+2)^2 matrix products.
+//
+// Tiles are numbered through all images, row by row; those at the lower and right edge read zeroes and
+// store what there is.
+//
+// Macros besides: M; BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE; HALF (of x, w, b, r, y and the gradients: U, V
+// and the products are floats).
+
+#define EDGE (M + 2)
+#define XI (EDGE * EDGE)
+
+// ---- transforms ---------------------------------------------------------------------------------
+
+// G on three values.
+#if M == 2
+#define G_TRANSFORM(g0, g1, g2, to)           \
+  {                                           \
+    const floatv ends = 0.5f * ((g0) + (g2)); \
+    const floatv middle = 0.5f * (g1);        \
+    to(0) = g0;                               \
+    to(1) = ends + middle;                    \
+    to(2) = ends - middle;                    \
+    to(3) = g2;                               \
+  }
+#else
+#define G_TRANSFORM(g0, g1, g2, to)                 \
+  {                                                 \
+    const floatv ends = -((g0) + (g2)) / 6.0f;      \
+    const floatv middle = (g1) / 6.0f;              \
+    const floatv wide = (g0) / 24.0f + (g2) / 6.0f; \
+    const floatv half_ = (g1) / 12.0f;              \
+    to(0) = 0.25f * (g0);                           \
+    to(1) = ends - middle;                          \
+    to(2) = ends + middle;                          \
+    to(3) = wide + half_;                           \
+    to(4) = wide - half_;                           \
+    to(5) = g2;                                     \
+  }
+#endif
+
+// B' on EDGE values.
+#if M == 2
+#define B_TRANSFORM(d, to) \
+  to(0) = d(0) - d(2);     \
+  to(1) = d(1) + d(2);     \
+  to(2) = d(2) - d(1);     \
+  to(3) = d(1) - d(3);
+#else
+#define B_TRANSFORM(d, to)                                                                 \
+  {                                                                                        \
+    const floatt a = MULTIPLY_ADD((floatt)(-4.0f), d(2), d(4));                            \
+    const floatt b = MULTIPLY_ADD((floatt)(-4.0f), d(1), d(3));                            \
+    const floatt c = d(4) - d(2);                                                          \
+    const floatt e = 2.0f * (d(3) - d(1));                                                 \
+    to(0) = MULTIPLY_ADD((floatt)(4.0f), d(0), MULTIPLY_ADD((floatt)(-5.0f), d(2), d(4))); \
+    to(1) = a + b;                                                                         \
+    to(2) = a - b;                                                                         \
+    to(3) = c + e;                                                                         \
+    to(4) = c - e;                                                                         \
+    to(5) = MULTIPLY_ADD((floatt)(4.0f), d(1), MULTIPLY_ADD((floatt)(-5.0f), d(3), d(5))); \
+  }
+#endif
+
+// A' on EDGE values.
+#if M == 2
+#define A_TRANSFORM(d, to)        \
+  {                               \
+    to(0) = d(0) + (d(1) + d(2)); \
+    to(1) = (d(1) - d(2)) - d(3); \
+  }
+#else
+#define A_TRANSFORM(d, to)                             \
+  {                                                    \
+    const floatv a = d(1) + d(2);                      \
+    const floatv b = d(1) - d(2);                      \
+    const floatv c = d(3) + d(4);                      \
+    const floatv e = d(3) - d(4);                      \
+    to(0) = d(0) + a + c;                              \
+    to(1) = MULTIPLY_ADD((floatv)(2.0f), e, b);        \
+    to(2) = MULTIPLY_ADD((floatv)(4.0f), c, a);        \
+    to(3) = MULTIPLY_ADD((floatv)(8.0f), e, b) + d(5); \
+  }
+#endif
+
+#ifdef KV
+// ---- CPUs ---------------------------------------------------------------------------------------
 //
 //   input planes          V, per group                    packed weights U, per block of filters
 //   +--------------+        [xi][channel][ tiles ... ]       [xi][channel][ KV vectors of filters ]
@@ -11,60 +100,26 @@
 //   | +-----+      |                     v          A'[ ]A
 //   +--------------+        local products[xi][BT*TT tiles][KV vectors]  ------>  M rows of VW pixels
 //
-// For CPUs: one work-item per work-group, explicit vectors: along tiles (VT) going in, along filters (VW)
-// in the products, along pixels of a row (VW) coming out. Tiles are numbered through all images, row by
-// row; those at the lower and right edge read zeroes and store what there is. Work-groups of the second
-// kernel take BT*TT tiles (a strip) and a block of filters.
-//
-// Macros: M, VT (lanes of tiles, a power of two), TT, BT, KV, VW; BIAS, ACTIVATION, MASK, ACCUMULATE.
+// Vectors go along tiles (VT lanes, a power of two) going in, along filters (VW) in the products, along pixels
+// of a row (VW) coming out. Work-groups of the second kernel take BT*TT tiles (a strip) and a block of
+// filters.
 
-#define EDGE (M + 2)
-#define XI (EDGE * EDGE)
 #define BLOCK (VW * KV)
 #define STRIP (TT * BT)
 #define PRODUCTS (STRIP * BLOCK + VW)  // the vector more spreads them over the sets of a cache
 
-// ---- weights ------------------------------------------------------------------------------------
-
-// G on three values.
-#if M == 2
-#define G_TRANSFORM(g0, g1, g2, to)                    \
-  {                                                    \
-    const floatv ends = 0.5f * ((g0) + (g2));          \
-    const floatv middle = 0.5f * (g1);                 \
-    to(0) = g0;                                        \
-    to(1) = ends + middle;                             \
-    to(2) = ends - middle;                             \
-    to(3) = g2;                                        \
-  }
-#else
-#define G_TRANSFORM(g0, g1, g2, to)                             \
-  {                                                             \
-    const floatv ends = -((g0) + (g2)) / 6.0f;                  \
-    const floatv middle = (g1) / 6.0f;                          \
-    const floatv wide = (g0) / 24.0f + (g2) / 6.0f;             \
-    const floatv half_ = (g1) / 12.0f;                          \
-    to(0) = 0.25f * (g0);                                       \
-    to(1) = ends - middle;                                      \
-    to(2) = ends + middle;                                      \
-    to(3) = wide + half_;                                       \
-    to(4) = wide - half_;                                       \
-    to(5) = g2;                                                 \
-  }
-#endif
-
 // packed[block][xi][channel][f] = (G g G')[xi], zero beyond the filters; one work-group per block and
 // channel. Weights as in implicit_gemm.cl.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_weights(global const float* restrict weights, global float* restrict packed,
+void winograd_weights(global const element* restrict weights, global float* restrict packed,
                       int filters, int channels, int blocks_per_group, long w_base, long w_group,
                       long w_filter, long w_channel, long w_row, long w_column) {
   const long id = get_group_id(0);
   const int channel = (int)(id % channels);
   const long block = id / channels;
   const int first_filter = (int)(block % blocks_per_group) * BLOCK;
-  global const float* first = weights + w_base + block / blocks_per_group * w_group +
-                              first_filter * w_filter + channel * w_channel;
+  global const element* first = weights + w_base + block / blocks_per_group * w_group +
+                                first_filter * w_filter + channel * w_channel;
   global float* out = packed + (block * XI * channels + channel) * BLOCK;
   for (int v = 0; v < KV; ++v) {
     floatv g[3][3], t[EDGE][3];
@@ -73,7 +128,7 @@ void winograd_weights(global const float* restrict weights, global float* restri
         float values[VW];
         for (int f = 0; f < VW; ++f) {
           values[f] = first_filter + v * VW + f < filters
-                          ? first[(v * VW + f) * w_filter + p * w_row + q * w_column]
+                          ? GET(first, (v * VW + f) * w_filter + p * w_row + q * w_column)
                           : 0.0f;
         }
         g[p][q] = LOAD_V(values);
@@ -97,8 +152,6 @@ void winograd_weights(global const float* restrict weights, global float* restri
   }
 }
 
-// ---- input --------------------------------------------------------------------------------------
-
 typedef CLCONV_PASTE(float, VT) floatt;
 #define LOAD_T(pointer) CLCONV_PASTE(vload, VT)(0, pointer)
 #define STORE_T(value, pointer) CLCONV_PASTE(vstore, VT)(value, 0, pointer)
@@ -119,37 +172,14 @@ inline floatt odds(const floatt a, const floatt b) {
   return r;
 }
 
-// B' on EDGE values.
-#if M == 2
-#define B_TRANSFORM(d, to)  \
-  to(0) = d(0) - d(2);      \
-  to(1) = d(1) + d(2);      \
-  to(2) = d(2) - d(1);      \
-  to(3) = d(1) - d(3);
-#else
-#define B_TRANSFORM(d, to)                                            \
-  {                                                                   \
-    const floatt a = fma((floatt)(-4.0f), d(2), d(4));                \
-    const floatt b = fma((floatt)(-4.0f), d(1), d(3));                \
-    const floatt c = d(4) - d(2);                                     \
-    const floatt e = 2.0f * (d(3) - d(1));                            \
-    to(0) = fma((floatt)(4.0f), d(0), fma((floatt)(-5.0f), d(2), d(4))); \
-    to(1) = a + b;                                                    \
-    to(2) = a - b;                                                    \
-    to(3) = c + e;                                                    \
-    to(4) = c - e;                                                    \
-    to(5) = fma((floatt)(4.0f), d(1), fma((floatt)(-5.0f), d(3), d(5))); \
-  }
-#endif
-
 #if defined(MASK) && MASK
-#define KEPT(at) (LOAD_T(y + (at)) > (floatt)(0.0f) ? LOAD_T(x + (at)) : (floatt)(0.0f))
+#define KEPT(at) (GET_N(VT, y + (at)) > (floatt)(0.0f) ? GET_N(VT, x + (at)) : (floatt)(0.0f))
 #else
-#define KEPT(at) LOAD_T(x + (at))
+#define KEPT(at) GET_N(VT, x + (at))
 #endif
 
-// `count` floats from x to `to`.
-inline void stage(global const float* restrict x, global const float* restrict y, float* to,
+// `count` elements from x to `to`.
+inline void stage(global const element* restrict x, global const element* restrict y, float* to,
                   const int count) {
   if (count >= VT) {
     for (int j = 0; j + VT <= count; j += VT) STORE_T(KEPT(j), to + j);
@@ -163,7 +193,7 @@ inline void stage(global const float* restrict x, global const float* restrict y
 // of the tiles. Lanes beyond a row's end hold nothing: the next row's overwrite them, the last one's
 // are left out where another part begins (V has VT floats of room behind the tiles).
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_input(global const float* restrict x, global const float* restrict y,
+void winograd_input(global const element* restrict x, global const element* restrict y,
                     global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
                     int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
                     long xi_step, int part_tiles) {
@@ -264,37 +294,14 @@ void winograd_input(global const float* restrict x, global const float* restrict
   }
 }
 
-// ---- products and result ------------------------------------------------------------------------
-
-// A' on EDGE values.
-#if M == 2
-#define A_TRANSFORM(d, to)          \
-  {                                 \
-    to(0) = d(0) + (d(1) + d(2));   \
-    to(1) = (d(1) - d(2)) - d(3);   \
-  }
-#else
-#define A_TRANSFORM(d, to)                                \
-  {                                                       \
-    const floatv a = d(1) + d(2);                         \
-    const floatv b = d(1) - d(2);                         \
-    const floatv c = d(3) + d(4);                         \
-    const floatv e = d(3) - d(4);                         \
-    to(0) = d(0) + a + c;                                 \
-    to(1) = fma((floatv)(2.0f), e, b);                    \
-    to(2) = fma((floatv)(4.0f), c, a);                    \
-    to(3) = fma((floatv)(8.0f), e, b) + d(5);             \
-  }
-#endif
-
 // Tiles whose results fill a vector of a row.
 #define RUN (VW / M)
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_multiply(global const float* restrict V, global const float* restrict packed,
-                       global const float* restrict b, global float* restrict result, int channels,
-                       int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
-                       long xi_step, int oh, int ow, int filters, int blocks_per_group, int groups, int strips,
+                       global const element* restrict b, global const element* restrict r,
+                       global element* restrict result, int channels, int tiles_y, int tiles_x,
+                       long first_tile, int tiles, int pitch, long xi_step, int oh, int ow, int filters, int blocks_per_group, int groups, int strips,
                        int blocks_inner) {
   local float products[XI * PRODUCTS] __attribute__((aligned(64)));
   const long id = get_group_id(0);
@@ -375,23 +382,18 @@ void winograd_multiply(global const float* restrict V, global const float* restr
 #pragma unroll
         for (int j = 0; j < VW; ++j) rows[j] = y[i][j];
         TRANSPOSE(rows, other)
-        global float* out = result + (first_plane * oh + i0 + i) * ow + j0;
+        const long out = (first_plane * oh + i0 + i) * ow + j0;
 #pragma unroll
         for (int f = 0; f < VW; ++f) {
           if (plane_filter + f < filters) {
-            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f);
+            const long at = out + (long)f * oh * ow;
+            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
+                                 residual_some(r + at, pixels);
             const floatv activated = ACTIVATE(value);
-            global float* line = out + (long)f * oh * ow;
-#if defined(ACCUMULATE) && ACCUMULATE
-            if (pixels == VW) {
-              STORE_V(LOAD_V(line) + activated, line);
-            } else {
-              float values[VW];
-              STORE_V(activated, values);
-              for (int j = 0; j < pixels; ++j) line[j] += values[j];
-            }
+#if ACCUMULATE
+            put_first(get_some(result + at, pixels) + activated, pixels, result + at);
 #else
-            put_first(activated, pixels, line);
+            put_first(activated, pixels, result + at);
 #endif
           }
         }
@@ -408,3 +410,237 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     }
   }
 }
+#endif  // KV
+
+#ifdef BM
+// ---- GPUs ---------------------------------------------------------------------------------------
+//
+//   x --input--> V [group][xi][channel][tile] --multiply--> products [group][xi][filter][tile] --output--> y
+//
+//   multiply, per (group, xi):     tiles ->
+//                              +----- BN -----+       Work-group: BM filters x BN tiles, (BM/TM)*(BN/TN)
+//                         BK   |  V           |       work-items. While one pair of local tiles is multiplied,
+//                              +--------------+       each work-item brings its share of the next: the other
+//                  +-- BK --+  +--------------+       pair, so that a step has one barrier. Its TM filters are
+//              BM  |   U'   |  |  TM x TN per |       groups of 4 neighbours 4*BM/TM apart, its TN tiles
+//                  |        |  |  work-item   |       likewise: neighbouring work-items read neighbouring
+//                  +--------+  +--------------+       float4.
+//
+// U is [group][xi][channel][filters, zero up to a multiple of BM]; V and the products have a multiple of BN tiles
+// (`pitch`), of which those beyond the last hold nothing and are multiplied to nothing that is read.
+// BM, BN, TM, TN: multiples of 4.
+
+typedef float floatv;
+typedef float floatt;
+
+#define LX (BN / TN)
+#define LY (BM / TM)
+#define ITEMS (LX * LY)
+#define U_FETCHES (BK * BM / 4 / ITEMS)
+#define V_FETCHES (BK * BN / 4 / ITEMS)
+
+// One work-item per group, channel and filter, filters fastest. Weights as in implicit_gemm.cl.
+kernel void winograd_gpu_weights(global const element* restrict weights, global float* restrict packed,
+                                 int filters, int channels, int groups, int padded_filters, long w_base,
+                                 long w_group, long w_filter, long w_channel, long w_row,
+                                 long w_column) {
+  const long id = get_global_id(0);
+  const int filter = (int)(id % padded_filters);
+  const int channel = (int)(id / padded_filters % channels);
+  const long group = id / padded_filters / channels;
+  if (group >= groups) return;
+  const long first = w_base + group * w_group + filter * w_filter + channel * w_channel;
+  const long xi_step = (long)channels * padded_filters;
+  global float* out = packed + group * XI * xi_step + (long)channel * padded_filters + filter;
+  float t[EDGE][3];
+#define TO(i) t[i][q]
+#pragma unroll
+  for (int q = 0; q < 3; ++q) {
+    float g[3];
+#pragma unroll
+    for (int p = 0; p < 3; ++p) {
+      g[p] = filter < filters ? GET(weights, first + p * w_row + q * w_column) : 0.0f;
+    }
+    G_TRANSFORM(g[0], g[1], g[2], TO)
+  }
+#undef TO
+#define TO(j) u[j]
+#pragma unroll
+  for (int i = 0; i < EDGE; ++i) {
+    float u[EDGE];
+    G_TRANSFORM(t[i][0], t[i][1], t[i][2], TO)
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) out[(i * EDGE + j) * xi_step] = u[j];
+  }
+#undef TO
+}
+
+// One work-item per tile, for every get_global_size(1)-th plane.
+kernel void winograd_gpu_input(global const element* restrict x, global const element* restrict y,
+                               global float* restrict V, int channels, int groups, int in_h, int in_w,
+                               int top, int left, int tiles_y, int tiles_x, long first_tile, int tiles,
+                               int pitch) {
+  const int t = get_global_id(0);
+  if (t >= tiles) return;
+  const int column = (int)((first_tile + t) % tiles_x) * M + left;
+  const int row = (int)((first_tile + t) / tiles_x % tiles_y) * M + top;
+  const long image = (first_tile + t) / tiles_x / tiles_y;
+  const int planes = channels * groups;
+  const long xi_step = (long)channels * pitch;
+  for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
+    const long origin = (image * planes + plane) * in_h;
+    float s[EDGE][EDGE];
+#define FROM(i) d[i]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) {
+      const int inside = column + j >= 0 && column + j < in_w;
+      float d[EDGE];
+#pragma unroll
+      for (int i = 0; i < EDGE; ++i) {
+        const long at = (origin + row + i) * in_w + column + j;
+        d[i] = inside && row + i >= 0 && row + i < in_h ? MASKED(x, y, at) : 0.0f;
+      }
+      B_TRANSFORM(FROM, TO)
+    }
+#undef FROM
+#undef TO
+    global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch + t;
+#define FROM(j) s[i][j]
+#define TO(j) v[j]
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      float v[EDGE];
+      B_TRANSFORM(FROM, TO)
+#pragma unroll
+      for (int j = 0; j < EDGE; ++j) out[(i * EDGE + j) * xi_step] = v[j];
+    }
+#undef FROM
+#undef TO
+  }
+}
+
+// This work-item's share of channels k0 .. k0+BK of both operands: zeroes beyond the last one.
+#define FETCH(k0)                                                                            \
+  _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) {                                    \
+    const int row = (k0) + (item + f * ITEMS) / (BM / 4);                                    \
+    const int at = (item + f * ITEMS) % (BM / 4);                                            \
+    next_u[f] = row < channels ? us[(long)row * (padded_filters / 4) + at] : (float4)(0.0f); \
+  }                                                                                          \
+  _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) {                                    \
+    const int row = (k0) + (item + f * ITEMS) / (BN / 4);                                    \
+    const int at = (item + f * ITEMS) % (BN / 4);                                            \
+    next_v[f] = row < channels ? vs[(long)row * (pitch / 4) + at] : (float4)(0.0f);          \
+  }
+#define KEEP(pair)                                                                                     \
+  _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) local_u[pair][item + f * ITEMS] = next_u[f];   \
+  _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) local_v[pair][item + f * ITEMS] = next_v[f];
+
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void winograd_gpu_multiply(global const float4* restrict V, global const float4* restrict packed,
+                           global float4* restrict products, int channels, int filters,
+                           int padded_filters, int pitch, int strips) {
+  local float4 local_u[2][BK * BM / 4];
+  local float4 local_v[2][BK * BN / 4];
+  const int item = get_local_id(0);
+  const int lx = item % LX;
+  const int ly = item / LX;
+  const int blocks = padded_filters / BM;
+  const long id = get_group_id(0);
+  const int block = (int)(id % blocks);
+  const int strip = (int)(id / blocks % strips);
+  const long batch = id / blocks / strips;  // group and xi
+  global const float4* us = packed + batch * channels * (padded_filters / 4) + block * (BM / 4);
+  global const float4* vs = V + batch * channels * (pitch / 4) + strip * (BN / 4);
+
+  float4 acc[TM][TN / 4];
+#pragma unroll
+  for (int i = 0; i < TM; ++i) {
+#pragma unroll
+    for (int j = 0; j < TN / 4; ++j) acc[i][j] = (float4)(0.0f);
+  }
+  float4 next_u[U_FETCHES], next_v[V_FETCHES];
+  FETCH(0)
+  KEEP(0)
+  barrier(CLK_LOCAL_MEM_FENCE);
+  int pair = 0;
+  for (int k0 = 0; k0 < channels; k0 += BK) {
+    FETCH(k0 + BK)
+#pragma unroll
+    for (int k = 0; k < BK; ++k) {
+      float4 u[TM / 4], v[TN / 4];
+#pragma unroll
+      for (int i = 0; i < TM / 4; ++i) u[i] = local_u[pair][k * (BM / 4) + ly + i * LY];
+#pragma unroll
+      for (int j = 0; j < TN / 4; ++j) v[j] = local_v[pair][k * (BN / 4) + lx + j * LX];
+#pragma unroll
+      for (int i = 0; i < TM / 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < TN / 4; ++j) {
+          acc[4 * i][j] = MULTIPLY_ADD((float4)(u[i].x), v[j], acc[4 * i][j]);
+          acc[4 * i + 1][j] = MULTIPLY_ADD((float4)(u[i].y), v[j], acc[4 * i + 1][j]);
+          acc[4 * i + 2][j] = MULTIPLY_ADD((float4)(u[i].z), v[j], acc[4 * i + 2][j]);
+          acc[4 * i + 3][j] = MULTIPLY_ADD((float4)(u[i].w), v[j], acc[4 * i + 3][j]);
+        }
+      }
+    }
+    pair = 1 - pair;
+    KEEP(pair)
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+#pragma unroll
+  for (int i = 0; i < TM; ++i) {
+    const int filter = block * BM + (i / 4 * LY + ly) * 4 + i % 4;
+    if (filter < filters) {
+      global float4* out = products + (batch * filters + filter) * (pitch / 4) + strip * (BN / 4) + lx;
+#pragma unroll
+      for (int j = 0; j < TN / 4; ++j) out[j * LX] = acc[i][j];
+    }
+  }
+}
+
+// One work-item per tile, for every get_global_size(1)-th plane of the result.
+kernel void winograd_gpu_output(global const float* restrict products, global const element* restrict b,
+                                global const element* restrict r, global element* restrict result,
+                                int filters, int groups, int oh, int ow, int tiles_y, int tiles_x,
+                                long first_tile, int tiles, int pitch) {
+  const int t = get_global_id(0);
+  if (t >= tiles) return;
+  const int j0 = (int)((first_tile + t) % tiles_x) * M;
+  const int i0 = (int)((first_tile + t) / tiles_x % tiles_y) * M;
+  const long image = (first_tile + t) / tiles_x / tiles_y;
+  const int planes = filters * groups;
+  const long xi_step = (long)filters * pitch;
+  for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
+    global const float* from =
+        products + plane / filters * XI * xi_step + (long)(plane % filters) * pitch + t;
+    float s[M][EDGE];
+#define FROM(i) from[(i * EDGE + j) * xi_step]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+    const float bias = BIAS_OF(b, plane);
+    const long first = ((image * planes + plane) * oh + i0) * ow + j0;
+#define FROM(j) s[i][j]
+#define TO(j) sums[j]
+#pragma unroll
+    for (int i = 0; i < M; ++i) {
+      float sums[M];
+      A_TRANSFORM(FROM, TO)
+#pragma unroll
+      for (int j = 0; j < M; ++j) {
+        const long at = first + (long)i * ow + j;
+        if (i0 + i < oh && j0 + j < ow) {
+          const float value = sums[j] + bias + RESIDUAL_OF(r, at);
+          PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+        }
+      }
+    }
+#undef FROM
+#undef TO
+  }
+}
+#endif  // BM

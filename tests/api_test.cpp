@@ -300,6 +300,44 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("values that are none of an enumeration's names are refused, with the field") {
+  const std::pair<const char*, int32_t clconv_problem::*> fields[] = {
+      {"direction", &clconv_problem::direction},
+      {"activation", &clconv_problem::activation},
+      {"data_type", &clconv_problem::data_type},
+      {"layout", &clconv_problem::layout},
+      {"weights_layout", &clconv_problem::weights_layout}};
+  for (const auto& [name, field] : fields) {
+    for (const int32_t value : {-1, 99}) {
+      Case c(kDense);
+      c.problem.*field = value;
+      CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { c.problem.info(); }) ==
+            std::string(name) + " " + std::to_string(value) + " is unknown");
+    }
+  }
+}
+
+TEST_CASE("a residual that is missing, and a float16 buffer of half the size") {
+  Case c(kDense);
+  c.problem.residual = 1;
+  const auto queue = make_queue();
+  const clconv::Plan plan = plan_with(c, "naive");
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] {
+          plan.execute(queue, c.operands);
+        }).find("buffer r is missing, the plan for ") == 0);
+  const auto whole = c.problem.info();
+  c.problem.data_type = CLCONV_FLOAT16;
+  const auto half = c.problem.info();
+  CHECK(2 * half.x_bytes == whole.x_bytes);
+  CHECK(2 * half.w_bytes == whole.w_bytes);
+  CHECK(2 * half.y_bytes == whole.y_bytes);
+  c.problem.residual = 0;
+  const clconv::Plan halves = plan_with(c, "naive");
+  CHECK(halves.info().error_bound > 0x1p-11);
+  CHECK(plan.report().find("\"storage\": \"\"") != std::string::npos);
+  CHECK(halves.report().find("\"storage\": \"f16\"") != std::string::npos);
+}
+
 TEST_CASE("measuring leaves the caller's buffers alone and gives times") {
   Case c("n1c8h12w12k16kh3kw3p1");
   const auto x = read(c.operands.x);

@@ -62,7 +62,9 @@ std::string npy(const std::string& shape, const std::vector<float>& values,
   file += static_cast<char>(header.size() & 0xff);
   file += static_cast<char>(header.size() >> 8);
   file += header;
-  file.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  const auto bytes = clconv::core::to_storage(
+      values, type == "<f2" ? clconv::core::DataType::kFloat16 : clconv::core::DataType::kFloat32);
+  file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return file;
 }
 
@@ -85,9 +87,10 @@ std::vector<float> npy_values(const std::string& path) {
   REQUIRE(read_file(path, file));
   const auto length = static_cast<std::size_t>(static_cast<unsigned char>(file[8]) +
                                                256 * static_cast<unsigned char>(file[9]));
-  std::vector<float> values((file.size() - 10 - length) / 4);
-  std::memcpy(values.data(), file.data() + 10 + length, values.size() * 4);
-  return values;
+  const auto data = file.begin() + static_cast<std::ptrdiff_t>(10 + length);
+  return clconv::core::from_storage(std::vector<unsigned char>(data, file.end()),
+                                    file.find("'<f2'") < length ? clconv::core::DataType::kFloat16
+                                                                : clconv::core::DataType::kFloat32);
 }
 
 // A folder with x (2,6,9,8), w (4,3,3,3) for 2 groups, b (4).
@@ -152,14 +155,25 @@ void check_direction(const Problem& p, const std::string& options,
   CAPTURE(p.mask);
   const TempFolder folder;
   const Tensors tensors(p);
-  const std::vector<std::int64_t> x = {p.n, p.c, p.h, p.w}, y = {p.n, p.k, p.oh(), p.ow()},
-                                  w = {p.k, p.c / p.g, p.kh, p.kw}, b = {transposed ? p.c : p.k};
-  const std::vector<std::int64_t> shapes[] = {x, w, b, y, x, w, b, y};  // by Tensor
+  const auto tensor_shape = [&](std::int64_t c, std::int64_t h, std::int64_t w) {
+    return p.layout == clconv::core::TensorLayout::kNhwc ? std::vector<std::int64_t>{p.n, h, w, c}
+                                                         : std::vector<std::int64_t>{p.n, c, h, w};
+  };
+  const std::vector<std::int64_t> x = tensor_shape(p.c, p.h, p.w),
+                                  y = tensor_shape(p.k, p.oh(), p.ow()),
+                                  w = p.weights_layout == clconv::core::WeightsLayout::kKrsc
+                                          ? std::vector<std::int64_t>{p.k, p.kh, p.kw, p.c / p.g}
+                                          : std::vector<std::int64_t>{p.k, p.c / p.g, p.kh, p.kw},
+                                  b = {transposed ? p.c : p.k};
+  const std::vector<std::int64_t> shapes[] = {
+      x, w, b, y, x, w, b, y, transposed ? x : y};  // by Tensor
+  const bool half = p.data_type == clconv::core::DataType::kFloat16;
   std::string command = "run --out out.npy --direction " + direction + options;
   for (const Tensor tensor : inputs_of(p)) {
     const std::string name = name_of(p, tensor);
     const auto at = static_cast<std::size_t>(tensor);
-    write_file_atomically(folder.path(name + ".npy"), npy(shape_text(shapes[at]), tensors[tensor]));
+    write_file_atomically(folder.path(name + ".npy"),
+                          npy(shape_text(shapes[at]), tensors[tensor], half ? "<f2" : "<f4"));
     command += " --" + name + " " + name + ".npy";
   }
   const auto expected = reference(p, tensors);
@@ -181,13 +195,60 @@ void check_direction(const Problem& p, const std::string& options,
       const double error = std::fabs(static_cast<double>(values[i]) - expected.result[i]);
       worst = std::max(worst, error / (1 + expected.magnitude[i]));
     }
-    CHECK(worst < 1e-5);
+    CHECK(worst < (half ? 1e-3 : 1e-5));
+    CHECK(result.out.find(half ? " float16\n" : " float32\n") != std::string::npos);
   }
 }
 
 const std::vector<std::string> kGeneral = {"", "naive", "im2col_gemm", "implicit_gemm"};
 
 }  // namespace
+
+TEST_CASE("run: residual, activations, float16 files and channels last") {
+  Problem p = parse_problem("n2c6h9w8k4kh3kw3s2,1p1,0,2,1d1,2g2");
+  const std::string geometry = " --stride 2,1 --pad 1,0,2,1 --dilation 1,2 --groups 2";
+  p.residual = p.bias = true;
+  p.activation = clconv::core::Activation::kRelu6;
+  p.data_type = clconv::core::DataType::kFloat16;
+  check_direction(p, geometry + " --activation relu6", {"", "naive", "implicit_gemm"});
+  p.layout = clconv::core::TensorLayout::kNhwc;
+  p.weights_layout = clconv::core::WeightsLayout::kKrsc;
+  p.activation = clconv::core::Activation::kLeakyRelu;
+  p.activation_slope = 0.2f;
+  const std::string last = geometry + " --layout nhwc --weights-layout krsc";
+  check_direction(p, last + " --activation leaky-relu:0.2", {"", "naive", "implicit_gemm"});
+}
+
+TEST_CASE("run: float16 and float32 files together, and words that are wrong") {
+  const Inputs in;
+  in.put("h.npy", npy("(4,)", in.b, "<f2"));
+  const std::string command = kRun + in.geometry;
+  check_fails(in.folder, command + " --b h.npy", 2,
+              "h.npy is float16, x.npy is float32: --dtype says which to use for all");
+  CHECK(run(in.folder, command + " --b h.npy --dtype f16").status == 0);
+  const auto half = npy_values(in.folder.path("y.npy"));
+  CHECK(run(in.folder, command + " --b b.npy --dtype f32").status == 0);
+  const auto full = npy_values(in.folder.path("y.npy"));
+  REQUIRE(half.size() == full.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < full.size(); ++i)
+    worst = std::max(worst, std::fabs(static_cast<double>(half[i] - full[i])));
+  CHECK(worst > 0);
+  CHECK(worst < 0.02);
+  check_fails(in.folder, command + " --dtype f64", 2, "--dtype 'f64': expected f32 or f16");
+  check_fails(in.folder, command + " --layout hwc", 2, "--layout 'hwc': expected nchw or nhwc");
+  check_fails(
+      in.folder, command + " --layout nhwc", 2,
+      "w.npy: has shape (4,3,3,3), expected (4,4,3,3): x.npy has 8 channels, --groups is 2");
+  for (const char* word : {"gelu", "relu:2", "leaky-relu:x", "leaky-relu:"}) {
+    check_fails(in.folder, command + " --activation " + word, 2,
+                "--activation '" + std::string(word) +
+                    "': expected none, relu, relu6, leaky-relu or leaky-relu:SLOPE");
+  }
+  check_fails(in.folder, command + " --r x.npy", 2,
+              "x.npy: has shape (2,6,9,8), expected (2,4,5,5): the output of "
+              "n2c6h9w8k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2");
+}
 
 TEST_CASE("run: gradients, with and without the mask, by every strategy") {
   // Batch, asymmetric padding, dilation, groups, and a stride that leaves rows of x untouched.
@@ -386,8 +447,10 @@ TEST_CASE("wrong .npy files: one line, status 2, nothing written") {
   fails(good.substr(0, 40), "truncated in its header");
   fails(good.substr(0, 3), "is not a .npy file");
   fails("", "is not a .npy file");
-  fails(npy("(2, 6, 9, 8)", in.x, "<f8"), "dtype is '<f8', expected '<f4' or '<f2' (little-endian float32, float16)");
-  fails(npy("(2, 6, 9, 8)", in.x, ">f4"), "dtype is '>f4', expected '<f4' or '<f2' (little-endian float32, float16)");
+  fails(npy("(2, 6, 9, 8)", in.x, "<f8"),
+        "dtype is '<f8', expected '<f4' or '<f2' (little-endian float32, float16)");
+  fails(npy("(2, 6, 9, 8)", in.x, ">f4"),
+        "dtype is '>f4', expected '<f4' or '<f2' (little-endian float32, float16)");
   fails(npy("(2, 6, 9, 8)", in.x, "<f4", "True"), "is in Fortran order, expected C order");
   fails(npy("(12, 9, 8)", in.x), "has rank 3 (12,9,8), expected 4 (n,c,h,w)");
   fails(npy("(4000000000, 4000000000, 9, 8)", {}),

@@ -1,6 +1,9 @@
 // Problem: validation, sizes, text forms.
 #include "problem.hpp"
 
+#include <cmath>
+#include <functional>
+
 #include "doctest/doctest.h"
 #include "error.hpp"
 #include "support/errors.hpp"
@@ -31,6 +34,58 @@ TEST_CASE("output size, bytes and work of known layers") {
   const Problem floor = parse_problem("n1c3h10w10k4kh3kw3s4");  // (10-3)/4 = 1.75
   CHECK(floor.oh() == 2);
   CHECK(floor.ow() == 2);
+}
+
+TEST_CASE("float16 halves the bytes, of every operand") {
+  Problem p = parse_problem("n2c6h9w8k4kh3kw3p1");
+  p.residual = true;
+  for (int t = 0; t < kTensors; ++t) {
+    const auto tensor = static_cast<Tensor>(t);
+    p.data_type = DataType::kFloat32;
+    CHECK(bytes_of(p, tensor) == 4 * elements_of(p, tensor));
+    p.data_type = DataType::kFloat16;
+    CHECK(bytes_of(p, tensor) == 2 * elements_of(p, tensor));
+  }
+  CHECK(bytes_of(p, Tensor::kR) == p.y_bytes());
+  CHECK(inputs_of(p).back() == Tensor::kR);
+  CHECK(std::string(name_of(p, Tensor::kR)) == "r");
+}
+
+TEST_CASE("epilogue and storage in words, and where they have no part") {
+  Problem p = parse_problem("n2c6h9w8k4kh3kw3p1");
+  CHECK(epilogue_words(p).empty());
+  CHECK(storage_words(p).empty());
+  CHECK(p.plain_storage());
+  p.bias = p.residual = true;
+  p.activation = Activation::kLeakyRelu;
+  p.activation_slope = 0.2f;
+  p.data_type = DataType::kFloat16;
+  p.layout = TensorLayout::kNhwc;
+  p.weights_layout = WeightsLayout::kKrsc;
+  CHECK(epilogue_words(p) == "bias residual leaky-relu:0.200000003");
+  CHECK(storage_words(p) == "f16 nhwc krsc");
+  CHECK_FALSE(p.plain_storage());
+  Problem other = p;
+  other.activation_slope = 0.3f;
+  CHECK(other != p);
+  other.activation = p.activation = Activation::kRelu6;  // has no slope
+  CHECK(other == p);
+  p.validate();
+  const auto refusal = [](const std::function<void(Problem&)>& change) {
+    Problem q = parse_problem("n2c6h9w8k4kh3kw3p1");
+    q.direction = Direction::kBackwardWeights;
+    change(q);
+    return error_of(Code::kInvalidProblem, [&] { q.validate(); });
+  };
+  const std::string where = " is part of forward and transposed, the direction is backward-weights";
+  CHECK(refusal([](Problem& q) { q.residual = true; }) == "residual" + where);
+  CHECK(refusal([](Problem& q) { q.activation = Activation::kRelu6; }) == "relu6" + where);
+  CHECK(refusal([](Problem& q) { q.layout = TensorLayout::kNhwc; }) ==
+        "layout nhwc is part of forward, the direction is backward-weights");
+  CHECK(refusal([](Problem& q) { q.weights_layout = WeightsLayout::kKrsc; }) ==
+        "weights_layout krsc is part of forward, the direction is backward-weights");
+  CHECK(refusal([](Problem& q) { q.activation_slope = NAN; }) ==
+        "activation_slope is nan: must be finite");
 }
 
 TEST_CASE("the canonical text reads back to the same problem, for every suite") {

@@ -342,12 +342,30 @@ TEST_CASE("checker: tiny problems with every kind of tail, in every direction") 
   clblast::ClearCache();
 }
 
+// Bodies that only GPUs are offered.
+TEST_CASE("checker: a tiny problem as a GPU") {
+  Device on = pretending([](DeviceProfile& p) { p.family = Family::kGpu; });
+  Offered offered;
+  for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+    check_problem(on, in_direction(parse_problem("n2c6h5w7k4kh3kw3p1g2"), direction, true),
+                  offered);
+  }
+  CHECK(offered.count("winograd forward") == 1);
+  clblast::ClearCache();
+}
+
 TEST_CASE("winograd: errors, tile edges and refusals") {
+  Device gpu = pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.max_work_group_size = 256;
+  });
   // In units of the stated bound: random and delta filters, the latter the worst for F(4x4).
   const Strategy& strategy = find_strategy("winograd");
   std::map<int, double> most;
-  for (const char* text : {"n2c37h7w5k19kh3kw3p1", "n1c3h3w3k2kh3kw3", "n3c2h4w67k17kh3kw3p0,2,3,1",
-                           "n2c7h5w34k6kh3kw3p4,5g1", "n1c8h40w36k8kh3kw3p1g8"}) {
+  std::set<int> gpu_tiles;
+  for (const char* text :
+       {"n2c37h7w5k19kh3kw3p1", "n1c3h3w3k2kh3kw3", "n3c2h4w67k17kh3kw3p0,2,3,1",
+        "n2c7h5w34k6kh3kw3p4,5g1", "n1c8h40w36k8kh3kw3p1g8", "n1c3h32w64k128kh3kw3p1"}) {
     for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
       for (const int delta : {-1, 0, 8}) {
         const Problem p = in_direction(parse_problem(text), direction, true);
@@ -356,22 +374,27 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
           if (static_cast<int>(i % 9) != delta) tensors[Tensor::kW][i] = 0;
         }
         Expected expected(p, tensors);
-        const Offer offer = strategy.offer(p, device().profile(), kNoLimit);
-        for (const Candidate& candidate : std::get<std::vector<Candidate>>(offer)) {
-          CAPTURE(text);
-          CAPTURE(candidate.config.text());
-          CAPTURE(delta);
-          const auto result = run(device(), strategy, p, candidate, tensors);
-          const double ratio = worst(result, expected(candidate), candidate.error_bound);
-          CHECK(ratio <= 1.0);
-          double& m = most[candidate.error_reach + 1];
-          m = std::max(m, ratio);
+        for (Device* on : {&device(), &gpu}) {
+          const Offer offer = strategy.offer(p, on->profile(), kNoLimit);
+          for (const Candidate& candidate : std::get<std::vector<Candidate>>(offer)) {
+            CAPTURE(text);
+            CAPTURE(candidate.config.text());
+            CAPTURE(delta);
+            CHECK(candidate.config.has("bm") == (on == &gpu));
+            const auto result = run(*on, strategy, p, candidate, tensors);
+            const double ratio = worst(result, expected(candidate), candidate.error_bound);
+            CHECK(ratio <= 1.0);
+            double& m = most[candidate.error_reach + 1];
+            m = std::max(m, ratio);
+            if (on == &gpu) gpu_tiles.insert(candidate.config.get("bm", 1, 256));
+          }
         }
       }
     }
   }
   MESSAGE("largest error in units of the bound: F(2x2) " << most[2] << ", F(4x4) " << most[4]);
   CHECK(most.size() == 2);
+  CHECK(gpu_tiles == std::set<int>{32, 64, 128});
   for (const auto& [text, field] :
        std::vector<std::pair<const char*, std::string>>{{"n1c4h9w9k4kh3kw5p1", "kw"},
                                                         {"n1c4h9w9k4kh1kw3", "kh"},
@@ -391,12 +414,14 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
   const Problem cut = parse_problem("n3c9h30w27k10kh3kw3p1");
   const Tensors tensors(cut);
   Expected expected(cut, tensors);
-  for (const std::int64_t limit : {kNoLimit, std::int64_t{100000}, std::int64_t{60000}}) {
-    const Offer cut_offer = strategy.offer(cut, device().profile(), limit);
-    for (const Candidate& candidate : std::get<std::vector<Candidate>>(cut_offer)) {
-      CAPTURE(candidate.config.text());
-      CHECK(worst(run(device(), strategy, cut, candidate, tensors), expected(candidate),
-                  candidate.error_bound) <= 1.0);
+  for (Device* on : {&device(), &gpu}) {
+    for (const std::int64_t limit : {kNoLimit, std::int64_t{100000}, std::int64_t{60000}}) {
+      const Offer cut_offer = strategy.offer(cut, on->profile(), limit);
+      for (const Candidate& candidate : std::get<std::vector<Candidate>>(cut_offer)) {
+        CAPTURE(candidate.config.text());
+        CHECK(worst(run(*on, strategy, cut, candidate, tensors), expected(candidate),
+                    candidate.error_bound) <= 1.0);
+      }
     }
   }
   DeviceProfile small = device().profile();
@@ -404,6 +429,16 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
   const Offer none = strategy.offer(parse_problem("n1c4h9w9k4kh3kw3p1"), small, kNoLimit);
   REQUIRE(std::holds_alternative<Rejection>(none));
   CHECK(std::get<Rejection>(none).code == Reason::kLocalMemory);
+  small = gpu.profile();
+  small.local_memory_bytes = 500;
+  const auto refusal = [&] {
+    const Offer refused = strategy.offer(parse_problem("n1c4h9w9k4kh3kw3p1"), small, kNoLimit);
+    REQUIRE(std::holds_alternative<Rejection>(refused));
+    return to_text(std::get<Rejection>(refused));
+  };
+  CHECK(refusal() == "needs 8192 bytes of local memory, the device has 500");
+  small.max_work_group_size = 32;
+  CHECK(refusal() == "needs 64 work-items per group, the device allows 32");
 }
 
 TEST_CASE("worked values, exactly") {

@@ -63,13 +63,24 @@ TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
   CHECK(again.find_speed(kScope)->peak_gflops == 500);
 }
 
-TEST_CASE("the key has problem, device, driver and kernels, the epilogue is no part of it") {
+TEST_CASE(
+    "the key has problem, storage, device, driver and kernels, the epilogue is no part of it") {
   const WisdomBook book = book_of(record(kA, 1));
   Problem p = parse_problem(kA);
   p.bias = true;
   p.activation = Activation::kRelu;
   CHECK(book.find(p, kScope) != nullptr);
   CHECK(book.find(parse_problem(kB), kScope) == nullptr);
+  Problem half = p;
+  half.data_type = DataType::kFloat16;
+  CHECK(book.find(half, kScope) == nullptr);
+  CHECK(book.find_hint(half, kScope) == nullptr);
+  WisdomRecord stored = record(kA, 3);
+  stored.storage = storage_words(half);
+  WisdomBook again;
+  again.read(book_of(stored).write());
+  CHECK(again.find(half, kScope) != nullptr);
+  CHECK(again.find(p, kScope) == nullptr);
   for (const WisdomScope& other :
        {WisdomScope{"other", "1.0", "abc"}, WisdomScope{kScope.device, "2.0", "abc"},
         WisdomScope{kScope.device, "1.0", "def"}}) {

@@ -14,6 +14,13 @@ std::string count_of(const Json& list, const std::string& what) {
   return counted(static_cast<std::int64_t>(list.size()), what);
 }
 
+// "forward", "forward f16 nhwc".
+std::string kind_of(const Json& record) {
+  const std::string direction = record.at("direction").get<std::string>();
+  return record.contains("storage") ? direction + " " + record.at("storage").get<std::string>()
+                                    : direction;
+}
+
 void list(const std::string& file, bool json) {
   const std::string text = wisdom_read(file);
   if (json) {
@@ -32,9 +39,9 @@ void list(const std::string& file, bool json) {
         best = &c;
       }
     }
-    table.add({r.at("problem").get<std::string>(), r.at("direction").get<std::string>(),
-               r.at("device").get<std::string>(), r.at("driver").get<std::string>(),
-               r.at("rigor").get<std::string>(), std::to_string(r.at("candidates").size()),
+    table.add({r.at("problem").get<std::string>(), kind_of(r), r.at("device").get<std::string>(),
+               r.at("driver").get<std::string>(), r.at("rigor").get<std::string>(),
+               std::to_string(r.at("candidates").size()),
                best != nullptr ? variant_name(*best) : "-",
                best != nullptr ? format_us(best->at("median_us").get<double>()) : "-"});
   }
@@ -54,10 +61,10 @@ void show(const std::string& file, const std::string& text) {
   for (const auto& r : wisdom.at("records")) {
     if (r.at("problem") != wanted) continue;
     found = true;
-    std::printf(
-        "%s %s on %s, driver %s, kernels %s\n", wanted.c_str(),
-        r.at("direction").get<std::string>().c_str(), r.at("device").get<std::string>().c_str(),
-        r.at("driver").get<std::string>().c_str(), r.at("kernels").get<std::string>().c_str());
+    std::printf("%s %s on %s, driver %s, kernels %s\n", wanted.c_str(), kind_of(r).c_str(),
+                r.at("device").get<std::string>().c_str(),
+                r.at("driver").get<std::string>().c_str(),
+                r.at("kernels").get<std::string>().c_str());
     Table table({"strategy", "config", "median", "min", "p90", "runs", "setup", "status"});
     for (const auto& c : r.at("candidates")) {
       const bool timed = c.contains("median_us");

@@ -6,6 +6,27 @@
 namespace clconv::core {
 namespace {
 
+// Planes of channels one after the other.
+void lie_plane_by_plane(Correlation& c) {
+  c.in_step = 1;
+  c.in_pitch = c.in_w;
+  c.in_plane = c.in_h * c.in_w;
+  c.in_image = c.groups * c.channels * c.in_plane;
+  c.out_image = c.groups * c.filters * c.out_plane;
+}
+
+// Pixels of all channels one after the other.
+void lie_channels_last(Correlation& c) {
+  c.channels_last = true;
+  c.in_plane = c.out_plane = 1;
+  c.in_step = c.groups * c.channels;
+  c.in_pitch = c.in_w * c.in_step;
+  c.in_image = c.in_h * c.in_pitch;
+  c.out_step = c.groups * c.filters;
+  c.out_pitch = c.ow * c.out_step;
+  c.out_image = c.oh * c.out_pitch;
+}
+
 Correlation forward(const Problem& p) {
   Correlation c;
   c.images = p.n;
@@ -33,6 +54,7 @@ Correlation forward(const Problem& p) {
   c.w_channel = channels_last ? 1 : p.kh * p.kw;
   c.w_column = channels_last ? c.channels : 1;
   c.w_row = p.kw * c.w_column;
+  p.layout == TensorLayout::kNhwc ? lie_channels_last(c) : lie_plane_by_plane(c);
   return c;
 }
 
@@ -102,6 +124,7 @@ std::vector<Correlation> data_gradient(const Problem& p) {
       c.w_base = rows.first_tap * p.kw + columns.first_tap;
       c.w_row = rows.filter_step * p.kw;
       c.w_column = columns.filter_step;
+      lie_plane_by_plane(c);
       if (c.oh > 0 && c.ow > 0) result.push_back(c);
     }
   }
@@ -110,12 +133,13 @@ std::vector<Correlation> data_gradient(const Problem& p) {
 
 void flatten(Correlation& c) {
   const bool pointwise = c.taps_h == 1 && c.taps_w == 1 && c.sh == 1 && c.sw == 1 && c.top == 0 &&
-                         c.left == 0 && c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1 &&
-                         c.out_pitch == c.ow;
+                         c.left == 0 && c.in_h == c.oh && c.in_w == c.ow &&
+                         c.out_pitch == c.ow * c.out_step;
   if (!pointwise) return;
   c.in_w *= c.in_h;
+  c.in_pitch *= c.in_h;
   c.ow *= c.oh;
-  c.out_pitch = c.ow;
+  c.out_pitch *= c.oh;
   c.in_h = c.oh = 1;
 }
 

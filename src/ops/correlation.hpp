@@ -26,8 +26,12 @@ struct Correlation {
   std::int64_t dh = 1, dw = 1;          // and from one tap to the next
   std::int64_t filters = 1;             // planes of the result, per group
   std::int64_t oh = 1, ow = 1;          // results per plane; oh*ow may be 0
-  // Where result (i,j) of a plane goes: plane*out_plane + out_offset + i*out_pitch + j*out_step.
-  std::int64_t out_plane = 1, out_offset = 0, out_pitch = 1, out_step = 1;
+  // Input (row, column) of a channel lies at image*in_image + channel*in_plane + row*in_pitch +
+  // column*in_step, channels counted over all groups; result (i, j) of a filter at image*out_image +
+  // filter*out_plane + out_offset + i*out_pitch + j*out_step, filters likewise.
+  std::int64_t in_image = 1, in_plane = 1, in_pitch = 1, in_step = 1;
+  std::int64_t out_image = 1, out_plane = 1, out_offset = 0, out_pitch = 1, out_step = 1;
+  bool channels_last = false;               // in_plane == out_plane == 1
   DataType data_type = DataType::kFloat32;  // of input, weights and result
   // weight(group, f, channel, u, v) = w[w_base + group*w_group + f*w_filter + channel*w_channel
   //                                     + u*w_row + v*w_column]

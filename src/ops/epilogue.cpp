@@ -52,6 +52,17 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
                                     const Region& r, const Region& result) {
   const std::int64_t channels = p.wants_dx() ? p.c : p.k;
   const std::int64_t pixels = p.wants_dx() ? p.h * p.w : p.oh() * p.ow();
+  if (p.layout == TensorLayout::kNhwc) {
+    constexpr std::int64_t kPerItem = 4096;  // elements
+    const Spans spans(device.profile(), channels);
+    const std::int64_t lines =
+        device.profile().family == Family::kCpu ? ceil_div(kPerItem, channels) : 1;
+    return std::make_unique<KernelStep>(
+        "epilogue", device.kernel("epilogue", "finish_channels", epilogue_defines(p)),
+        std::vector<Argument>{b, r, result, cl_long{p.n * pixels}, narrow(channels),
+                              narrow(spans.span), narrow(lines)},
+        spans.range(ceil_div(p.n * pixels, lines)));
+  }
   const Spans spans(device.profile(), pixels);
   return std::make_unique<KernelStep>(
       "epilogue", device.kernel("epilogue", "finish_output", epilogue_defines(p)),

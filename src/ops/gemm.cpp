@@ -168,9 +168,18 @@ std::int64_t columns_b(const Gemm& g) {
   return g.transpose_b ? g.k : g.n;
 }
 
-// Elements a batch of one operand spans.
-std::int64_t elements(std::int64_t ld, std::int64_t columns, std::int64_t batch) {
-  return saturating_product(ld, columns, batch);
+std::int64_t rows_a(const Gemm& g) {
+  return g.transpose_a ? g.k : g.m;
+}
+std::int64_t rows_b(const Gemm& g) {
+  return g.transpose_b ? g.n : g.k;
+}
+
+// Elements a batch of one operand spans, none behind the last column's: it may be a part of wider rows.
+std::int64_t elements(std::int64_t ld, std::int64_t rows, std::int64_t columns,
+                      std::int64_t batch) {
+  const std::int64_t all = saturating_product(ld, columns, batch);
+  return all == INT64_MAX ? all : all - (ld - rows);
 }
 
 class GemmStep : public Step {
@@ -181,9 +190,9 @@ class GemmStep : public Step {
         device_(device),
         parameters_(parameters),
         gemm_(gemm),
-        a_(part(a, elements(gemm.lda, columns_a(gemm), gemm.batch))),
-        b_(part(b, elements(gemm.ldb, columns_b(gemm), gemm.batch))),
-        c_(part(c, elements(gemm.ldc, gemm.n, gemm.batch))),
+        a_(part(a, elements(gemm.lda, rows_a(gemm), columns_a(gemm), gemm.batch))),
+        b_(part(b, elements(gemm.ldb, rows_b(gemm), columns_b(gemm), gemm.batch))),
+        c_(part(c, elements(gemm.ldc, gemm.m, gemm.n, gemm.batch))),
         workspace_(workspace) {
     if (gemm.batch == 1) measure_workspace();
   }

@@ -1,5 +1,7 @@
 #include "ops/pack.hpp"
 
+#include <tuple>
+
 #include "ops/epilogue.hpp"
 #include "ops/spans.hpp"
 
@@ -31,8 +33,15 @@ std::string defines(const DeviceProfile& profile, bool mask, DataType type) {
 
 }  // namespace
 
-std::unique_ptr<Step> pack_filters(Device& device, const Correlation& c, const FilterBlocks& blocks,
-                                   const Region& weights, const Region& packed) {
+std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlation,
+                                   const FilterBlocks& blocks, const Region& weights,
+                                   const Region& packed) {
+  Correlation c = correlation;
+  if (c.channels_last) {
+    // The same loops, the channels in the place of a tap's columns.
+    std::tie(c.channels, c.taps_h, c.taps_w) = std::tuple(c.taps_h, c.taps_w, c.channels);
+    std::tie(c.w_channel, c.w_row, c.w_column) = std::tuple(c.w_row, c.w_column, c.w_channel);
+  }
   const std::int64_t count = blocks.blocks() * ceil_div(blocks.reduction_padded, kRun);
   const bool dense = c.w_column == 1 && c.w_row == c.taps_w && c.w_channel == c.taps_h * c.taps_w;
   return std::make_unique<KernelStep>(
@@ -50,8 +59,9 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& c, const F
 std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, const Region& input,
                                  const Region* mask, const Region& padded) {
   PaddedPlanes planes = window;
-  if (planes.top == 0 && planes.left == 0 && planes.hp == planes.in_h && planes.wp == planes.in_w) {
-    // Nothing but a mask to apply: one long row a plane.
+  if (planes.top == 0 && planes.left == 0 && planes.hp == planes.in_h && planes.wp == planes.in_w &&
+      planes.hp * planes.wp * Problem::kFloatBytes <= kBytesPerItem) {
+    // Nothing but a mask or a type to apply: one long row a plane.
     planes.in_w = planes.wp = planes.hp * planes.wp;
     planes.in_h = planes.hp = 1;
   }
@@ -63,7 +73,8 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
                     defines(device.profile(), mask != nullptr, window.data_type)),
       std::vector<Argument>{input, mask != nullptr ? *mask : input, padded, narrow(planes.in_h),
                             narrow(planes.in_w), narrow(planes.top), narrow(planes.left),
-                            narrow(planes.hp), narrow(planes.wp), cl_long{rows}, narrow(span)},
+                            narrow(planes.hp), narrow(planes.wp), cl_long{planes.first},
+                            cl_long{rows}, narrow(span)},
       items(ceil_div(rows, span), local_size(device.profile())));
 }
 

@@ -10,8 +10,9 @@
 
 namespace clconv::core {
 
-// Weights in blocks of `block` filters with the filters innermost:
-// packed[group][block][r][f], r < reduction_padded, zero beyond the real filters and products.
+// Weights in blocks of `block` filters with the filters innermost: packed[group][block][r][f],
+// r < reduction_padded, zero beyond the real filters and products. r = (channel*taps_h + u)*taps_w + v, or with
+// channels_last (u*taps_w + v)*channels + channel.
 struct FilterBlocks {
   std::int64_t block = 1;
   std::int64_t blocks_per_group = 1;
@@ -38,6 +39,7 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlatio
 struct PaddedPlanes {
   std::int64_t planes = 1, in_h = 1, in_w = 1;
   std::int64_t top = 0, left = 0, hp = 1, wp = 1;
+  std::int64_t first = 0;                   // plane of the input that is the first of the copy
   DataType data_type = DataType::kFloat32;  // of the input; the copy is float32
 
   std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kFloatBytes); }

@@ -1,12 +1,14 @@
 #include "ops/reduce.hpp"
 
+#include "ops/epilogue.hpp"
 #include "ops/spans.hpp"
 
 namespace clconv::core {
 namespace {
 
-std::string defines(bool accumulate, bool mask) {
-  return std::string("-DACCUMULATE=") + (accumulate ? "1" : "0") + " -DMASK=" + (mask ? "1" : "0");
+std::string defines(bool accumulate, bool mask, DataType type) {
+  return std::string("-DACCUMULATE=") + (accumulate ? "1" : "0") +
+         " -DMASK=" + (mask ? "1 " : "0 ") + storage_define(type);
 }
 
 // Power of two, for the tree in local memory.
@@ -18,10 +20,11 @@ std::int64_t group_size(const DeviceProfile& profile) {
   return size;
 }
 
-std::string stage_options(const Device& device, bool accumulate, bool mask) {
+std::string stage_options(const Device& device, bool accumulate, bool mask, DataType type) {
   const bool cpu = device.profile().family == Family::kCpu;
   const std::int64_t width = std::min<std::int64_t>(16, device.profile().float_width);
-  return defines(accumulate, mask) + " -DVW=" + std::to_string(cpu && width >= 4 ? width : 1) +
+  return defines(accumulate, mask, type) +
+         " -DVW=" + std::to_string(cpu && width >= 4 ? width : 1) +
          " -DLOCAL=" + std::to_string(group_size(device.profile()));
 }
 
@@ -29,11 +32,14 @@ std::string stage_options(const Device& device, bool accumulate, bool mask) {
 
 std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t parts,
                                 bool accumulate, const Region& partials, const Region* mask,
-                                const Region& result) {
+                                const Region& result, DataType type, DataType parts_type) {
+  const bool gradient = mask != nullptr || parts_type == DataType::kFloat16;
   const bool cpu = device.profile().family == Family::kCpu;
   const std::int64_t span = cpu ? 1024 : 1;
   return std::make_unique<KernelStep>(
-      "sum_parts", device.kernel("reduce", "sum_parts", defines(accumulate, mask != nullptr)),
+      "sum_parts",
+      device.kernel("reduce", "sum_parts",
+                    defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "")),
       std::vector<Argument>{partials, mask != nullptr ? *mask : partials, result, cl_long{count},
                             narrow(parts), narrow(span)},
       items(ceil_div(count, span), cpu ? 1 : Spans::local_size(device.profile())));
@@ -44,7 +50,8 @@ std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region&
   const std::int64_t local = group_size(device.profile());
   return std::make_unique<KernelStep>(
       "plane_sums",
-      device.kernel("reduce", "plane_sums", stage_options(device, false, mask != nullptr)),
+      device.kernel("reduce", "plane_sums",
+                    stage_options(device, false, mask != nullptr, p.data_type)),
       std::vector<Argument>{dy, mask != nullptr ? *mask : dy, sums, narrow(p.n), narrow(p.k),
                             narrow(p.oh() * p.ow())},
       items(p.n * p.k * local, local));
@@ -54,7 +61,8 @@ std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Regio
                                    const Region& db) {
   return std::make_unique<KernelStep>(
       "channel_sums",
-      device.kernel("reduce", "channel_sums", stage_options(device, p.accumulate, false)),
+      device.kernel("reduce", "channel_sums",
+                    stage_options(device, p.accumulate, false, p.data_type)),
       std::vector<Argument>{sums, db, narrow(p.n), narrow(p.k)},
       items(p.k, device.profile().family == Family::kCpu ? std::min<std::int64_t>(16, p.k)
                                                          : Spans::local_size(device.profile())));

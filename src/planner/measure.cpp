@@ -126,9 +126,11 @@ Problem small_problem(const Problem& problem) {
   Problem p = problem;
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
   p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
-  p.g = std::min<std::int64_t>(problem.g, 3);
   // More than a register tile of filters; where channels are tiled too, of those as well.
   constexpr std::int64_t kMostTiled = 35;
+  // Depthwise, vectors run along channels that come last.
+  const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
+  p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
   const bool tiles_channels = p.direction == Direction::kBackwardWeights;
   p.c = p.g * std::min<std::int64_t>(problem.c_per_group(), tiles_channels ? kMostTiled : 7);
   p.k = p.g * std::min<std::int64_t>(problem.k_per_group(), kMostTiled);

@@ -58,6 +58,7 @@ Json to_json(const WisdomRecord& r) {
   Json json = head("plan");
   json["problem"] = r.problem;
   json["direction"] = r.direction;
+  if (!r.storage.empty()) json["storage"] = r.storage;
   put_scope(json, r.scope);
   json["rigor"] = to_string(r.rigor);
   json["candidates"] = Json::array();

@@ -1,10 +1,11 @@
 // Direct kernels for depthwise convolutions (g = c, any channel multiplier): bodies with explicit vectors
-// over planes staged in local memory for CPUs, plain ones for GPUs (see depthwise.cl). The weights are
-// used as they are, and nothing is copied in global memory.
+// over planes staged in local memory, or along channels that come last, for CPUs, plain ones for GPUs (see
+// depthwise.cl). Nothing is copied in global memory, and only the body along channels prepares weights.
 #include <algorithm>
 #include <cmath>
 
 #include "ops/epilogue.hpp"
+#include "ops/pack.hpp"
 #include "ops/reduce.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
@@ -116,6 +117,7 @@ std::string class_defines(const Problem& p, const Config& config) {
   };
   return config.defines() + define("KH", p.kh) + define("KW", p.kw) + define("SH", p.sh) +
          define("SW", p.sw) + define("DH", p.dh) + define("DW", p.dw) +
+         define("NHWC", p.layout == TensorLayout::kNhwc ? 1 : 0) +
          define("DATA", p.wants_dx() ? 1 : 0) + define("PT_MOD", p.wants_dx() ? p.pt % p.sh : 0) +
          define("PL_MOD", p.wants_dx() ? p.pl % p.sw : 0) + " " + epilogue_defines(p);
 }
@@ -129,7 +131,7 @@ Candidate candidate_of(const Problem& p, const Config& config, double us) {
   candidate.config = config;
   candidate.predicted_us = us;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
   return candidate;
 }
 
@@ -235,6 +237,7 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
                             p.mask ? Region{kYSlot} : input,
                             Region{kWeightsSlot},
                             Region{kBiasSlot},
+                            Region{kResidualSlot},
                             Region{data ? kDxSlot : kYSlot},
                             narrow(p.c),
                             narrow(data ? multiplier : 1),
@@ -259,6 +262,109 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
                             narrow(t.stage_floats),
                             narrow(t.sums_pitch)},
       one_item_groups(ceil_div(units, span))));
+  return executable;
+}
+
+// ---- channels: forward with channels last on a CPU ----------------------------------------------
+
+struct ChannelsBody {
+  int th, tw, vw;
+
+  Config config() const { return {{"th", th}, {"tw", tw}, {"vw", vw}}; }
+  static ChannelsBody from(const Config& c) {
+    return {c.get("th", 1, 4), c.get("tw", 1, 16), c.get("vw", 4, 16)};
+  }
+  std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
+  std::int64_t in_w(const Problem& p) const { return (tw - 1) * p.sw + (p.kw - 1) * p.dw + 1; }
+  // A vector of weights per tap in registers, or near; and so many rows and columns that each vector is used
+  // more than once.
+  bool unrolls(const Problem& p) const {
+    return p.kh * p.kw <= 25 && in_h(p) * in_w(p) <= 8 * th * tw;
+  }
+};
+
+// Cuts the channels where there are too few blocks of pixels.
+struct ChannelsUnits {
+  std::int64_t blocks_h, blocks_w, chunk, chunks, units, span;
+
+  ChannelsUnits(const Problem& p, const DeviceProfile& profile, const ChannelsBody& body)
+      : blocks_h(ceil_div(p.oh(), body.th)), blocks_w(ceil_div(p.ow(), body.tw)) {
+    const std::int64_t blocks = p.n * blocks_h * blocks_w;
+    const std::int64_t wanted = profile.compute_units * kGroupsPerUnit;
+    const std::int64_t vectors = ceil_div(p.c, body.vw);
+    chunks = std::clamp<std::int64_t>(ceil_div(wanted, blocks), 1, ceil_div(vectors, 4));
+    chunk = std::min(p.c, ceil_div(vectors, chunks) * body.vw);
+    chunks = ceil_div(p.c, chunk);
+    units = blocks * chunks;
+    span = ceil_div(units, wanted);
+  }
+};
+
+// [tap][channel].
+FilterBlocks channels_packing(const Correlation& taps) {
+  return FilterBlocks(taps, taps.filters);
+}
+Correlation channels_taps(const Problem& problem) {
+  Problem p = problem;
+  p.c = p.g = 1;
+  return correlations_of(p).front();
+}
+
+double channels_us(const Problem& p, const DeviceProfile& profile, const ChannelsBody& body) {
+  const ChannelsUnits units(p, profile, body);
+  const double results = body.th * body.tw;
+  const double taps = static_cast<double>(p.kh * p.kw);
+  const double loads =
+      body.unrolls(p) ? static_cast<double>(body.in_h(p) * body.in_w(p)) : results * taps;
+  // Cycles per vector of channels; blocks at the border take more for each load.
+  const double cycles = 0.6 * results * taps + loads + taps + 2 * results;
+  Pass pass;
+  pass.flops = static_cast<double>(units.units) *
+               (100 + std::ceil(static_cast<double>(units.chunk) / body.vw) * cycles) * 2 * 2 *
+               body.vw;
+  pass.bytes = bytes_touched(p);
+  pass.groups = static_cast<double>(ceil_div(units.units, units.span));
+  return predicted_us(profile, {pass});
+}
+
+std::vector<Candidate> channels_candidates(const Problem& p, const DeviceProfile& profile) {
+  int vw = vector_width(profile);
+  while (vw > 4 && vw > p.c)
+    vw /= 2;
+  if (p.k != p.c || vw > p.c) return {};
+  const std::int64_t widest = vector_registers(vw) == 32 ? 7 : 3;
+  const ChannelsBody body{static_cast<int>(std::min<std::int64_t>(2, p.oh())),
+                          static_cast<int>(std::min(widest, p.ow())), vw};
+  constexpr std::int64_t kMostPixels = 512;  // rows and columns that a block keeps addresses of
+  if (body.in_h(p) + body.in_w(p) > kMostPixels) return {};
+  Candidate candidate = candidate_of(p, body.config(), channels_us(p, profile, body));
+  candidate.prepared_weights_bytes = channels_packing(channels_taps(p)).bytes();
+  return {candidate};
+}
+
+std::unique_ptr<const Executable> build_channels(const Problem& p, const ChannelsBody& body,
+                                                 Device& device) {
+  if (body.th > p.oh() || body.tw > p.ow() || body.vw > p.c || p.k != p.c) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a block exceeds the result");
+  }
+  const Correlation taps = channels_taps(p);
+  const FilterBlocks packing = channels_packing(taps);
+  const Region packed{kPreparedSlot, 0, packing.bytes()};
+  const ChannelsUnits units(p, device.profile(), body);
+  auto executable = std::make_unique<Executable>();
+  executable->prepared_weights_bytes = packed.bytes;
+  executable->prepare.add(pack_filters(device, taps, packing, Region{kWeightsSlot}, packed));
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise",
+      device.kernel("depthwise", "depthwise_channels",
+                    class_defines(p, body.config()) + " -DUNROLL=" + (body.unrolls(p) ? "1" : "0")),
+      std::vector<Argument>{Region{kXSlot}, packed, Region{kBiasSlot}, Region{kResidualSlot},
+                            Region{kYSlot}, narrow(p.c), narrow(units.chunk), narrow(units.chunks),
+                            narrow(p.h), narrow(p.w), narrow(p.pt), narrow(p.pl), narrow(p.oh()),
+                            narrow(p.ow()), narrow(units.blocks_h), narrow(units.blocks_w),
+                            cl_long{units.units}, cl_long{units.span}},
+      one_item_groups(ceil_div(units.units, units.span))));
   return executable;
 }
 
@@ -359,9 +465,9 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
     stage.accumulate = false;  // sum_parts does it
   }
   executable->workspace_bytes = layout.bytes();
-  const std::string options = class_defines(stage, body.config()) +
-                              " -DALL_TAPS=" + (body.all_taps(p) ? "1" : "0") +
-                              " -DSTAGE=" + std::to_string(t.stage_define());
+  const std::string options =
+      class_defines(stage, body.config()) + " -DALL_TAPS=" + (body.all_taps(p) ? "1" : "0") +
+      " -DPARTS=" + (parts.parts > 1 ? "1" : "0") + " -DSTAGE=" + std::to_string(t.stage_define());
   executable->run.add(std::make_unique<KernelStep>(
       "depthwise", device.kernel("depthwise", "depthwise_weights_rows", options),
       std::vector<Argument>{Region{kXSlot},
@@ -390,7 +496,7 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
       one_item_groups(p.k * body.chunks(p) * parts.parts)));
   if (parts.parts > 1) {
     executable->run.add(sum_parts(device, p.w_elements(), parts.parts, p.accumulate, result,
-                                  nullptr, Region{kDwSlot}));
+                                  nullptr, Region{kDwSlot}, p.data_type));
   }
   return executable;
 }
@@ -443,12 +549,12 @@ std::unique_ptr<const Executable> build_direct(const Problem& p, const Config& c
       "depthwise",
       device.kernel("depthwise", "depthwise_direct",
                     class_defines(p, config) + " -DUNROLL=" + (ty > 1 ? "1" : "0")),
-      std::vector<Argument>{input, p.mask ? Region{kYSlot} : input, Region{kWeightsSlot},
-                            Region{kBiasSlot}, Region{data ? kDxSlot : kYSlot}, narrow(p.c),
-                            narrow(data ? multiplier : 1), narrow(data ? 1 : multiplier),
-                            narrow(data ? p.oh() : p.h), narrow(data ? p.ow() : p.w), narrow(p.pt),
-                            narrow(p.pl), narrow(data ? p.h : p.oh()), narrow(data ? p.w : p.ow()),
-                            narrow(ceil_div(data ? p.h : p.oh(), ty)), cl_long{count}},
+      std::vector<Argument>{
+          input, p.mask ? Region{kYSlot} : input, Region{kWeightsSlot}, Region{kBiasSlot},
+          Region{kResidualSlot}, Region{data ? kDxSlot : kYSlot}, narrow(p.c),
+          narrow(data ? multiplier : 1), narrow(data ? 1 : multiplier), narrow(data ? p.oh() : p.h),
+          narrow(data ? p.ow() : p.w), narrow(p.pt), narrow(p.pl), narrow(data ? p.h : p.oh()),
+          narrow(data ? p.w : p.ow()), narrow(ceil_div(data ? p.h : p.oh(), ty)), cl_long{count}},
       items(count, direct_local(device.profile()))));
   return executable;
 }
@@ -492,14 +598,18 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (problem.direction == Direction::kBackwardBias) return not_served(problem);
-  if (auto rejection = storage_not_served(problem, {})) return *rejection;
+  if (auto rejection =
+          storage_not_served(problem, {Serves::kHalf, Serves::kNhwc, Serves::kResidual}))
+    return *rejection;
   if (auto rejection = too_large(problem)) return *rejection;
   if (problem.g != problem.c) return Rejection{Reason::kShape, "g", problem.g, problem.c, ""};
   const Problem p = flattened(problem);
   const bool weights = p.direction == Direction::kBackwardWeights;
   std::vector<Candidate> candidates;
   if (profile.family == Family::kCpu) {
-    candidates = weights ? weights_candidates(p, profile) : rows_candidates(p, profile);
+    candidates = p.layout == TensorLayout::kNhwc ? channels_candidates(p, profile)
+                 : weights                       ? weights_candidates(p, profile)
+                                                 : rows_candidates(p, profile);
   }
   for (const Candidate& c :
        weights ? weights_direct_candidates(p, profile) : direct_candidates(p, profile)) {
@@ -514,6 +624,7 @@ std::unique_ptr<const Executable> build(const Problem& problem, const Config& co
   if (p.g != p.c) {
     throw Error(Code::kInvalidArgument, "depthwise applies only where g is c");
   }
+  if (config.has("th")) return build_channels(p, ChannelsBody::from(config), device);
   if (config.has("ty")) return build_direct(p, config, device);
   if (config.has("items")) return build_weights_direct(p, config, device);
   if (config.has("taps")) return build_weights(p, WeightsBody::from(config), device);

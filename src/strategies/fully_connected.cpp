@@ -42,15 +42,12 @@ std::int64_t inputs(const Problem& p) {
 Region result(const Problem& p) {
   return Region{static_cast<int>(result_of(p))};
 }
-bool finishes(const Problem& p) {
-  return p.finishes();
-}
 
 Candidate candidate_of(const Problem& p, const Config& config) {
   Candidate candidate;
   candidate.config = config;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
   return candidate;
 }
 
@@ -95,9 +92,9 @@ struct DotBody {
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
         device.kernel("fully_connected", "fully_connected_dot", defines(p, config())),
-        std::vector<Argument>{Region{kXSlot}, Region{kWeightsSlot},
-                              Region{p.bias ? kBiasSlot : kWeightsSlot}, Region{kYSlot},
-                              narrow(p.n), narrow(inputs(p)), narrow(p.k), narrow(images)},
+        std::vector<Argument>{Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot},
+                              Region{kResidualSlot}, Region{kYSlot}, narrow(p.n), narrow(inputs(p)),
+                              narrow(p.k), narrow(images)},
         Range{{static_cast<std::size_t>(row_blocks(p)),
                static_cast<std::size_t>(ceil_div(p.n, images)), 1},
               {1, 1, 1}}));
@@ -122,10 +119,7 @@ struct OuterBody {
     const Pass pass =
         product_pass(profile, static_cast<double>(row_blocks(p) * column_blocks(p)),
                      cycles(p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw, bytes_touched(p));
-    Pass finish;
-    finish.bytes = finishes(p) ? 2.0 * static_cast<double>(p.x_bytes()) : 0;
-    finish.launches = finishes(p) ? 1 : 0;
-    candidate.predicted_us = predicted_us(profile, {pass, finish});
+    candidate.predicted_us = predicted_us(profile, {pass});
     return candidate;
   }
 
@@ -137,14 +131,12 @@ struct OuterBody {
         device.kernel("fully_connected", "fully_connected_outer", defines(p, config())),
         std::vector<Argument>{
             Region{kDySlot}, Region{p.mask ? kYSlot : kDySlot}, Region{dx ? kWeightsSlot : kXSlot},
-            result(p), narrow(rows(p)), narrow(dx ? p.k : p.n), narrow(inputs(p)),
-            cl_long{dx ? images_step : filters_step}, cl_long{dx ? filters_step : images_step}},
+            Region{kBiasSlot}, Region{kResidualSlot}, result(p), narrow(rows(p)),
+            narrow(dx ? p.k : p.n), narrow(inputs(p)), cl_long{dx ? images_step : filters_step},
+            cl_long{dx ? filters_step : images_step}, narrow(p.h * p.w)},
         Range{{static_cast<std::size_t>(row_blocks(p)), static_cast<std::size_t>(column_blocks(p)),
                1},
               {1, 1, 1}}));
-    if (finishes(p))
-      executable.run.add(
-          finish_output(device, p, Region{kBiasSlot}, Region{kResidualSlot}, result(p)));
   }
 };
 
@@ -197,9 +189,9 @@ struct GemmBody {
     candidate.workspace_bytes = Regions(p, profile, parameters).bytes;
     candidate.predicted_setup_us = kPredictedGemmBuildUs;
     Pass others;
-    others.bytes = (finishes(p) ? 2.0 * static_cast<double>(bytes_of(p, result_of(p))) : 0) +
+    others.bytes = (p.finishes() ? 2.0 * static_cast<double>(bytes_of(p, result_of(p))) : 0) +
                    (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
-    others.launches = (finishes(p) ? 1 : 0) + (p.mask ? 1 : 0);
+    others.launches = (p.finishes() ? 1 : 0) + (p.mask ? 1 : 0);
     others.groups = static_cast<double>(p.n * p.k);
     candidate.predicted_us =
         predicted_us(profile, {gemm_pass(profile, parameters, product(p)), others});
@@ -219,7 +211,7 @@ struct GemmBody {
     if (p.direction == Direction::kBackwardWeights) a = {Region{kXSlot}};
     executable.run.add(
         gemm_step(device, parameters, product(p), a, b, {result(p)}, regions.temporary));
-    if (finishes(p))
+    if (p.finishes())
       executable.run.add(
           finish_output(device, p, Region{kBiasSlot}, Region{kResidualSlot}, result(p)));
   }
@@ -254,9 +246,17 @@ std::vector<OuterBody> outer_bodies(const Problem& p, int width) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (auto rejection = not_fully_connected(p)) return *rejection;
+  // An image and a filter in the same order are the same rows, whatever that order is.
+  const bool same_order =
+      p.c == 1 || p.h * p.w == 1 ||
+      (p.layout == TensorLayout::kNhwc) == (p.weights_layout == WeightsLayout::kKrsc);
+  if (auto rejection = same_order ? storage_not_served(p, {Serves::kHalf, Serves::kNhwc,
+                                                           Serves::kKrsc, Serves::kResidual})
+                                  : storage_not_served(p, {Serves::kHalf, Serves::kResidual})) {
+    return *rejection;
+  }
   std::vector<Candidate> candidates;
   const int width = vector_width(profile);
   if (p.direction == Direction::kForward) {
@@ -266,7 +266,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
     for (const OuterBody& body : outer_bodies(p, width))
       candidates.push_back(body.candidate(p, profile));
   }
-  if (!gemm_too_large(GemmBody::product(p))) {
+  if (p.data_type == DataType::kFloat32 && !gemm_too_large(GemmBody::product(p))) {
     for (const GemmParameters parameters : gemm_parameter_sets(profile))
       candidates.push_back(GemmBody{parameters}.candidate(p, profile));
   }

@@ -50,8 +50,16 @@ constexpr std::int64_t kMostPhases = 256;
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {})) return *rejection;
+  if (auto rejection =
+          storage_not_served(p, {Serves::kHalf, Serves::kNhwc, Serves::kKrsc, Serves::kResidual})) {
+    return *rejection;
+  }
   if (auto rejection = too_large(p)) return *rejection;
+  // Channels last, offsets within an image's rows reach over all channels.
+  const std::int64_t image = saturating_product(p.h + p.pt + p.pb, p.w + p.pl + p.pr, p.c, p.kh);
+  if (p.layout == TensorLayout::kNhwc && image > kIndexLimit) {
+    return Rejection{Reason::kTooLarge, "h*w*c*kh with padding", image, kIndexLimit, ""};
+  }
   const std::int64_t phases = saturating_product(std::min(p.sh, p.h), std::min(p.sw, p.w));
   if (p.wants_dx() && phases > kMostPhases) {
     return Rejection{Reason::kTooLarge, "sh*sw", phases, kMostPhases, ""};

@@ -28,6 +28,7 @@ struct Operands {
 std::string class_defines(const Problem& p, const Correlation& c, const Config& config) {
   return config.defines() + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
          " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
+         (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ") +
          epilogue_defines(p);
 }
 
@@ -38,62 +39,96 @@ double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weight
   return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes) * results / all;
 }
 
-// How the CPU bodies see the input: as it lies in memory, or as a copy with padding (and mask) written
-// out, from the window's origin on.
+// Of the copy below, per core: written by one, read by all once per block of filters, it should stay in their
+// second caches.
+constexpr std::int64_t kChunkBytesPerUnit = 1 << 20;
+
+// How the CPU bodies see the input: as it lies in memory, or as a float copy with padding (and mask)
+// written out, from the window's origin on. The copy is made for some images at a time.
 struct InputView {
   bool copied = false;
-  PaddedPlanes planes;
-  std::int64_t pitch, plane, top = 0, left = 0;
+  PaddedPlanes planes;  // of all images
+  std::int64_t images, chunk;
+  std::int64_t image, plane, pitch, step, top = 0, left = 0;
 
-  // `wanted`: columns of the window that may be read, which can be more than the taps reach.
-  InputView(const Problem& p, const std::vector<Correlation>& correlations, std::int64_t wanted) {
+  // `wanted`: columns of the window that may be read, which can be more than the taps reach. `floats`: the body
+  // reads nothing else.
+  InputView(const Problem& p, const DeviceProfile& profile,
+            const std::vector<Correlation>& correlations, std::int64_t wanted, bool floats) {
     const Correlation& c = correlations.front();
     Window window = window_of(correlations);
     window.w = std::max(window.w, wanted);
-    pitch = c.in_w;
-    plane = c.in_h * c.in_w;
-    copied = window.h > 0 && (p.mask || !window.inside(c));
+    images = chunk = c.images;
+    image = c.in_image;
+    plane = c.in_plane;
+    pitch = c.in_pitch;
+    step = c.in_step;
+    const bool convert = floats && c.data_type != DataType::kFloat32;
+    copied = window.h > 0 && (p.mask || convert || !window.inside(c));
     if (!copied) return;
-    planes = {c.images * c.groups * c.channels,
-              c.in_h,
-              c.in_w,
-              window.top,
-              window.left,
-              window.h,
-              window.w};
-    pitch = window.w;
-    plane = window.h * window.w;
+    const std::int64_t channels = c.groups * c.channels;
     top = window.top;
     left = window.left;
+    pitch = window.w * step;
+    image = c.channels_last ? window.h * pitch : channels * window.h * pitch;
+    if (!c.channels_last) plane = window.h * pitch;
+    planes = {c.channels_last ? images : images * channels,
+              c.in_h,
+              c.in_w * step,
+              top,
+              left * step,
+              window.h,
+              pitch,
+              0,
+              c.data_type};
+    if (c.channels_last && c.in_h == 1) {  // flattened: its rows are more to divide
+      planes.in_h = planes.hp = p.h;
+      planes.in_w = planes.wp = pitch / p.h;
+    }
+    const std::int64_t fitting = kChunkBytesPerUnit * profile.compute_units / (image * kElement);
+    chunk = ceil_div(images, ceil_div(images, std::clamp<std::int64_t>(fitting, 1, images)));
   }
 
   std::int64_t offset(const Correlation& c) const {
-    return c.reduction() == 0 ? 0 : (c.top - top) * pitch + c.left - left;
+    return c.reduction() == 0 ? 0 : (c.top - top) * pitch + (c.left - left) * step;
   }
+  std::int64_t chunks() const { return ceil_div(images, chunk); }
   std::int64_t workspace_bytes(const DeviceProfile& profile) const {
-    return copied ? aligned(planes.bytes(), profile) : 0;
+    return copied ? aligned(part(0, chunk).bytes(), profile) : 0;
+  }
+  PaddedPlanes part(std::int64_t first, std::int64_t count) const {
+    PaddedPlanes part = planes;
+    part.first = first * (planes.planes / images);
+    part.planes = count * (planes.planes / images);
+    return part;
   }
   Pass pass() const {
     Pass pass;
     if (copied) {
-      pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w * kElement +
-                                       planes.bytes());
+      pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
+                                       element_bytes(planes.data_type)) +
+                   static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0);
       pass.groups = static_cast<double>(planes.planes * planes.hp);
+      pass.launches = static_cast<double>(chunks());
     } else {
       pass.launches = 0;
     }
     return pass;
   }
-  // The region to read, after adding the copy to the steps if there is one.
-  Region add_to(Executable& executable, Device& device, const Problem& p) const {
+  // Calls multiply(x, first image, images): x begins with that image.
+  template <class Multiply>
+  void add_to(Executable& executable, Device& device, const Problem& p, Multiply&& multiply) const {
     const Operands operands(p);
-    if (!copied) return operands.input;
+    if (!copied) return multiply(operands.input, std::int64_t{0}, images);
     WorkspaceLayout layout(device.profile());
-    const Region padded = layout.add(planes.bytes());
+    const Region padded = layout.add(part(0, chunk).bytes());
     executable.workspace_bytes = layout.bytes();
-    executable.run.add(
-        pad_planes(device, planes, operands.input, p.mask ? &operands.mask : nullptr, padded));
-    return padded;
+    for (std::int64_t first = 0; first < images; first += chunk) {
+      const std::int64_t count = std::min(chunk, images - first);
+      executable.run.add(pad_planes(device, part(first, count), operands.input,
+                                    p.mask ? &operands.mask : nullptr, padded));
+      multiply(padded, first, count);
+    }
   }
 };
 
@@ -138,7 +173,7 @@ Candidate cpu_candidate(const Problem& p, const DeviceProfile& profile, const Co
   candidate.config = config;
   candidate.workspace_bytes = view.workspace_bytes(profile);
   candidate.prepared_weights_bytes = packed.bytes;
-  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
   candidate.predicted_us = predicted_us(profile, {view.pass()}) + multiply_us;
   candidate.predicted_setup_us = kPredictedBuildUs;
   return candidate;
@@ -161,7 +196,7 @@ struct FiltersBody {
 };
 
 double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersBody& body,
-                  const Correlation& c, const FilterBlocks& blocks) {
+                  const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
   const double groups = static_cast<double>(ceil_div(c.oh, body.th) * ceil_div(c.ow, body.tw)) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
@@ -175,14 +210,19 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
   const double transposes = body.kv * std::ceil(pixels / body.vw);
-  const double store_cycles = 70 * transposes + body.kv * pixels * (whole_rows ? 8 : 13);
-  const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
+  const double store_cycles = c.channels_last
+                                  ? body.kv * pixels * 2
+                                  : 70 * transposes + body.kv * pixels * (whole_rows ? 8 : 13);
+  // LLVM 15 keeps eight pointers in one vector register and takes them out again.
+  const double pointers = c.channels_last && pixels == 8 ? 1.1 : 1.0;
+  const double cycles = std::max(fma_cycles, load_cycles) * pointers + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
+  multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
 
@@ -190,6 +230,10 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
 std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile,
                                           const std::vector<Correlation>& correlations) {
   constexpr std::size_t kOffered = 4;
+  // Channels last, each pixel of a tile is a pointer: beyond 12 they live on the stack (14: 1.2x on
+  // resnet_3x3_56; PoCL 3.1, 2-core Zen 5, 2026-11).
+  constexpr int kMostPointers = 12;
+  const bool channels_last = correlations.front().channels_last;
   const int vw = vector_width(profile);
   const int registers = vector_registers(vw);
   std::int64_t least_h = INT64_MAX, least_w = INT64_MAX;
@@ -197,23 +241,30 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
     least_h = std::min(least_h, c.oh);
     least_w = std::min(least_w, c.ow);
   }
-  const InputView view(p, correlations, 0);
+  const InputView view(p, profile, correlations, 0, true);
   std::vector<Candidate> candidates;
   const auto add = [&](const FiltersBody& body) {
     const PackedWeights packed(correlations, body.block(), profile);
     double us = 0;
     for (std::size_t i = 0; i < correlations.size(); ++i) {
-      us += filters_us(p, profile, body, correlations[i], packed.blocks[i]);
+      us += filters_us(p, profile, body, correlations[i], packed.blocks[i], view.chunks());
     }
     candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
   };
   for (int kv = 1; kv <= 4; ++kv) {
     if (kv > 1 && (kv - 1) * vw >= correlations.front().filters) continue;
-    const int most_pixels = (registers - kv - 1) / kv;
+    int most_pixels = (registers - kv - 1) / kv;
+    if (channels_last) most_pixels = std::min(most_pixels, kMostPointers);
     for (int th = 1; th <= most_pixels && th <= least_h; ++th) {
-      const int tw = static_cast<int>(std::min<std::int64_t>(most_pixels / th, least_w));
+      int tw = static_cast<int>(std::min<std::int64_t>(most_pixels / th, least_w));
       if (tw < 1) continue;
       add({kv, th, tw, vw});
+      if (channels_last) {
+        // Fewer pixels are as fast, so that a width without rest is to be had.
+        while (--tw * 2 > most_pixels / th)
+          add({kv, th, tw, vw});
+        continue;
+      }
       // A narrower tile with as many tiles in the row does less twice.
       const int even = static_cast<int>(ceil_div(least_w, ceil_div(least_w, tw)));
       if (even != tw) add({kv, th, even, vw});
@@ -229,59 +280,86 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': a tile exceeds the result");
   }
-  const InputView view(p, correlations, 0);
+  const InputView view(p, device.profile(), correlations, 0, true);
   const PackedWeights packed(correlations, body.block(), device.profile());
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
-  const Region x = view.add_to(*executable, device, p);
-  for (std::size_t i = 0; i < correlations.size(); ++i) {
-    const Correlation& c = correlations[i];
-    if (nothing_to_do(p, c)) continue;
-    const FilterBlocks& blocks = packed.blocks[i];
-    const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
-    const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
-    // Whichever is larger, weights or image, should be read once and not per block or image.
-    const bool blocks_inner = blocks.bytes() <= c.groups * c.channels * view.plane * kElement;
-    executable->run.add(std::make_unique<KernelStep>(
-        "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_filters", class_defines(p, c, body.config())),
-        std::vector<Argument>{x,
-                              packed.regions[i],
-                              Region{kBiasSlot},
-                              Operands(p).result,
-                              narrow(c.images),
-                              narrow(c.channels),
-                              narrow(c.taps_h),
-                              narrow(c.taps_w),
-                              narrow(view.pitch),
-                              cl_long{view.plane},
-                              cl_long{view.offset(c)},
-                              narrow(c.oh),
-                              narrow(c.ow),
-                              narrow(tiles_x),
-                              narrow(tiles),
-                              narrow(c.filters),
-                              narrow(blocks.blocks_per_group),
-                              narrow(c.groups),
-                              cl_int{blocks_inner ? 1 : 0},
-                              cl_long{c.out_plane},
-                              cl_long{c.out_offset},
-                              cl_long{c.out_pitch},
-                              narrow(c.out_step)},
-        one_item_groups(tiles * blocks.blocks() * c.images)));
-  }
+  view.add_to(*executable, device, p,
+              [&](const Region& x, std::int64_t first_image, std::int64_t images) {
+                for (std::size_t i = 0; i < correlations.size(); ++i) {
+                  const Correlation& c = correlations[i];
+                  if (nothing_to_do(p, c)) continue;
+                  const FilterBlocks& blocks = packed.blocks[i];
+                  const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
+                  const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+                  // Whichever is larger, weights or image, should be read once and not per block or image.
+                  const bool blocks_inner = blocks.bytes() <= view.image * kElement;
+                  // Channels last and dense: the taps of a row are one run of products.
+                  const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
+                  executable->run.add(std::make_unique<KernelStep>(
+                      "multiply",
+                      device.kernel("implicit_gemm", "implicit_gemm_filters",
+                                    class_defines(p, c, body.config())),
+                      std::vector<Argument>{x,
+                                            packed.regions[i],
+                                            Region{kBiasSlot},
+                                            Region{kResidualSlot},
+                                            Operands(p).result,
+                                            narrow(images),
+                                            narrow(joined ? c.channels * c.taps_w : c.channels),
+                                            narrow(c.taps_h),
+                                            narrow(joined ? 1 : c.taps_w),
+                                            cl_long{view.image},
+                                            cl_long{view.plane},
+                                            narrow(view.pitch),
+                                            narrow(view.step),
+                                            cl_long{view.offset(c)},
+                                            narrow(c.oh),
+                                            narrow(c.ow),
+                                            narrow(tiles_x),
+                                            narrow(tiles),
+                                            narrow(c.filters),
+                                            narrow(blocks.blocks_per_group),
+                                            narrow(c.groups),
+                                            cl_int{blocks_inner ? 1 : 0},
+                                            cl_long{c.out_image},
+                                            cl_long{c.out_plane},
+                                            cl_long{c.out_offset + first_image * c.out_image},
+                                            cl_long{c.out_pitch},
+                                            narrow(c.out_step)},
+                      one_item_groups(tiles * blocks.blocks() * images)));
+                }
+              });
   return executable;
 }
 
 // ---- pixels: vectors along the pixels of a row --------------------------------------------------
 
 struct PixelsBody {
-  int mr, nv, vw;
+  int mr, nv, vw, stage;
 
   std::int64_t span() const { return std::int64_t{vw} * nv; }
-  Config config() const { return {{"mr", mr}, {"nv", nv}, {"vw", vw}}; }
+  Config config() const { return {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"stage", stage}}; }
   static PixelsBody from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16)};
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("stage", 0, 128)};
+  }
+  std::int64_t stage_bytes(const Correlation& c) const {
+    return saturating_product(c.channels, span(), kElement);
+  }
+  // KiB for the pixels of one tap as floats, a power of two so that few programs serve all; 0 where the pixels are
+  // read once, or dense loads do not pay for the copy.
+  // On PoCL 3.1, 2-core Zen 5, 2026-11: n32c64h56w56k256kh1kw1 7.4 instead of 7.8 ms (f16: 8.0), but with 256
+  // channels, 96 KiB, only f16 gains.
+  int stage_wanted(const Problem& p, const DeviceProfile& profile,
+                   const std::vector<Correlation>& correlations) const {
+    const std::int64_t most = p.data_type == DataType::kFloat16 ? 128 << 10 : 32 << 10;
+    const Correlation& c = correlations.front();
+    const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
+    if (once || stage_bytes(c) > std::min(most, profile.local_memory_bytes)) return 0;
+    int kib = 1;
+    while (kib * 1024 < stage_bytes(c))
+      kib *= 2;
+    return kib * 1024 <= profile.local_memory_bytes ? kib : 0;
   }
   // Columns of the window that the last vectors reach, with the odd elements that stride 2 loads and
   // drops.
@@ -290,7 +368,7 @@ struct PixelsBody {
     std::int64_t columns = 0;
     for (const Correlation& c : correlations) {
       if (c.reduction() == 0) continue;
-      const std::int64_t last = (round_up(c.ow, span()) - 1) * c.sw + c.dw * (c.taps_w - 1) + c.sw;
+      const std::int64_t last = (std::max(c.ow, span()) - 1) * c.sw + c.dw * (c.taps_w - 1) + c.sw;
       columns = std::max(columns, c.left - window.left + last);
     }
     return columns;
@@ -298,7 +376,7 @@ struct PixelsBody {
 };
 
 double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBody& body,
-                 const Correlation& c, const FilterBlocks& blocks) {
+                 const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
   const double groups = static_cast<double>(ceil_div(c.ow, body.span()) * c.oh) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
@@ -313,6 +391,7 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
+  multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
 
@@ -321,7 +400,8 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
   constexpr std::size_t kOffered = 2;
   std::vector<Candidate> candidates;
   const Correlation& c = correlations.front();
-  if (c.sw > 2) return candidates;  // would need a gather per vector
+  if (c.channels_last) return candidates;  // the pixels of a channel do not lie together
+  if (c.sw > 2) return candidates;         // would need a gather per vector
   const int vw = vector_width(profile);
   const int registers = vector_registers(vw);
   for (const int mr : {1, 2, 4, 8, 16}) {
@@ -329,12 +409,13 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
     for (const int nv : {1, 2, 3, 4, 6}) {
       if (mr * nv + nv + 1 > registers) continue;
       if (nv > 1 && (nv - 1) * vw >= c.ow) continue;
-      const PixelsBody body{mr, nv, vw};
-      const InputView view(p, correlations, body.wanted(correlations));
+      PixelsBody body{mr, nv, vw, 0};
+      body.stage = body.stage_wanted(p, profile, correlations);
+      const InputView view(p, profile, correlations, body.wanted(correlations), false);
       const PackedWeights packed(correlations, mr, profile);
       double us = 0;
       for (std::size_t i = 0; i < correlations.size(); ++i) {
-        us += pixels_us(p, profile, body, correlations[i], packed.blocks[i]);
+        us += pixels_us(p, profile, body, correlations[i], packed.blocks[i], view.chunks());
       }
       candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
     }
@@ -342,49 +423,80 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
   return best_of(std::move(candidates), kOffered);
 }
 
+// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
+// cache from the second block on, as long as the weights stay in the second.
+std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
+                             const FilterBlocks& blocks, std::int64_t row_tiles) {
+  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
+  const std::int64_t block_bytes =
+      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
+  const std::int64_t tiles = row_tiles * c.oh * c.groups;
+  const std::int64_t most =
+      std::min(kWeightsBytes / block_bytes,
+               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
+  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
+  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
+}
+
 std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
                                                Device& device) {
   const std::vector<Correlation> correlations = correlations_of(p);
-  if (correlations.front().sw > 2) {
+  if (correlations.front().sw > 2 || p.layout != TensorLayout::kNchw) {
     throw Error(Code::kInvalidArgument,
-                "config '" + body.config().text() + "': needs sw <= 2, is " + std::to_string(p.sw));
+                "config '" + body.config().text() + "': needs sw <= 2 and planes of channels");
   }
-  const InputView view(p, correlations, body.wanted(correlations));
+  const Correlation& first = correlations.front();
+  if (body.stage > 0 && (correlations.size() > 1 || first.taps_h * first.taps_w != 1 ||
+                         body.stage_bytes(first) > body.stage * 1024)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': the pixels do not fit the stage");
+  }
+  const InputView view(p, device.profile(), correlations, body.wanted(correlations), false);
   const PackedWeights packed(correlations, body.mr, device.profile());
+  const std::string direct =
+      p.data_type == DataType::kFloat16 && !view.copied ? " -DDIRECT=1" : " -DDIRECT=0";
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
-  const Region x = view.add_to(*executable, device, p);
-  for (std::size_t i = 0; i < correlations.size(); ++i) {
-    const Correlation& c = correlations[i];
-    if (nothing_to_do(p, c)) continue;
-    const FilterBlocks& blocks = packed.blocks[i];
-    const std::int64_t tiles_x = ceil_div(c.ow, body.span());
-    executable->run.add(std::make_unique<KernelStep>(
-        "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_pixels", class_defines(p, c, body.config())),
-        std::vector<Argument>{x,
-                              packed.regions[i],
-                              Region{kBiasSlot},
-                              Operands(p).result,
-                              narrow(c.images),
-                              narrow(c.channels),
-                              narrow(c.taps_h),
-                              narrow(c.taps_w),
-                              narrow(view.pitch),
-                              cl_long{view.plane},
-                              cl_long{view.offset(c)},
-                              narrow(c.oh),
-                              narrow(c.ow),
-                              narrow(tiles_x),
-                              narrow(c.filters),
-                              narrow(blocks.blocks_per_group),
-                              narrow(c.groups),
-                              cl_long{c.out_plane},
-                              cl_long{c.out_offset},
-                              cl_long{c.out_pitch},
-                              narrow(c.out_step)},
-        one_item_groups(tiles_x * c.oh * blocks.blocks() * c.images)));
-  }
+  view.add_to(
+      *executable, device, p, [&](const Region& x, std::int64_t first_image, std::int64_t images) {
+        for (std::size_t i = 0; i < correlations.size(); ++i) {
+          const Correlation& c = correlations[i];
+          if (nothing_to_do(p, c)) continue;
+          const FilterBlocks& blocks = packed.blocks[i];
+          const std::int64_t tiles_x = ceil_div(c.ow, body.span());
+          const std::int64_t run = blocks_in_a_run(device.profile(), c, blocks, tiles_x * images);
+          executable->run.add(std::make_unique<KernelStep>(
+              "multiply",
+              device.kernel("implicit_gemm", "implicit_gemm_pixels",
+                            class_defines(p, c, body.config()) + direct),
+              std::vector<Argument>{x,
+                                    packed.regions[i],
+                                    Region{kBiasSlot},
+                                    Region{kResidualSlot},
+                                    Operands(p).result,
+                                    narrow(c.channels),
+                                    narrow(c.taps_h),
+                                    narrow(c.taps_w),
+                                    cl_long{view.image},
+                                    cl_long{view.plane},
+                                    narrow(view.pitch),
+                                    cl_long{view.offset(c)},
+                                    narrow(c.oh),
+                                    narrow(c.ow),
+                                    narrow(tiles_x),
+                                    narrow(c.filters),
+                                    narrow(blocks.blocks_per_group),
+                                    narrow(run),
+                                    narrow(c.groups),
+                                    cl_long{c.out_image},
+                                    cl_long{c.out_plane},
+                                    cl_long{c.out_offset + first_image * c.out_image},
+                                    cl_long{c.out_pitch},
+                                    narrow(c.out_step)},
+              one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *
+                              images)));
+        }
+      });
   return executable;
 }
 
@@ -420,7 +532,7 @@ std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& pr
     }
     candidate.config = body.config();
     candidate.predicted_setup_us = kPredictedBuildUs;
-    candidate.error_bound = summation_error_bound(p.reduction());
+    candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
     candidates.push_back(candidate);
   }
   return candidates;
@@ -447,6 +559,7 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& body,
                               p.mask ? operands.mask : operands.input,
                               Region{kWeightsSlot},
                               Region{kBiasSlot},
+                              Region{kResidualSlot},
                               operands.result,
                               narrow(channels),
                               narrow(c.in_h),
@@ -474,6 +587,11 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& body,
                               cl_long{c.w_channel},
                               cl_long{c.w_row},
                               cl_long{c.w_column},
+                              cl_long{c.in_image},
+                              cl_long{c.in_plane},
+                              cl_long{c.in_pitch},
+                              narrow(c.in_step),
+                              cl_long{c.out_image},
                               cl_long{c.out_plane},
                               cl_long{c.out_offset},
                               cl_long{c.out_pitch},

@@ -43,35 +43,38 @@ std::int64_t parts_for(const DeviceProfile& profile, std::int64_t groups, std::i
   return ceil_div(units, ceil_div(units, parts));  // as many as are not empty
 }
 
-// Where the products go: dw itself, or parts that are added up behind them.
+// Where the products go: dw itself, or float parts that are added up behind them.
 struct Result {
   std::int64_t parts;
   bool direct;
   Region region;
 
   Result(const Problem& p, std::int64_t split, WorkspaceLayout& layout)
-      : parts(split), direct(split == 1 && !p.accumulate), region{kDwSlot} {
+      : parts(split), direct(is_direct(p, split)), region{kDwSlot} {
     if (!direct) region = layout.add(saturating_product(parts, p.w_elements(), kElement));
+  }
+  static bool is_direct(const Problem& p, std::int64_t split) {
+    return split == 1 && !p.accumulate && p.data_type == DataType::kFloat32;
   }
   cl_long stride(const Problem& p) const { return cl_long{p.w_elements()}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(
-        sum_parts(device, p.w_elements(), parts, p.accumulate, region, nullptr, Region{kDwSlot}));
+    executable.run.add(sum_parts(device, p.w_elements(), parts, p.accumulate, region, nullptr,
+                                 Region{kDwSlot}, p.data_type));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
     Pass pass;
-    if (split == 1 && !p.accumulate) {
+    if (is_direct(p, split)) {
       pass.launches = 0;
     } else {
-      pass.bytes = static_cast<double>(p.w_bytes()) * static_cast<double>(split + 1);
-      pass.groups = static_cast<double>(p.w_bytes()) / 4096;
+      pass.bytes = static_cast<double>(p.w_elements() * kElement) * static_cast<double>(split + 1);
+      pass.groups = static_cast<double>(p.w_elements()) / 1024;
     }
     return pass;
   }
 };
 
-// x as the CPU bodies read it: as it lies, or with its padding written out.
+// x as the CPU bodies read it: as it lies, or a float copy with its padding written out.
 struct InputView {
   bool copied;
   PaddedPlanes planes;
@@ -83,8 +86,8 @@ struct InputView {
     const std::int64_t odd = vector > 1 ? p.sw - 1 : 0;  // loaded with the others and dropped
     const std::int64_t columns =
         (round_up(p.ow(), vector) - 1) * p.sw + p.dw * (p.kw - 1) + 1 + odd;
-    copied = p.padded() || columns > p.w;
-    planes = {p.n * p.c, p.h, p.w, -p.pt, -p.pl, rows, columns};
+    copied = p.padded() || columns > p.w || p.data_type != DataType::kFloat32;
+    planes = {p.n * p.c, p.h, p.w, -p.pt, -p.pl, rows, columns, 0, p.data_type};
     pitch = copied ? columns : p.w;
     plane = copied ? rows * columns : p.h * p.w;
   }
@@ -110,7 +113,7 @@ Candidate candidate_of(const Problem& p, const Config& config, std::int64_t work
   candidate.workspace_bytes = workspace_bytes;
   candidate.predicted_us = us;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction());
+  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
   return candidate;
 }
 
@@ -246,11 +249,13 @@ struct PixelsBody {
     return ceil_div(p.kw, tq) * ceil_div(p.kh, tp) * p.c_per_group() *
            ceil_div(p.k_per_group(), mr) * p.g;
   }
-  // dy with its rows filled up to whole vectors, masked.
+  // dy as floats with its rows filled up to whole vectors, masked.
   PaddedPlanes gradient(const Problem& p) const {
-    return {p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), round_up(p.ow(), vw)};
+    return {p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), round_up(p.ow(), vw), 0, p.data_type};
   }
-  bool copies_gradient(const Problem& p) const { return p.mask || p.ow() % vw != 0; }
+  bool copies_gradient(const Problem& p) const {
+    return p.mask || p.ow() % vw != 0 || p.data_type != DataType::kFloat32;
+  }
 };
 
 Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, PixelsBody body) {

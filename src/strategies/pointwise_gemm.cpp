@@ -5,7 +5,10 @@
 //   data      dx^T (pixels x channels)  = dy^T (pixels x filters)  * w
 //   weights   dw^T (channels x filters) = x    (channels x pixels) * dy^T, summed over the images
 //
-// (column-major; an image (channels, pixels) in row-major order is its transpose.)
+// (column-major; an image (channels, pixels) in row-major order is its transpose.) With the channels last, all
+// images together are one matrix, a group some of its columns:
+//
+//   forward   y^T  (filters x pixels)   = w    (filters x channels) * x^T
 #include "ops/activation.hpp"
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
@@ -20,6 +23,15 @@ namespace {
 // Products are steps made one by one; beyond this many another strategy is the better idea.
 constexpr std::int64_t kMaxProducts = 4096;
 
+bool channels_last(const Problem& p) {
+  return p.layout == TensorLayout::kNhwc;
+}
+
+// Products: one per group and image, or group.
+std::int64_t images(const Problem& p) {
+  return channels_last(p) ? 1 : p.n;
+}
+
 Gemm product(const Problem& p) {
   const std::int64_t pixels = p.h * p.w;
   const std::int64_t channels = p.c_per_group();
@@ -28,6 +40,14 @@ Gemm product(const Problem& p) {
   switch (p.direction) {
     case Direction::
         kForward:  // the weights packed with the filters innermost, as CLBlast wants them
+      if (channels_last(p)) {
+        gemm.m = gemm.lda = filters;
+        gemm.n = p.n * pixels;
+        gemm.k = channels;
+        gemm.ldb = p.c;
+        gemm.ldc = p.k;
+        break;
+      }
       gemm.transpose_b = true;
       gemm.m = gemm.lda = gemm.ldc = pixels;
       gemm.n = gemm.ldb = filters;
@@ -63,10 +83,12 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
                              GemmParameters parameters) {
   const Gemm gemm = product(p);
   bool aligned = true;
-  for (const std::int64_t stride : {gemm.m * gemm.k, gemm.n * gemm.k, gemm.m * gemm.n}) {
+  const bool last = channels_last(p);  // then groups are columns of x and y
+  for (const std::int64_t stride :
+       {gemm.m * gemm.k, last ? gemm.k : gemm.n * gemm.k, last ? gemm.m : gemm.m * gemm.n}) {
     aligned = aligned && stride * Problem::kFloatBytes % profile.base_alignment_bytes == 0;
   }
-  return gemm_workspace_bytes(profile, parameters, gemm, p.n * p.g > 1 && !aligned);
+  return gemm_workspace_bytes(profile, parameters, gemm, images(p) * p.g > 1 && !aligned);
 }
 
 // The temporary memory of one product, which all share, and the masked gradient.
@@ -89,7 +111,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   c.error_bound = summation_error_bound(p.reduction());
   c.predicted_setup_us = kPredictedGemmBuildUs;
   Pass multiply = gemm_pass(profile, parameters, product(p));
-  const double products = static_cast<double>(p.n * p.g);
+  const double products = static_cast<double>(images(p) * p.g);
   multiply.flops *= products;
   multiply.bytes *= products;
   multiply.launches *= products;
@@ -115,10 +137,10 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
       return Rejection{Reason::kShape, field, values.first, values.second, ""};
     }
   }
-  if (auto rejection = storage_not_served(p, {})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kNhwc, Serves::kResidual})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
-  if (p.n * p.g > kMaxProducts) {
-    return Rejection{Reason::kTooLarge, "n*g", p.n * p.g, kMaxProducts, ""};
+  if (images(p) * p.g > kMaxProducts) {
+    return Rejection{Reason::kTooLarge, "n*g", images(p) * p.g, kMaxProducts, ""};
   }
   if (auto rejection = gemm_too_large(product(p))) return *rejection;
   std::vector<Candidate> candidates;
@@ -149,15 +171,18 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   const std::int64_t pixels = p.h * p.w;
   const std::int64_t channels = p.c_per_group();
   const std::int64_t filters = p.k_per_group();
-  for (std::int64_t image = 0; image < p.n; ++image) {
+  for (std::int64_t image = 0; image < images(p); ++image) {
     for (std::int64_t group = 0; group < p.g; ++group) {
-      const std::int64_t x_at = (image * p.c + group * channels) * pixels;
-      const std::int64_t y_at = (image * p.k + group * filters) * pixels;
+      const std::int64_t step = channels_last(p) ? 1 : pixels;  // from one channel to the next
+      const std::int64_t x_at = (image * p.c + group * channels) * step;
+      const std::int64_t y_at = (image * p.k + group * filters) * step;
       const std::int64_t w_at = group * filters * channels;
       Gemm gemm = product(p);
       gemm.beta = p.accumulate ? 1.0f : 0.0f;
       Matrix a{{kXSlot}, x_at}, b{weights, w_at}, c{{kYSlot}, y_at};
-      if (p.wants_dx()) {
+      if (channels_last(p)) {
+        std::swap(a, b);
+      } else if (p.wants_dx()) {
         a = {dy, y_at};
         c = {{kDxSlot}, x_at};
       } else if (p.direction == Direction::kBackwardWeights) {

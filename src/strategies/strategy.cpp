@@ -181,10 +181,18 @@ Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights
 }
 
 std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
+  // Columns may lie further apart than their elements take.
+  const auto elements = [&](std::int64_t ld, std::int64_t rows, std::int64_t columns) {
+    return saturating_product(std::max(ld, rows), columns, gemm.batch);
+  };
+  const auto [a_rows, a_columns] =
+      gemm.transpose_a ? std::pair(gemm.k, gemm.m) : std::pair(gemm.m, gemm.k);
+  const auto [b_rows, b_columns] =
+      gemm.transpose_b ? std::pair(gemm.n, gemm.k) : std::pair(gemm.k, gemm.n);
   const std::pair<const char*, std::int64_t> sizes[] = {
-      {"elements of a GEMM operand", saturating_product(gemm.m, gemm.k, gemm.batch)},
-      {"elements of a GEMM operand", saturating_product(gemm.n, gemm.k, gemm.batch)},
-      {"elements of a GEMM result", saturating_product(gemm.m, gemm.n, gemm.batch)},
+      {"elements of a GEMM operand", elements(gemm.lda, a_rows, a_columns)},
+      {"elements of a GEMM operand", elements(gemm.ldb, b_rows, b_columns)},
+      {"elements of a GEMM result", elements(gemm.ldc, gemm.m, gemm.n)},
   };
   for (const auto& [name, value] : sizes) {
     if (value > INT32_MAX) return Rejection{Reason::kTooLarge, name, value, INT32_MAX, ""};
