@@ -240,6 +240,43 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #define MASKED(gradient, y, at) GET(gradient, at)
 #endif
 
+#ifdef VW
+// The vector of width N at `at` of an input, where it counts.
+#if defined(MASK) && MASK
+#define KEPT_N(N, at)                                   \
+  (GET_N(N, y + (at)) > 0.0f ? GET_N(N, input + (at)) \
+                             : (CLCONV_PASTE(float, N))(0.0f))
+#else
+#define KEPT_N(N, at) GET_N(N, input + (at))
+#endif
+
+// What fits of a row's end, in halves of the vector.
+#define COPY_PIECE(N)                                         \
+  if (count - j >= N) {                                       \
+    CLCONV_PASTE(vstore, N)(KEPT_N(N, j), 0, out + j);          \
+    j += N;                                                   \
+  }
+// A row of a tensor (a masked gradient) as floats.
+inline void copy_row(global const element* restrict input, global const element* restrict y,
+                     global float* restrict out, const int count) {
+  int j = 0;
+#if VW == 16
+  for (; j + 16 <= count; j += 16) vstore16(KEPT_N(16, j), 0, out + j);
+  COPY_PIECE(8)
+  COPY_PIECE(4)
+#elif VW == 8
+  for (; j + 8 <= count; j += 8) vstore8(KEPT_N(8, j), 0, out + j);
+  COPY_PIECE(4)
+#elif VW == 4
+  for (; j + 4 <= count; j += 4) vstore4(KEPT_N(4, j), 0, out + j);
+#endif
+#if VW > 1
+  COPY_PIECE(2)
+#endif
+  for (; j < count; ++j) out[j] = MASKED(input, y, j);
+}
+#endif
+
 #if defined(BIAS) && BIAS
 #define BIAS_OF(b, k) GET(b, k)
 #else
