@@ -145,8 +145,10 @@ struct Chunking {
   }
 };
 
-// PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kPanelsEfficiency = 0.85;
+// PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3 and first layers. Single elements cost what so many bytes
+// copied do: im2col's rows layout per byte, col2im's gather per tap looked at.
+constexpr double kPanelsEfficiency = 0.75;
+constexpr double kRowsBytes = 6, kGatherBytes = 16;
 
 Pass panels_pass(const DeviceProfile& profile, const PanelGemm& gemm) {
   const double m = static_cast<double>(gemm.m), n = static_cast<double>(gemm.n),
@@ -179,6 +181,9 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
                   (chunking.b_is_weights(p) ? 0 : 2.0 * static_cast<double>(chunking.b_bytes(p)))) *
                      chunks +
                  static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
+  if (profile.family == Family::kCpu && !chunking.b_is_weights(p)) {
+    before.bytes += kRowsBytes * static_cast<double>(chunking.a_bytes(p)) * chunks;
+  }
   before.launches = 2 * chunks;
   before.groups = images * static_cast<double>(p.c * chunking.rows);
   Pass multiply = chunking.own() ? panels_pass(profile, chunking.panels(p))
@@ -189,6 +194,10 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
   Pass after;
   after.bytes = static_cast<double>(chunking.c_bytes(p)) * chunks +
                 static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes());
+  if (p.wants_dx() && profile.family == Family::kCpu) {
+    after.bytes +=
+        kGatherBytes * static_cast<double>(p.x_elements()) * static_cast<double>(p.kh * p.kw);
+  }
   // Measured on PoCL 3.1, 2-core Zen 5, 2026-11: the scatter's compare-exchange runs at a tenth of a
   // copy; a GPU's atomics are closer to its gather.
   if (atomic) after.bytes *= profile.family == Family::kCpu ? 10 : 2;
