@@ -40,6 +40,7 @@ HALF_VECTOR(16)
 #define PUT(value, tensor, at) vstore_half(value, at, tensor)
 #endif
 #define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
+#define FROM_STORED(N, stored) CLCONV_PASTE(of_half, N)(stored)
 #else
 typedef float element;
 #define GET(tensor, at) ((tensor)[at])
@@ -52,6 +53,7 @@ FLOAT_VECTOR(16)
 #define GET_N(N, pointer) CLCONV_PASTE(vload, N)(0, pointer)
 #define STORED(N) CLCONV_PASTE(float, N)
 #define TO_STORED(N, value) (value)
+#define FROM_STORED(N, stored) (stored)
 #endif
 #define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
 #define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
@@ -155,19 +157,21 @@ inline void put_first(const floatv v, const int count, global element* out) {
 // The first `count` elements, 0 behind them, likewise.
 inline floatv get_first(global const element* in, const int count) {
   if (count >= VW) return GET_V(in);
-  const float last = count & 1 ? GET(in, count & ~1) : 0.0f;
-  const float2 last2 = (float2)(last, 0.0f);
-  const float4 last4 =
-      count & 2 ? (float4)(GET_N(2, in + (count & ~3)), last2) : (float4)(last2, (float2)(0.0f));
+  STORED(2) last2 = 0;
+  if (count & 1) last2.x = *(global const STORED()*)(in + (count & ~1));
+  STORED(4) last4 = (STORED(4))(last2, (STORED(2))(0));
+  if (count & 2) last4 = (STORED(4))(PACKED_OF(2, in + (count & ~3)), last2);
 #if VW == 4
-  return last4;
+  return FROM_STORED(4, last4);
 #else
-  const float8 last8 =
-      count & 4 ? (float8)(GET_N(4, in + (count & ~7)), last4) : (float8)(last4, (float4)(0.0f));
+  STORED(8) last8 = (STORED(8))(last4, (STORED(4))(0));
+  if (count & 4) last8 = (STORED(8))(PACKED_OF(4, in + (count & ~7)), last4);
 #if VW == 8
-  return last8;
+  return FROM_STORED(8, last8);
 #else
-  return count & 8 ? (float16)(GET_N(8, in), last8) : (float16)(last8, (float8)(0.0f));
+  STORED(16) last16 = (STORED(16))(last8, (STORED(8))(0));
+  if (count & 8) last16 = (STORED(16))(PACKED_OF(8, in), last8);
+  return FROM_STORED(16, last16);
 #endif
 #endif
 }

@@ -339,7 +339,25 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
     }
   }
 #else
-  // Vectors along filters become vectors along pixels, VW x VW at a time, to be stored as rows.
+  // Vectors along filters become vectors along pixels, VW x VW at a time, to be stored as rows, or one by one:
+  // converted as a whole, since PoCL converts single halves in software.
+#define ROW_OF(i) ((from + (i)) / TW)
+#define COLUMN_OF(i) ((from + (i)) % TW)
+#define PLACE(base, i) \
+  (((global STORED()*)(base))[ROW_OF(i) * out_pitch + (long)COLUMN_OF(i) * out_step])
+#define GATHER_V(value, base, count)                                                           \
+  {                                                                                            \
+    STORED(VW) there = 0;                                                                      \
+    _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
+      if (i < (count)) ((STORED()*)&there)[i] = PLACE(base, i);                                \
+    }                                                                                          \
+    value += FROM_STORED(VW, there);                                                           \
+  }
+#if ACCUMULATE
+#define NEW_AT(i) (i0 + ROW_OF(i) >= first_i && j0 + COLUMN_OF(i) >= first_j)
+#else
+#define NEW_AT(i) 1
+#endif
 #if ACCUMULATE
   const int whole_rows = 0;
 #elif TH == 1
@@ -366,22 +384,19 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
             const floatv value = sum + residual_first(r + line + from, PIXELS - from);
             put_first(ACTIVATE(value), PIXELS - from, result + line + from);
           } else {
-            float sums[VW];
-            STORE_V(sum, sums);
+            const int count = min(PIXELS - from, VW);
+            floatv value = sum;
+#if RESIDUAL
+            GATHER_V(value, r + line, count)
+#endif
+            value = ACTIVATE(value);
+#if ACCUMULATE
+            GATHER_V(value, result + line, count)
+#endif
+            const STORED(VW) all = TO_STORED(VW, value);
 #pragma unroll
             for (int i = 0; i < VW; ++i) {
-              const int row = (from + i) / TW;
-              const int column = (from + i) % TW;
-              const long at = line + row * out_pitch + (long)column * out_step;
-              if (from + i < PIXELS) {
-#if ACCUMULATE
-                if (i0 + row >= first_i && j0 + column >= first_j)
-#endif
-                {
-                  const float value = sums[i] + RESIDUAL_OF(r, at);
-                  PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
-                }
-              }
+              if (i < count && NEW_AT(i)) PLACE(result + line, i) = ((const STORED()*)&all)[i];
             }
           }
         }
@@ -520,10 +535,10 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
           const long line = first_out + m * out_plane + (long)(v * VW) * out_step;
           const int from = skipped - v * VW;
           const int left = ow - j0 - v * VW;
-          if (from <= 0 && left >= VW && out_step == 1) {
-            const floatv value = sum + RESIDUAL_V(r + line);
+          if (from <= 0 && out_step == 1) {
+            const floatv value = sum + residual_some(r + line, left);
             const floatv activated = ACTIVATE(value);
-            PUT_V(RESULT(GET_V(result + line), activated), result + line);
+            put_some(RESULT(get_some(result + line, left), activated), result + line, left);
           } else {
             float sums[VW];
             STORE_V(sum, sums);
