@@ -11,8 +11,6 @@
 // without cl_khr_fp16.
 #if defined(HALF) && HALF
 typedef half element;
-#define GET(tensor, at) vload_half(at, tensor)
-#define PUT(value, tensor, at) vstore_half(value, at, tensor)
 // Vectors are moved as packed ones: PoCL 3.1 takes the address of a half vector for aligned to 16 bytes, which
 // OpenCL C does not ask for, and crashes, and LLVM cuts its vstore of floats to pieces. Float16 is converted in
 // private memory, which the compiler makes registers of.
@@ -32,6 +30,15 @@ HALF_VECTOR(8)
 HALF_VECTOR(16)
 #define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(PACKED_OF(N, pointer))
 #define STORED(N) CLCONV_PASTE(ushort, N)
+// A single one: of fewer than 4, PoCL takes some 20 instructions each.
+#if defined(VW) && VW > 1
+#define GET(tensor, at) of_half4((ushort4)(((global const ushort*)(tensor))[at], 0, 0, 0)).x
+#define PUT(value, tensor, at) \
+  (((global ushort*)(tensor))[at] = to_half4((float4)(value, 0.0f, 0.0f, 0.0f)).x)
+#else
+#define GET(tensor, at) vload_half(at, tensor)
+#define PUT(value, tensor, at) vstore_half(value, at, tensor)
+#endif
 #define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
 #define FROM_STORED(N, stored) CLCONV_PASTE(of_half, N)(stored)
 #else
@@ -235,6 +242,43 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #define MASKED(gradient, y, at) (GET(y, at) > 0.0f ? GET(gradient, at) : 0.0f)
 #else
 #define MASKED(gradient, y, at) GET(gradient, at)
+#endif
+
+#ifdef VW
+// The vector of width N at `at` of an input, where it counts.
+#if defined(MASK) && MASK
+#define KEPT_N(N, at)                                   \
+  (GET_N(N, y + (at)) > 0.0f ? GET_N(N, input + (at)) \
+                             : (CLCONV_PASTE(float, N))(0.0f))
+#else
+#define KEPT_N(N, at) GET_N(N, input + (at))
+#endif
+
+// What fits of a row's end, in halves of the vector.
+#define COPY_PIECE(N)                                         \
+  if (count - j >= N) {                                       \
+    CLCONV_PASTE(vstore, N)(KEPT_N(N, j), 0, out + j);          \
+    j += N;                                                   \
+  }
+// A row of a tensor (a masked gradient) as floats.
+inline void copy_row(global const element* restrict input, global const element* restrict y,
+                     global float* restrict out, const int count) {
+  int j = 0;
+#if VW == 16
+  for (; j + 16 <= count; j += 16) vstore16(KEPT_N(16, j), 0, out + j);
+  COPY_PIECE(8)
+  COPY_PIECE(4)
+#elif VW == 8
+  for (; j + 8 <= count; j += 8) vstore8(KEPT_N(8, j), 0, out + j);
+  COPY_PIECE(4)
+#elif VW == 4
+  for (; j + 4 <= count; j += 4) vstore4(KEPT_N(4, j), 0, out + j);
+#endif
+#if VW > 1
+  COPY_PIECE(2)
+#endif
+  for (; j < count; ++j) out[j] = MASKED(input, y, j);
+}
 #endif
 
 #if defined(BIAS) && BIAS

@@ -390,11 +390,12 @@ void depthwise_rows(global const element* restrict x, global const element* rest
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 
 // `channels` channels from x, w, b, r and y on, the first of the block; (row, column) is what tap (0,0) of its
-// first result sees.
-inline __attribute__((always_inline)) void channels_block(global const element* restrict x, global const float* restrict w,
-                           global const element* restrict b, global const element* restrict r,
-                           global element* restrict y, const int channels, const int c, const int in_h,
-                           const int in_w, const int ow, const int row, const int column, const int border) {
+// first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind cannot inline.
+inline __attribute__((always_inline))
+void channels_block(global const element* x, global const float* w, global const element* b,
+                    global const element* r, global element* y, const int channels, const int c,
+                    const int in_h, const int in_w, const int ow, const int row, const int column,
+                    const int border) {
   // Of pixels, from the first that the block sees.
   long row_at[IN_H], column_at[IN_W];
   int row_kept[IN_H], column_kept[IN_W];

@@ -19,7 +19,18 @@
 //   x   [ NR rows, VW at a time ]
 //
 // Per step MR + NR loads and MR*NR fused multiply-adds. A work-item takes MR rows of w through
-// `images_per_item` rows of x, so that w is read from memory once.
+// `images_per_item` rows of x, so that w is read from memory once. X_FLOATS: x is a float copy, as every row of w
+// meets it and a float16 costs some instructions to load.
+
+#if X_FLOATS
+typedef float x_element;
+#define GET_X(pointer) LOAD_V(pointer)
+#define GET_X_REST(pointer) load_some(pointer, c - at)
+#else
+typedef element x_element;
+#define GET_X(pointer) GET_V(pointer)
+#define GET_X_REST(pointer) GET_REST(pointer)
+#endif
 
 inline float sum_of_lanes(const floatv v) {
 #if VW == 16
@@ -34,21 +45,21 @@ inline float sum_of_lanes(const floatv v) {
   return pair.x + pair.y;
 }
 
-// acc += the products at `at`, where GET_VECTOR gets a vector.
-#define STEP(GET_VECTOR)                                                                   \
-  {                                                                                        \
-    floatv inputs[NR];                                                                     \
-    _Pragma("unroll") for (int i = 0; i < NR; ++i) inputs[i] = GET_VECTOR(x_rows[i] + at); \
-    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                       \
-      const floatv weights = GET_VECTOR(w_rows[m] + at);                                   \
-      _Pragma("unroll") for (int i = 0; i < NR; ++i)                                       \
-        acc[m][i] = fma(weights, inputs[i], acc[m][i]);                                    \
-    }                                                                                      \
+// acc += the products at `at`, where X_VECTOR and W_VECTOR get a vector.
+#define STEP(X_VECTOR, W_VECTOR)                                                         \
+  {                                                                                      \
+    floatv inputs[NR];                                                                   \
+    _Pragma("unroll") for (int i = 0; i < NR; ++i) inputs[i] = X_VECTOR(x_rows[i] + at); \
+    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                     \
+      const floatv weights = W_VECTOR(w_rows[m] + at);                                   \
+      _Pragma("unroll") for (int i = 0; i < NR; ++i)                                     \
+        acc[m][i] = fma(weights, inputs[i], acc[m][i]);                                  \
+    }                                                                                    \
   }
 #define GET_REST(pointer) get_some(pointer, c - at)
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void fully_connected_dot(global const element* restrict x, global const element* restrict w,
+void fully_connected_dot(global const x_element* restrict x, global const element* restrict w,
                          global const element* restrict b, global const element* restrict r,
                          global element* restrict y, int images, int c, int k, int images_per_item) {
   const int k0 = (int)get_group_id(0) * MR;
@@ -58,7 +69,7 @@ void fully_connected_dot(global const element* restrict x, global const element*
 #pragma unroll
   for (int m = 0; m < MR; ++m) w_rows[m] = w + ROW(k0 + m, k) * c;
   for (int image = first; image < last; image += NR) {
-    global const element* x_rows[NR];
+    global const x_element* x_rows[NR];
     floatv acc[MR][NR];
 #pragma unroll
     for (int i = 0; i < NR; ++i) {
@@ -67,8 +78,8 @@ void fully_connected_dot(global const element* restrict x, global const element*
       for (int m = 0; m < MR; ++m) acc[m][i] = (floatv)(0.0f);
     }
     int at = 0;
-    for (; at + VW <= c; at += VW) STEP(GET_V)
-    if (at < c) STEP(GET_REST)
+    for (; at + VW <= c; at += VW) STEP(GET_X, GET_V)
+    if (at < c) STEP(GET_X_REST, GET_REST)
 #pragma unroll
     for (int i = 0; i < NR; ++i) {
 #pragma unroll

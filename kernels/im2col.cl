@@ -14,7 +14,7 @@
 // r = (channel*kh + p)*kw + q within the group; pixel = (i - first_row)*ow + j within the chunk of `rows`
 // output rows; images count from first_image.
 //
-// Macros: SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
+// Macros: VW; SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
 // only where y > 0), HALF (of x and y; the matrix is float).
 
 // The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
@@ -50,7 +50,11 @@ kernel void im2col_columns(global const element* restrict x, global const elemen
       } else {
         for (int j = j0; j < lo; ++j) out[j] = 0.0f;
         const long from = plane + (long)line * w + first;
+#if SW == 1
+        copy_row(x + from + lo, y + from + lo, out + lo, hi - lo);
+#else
         for (int j = lo; j < hi; ++j) out[j] = MASKED(x, y, from + j * SW);
+#endif
         for (int j = hi; j < j1; ++j) out[j] = 0.0f;
       }
     }

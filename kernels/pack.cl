@@ -4,15 +4,6 @@
 // Macros: VW (a CPU takes vectors, a GPU single elements); MASK (1: a gradient counts only where the
 // forward result y is above 0); HALF (of what is read; what is written is float).
 
-// The vector of a type's width N at `at`.
-#if defined(MASK) && MASK
-#define KEPT(N, at)                                   \
-  (GET_N(N, y + (at)) > 0.0f ? GET_N(N, input + (at)) \
-                             : (CLCONV_PASTE(float, N))(0.0f))
-#else
-#define KEPT(N, at) GET_N(N, input + (at))
-#endif
-
 // Runs that go through registers together.
 #define RUN 16
 
@@ -90,31 +81,6 @@ kernel void pack_filters(global const element* restrict weights, global float* r
       }
     }
   }
-}
-
-// What fits of a row's end, in halves of the vector.
-#define COPY_PIECE(N)                                         \
-  if (count - j >= N) {                                       \
-    CLCONV_PASTE(vstore, N)(KEPT(N, j), 0, out + j);          \
-    j += N;                                                   \
-  }
-inline void copy_row(global const element* restrict input, global const element* restrict y,
-                     global float* restrict out, const int count) {
-  int j = 0;
-#if VW == 16
-  for (; j + 16 <= count; j += 16) vstore16(KEPT(16, j), 0, out + j);
-  COPY_PIECE(8)
-  COPY_PIECE(4)
-#elif VW == 8
-  for (; j + 8 <= count; j += 8) vstore8(KEPT(8, j), 0, out + j);
-  COPY_PIECE(4)
-#elif VW == 4
-  for (; j + 4 <= count; j += 4) vstore4(KEPT(4, j), 0, out + j);
-#endif
-#if VW > 1
-  COPY_PIECE(2)
-#endif
-  for (; j < count; ++j) out[j] = MASKED(input, y, j);
 }
 
 // padded[plane][i][j] = input[first_plane + plane][top + i][left + j], zero outside the input; the padded plane is hp

@@ -22,6 +22,10 @@ Problem checked(const Problem& problem) {
   return p;
 }
 
+std::string vector_define(const DeviceProfile& profile) {
+  return "-DVW=" + std::to_string(profile.family == Family::kCpu ? Runs::vector_width(profile) : 1);
+}
+
 // All of an ungrouped batch, images one after the other.
 MatrixPart whole(const Problem& p, ColumnsLayout layout) {
   const std::int64_t reduction = p.c * p.kh * p.kw;
@@ -74,7 +78,7 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
   return std::make_unique<KernelStep>(
       "im2col",
       device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
-                    "-DSW=" + std::to_string(p.sw) +
+                    vector_define(device.profile()) + " -DSW=" + std::to_string(p.sw) +
                         (mask != nullptr ? " -DMASK=1 " : " -DMASK=0 ") +
                         storage_define(p.data_type)),
       arguments, spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
@@ -119,7 +123,8 @@ std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int6
                                   const Region& matrix) {
   const std::int64_t all_rows = groups * rows_padded;
   return std::make_unique<KernelStep>(
-      "zero_border", device.kernel("im2col", "zero_border", "-DSW=1 -DMASK=0"),
+      "zero_border",
+      device.kernel("im2col", "zero_border", vector_define(device.profile()) + " -DSW=1 -DMASK=0"),
       std::vector<Argument>{matrix, cl_long{all_rows}, narrow(rows), narrow(rows_padded),
                             cl_long{columns}, cl_long{ld}},
       Spans(device.profile(), 1).range(all_rows));

@@ -314,10 +314,10 @@ double channels_us(const Problem& p, const DeviceProfile& profile, const Channel
   const ChannelsUnits units(p, profile, body);
   const double results = body.th * body.tw;
   const double taps = static_cast<double>(p.kh * p.kw);
-  const double loads =
-      body.unrolls(p) ? static_cast<double>(body.in_h(p) * body.in_w(p)) : results * taps;
-  // Cycles per vector of channels; blocks at the border take more for each load.
-  const double cycles = 0.6 * results * taps + loads + taps + 2 * results;
+  // Cycles per vector of channels.
+  const double loads = static_cast<double>(body.in_h(p) * body.in_w(p));
+  const double cycles =
+      (body.unrolls(p) ? 0.6 * results * taps + loads : results * taps) + taps + 2 * results;
   Pass pass;
   pass.flops = static_cast<double>(units.units) *
                (100 + std::ceil(static_cast<double>(units.chunk) / body.vw) * cycles) * 2 * 2 *

@@ -5,6 +5,7 @@
 
 #include "ops/activation.hpp"
 #include "ops/epilogue.hpp"
+#include "ops/pack.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
 
@@ -69,6 +70,10 @@ struct DotBody {
     return {c.get("mr", 1, 8), c.get("nr", 1, 8), c.get("vw", 4, 16)};
   }
   std::int64_t row_blocks(const Problem& p) const { return ceil_div(p.k, mr); }
+  // Of x, as floats.
+  static std::int64_t copy_bytes(const Problem& p) {
+    return p.data_type == DataType::kFloat16 && p.n > 1 ? p.x_elements() * Problem::kFloatBytes : 0;
+  }
   // All where there are rows enough to divide the work by: w is then read once.
   std::int64_t images_per_item(const Problem& p, const DeviceProfile& profile) const {
     const std::int64_t wanted = ceil_div(profile.compute_units * kGroupsPerUnit, row_blocks(p));
@@ -83,18 +88,37 @@ struct DotBody {
     const Pass pass = product_pass(
         profile, static_cast<double>(row_blocks(p) * ceil_div(p.n, images)),
         tile * static_cast<double>(ceil_div(std::min(images, p.n), nr)), vw, bytes_touched(p));
-    candidate.predicted_us = predicted_us(profile, {pass});
+    Pass copy;
+    copy.bytes = 1.5 * static_cast<double>(copy_bytes(p));
+    copy.launches = copy_bytes(p) > 0 ? 1 : 0;
+    copy.groups = copy.bytes / 4096;
+    candidate.predicted_us = predicted_us(profile, {copy, pass});
+    WorkspaceLayout layout(profile);
+    layout.add(copy_bytes(p));
+    candidate.workspace_bytes = layout.bytes();
     return candidate;
   }
 
   void build(const Problem& p, Executable& executable, Device& device) const {
     const std::int64_t images = images_per_item(p, device.profile());
+    const bool copies = copy_bytes(p) > 0;
+    WorkspaceLayout layout(device.profile());
+    const Region copy = layout.add(copy_bytes(p));
+    executable.workspace_bytes = layout.bytes();
+    if (copies) {
+      PaddedPlanes rows;
+      rows.planes = p.n;
+      rows.in_w = rows.wp = inputs(p);
+      rows.data_type = p.data_type;
+      executable.run.add(pad_planes(device, rows, Region{kXSlot}, nullptr, copy));
+    }
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
-        device.kernel("fully_connected", "fully_connected_dot", defines(p, config())),
-        std::vector<Argument>{Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot},
-                              Region{kResidualSlot}, Region{kYSlot}, narrow(p.n), narrow(inputs(p)),
-                              narrow(p.k), narrow(images)},
+        device.kernel("fully_connected", "fully_connected_dot",
+                      defines(p, config()) + " -DX_FLOATS=" + (copies ? "1" : "0")),
+        std::vector<Argument>{copies ? copy : Region{kXSlot}, Region{kWeightsSlot},
+                              Region{kBiasSlot}, Region{kResidualSlot}, Region{kYSlot}, narrow(p.n),
+                              narrow(inputs(p)), narrow(p.k), narrow(images)},
         Range{{static_cast<std::size_t>(row_blocks(p)),
                static_cast<std::size_t>(ceil_div(p.n, images)), 1},
               {1, 1, 1}}));
@@ -235,7 +259,9 @@ std::optional<Rejection> not_fully_connected(const Problem& p) {
 // Register tiles that fill the vector registers, or for one row what reads fastest.
 std::vector<DotBody> dot_bodies(const Problem& p, int width) {
   if (p.n == 1) return {{8, 1, width}};
-  if (vector_registers(width) == 32) return {{6, 4, width}};
+  // Of float16, w is what costs to load.
+  const bool half = p.data_type == DataType::kFloat16;
+  if (vector_registers(width) == 32) return {half ? DotBody{4, 6, width} : DotBody{6, 4, width}};
   return {{2, 4, width}};
 }
 std::vector<OuterBody> outer_bodies(const Problem& p, int width) {

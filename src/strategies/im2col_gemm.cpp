@@ -1,4 +1,5 @@
-// im2col + GEMM, in all three directions: patches as a matrix in memory and one CLBlast product.
+// im2col + GEMM, in all three directions: patches as a matrix in memory and one product: CLBlast's, or on
+// CPUs our own.
 //
 //   forward   im2col(x) -> cols;  product = cols * w^T;  fold into y with bias and activation
 //   data      gather dy;          cols = dy * w;         col2im(cols) into dx
@@ -11,6 +12,7 @@
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/gemm.hpp"
+#include "ops/gemm_panels.hpp"
 #include "ops/im2col.hpp"
 #include "ops/pack.hpp"
 #include "strategies/cost_model.hpp"
@@ -38,32 +40,55 @@ std::int64_t patch(const Problem& p) {
   return p.c_per_group() * p.kh * p.kw;
 }
 
+// Whose product; `tuned` in the config.
+enum class Product { kClblast = 0, kClblastTuned = 1, kPanels = 2 };
+
+std::vector<Product> products(const DeviceProfile& profile) {
+  std::vector<Product> list;
+  if (serves_panels(profile)) list.push_back(Product::kPanels);
+  for (const GemmParameters set : gemm_parameter_sets(profile)) {
+    list.push_back(set == GemmParameters::kTuned ? Product::kClblastTuned : Product::kClblast);
+  }
+  return list;
+}
+
 // How a problem is cut, and one chunk's product per group: C (m x n) = A (m x k) * B (k x n),
 // column-major, B stored with n innermost: the form for which CLBlast copies nothing if all sizes are
-// multiples of its tile. With tuned parameters they are, and the border is zero.
+// multiples of its tile. With tuned parameters they are, and the border is zero. Our own product takes B in
+// panels and pads only m and n, with anything.
 //
 //             m        n        k        A                      B                 C
 //   forward   pixels   filters  patch    cols, columns layout   weights, packed   product
 //   data      pixels   patch    filters  dy                     weights, packed   cols
 //   weights   patch    filters  pixels   cols, rows layout      dy, packed        product
 struct Chunking {
-  GemmParameters parameters;
+  Product product;
   std::int64_t images, rows;  // per chunk; rows < oh only with one image
   std::int64_t pixels;        // that a chunk has
   std::int64_t m, n, k;       // per group, padded
+  std::int64_t block;         // columns of B that lie together
 
-  Chunking(const Problem& p, const DeviceProfile& profile, GemmParameters set,
+  Chunking(const Problem& p, const DeviceProfile& profile, Product whose,
            std::int64_t images_per_chunk, std::int64_t rows_per_chunk)
-      : parameters(set), images(images_per_chunk), rows(rows_per_chunk) {
-    const bool tuned = set == GemmParameters::kTuned;
-    const GemmTile tile = tuned ? gemm_tile(profile, set) : GemmTile{1, 1, 1};
+      : product(whose), images(images_per_chunk), rows(rows_per_chunk) {
+    const std::int64_t columns = p.wants_dx() ? patch(p) : p.k_per_group();
+    GemmTile tile = {1, 1, 1};
+    if (own()) tile = {panel_rows(profile), panel_columns(profile, columns), 1};
+    if (product == Product::kClblastTuned) tile = gemm_tile(profile, parameters());
     pixels = saturating_product(images, rows, p.ow());
     const bool weights = p.direction == Direction::kBackwardWeights;
     m = round_up(weights ? patch(p) : pixels, tile.m);
-    n = round_up(p.wants_dx() ? patch(p) : p.k_per_group(), tile.n);
+    n = round_up(columns, tile.n);
+    block = own() ? tile.n : n;
     k = round_up(weights ? pixels : p.wants_dx() ? p.k_per_group() : patch(p), tile.k);
   }
 
+  bool own() const { return product == Product::kPanels; }
+  // Of CLBlast's products.
+  GemmParameters parameters() const {
+    return product == Product::kClblastTuned ? GemmParameters::kTuned : GemmParameters::kDefault;
+  }
+  PanelGemm panels(const Problem& p) const { return {m, n, k, p.g, block, false}; }
   Gemm gemm(const Problem& p) const {
     Gemm gemm;
     gemm.transpose_b = true;
@@ -79,7 +104,7 @@ struct Chunking {
   bool b_is_weights(const Problem& p) const { return p.direction != Direction::kBackwardWeights; }
   // The batched routine for groups takes no temporary of ours; it allocates what it needs.
   std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile) const {
-    return p.g == 1 ? gemm_workspace_bytes(profile, parameters, gemm(p), false) : 0;
+    return p.g == 1 && !own() ? gemm_workspace_bytes(profile, parameters(), gemm(p), false) : 0;
   }
   std::int64_t chunks(const Problem& p) const {
     return ceil_div(p.n, images) * ceil_div(p.oh(), rows);
@@ -87,7 +112,7 @@ struct Chunking {
   Config config(const Problem& p, bool atomic) const {
     Config config = {{"images", static_cast<int>(images)},
                      {"rows", static_cast<int>(rows)},
-                     {"tuned", parameters == GemmParameters::kTuned ? 1 : 0}};
+                     {"tuned", static_cast<int>(product)}};
     if (p.wants_dx()) config.set("atomic", atomic ? 1 : 0);
     return config;
   }
@@ -120,6 +145,22 @@ struct Chunking {
   }
 };
 
+// PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3 and first layers. Single elements cost what so many bytes
+// copied do: im2col's rows layout per byte, col2im's gather per tap looked at.
+constexpr double kPanelsEfficiency = 0.75;
+constexpr double kRowsBytes = 6, kGatherBytes = 16;
+
+Pass panels_pass(const DeviceProfile& profile, const PanelGemm& gemm) {
+  const double m = static_cast<double>(gemm.m), n = static_cast<double>(gemm.n),
+               k = static_cast<double>(gemm.k), batch = static_cast<double>(gemm.batch);
+  Pass pass;
+  pass.flops = 2.0 * batch * m * n * k;
+  pass.efficiency = kPanelsEfficiency;
+  pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
+  pass.groups = static_cast<double>(panel_groups(profile, gemm));
+  return pass;
+}
+
 Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunking& chunking,
                     bool atomic) {
   Candidate c;
@@ -130,7 +171,8 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
   c.deterministic = !atomic;
   c.error_bound = summation_error_bound(p.reduction()) +
                   (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0) + storage_error_bound(p);
-  c.predicted_setup_us = kPredictedGemmBuildUs + 2 * kPredictedBuildUs;
+  c.predicted_setup_us =
+      (chunking.own() ? kPredictedBuildUs : kPredictedGemmBuildUs) + 2 * kPredictedBuildUs;
 
   const double chunks = static_cast<double>(chunking.chunks(p));
   const double images = static_cast<double>(chunking.images);
@@ -139,15 +181,23 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
                   (chunking.b_is_weights(p) ? 0 : 2.0 * static_cast<double>(chunking.b_bytes(p)))) *
                      chunks +
                  static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
+  if (profile.family == Family::kCpu && !chunking.b_is_weights(p)) {
+    before.bytes += kRowsBytes * static_cast<double>(chunking.a_bytes(p)) * chunks;
+  }
   before.launches = 2 * chunks;
   before.groups = images * static_cast<double>(p.c * chunking.rows);
-  Pass multiply = gemm_pass(profile, chunking.parameters, chunking.gemm(p));
+  Pass multiply = chunking.own() ? panels_pass(profile, chunking.panels(p))
+                                 : gemm_pass(profile, chunking.parameters(), chunking.gemm(p));
   multiply.flops *= chunks;
   multiply.bytes *= chunks;
   multiply.launches *= chunks;
   Pass after;
   after.bytes = static_cast<double>(chunking.c_bytes(p)) * chunks +
                 static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes());
+  if (p.wants_dx() && profile.family == Family::kCpu) {
+    after.bytes +=
+        kGatherBytes * static_cast<double>(p.x_elements()) * static_cast<double>(p.kh * p.kw);
+  }
   // Measured on PoCL 3.1, 2-core Zen 5, 2026-11: the scatter's compare-exchange runs at a tenth of a
   // copy; a GPU's atomics are closer to its gather.
   if (atomic) after.bytes *= profile.family == Family::kCpu ? 10 : 2;
@@ -164,16 +214,16 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   std::vector<Candidate> candidates;
   std::optional<Rejection> least;
   std::optional<Rejection> beyond_clblast;
-  for (const GemmParameters set : gemm_parameter_sets(profile)) {
+  for (const Product product : products(profile)) {
     const auto cut = [&](std::int64_t images, std::int64_t rows) {
-      return Chunking(p, profile, set, images, rows);
+      return Chunking(p, profile, product, images, rows);
     };
     const auto fits = [&](const Chunking& chunking) {
       return chunking.indexable(p) && chunking.total_bytes(p, profile) <= workspace_limit;
     };
     const auto add = [&](const Chunking& chunking, bool both_variants) {
       candidates.push_back(candidate(p, profile, chunking, false));
-      if (can_scatter(p) && both_variants) {
+      if (can_scatter(p) && both_variants && product != Product::kPanels) {
         candidates.push_back(candidate(p, profile, chunking, true));
       }
     };
@@ -254,7 +304,7 @@ class Builder {
     executable_->workspace_bytes = regions_.workspace_bytes;
     executable_->prepared_weights_bytes = regions_.prepared_bytes;
     if (full_.b_is_weights(p_)) {
-      FilterBlocks blocks(weights_of(p_), full_.n);
+      FilterBlocks blocks(weights_of(p_), full_.block);
       blocks.reduction_padded = full_.k;
       executable_->prepare.add(
           pack_filters(device_, weights_of(p_), blocks, Region{kWeightsSlot}, regions_.b));
@@ -267,7 +317,7 @@ class Builder {
       for (std::int64_t row = 0; row < p_.oh(); row += full_.rows) {
         add_chunk(
             image, row,
-            Chunking(p_, device_.profile(), full_.parameters, std::min(full_.images, p_.n - image),
+            Chunking(p_, device_.profile(), full_.product, std::min(full_.images, p_.n - image),
                      std::min(full_.rows, p_.oh() - row)));
       }
     }
@@ -294,9 +344,24 @@ class Builder {
   void zero_border_once(std::int64_t& zeroed_pixels, const Chunking& chunk, std::int64_t rows,
                         std::int64_t rows_padded, std::int64_t columns, std::int64_t ld,
                         const Region& matrix) {
-    if ((rows == rows_padded && columns == ld) || zeroed_pixels == chunk.pixels) return;
+    if (chunk.own() || (rows == rows_padded && columns == ld) || zeroed_pixels == chunk.pixels) {
+      return;
+    }
     run(zero_border(device_, p_.g, rows, rows_padded, columns, ld, matrix));
     zeroed_pixels = chunk.pixels;
+  }
+
+  void multiply(const Chunking& chunk, bool add) {
+    if (chunk.own()) {
+      PanelGemm gemm = chunk.panels(p_);
+      gemm.add = add;
+      run(panel_gemm_step(device_, gemm, regions_.a, regions_.b, regions_.c));
+      return;
+    }
+    Gemm gemm = chunk.gemm(p_);
+    gemm.beta = add ? 1.0f : 0.0f;
+    run(gemm_step(device_, chunk.parameters(), gemm, {regions_.a}, {regions_.b}, {regions_.c},
+                  regions_.temporary));
   }
 
   void add_chunk(std::int64_t image, std::int64_t row, const Chunking& chunk) {
@@ -308,7 +373,7 @@ class Builder {
     part.rows = chunk.rows;
     const Region mask{kYSlot};
     const Region* masked = p_.mask ? &mask : nullptr;
-    Gemm gemm = chunk.gemm(p_);
+    bool add = false;
     switch (p_.direction) {
       case Direction::kForward:
         part.image_stride = image_pixels;
@@ -335,21 +400,20 @@ class Builder {
         run(im2col_step(device_, p_, ColumnsLayout::kRows, part, Region{kXSlot}, nullptr,
                         regions_.a));
         zero_border_once(zeroed_a_, chunk, chunk.pixels, chunk.k, patch(p_), chunk.m, regions_.a);
-        GradientBlocks blocks(p_, chunk.n);
+        GradientBlocks blocks(p_, chunk.block);
         blocks.first_image = image;
         blocks.images = chunk.images;
         blocks.first = row * p_.ow();
         blocks.pixels = image_pixels;
-        blocks.block_stride = chunk.k * chunk.n;
+        blocks.block_stride = chunk.k * chunk.block;
         run(pack_gradient(device_, p_, blocks, Region{kDySlot}, masked, regions_.b));
         zero_border_once(zeroed_b_, chunk, chunk.pixels, chunk.k, chunk.n, chunk.n, regions_.b);
-        gemm.beta = first_ ? 0.0f : 1.0f;
+        add = !first_;
         break;
       }
       case Direction::kBackwardBias: return;
     }
-    run(gemm_step(device_, chunk.parameters, gemm, {regions_.a}, {regions_.b}, {regions_.c},
-                  regions_.temporary));
+    multiply(chunk, add);
     first_ = false;
     if (p_.direction == Direction::kForward) {
       FoldPart fold;
@@ -383,7 +447,11 @@ class Builder {
 };
 
 std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
-  const auto set = static_cast<GemmParameters>(config.get("tuned", 0, 1));
+  const auto product = static_cast<Product>(config.get("tuned", 0, 2));
+  if (product == Product::kPanels && !serves_panels(device.profile())) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + config.text() + "': our own product is for CPUs with vectors");
+  }
   // A config made for a larger problem of the class just has fewer chunks here.
   const std::int64_t images = std::min<std::int64_t>(p.n, config.get("images", 1, INT32_MAX));
   const std::int64_t rows = std::min<std::int64_t>(p.oh(), config.get("rows", 1, INT32_MAX));
@@ -400,7 +468,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
     throw Error(Code::kInvalidArgument,
                 "config '" + config.text() + "': float16 is not added atomically");
   }
-  const Chunking full(p, device.profile(), set, images, rows);
+  const Chunking full(p, device.profile(), product, images, rows);
   return Builder(p, full, atomic ? Col2imVariant::kAtomic : Col2imVariant::kGather, device).build();
 }
 

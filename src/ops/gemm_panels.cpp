@@ -1,0 +1,81 @@
+#include "ops/gemm_panels.hpp"
+
+#include <string>
+
+#include "ops/spans.hpp"
+
+namespace clconv::core {
+namespace {
+
+// Of C per register tile; 2 by 14 is what 32 registers hold.
+constexpr std::int64_t kVectors = 2;
+
+// Depth and number of the row panels that are copied together: 64 KiB at width 16, in the second-level
+// cache; a panel of B is then 14 KiB of the first level. Twice either is level, four times is slower
+// (PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3).
+constexpr std::int64_t kDepth = 256, kPanels = 2;
+
+// Pieces per core, so that a core that falls behind is not waited for long.
+constexpr std::int64_t kGroupsPerUnit = 4;
+
+std::int64_t most_columns(const DeviceProfile& profile) {
+  const std::int64_t registers = Runs::vector_width(profile) == 16 ? 32 : 16;
+  return (registers - kVectors - 1) / kVectors;
+}
+
+std::int64_t row_blocks(const DeviceProfile& profile, const PanelGemm& gemm) {
+  return ceil_div(gemm.m, panel_rows(profile) * kPanels);
+}
+
+// Runs of column panels that a block of rows is divided into.
+std::int64_t column_runs(const DeviceProfile& profile, const PanelGemm& gemm) {
+  const std::int64_t wanted =
+      ceil_div(profile.compute_units * kGroupsPerUnit, row_blocks(profile, gemm) * gemm.batch);
+  return std::min(gemm.n / gemm.panel, wanted);
+}
+
+}  // namespace
+
+bool serves_panels(const DeviceProfile& profile) {
+  return profile.family == Family::kCpu && Runs::vector_width(profile) > 1 &&
+         kPanels * kDepth * panel_rows(profile) * Problem::kFloatBytes <=
+             profile.local_memory_bytes;
+}
+
+std::int64_t panel_rows(const DeviceProfile& profile) {
+  return kVectors * Runs::vector_width(profile);
+}
+
+std::int64_t panel_columns(const DeviceProfile& profile, std::int64_t n) {
+  // Few sizes, since each is a program. What counts is the loads per k: a narrow panel pads less and loads more.
+  const std::int64_t most = most_columns(profile);
+  const auto loads = [&](std::int64_t columns) {
+    return ceil_div(n, columns) * (columns + kVectors);
+  };
+  std::int64_t best = most;
+  for (const std::int64_t columns : {most - 1, most / 2}) {
+    if (loads(columns) < loads(best)) best = columns;
+  }
+  return best;
+}
+
+std::int64_t panel_groups(const DeviceProfile& profile, const PanelGemm& gemm) {
+  return row_blocks(profile, gemm) * column_runs(profile, gemm) * gemm.batch;
+}
+
+std::unique_ptr<Step> panel_gemm_step(Device& device, const PanelGemm& gemm, const Region& a,
+                                      const Region& b, const Region& c) {
+  const DeviceProfile& profile = device.profile();
+  const std::string defines =
+      "-DVW=" + std::to_string(Runs::vector_width(profile)) + " -DMV=" + std::to_string(kVectors) +
+      " -DNR=" + std::to_string(gemm.panel) + " -DKB=" + std::to_string(kDepth) +
+      " -DMP=" + std::to_string(kPanels);
+  return std::make_unique<KernelStep>(
+      "gemm (own)", device.kernel("gemm", "gemm_panels", defines),
+      std::vector<Argument>{a, b, c, cl_long{gemm.m}, narrow(gemm.k), narrow(gemm.n / gemm.panel),
+                            narrow(row_blocks(profile, gemm)), narrow(column_runs(profile, gemm)),
+                            cl_int{gemm.add ? 1 : 0}},
+      one_item_groups(panel_groups(profile, gemm)));
+}
+
+}  // namespace clconv::core
