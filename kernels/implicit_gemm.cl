@@ -535,10 +535,10 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
           const long line = first_out + m * out_plane + (long)(v * VW) * out_step;
           const int from = skipped - v * VW;
           const int left = ow - j0 - v * VW;
-          if (from <= 0 && out_step == 1) {
-            const floatv value = sum + residual_some(r + line, left);
+          if (from <= 0 && left >= VW && out_step == 1) {
+            const floatv value = sum + RESIDUAL_V(r + line);
             const floatv activated = ACTIVATE(value);
-            put_some(RESULT(get_some(result + line, left), activated), result + line, left);
+            PUT_V(RESULT(GET_V(result + line), activated), result + line);
           } else {
             float sums[VW];
             STORE_V(sum, sums);
