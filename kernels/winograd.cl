@@ -3,7 +3,9 @@
 // channel, summed over channels before A. (M+2)^2 multiplications instead of 9*M^2. Two bodies, chosen by
 // which macros the config has:
 //
-//   KV TT BT VT VW   CPUs: one work-item per work-group, explicit vectors; products stay in local memory.
+//   KV TT BT VT VW   CPUs: one work-item per work-group, explicit vectors; products stay in local memory. Each
+//                    kernel is a program of its own, with the macros that matter to it: weights KV, input VT,
+//                    products KV TT BT, all VW. Their variants have most of them in common.
 //   BM BN BK TM TN   GPUs: a work-item per tile, around a batch of (M+2)^2 matrix products.
 //
 // Tiles are numbered through all images, row by row; those at the lower and right edge read zeroes and
@@ -88,7 +90,7 @@
   }
 #endif
 
-#ifdef KV
+#ifndef BM
 // ---- CPUs ---------------------------------------------------------------------------------------
 //
 //   input planes          V, per group                    packed weights U, per block of filters
@@ -108,6 +110,7 @@
 #define STRIP (TT * BT)
 #define PRODUCTS (STRIP * BLOCK + VW)  // the vector more spreads them over the sets of a cache
 
+#if defined(KV) && !defined(TT)
 // packed[block][xi][channel][f] = (G g G')[xi], zero beyond the filters; one work-group per block and
 // channel. Weights as in implicit_gemm.cl.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -151,7 +154,9 @@ void winograd_weights(global const element* restrict weights, global float* rest
     }
   }
 }
+#endif
 
+#ifdef VT
 typedef CLCONV_PASTE(float, VT) floatt;
 #define LOAD_T(pointer) CLCONV_PASTE(vload, VT)(0, pointer)
 #define STORE_T(value, pointer) CLCONV_PASTE(vstore, VT)(value, 0, pointer)
@@ -294,6 +299,9 @@ void winograd_input(global const element* restrict x, global const element* rest
   }
 }
 
+#endif  // VT
+
+#ifdef TT
 // Tiles whose results fill a vector of a row.
 #define RUN (VW / M)
 
@@ -410,9 +418,9 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     }
   }
 }
-#endif  // KV
+#endif  // TT
+#else
 
-#ifdef BM
 // ---- GPUs ---------------------------------------------------------------------------------------
 //
 //   x --input--> V [group][xi][channel][tile] --multiply--> products [group][xi][filter][tile] --output--> y

@@ -145,7 +145,6 @@ std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& 
     if (columns > 0) candidates.push_back(candidate(p, profile, plain, columns));
     return candidates;
   }
-  constexpr std::size_t kOffered = 2;
   Tile tile;
   tile.vw = vector_width(profile);
   for (tile.kv = 1; tile.kv <= 4; ++tile.kv) {
@@ -158,11 +157,12 @@ std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& 
       candidates.push_back(candidate(p, profile, tile, columns));
     }
   }
-  std::stable_sort(
+  // One: it is offered for its workspace, not for its speed.
+  const auto best = std::min_element(
       candidates.begin(), candidates.end(),
       [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
-  candidates.resize(std::min(candidates.size(), kOffered));
-  return candidates;
+  if (best == candidates.end()) return candidates;
+  return {*best};
 }
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {

@@ -1,6 +1,6 @@
 // Implicit GEMM: gathers patches while multiplying, no im2col matrix in memory. Bodies with
-// local-memory tiles for GPUs, bodies with explicit vectors for CPUs. All run on all devices; the cost
-// model knows which suits which family, so the planner's choice follows from the profile.
+// local-memory tiles for GPUs, bodies with explicit vectors for CPUs. All run on all devices; the family of a
+// device says which are offered.
 #include "strategies/implicit_gemm.hpp"
 
 #include <algorithm>
@@ -41,10 +41,8 @@ std::string Tile::defines() const {
   return config.defines();
 }
 
-double Tile::efficiency(const DeviceProfile& profile) const {
-  // On PoCL (2026-11, 2-core Zen 5) 10-25 of 500 GFLOP/s.
-  if (profile.family == Family::kCpu) return 0.03;
-  // GPUs, unmeasured: local memory feeds tm*tn multiply-adds from tm + tn words, which is enough at 8x8; a larger
+double Tile::efficiency() const {
+  // Unmeasured: local memory feeds tm*tn multiply-adds from tm + tn words, which is enough at 8x8; a larger
   // tile comes from global memory less often.
   const double reuse = static_cast<double>(tm * tn) / (tm + tn);
   const double fetches = 1.0 / bm + 1.0 / bn;

@@ -22,7 +22,7 @@ struct Tile {
   Config config() const;
   std::string defines() const;
   // Fraction of a device's peak its loop reaches where there are work-groups enough.
-  double efficiency(const DeviceProfile& profile) const;
+  double efficiency() const;
   // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.
   double filling(std::int64_t groups) const;
   // The split that gives a device enough work-groups, `groups` of `steps` being what there is without; 1: not wanted.

@@ -547,7 +547,7 @@ Candidate tile_candidate(const Problem& p, const DeviceProfile& profile, const T
     pass.groups = tile.filling(grid.groups(c) * grid.parts);
     pass.flops = static_cast<double>(grid.groups(c)) * 2.0 * tile.bm * tile.bn *
                  static_cast<double>(grid.steps * tile.bk);
-    pass.efficiency = tile.efficiency(profile);
+    pass.efficiency = tile.efficiency();
     pass.bytes = bytes_touched(p, c, packed.bytes);
     Pass fold;
     fold.launches = tile.split > 1 ? 1 : 0;
@@ -674,12 +674,13 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
 
 std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProfile& profile) {
   const std::vector<Correlation> correlations = correlations_of(p);
-  std::vector<Candidate> candidates;
-  for (const auto& list :
-       {filters_candidates(p, profile, correlations), pixels_candidates(p, profile, correlations),
-        tile_candidates(p, profile, correlations)}) {
-    candidates.insert(candidates.end(), list.begin(), list.end());
+  if (profile.family == Family::kGpu) {
+    std::vector<Candidate> tiles = tile_candidates(p, profile, correlations);
+    if (!tiles.empty()) return tiles;  // else it has too little local memory
   }
+  std::vector<Candidate> candidates = filters_candidates(p, profile, correlations);
+  for (Candidate& c : pixels_candidates(p, profile, correlations))
+    candidates.push_back(c);
   return candidates;
 }
 

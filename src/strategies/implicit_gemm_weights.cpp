@@ -379,7 +379,7 @@ std::vector<Candidate> tile_candidates(const Problem& p, const DeviceProfile& pr
     pass.groups = tile.filling(groups * tile.split);
     pass.flops = static_cast<double>(groups) * 2.0 * tile.bm * tile.bn *
                  static_cast<double>(round_up(pixels, tile.bk));
-    pass.efficiency = tile.efficiency(profile);
+    pass.efficiency = tile.efficiency();
     pass.bytes = bytes_touched(p);
     candidates.push_back(candidate_of(p, tile.config(), layout.bytes(),
                                       predicted_us(profile, {pass, Result::pass(p, tile.split)})));
@@ -433,11 +433,13 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
 
 std::vector<Candidate> weights_candidates(const Problem& problem, const DeviceProfile& profile) {
   const Problem p = flattened(problem);
-  std::vector<Candidate> candidates;
-  for (const auto& list : {filters_candidates(p, profile), pixels_candidates(p, profile),
-                           tile_candidates(p, profile)}) {
-    candidates.insert(candidates.end(), list.begin(), list.end());
+  if (profile.family == Family::kGpu) {
+    std::vector<Candidate> tiles = tile_candidates(p, profile);
+    if (!tiles.empty()) return tiles;  // else it has too little local memory
   }
+  std::vector<Candidate> candidates = filters_candidates(p, profile);
+  for (Candidate& c : pixels_candidates(p, profile))
+    candidates.push_back(c);
   return candidates;
 }
 

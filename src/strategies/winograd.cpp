@@ -113,10 +113,18 @@ struct Body {
     }
     return body;
   }
-  // The number of strips is an argument and not compiled in.
-  std::string defines(const Problem& p) const {
-    const Config macros{{"m", m}, {"vt", vt}, {"tt", tt}, {"bt", bt}, {"kv", kv}, {"vw", vw}};
-    return macros.defines() + " " + epilogue_defines(p);
+  // Of the three kernels, each what matters to it.
+  std::string weights_defines(const Problem& p) const {
+    return Config{{"m", m}, {"kv", kv}, {"vw", vw}}.defines() + " " + storage_define(p.data_type);
+  }
+  std::string input_defines(const Problem& p) const {
+    return Config{{"m", m}, {"vt", vt}, {"vw", vw}}.defines() + " " + storage_define(p.data_type) +
+           (p.mask ? " -DMASK=1" : " -DMASK=0");
+  }
+  std::string multiply_defines(Problem p) const {
+    p.mask = false;
+    return Config{{"m", m}, {"tt", tt}, {"bt", bt}, {"kv", kv}, {"vw", vw}}.defines() + " " +
+           epilogue_defines(p);
   }
 
   std::int64_t products() const { return products_of(m); }
@@ -270,7 +278,6 @@ void add_cpu_candidates(const Problem& p, const DeviceProfile& profile,
 std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, Device& device) {
   const Geometry geometry(p, body);
   const Correlation& c = geometry.c;
-  const std::string defines = body.defines(p);
   auto executable = std::make_unique<Executable>();
   WorkspaceLayout layout(device.profile());
   const Region v = layout.add(geometry.workspace_bytes(body));
@@ -278,7 +285,7 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
   executable->prepared_weights_bytes = geometry.packed_bytes(body);
   const Region packed{kPreparedSlot};
   executable->prepare.add(std::make_unique<KernelStep>(
-      "transform_weights", device.kernel("winograd", "winograd_weights", defines),
+      "transform_weights", device.kernel("winograd", "winograd_weights", body.weights_defines(p)),
       with_weight_strides({Region{kWeightsSlot}, packed, narrow(c.filters), narrow(c.channels),
                            narrow(geometry.blocks_per_group)},
                           c),
@@ -288,7 +295,7 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     const std::int64_t part = ceil_div(chunk, geometry.parts(chunk, device.profile()));
     const std::int64_t strips = ceil_div(chunk, body.strip());
     executable->run.add(std::make_unique<KernelStep>(
-        "transform_input", device.kernel("winograd", "winograd_input", defines),
+        "transform_input", device.kernel("winograd", "winograd_input", body.input_defines(p)),
         std::vector<Argument>{input_of(p), mask_of(p), v, narrow(c.channels), narrow(c.groups),
                               narrow(c.in_h), narrow(c.in_w), narrow(c.top), narrow(c.left),
                               narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
@@ -298,7 +305,7 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     // Whichever is larger, weights or tiles, should be read once and not per strip or block.
     const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
     executable->run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("winograd", "winograd_multiply", defines),
+        "multiply", device.kernel("winograd", "winograd_multiply", body.multiply_defines(p)),
         std::vector<Argument>{v, packed, Region{kBiasSlot}, Region{kResidualSlot},
                               Region{static_cast<int>(result_of(p))}, narrow(c.channels),
                               narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
