@@ -385,7 +385,9 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   const double load_cycles = reduction * (body.nv * (c.sw == 1 ? 1 : 4) + body.mr) / 2;
   const double loop_cycles = 1.5 * reduction;
   const double store_cycles = (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
-  const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
+  // Shorter runs of a row wait more often for the next one.
+  const double waiting = 1 + 0.1 / body.nv;
+  const double cycles = std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles;
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;

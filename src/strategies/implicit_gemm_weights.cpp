@@ -283,7 +283,7 @@ Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, Pixel
   multiply.groups = static_cast<double>(body.groups(p) * body.split);
   multiply.flops =
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.85 : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),

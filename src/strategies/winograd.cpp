@@ -198,7 +198,7 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double runs = static_cast<double>(c.images * geometry.tiles_y) *
                       std::ceil(static_cast<double>(geometry.tiles_x) / run);
   const double result_cycles =
-      body.kv * (tiles * (body.m == 2 ? 30 : 90) + runs * body.m * 6 * body.vw);
+      body.kv * (tiles * (body.m == 2 ? 30 : 150) + runs * body.m * 6 * body.vw);
   multiply.groups = strips * static_cast<double>(geometry.blocks);
   // Every strip brings its block of weights from an outer cache.
   const double fetch_cycles =
