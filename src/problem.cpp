@@ -400,8 +400,9 @@ void Problem::validate() const {
   if (residual && !epilogue) refuse("residual", "forward and transposed");
   if (activation != Activation::kNone && !epilogue)
     refuse(to_string(activation), "forward and transposed");
-  if (!std::isfinite(activation_slope)) {
-    invalid("activation_slope is " + std::to_string(activation_slope) + ": must be finite");
+  // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.
+  if (!(std::fabs(activation_slope) <= 1.0f)) {
+    invalid("activation_slope is " + std::to_string(activation_slope) + ": must be in [-1, 1]");
   }
   if (mask && epilogue) refuse("mask", "the backward directions");
   if (accumulate && epilogue) refuse("accumulate", "the backward directions");

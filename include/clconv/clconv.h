@@ -127,7 +127,7 @@ typedef struct clconv_problem {
   int mask;       /* backward: dy counts only where y > 0 (ReLU's backward); y is an operand then */
   int accumulate; /* backward: add to the gradient that the result buffer holds */
   int residual;   /* forward, transposed: add r, a tensor of the result's shape */
-  float activation_slope; /* of CLCONV_LEAKY_RELU below 0; 0.01 by default */
+  float activation_slope; /* of CLCONV_LEAKY_RELU below 0, in [-1, 1]; 0.01 by default */
   clconv_data_type data_type;
   clconv_tensor_layout layout;
   clconv_weights_layout weights_layout;

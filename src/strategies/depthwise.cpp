@@ -598,8 +598,7 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (problem.direction == Direction::kBackwardBias) return not_served(problem);
-  if (auto rejection =
-          storage_not_served(problem, {Serves::kHalf, Serves::kNhwc, Serves::kResidual}))
+  if (auto rejection = storage_not_served(problem, {Serves::kHalf, Serves::kNhwc}))
     return *rejection;
   if (auto rejection = too_large(problem)) return *rejection;
   if (problem.g != problem.c) return Rejection{Reason::kShape, "g", problem.g, problem.c, ""};

@@ -278,9 +278,9 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   const bool same_order =
       p.c == 1 || p.h * p.w == 1 ||
       (p.layout == TensorLayout::kNhwc) == (p.weights_layout == WeightsLayout::kKrsc);
-  if (auto rejection = same_order ? storage_not_served(p, {Serves::kHalf, Serves::kNhwc,
-                                                           Serves::kKrsc, Serves::kResidual})
-                                  : storage_not_served(p, {Serves::kHalf, Serves::kResidual})) {
+  if (auto rejection = same_order
+                           ? storage_not_served(p, {Serves::kHalf, Serves::kNhwc, Serves::kKrsc})
+                           : storage_not_served(p, {Serves::kHalf})) {
     return *rejection;
   }
   std::vector<Candidate> candidates;

@@ -209,7 +209,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kHalf})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   std::vector<Candidate> candidates;
   std::optional<Rejection> least;

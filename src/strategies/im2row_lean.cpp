@@ -167,7 +167,7 @@ std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& 
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction != Direction::kForward) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kHalf})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (p.n > kMaxChunks) return Rejection{Reason::kTooLarge, "n", p.n, kMaxChunks, ""};
   const std::int64_t column = saturating_product(strip_of(p, 1).hp, p.c_per_group());

@@ -137,7 +137,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
       return Rejection{Reason::kShape, field, values.first, values.second, ""};
     }
   }
-  if (auto rejection = storage_not_served(p, {Serves::kNhwc, Serves::kResidual})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kNhwc})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (images(p) * p.g > kMaxProducts) {
     return Rejection{Reason::kTooLarge, "n*g", images(p) * p.g, kMaxProducts, ""};

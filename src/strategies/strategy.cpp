@@ -169,7 +169,6 @@ std::optional<Rejection> storage_not_served(const Problem& p,
   if (p.weights_layout == WeightsLayout::kKrsc && !same && !serves(Serves::kKrsc)) {
     return refuse("weights layout", "weights (k,kh,kw,c/g)");
   }
-  if (p.residual && !serves(Serves::kResidual)) return refuse("residual", "a residual");
   return std::nullopt;
 }
 

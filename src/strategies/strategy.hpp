@@ -156,7 +156,7 @@ std::optional<Rejection> too_large(const Problem& problem);
 Rejection not_served(const Problem& problem);
 
 // "takes no float16", as a rejection, for storage that is none of those served; plain storage always is.
-enum class Serves { kHalf, kNhwc, kKrsc, kResidual };
+enum class Serves { kHalf, kNhwc, kKrsc };
 std::optional<Rejection> storage_not_served(const Problem& problem,
                                             std::initializer_list<Serves> served);
 

@@ -513,7 +513,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kResidual})) {
+  if (auto rejection = storage_not_served(p, {Serves::kHalf})) {
     return *rejection;
   }
   if (auto rejection = too_large(p)) return *rejection;
