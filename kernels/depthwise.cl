@@ -1,11 +1,13 @@
 // Depthwise convolution: every input channel has filters of its own (g = c), so that there is nothing to
-// share between channels and a matrix product has nothing to multiply. Five bodies:
+// share between channels and a matrix product has nothing to multiply. Seven bodies:
 //
-//   VW RB         rows            CPUs, forward and data gradient
-//   VW TH TW      channels        CPUs, forward with channels last, as many filters as channels
-//   VW TAPS ROWS  weights_rows    CPUs, weight gradient
-//   TY            direct          GPUs, forward and data gradient, in either layout
-//   ITEMS         weights_direct  GPUs, weight gradient
+//   VW RB STAGE=0         planes          CPUs, forward and data gradient, of planes that can be read as they lie
+//   VW RB STAGE=1         rows            CPUs, forward and data gradient, of all others
+//   VW TH TW              channels        CPUs, forward with channels last, as many filters as channels
+//   VW TAPS ROWS STAGE=0  weights_planes  CPUs, weight gradient, likewise
+//   VW TAPS ROWS STAGE=1  weights_rows    CPUs, weight gradient, of all others
+//   TY                    direct          GPUs, forward and data gradient, in either layout
+//   ITEMS                 weights_direct  GPUs, weight gradient
 //
 // Class macros: KH KW SH SW DH DW; NHWC (1: x, r and y have the channels last); DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
 // of a data gradient), BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE, HALF. All other sizes are arguments. The weights are used as
@@ -41,14 +43,6 @@
   ((position) >= 0 && (position) % (step) == 0 && (position) / (step) < (taps))
 
 #ifdef VW
-// ---- what the bodies for CPUs share --------------------------------------------------------------
-//
-//   a tile of an input plane            local memory, `pitch` floats a row and column phase
-//     . . . . . . . .                     0 0 0 0 0      IW == 2, even columns first:  0 b d 0 | a c e 0
-//     . a b c d e . .   stage_tile ->     0 a b c d
-//     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
-//                                                        neighbours, borders need no care any more.
-
 #define INTV CLCONV_PASTE(int, VW)
 #if VW == 4
 #define LANES ((INTV)(0, 1, 2, 3))
@@ -57,6 +51,156 @@
 #else
 #define LANES ((INTV)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #endif
+
+#if (defined(RB) || defined(TAPS)) && !STAGE
+// ---- what the bodies that read planes as they lie share ------------------------------------------
+//
+//        LEFT        RIGHT       The plane of results is cut to blocks of BLOCK rows x VW columns (steps). The last ones
+//       . . . . . . . .          move back over what is there already, so that all are whole, and only the outer ones
+//   TOP . +---------+ .          see something outside the image: TOP, BOTTOM rows, LEFT, RIGHT columns at most, of the
+//       . |         | .          first and the last position of the filter. Each case is code of its own, without a
+//       . |         | .          condition in it: rows outside are left out, columns outside are lanes that become 0, of
+//       . +---------+ . BOTTOM   a vector read inside the image. Nothing is read outside it.
+//       . . . . . . . .
+//
+// Macros: TOP BOTTOM LEFT RIGHT; ONE_BLOCK, ONE_VECTOR (1: as many rows, columns as a block has); SHIFT_H, SHIFT_W (blocks
+// and vectors between the first and the last begin so much earlier, for only the last to see the end).
+
+#ifdef TAPS
+#define BLOCK ROWS
+#else
+#define BLOCK RB
+#endif
+#define IN_H ((BLOCK - 1) * IH + REACH_H + 1)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+// Is row p of those that a block sees in the image?
+#define IS_ROW(p, top, bottom) (!((top) && (p) < TOP) && !((bottom) && (p) >= IN_H - (BOTTOM)))
+
+// The vector at `at` (of a gradient: where y > 0), the first `before` or the last `behind` (constants) elements of which lie outside.
+ALWAYS_INLINE floatv see(global const element* input, global const element* y, const long at, const int before,
+                         const int behind) {
+  const int out = before > 0 ? before : behind > 0 ? -behind : 0;
+  floatv v = GET_V(input + at + out);
+#if MASK && defined(RB)
+  v = GET_V(y + at + out) > 0.0f ? v : (floatv)(0.0f);
+#endif
+  return out == 0 ? v
+                  : shuffle2(v, (floatv)(0.0f), CLCONV_PASTE(as_uint, VW)((LANES - out) & (2 * VW - 1)));
+}
+
+// VW columns, IW apart, from `at` + q on; q a constant up to REACH_W.
+ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at, const int q,
+                                 const int left, const int right) {
+#if IW == 1
+  return see(input, y, at + q, left ? LEFT - q : 0, right ? RIGHT - (REACH_W - q) : 0);
+#else
+  const int even = q & ~1;
+  const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);
+  const floatv b = see(input, y, at + even + VW, 0, right ? RIGHT - (REACH_W - even) + 1 : 0);
+  floatv v;
+  v.lo = q == even ? a.even : a.odd;
+  v.hi = q == even ? b.even : b.odd;
+  return v;
+#endif
+}
+
+// DO(row, column, top, bottom, left, right) for all vectors of block `block` of `blocks` in a plane of
+// `height` x `width` results; the last four are constants.
+#define FOR_VECTORS(row, top, bottom, width, DO)                                             \
+  DO(row, 0, top, bottom, 1, ONE_VECTOR)                                                     \
+  if (!ONE_VECTOR) {                                                                         \
+    __attribute__((opencl_unroll_hint(1)))                                                   \
+    for (int j = VW - SHIFT_W; j < (width) - VW; j += VW) { DO(row, j, top, bottom, 0, 0) }  \
+    DO(row, (width) - VW, top, bottom, 0, 1)                                                 \
+  }
+#define FOR_BLOCK(block, blocks, height, width, DO)       \
+  if ((block) == 0) {                                     \
+    FOR_VECTORS(0, 1, ONE_BLOCK, width, DO)               \
+  } else if ((block) + 1 < (blocks)) {                    \
+    FOR_VECTORS((block) * BLOCK - SHIFT_H, 0, 0, width, DO) \
+  } else if (!ONE_BLOCK) {                                \
+    FOR_VECTORS((height) - BLOCK, 0, 1, width, DO)        \
+  }
+#endif
+
+#if defined(RB) && !STAGE
+// ---- planes --------------------------------------------------------------------------------------
+//
+// One work-item per work-group, `span` bands of `band` blocks each. Each vector of the input is used by up to KH rows of
+// results.
+
+ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask, const long from,
+                                const float* weight, const float bias, global const element* r,
+                                global element* result, const long to, const int in_w, const int res_w,
+                                const int top, const int bottom, const int left, const int right) {
+  floatv acc[RB];
+#pragma unroll
+  for (int t = 0; t < RB; ++t) acc[t] = (floatv)(bias);
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    if (!IS_ROW(p, top, bottom)) continue;
+#pragma unroll
+    for (int q = 0; q <= REACH_W; ++q) {
+      const int v = TAP_COLUMN(q, 0);
+      if (!IS_TAP(v, DW, KW)) continue;
+      const floatv in = see_columns(input, y_mask, from + (long)p * in_w, q, left, right);
+#pragma unroll
+      for (int t = 0; t < RB; ++t) {
+        const int u = TAP_ROW(p, t, 0);
+        if (IS_TAP(u, DH, KH)) acc[t] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t]);
+      }
+    }
+  }
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
+    const long at = to + (long)t * res_w;
+#if RESIDUAL
+    const floatv value = acc[t] + GET_V(r + at);
+#else
+    const floatv value = acc[t];
+#endif
+    PUT_V(ACTIVATE(value), result + at);
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_planes(global const element* restrict x, global const element* restrict y_mask,
+                      global const element* restrict weights, global const element* restrict b,
+                      global const element* restrict r, global element* restrict result, int groups,
+                      int filters, int in_h, int in_w, int res_h, int res_w, int band, int bands,
+                      long units, long span) {
+  const int blocks = (res_h + RB - 1) / RB;
+  const long first_unit = get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const long plane = unit / bands;  // of the result
+    const int first = (int)(unit % bands) * band;
+    const long f = plane % ((long)groups * filters);
+    const long from = plane / filters * in_h * in_w - (long)TOP * in_w - LEFT;
+    const long to = plane * res_h * res_w;
+    const float bias = BIAS_OF(b, f);
+    float weight[KH * KW];
+#pragma unroll
+    for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);
+    for (int block = first; block < min(first + band, blocks); ++block) {
+#define PLANES_BLOCK(i, j, top, bottom, left, right)                                             \
+  planes_block(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, r,        \
+               result, to + (long)(i) * res_w + (j), in_w, res_w, top, bottom, left, right);
+      FOR_BLOCK(block, blocks, res_h, res_w, PLANES_BLOCK)
+    }
+  }
+}
+#endif
+
+#if (defined(RB) || defined(TAPS)) && STAGE
+// ---- what the bodies that stage share ------------------------------------------------------------
+//
+//   a tile of an input plane            local memory, `pitch` floats a row and column phase
+//     . . . . . . . .                     0 0 0 0 0      IW == 2, even columns first:  0 b d 0 | a c e 0
+//     . a b c d e . .   stage_tile ->     0 a b c d
+//     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
+//                                                        neighbours, borders need no care any more.
 
 // The first `count` elements at input[at], then zeroes; with `masked` a gradient, which counts where y > 0.
 // Reads on beyond them where the tensor, of `size` elements, goes on.
@@ -153,9 +297,10 @@ inline void stage_tile(global const element* restrict input, global const elemen
     }
   }
 }
+#endif
 #endif  // VW
 
-#ifdef RB
+#if defined(RB) && STAGE
 // ---- rows ----------------------------------------------------------------------------------------
 //
 //   staged input                    registers, floatv each
@@ -208,7 +353,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                     int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h,
                     int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long units, int span,
                     int pitch, int shift, int stage_floats, int sums_pitch) {
-  local float memory[STAGE] __attribute__((aligned(64)));
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
 #if MULTI
   local float* sums = memory + stage_floats;
 #endif
@@ -371,7 +516,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
     }
   }
 }
-#endif  // RB
+#endif
 
 #ifdef TH
 // ---- channels ------------------------------------------------------------------------------------
@@ -499,12 +644,11 @@ void depthwise_channels(global const element* restrict x, global const float* re
 #endif  // TH
 
 #ifdef TAPS
-// ---- weights_rows --------------------------------------------------------------------------------
+// ---- weight gradients on CPUs --------------------------------------------------------------------
 //
 // One work-item per filter (and chunk of TAPS taps of a row, where they are not all in registers) and
-// part of the tiles of all images. Vectors of ROWS rows of dy meet the staged x at each tap's place:
-// acc[tap] += dy * x, with each x loaded once for all of the rows; lanes are added at the end. PARTS: the
-// result is floats that sum_parts will add up.
+// part of all images. Vectors of ROWS rows of dy meet x at each tap's place: acc[tap] += dy * x, with each x loaded once
+// for all of the rows; lanes are added at the end. PARTS: the result is floats that sum_parts will add up.
 
 #if PARTS
 typedef float result_element;
@@ -526,6 +670,92 @@ inline float sum_of_lanes(const floatv v) {
   const float2 v2 = v4.lo + v4.hi;
   return v2.x + v2.y;
 }
+
+inline void store_sums(const floatv* acc, global result_element* restrict result, const long at) {
+#pragma unroll
+  for (int t = 0; t < TAPS; ++t) {
+    const float sum = sum_of_lanes(acc[t]);
+#if PARTS
+    result[at + t] = sum;
+#else
+    PUT(RESULT(GET(result, at + t), sum), result, at + t);
+#endif
+  }
+}
+
+#if !STAGE
+// ---- weights_planes: all taps in registers -------------------------------------------------------
+//
+// Each result counts once: where blocks and vectors overlap, by SHIFT at the beginning and by TWICE_H, TWICE_W in
+// all, the first and the last are cut.
+
+ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long from, global const element* dy,
+                             global const element* y, const long gradient, const int in_w, const int ow,
+                             const int top, const int bottom, const int left, const int right) {
+  const int first = bottom && !top ? TWICE_H - SHIFT_H : 0;
+  const int last = top && !bottom ? ROWS - SHIFT_H : ROWS;
+  const int first_lane = right && !left ? TWICE_W - SHIFT_W : 0;
+  const int last_lane = left && !right ? VW - SHIFT_W : VW;
+#define COUNTED(v)                                                                           \
+  (first_lane > 0         ? (LANES >= first_lane ? (v) : (floatv)(0.0f))                     \
+   : last_lane < VW       ? (LANES < last_lane ? (v) : (floatv)(0.0f))                       \
+                          : (v))
+  floatv g[ROWS];
+#pragma unroll
+  for (int t = 0; t < ROWS; ++t) {
+    if (t < first || t >= last) continue;
+    const long at = gradient + (long)t * ow;
+    const floatv v = GET_V(dy + at);
+#if MASK
+    g[t] = COUNTED(GET_V(y + at) > 0.0f ? v : (floatv)(0.0f));
+#else
+    g[t] = COUNTED(v);
+#endif
+  }
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    if (!IS_ROW(p, top, bottom)) continue;
+#pragma unroll
+    for (int q = 0; q <= REACH_W; q += DW) {
+      // Not 0 * x: what has been counted may be infinite.
+      const floatv in = COUNTED(see_columns(x, x, from + (long)p * in_w, q, left, right));
+#pragma unroll
+      for (int t = 0; t < ROWS; ++t) {
+        const int u = TAP_ROW(p, t, 0);
+        if (t >= first && t < last && IS_TAP(u, DH, KH)) {
+          acc[u / DH * KW + q / DW] = fma(g[t], in, acc[u / DH * KW + q / DW]);
+        }
+      }
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_planes(global const element* restrict x, global const element* restrict dy,
+                              global const element* restrict y_mask, global result_element* restrict result,
+                              int groups, int filters, int in_h, int in_w, int oh, int ow,
+                              long images, long span, long part_stride) {
+  const int blocks = (oh + ROWS - 1) / ROWS;
+  const long planes = (long)groups * filters;
+  const long filter = get_group_id(0) % planes;
+  const long part = get_group_id(0) / planes;
+  floatv acc[TAPS];
+#pragma unroll
+  for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
+  for (long image = part * span; image < min((part + 1) * span, images); ++image) {
+    const long from = (image * groups + filter / filters) * in_h * in_w - (long)TOP * in_w - LEFT;
+    const long gradient = (image * planes + filter) * oh * ow;
+    for (int block = 0; block < blocks; ++block) {
+#define ADD_BLOCK(i, j, top, bottom, left, right)                                                \
+  add_block(acc, x, from + (long)(i) * IH * in_w + (long)(j) * IW, dy, y_mask,                   \
+            gradient + (long)(i) * ow + (j), in_w, ow, top, bottom, left, right);
+      FOR_BLOCK(block, blocks, oh, ow, ADD_BLOCK)
+    }
+  }
+  store_sums(acc, result, part * part_stride + filter * TAPS);
+}
+#else
+// ---- weights_rows --------------------------------------------------------------------------------
 
 // `count` rows (a constant) of dy times what they see of x, VW columns from j on, of which `left` are there.
 inline void add_vectors(floatv* acc, global const element* restrict dy,
@@ -596,7 +826,7 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
                             int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
                             int tiles, long units, long span, int pitch, int shift,
                             long part_stride) {
-  local float memory[STAGE] __attribute__((aligned(64)));
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
   const int chunks = ALL_TAPS ? 1 : KH * chunks_w;
   const long id = get_group_id(0);
@@ -633,17 +863,9 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
                memory + shift + i * IH * IW * pitch, pitch, 1, u0, v0);
     }
   }
-#pragma unroll
-  for (int t = 0; t < TAPS; ++t) {
-    const float sum = sum_of_lanes(acc[t]);
-    const long at = part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0 + t;
-#if PARTS
-    result[at] = sum;
-#else
-    PUT(RESULT(GET(result, at), sum), result, at);
-#endif
-  }
+  store_sums(acc, result, part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0);
 }
+#endif
 #endif  // TAPS
 
 #ifdef TY

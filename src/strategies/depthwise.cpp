@@ -25,6 +25,10 @@ Problem flattened(const Problem& problem) {
   return p;
 }
 
+std::string define(const char* name, std::int64_t value) {
+  return " -D" + std::string(name) + "=" + std::to_string(value);
+}
+
 // One axis of a convolution as the bodies for CPUs see it; depthwise.cl has the same as macros.
 struct Axis {
   std::int64_t steps;     // of results in a plane
@@ -47,6 +51,65 @@ struct Axis {
     return {p.wants_dx(), p.w, p.ow(), p.kw, p.sw, p.pl, p.dw};
   }
   std::int64_t input(std::int64_t tile) const { return (tile - 1) * advance + reach + 1; }
+};
+
+// Planes that can be read as they lie, in blocks of `block` x `vw` results that are all whole (depthwise.cl has the
+// picture).
+struct Planes {
+  std::int64_t block, vw;
+  Axis rows, columns;
+  std::int64_t in_h, in_w;
+
+  Planes(const Problem& p, std::int64_t block_rows, std::int64_t width)
+      : block(block_rows),
+        vw(width),
+        rows(Axis::rows(p)),
+        columns(Axis::columns(p)),
+        in_h(p.wants_dx() ? p.oh() : p.h),
+        in_w(p.wants_dx() ? p.ow() : p.w) {}
+
+  // Only the outer blocks see what is outside, and less than a vector of it.
+  bool fit() const {
+    return rows.residues * columns.residues == 1 && columns.advance <= 2 &&
+           columns.advance * vw <= in_w && fits(rows, in_h, block) && fits(columns, in_w, vw) &&
+           left() < vw && right() + columns.advance <= vw;
+  }
+  std::int64_t blocks() const { return ceil_div(rows.steps, block); }
+
+  std::string defines() const {
+    return define("TOP", top()) + define("BOTTOM", bottom()) + define("LEFT", left()) +
+           define("RIGHT", right()) + define("ONE_BLOCK", rows.steps == block) +
+           define("ONE_VECTOR", columns.steps == vw) + define("SHIFT_H", shift(rows, in_h, block)) +
+           define("SHIFT_W", shift(columns, in_w, vw)) +
+           define("TWICE_H", round_up(rows.steps, block) - rows.steps) +
+           define("TWICE_W", round_up(columns.steps, vw) - columns.steps);
+  }
+
+ private:
+  // Rows and columns outside; negative where some inside are not seen.
+  std::int64_t top() const { return -rows.start; }
+  std::int64_t left() const { return -columns.start; }
+  std::int64_t bottom() const { return beyond(rows, in_h, rows.steps - 1); }
+  std::int64_t right() const { return beyond(columns, in_w, columns.steps - 1); }
+  static std::int64_t beyond(const Axis& axis, std::int64_t size, std::int64_t step) {
+    return step * axis.advance + axis.start + axis.reach - (size - 1);
+  }
+  // Steps at the end that see something outside, or read it: at stride 2, columns come in pairs.
+  static std::int64_t margin(const Axis& axis, std::int64_t size) {
+    const std::int64_t outside = beyond(axis, size, axis.steps - 1) + axis.advance - 1;
+    return outside > 0 ? ceil_div(outside, axis.advance) : 0;
+  }
+  // By so much the pieces between the first and the last move back, for only the last to see the end.
+  static std::int64_t shift(const Axis& axis, std::int64_t size, std::int64_t piece) {
+    const std::int64_t before_last = (ceil_div(axis.steps, piece) - 1) * piece;
+    return std::max<std::int64_t>(0, before_last - (axis.steps - margin(axis, size)));
+  }
+  static bool fits(const Axis& axis, std::int64_t size, std::int64_t piece) {
+    if (axis.steps <= piece) return axis.steps == piece;
+    const std::int64_t back = shift(axis, size, piece);
+    return margin(axis, size) <= piece && (axis.steps - piece) * axis.advance + axis.start >= 0 &&
+           (axis.steps <= 2 * piece ? back == 0 : (piece - back) * axis.advance + axis.start >= 0);
+  }
 };
 
 // How planes are cut to tiles whose input fits the stage in local memory.
@@ -112,9 +175,6 @@ struct Tiling {
 };
 
 std::string class_defines(const Problem& p, const Config& config) {
-  const auto define = [](const char* name, std::int64_t value) {
-    return " -D" + std::string(name) + "=" + std::to_string(value);
-  };
   return config.defines() + define("KH", p.kh) + define("KW", p.kw) + define("SH", p.sh) +
          define("SW", p.sw) + define("DH", p.dh) + define("DW", p.dw) +
          define("NHWC", p.layout == TensorLayout::kNhwc ? 1 : 0) +
@@ -124,6 +184,11 @@ std::string class_defines(const Problem& p, const Config& config) {
 
 double bytes_touched(const Problem& p) {
   return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
+}
+
+// What layers of common sizes move comes from caches: the bodies for CPUs differ by their cycles, not by what memory gives.
+double cached_bytes(const Problem& p) {
+  return bytes_touched(p) / 4;
 }
 
 Candidate candidate_of(const Problem& p, const Config& config, double us) {
@@ -138,13 +203,17 @@ Candidate candidate_of(const Problem& p, const Config& config, double us) {
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kGroupsPerUnit = 8;
 
-// ---- rows: forward and data gradient on a CPU ---------------------------------------------------
+// ---- planes, rows: forward and data gradient on a CPU -------------------------------------------
 
 struct RowsBody {
-  int rb, vw;
+  int rb;
+  bool stage;
+  int vw;
 
-  Config config() const { return {{"rb", rb}, {"vw", vw}}; }
-  static RowsBody from(const Config& c) { return {c.get("rb", 1, 16), c.get("vw", 4, 16)}; }
+  Config config() const { return {{"rb", rb}, {"stage", stage}, {"vw", vw}}; }
+  static RowsBody from(const Config& c) {
+    return {c.get("rb", 1, 16), c.get("stage", 0, 1) == 1, c.get("vw", 4, 16)};
+  }
 
   Tiling tiling(const Problem& p, const DeviceProfile& profile) const {
     const std::int64_t planes = p.n * p.c;
@@ -158,6 +227,26 @@ struct RowsBody {
     if (columns.residues > 2 || rows.residues > 2) return false;
     return saturating_product(rows.input(rb), columns.reach + 1, rb, columns.residues) <= kMost;
   }
+  // What is computed twice must not add up; nine cases of the unrolled loops.
+  bool reads_planes(const Problem& p) const {
+    return p.layout == TensorLayout::kNchw && !p.accumulate && (!p.wants_dx() || p.k == p.c) &&
+           unrolls(p) && p.kh * p.kw <= 25 && Planes(p, rb, vw).fit();
+  }
+};
+
+// Planes in bands of blocks where there are too few of them, for the work-groups of a launch.
+struct Bands {
+  std::int64_t band, bands, units, span;
+
+  Bands(const Problem& p, const DeviceProfile& profile, const Planes& planes) {
+    const std::int64_t count = p.n * (p.wants_dx() ? p.c : p.k);
+    // More than staging has: the second of two threads often wakes up when the first is half through.
+    const std::int64_t wanted = 2 * kGroupsPerUnit * profile.compute_units;
+    band = ceil_div(planes.blocks(), std::min(planes.blocks(), ceil_div(wanted, count)));
+    bands = ceil_div(planes.blocks(), band);
+    units = count * bands;
+    span = ceil_div(units, wanted);
+  }
 };
 
 // Cycles to stage the input of a tile: per row and per vector (scattering one by one beyond stride 2).
@@ -169,8 +258,8 @@ double stage_cycles(const Tiling& t, int vw) {
   return rows * (4 + (t.columns.advance == 2 ? 6 : 2.5) * std::ceil(columns / vw));
 }
 
-double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& body,
-               const Tiling& t) {
+double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& body) {
+  const Tiling t = body.tiling(p, profile);
   const double units = static_cast<double>(p.n * p.c * t.tiles());
   const double channels = static_cast<double>(p.wants_dx() ? p.k / p.c : 1);
   const double filters = static_cast<double>(p.wants_dx() ? 1 : p.k / p.c);
@@ -190,8 +279,27 @@ double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& b
   // In units of cycles at full rate: two FMAs each.
   pass.flops = units * cycles * 2 * 2 * body.vw;
   pass.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  pass.bytes = bytes_touched(p);
+  pass.bytes = cached_bytes(p);
   pass.groups = units;
+  return predicted_us(profile, {pass});
+}
+
+// Cycles to load and multiply what one vector of a block of results sees.
+double planes_cycles(const Problem& p, const Planes& planes) {
+  const double vectors = static_cast<double>(planes.rows.input(planes.block) * p.kw);
+  const double taps = static_cast<double>(planes.block * p.kh * p.kw);
+  return 5 + (planes.columns.advance == 2 ? 2.3 : 0.6) * vectors + 0.45 * taps;
+}
+
+double planes_us(const Problem& p, const DeviceProfile& profile, const RowsBody& body) {
+  const Planes planes(p, body.rb, body.vw);
+  const double blocks = static_cast<double>(p.n * (p.wants_dx() ? p.c : p.k) * planes.blocks() *
+                                            ceil_div(planes.columns.steps, body.vw));
+  Pass pass;
+  pass.flops = blocks * (planes_cycles(p, planes) + 2 * body.rb) * 2 * 2 * body.vw;
+  pass.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  pass.bytes = cached_bytes(p);
+  pass.groups = static_cast<double>(Bands(p, profile, planes).units);
   return predicted_us(profile, {pass});
 }
 
@@ -205,13 +313,43 @@ std::vector<Candidate> rows_candidates(const Problem& p, const DeviceProfile& pr
   for (const int vw : widths) {
     for (const std::int64_t rb : {4, 7}) {
       if (rb == 7 && steps < 7) continue;
-      const RowsBody body{static_cast<int>(std::min(rb, steps)), vw};
-      const Tiling tiling = body.tiling(p, profile);
-      if (tiling.floats * kElement > profile.local_memory_bytes / 2) continue;
-      candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body, tiling)));
+      const RowsBody body{static_cast<int>(std::min(rb, steps)), true, vw};
+      if (body.tiling(p, profile).floats * kElement > profile.local_memory_bytes / 2) continue;
+      candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body)));
+    }
+  }
+  // Planes are read as they lie by the widest vectors that they allow, and blocks of about so many rows.
+  for (int vw = widest; vw >= 4; vw /= 2) {
+    const int most = vector_registers(vw) == 32 ? 7 : 4;
+    for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps)); rb > 0; --rb) {
+      const RowsBody body{rb, false, vw};
+      if (!body.reads_planes(p)) continue;
+      candidates.push_back(candidate_of(p, body.config(), planes_us(p, profile, body)));
+      return candidates;
     }
   }
   return candidates;
+}
+
+std::unique_ptr<const Executable> build_planes(const Problem& p, const RowsBody& body,
+                                               Device& device) {
+  const Planes planes(p, body.rb, body.vw);
+  const Bands bands(p, device.profile(), planes);
+  const bool data = p.wants_dx();
+  const Region input{data ? kDySlot : kXSlot};
+  auto executable = std::make_unique<Executable>();
+  executable->run.add(std::make_unique<KernelStep>(
+      "depthwise",
+      device.kernel("depthwise", "depthwise_planes",
+                    class_defines(p, body.config()) + planes.defines()),
+      std::vector<Argument>{input, p.mask ? Region{kYSlot} : input, Region{kWeightsSlot},
+                            Region{kBiasSlot}, Region{kResidualSlot},
+                            Region{data ? kDxSlot : kYSlot}, narrow(p.c), narrow(p.k / p.c),
+                            narrow(planes.in_h), narrow(planes.in_w), narrow(planes.rows.steps),
+                            narrow(planes.columns.steps), narrow(bands.band), narrow(bands.bands),
+                            cl_long{bands.units}, cl_long{bands.span}},
+      one_item_groups(ceil_div(bands.units, bands.span))));
+  return executable;
 }
 
 std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& body,
@@ -219,6 +357,13 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
   if (body.rb > Axis::rows(p).steps) {
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': a block exceeds the rows of the result");
+  }
+  if (!body.stage) {
+    if (!body.reads_planes(p)) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + body.config().text() + "': the planes need staging");
+    }
+    return build_planes(p, body, device);
   }
   const Tiling t = body.tiling(p, device.profile());
   const bool data = p.wants_dx();
@@ -229,7 +374,7 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
   const std::string options = class_defines(p, body.config()) +
                               " -DUNROLL=" + (body.unrolls(p) ? "1" : "0") +
                               " -DMULTI=" + (data && multiplier > 1 ? "1" : "0") +
-                              " -DSTAGE=" + std::to_string(t.stage_define());
+                              " -DSTAGE_FLOATS=" + std::to_string(t.stage_define());
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
       "depthwise", device.kernel("depthwise", "depthwise_rows", options),
@@ -368,14 +513,20 @@ std::unique_ptr<const Executable> build_channels(const Problem& p, const Channel
   return executable;
 }
 
-// ---- weights_rows: weight gradient on a CPU -----------------------------------------------------
+// ---- weights_planes, weights_rows: weight gradient on a CPU -------------------------------------
 
 struct WeightsBody {
-  int rows, taps, vw;
+  int rows;
+  bool stage;
+  int taps, vw;
 
-  Config config() const { return {{"rows", rows}, {"taps", taps}, {"vw", vw}}; }
+  Config config() const { return {{"rows", rows}, {"stage", stage}, {"taps", taps}, {"vw", vw}}; }
   static WeightsBody from(const Config& c) {
-    return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get("vw", 4, 16)};
+    return {c.get("rows", 1, 8), c.get("stage", 0, 1) == 1, c.get("taps", 1, 64),
+            c.get("vw", 4, 16)};
+  }
+  bool reads_planes(const Problem& p) const {
+    return p.layout == TensorLayout::kNchw && all_taps(p) && Planes(p, rows, vw).fit();
   }
 
   bool all_taps(const Problem& p) const { return taps == p.kh * p.kw; }
@@ -384,14 +535,14 @@ struct WeightsBody {
   }
 };
 
-// The sum over tiles of all images is cut to parts where there are too few filters.
+// The sum over images, or tiles of all images, is cut to parts where there are too few filters.
 struct Parts {
   Tiling tiling;
   std::int64_t units, span, parts;
 
   Parts(const Problem& p, const DeviceProfile& profile, const WeightsBody& body)
       : tiling(p, body.vw, 1, ceil_div(2 * profile.compute_units, p.k * body.chunks(p) * p.n)) {
-    units = p.n * tiling.tiles();
+    units = body.stage ? p.n * tiling.tiles() : p.n;
     const std::int64_t groups = p.k * body.chunks(p);
     const std::int64_t wanted = groups >= 2 * profile.compute_units
                                     ? 1
@@ -411,15 +562,19 @@ double weights_us(const Problem& p, const DeviceProfile& profile, const WeightsB
   const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
   const double vectors = std::ceil(width / body.vw);
   const double row_cycles = std::fmod(width, body.vw) == 0 ? 12 : 22;
-  const double cycles =
-      100 + 16.0 * body.taps +
-      static_cast<double>(parts.span) *
-          (stage_cycles(t, body.vw) +
-           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * body.taps)));
+  double unit_cycles =
+      stage_cycles(t, body.vw) +
+      static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * body.taps));
+  if (!body.stage) {
+    const Planes planes(p, body.rows, body.vw);
+    unit_cycles = static_cast<double>(planes.blocks() * ceil_div(planes.columns.steps, body.vw)) *
+                  (planes_cycles(p, planes) + body.rows);
+  }
+  const double cycles = 100 + 16.0 * body.taps + static_cast<double>(parts.span) * unit_cycles;
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  multiply.bytes = bytes_touched(p);
+  multiply.bytes = cached_bytes(p);
   multiply.groups = groups;
   Pass sum;
   sum.launches = parts.parts > 1 ? 1 : 0;
@@ -428,24 +583,39 @@ double weights_us(const Problem& p, const DeviceProfile& profile, const WeightsB
 }
 
 std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile& profile) {
-  const int vw = vector_width(profile);
-  const std::int64_t registers = vector_registers(vw);
   const std::int64_t all = p.kh * p.kw;
-  // dy and an x besides the sums.
-  const std::int64_t taps =
-      all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
-  // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
-  const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
-  const int rows =
-      shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1;
-  const WeightsBody body{rows, static_cast<int>(taps), vw};
-  const Parts parts(p, profile, body);
-  if (parts.tiling.floats * kElement > profile.local_memory_bytes / 2) return {};
-  Candidate candidate = candidate_of(p, body.config(), weights_us(p, profile, body, parts));
-  WorkspaceLayout layout(profile);
-  if (parts.parts > 1) layout.add(parts.partial_bytes(p));
-  candidate.workspace_bytes = layout.bytes();
-  return {candidate};
+  std::vector<WeightsBody> bodies;
+  for (int vw = vector_width(profile); vw >= 4; vw /= 2) {
+    const std::int64_t registers = vector_registers(vw);
+    // dy and an x besides the sums.
+    const std::int64_t taps =
+        all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
+    // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
+    const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
+    WeightsBody body{
+        shares ? static_cast<int>(std::clamp<std::int64_t>(registers - 3 - taps, 1, 4)) : 1, true,
+        static_cast<int>(taps), vw};
+    if (bodies.empty()) bodies.push_back(body);
+    // The widest vectors with which planes can be read as they lie.
+    body.stage = false;
+    while (body.rows > 1 && !body.reads_planes(p))
+      --body.rows;
+    if (body.reads_planes(p)) {
+      bodies.push_back(body);
+      break;
+    }
+  }
+  std::vector<Candidate> candidates;
+  for (const WeightsBody& body : bodies) {
+    const Parts parts(p, profile, body);
+    if (body.stage && parts.tiling.floats * kElement > profile.local_memory_bytes / 2) continue;
+    Candidate candidate = candidate_of(p, body.config(), weights_us(p, profile, body, parts));
+    WorkspaceLayout layout(profile);
+    if (parts.parts > 1) layout.add(parts.partial_bytes(p));
+    candidate.workspace_bytes = layout.bytes();
+    candidates.push_back(candidate);
+  }
+  return candidates;
 }
 
 std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsBody& body,
@@ -453,6 +623,10 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
   if (!body.all_taps(p) && (body.taps > p.kw || body.rows > 1)) {
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': taps are neither all nor of one row");
+  }
+  if (!body.stage && !body.reads_planes(p)) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': the planes need staging");
   }
   const Parts parts(p, device.profile(), body);
   const Tiling& t = parts.tiling;
@@ -465,35 +639,48 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
     stage.accumulate = false;  // sum_parts does it
   }
   executable->workspace_bytes = layout.bytes();
-  const std::string options =
-      class_defines(stage, body.config()) + " -DALL_TAPS=" + (body.all_taps(p) ? "1" : "0") +
-      " -DPARTS=" + (parts.parts > 1 ? "1" : "0") + " -DSTAGE=" + std::to_string(t.stage_define());
-  executable->run.add(std::make_unique<KernelStep>(
-      "depthwise", device.kernel("depthwise", "depthwise_weights_rows", options),
-      std::vector<Argument>{Region{kXSlot},
-                            Region{kDySlot},
-                            p.mask ? Region{kYSlot} : Region{kDySlot},
-                            result,
-                            narrow(p.c),
-                            narrow(p.k / p.c),
-                            narrow(p.h),
-                            narrow(p.w),
-                            cl_long{p.x_elements()},
-                            cl_long{p.y_elements()},
-                            narrow(t.rows.start),
-                            narrow(t.columns.start),
-                            narrow(p.oh()),
-                            narrow(p.ow()),
-                            narrow(t.tile_h),
-                            narrow(t.tile_w),
-                            narrow(t.tiles_x),
-                            narrow(t.tiles()),
-                            cl_long{parts.units},
-                            cl_long{parts.span},
-                            narrow(t.pitch),
-                            narrow(t.shift),
-                            cl_long{p.w_elements()}},
-      one_item_groups(p.k * body.chunks(p) * parts.parts)));
+  std::string options =
+      class_defines(stage, body.config()) + " -DPARTS=" + (parts.parts > 1 ? "1" : "0");
+  if (!body.stage) {
+    executable->run.add(std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise", "depthwise_weights_planes",
+                      options + Planes(p, body.rows, body.vw).defines()),
+        std::vector<Argument>{
+            Region{kXSlot}, Region{kDySlot}, p.mask ? Region{kYSlot} : Region{kDySlot}, result,
+            narrow(p.c), narrow(p.k / p.c), narrow(p.h), narrow(p.w), narrow(p.oh()),
+            narrow(p.ow()), cl_long{parts.units}, cl_long{parts.span}, cl_long{p.w_elements()}},
+        one_item_groups(p.k * parts.parts)));
+  } else {
+    options += " -DALL_TAPS=" + std::string(body.all_taps(p) ? "1" : "0") +
+               " -DSTAGE_FLOATS=" + std::to_string(t.stage_define());
+    executable->run.add(std::make_unique<KernelStep>(
+        "depthwise", device.kernel("depthwise", "depthwise_weights_rows", options),
+        std::vector<Argument>{Region{kXSlot},
+                              Region{kDySlot},
+                              p.mask ? Region{kYSlot} : Region{kDySlot},
+                              result,
+                              narrow(p.c),
+                              narrow(p.k / p.c),
+                              narrow(p.h),
+                              narrow(p.w),
+                              cl_long{p.x_elements()},
+                              cl_long{p.y_elements()},
+                              narrow(t.rows.start),
+                              narrow(t.columns.start),
+                              narrow(p.oh()),
+                              narrow(p.ow()),
+                              narrow(t.tile_h),
+                              narrow(t.tile_w),
+                              narrow(t.tiles_x),
+                              narrow(t.tiles()),
+                              cl_long{parts.units},
+                              cl_long{parts.span},
+                              narrow(t.pitch),
+                              narrow(t.shift),
+                              cl_long{p.w_elements()}},
+        one_item_groups(p.k * body.chunks(p) * parts.parts)));
+  }
   if (parts.parts > 1) {
     executable->run.add(sum_parts(device, p.w_elements(), parts.parts, p.accumulate, result,
                                   nullptr, Region{kDwSlot}, p.data_type));
