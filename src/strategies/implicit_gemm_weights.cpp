@@ -1,7 +1,8 @@
-// implicit_gemm for the weight gradient. Three bodies (see implicit_gemm_weights.cl). Where there are too
+// implicit_gemm for the weight gradient. Four bodies (see implicit_gemm_weights.cl). Where there are too
 // few results to keep the device busy, the reduction over pixels is split into parts (`split`), which
 // are then added in a fixed order.
 #include <algorithm>
+#include <cmath>
 
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
@@ -356,6 +357,162 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   return executable;
 }
 
+// ---- patches: vectors along the elements of a patch ---------------------------------------------
+
+struct PatchesBody {
+  int kv, tf, vw, runs, split;
+
+  // Bytes of local memory that hold the patches while all filters read them: most of a first-level cache.
+  static constexpr std::int64_t kPatchesBytes = 32768;
+
+  Config config() const {
+    return {{"kv", kv}, {"tf", tf}, {"vw", vw}, {"runs", runs}, {"split", split}};
+  }
+  static PatchesBody from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("tf", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t block() const { return std::int64_t{kv} * vw; }
+  std::int64_t depth() const { return kPatchesBytes / (block() * kElement); }
+  std::int64_t blocks(const Problem& p) const {
+    return ceil_div(p.c_per_group() * p.kh * p.kw, block());
+  }
+  bool fits(const DeviceProfile& profile) const {
+    return ((depth() + 3) * kElement + 11 * std::int64_t{sizeof(cl_int)}) * block() <=
+           profile.local_memory_bytes;
+  }
+  // Pixels that are multiplied at a time: about equal pieces of a part, of whole rows where those fit.
+  std::int64_t step(const Problem& p, std::int64_t pixels_per_part) const {
+    const std::int64_t unit = p.ow() <= depth() / 2 ? p.ow() : vw;
+    const std::int64_t most = depth() / unit * unit;
+    return round_up(ceil_div(pixels_per_part, ceil_div(pixels_per_part, most)), unit);
+  }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"kv", kv}, {"tf", tf}, {"vw", vw}, {"depth", static_cast<int>(depth())}};
+    return macros.defines() + " -DSW=" + std::to_string(p.sw > 2 ? 0 : p.sw) + " " +
+           storage_define(p.data_type);
+  }
+  // dy as floats, masked.
+  static PaddedPlanes gradient(const Problem& p) {
+    return {p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), p.ow(), 0, p.data_type};
+  }
+  static bool copies_gradient(const Problem& p) {
+    return p.mask || p.data_type != DataType::kFloat32;
+  }
+};
+
+Candidate patches_candidate(const Problem& p, const DeviceProfile& profile, PatchesBody body) {
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  const std::int64_t tiles = ceil_div(p.k_per_group(), body.tf);
+  const std::int64_t blocks = body.blocks(p) * p.g;
+  body.split = static_cast<int>(parts_for(profile, blocks * body.runs, pixels, body.depth() / 2));
+  const PaddedPlanes gradient = PatchesBody::gradient(p);
+  WorkspaceLayout layout(profile);
+  if (PatchesBody::copies_gradient(p)) layout.add(gradient.bytes());
+  const Result result(p, body.split, layout);
+
+  // Cycles of a work-group: transposing pixels of a row by fours; multiplying as in `filters`; adding to the
+  // result once per step.
+  const double part = static_cast<double>(ceil_div(pixels, body.split));
+  const double steps = std::ceil(part / static_cast<double>(body.depth()));
+  const double run_tiles = static_cast<double>(ceil_div(tiles, body.runs));
+  const double quad_cycles = p.sw == 1 ? 18 : p.sw == 2 ? 26 : 8.0 * body.vw;
+  const double quads =
+      part / static_cast<double>(p.ow()) * static_cast<double>(ceil_div(p.ow(), 4));
+  const double copy_cycles = quads * body.kv * quad_cycles;
+  const double fma_cycles = part * run_tiles * std::max(4.0, body.kv * body.tf / 2.0);
+  const double load_cycles = part * run_tiles * (body.kv + body.tf) / 2 * 1.1;
+  const double store_cycles = run_tiles * steps * (2.0 * body.kv * body.tf + 40);
+  Pass copy;
+  copy.bytes =
+      PatchesBody::copies_gradient(p) ? static_cast<double>(p.y_bytes() + gradient.bytes()) : 0;
+  copy.groups = static_cast<double>(p.n * p.k);
+  copy.launches = PatchesBody::copies_gradient(p) ? 1 : 0;
+  Pass multiply;
+  multiply.groups = static_cast<double>(blocks * body.runs * body.split);
+  multiply.flops = multiply.groups *
+                   (copy_cycles + std::max(fma_cycles, load_cycles) + store_cycles) * 2 * 2 *
+                   body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  return candidate_of(p, body.config(), layout.bytes(),
+                      predicted_us(profile, {copy, multiply, Result::pass(p, body.split)}));
+}
+
+std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile& profile) {
+  constexpr std::size_t kOffered = 2;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::vector<Candidate> candidates;
+  for (const int kv : {1, 2, 4}) {
+    if (kv > 1 && (kv - 1) * vw >= p.c_per_group() * p.kh * p.kw) continue;
+    // One less than the most fits powers of two.
+    const int most = (registers - kv - 1) / kv;
+    for (const int tf : {most, most - 1}) {
+      PatchesBody body{kv, tf, vw, 1, 1};
+      if (tf < 1 || tf > p.k_per_group() || !body.fits(profile)) continue;
+      candidates.push_back(patches_candidate(p, profile, body));
+      // Instead of parts of the pixels, which another launch adds up, runs of filters, which copy the same
+      // patches again.
+      body.runs =
+          static_cast<int>(parts_for(profile, body.blocks(p) * p.g, ceil_div(p.k_per_group(), tf)));
+      if (body.runs > 1) candidates.push_back(patches_candidate(p, profile, body));
+    }
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesBody& body,
+                                                Device& device) {
+  if (body.tf > p.k_per_group() || !body.fits(device.profile())) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a tile exceeds filters, or local memory");
+  }
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  Region dy{kDySlot};
+  if (PatchesBody::copies_gradient(p)) {
+    const PaddedPlanes gradient = PatchesBody::gradient(p);
+    dy = layout.add(gradient.bytes());
+    executable->run.add(pad_planes(device, gradient, Region{kDySlot}, mask_of(p), dy));
+  }
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  const std::int64_t pixels_per_part = ceil_div(pixels, body.split);
+  const std::int64_t parts = ceil_div(pixels, pixels_per_part);
+  const Result result(p, parts, layout);
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply", device.kernel("implicit_gemm_weights", "weights_patches", body.defines(p)),
+      std::vector<Argument>{Region{kXSlot},
+                            dy,
+                            result.region,
+                            cl_long{p.x_elements()},
+                            narrow(p.c_per_group()),
+                            narrow(p.h),
+                            narrow(p.w),
+                            narrow(p.k_per_group()),
+                            narrow(p.kh),
+                            narrow(p.kw),
+                            narrow(p.pt),
+                            narrow(p.pl),
+                            narrow(p.sh),
+                            narrow(p.sw),
+                            narrow(p.dh),
+                            narrow(p.dw),
+                            narrow(p.oh()),
+                            narrow(p.ow()),
+                            narrow(p.g),
+                            narrow(body.blocks(p)),
+                            narrow(body.runs),
+                            cl_long{pixels},
+                            cl_long{pixels_per_part},
+                            narrow(body.step(p, pixels_per_part)),
+                            result.stride(p)},
+      one_item_groups(body.blocks(p) * body.runs * p.g * parts)));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
 // ---- tile: local memory -------------------------------------------------------------------------
 
 constexpr Tile kTiles[] = {{128, 128, 8, 8, 8}, {64, 64, 8, 8, 8}, {32, 32, 16, 4, 4}};
@@ -440,6 +597,8 @@ std::vector<Candidate> weights_candidates(const Problem& problem, const DevicePr
   std::vector<Candidate> candidates = filters_candidates(p, profile);
   for (Candidate& c : pixels_candidates(p, profile))
     candidates.push_back(c);
+  for (Candidate& c : patches_candidates(p, profile))
+    candidates.push_back(c);
   return candidates;
 }
 
@@ -447,6 +606,7 @@ std::unique_ptr<const Executable> build_weights(const Problem& problem, const Co
                                                 Device& device) {
   const Problem p = flattened(problem);
   if (config.has("bm")) return build_tile(p, Tile::from(config), device);
+  if (config.has("tf")) return build_patches(p, PatchesBody::from(config), device);
   if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
   return build_filters(p, FiltersBody::from(config), device);
 }
