@@ -8,6 +8,8 @@
 //                             of a filter row
 //   MR TP TQ VW      pixels   CPUs: vectors along the pixels of a row, a register tile of MR filters x
 //                             TP x TQ taps of one channel; for few filters per group
+//   MR NE DEPTH VW   planes   CPUs: vectors along the pixels of an image, a register tile of MR filters x
+//   ELEMENT_TILES             NE patch elements; nothing is copied before, for small patches
 //   KV TF DEPTH VW   patches  CPUs: vectors along the elements of a patch, a register tile of TF filters x
 //                             KV vectors; nothing is copied before, for many filters or few pixels
 //
@@ -208,6 +210,298 @@ void weights_filters(global const float* restrict x, global const float* restric
 }
 #endif  // KV
 
+#ifdef TP
+// ---- pixels --------------------------------------------------------------------------------------
+//
+//   dy rows (padded to whole vectors): MR filters      x (padding written out): one channel, TP x TQ taps
+//     [ floatv ] ->                                      [ floatv ] at each tap
+//
+// Per vector of pixels: MR + TP*TQ vector loads (SW == 2: two each for x), MR*TP*TQ fused multiply-adds;
+// the lanes are added up at the end.
+
+#define TAPS (TP * TQ)
+
+#if SW == 1
+#define LOAD_PIXELS(pointer) LOAD_V(pointer)
+#else
+floatv load_even(global const float* pointer) {
+  const floatv a = LOAD_V(pointer);
+  const floatv b = LOAD_V(pointer + VW);
+  floatv r;
+  r.lo = a.even;
+  r.hi = b.even;
+  return r;
+}
+#define LOAD_PIXELS(pointer) load_even(pointer)
+#endif
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_pixels(global const float* restrict x, global const float* restrict dy,
+                    global float* restrict result, int images, int channels, int kh, int kw,
+                    int pitch, long plane, int oh, int ow, int dy_pitch, long dy_plane, int filters,
+                    int groups, int filter_tiles, int row_tiles, int tap_tiles, long rows_per_part,
+                    long part_stride) {
+  const long id = get_group_id(0);
+  const int q0 = min((int)(id % tap_tiles) * TQ, kw - TQ);
+  const int p0 = min((int)(id / tap_tiles % row_tiles) * TP, kh - TP);
+  const int channel = (int)(id / tap_tiles / row_tiles % channels);
+  const long outer = id / tap_tiles / row_tiles / channels;
+  const int f0 = min((int)(outer % filter_tiles) * MR, filters - MR);
+  const int group_index = (int)(outer / filter_tiles % groups);
+  const long part = outer / filter_tiles / groups;
+  const long rows = (long)images * oh;
+  const long first = part * rows_per_part;
+  const long last = min(first + rows_per_part, rows);
+
+  floatv acc[MR][TAPS];
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+#pragma unroll
+    for (int t = 0; t < TAPS; ++t) acc[m][t] = (floatv)(0.0f);
+  }
+  for (long row = first; row < last; ++row) {
+    const long image = row / oh;
+    const int i = (int)(row % oh);
+    global const float* line = x + ((image * groups + group_index) * channels + channel) * plane +
+                               (long)(i * SH + p0 * DH) * pitch + q0 * DW;
+    global const float* gradient =
+        dy + ((image * groups + group_index) * filters + f0) * dy_plane + (long)i * dy_pitch;
+    for (int j = 0; j < ow; j += VW) {
+      floatv g[MR];
+#pragma unroll
+      for (int m = 0; m < MR; ++m) g[m] = LOAD_V(gradient + m * dy_plane + j);
+#pragma unroll
+      for (int t = 0; t < TAPS; ++t) {
+        const floatv pixels =
+            LOAD_PIXELS(line + t / TQ * DH * pitch + t % TQ * DW + j * SW);
+#pragma unroll
+        for (int m = 0; m < MR; ++m) acc[m][t] = fma(g[m], pixels, acc[m][t]);
+      }
+    }
+  }
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+    global float* filter =
+        result + part * part_stride +
+        (((long)group_index * filters + f0 + m) * channels + channel) * kh * kw;
+#pragma unroll
+    for (int t = 0; t < TAPS; ++t) {
+      float lanes[VW];
+      STORE_V(acc[m][t], lanes);
+      float sum = 0.0f;
+#pragma unroll
+      for (int lane = 0; lane < VW; ++lane) sum += lanes[lane];
+      filter[(p0 + t / TQ) * kw + q0 + t % TQ] = sum;
+    }
+  }
+}
+#endif  // TP
+
+#if defined(NE) || defined(TF)
+// ---- what `planes` and `patches` share -------------------------------------------------------------
+// SW: 1, 2, or 0 for any.
+
+typedef CLCONV_PASTE(int, VW) intv;
+typedef CLCONV_PASTE(uint, VW) uintv;
+#define AS_UINT(value) CLCONV_PASTE(as_uint, VW)(value)
+// Moved in one piece, see common.cl.
+typedef struct __attribute__((packed)) { floatv v; } packed_floatv;
+#define IN_ONE_PIECE(space, pointer) (((space packed_floatv*)(pointer))->v)
+#endif
+
+#ifdef NE
+// ---- planes --------------------------------------------------------------------------------------
+//
+//   dy, as it lies: MR filters      rows of patch elements, local: NE at a time      registers, floatv each
+//     [ floatv ] ->                   element [ DEPTH pixels ]                         acc[MR][NE]
+//                                       |     [              ]
+//                                       v
+//
+// Per vector of pixels: MR + NE vector loads, MR*NE fused multiply-adds; the lanes are added up once per
+// DEPTH pixels. A work-group takes up to ELEMENT_TILES tiles of patch elements (channel, row, column of the
+// filter) to a run of filters, some pieces of images at a time. The padding is zeroes in the rows. Where the pixels
+// of an image are no whole vectors, the last vector starts earlier, with zeroes for what the one before has done.
+//
+// An image has VW pixels or more.
+
+#define ROW (DEPTH + VW)
+#define SUMS ((MR * NE + VW - 1) / VW * VW)
+#if VW == 16
+#define LANES ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#elif VW == 8
+#define LANES ((int8)(0, 1, 2, 3, 4, 5, 6, 7))
+#else
+#define LANES ((int4)(0, 1, 2, 3))
+#endif
+
+#if SW == 2
+inline floatv get_pixels(global const element* pointer) {
+  const floatv a = GET_V(pointer);
+  const floatv b = GET_V(pointer + VW);
+  floatv r;
+  r.lo = a.even;
+  r.hi = b.even;
+  return r;
+}
+#else
+#define get_pixels(pointer) GET_V(pointer)
+#endif
+
+// Half as many vectors of partial sums, twice as many results in each. The first time by halves: of neighbours LLVM
+// makes horizontal additions, which reach 16 registers only, and confines the sums to those from the beginning.
+inline floatv fold_halves(const floatv a, const floatv b) {
+  floatv r;
+  r.lo = a.lo + a.hi;
+  r.hi = b.lo + b.hi;
+  return r;
+}
+inline floatv fold_pairs(const floatv a, const floatv b) {
+  floatv r;
+  r.lo = a.even + a.odd;
+  r.hi = b.even + b.odd;
+  return r;
+}
+#define FOLD_LANES(fold, count) \
+  _Pragma("unroll") for (int s = 0; s < (count) / 2; ++s) sums[s] = fold(sums[2 * s], sums[2 * s + 1]);
+
+// The `vectors` of an image are cut into `pieces` of `piece`; `at_once` pieces fit DEPTH pixels. runs: that the tiles of
+// filters are divided into. x_elements: of all of x.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_planes(global const element* restrict x, global const float* restrict dy,
+                    global float* restrict result, long x_elements, int channels, int h, int w,
+                    int filters, int kh, int kw, int pt, int pl, int sh, int sw, int dh, int dw,
+                    int oh, int ow, int groups, int blocks, int runs, int vectors, int pieces,
+                    int piece, int at_once, long all_pieces, long pieces_per_part,
+                    long part_stride) {
+  local float block[ELEMENT_TILES * NE * ROW + VW] __attribute__((aligned(64)));
+  const long id = get_group_id(0);
+  const int block_index = (int)(id % blocks);
+  const int run_index = (int)(id / blocks % runs);
+  const int group_index = (int)(id / blocks / runs % groups);
+  const long part = id / blocks / runs / groups;
+  const int patch = channels * kh * kw;
+  const int element_tiles = (patch + NE - 1) / NE;
+  const int e0 = (int)((long)element_tiles * block_index / blocks) * NE;
+  const int elements = (int)((long)element_tiles * (block_index + 1) / blocks) * NE - e0;
+  const int tiles = (filters + MR - 1) / MR;
+  const int first_tile = (int)((long)tiles * run_index / runs);
+  const int last_tile = (int)((long)tiles * (run_index + 1) / runs);
+  const int image_pixels = oh * ow;
+  const long first = part * pieces_per_part;
+  const long last = min(first + pieces_per_part, all_pieces);
+
+  for (long piece0 = first; piece0 < last; piece0 += at_once) {
+    const int count = (int)min((long)at_once, last - piece0);
+    for (int e = 0; e < elements; ++e) {
+      // Elements behind the last see no row of x.
+      const int element_index = min(e0 + e, patch - 1);
+      const int tap_y = e0 + e < patch ? element_index / kw % kh * dh - pt : -INT_MAX / 2;
+      const int tap_x = element_index % kw * dw - pl;
+      local float* out = block + e * ROW;
+      for (int s = 0; s < count; ++s) {
+        const long image = (piece0 + s) / pieces;
+        const int q0 = (int)((piece0 + s) % pieces) * piece;
+        const int end = min((q0 + piece) * VW, image_pixels);
+        const long plane =
+            ((image * groups + group_index) * channels + element_index / (kh * kw)) * h * w;
+        int i = q0 * VW / ow;
+        int j = q0 * VW % ow;
+        for (int t = q0 * VW; t < end;) {
+          const int run = min(ow - j, end - t);
+          const int line = i * sh + tap_y;
+          const int column = j * sw + tap_x;
+          const long from = plane + (long)line * w + column;
+          if (line < 0 || line >= h) {
+            for (int r = 0; r < run; r += VW) IN_ONE_PIECE(local, out + r) = (floatv)(0.0f);
+#if SW > 0
+          } else if (from >= 0 && from + (run + VW - 1) / VW * VW * SW <= x_elements) {
+            const intv columns = LANES * SW + column;
+            for (int r = 0; r < run; r += VW) {
+              const floatv value = get_pixels(x + from + r * SW);
+              IN_ONE_PIECE(local, out + r) =
+                  AS_UINT(columns + r * SW) < (uintv)(w) ? value : (floatv)(0.0f);
+            }
+#endif
+          } else {
+            for (int r = 0; r < run; ++r) {
+              const int at = column + r * sw;
+              out[r] = at >= 0 && at < w ? GET(x, from + r * sw) : 0.0f;
+            }
+          }
+          t += run;
+          out += run;
+          j = 0;
+          ++i;
+        }
+        const int odd = end % VW;
+        if (odd > 0) {
+          out += VW - odd;
+          const floatv value = LOAD_V(out - VW - (VW - odd));
+          IN_ONE_PIECE(local, out - VW) = LANES >= VW - odd ? value : (floatv)(0.0f);
+        }
+      }
+    }
+
+    for (int e = 0; e < elements; e += NE) {
+      for (int tile = first_tile; tile < last_tile; ++tile) {
+        // The last tile overlaps the one before, whose filters it does not store.
+        const int f0 = min(tile * MR, filters - MR);
+        floatv acc[MR][NE];
+#pragma unroll
+        for (int m = 0; m < MR; ++m) {
+#pragma unroll
+          for (int n = 0; n < NE; ++n) acc[m][n] = (floatv)(0.0f);
+        }
+        local const float* rows = block + e * ROW;
+        for (int s = 0; s < count; ++s) {
+          const long image = (piece0 + s) / pieces;
+          const int q0 = (int)((piece0 + s) % pieces) * piece;
+          const int q1 = min(q0 + piece, vectors);
+          global const float* gradient =
+              dy + ((image * groups + group_index) * filters + f0) * image_pixels;
+          for (int q = q0; q < q1; ++q, rows += VW) {
+            const long at = min(q * VW, image_pixels - VW);
+            floatv g[MR];
+#pragma unroll
+            for (int m = 0; m < MR; ++m) g[m] = LOAD_V(gradient + (long)m * image_pixels + at);
+#pragma unroll
+            for (int n = 0; n < NE; ++n) {
+              const floatv pixels = LOAD_V(rows + n * ROW);
+#pragma unroll
+              for (int m = 0; m < MR; ++m) acc[m][n] = fma(g[m], pixels, acc[m][n]);
+            }
+          }
+        }
+        floatv sums[SUMS];
+#pragma unroll
+        for (int s = 0; s < SUMS; ++s) {
+          sums[s] = s < MR * NE ? acc[s / NE % MR][s % NE] : (floatv)(0.0f);
+        }
+        FOLD_LANES(fold_halves, SUMS)
+        FOLD_LANES(fold_pairs, SUMS / 2)
+#if VW >= 8
+        FOLD_LANES(fold_pairs, SUMS / 4)
+#endif
+#if VW >= 16
+        FOLD_LANES(fold_pairs, SUMS / 8)
+#endif
+        float values[SUMS];
+#pragma unroll
+        for (int s = 0; s < SUMS / VW; ++s) STORE_V(sums[s], values + s * VW);
+        for (int m = tile * MR - f0; m < MR; ++m) {
+          global float* to = result + part * part_stride +
+                             ((long)group_index * filters + f0 + m) * patch + e0 + e;
+          const int real = min(NE, patch - e0 - e);
+          for (int n = 0; n < real; ++n) {
+            to[n] = values[m * NE + n] + (piece0 == first ? 0.0f : to[n]);
+          }
+        }
+      }
+    }
+  }
+}
+#endif  // NE
+
 #ifdef TF
 // ---- patches -------------------------------------------------------------------------------------
 //
@@ -220,14 +514,8 @@ void weights_filters(global const float* restrict x, global const float* restric
 // patch elements (channel, row, column of the filter) to a run of filters, DEPTH pixels at a time, and adds up in
 // the result, where its vectors lie as they are. The padding is zeroes in the patches. With many pixels and few
 // filters `filters` does less: each pixel of x is copied here once per tap.
-//
-// SW: 1, 2, or 0 for any.
 
 #define BLOCK (VW * KV)
-typedef CLCONV_PASTE(int, VW) intv;
-typedef CLCONV_PASTE(uint, VW) uintv;
-typedef struct __attribute__((packed)) { floatv v; } packed_floatv;  // moved in one piece, see common.cl
-#define AS_UINT(value) CLCONV_PASTE(as_uint, VW)(value)
 #define LOAD_I(pointer) CLCONV_PASTE(vload, VW)(0, pointer)
 
 // Patches are transposed four pixels at a time: a quad is four pixels of one element, a vector has the quads of
@@ -366,8 +654,8 @@ void weights_patches(global const element* restrict x, global const float* restr
               odd.LOWER = ab.UPPER;
               odd.UPPER = cd.UPPER;
               local float* to = out + (r + 2 * half_quad) * BLOCK + v * VW;
-              ((local packed_floatv*)to)->v = even;
-              ((local packed_floatv*)(to + BLOCK))->v = odd;
+              IN_ONE_PIECE(local, to) = even;
+              IN_ONE_PIECE(local, to + BLOCK) = odd;
             }
           }
         }
@@ -418,7 +706,7 @@ void weights_patches(global const element* restrict x, global const float* restr
           for (int v = 0; v < KV; ++v) values[v] = LOAD_V(patches + v * VW);
 #pragma unroll
           for (int m = 0; m < TF; ++m) {
-            const floatv g = (floatv)(gradient[m * image_pixels]);
+            const floatv g = (floatv)(gradient[(long)m * image_pixels]);
 #pragma unroll
             for (int v = 0; v < KV; ++v) acc[m][v] = fma(values[v], g, acc[m][v]);
           }
@@ -435,8 +723,9 @@ void weights_patches(global const element* restrict x, global const float* restr
           if (m < stored) continue;
 #pragma unroll
           for (int v = 0; v < KV; ++v) {
-            global packed_floatv* at = (global packed_floatv*)(out + (long)m * patch + v * VW);
-            at->v = t0 == first ? acc[m][v] : at->v + acc[m][v];
+            global float* at = out + (long)m * patch + v * VW;
+            IN_ONE_PIECE(global, at) =
+                t0 == first ? acc[m][v] : IN_ONE_PIECE(global, at) + acc[m][v];
           }
         }
       } else {
@@ -457,90 +746,3 @@ void weights_patches(global const element* restrict x, global const float* restr
   }
 }
 #endif  // TF
-
-#ifdef MR
-// ---- pixels --------------------------------------------------------------------------------------
-//
-//   dy rows (padded to whole vectors): MR filters      x (padding written out): one channel, TP x TQ taps
-//     [ floatv ] ->                                      [ floatv ] at each tap
-//
-// Per vector of pixels: MR + TP*TQ vector loads (SW == 2: two each for x), MR*TP*TQ fused multiply-adds;
-// the lanes are added up at the end.
-
-#define TAPS (TP * TQ)
-
-#if SW == 1
-#define LOAD_PIXELS(pointer) LOAD_V(pointer)
-#else
-floatv load_even(global const float* pointer) {
-  const floatv a = LOAD_V(pointer);
-  const floatv b = LOAD_V(pointer + VW);
-  floatv r;
-  r.lo = a.even;
-  r.hi = b.even;
-  return r;
-}
-#define LOAD_PIXELS(pointer) load_even(pointer)
-#endif
-
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void weights_pixels(global const float* restrict x, global const float* restrict dy,
-                    global float* restrict result, int images, int channels, int kh, int kw,
-                    int pitch, long plane, int oh, int ow, int dy_pitch, long dy_plane, int filters,
-                    int groups, int filter_tiles, int row_tiles, int tap_tiles, long rows_per_part,
-                    long part_stride) {
-  const long id = get_group_id(0);
-  const int q0 = min((int)(id % tap_tiles) * TQ, kw - TQ);
-  const int p0 = min((int)(id / tap_tiles % row_tiles) * TP, kh - TP);
-  const int channel = (int)(id / tap_tiles / row_tiles % channels);
-  const long outer = id / tap_tiles / row_tiles / channels;
-  const int f0 = min((int)(outer % filter_tiles) * MR, filters - MR);
-  const int group_index = (int)(outer / filter_tiles % groups);
-  const long part = outer / filter_tiles / groups;
-  const long rows = (long)images * oh;
-  const long first = part * rows_per_part;
-  const long last = min(first + rows_per_part, rows);
-
-  floatv acc[MR][TAPS];
-#pragma unroll
-  for (int m = 0; m < MR; ++m) {
-#pragma unroll
-    for (int t = 0; t < TAPS; ++t) acc[m][t] = (floatv)(0.0f);
-  }
-  for (long row = first; row < last; ++row) {
-    const long image = row / oh;
-    const int i = (int)(row % oh);
-    global const float* line = x + ((image * groups + group_index) * channels + channel) * plane +
-                               (long)(i * SH + p0 * DH) * pitch + q0 * DW;
-    global const float* gradient =
-        dy + ((image * groups + group_index) * filters + f0) * dy_plane + (long)i * dy_pitch;
-    for (int j = 0; j < ow; j += VW) {
-      floatv g[MR];
-#pragma unroll
-      for (int m = 0; m < MR; ++m) g[m] = LOAD_V(gradient + m * dy_plane + j);
-#pragma unroll
-      for (int t = 0; t < TAPS; ++t) {
-        const floatv pixels =
-            LOAD_PIXELS(line + t / TQ * DH * pitch + t % TQ * DW + j * SW);
-#pragma unroll
-        for (int m = 0; m < MR; ++m) acc[m][t] = fma(g[m], pixels, acc[m][t]);
-      }
-    }
-  }
-#pragma unroll
-  for (int m = 0; m < MR; ++m) {
-    global float* filter =
-        result + part * part_stride +
-        (((long)group_index * filters + f0 + m) * channels + channel) * kh * kw;
-#pragma unroll
-    for (int t = 0; t < TAPS; ++t) {
-      float lanes[VW];
-      STORE_V(acc[m][t], lanes);
-      float sum = 0.0f;
-#pragma unroll
-      for (int lane = 0; lane < VW; ++lane) sum += lanes[lane];
-      filter[(p0 + t / TQ) * kw + q0 + t % TQ] = sum;
-    }
-  }
-}
-#endif  // MR
