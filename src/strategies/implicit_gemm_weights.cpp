@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
+// Of the first cache.
+constexpr std::int64_t kNearBytes = 65536;
+
 // A core's own cache, and its share of the one behind, which moves twice the bytes that memory does (PoCL 3.1, 2-core
 // Zen 5, 2026-11).
 constexpr double kCoreCacheBytes = 1 << 20, kCacheBytes = 8 << 20;
@@ -299,7 +302,10 @@ Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, Pixel
   multiply.groups = static_cast<double>(body.groups(p) * body.split);
   multiply.flops =
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.85 : 0.02;
+  // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
+  const std::int64_t plane_bytes = (view.plane + body.mr * gradient.hp * gradient.wp) * kElement;
+  const double loaded = plane_bytes > kNearBytes ? 0.7 : 0.85;
+  multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
@@ -501,7 +507,8 @@ Candidate planes_candidate(const Problem& p, const DeviceProfile& profile, Plane
   multiply.groups = static_cast<double>(blocks * body.runs * body.split);
   multiply.flops = multiply.groups *
                    (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  // dy comes from the second cache.
+  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
