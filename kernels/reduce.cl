@@ -1,15 +1,21 @@
 // Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
 //
 // Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), HALF; GRADIENT (1: the parts
-// are operands, images of a gradient) for sum_parts; VW and LOCAL (items per group) for plane_sums: a CPU takes
-// vectors and one item, a GPU a whole group and no vectors.
+// are operands, images of a gradient) for sum_parts; VW (a CPU takes vectors) and, for plane_sums, LOCAL (items per
+// group: 1 on a CPU, a whole group on a GPU).
 
 #if defined(GRADIENT) && GRADIENT
 typedef element part_element;
 #define PART(parts, y, at) MASKED(parts, y, at)
+#if defined(MASK) && MASK
+#define PART_V(parts, y, at) (GET_V((y) + (at)) > 0.0f ? GET_V((parts) + (at)) : (floatv)(0.0f))
+#else
+#define PART_V(parts, y, at) GET_V((parts) + (at))
+#endif
 #else
 typedef float part_element;
 #define PART(parts, y, at) ((parts)[at])
+#define PART_V(parts, y, at) LOAD_V((parts) + (at))
 #endif
 
 // result[i] = sum over part of parts[part*count + i]; each work-item `span` elements.
@@ -17,7 +23,15 @@ kernel void sum_parts(global const part_element* restrict parts, global const el
                       global element* restrict result, long count, int parts_count, int span) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, count);
-  for (long i = first; i < last; ++i) {
+  long i = first;
+#if defined(VW) && VW > 1
+  for (; i + VW <= last; i += VW) {
+    floatv sum = (floatv)(0.0f);
+    for (int part = 0; part < parts_count; ++part) sum += PART_V(parts, y, part * count + i);
+    PUT_V(RESULT(GET_V(result + i), sum), result + i);
+  }
+#endif
+  for (; i < last; ++i) {
     float sum = 0.0f;
     for (int part = 0; part < parts_count; ++part) sum += PART(parts, y, part * count + i);
     PUT(RESULT(GET(result, i), sum), result, i);

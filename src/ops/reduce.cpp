@@ -20,11 +20,13 @@ std::int64_t group_size(const DeviceProfile& profile) {
   return size;
 }
 
-std::string stage_options(const Device& device, bool accumulate, bool mask, DataType type) {
+std::string width_define(const Device& device) {
   const bool cpu = device.profile().family == Family::kCpu;
-  const std::int64_t width = std::min<std::int64_t>(16, device.profile().float_width);
-  return defines(accumulate, mask, type) +
-         " -DVW=" + std::to_string(cpu && width >= 4 ? width : 1) +
+  return " -DVW=" + std::to_string(cpu ? Runs::vector_width(device.profile()) : 1);
+}
+
+std::string stage_options(const Device& device, bool accumulate, bool mask, DataType type) {
+  return defines(accumulate, mask, type) + width_define(device) +
          " -DLOCAL=" + std::to_string(group_size(device.profile()));
 }
 
@@ -39,7 +41,8 @@ std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t
   return std::make_unique<KernelStep>(
       "sum_parts",
       device.kernel("reduce", "sum_parts",
-                    defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "")),
+                    defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "") +
+                        width_define(device)),
       std::vector<Argument>{partials, mask != nullptr ? *mask : partials, result, cl_long{count},
                             narrow(parts), narrow(span)},
       items(ceil_div(count, span), cpu ? 1 : Spans::local_size(device.profile())));

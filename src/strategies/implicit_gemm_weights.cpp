@@ -1,7 +1,8 @@
-// implicit_gemm for the weight gradient. Three bodies (see implicit_gemm_weights.cl). Where there are too
+// implicit_gemm for the weight gradient. Five bodies (see implicit_gemm_weights.cl). Where there are too
 // few results to keep the device busy, the reduction over pixels is split into parts (`split`), which
 // are then added in a fixed order.
 #include <algorithm>
+#include <cmath>
 
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
@@ -13,6 +14,18 @@ namespace clconv::core::implicit_gemm {
 namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// Of the first cache.
+constexpr std::int64_t kNearBytes = 65536;
+
+// A core's own cache, and its share of the one behind, which moves twice the bytes that memory does (PoCL 3.1, 2-core
+// Zen 5, 2026-11).
+constexpr double kCoreCacheBytes = 1 << 20, kCacheBytes = 8 << 20;
+
+// Of a tensor that is moved once, as so many bytes in memory.
+double cached(double bytes) {
+  return bytes > kCacheBytes ? bytes : bytes / 2;
+}
 
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kGroupsPerUnit = 4;
@@ -99,7 +112,7 @@ struct InputView {
   }
   Pass pass(const Problem& p) const {
     Pass pass;
-    pass.bytes = copied ? static_cast<double>(p.x_bytes() + planes.bytes()) : 0;
+    pass.bytes = copied ? cached(static_cast<double>(p.x_bytes() + planes.bytes())) : 0;
     pass.groups = static_cast<double>(planes.planes * planes.hp);
     pass.launches = copied ? 1 : 0;
     return pass;
@@ -163,7 +176,7 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
   const double load_cycles = pixels * (body.kv + taps) / 2 * 1.1;
   const double store_cycles = 2.0 * taps * body.kv * body.vw + 100;
   Pass pack;
-  pack.bytes = static_cast<double>(p.y_bytes() + blocks.bytes(p));
+  pack.bytes = cached(static_cast<double>(p.y_bytes() + blocks.bytes(p)));
   pack.groups =
       static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
   Pass multiply;
@@ -171,7 +184,12 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
   multiply.flops = multiply.groups * (std::max(fma_cycles, load_cycles) + pixels + store_cycles) *
                    2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  multiply.bytes = bytes_touched(p);
+  // What a core's cache does not keep from one work-group to the next.
+  const double group_bytes =
+      pixels * (body.kv * body.vw + static_cast<double>(body.tc * p.sh * p.sw)) * kElement;
+  const double read_again =
+      group_bytes > kCoreCacheBytes ? multiply.groups * cached(group_bytes) : 0;
+  multiply.bytes = std::max(bytes_touched(p), read_again);
   return candidate_of(
       p, body.config(), layout.bytes(),
       predicted_us(profile, {view.pass(p), pack, multiply, Result::pass(p, body.split)}));
@@ -276,14 +294,18 @@ Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, Pixel
   const double load_cycles = vectors * (body.mr + taps * (p.sw == 1 ? 1 : 4)) / 2 * 1.2;
   const double sum_cycles = 12.0 * body.mr * taps + 100;
   Pass copy;
-  copy.bytes = body.copies_gradient(p) ? static_cast<double>(p.y_bytes() + gradient.bytes()) : 0;
+  copy.bytes =
+      body.copies_gradient(p) ? cached(static_cast<double>(p.y_bytes() + gradient.bytes())) : 0;
   copy.groups = static_cast<double>(p.n * p.k);
   copy.launches = body.copies_gradient(p) ? 1 : 0;
   Pass multiply;
   multiply.groups = static_cast<double>(body.groups(p) * body.split);
   multiply.flops =
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.85 : 0.02;
+  // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
+  const std::int64_t plane_bytes = (view.plane + body.mr * gradient.hp * gradient.wp) * kElement;
+  const double loaded = plane_bytes > kNearBytes ? 0.7 : 0.85;
+  multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
@@ -351,6 +373,309 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
                                                          cl_long{rows_per_part},
                                                          result.stride(p)},
                                    one_item_groups(body.groups(p) * parts)));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
+// ---- what `planes` and `patches` share: dy as it lies, and x, too, as patches in local memory -------
+
+std::int64_t patch_elements(const Problem& p) {
+  return p.c_per_group() * p.kh * p.kw;
+}
+
+std::string stride_defines(const Problem& p) {
+  return " -DSW=" + std::to_string(p.sw > 2 ? 0 : p.sw) + " " + storage_define(p.data_type);
+}
+
+// dy as floats, masked: a copy only where it is not that already.
+struct PlainGradient {
+  bool masked, copied;
+  PaddedPlanes planes;
+
+  explicit PlainGradient(const Problem& p)
+      : masked(p.mask),
+        copied(p.mask || p.data_type != DataType::kFloat32),
+        planes{p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), p.ow(), 0, p.data_type} {}
+  Region add_to(Executable& executable, Device& device, WorkspaceLayout& layout) const {
+    if (!copied) return Region{kDySlot};
+    const Region copy = layout.add(planes.bytes());
+    executable.run.add(
+        pad_planes(device, planes, Region{kDySlot}, masked ? &kMaskRegion : nullptr, copy));
+    return copy;
+  }
+  Pass pass(const Problem& p) const {
+    Pass pass;
+    pass.bytes = copied ? cached(static_cast<double>(p.y_bytes() + planes.bytes())) : 0;
+    pass.groups = static_cast<double>(planes.planes);
+    pass.launches = copied ? 1 : 0;
+    return pass;
+  }
+};
+
+// The first arguments of both kernels.
+std::vector<Argument> patch_arguments(const Problem& p, const Region& dy, const Region& result) {
+  return {Region{kXSlot},
+          dy,
+          result,
+          cl_long{p.x_elements()},
+          narrow(p.c_per_group()),
+          narrow(p.h),
+          narrow(p.w),
+          narrow(p.k_per_group()),
+          narrow(p.kh),
+          narrow(p.kw),
+          narrow(p.pt),
+          narrow(p.pl),
+          narrow(p.sh),
+          narrow(p.sw),
+          narrow(p.dh),
+          narrow(p.dw),
+          narrow(p.oh()),
+          narrow(p.ow()),
+          narrow(p.g)};
+}
+
+// ---- planes: vectors along the pixels of an image -----------------------------------------------
+
+struct PlanesBody {
+  int mr, ne, vw, runs, split;
+
+  // Rows of a register tile, of patch elements and of dy, in the first-level cache together.
+  static constexpr std::int64_t kRowsBytes = 40960;
+  // Tiles of patch elements that a work-group holds, in the second-level cache.
+  static constexpr std::int64_t kElementTiles = 4;
+
+  Config config() const {
+    return {{"mr", mr}, {"ne", ne}, {"vw", vw}, {"runs", runs}, {"split", split}};
+  }
+  static PlanesBody from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("ne", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t blocks(const Problem& p, const DeviceProfile& profile) const {
+    const std::int64_t tiles = ceil_div(patch_elements(p), ne);
+    return std::min(tiles, round_up(ceil_div(tiles, kElementTiles), profile.compute_units));
+  }
+  bool fits(const DeviceProfile& profile) const {
+    return (kElementTiles * ne * (depth() + vw) + vw) * kElement <= profile.local_memory_bytes;
+  }
+  // Pixels that a register tile adds up before its lanes are.
+  std::int64_t depth() const { return kRowsBytes / kElement / (mr + ne) / vw * vw; }
+  std::int64_t vectors(const Problem& p) const { return ceil_div(p.oh() * p.ow(), vw); }
+  // Equal pieces of an image, in vectors, and how many of them are multiplied at a time.
+  std::int64_t piece(const Problem& p) const {
+    return ceil_div(vectors(p), ceil_div(vectors(p) * vw, depth()));
+  }
+  std::int64_t pieces(const Problem& p) const { return ceil_div(vectors(p), piece(p)); }
+  std::int64_t at_once(const Problem& p) const { return depth() / (piece(p) * vw); }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"mr", mr},
+                        {"ne", ne},
+                        {"vw", vw},
+                        {"depth", static_cast<int>(depth())},
+                        {"element_tiles", static_cast<int>(kElementTiles)}};
+    return macros.defines() + stride_defines(p);
+  }
+};
+
+Candidate planes_candidate(const Problem& p, const DeviceProfile& profile, PlanesBody body) {
+  const std::int64_t pieces = p.n * body.pieces(p);
+  const std::int64_t blocks = body.blocks(p, profile) * p.g;
+  body.split = static_cast<int>(parts_for(profile, blocks * body.runs, pieces));
+  const PlainGradient gradient(p);
+  WorkspaceLayout layout(profile);
+  if (gradient.copied) layout.add(gradient.planes.bytes());
+  const Result result(p, body.split, layout);
+
+  // Cycles of a work-group: copying rows of patch elements, multiplying, adding up lanes.
+  const double part = static_cast<double>(ceil_div(pieces, body.split));
+  const double vectors = part * static_cast<double>(body.piece(p));
+  const double elements = static_cast<double>(
+      ceil_div(ceil_div(patch_elements(p), body.ne), body.blocks(p, profile)) * body.ne);
+  const double tiles = elements / body.ne *
+                       static_cast<double>(ceil_div(ceil_div(p.k_per_group(), body.mr), body.runs));
+  const double rows = vectors * body.vw / static_cast<double>(p.ow());
+  const double row_vectors = rows * static_cast<double>(ceil_div(p.ow(), body.vw));
+  const double vector_cycles = p.sw == 1 ? 3 : p.sw == 2 ? 7 : 3.0 * body.vw;
+  const double copy_cycles = elements * (10 * rows + row_vectors * vector_cycles);
+  const double fma_cycles = vectors * tiles * std::max(4.0, body.mr * body.ne / 2.0);
+  const double load_cycles = vectors * tiles * (body.mr + body.ne) / 2 * 1.1;
+  const double sum_cycles = tiles * std::ceil(part / static_cast<double>(body.at_once(p))) *
+                            (4.0 * body.mr * body.ne + 30);
+  Pass multiply;
+  multiply.groups = static_cast<double>(blocks * body.runs * body.split);
+  multiply.flops = multiply.groups *
+                   (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
+  // dy comes from the second cache.
+  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  return candidate_of(
+      p, body.config(), layout.bytes(),
+      predicted_us(profile, {gradient.pass(p), multiply, Result::pass(p, body.split)}));
+}
+
+std::vector<Candidate> planes_candidates(const Problem& p, const DeviceProfile& profile) {
+  constexpr std::size_t kOffered = 1;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::vector<Candidate> candidates;
+  if (p.oh() * p.ow() < vw) return candidates;
+  for (const int mr : {2, 3, 4, 6}) {
+    PlanesBody body{mr, (registers - mr - 1) / mr, vw, 1, 1};
+    if (mr > p.k_per_group() || body.ne < 1 || !body.fits(profile)) continue;
+    candidates.push_back(planes_candidate(p, profile, body));
+    body.runs = static_cast<int>(
+        parts_for(profile, body.blocks(p, profile) * p.g, ceil_div(p.k_per_group(), mr)));
+    if (body.runs > 1) candidates.push_back(planes_candidate(p, profile, body));
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_planes(const Problem& p, const PlanesBody& body,
+                                               Device& device) {
+  if (body.mr > p.k_per_group() || p.oh() * p.ow() < body.vw || !body.fits(device.profile())) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() +
+                    "': a tile exceeds filters, a vector the pixels, or local memory is too small");
+  }
+  const PlainGradient gradient(p);
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const Region dy = gradient.add_to(*executable, device, layout);
+  const std::int64_t pieces = p.n * body.pieces(p);
+  const std::int64_t pieces_per_part = ceil_div(pieces, body.split);
+  const std::int64_t parts = ceil_div(pieces, pieces_per_part);
+  const std::int64_t blocks = body.blocks(p, device.profile());
+  const Result result(p, parts, layout);
+  std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+  for (const Argument& argument :
+       std::vector<Argument>{narrow(blocks), narrow(body.runs), narrow(body.vectors(p)),
+                             narrow(body.pieces(p)), narrow(body.piece(p)), narrow(body.at_once(p)),
+                             cl_long{pieces}, cl_long{pieces_per_part}, result.stride(p)}) {
+    arguments.push_back(argument);
+  }
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply", device.kernel("implicit_gemm_weights", "weights_planes", body.defines(p)),
+      arguments, one_item_groups(blocks * body.runs * p.g * parts)));
+  result.finish(*executable, device, p);
+  executable->workspace_bytes = layout.bytes();
+  return executable;
+}
+
+// ---- patches: vectors along the elements of a patch ---------------------------------------------
+
+struct PatchesBody {
+  int kv, tf, vw, runs, split;
+
+  // Bytes of local memory that hold the patches while all filters read them: most of a first-level cache.
+  static constexpr std::int64_t kPatchesBytes = 32768;
+
+  Config config() const {
+    return {{"kv", kv}, {"tf", tf}, {"vw", vw}, {"runs", runs}, {"split", split}};
+  }
+  static PatchesBody from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("tf", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t block() const { return std::int64_t{kv} * vw; }
+  std::int64_t depth() const { return kPatchesBytes / (block() * kElement); }
+  std::int64_t blocks(const Problem& p) const { return ceil_div(patch_elements(p), block()); }
+  bool fits(const DeviceProfile& profile) const {
+    return ((depth() + 3) * kElement + 11 * std::int64_t{sizeof(cl_int)}) * block() <=
+           profile.local_memory_bytes;
+  }
+  // Pixels that are multiplied at a time: about equal pieces of a part, of whole rows where those fit.
+  std::int64_t step(const Problem& p, std::int64_t pixels_per_part) const {
+    const std::int64_t unit = p.ow() <= depth() / 2 ? p.ow() : vw;
+    const std::int64_t most = depth() / unit * unit;
+    return round_up(ceil_div(pixels_per_part, ceil_div(pixels_per_part, most)), unit);
+  }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"kv", kv}, {"tf", tf}, {"vw", vw}, {"depth", static_cast<int>(depth())}};
+    return macros.defines() + stride_defines(p);
+  }
+};
+
+Candidate patches_candidate(const Problem& p, const DeviceProfile& profile, PatchesBody body) {
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  const std::int64_t tiles = ceil_div(p.k_per_group(), body.tf);
+  const std::int64_t blocks = body.blocks(p) * p.g;
+  body.split = static_cast<int>(parts_for(profile, blocks * body.runs, pixels, body.depth() / 2));
+  const PlainGradient gradient(p);
+  WorkspaceLayout layout(profile);
+  if (gradient.copied) layout.add(gradient.planes.bytes());
+  const Result result(p, body.split, layout);
+
+  // Cycles of a work-group: transposing pixels of a row by fours; multiplying as in `filters`, the loop over
+  // pixels included; adding to the result once per step.
+  const double part = static_cast<double>(ceil_div(pixels, body.split));
+  const double steps = std::ceil(part / static_cast<double>(body.depth()));
+  const double run_tiles = static_cast<double>(ceil_div(tiles, body.runs));
+  const double rows = part / static_cast<double>(p.ow());
+  const double row_quads = rows * static_cast<double>(ceil_div(p.ow(), 4));
+  const double quad_cycles = p.sw == 1 ? 16 : p.sw == 2 ? 30 : 8.0 * body.vw;
+  const double copy_cycles = body.kv * (50 * rows + row_quads * quad_cycles);
+  const double fma_cycles = part * run_tiles * std::max(4.0, body.kv * body.tf / 2.0);
+  const double load_cycles = part * run_tiles * (body.kv + body.tf) / 2 * 1.1;
+  const double store_cycles = run_tiles * steps * (4.0 * body.kv * body.tf + 150);
+  Pass multiply;
+  multiply.groups = static_cast<double>(blocks * body.runs * body.split);
+  multiply.flops =
+      multiply.groups *
+      (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
+      body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  multiply.bytes = bytes_touched(p);
+  return candidate_of(
+      p, body.config(), layout.bytes(),
+      predicted_us(profile, {gradient.pass(p), multiply, Result::pass(p, body.split)}));
+}
+
+std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile& profile) {
+  constexpr std::size_t kOffered = 2;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::vector<Candidate> candidates;
+  for (const int kv : {1, 2, 4}) {
+    if (kv > 1 && (kv - 1) * vw >= p.c_per_group() * p.kh * p.kw) continue;
+    // Beyond 13 rows of dy too few of their addresses stay in registers (3 to 5 % slower with 14).
+    const int tf = std::min((registers - kv - 1) / kv, 13);
+    PatchesBody body{kv, tf, vw, 1, 1};
+    if (tf < 1 || tf > p.k_per_group() || !body.fits(profile)) continue;
+    candidates.push_back(patches_candidate(p, profile, body));
+    // Instead of parts of the pixels, which another launch adds up, runs of filters, which copy the same
+    // patches again.
+    body.runs =
+        static_cast<int>(parts_for(profile, body.blocks(p) * p.g, ceil_div(p.k_per_group(), tf)));
+    if (body.runs > 1) candidates.push_back(patches_candidate(p, profile, body));
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesBody& body,
+                                                Device& device) {
+  if (body.tf > p.k_per_group() || !body.fits(device.profile())) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': a tile exceeds filters, or local memory");
+  }
+  auto executable = std::make_unique<Executable>();
+  WorkspaceLayout layout(device.profile());
+  const PlainGradient gradient(p);
+  const Region dy = gradient.add_to(*executable, device, layout);
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  const std::int64_t pixels_per_part = ceil_div(pixels, body.split);
+  const std::int64_t parts = ceil_div(pixels, pixels_per_part);
+  const Result result(p, parts, layout);
+  std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+  for (const Argument& argument : std::vector<Argument>{
+           narrow(body.blocks(p)), narrow(body.runs), cl_long{pixels}, cl_long{pixels_per_part},
+           narrow(body.step(p, pixels_per_part)), result.stride(p)}) {
+    arguments.push_back(argument);
+  }
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply", device.kernel("implicit_gemm_weights", "weights_patches", body.defines(p)),
+      arguments, one_item_groups(body.blocks(p) * body.runs * p.g * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
   return executable;
@@ -440,6 +765,10 @@ std::vector<Candidate> weights_candidates(const Problem& problem, const DevicePr
   std::vector<Candidate> candidates = filters_candidates(p, profile);
   for (Candidate& c : pixels_candidates(p, profile))
     candidates.push_back(c);
+  for (Candidate& c : planes_candidates(p, profile))
+    candidates.push_back(c);
+  for (Candidate& c : patches_candidates(p, profile))
+    candidates.push_back(c);
   return candidates;
 }
 
@@ -447,6 +776,8 @@ std::unique_ptr<const Executable> build_weights(const Problem& problem, const Co
                                                 Device& device) {
   const Problem p = flattened(problem);
   if (config.has("bm")) return build_tile(p, Tile::from(config), device);
+  if (config.has("tf")) return build_patches(p, PatchesBody::from(config), device);
+  if (config.has("ne")) return build_planes(p, PlanesBody::from(config), device);
   if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
   return build_filters(p, FiltersBody::from(config), device);
 }
