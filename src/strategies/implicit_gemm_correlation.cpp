@@ -534,11 +534,11 @@ struct PatchesBody {
   static PatchesBody from(const Config& c) {
     return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256)};
   }
-  // A tap alone at stride 1 is nothing to gather: `pixels` stages it.
+  // A tap alone is nothing to gather: `pixels` stages it, `filters` reads it as it lies.
   static bool serves(const std::vector<Correlation>& correlations) {
     const Correlation& c = correlations.front();
     return correlations.size() == 1 && !c.channels_last && c.sw <= 2 && c.out_step == 1 &&
-           c.out_pitch == c.ow && c.reduction() > 0 && c.taps_h * c.taps_w * c.sh * c.sw > 1;
+           c.out_pitch == c.ow && c.taps_h * c.taps_w > 1;
   }
   // The kernel stages rows by vectors of at most this many pixels.
   int stage_width(std::int64_t columns) const {
@@ -600,11 +600,13 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesB
   const double fma_cycles = reduction * std::max(4.0, body.mr * body.nv / 2.0);
   const double load_cycles = reduction * (body.nv + body.mr) / 2;
   const double store_cycles = 1.5 * body.mr * body.nv + 20;
+  // Vectors that are not in the first cache for the next block of filters.
+  const double waiting = c.reduction() * body.span() * kElement > (32 << 10) ? 1.15 : 1.0;
   const double staged = reduction * static_cast<double>(c.images * c.oh * tile.tiles_x(c) *
                                                         ceil_div(tile.w, body.stage_width(tile.w)));
   const double cycles = static_cast<double>(blocks.blocks_per_group) * tile.multiplied /
                             static_cast<double>(body.span()) *
-                            (std::max(fma_cycles, load_cycles) + store_cycles) +
+                            (std::max(fma_cycles, load_cycles) * waiting + store_cycles) +
                         runs * staged * 3.5;
   Pass multiply;
   multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * body.vw;
