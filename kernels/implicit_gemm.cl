@@ -8,6 +8,8 @@
 //                             filters, a register tile of pixels.
 //   MR NV VW STAGE   pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
+//   MR NV VW PATCH   patches  CPUs: the same, the pixels of some rows or images gathered in local memory
+//                             first; for small images and short reductions.
 //
 // Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), CHANNELS_LAST (of input
 // and result), BIAS, RESIDUAL, ACTIVATION, MASK (the input is a gradient that counts only where y > 0), ACCUMULATE
@@ -408,6 +410,21 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #endif  // KV
 
 #ifdef MR
+// acc += MR filters times NV vectors of pixels.
+#define MULTIPLY(vector)                                                                      \
+  {                                                                                           \
+    floatv pixels[NV];                                                                        \
+    _Pragma("unroll") for (int v = 0; v < NV; ++v) pixels[v] = vector;                        \
+    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                          \
+      const floatv filter = (floatv)(wp[m]);                                                  \
+      _Pragma("unroll") for (int v = 0; v < NV; ++v) {                                        \
+        acc[m][v] = fma(filter, pixels[v], acc[m][v]);                                        \
+      }                                                                                       \
+    }                                                                                         \
+  }
+#endif  // MR
+
+#if defined(MR) && !defined(PATCH)
 // ---- pixels --------------------------------------------------------------------------------------
 //
 //   packed weights, per block:      input (padding written out)         registers, floatv each
@@ -444,19 +461,6 @@ floatv load_even(global const input* pointer) {
 }
 #define LOAD_PIXELS(pointer) load_even(pointer)
 #endif
-
-// acc += MR filters times NV vectors of pixels.
-#define MULTIPLY(vector)                                                                      \
-  {                                                                                           \
-    floatv pixels[NV];                                                                        \
-    _Pragma("unroll") for (int v = 0; v < NV; ++v) pixels[v] = vector;                        \
-    _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                          \
-      const floatv filter = (floatv)(wp[m]);                                                  \
-      _Pragma("unroll") for (int v = 0; v < NV; ++v) {                                        \
-        acc[m][v] = fma(filter, pixels[v], acc[m][v]);                                        \
-      }                                                                                       \
-    }                                                                                         \
-  }
 
 // A work-item multiplies its pixels by `run` blocks of filters, one after the other.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -553,4 +557,223 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
     }
   }
 }
-#endif  // MR
+#endif  // MR && !PATCH
+
+#ifdef PATCH
+// ---- patches -------------------------------------------------------------------------------------
+//
+//   packed weights, per block:      patches of the tile, in local memory           registers, floatv each
+//     r [ MR filters ]                r [ pixels, row after row: SPAN, SPAN, ... ]   acc[MR][NV]
+//     |                               |
+//     v                               v
+//
+// As `pixels`, but the tile's columns of the im2col matrix are gathered once for all filters, straight from the input:
+// no padded copy, no second launch, nothing to shuffle in the loop, and rows of any width lie densely, so that results go
+// to memory by whole vectors. A tile is `tile_images` whole images, some whole rows of one, or a part of a row; the
+// pixels of an image begin with a vector. PATCH: KiB of local memory.
+
+#define KEEP(N, value, pointer) (((local CLCONV_PASTE(staged, N)*)(pointer))->v = (value))
+
+// Vectors of N pixels of all rows of a tap, or at stride 2 of BOTH it and the next one, whose pixels lie between.
+// Borders are masked before pixels are dealt out: otherwise LLVM 15 cuts the loads into halves.
+#define STAGE_ROWS(N, BOTH)                                                                  \
+  for (int i = 0; i < rows; ++i, to += columns, from += line) {                              \
+    int##N column = first_column + LANES_##N;                                                \
+    for (int t = 0; t < columns; t += N, column += N * SW) {                                 \
+      DEAL(N, from + t * SW)                                                                 \
+      KEEP(N, DEALT_FIRST(N), to + t);                                                       \
+      if (BOTH) KEEP(N, DEALT_SECOND(N), to + pitch + t);                                    \
+    }                                                                                        \
+  }
+#define INSIDE(N, column, at) (as_uint##N(column) < (uint)in_w ? KEPT_N(N, at) : zero)
+#if SW == 1
+#define DEAL(N, at) const float##N a = INSIDE(N, column, at);
+#define DEALT_FIRST(N) a
+#define DEALT_SECOND(N) a
+#define PAIRED 0
+#else
+#define DEAL(N, at)                                         \
+  const float##N a = INSIDE(N, column, at);                 \
+  const float##N b = INSIDE(N, column + N, (at) + N);
+#define DEALT_FIRST(N) ((float##N)(a.even, b.even))
+#define DEALT_SECOND(N) ((float##N)(a.odd, b.odd))
+#define PAIRED (DW == 1)
+#endif
+
+#define STAGE_ZEROES(N, count)                                   \
+  for (int i = 0; i < (count); ++i, to += columns) {             \
+    for (int t = 0; t < columns; t += N) {                       \
+      KEEP(N, zero, to + t);                                     \
+      if (both) KEEP(N, zero, to + pitch + t);                   \
+    }                                                            \
+  }
+
+// One tap's row of patches for each channel, channel_step apart, or `both` this tap's and the next one's. Of a tile's
+// rows of pixels the first `above` lie above the input, then `rows` in it, the first of them at input[at], column
+// `first_column`, then `below` below it. What a row's last vector overruns is written by the next row or image; the host
+// leaves room behind the last one. All channels at once, since the digits' rows are as short as a call.
+#define STAGE_TAP(N)                                                                              \
+  typedef struct __attribute__((packed)) { float##N v; } staged##N;                               \
+  inline void stage_tap##N(global const element* restrict input, global const element* restrict y, \
+                           long at, const long size, const int channels, const long in_plane,     \
+                           const int images, const long in_image, const int in_w,                 \
+                           const int first_column, const int above, const int rows,               \
+                           const int below, const int columns, local float* out, const int both,  \
+                           const int pitch, const int image_step, const int channel_step) {       \
+    const float##N zero = 0.0f;                                                                   \
+    const long line = SH * (long)in_w;                                                            \
+    const long reach = (rows - 1) * line + (columns + N - 1) / N * N * SW;                        \
+    for (int channel = 0; channel < channels; ++channel, at += in_plane, out += channel_step) {   \
+      for (int image = 0; image < images; ++image) {                                              \
+        local float* to = out + image * image_step;                                               \
+        long from = at + image * in_image;                                                        \
+        STAGE_ZEROES(N, above)                                                                    \
+        if (from < 0 || from + reach > size) {                                                    \
+          for (int i = 0; i < rows; ++i, to += columns, from += line) {                           \
+            for (int t = 0; t < columns; ++t) {                                                   \
+              for (int odd = 0; odd <= both; ++odd) {                                             \
+                const int c = first_column + t * SW + odd;                                        \
+                to[odd * pitch + t] =                                                             \
+                    c >= 0 && c < in_w ? MASKED(input, y, from + t * SW + odd) : 0.0f;            \
+              }                                                                                   \
+            }                                                                                     \
+          }                                                                                       \
+        } else if (both) {                                                                        \
+          STAGE_ROWS(N, 1)                                                                        \
+        } else {                                                                                  \
+          STAGE_ROWS(N, 0)                                                                        \
+        }                                                                                         \
+        STAGE_ZEROES(N, below)                                                                    \
+      }                                                                                           \
+    }                                                                                             \
+  }
+
+#define LANES_4 ((int4)(0, 1, 2, 3))
+#define LANES_8 ((int8)(0, 1, 2, 3, 4, 5, 6, 7))
+#define LANES_16 ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+STAGE_TAP(4)
+#if VW >= 8
+STAGE_TAP(8)
+#endif
+#if VW == 16
+STAGE_TAP(16)
+#endif
+
+// pitch: floats of a row of patches.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
+                           global const float* restrict packed, global const element* restrict b,
+                           global const element* restrict r, global element* restrict result,
+                           int channels, int taps_h, int taps_w, int in_h, int in_w, long in_size,
+                           int top, int left, int images, int oh, int ow, int tile_images,
+                           int tile_h, int tile_w, int tiles_x, int tiles, int pitch, int filters,
+                           int blocks_per_group, int run, int groups, long out_image,
+                           long out_plane) {
+  local float patches[PATCH * 256] __attribute__((aligned(64)));
+  const int id = (int)get_group_id(0);
+  const int tile = id % tiles;
+  const int runs = (blocks_per_group + run - 1) / run;
+  const int first_block = id / tiles % runs * run;
+  const int last_block = min(first_block + run, blocks_per_group);
+  const int group_index = id / tiles / runs % groups;
+  const int first_image = id / tiles / runs / groups * tile_images;
+  const int i0 = tile / tiles_x * tile_h;
+  const int j0 = tile % tiles_x * tile_w;
+  const int image_count = min(tile_images, images - first_image);
+  const int rows = min(tile_h, oh - i0);
+  const int columns = min(tile_w, ow - j0);
+  const int pixels = rows * columns;
+  const int vectors = (pixels + VW - 1) / VW;  // of an image
+  const int all_vectors = image_count * vectors;
+
+  const long in_plane = (long)in_h * in_w;
+  const long in_image = groups * channels * in_plane;
+  const long plane = first_image * in_image + group_index * channels * in_plane;
+  const int channel_step = taps_h * taps_w * pitch;
+  local float* line = patches;
+  for (int p = 0; p < taps_h; ++p) {
+    const int first_row = top + i0 * SH + p * DH;
+    const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
+    const int below = rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, rows);
+    for (int q = 0; q < taps_w;) {
+      const int both = PAIRED && q + 1 < taps_w;
+      const int first_column = left + j0 * SW + q * DW;
+      const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
+#define STAGE(N)                                                                               \
+  stage_tap##N(x, y_mask, at, in_size, channels, in_plane, image_count, in_image, in_w,        \
+               first_column, above, rows - above - below, below, columns, line, both, pitch,   \
+               vectors * VW, channel_step);
+#if VW == 16
+      if (columns > 8) {
+        STAGE(16)
+      } else
+#endif
+#if VW >= 8
+      if (columns > 4) {
+        STAGE(8)
+      } else
+#endif
+      {
+        STAGE(4)
+      }
+      q += 1 + both;
+      line += (1 + both) * pitch;
+    }
+  }
+
+  const int reduction = channels * taps_h * taps_w;
+  for (int block = first_block; block < last_block; ++block) {
+    const int first_filter = block * MR;
+    const long first_b = (long)group_index * filters + first_filter;
+    const long first_out = first_image * out_image + first_b * out_plane + i0 * ow + j0;
+    for (int first_v = 0; first_v < all_vectors; first_v += NV) {
+      const int v0 = max(min(first_v, all_vectors - NV), 0);
+      global const float* wp =
+          packed + ((long)group_index * blocks_per_group + block) * reduction * MR;
+      local const float* pixels_at = patches + v0 * VW;
+      floatv acc[MR][NV];
+#pragma unroll
+      for (int m = 0; m < MR; ++m) {
+#pragma unroll
+        for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
+      }
+      for (int product = 0; product < reduction; ++product, wp += MR, pixels_at += pitch) {
+        MULTIPLY(LOAD_V(pixels_at + v * VW))
+      }
+      long at[NV];
+      int count[NV];
+#pragma unroll
+      for (int v = 0; v < NV; ++v) {
+        const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
+        const int from = (v0 + v - image * vectors) * VW;
+        at[v] = first_out + image * out_image + from;
+        count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
+      }
+#pragma unroll
+      for (int m = 0; m < MR; ++m) {
+        if (first_filter + m < filters) {
+          const float bias = BIAS_OF(b, first_b + m);
+#pragma unroll
+          for (int v = 0; v < NV; ++v) {
+            const long to = at[v] + m * out_plane;
+            const floatv sum = acc[m][v] + bias;
+            if (count[v] == VW) {
+              const floatv value = sum + RESIDUAL_V(r + to);
+              const floatv activated = ACTIVATE(value);
+              PUT_V(RESULT(GET_V(result + to), activated), result + to);
+            } else if (count[v] > 0) {
+              const floatv value = sum + residual_first(r + to, count[v]);
+              const floatv activated = ACTIVATE(value);
+#if ACCUMULATE
+              put_first(get_first(result + to, count[v]) + activated, count[v], result + to);
+#else
+              put_first(activated, count[v], result + to);
+#endif
+            }
+          }
+        }
+      }
+    }
+  }
+}
+#endif  // PATCH

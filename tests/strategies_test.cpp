@@ -769,8 +769,8 @@ TEST_CASE("problems too large for 32-bit indices are refused with the size, not 
 
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
-  for (const char* config :
-       {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
+  for (const char* config : {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16",
+                             "mr=8,nv=2,patch=1,vw=16", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
     CAPTURE(config);
     error_of(Code::kInvalidArgument,
              [&] { find_strategy("implicit_gemm").build(p, Config::parse(config), device()); });

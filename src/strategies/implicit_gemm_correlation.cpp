@@ -1,5 +1,5 @@
-// implicit_gemm for everything that is a correlation: forward, data gradient, transposed. Three bodies
-// (see implicit_gemm.cl): `filters` and `pixels` for CPUs, `tile` for GPUs.
+// implicit_gemm for everything that is a correlation: forward, data gradient, transposed. Four bodies
+// (see implicit_gemm.cl): `filters`, `pixels` and `patches` for CPUs, `tile` for GPUs.
 #include <algorithm>
 #include <cmath>
 
@@ -510,6 +510,204 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   return executable;
 }
 
+// ---- patches: vectors along pixels, gathered in local memory ------------------------------------
+
+// How a result is divided: whole images, rows of one, or a part of a row.
+struct PatchesTile {
+  std::int64_t images = 0, h = 1, w = 1;  // no images: not to be divided
+  std::int64_t pitch = 0;                 // floats of a row of patches
+  double multiplied = 0;                  // pixels of all images, those for nothing included
+
+  std::int64_t tiles_x(const Correlation& c) const { return ceil_div(c.ow, w); }
+  std::int64_t tiles(const Correlation& c) const { return tiles_x(c) * ceil_div(c.oh, h); }
+  // Tiles of all images and groups.
+  std::int64_t all(const Correlation& c) const {
+    return tiles(c) * c.groups * ceil_div(c.images, images);
+  }
+};
+
+struct PatchesBody {
+  int mr, nv, vw, patch;
+
+  std::int64_t span() const { return std::int64_t{vw} * nv; }
+  Config config() const { return {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"patch", patch}}; }
+  static PatchesBody from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256)};
+  }
+  // A tap alone is nothing to gather: `pixels` stages it, `filters` reads it as it lies.
+  static bool serves(const std::vector<Correlation>& correlations) {
+    const Correlation& c = correlations.front();
+    return correlations.size() == 1 && !c.channels_last && c.sw <= 2 && c.out_step == 1 &&
+           c.out_pitch == c.ow && c.taps_h * c.taps_w > 1;
+  }
+  // The kernel stages rows by vectors of at most this many pixels.
+  int stage_width(std::int64_t columns) const {
+    return columns > 8 ? vw : columns > 4 ? std::min(8, vw) : 4;
+  }
+  // Pixels multiplied for `images` times `pixels`.
+  double multiplied(std::int64_t images, std::int64_t pixels) const {
+    return static_cast<double>(round_up(images * ceil_div(pixels, vw), nv) * vw);
+  }
+
+  // The tile that multiplies the fewest pixels for nothing.
+  PatchesTile tile(const Correlation& c) const {
+    constexpr std::int64_t kMostImages = 8;
+    const std::int64_t most = std::int64_t{patch} * 256 / c.reduction();
+    PatchesTile best;
+    const auto consider = [&](std::int64_t images, std::int64_t h, std::int64_t w) {
+      const std::int64_t image = round_up(h * w, vw);
+      const std::int64_t end = (images - 1) * image + (h - 1) * w + round_up(w, stage_width(w));
+      const std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
+      if (pitch > most) return;
+      // The last tile of each kind is smaller.
+      const auto in_rows = [&](std::int64_t n, std::int64_t rows) {
+        return static_cast<double>(c.ow / w) * multiplied(n, rows * w) +
+               multiplied(n, rows * (c.ow % w));
+      };
+      const auto in_images = [&](std::int64_t n) {
+        return static_cast<double>(c.oh / h) * in_rows(n, h) + in_rows(n, c.oh % h);
+      };
+      const double all =
+          static_cast<double>(c.images / images) * in_images(images) + in_images(c.images % images);
+      if (best.images == 0 || all < best.multiplied) best = {images, h, w, pitch, all};
+    };
+    for (std::int64_t images = 1; images <= std::min(c.images, kMostImages); ++images)
+      consider(images, c.oh, c.ow);
+    for (std::int64_t h = std::min(c.oh - 1, most / c.ow); h >= 1; --h)
+      consider(1, h, c.ow);
+    for (std::int64_t w = std::min(most, c.ow - 1) / span() * span(); w > 0; w -= span())
+      consider(1, 1, w);
+    return best;
+  }
+};
+
+// Blocks of filters that a work-item multiplies its patches with: all, where there are tiles enough.
+std::int64_t blocks_for_a_tile(const DeviceProfile& profile, const Correlation& c,
+                               const PatchesTile& tile, const FilterBlocks& blocks) {
+  constexpr std::int64_t kGroupsPerUnit = 2;
+  const std::int64_t runs = std::min(blocks.blocks_per_group,
+                                     ceil_div(profile.compute_units * kGroupsPerUnit, tile.all(c)));
+  return ceil_div(blocks.blocks_per_group, runs);
+}
+
+double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesBody& body,
+                  const Correlation& c, const PatchesTile& tile, const FilterBlocks& blocks) {
+  const std::int64_t run = blocks_for_a_tile(profile, c, tile, blocks);
+  const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
+  const double reduction = static_cast<double>(c.reduction());
+  // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
+  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over the digits' and first layers of core.txt.
+  const double fma_cycles = reduction * std::max(4.0, body.mr * body.nv / 2.0);
+  const double load_cycles = reduction * (body.nv + body.mr) / 2;
+  const double store_cycles = 1.5 * body.mr * body.nv + 20;
+  // Vectors that are not in the first cache for the next block of filters.
+  const double waiting = c.reduction() * body.span() * kElement > (32 << 10) ? 1.15 : 1.0;
+  const double staged = reduction * static_cast<double>(c.images * c.oh * tile.tiles_x(c) *
+                                                        ceil_div(tile.w, body.stage_width(tile.w)));
+  const double cycles = static_cast<double>(blocks.blocks_per_group) * tile.multiplied /
+                            static_cast<double>(body.span()) *
+                            (std::max(fma_cycles, load_cycles) * waiting + store_cycles) +
+                        runs * staged * 3.5;
+  Pass multiply;
+  multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  multiply.groups = runs * static_cast<double>(tile.all(c));
+  return predicted_us(profile, {multiply});
+}
+
+std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile& profile,
+                                          const std::vector<Correlation>& correlations) {
+  constexpr std::size_t kOffered = 1;
+  // KiB. Beyond the second cache's half there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
+  // instead of 0.40 ms) but where that is too little for whole vectors (resnet_conv1, 2 rows of 112: 0.54 instead of
+  // 0.60 ms); 32, one row, took 0.47 ms for vgg_conv1_1.
+  constexpr int kPatch = 128;
+  constexpr int kVectors = 2;  // 3 or 4, with fewer filters: no faster anywhere
+  std::vector<Candidate> candidates;
+  if (!PatchesBody::serves(correlations)) return candidates;
+  const Correlation& c = correlations.front();
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  int patch = kPatch;
+  while (patch > 1 && patch * 1024 > profile.local_memory_bytes)
+    patch /= 2;
+  for (const int kib : {patch, 2 * patch}) {
+    if (kib * 1024 > profile.local_memory_bytes) continue;
+    for (const int mr : {8, 6, 4}) {
+      if (mr * kVectors + kVectors + 1 > registers || mr / 2 >= c.filters) continue;
+      const PatchesBody body{mr, kVectors, vw, kib};
+      const PatchesTile tile = body.tile(c);
+      if (tile.images == 0) continue;
+      const PackedWeights packed(correlations, mr, profile);
+      Candidate candidate;
+      candidate.config = body.config();
+      candidate.prepared_weights_bytes = packed.bytes;
+      candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+      candidate.predicted_us = patches_us(p, profile, body, c, tile, packed.blocks.front());
+      candidate.predicted_setup_us = kPredictedBuildUs;
+      candidates.push_back(candidate);
+    }
+  }
+  return best_of(std::move(candidates), kOffered);
+}
+
+std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesBody& body,
+                                                Device& device) {
+  const std::vector<Correlation> correlations = correlations_of(p);
+  if (!PatchesBody::serves(correlations)) {
+    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
+                                            "': needs sw <= 2, several taps and planes of results");
+  }
+  const Correlation& c = correlations.front();
+  const PatchesTile tile = body.tile(c);
+  if (tile.images == 0) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': the patches do not fit");
+  }
+  const PackedWeights packed(correlations, body.mr, device.profile());
+  const FilterBlocks& blocks = packed.blocks.front();
+  const std::int64_t run = blocks_for_a_tile(device.profile(), c, tile, blocks);
+  const Operands operands(p);
+  auto executable = std::make_unique<Executable>();
+  packed.add_to(*executable, device, correlations);
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply",
+      device.kernel("implicit_gemm", "implicit_gemm_patches",
+                    class_defines(p, c, body.config().defines())),
+      std::vector<Argument>{operands.input,
+                            p.mask ? operands.mask : operands.input,
+                            packed.regions.front(),
+                            Region{kBiasSlot},
+                            Region{kResidualSlot},
+                            operands.result,
+                            narrow(c.channels),
+                            narrow(c.taps_h),
+                            narrow(c.taps_w),
+                            narrow(c.in_h),
+                            narrow(c.in_w),
+                            cl_long{c.images * c.in_image},
+                            narrow(c.top),
+                            narrow(c.left),
+                            narrow(c.images),
+                            narrow(c.oh),
+                            narrow(c.ow),
+                            narrow(tile.images),
+                            narrow(tile.h),
+                            narrow(tile.w),
+                            narrow(tile.tiles_x(c)),
+                            narrow(tile.tiles(c)),
+                            narrow(tile.pitch),
+                            narrow(c.filters),
+                            narrow(blocks.blocks_per_group),
+                            narrow(run),
+                            narrow(c.groups),
+                            cl_long{c.out_image},
+                            cl_long{c.out_plane}},
+      one_item_groups(tile.all(c) * ceil_div(blocks.blocks_per_group, run))));
+  return executable;
+}
+
 // ---- tile: local memory -------------------------------------------------------------------------
 
 constexpr Tile kTiles[] = {
@@ -691,12 +889,15 @@ std::vector<Candidate> correlation_candidates(const Problem& p, const DeviceProf
   std::vector<Candidate> candidates = filters_candidates(p, profile, correlations);
   for (Candidate& c : pixels_candidates(p, profile, correlations))
     candidates.push_back(c);
+  for (Candidate& c : patches_candidates(p, profile, correlations))
+    candidates.push_back(c);
   return candidates;
 }
 
 std::unique_ptr<const Executable> build_correlation(const Problem& p, const Config& config,
                                                     Device& device) {
   if (config.has("bm")) return build_tile(p, Tile::from(config), device);
+  if (config.has("patch")) return build_patches(p, PatchesBody::from(config), device);
   if (config.has("mr")) return build_pixels(p, PixelsBody::from(config), device);
   return build_filters(p, FiltersBody::from(config), device);
 }
