@@ -20,6 +20,11 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
   return total;
 }
 
+double cached(double bytes) {
+  constexpr double kCacheBytes = 8 << 20;
+  return bytes > kCacheBytes ? bytes : bytes / 2;
+}
+
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes) {
   Pass pass;

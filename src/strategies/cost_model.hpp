@@ -23,6 +23,10 @@ struct Pass {
 // are fewer than them (both), plus the cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
+// As so many bytes in memory: what is moved once and fits a core's share of the last cache, which moves twice the bytes
+// that memory does (PoCL 3.1, 2-core Zen 5, 2026-11).
+double cached(double bytes);
+
 // Packing weights of `bytes` into `prepared_bytes`.
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes);

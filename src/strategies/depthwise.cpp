@@ -186,11 +186,6 @@ double bytes_touched(const Problem& p) {
   return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
 }
 
-// What layers of common sizes move comes from caches: the bodies for CPUs differ by their cycles, not by what memory gives.
-double cached_bytes(const Problem& p) {
-  return bytes_touched(p) / 4;
-}
-
 Candidate candidate_of(const Problem& p, const Config& config, double us) {
   Candidate candidate;
   candidate.config = config;
@@ -279,7 +274,7 @@ double rows_us(const Problem& p, const DeviceProfile& profile, const RowsBody& b
   // In units of cycles at full rate: two FMAs each.
   pass.flops = units * cycles * 2 * 2 * body.vw;
   pass.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  pass.bytes = cached_bytes(p);
+  pass.bytes = cached(bytes_touched(p));
   pass.groups = units;
   return predicted_us(profile, {pass});
 }
@@ -298,7 +293,7 @@ double planes_us(const Problem& p, const DeviceProfile& profile, const RowsBody&
   Pass pass;
   pass.flops = blocks * (planes_cycles(p, planes) + 2 * body.rb) * 2 * 2 * body.vw;
   pass.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  pass.bytes = cached_bytes(p);
+  pass.bytes = cached(bytes_touched(p));
   pass.groups = static_cast<double>(Bands(p, profile, planes).units);
   return predicted_us(profile, {pass});
 }
@@ -574,7 +569,7 @@ double weights_us(const Problem& p, const DeviceProfile& profile, const WeightsB
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
-  multiply.bytes = cached_bytes(p);
+  multiply.bytes = cached(bytes_touched(p));
   multiply.groups = groups;
   Pass sum;
   sum.launches = parts.parts > 1 ? 1 : 0;

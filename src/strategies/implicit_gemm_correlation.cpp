@@ -611,7 +611,7 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesB
   Pass multiply;
   multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
-  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  multiply.bytes = cached(bytes_touched(p, c, blocks.bytes()));
   multiply.groups = runs * static_cast<double>(tile.all(c));
   return predicted_us(profile, {multiply});
 }

@@ -18,14 +18,7 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 // Of the first cache.
 constexpr std::int64_t kNearBytes = 65536;
 
-// A core's own cache, and its share of the one behind, which moves twice the bytes that memory does (PoCL 3.1, 2-core
-// Zen 5, 2026-11).
-constexpr double kCoreCacheBytes = 1 << 20, kCacheBytes = 8 << 20;
-
-// Of a tensor that is moved once, as so many bytes in memory.
-double cached(double bytes) {
-  return bytes > kCacheBytes ? bytes : bytes / 2;
-}
+constexpr double kCoreCacheBytes = 1 << 20;
 
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kGroupsPerUnit = 4;
