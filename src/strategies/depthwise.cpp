@@ -301,27 +301,25 @@ double planes_us(const Problem& p, const DeviceProfile& profile, const RowsBody&
 std::vector<Candidate> rows_candidates(const Problem& p, const DeviceProfile& profile) {
   std::vector<Candidate> candidates;
   const int widest = vector_width(profile);
-  std::vector<int> widths{widest};
-  // Half a vector wastes less on narrow planes.
-  if (widest > 4 && Axis::columns(p).steps <= widest / 2) widths.push_back(widest / 2);
   const std::int64_t steps = Axis::rows(p).steps;
-  for (const int vw : widths) {
-    for (const std::int64_t rb : {4, 7}) {
-      if (rb == 7 && steps < 7) continue;
-      const RowsBody body{static_cast<int>(std::min(rb, steps)), true, vw};
-      if (body.tiling(p, profile).floats * kElement > profile.local_memory_bytes / 2) continue;
-      candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body)));
-    }
-  }
-  // Planes are read as they lie by the widest vectors that they allow, and blocks of about so many rows.
-  for (int vw = widest; vw >= 4; vw /= 2) {
+  // First, since ties go to the first: planes as they lie, by the widest vectors that they allow and in blocks of as
+  // many rows as registers serve.
+  for (int vw = widest; vw >= 4 && candidates.empty(); vw /= 2) {
     const int most = vector_registers(vw) == 32 ? 7 : 4;
-    for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps)); rb > 0; --rb) {
+    for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps));
+         rb > 0 && candidates.empty(); --rb) {
       const RowsBody body{rb, false, vw};
       if (!body.reads_planes(p)) continue;
       candidates.push_back(candidate_of(p, body.config(), planes_us(p, profile, body)));
-      return candidates;
     }
+  }
+  std::vector<int> widths{widest};
+  // Half a vector wastes less on narrow planes.
+  if (widest > 4 && Axis::columns(p).steps <= widest / 2) widths.push_back(widest / 2);
+  for (const int vw : widths) {
+    const RowsBody body{static_cast<int>(std::min<std::int64_t>(4, steps)), true, vw};
+    if (body.tiling(p, profile).floats * kElement > profile.local_memory_bytes / 2) continue;
+    candidates.push_back(candidate_of(p, body.config(), rows_us(p, profile, body)));
   }
   return candidates;
 }
@@ -596,7 +594,7 @@ std::vector<Candidate> weights_candidates(const Problem& p, const DeviceProfile&
     while (body.rows > 1 && !body.reads_planes(p))
       --body.rows;
     if (body.reads_planes(p)) {
-      bodies.push_back(body);
+      bodies.insert(bodies.begin(), body);  // ties go to the first
       break;
     }
   }
