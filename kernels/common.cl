@@ -58,6 +58,18 @@ FLOAT_VECTOR(16)
 #define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
 #define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
 
+// Ask for a cache line before it is read (from the second cache on: FAR) or written. What runs ahead of a loop may
+// end anywhere: no address is wrong. OpenCL's prefetch() does nothing on PoCL 3.1.
+#if defined(__x86_64__) || defined(__aarch64__)
+#define PREFETCH(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 0, 3)
+#define PREFETCH_FAR(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 0, 2)
+#define PREFETCH_TO_WRITE(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 1, 3)
+#else
+#define PREFETCH(pointer)
+#define PREFETCH_FAR(pointer)
+#define PREFETCH_TO_WRITE(pointer)
+#endif
+
 // Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
 #ifdef VW
 #if VW == 1
