@@ -325,7 +325,6 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   const int next_tile = tile + 1 < tiles ? tile + 1 : 0;
   const int next_i = min(next_tile / tiles_x * TH, oh - TH);
   const int next_j = min(next_tile % tiles_x * TW, ow - TW);
-  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW;
   const int share = (BLOCK + tiles - 1) / tiles;
   global const float* next_wp =
       wp + (long)channels * taps_h * taps_w * (BLOCK + tile * share);
@@ -334,17 +333,29 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
     PREFETCH_TO_WRITE(result + first_out + f * out_plane + (TH - 1) * out_pitch +
                       (TW - 1) * (long)out_step);
   }
-  const int ahead = min(AHEAD, channels);
-  global const float* next_xp = xp + ahead * plane;
-  int channel = 0;
-  for (int part = 0; part < 2; ++part) {
-    for (const int end = part == 0 ? channels - ahead : channels; channel < end;
-         ++channel, xp += plane, next_xp += plane) {
-#pragma unroll
-      for (int i = 0; i < TH; ++i) {
-#pragma unroll
-        for (int j = TW * SW - 1; j >= 0; j -= LINE) PREFETCH(next_xp + i * SH * pitch + j);
-      }
+  // Behind the last channel come those of the next tile.
+  const int turn = channels - min(AHEAD, channels) - 1;
+  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW -
+                            (channels - 1) * plane;
+  global const float* next_xp = turn < 0 ? xp + to_next_tile + (channels - 1) * plane : xp + AHEAD * plane;
+#define PREFETCH_PIXELS()                                                                    \
+  {                                                                                          \
+    _Pragma("unroll") for (int i = 0; i < TH; ++i) {                                         \
+      _Pragma("unroll") for (int j = TW * SW - 1; j >= 0; j -= LINE) {                       \
+        PREFETCH(next_xp + i * SH * pitch + j);                                              \
+      }                                                                                      \
+    }                                                                                        \
+    next_xp += channel == turn ? to_next_tile : plane;                                       \
+  }
+  if (taps_h * taps_w == 1) {  // the loops below would take as long as a small tile's products
+    for (int channel = 0; channel < channels; ++channel, xp += plane, wp += BLOCK, next_wp += share) {
+      PREFETCH_PIXELS()
+      PREFETCH_FAR(next_wp);
+      MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+    }
+  } else {
+    for (int channel = 0; channel < channels; ++channel, xp += plane) {
+      PREFETCH_PIXELS()
       for (int p = 0; p < taps_h; ++p) {
         for (int q = 0; q < taps_w; ++q, wp += BLOCK, next_wp += share) {
           global const float* tap = xp + p * DH * pitch + q * DW;
@@ -353,7 +364,6 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
         }
       }
     }
-    next_xp += to_next_tile - channels * plane;
   }
 #endif
 
