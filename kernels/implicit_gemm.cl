@@ -406,6 +406,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #else
   const int whole_rows = out_step == 1 && TW == out_pitch;
 #endif
+  // The filters one by one, with what each may lack, take twice the time.
+  const int whole = whole_rows && first_filter + BLOCK <= filters;
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
 #pragma unroll
@@ -416,16 +418,29 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
         rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
       }
       TRANSPOSE(rows, other)
+      const int first_f = v * VW;
+      if (whole) {
+        long line = first_out + first_f * out_plane + from;
 #pragma unroll
-      for (int f = 0; f < VW; ++f) {
-        if (first_filter + v * VW + f < filters) {
-          const floatv sum = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + v * VW + f);
-          const long line = first_out + (v * VW + f) * out_plane;
+        for (int f = 0; f < VW; ++f, line += out_plane) {
+          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
+                               residual_first(r + line, PIXELS - from);
+          put_known(ACTIVATE(value), PIXELS - from, result + line);
+        }
+      } else {
+        float sums[VW * VW];
+#pragma unroll
+        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
+        const int count = min(PIXELS - from, VW);
+        const int rest = min(filters - first_filter - first_f, VW);
+#pragma nounroll
+        for (int f = 0; f < rest; ++f) {
+          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
+          const long line = first_out + (first_f + f) * out_plane;
           if (whole_rows) {
             const floatv value = sum + residual_first(r + line + from, PIXELS - from);
             put_first(ACTIVATE(value), PIXELS - from, result + line + from);
           } else {
-            const int count = min(PIXELS - from, VW);
             floatv value = sum;
 #if RESIDUAL
             GATHER_V(value, r + line, count)
