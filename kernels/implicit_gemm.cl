@@ -549,6 +549,11 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
   const int skipped = 0;
 #endif
 #if STAGE
+  // The next tile's pixels are asked for while this one's are multiplied, a vector of each channel per block.
+  const int next_i = (int)((id + 1) / tiles_x % oh);
+  const int next_j = max(min((int)((id + 1) % tiles_x) * SPAN, ow - SPAN), 0);
+  global const input* next_pixels =
+      pixels_at + (long)((next_i - i) * SH) * pitch + (next_j - j0) * SW;
   for (int channel = 0; channel < channels; ++channel) {
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
@@ -559,14 +564,23 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 #endif
   for (int block = first_block; block < last_block; ++block) {
     global const input* xp = pixels_at;
+    const int first_filter = block * MR;
+    const long first_b = (long)group_index * filters + first_filter;
+    const long first_out =
+        image * out_image + first_b * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
     floatv acc[MR][NV];
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
 #pragma unroll
-      for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
+      for (int v = 0; v < NV; ++v) {
+        acc[m][v] = (floatv)(0.0f);
+        PREFETCH_TO_WRITE(result + first_out + m * out_plane + (long)(v * VW) * out_step);
+      }
     }
 #if STAGE
-    for (int channel = 0; channel < channels; ++channel, wp += MR) {
+    global const input* next_line = next_pixels + (block - first_block) % NV * (VW * SW);
+    for (int channel = 0; channel < channels; ++channel, wp += MR, next_line += plane) {
+      PREFETCH_FAR(next_line);
       MULTIPLY(LOAD_V(staged + channel * SPAN + v * VW))
     }
 #else
@@ -580,10 +594,6 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
     }
 #endif
 
-    const int first_filter = block * MR;
-    const long first_b = (long)group_index * filters + first_filter;
-    const long first_out =
-        image * out_image + first_b * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       if (first_filter + m < filters) {

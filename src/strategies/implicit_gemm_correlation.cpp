@@ -207,6 +207,18 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
   const double fma_cycles = reduction * std::max(4.0, body.kv * pixels / 2);
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
+  // What the first cache cannot hold until it is used again comes from the second, 2.75 cycles a line:
+  // n1c1024h14w14k2048kh1kw1s2 takes 9.5 cycles a product with 2x7 accumulators, 12.1 with 3x7.
+  constexpr double kLineCycles = 2.75, kLineFloats = 16, kNearBytes = 24 << 10;
+  const double taps = static_cast<double>(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
+  const double pixel_lines =
+      c.channels_last
+          ? pixels / kLineFloats
+          : body.th * std::max(1.0, static_cast<double>(body.tw * c.sw) / kLineFloats) / taps;
+  const bool far_weights = reduction * static_cast<double>(body.block() * kElement) > kNearBytes;
+  const double line_cycles =
+      reduction * kLineCycles *
+      (pixel_lines + (far_weights ? static_cast<double>(body.block()) / kLineFloats : 0.0));
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
   const double transposes = body.kv * std::ceil(pixels / body.vw);
@@ -221,7 +233,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   const bool from_memory =
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
-  const double cycles = std::max(fma_cycles, load_cycles) * pointers * waiting + store_cycles;
+  const double cycles =
+      std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
@@ -274,6 +287,11 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       // A narrower tile with as many tiles in the row does less twice.
       const int even = static_cast<int>(ceil_div(least_w, ceil_div(least_w, tw)));
       if (even != tw) add({kv, th, even, vw});
+      // Nor does one that divides the row, if nearly as many products are left to a load.
+      int without_rest = tw;
+      while (least_w % without_rest != 0)
+        --without_rest;
+      if (without_rest < even && 2 * without_rest > tw) add({kv, th, without_rest, vw});
     }
   }
   return best_of(std::move(candidates), kOffered);
@@ -381,24 +399,50 @@ struct PixelsBody {
   }
 };
 
+// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
+// cache from the second block on, as long as the weights stay in the second.
+std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
+                             const FilterBlocks& blocks, std::int64_t row_tiles) {
+  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
+  const std::int64_t block_bytes =
+      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
+  const std::int64_t tiles = row_tiles * c.oh * c.groups;
+  const std::int64_t most =
+      std::min(kWeightsBytes / block_bytes,
+               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
+  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
+  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
+}
+
 double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBody& body,
                  const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
   const double groups = static_cast<double>(ceil_div(c.ow, body.span()) * c.oh) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
-  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one.
+  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
+  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us of filters).
+  const bool staged = body.stage > 0;
+  const double vectors_loaded = body.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
   const double fma_cycles = reduction * body.mr * body.nv / 2;
-  const double load_cycles = reduction * (body.nv * (c.sw == 1 ? 1 : 4) + body.mr) / 2;
-  const double loop_cycles = 1.5 * reduction;
-  const double store_cycles = (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  const double load_cycles = reduction * (vectors_loaded + body.mr) / 2;
+  const double loop_cycles = (staged ? 0.4 : 1.5) * reduction;
+  const double store_cycles =
+      staged && c.out_step == 1 ? (body.nv + 4.0) * body.mr
+                                : (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  const std::int64_t run =
+      blocks_in_a_run(profile, c, blocks, ceil_div(c.ow, body.span()) * c.images);
+  const double stage_cycles =
+      staged ? reduction * body.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
   // Shorter runs of a row wait more often for the next one.
-  const double waiting = 1 + 0.1 / body.nv;
-  const double cycles = std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles;
+  const double waiting = !staged ? 1 + 0.1 / body.nv : body.stage > 16 ? 1.05 : 1.0;
+  const double cycles =
+      std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.groups = groups;
+  multiply.groups = groups / static_cast<double>(blocks.blocks_per_group) *
+                    static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
@@ -431,21 +475,6 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
     }
   }
   return best_of(std::move(candidates), kOffered);
-}
-
-// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
-// cache from the second block on, as long as the weights stay in the second.
-std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
-                             const FilterBlocks& blocks, std::int64_t row_tiles) {
-  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
-  const std::int64_t block_bytes =
-      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
-  const std::int64_t tiles = row_tiles * c.oh * c.groups;
-  const std::int64_t most =
-      std::min(kWeightsBytes / block_bytes,
-               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
-  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
-  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
 
 std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
