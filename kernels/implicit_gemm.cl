@@ -279,14 +279,18 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
                            global element* restrict result, int images, int channels, int taps_h,
                            int taps_w, long x_image, long plane, int pitch, int step,
                            long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
-                           int blocks_per_group, int groups, int blocks_inner, long out_image,
+                           int blocks_per_group, int groups, int panel, long out_image,
                            long out_plane, long out_offset, long out_pitch, int out_step) {
+  // Blocks, images, tiles; or, where panel > 0, images, panels of so many tiles, blocks, tiles.
   const long id = get_group_id(0);
-  const int tile = (int)(id % tiles);
-  const long outer = id / tiles;
   const int blocks = blocks_per_group * groups;
-  const int block = (int)(blocks_inner ? outer % blocks : outer / images);
-  const long image = blocks_inner ? outer / blocks : outer % images;
+  const long image = panel == 0 ? id / tiles % images : id / tiles / blocks;
+  const int in_image = (int)(panel == 0 ? id % tiles : id - image * tiles * blocks);
+  const int first_tile = panel == 0 ? 0 : in_image / (panel * blocks) * panel;
+  const int panel_tiles = panel == 0 ? tiles : min(panel, tiles - first_tile);
+  const int in_panel = in_image - first_tile * blocks;
+  const int tile = first_tile + in_panel % panel_tiles;
+  const int block = panel == 0 ? (int)(id / tiles / images) : in_panel / panel_tiles;
   const int group_index = block / blocks_per_group;
   const int first_i = tile / tiles_x * TH;
   const int first_j = tile % tiles_x * TW;
@@ -322,30 +326,30 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
     }
   }
 #else
-  const int next_tile = tile + 1 < tiles ? tile + 1 : 0;
+  const int next_tile = tile + 1 < first_tile + panel_tiles ? tile + 1 : first_tile;
   const int next_i = min(next_tile / tiles_x * TH, oh - TH);
   const int next_j = min(next_tile % tiles_x * TW, ow - TW);
-  const int share = (BLOCK + tiles - 1) / tiles;
+  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW;
+  // Behind the last channel come those of the next tile.
+  const int turn = channels - min(AHEAD, channels) - 1;
+  const long at_turn = to_next_tile - (channels - 1) * plane;
+  global const float* next_xp = xp + (turn < 0 ? to_next_tile : AHEAD * plane);
+  const int share = (BLOCK + panel_tiles - 1) / panel_tiles;
   global const float* next_wp =
-      wp + (long)channels * taps_h * taps_w * (BLOCK + tile * share);
+      wp + (long)channels * taps_h * taps_w * (BLOCK + (tile - first_tile) * share);
 #pragma unroll
   for (int f = 0; f < BLOCK; ++f) {
     PREFETCH_TO_WRITE(result + first_out + f * out_plane + (TH - 1) * out_pitch +
                       (TW - 1) * (long)out_step);
   }
-  // Behind the last channel come those of the next tile.
-  const int turn = channels - min(AHEAD, channels) - 1;
-  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW -
-                            (channels - 1) * plane;
-  global const float* next_xp = turn < 0 ? xp + to_next_tile + (channels - 1) * plane : xp + AHEAD * plane;
-#define PREFETCH_PIXELS()                                                                    \
-  {                                                                                          \
-    _Pragma("unroll") for (int i = 0; i < TH; ++i) {                                         \
-      _Pragma("unroll") for (int j = TW * SW - 1; j >= 0; j -= LINE) {                       \
-        PREFETCH(next_xp + i * SH * pitch + j);                                              \
-      }                                                                                      \
-    }                                                                                        \
-    next_xp += channel == turn ? to_next_tile : plane;                                       \
+#define PREFETCH_PIXELS()                                                \
+  {                                                                      \
+    _Pragma("unroll") for (int i = 0; i < TH; ++i) {                     \
+      _Pragma("unroll") for (int j = TW * SW - 1; j >= 0; j -= LINE) {   \
+        PREFETCH(next_xp + i * SH * pitch + j);                          \
+      }                                                                  \
+    }                                                                    \
+    next_xp += channel == turn ? at_turn : plane;                        \
   }
   if (taps_h * taps_w == 1) {  // the loops below would take as long as a small tile's products
     for (int channel = 0; channel < channels; ++channel, xp += plane, wp += BLOCK, next_wp += share) {
