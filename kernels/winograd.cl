@@ -370,9 +370,11 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     const int i0 = tile_y * M;
     const int j0 = tile_x * M;
     const int pixels = min(run * M, ow - j0);
+    const long first_plane_of_block = (image * groups + group_index) * filters + first_filter;
     for (int f = 0; f < BLOCK; ++f) {
       for (int i = 0; i < M; ++i) {
-        PREFETCH_TO_WRITE(result + ((((image * groups + group_index) * filters + first_filter + f) * oh + i0 + i) * ow + j0 + pixels - 1));
+        const long row = (first_plane_of_block + f) * oh + i0 + i;
+        PREFETCH_TO_WRITE(result + row * ow + j0 + pixels - 1);
       }
     }
     for (int v = 0; v < KV; ++v) {
@@ -394,7 +396,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
 #undef TO
       }
       const int plane_filter = first_filter + v * VW;
-      const long first_plane = (image * groups + group_index) * filters + plane_filter;
+      const long first_plane = first_plane_of_block + v * VW;
       const long first_b = (long)group_index * filters + plane_filter;
       for (int i = 0; i < min(M, oh - i0); ++i) {
         floatv rows[VW], other[VW];
