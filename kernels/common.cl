@@ -58,6 +58,18 @@ FLOAT_VECTOR(16)
 #define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
 #define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
 
+// Ask for a cache line before it is read (from the second cache on: FAR) or written. What runs ahead of a loop may
+// end anywhere: no address is wrong. OpenCL's prefetch() does nothing on PoCL 3.1.
+#if defined(__x86_64__) || defined(__aarch64__)
+#define PREFETCH(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 0, 3)
+#define PREFETCH_FAR(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 0, 2)
+#define PREFETCH_TO_WRITE(pointer) __builtin_prefetch((const void*)(ulong)(pointer), 1, 3)
+#else
+#define PREFETCH(pointer)
+#define PREFETCH_FAR(pointer)
+#define PREFETCH_TO_WRITE(pointer)
+#endif
+
 // Vectors: LOAD_V and STORE_V for floats, GET_V and PUT_V for operands.
 #ifdef VW
 #if VW == 1
@@ -154,6 +166,25 @@ inline void put_first(const floatv v, const int count, global element* out) {
   if (count & 1) *(global STORED()*)out = rest2.x;
 }
 
+// As put_first for a `count` known when compiling, in at most two stores, which may overlap.
+inline void put_known(const floatv v, const int count, global element* out) {
+#if VW == 16
+  if (count > 8 && count < 16) {
+    const STORED(16) all = TO_STORED(16, v);
+    PACKED_OF(8, out) = all.lo;
+    PACKED_OF(8, out + count - 8) = count == 9    ? all.s12345678
+                                    : count == 10 ? all.s23456789
+                                    : count == 11 ? all.s3456789a
+                                    : count == 12 ? all.s456789ab
+                                    : count == 13 ? all.s56789abc
+                                    : count == 14 ? all.s6789abcd
+                                                  : all.s789abcde;
+    return;
+  }
+#endif
+  put_first(v, count, out);
+}
+
 // The first `count` elements, 0 behind them, likewise.
 inline floatv get_first(global const element* in, const int count) {
   if (count >= VW) return GET_V(in);
@@ -189,26 +220,71 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
   return r;
 }
 
-// One interleave of the upper with the lower half of VW vectors; log2(VW) of them transpose.
-#define SHUFFLE_ROWS(from, to)                                                \
-  _Pragma("unroll") for (int s = 0; s < VW / 2; ++s) {                        \
-    to[2 * s] = interleave_lo(from[s], from[s + VW / 2]);                     \
-    to[2 * s + 1] = interleave_hi(from[s], from[s + VW / 2]);                 \
-  }
-
-// Transposes `floatv rows[VW]` with `floatv other[VW]` to work in; the result is TRANSPOSED(rows, other).
+// Transposes `floatv rows[VW]` with `floatv other[VW]` to work in; the result is TRANSPOSED(rows, other). First 4 x 4
+// within the lanes of 4, which no index vector is needed for, then the lanes.
 #if VW == 4
+#define SHUFFLE_ROWS(from, to)                          \
+  _Pragma("unroll") for (int s = 0; s < 2; ++s) {       \
+    to[2 * s] = interleave_lo(from[s], from[s + 2]);     \
+    to[2 * s + 1] = interleave_hi(from[s], from[s + 2]); \
+  }
 #define TRANSPOSE(rows, other) SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows)
 #define TRANSPOSED(rows, other) rows
-#elif VW == 8
-#define TRANSPOSE(rows, other) \
-  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows) SHUFFLE_ROWS(rows, other)
+#else
+#if VW == 8
+#define FIRST_PAIRS s0145
+#define SECOND_PAIRS s2367
+#define EVEN_LANES s0123
+#define ODD_LANES s4567
+#else
+#define FIRST_PAIRS s014589cd
+#define SECOND_PAIRS s2367abef
+#define EVEN_LANES s012389ab
+#define ODD_LANES s4567cdef
+#endif
+#define SHUFFLE_2(to, to_a, to_b, a, b, from) \
+  {                                           \
+    floatv r;                                 \
+    r.to_a = (a).from;                        \
+    r.to_b = (b).from;                        \
+    to = r;                                   \
+  }
+#define TRANSPOSE_LANES(rows, other)                                                            \
+  _Pragma("unroll") for (int s = 0; s < VW; s += 2) {                                           \
+    SHUFFLE_2(other[s], even, odd, rows[s], rows[s + 1], FIRST_PAIRS)                           \
+    SHUFFLE_2(other[s + 1], even, odd, rows[s], rows[s + 1], SECOND_PAIRS)                      \
+  }                                                                                             \
+  _Pragma("unroll") for (int s = 0; s < VW; s += 4) {                                           \
+    SHUFFLE_2(rows[s], FIRST_PAIRS, SECOND_PAIRS, other[s], other[s + 2], FIRST_PAIRS)          \
+    SHUFFLE_2(rows[s + 1], FIRST_PAIRS, SECOND_PAIRS, other[s], other[s + 2], SECOND_PAIRS)     \
+    SHUFFLE_2(rows[s + 2], FIRST_PAIRS, SECOND_PAIRS, other[s + 1], other[s + 3], FIRST_PAIRS)  \
+    SHUFFLE_2(rows[s + 3], FIRST_PAIRS, SECOND_PAIRS, other[s + 1], other[s + 3], SECOND_PAIRS) \
+  }
+#if VW == 8
+#define TRANSPOSE(rows, other)                                        \
+  TRANSPOSE_LANES(rows, other)                                        \
+  _Pragma("unroll") for (int s = 0; s < 4; ++s) {                     \
+    SHUFFLE_2(other[s], lo, hi, rows[s], rows[s + 4], EVEN_LANES)     \
+    SHUFFLE_2(other[s + 4], lo, hi, rows[s], rows[s + 4], ODD_LANES)  \
+  }
 #define TRANSPOSED(rows, other) other
 #else
-#define TRANSPOSE(rows, other)                        \
-  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows) \
-  SHUFFLE_ROWS(rows, other) SHUFFLE_ROWS(other, rows)
+#define TRANSPOSE(rows, other)                                                        \
+  TRANSPOSE_LANES(rows, other)                                                        \
+  _Pragma("unroll") for (int s = 0; s < 4; ++s) {                                     \
+    SHUFFLE_2(other[4 * s], lo, hi, rows[s], rows[s + 4], EVEN_LANES)                 \
+    SHUFFLE_2(other[4 * s + 1], lo, hi, rows[s + 8], rows[s + 12], EVEN_LANES)        \
+    SHUFFLE_2(other[4 * s + 2], lo, hi, rows[s], rows[s + 4], ODD_LANES)              \
+    SHUFFLE_2(other[4 * s + 3], lo, hi, rows[s + 8], rows[s + 12], ODD_LANES)         \
+  }                                                                                   \
+  _Pragma("unroll") for (int s = 0; s < 4; ++s) {                                     \
+    SHUFFLE_2(rows[s], lo, hi, other[4 * s], other[4 * s + 1], EVEN_LANES)            \
+    SHUFFLE_2(rows[s + 4], lo, hi, other[4 * s + 2], other[4 * s + 3], EVEN_LANES)    \
+    SHUFFLE_2(rows[s + 8], lo, hi, other[4 * s], other[4 * s + 1], ODD_LANES)         \
+    SHUFFLE_2(rows[s + 12], lo, hi, other[4 * s + 2], other[4 * s + 3], ODD_LANES)    \
+  }
 #define TRANSPOSED(rows, other) rows
+#endif
 #endif
 #endif
 

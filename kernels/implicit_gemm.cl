@@ -251,9 +251,13 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
 //
 // CHANNELS_LAST: the products of a tap are a run of neighbours, at distances that only the host knows from
 // pixel to pixel; `channels` is the run's length, that of a whole row of taps where they are neighbours too.
+// Else a tile takes a line or two of every plane, which no prefetcher of a CPU foresees: the kernel asks for those of
+// the channels to come, of the results, and for the next block's weights, a share of them in every tile.
 
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
+#define AHEAD 96  // channels; resnet50.txt's 1x1 from memory: 24 too late, 48 nearly (2-core Zen 5, 2026-11)
+#define LINE 16   // floats of a cache line
 
 // acc += the filters at `weights` times one element of each pixel.
 #define MULTIPLY(weights, element_of)                                                      \
@@ -275,14 +279,18 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
                            global element* restrict result, int images, int channels, int taps_h,
                            int taps_w, long x_image, long plane, int pitch, int step,
                            long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
-                           int blocks_per_group, int groups, int blocks_inner, long out_image,
+                           int blocks_per_group, int groups, int panel, long out_image,
                            long out_plane, long out_offset, long out_pitch, int out_step) {
+  // Blocks, images, tiles; or, where panel > 0, images, panels of so many tiles, blocks, tiles.
   const long id = get_group_id(0);
-  const int tile = (int)(id % tiles);
-  const long outer = id / tiles;
   const int blocks = blocks_per_group * groups;
-  const int block = (int)(blocks_inner ? outer % blocks : outer / images);
-  const long image = blocks_inner ? outer / blocks : outer % images;
+  const long image = panel == 0 ? id / tiles % images : id / tiles / blocks;
+  const int in_image = (int)(panel == 0 ? id % tiles : id - image * tiles * blocks);
+  const int first_tile = panel == 0 ? 0 : in_image / (panel * blocks) * panel;
+  const int panel_tiles = panel == 0 ? tiles : min(panel, tiles - first_tile);
+  const int in_panel = in_image - first_tile * blocks;
+  const int tile = first_tile + in_panel % panel_tiles;
+  const int block = panel == 0 ? (int)(id / tiles / images) : in_panel / panel_tiles;
   const int group_index = block / blocks_per_group;
   const int first_i = tile / tiles_x * TH;
   const int first_j = tile % tiles_x * TW;
@@ -298,6 +306,10 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #pragma unroll
     for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
   }
+  const int first_filter = block % blocks_per_group * BLOCK;
+  const long first_b = (long)group_index * filters + first_filter;
+  const long first_out =
+      image * out_image + first_b * out_plane + out_offset + i0 * out_pitch + (long)j0 * out_step;
 #if CHANNELS_LAST
   for (int p = 0; p < taps_h; ++p) {
     for (int q = 0; q < taps_w; ++q) {
@@ -314,20 +326,51 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
     }
   }
 #else
-  for (int channel = 0; channel < channels; ++channel, xp += plane) {
-    for (int p = 0; p < taps_h; ++p) {
-      for (int q = 0; q < taps_w; ++q, wp += BLOCK) {
-        global const float* tap = xp + p * DH * pitch + q * DW;
-        MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
+  const int next_tile = tile + 1 < first_tile + panel_tiles ? tile + 1 : first_tile;
+  const int next_i = min(next_tile / tiles_x * TH, oh - TH);
+  const int next_j = min(next_tile % tiles_x * TW, ow - TW);
+  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW;
+  // Behind the last channel come those of the next tile.
+  const int turn = channels - min(AHEAD, channels) - 1;
+  const long at_turn = to_next_tile - (channels - 1) * plane;
+  global const float* next_xp = xp + (turn < 0 ? to_next_tile : AHEAD * plane);
+  const int share = (BLOCK + panel_tiles - 1) / panel_tiles;
+  global const float* next_wp =
+      wp + (long)channels * taps_h * taps_w * (BLOCK + (tile - first_tile) * share);
+#pragma unroll
+  for (int f = 0; f < BLOCK; ++f) {
+    PREFETCH_TO_WRITE(result + first_out + f * out_plane + (TH - 1) * out_pitch +
+                      (TW - 1) * (long)out_step);
+  }
+#define PREFETCH_PIXELS()                                                \
+  {                                                                      \
+    _Pragma("unroll") for (int i = 0; i < TH; ++i) {                     \
+      _Pragma("unroll") for (int j = TW * SW - 1; j >= 0; j -= LINE) {   \
+        PREFETCH(next_xp + i * SH * pitch + j);                          \
+      }                                                                  \
+    }                                                                    \
+    next_xp += channel == turn ? at_turn : plane;                        \
+  }
+  if (taps_h * taps_w == 1) {  // the loops below would take as long as a small tile's products
+    for (int channel = 0; channel < channels; ++channel, xp += plane, wp += BLOCK, next_wp += share) {
+      PREFETCH_PIXELS()
+      PREFETCH_FAR(next_wp);
+      MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+    }
+  } else {
+    for (int channel = 0; channel < channels; ++channel, xp += plane) {
+      PREFETCH_PIXELS()
+      for (int p = 0; p < taps_h; ++p) {
+        for (int q = 0; q < taps_w; ++q, wp += BLOCK, next_wp += share) {
+          global const float* tap = xp + p * DH * pitch + q * DW;
+          PREFETCH_FAR(next_wp);
+          MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
+        }
       }
     }
   }
 #endif
 
-  const int first_filter = block % blocks_per_group * BLOCK;
-  const long first_b = (long)group_index * filters + first_filter;
-  const long first_out =
-      image * out_image + first_b * out_plane + out_offset + i0 * out_pitch + (long)j0 * out_step;
 #if CHANNELS_LAST
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
@@ -367,6 +410,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #else
   const int whole_rows = out_step == 1 && TW == out_pitch;
 #endif
+  // The filters one by one, with what each may lack, take twice the time.
+  const int whole = whole_rows && first_filter + BLOCK <= filters;
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
 #pragma unroll
@@ -377,16 +422,29 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
         rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
       }
       TRANSPOSE(rows, other)
+      const int first_f = v * VW;
+      if (whole) {
+        long line = first_out + first_f * out_plane + from;
 #pragma unroll
-      for (int f = 0; f < VW; ++f) {
-        if (first_filter + v * VW + f < filters) {
-          const floatv sum = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + v * VW + f);
-          const long line = first_out + (v * VW + f) * out_plane;
+        for (int f = 0; f < VW; ++f, line += out_plane) {
+          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
+                               residual_first(r + line, PIXELS - from);
+          put_known(ACTIVATE(value), PIXELS - from, result + line);
+        }
+      } else {
+        float sums[VW * VW];
+#pragma unroll
+        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
+        const int count = min(PIXELS - from, VW);
+        const int rest = min(filters - first_filter - first_f, VW);
+#pragma nounroll
+        for (int f = 0; f < rest; ++f) {
+          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
+          const long line = first_out + (first_f + f) * out_plane;
           if (whole_rows) {
             const floatv value = sum + residual_first(r + line + from, PIXELS - from);
             put_first(ACTIVATE(value), PIXELS - from, result + line + from);
           } else {
-            const int count = min(PIXELS - from, VW);
             floatv value = sum;
 #if RESIDUAL
             GATHER_V(value, r + line, count)
@@ -495,6 +553,11 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
   const int skipped = 0;
 #endif
 #if STAGE
+  // The next tile's pixels are asked for while this one's are multiplied, a vector of each channel per block.
+  const int next_i = (int)((id + 1) / tiles_x % oh);
+  const int next_j = max(min((int)((id + 1) % tiles_x) * SPAN, ow - SPAN), 0);
+  global const input* next_pixels =
+      pixels_at + (long)((next_i - i) * SH) * pitch + (next_j - j0) * SW;
   for (int channel = 0; channel < channels; ++channel) {
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
@@ -505,14 +568,23 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 #endif
   for (int block = first_block; block < last_block; ++block) {
     global const input* xp = pixels_at;
+    const int first_filter = block * MR;
+    const long first_b = (long)group_index * filters + first_filter;
+    const long first_out =
+        image * out_image + first_b * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
     floatv acc[MR][NV];
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
 #pragma unroll
-      for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
+      for (int v = 0; v < NV; ++v) {
+        acc[m][v] = (floatv)(0.0f);
+        PREFETCH_TO_WRITE(result + first_out + m * out_plane + (long)(v * VW) * out_step);
+      }
     }
 #if STAGE
-    for (int channel = 0; channel < channels; ++channel, wp += MR) {
+    global const input* next_line = next_pixels + (block - first_block) % NV * (VW * SW);
+    for (int channel = 0; channel < channels; ++channel, wp += MR, next_line += plane) {
+      PREFETCH_FAR(next_line);
       MULTIPLY(LOAD_V(staged + channel * SPAN + v * VW))
     }
 #else
@@ -526,10 +598,6 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
     }
 #endif
 
-    const int first_filter = block * MR;
-    const long first_b = (long)group_index * filters + first_filter;
-    const long first_out =
-        image * out_image + first_b * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       if (first_filter + m < filters) {

@@ -109,6 +109,8 @@
 #define BLOCK (VW * KV)
 #define STRIP (TT * BT)
 #define PRODUCTS (STRIP * BLOCK + VW)  // the vector more spreads them over the sets of a cache
+#define SHARE ((BLOCK + BT - 1) / BT)
+#define LINE 16  // floats of a cache line
 
 #if defined(KV) && !defined(TT)
 // packed[block][xi][channel][f] = (G g G')[xi], zero beyond the filters; one work-group per block and
@@ -322,7 +324,9 @@ void winograd_multiply(global const float* restrict V, global const float* restr
 
   global const float* u = packed + (long)block * XI * channels * BLOCK;
   global const float* vs = V + group_index * XI * xi_step + begin;
+  // Weights are asked for one xi ahead (behind the last, those of the next block), a share for every TT tiles.
   for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
+    global const float* next_u = u + (long)channels * BLOCK;
     for (int first = 0; first < count; first += TT) {
       global const float* filter_at = u;
       global const float* tile_at = vs + first;
@@ -332,7 +336,9 @@ void winograd_multiply(global const float* restrict V, global const float* restr
 #pragma unroll
         for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
       }
-      for (int channel = 0; channel < channels; ++channel) {
+      for (int channel = 0; channel < channels; ++channel, next_u += SHARE) {
+#pragma unroll
+        for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
         floatv filter[KV];
 #pragma unroll
         for (int v = 0; v < KV; ++v) filter[v] = LOAD_V(filter_at + v * VW);
@@ -364,6 +370,13 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     const int i0 = tile_y * M;
     const int j0 = tile_x * M;
     const int pixels = min(run * M, ow - j0);
+    const long first_plane_of_block = (image * groups + group_index) * filters + first_filter;
+    for (int f = 0; f < BLOCK; ++f) {
+      for (int i = 0; i < M; ++i) {
+        const long row = (first_plane_of_block + f) * oh + i0 + i;
+        PREFETCH_TO_WRITE(result + row * ow + j0 + pixels - 1);
+      }
+    }
     for (int v = 0; v < KV; ++v) {
       floatv y[M][VW];
       for (int tile = 0; tile < run; ++tile) {
@@ -383,7 +396,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
 #undef TO
       }
       const int plane_filter = first_filter + v * VW;
-      const long first_plane = (image * groups + group_index) * filters + plane_filter;
+      const long first_plane = first_plane_of_block + v * VW;
       const long first_b = (long)group_index * filters + plane_filter;
       for (int i = 0; i < min(M, oh - i0); ++i) {
         floatv rows[VW], other[VW];

@@ -207,6 +207,18 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
   const double fma_cycles = reduction * std::max(4.0, body.kv * pixels / 2);
   const double load_cycles = reduction * (body.kv + pixels) / 2 * 1.1;
+  // What the first cache cannot hold until it is used again comes from the second, 2.75 cycles a line:
+  // n1c1024h14w14k2048kh1kw1s2 takes 9.5 cycles a product with 2x7 accumulators, 12.1 with 3x7.
+  constexpr double kLineCycles = 2.75, kLineFloats = 16, kNearBytes = 24 << 10;
+  const double taps = static_cast<double>(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
+  const double pixel_lines =
+      c.channels_last
+          ? pixels / kLineFloats
+          : body.th * std::max(1.0, static_cast<double>(body.tw * c.sw) / kLineFloats) / taps;
+  const bool far_weights = reduction * static_cast<double>(body.block() * kElement) > kNearBytes;
+  const double line_cycles =
+      reduction * kLineCycles *
+      (pixel_lines + (far_weights ? static_cast<double>(body.block()) / kLineFloats : 0.0));
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (body.th == 1 || body.tw == c.out_pitch);
   const double transposes = body.kv * std::ceil(pixels / body.vw);
@@ -221,7 +233,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   const bool from_memory =
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
-  const double cycles = std::max(fma_cycles, load_cycles) * pointers * waiting + store_cycles;
+  const double cycles =
+      std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
@@ -274,9 +287,24 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       // A narrower tile with as many tiles in the row does less twice.
       const int even = static_cast<int>(ceil_div(least_w, ceil_div(least_w, tw)));
       if (even != tw) add({kv, th, even, vw});
+      // Nor does one that divides the row, if nearly as many products are left to a load.
+      int without_rest = tw;
+      while (least_w % without_rest != 0)
+        --without_rest;
+      if (without_rest < even && 2 * without_rest > tw) add({kv, th, without_rest, vw});
     }
   }
   return best_of(std::move(candidates), kOffered);
+}
+
+// Tiles that all blocks of filters take before the next ones: their pixels stay in a second cache meanwhile
+// (n1c256h56w56k512kh1kw1s2: 478 against 491 us with all tiles; 2-core Zen 5, 2026-11).
+std::int64_t tiles_of_panel(const Correlation& c, std::int64_t image, std::int64_t tiles) {
+  constexpr std::int64_t kPanelBytes = 512 << 10;
+  const std::int64_t rows_read = image / (c.taps_h == 1 ? c.sh : 1);
+  const std::int64_t panels =
+      std::max<std::int64_t>(1, ceil_div(rows_read * kElement, kPanelBytes));
+  return ceil_div(tiles, std::min(panels, tiles));
 }
 
 std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersBody& body,
@@ -290,52 +318,53 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   const PackedWeights packed(correlations, body.block(), device.profile());
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
-  view.add_to(*executable, device, p,
-              [&](const Region& x, std::int64_t first_image, std::int64_t images) {
-                for (std::size_t i = 0; i < correlations.size(); ++i) {
-                  const Correlation& c = correlations[i];
-                  if (nothing_to_do(p, c)) continue;
-                  const FilterBlocks& blocks = packed.blocks[i];
-                  const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
-                  const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
-                  // Whichever is larger, weights or image, should be read once and not per block or image.
-                  const bool blocks_inner = blocks.bytes() <= view.image * kElement;
-                  // Channels last and dense: the taps of a row are one run of products.
-                  const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
-                  executable->run.add(std::make_unique<KernelStep>(
-                      "multiply",
-                      device.kernel("implicit_gemm", "implicit_gemm_filters",
-                                    class_defines(p, c, body.config().defines())),
-                      std::vector<Argument>{x,
-                                            packed.regions[i],
-                                            Region{kBiasSlot},
-                                            Region{kResidualSlot},
-                                            Operands(p).result,
-                                            narrow(images),
-                                            narrow(joined ? c.channels * c.taps_w : c.channels),
-                                            narrow(c.taps_h),
-                                            narrow(joined ? 1 : c.taps_w),
-                                            cl_long{view.image},
-                                            cl_long{view.plane},
-                                            narrow(view.pitch),
-                                            narrow(view.step),
-                                            cl_long{view.offset(c)},
-                                            narrow(c.oh),
-                                            narrow(c.ow),
-                                            narrow(tiles_x),
-                                            narrow(tiles),
-                                            narrow(c.filters),
-                                            narrow(blocks.blocks_per_group),
-                                            narrow(c.groups),
-                                            cl_int{blocks_inner ? 1 : 0},
-                                            cl_long{c.out_image},
-                                            cl_long{c.out_plane},
-                                            cl_long{c.out_offset + first_image * c.out_image},
-                                            cl_long{c.out_pitch},
-                                            narrow(c.out_step)},
-                      one_item_groups(tiles * blocks.blocks() * images)));
-                }
-              });
+  view.add_to(
+      *executable, device, p, [&](const Region& x, std::int64_t first_image, std::int64_t images) {
+        for (std::size_t i = 0; i < correlations.size(); ++i) {
+          const Correlation& c = correlations[i];
+          if (nothing_to_do(p, c)) continue;
+          const FilterBlocks& blocks = packed.blocks[i];
+          const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
+          const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+          // Whichever is larger, weights or image, should be read once and not per block or image.
+          const std::int64_t panel =
+              blocks.bytes() <= view.image * kElement ? tiles_of_panel(c, view.image, tiles) : 0;
+          // Channels last and dense: the taps of a row are one run of products.
+          const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
+          executable->run.add(std::make_unique<KernelStep>(
+              "multiply",
+              device.kernel("implicit_gemm", "implicit_gemm_filters",
+                            class_defines(p, c, body.config().defines())),
+              std::vector<Argument>{x,
+                                    packed.regions[i],
+                                    Region{kBiasSlot},
+                                    Region{kResidualSlot},
+                                    Operands(p).result,
+                                    narrow(images),
+                                    narrow(joined ? c.channels * c.taps_w : c.channels),
+                                    narrow(c.taps_h),
+                                    narrow(joined ? 1 : c.taps_w),
+                                    cl_long{view.image},
+                                    cl_long{view.plane},
+                                    narrow(view.pitch),
+                                    narrow(view.step),
+                                    cl_long{view.offset(c)},
+                                    narrow(c.oh),
+                                    narrow(c.ow),
+                                    narrow(tiles_x),
+                                    narrow(tiles),
+                                    narrow(c.filters),
+                                    narrow(blocks.blocks_per_group),
+                                    narrow(c.groups),
+                                    narrow(panel),
+                                    cl_long{c.out_image},
+                                    cl_long{c.out_plane},
+                                    cl_long{c.out_offset + first_image * c.out_image},
+                                    cl_long{c.out_pitch},
+                                    narrow(c.out_step)},
+              one_item_groups(tiles * blocks.blocks() * images)));
+        }
+      });
   return executable;
 }
 
@@ -381,24 +410,50 @@ struct PixelsBody {
   }
 };
 
+// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
+// cache from the second block on, as long as the weights stay in the second.
+std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
+                             const FilterBlocks& blocks, std::int64_t row_tiles) {
+  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
+  const std::int64_t block_bytes =
+      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
+  const std::int64_t tiles = row_tiles * c.oh * c.groups;
+  const std::int64_t most =
+      std::min(kWeightsBytes / block_bytes,
+               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
+  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
+  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
+}
+
 double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBody& body,
                  const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
   const double groups = static_cast<double>(ceil_div(c.ow, body.span()) * c.oh) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
-  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one.
+  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
+  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us of filters).
+  const bool staged = body.stage > 0;
+  const double vectors_loaded = body.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
   const double fma_cycles = reduction * body.mr * body.nv / 2;
-  const double load_cycles = reduction * (body.nv * (c.sw == 1 ? 1 : 4) + body.mr) / 2;
-  const double loop_cycles = 1.5 * reduction;
-  const double store_cycles = (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  const double load_cycles = reduction * (vectors_loaded + body.mr) / 2;
+  const double loop_cycles = (staged ? 0.4 : 1.5) * reduction;
+  const double store_cycles =
+      staged && c.out_step == 1 ? (body.nv + 4.0) * body.mr
+                                : (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+  const std::int64_t run =
+      blocks_in_a_run(profile, c, blocks, ceil_div(c.ow, body.span()) * c.images);
+  const double stage_cycles =
+      staged ? reduction * body.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
   // Shorter runs of a row wait more often for the next one.
-  const double waiting = 1 + 0.1 / body.nv;
-  const double cycles = std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles;
+  const double waiting = !staged ? 1 + 0.1 / body.nv : body.stage > 16 ? 1.05 : 1.0;
+  const double cycles =
+      std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
   Pass multiply;
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.groups = groups;
+  multiply.groups = groups / static_cast<double>(blocks.blocks_per_group) *
+                    static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
@@ -431,21 +486,6 @@ std::vector<Candidate> pixels_candidates(const Problem& p, const DeviceProfile& 
     }
   }
   return best_of(std::move(candidates), kOffered);
-}
-
-// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
-// cache from the second block on, as long as the weights stay in the second.
-std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
-                             const FilterBlocks& blocks, std::int64_t row_tiles) {
-  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
-  const std::int64_t block_bytes =
-      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
-  const std::int64_t tiles = row_tiles * c.oh * c.groups;
-  const std::int64_t most =
-      std::min(kWeightsBytes / block_bytes,
-               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
-  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
-  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
 
 std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBody& body,
