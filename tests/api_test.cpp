@@ -163,6 +163,54 @@ TEST_CASE("many executions in flight on an out-of-order queue do not disturb eac
   }
 }
 
+TEST_CASE(
+    "an active wait policy changes no result, also behind a gate and on threads, and words are "
+    "checked") {
+  {
+    const Environment policy("CLCONV_WAIT_POLICY", "idle");
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, [] {
+            clconv::Context(application_context(), clconv::select_device());
+          }) == "CLCONV_WAIT_POLICY is 'idle', expected active or passive");
+  }
+  const Environment policy("CLCONV_WAIT_POLICY", "active");
+  const clconv::Context active(application_context(), clconv::select_device());
+  for (const char* strategy : {"implicit_gemm", "winograd"}) {
+    CAPTURE(std::string(strategy));
+    Case c(kDense, true);
+    const auto expected = c.run(plan_with(c, strategy), make_queue());
+    clconv::PlanOptions options;
+    options.strategy = strategy;
+    const clconv::Plan plan = active.plan(c.problem, options);
+    std::vector<std::vector<float>> results(4);
+    std::vector<std::thread> threads;
+    for (auto& result : results) {
+      threads.emplace_back([&, mine = &result - results.data()] {
+        const auto queue = make_queue(mine % 2 == 0 ? 0 : CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+        clconv::Operands operands = c.operands;
+        operands.y = empty_buffer(c.info.y_bytes);
+        cl::UserEvent gate(application_context());
+        const clconv::Events wait = {gate};
+        cl::Event before;
+        plan.execute(queue, operands, &wait, &before);
+        for (int i = 0; i < 20; ++i) {
+          const clconv::Events chain = {before};
+          cl::Event done;
+          plan.execute(queue, operands, &chain, &done);
+          before = done;
+        }
+        queue.flush();
+        gate.setStatus(CL_COMPLETE);
+        queue.finish();
+        result = read(operands.y);
+      });
+    }
+    for (auto& thread : threads)
+      thread.join();
+    for (const auto& result : results)
+      CHECK(result == expected);
+  }
+}
+
 TEST_CASE("one plan from many threads at once, one queue each or one for all") {
   Case c(kDense, true);
   for (const char* strategy : {"implicit_gemm", "im2col_gemm"}) {

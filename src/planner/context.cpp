@@ -105,7 +105,7 @@ void Plan::execute(cl_command_queue queue, const Operands& operands, const Depen
   Bindings bindings = bind(operands);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t bytes = workspace_bytes(!packs);
-  Dependencies first{d.count, d.list, nullptr};
+  Dependencies first{d.count, d.list, nullptr, device_.awake()};
   std::vector<cl_event> waits;
   ScratchPool::Lease lease;
   if (operands.workspace != nullptr) {
@@ -116,7 +116,7 @@ void Plan::execute(cl_command_queue queue, const Operands& operands, const Depen
     if (lease.wait_for() != nullptr) {
       waits.assign(d.list, d.list + d.count);
       waits.push_back(lease.wait_for());
-      first = {static_cast<cl_uint>(waits.size()), waits.data(), nullptr};
+      first = {static_cast<cl_uint>(waits.size()), waits.data(), nullptr, device_.awake()};
     }
   }
   cl::Event packed;
@@ -127,7 +127,7 @@ void Plan::execute(cl_command_queue queue, const Operands& operands, const Depen
     if (!in_order) first.done = &event;
     executable_->prepare.enqueue(queue, in_order, bindings, first);
     packed = cl::Event(event);
-    first = {in_order ? 0U : 1U, in_order ? nullptr : &packed(), nullptr};
+    first = {in_order ? 0U : 1U, in_order ? nullptr : &packed(), nullptr, device_.awake()};
   }
   // A borrowed workspace needs the event too: another queue may have it when the work is over.
   cl_event event = nullptr;

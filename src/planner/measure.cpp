@@ -184,7 +184,7 @@ double DeviceLaboratory::elapsed_us(const Sequence& sequence, Bindings& bindings
   queue_.finish();
   const double begin = steady_s();
   for (int i = 0; i < runs; ++i)
-    sequence.enqueue(queue_(), bindings, {});
+    sequence.enqueue(queue_(), bindings, {0, nullptr, nullptr, device_.awake()});
   queue_.finish();
   return (steady_s() - begin) * 1e6;
 }

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "runtime/files.hpp"
+
 namespace clconv::core {
 namespace {
 
@@ -283,6 +285,15 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
       profile_(profile),
       programs_(context, device, profile_.platform + "|" + profile_.name + "|" + profile_.driver,
                 effective(cache, profile_.driver_cache)),
-      scratch_(context, profile_.max_allocation_bytes) {}
+      scratch_(context, profile_.max_allocation_bytes) {
+  const std::string policy = environment("CLCONV_WAIT_POLICY");
+  if (!policy.empty() && policy != "active" && policy != "passive") {
+    throw Error(Code::kInvalidArgument,
+                "CLCONV_WAIT_POLICY is '" + policy + "', expected active or passive");
+  }
+  if (policy == "active" && profile_.family == Family::kCpu && profile_.compute_units > 1) {
+    awake_ = std::make_unique<Awake>(context_, device_, programs_);
+  }
+}
 
 }  // namespace clconv::core

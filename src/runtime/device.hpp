@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/awake.hpp"
 #include "runtime/opencl.hpp"
 #include "runtime/program.hpp"
 #include "runtime/scratch.hpp"
@@ -79,6 +80,8 @@ class Device {
   void set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us);
   ProgramCache& programs() { return programs_; }
   ScratchPool& scratch() { return scratch_; }
+  // Null unless CLCONV_WAIT_POLICY is `active`, on a CPU of several units.
+  Awake* awake() const { return awake_.get(); }
 
   // A new kernel object (kernels are not thread-safe, programs are) of entry point `entry` in
   // kernels/<file>.cl, built with `options`.
@@ -100,6 +103,7 @@ class Device {
   DeviceProfile profile_;
   ProgramCache programs_;
   ScratchPool scratch_;
+  std::unique_ptr<Awake> awake_;
 };
 
 }  // namespace clconv::core

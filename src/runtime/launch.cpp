@@ -97,13 +97,15 @@ void Sequence::enqueue(cl_command_queue queue, bool in_order, Bindings& bindings
     const bool chained = i > 0 && !in_order;
     const cl_event before = previous();
     cl_event done = nullptr;
-    const bool wanted = (last && d.done != nullptr) || (!last && !in_order) || events != nullptr;
+    const bool wanted = (last && d.done != nullptr) || (!last && !in_order) || events != nullptr ||
+                        d.awake != nullptr;
     Dependencies step;
     step.count = i == 0 ? d.count : (chained ? 1 : 0);
     step.list = i == 0 ? d.list : (chained ? &before : nullptr);
     step.done = wanted ? &done : nullptr;
     steps_[i]->enqueue(queue, bindings, step);
     previous = cl::Event(done);
+    if (d.awake != nullptr) d.awake->launched(done);
     if (events != nullptr) events->push_back(previous);
   }
   if (d.done != nullptr) {

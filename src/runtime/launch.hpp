@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/awake.hpp"
 #include "runtime/opencl.hpp"
 #include "runtime/scratch.hpp"
 
@@ -67,6 +68,7 @@ struct Dependencies {
   cl_uint count = 0;
   const cl_event* list = nullptr;
   cl_event* done = nullptr;  // null: nobody asks
+  Awake* awake = nullptr;    // told of each step of a sequence
 };
 
 // One command of a plan. enqueue() is called under the owning Sequence's lock.
