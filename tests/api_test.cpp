@@ -71,6 +71,8 @@ class Environment {
 };
 
 const char* const kDense = "n2c19h13w11k21kh3kw3p1";
+// Large enough for a padded copy of x, in the workspace, and packed weights.
+const char* const kPadded = "n2c40h13w11k40kh3kw3p1";
 const char* const kPointwise = "n3c8h6w7k12kh1kw1";
 
 }  // namespace
@@ -90,7 +92,7 @@ TEST_CASE("the planned result is naive's, with and without epilogue") {
 TEST_CASE("prepared or not, own workspace or the library's, sub-buffers: the same bits") {
   for (const char* strategy : {"implicit_gemm", "im2col_gemm"}) {
     CAPTURE(std::string(strategy));
-    Case c(kDense, true);
+    Case c(kPadded, true);
     const clconv::Plan plan = plan_with(c, strategy);
     const auto queue = make_queue();
     const auto info = plan.info();
