@@ -148,7 +148,8 @@ struct Chunking {
 // PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3 and first layers. Single elements cost what so many bytes
 // copied do: im2col's rows layout per byte, col2im's gather per tap looked at.
 constexpr double kPanelsEfficiency = 0.75;
-constexpr double kRowsBytes = 6, kGatherBytes = 16;
+// So does each run of pixels that lie together, which are single ones where an image is one pixel (2048 to 250 at n=32: 875 us).
+constexpr double kRowsBytes = 6, kGatherBytes = 16, kRunBytes = 64;
 
 Pass panels_pass(const DeviceProfile& profile, const PanelGemm& gemm) {
   const double m = static_cast<double>(gemm.m), n = static_cast<double>(gemm.n),
@@ -183,6 +184,10 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
                  static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
   if (profile.family == Family::kCpu && !chunking.b_is_weights(p)) {
     before.bytes += kRowsBytes * static_cast<double>(chunking.a_bytes(p)) * chunks;
+  }
+  if (profile.family == Family::kCpu) {
+    before.bytes +=
+        kRunBytes * images * chunks * static_cast<double>(p.c * p.kh * p.kw * chunking.rows);
   }
   before.launches = 2 * chunks;
   before.groups = images * static_cast<double>(p.c * chunking.rows);
