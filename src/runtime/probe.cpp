@@ -37,7 +37,7 @@ Speeds probe(Device& device) {
 
   // About 20 ms of arithmetic at the estimated peak, so that the launch does not matter.
   const std::int64_t groups = profile.compute_units * (cpu ? 4 : 16);
-  const double per_round = static_cast<double>(groups * local * width) * 16 * 2;
+  const double per_round = static_cast<double>(groups * local * width) * 12 * 2;
   const int rounds =
       static_cast<int>(std::clamp(profile.peak_gflops * 1e9 * 0.02 / per_round, 1000.0, 1e8));
   cl::Buffer sums =
