@@ -75,6 +75,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
     const double us = ranking_us(c);
     strategies.push_back({{"strategy", c.at("strategy")},
                           {"config", c.at("config")},
+                          {"predicted_us", c.at("predicted_us")},
                           {"median_us", us},
                           {"min_us", c.at("measured").at("min_us")},
                           {"gflops", flops / us * 1e-3}});
