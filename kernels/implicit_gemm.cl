@@ -9,7 +9,7 @@
 //   MR NV VW STAGE   pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
 //   MR NV VW PATCH   patches  CPUs: the same, the pixels of some rows or images gathered in local memory
-//                             first; for small images and short reductions.
+//   SUMS                      first; for small images, short reductions, and CPUs with few registers.
 //
 // Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), CHANNELS_LAST (of input
 // and result), BIAS, RESIDUAL, ACTIVATION, MASK (the input is a gradient that counts only where y > 0), ACCUMULATE
@@ -468,6 +468,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 #endif  // KV
 
 #ifdef MR
+#define SPAN (VW * NV)
+
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector)                                                                      \
   {                                                                                           \
@@ -495,8 +497,6 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 // is padded to it. DIRECT (with HALF): x is no float copy but the input, whose halves become floats as
 // vectors at no cost. STAGE, in KiB: with one tap, the pixels of all channels come to local memory first, dense and
 // as floats.
-
-#define SPAN (VW * NV)
 
 #if DIRECT
 typedef element input;
@@ -640,6 +640,23 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 // to memory by whole vectors. A tile is `tile_images` whole images, some whole rows of one, or a part of a row; the
 // pixels of an image begin with a vector. PATCH: KiB of local memory.
 
+// At a time: 4 of 12 multiply-adds each take 2-15 % less time than 1 (2-core Zen 3, 2026-11), 2 of 16 are level.
+#if VW == 16
+#define UNROLLED 1
+#else
+#define UNROLLED 4
+#endif
+
+// With slabs a strip stays in the first cache for all blocks; without, results go to memory row after row of a plane, which
+// counts for more where reductions are short (vgg_conv1_1: 1.9 against 2.7 ms; 2-core Zen 3, 2026-11).
+#define STRIPS for (int first_v = 0; first_v < all_vectors; first_v += NV)
+#define BLOCKS for (int block = first_block; block < last_block; ++block)
+#if SUMS
+#define FOR_STRIPS_AND_BLOCKS STRIPS BLOCKS
+#else
+#define FOR_STRIPS_AND_BLOCKS BLOCKS STRIPS
+#endif
+
 #define KEEP(N, value, pointer) (((local CLCONV_PASTE(staged, N)*)(pointer))->v = (value))
 
 // Vectors of N pixels of all rows of a tap, or at stride 2 of BOTH it and the next one, whose pixels lie between.
@@ -727,17 +744,23 @@ STAGE_TAP(8)
 STAGE_TAP(16)
 #endif
 
-// pitch: floats of a row of patches.
+// A work-item multiplies its tile by `run` blocks of filters. Where the patches of all channels are too many to stay near,
+// they come in slabs of `slab` channels (a strip of them, SPAN pixels wide, should fit the first cache, so that only weights
+// come from the second) and the sums of a tile wait for the next slab in SUMS KiB of local memory; with SUMS 0 there is one
+// slab. pitch: floats of a row of patches.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
                            global const float* restrict packed, global const element* restrict b,
                            global const element* restrict r, global element* restrict result,
-                           int channels, int taps_h, int taps_w, int in_h, int in_w, long in_size,
-                           int top, int left, int images, int oh, int ow, int tile_images,
-                           int tile_h, int tile_w, int tiles_x, int tiles, int pitch, int filters,
-                           int blocks_per_group, int run, int groups, long out_image,
+                           int channels, int slab, int taps_h, int taps_w, int in_h, int in_w,
+                           long in_size, int top, int left, int images, int oh, int ow,
+                           int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
+                           int filters, int blocks_per_group, int run, int groups, long out_image,
                            long out_plane) {
   local float patches[PATCH * 256] __attribute__((aligned(64)));
+#if SUMS
+  local float sums[SUMS * 256] __attribute__((aligned(64)));
+#endif
   const int id = (int)get_group_id(0);
   const int tile = id % tiles;
   const int runs = (blocks_per_group + run - 1) / run;
@@ -753,73 +776,104 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
   const int pixels = rows * columns;
   const int vectors = (pixels + VW - 1) / VW;  // of an image
   const int all_vectors = image_count * vectors;
+#if SUMS
+  const int strips = (all_vectors + NV - 1) / NV;
+#endif
 
   const long in_plane = (long)in_h * in_w;
   const long in_image = groups * channels * in_plane;
-  const long plane = first_image * in_image + group_index * channels * in_plane;
-  const int channel_step = taps_h * taps_w * pitch;
-  local float* line = patches;
-  for (int p = 0; p < taps_h; ++p) {
-    const int first_row = top + i0 * SH + p * DH;
-    const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
-    const int below = rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, rows);
-    for (int q = 0; q < taps_w;) {
-      const int both = PAIRED && q + 1 < taps_w;
-      const int first_column = left + j0 * SW + q * DW;
-      const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
+  const int taps = taps_h * taps_w;
+  for (int channel = 0; channel < channels; channel += slab) {
+    const int staged_channels = min(slab, channels - channel);
+    const long plane = first_image * in_image + (group_index * channels + channel) * in_plane;
+    local float* line = patches;
+    for (int p = 0; p < taps_h; ++p) {
+      const int first_row = top + i0 * SH + p * DH;
+      const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
+      const int below = rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, rows);
+      for (int q = 0; q < taps_w;) {
+        const int both = PAIRED && q + 1 < taps_w;
+        const int first_column = left + j0 * SW + q * DW;
+        const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
 #define STAGE(N)                                                                               \
-  stage_tap##N(x, y_mask, at, in_size, channels, in_plane, image_count, in_image, in_w,        \
+  stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, image_count, in_image, in_w, \
                first_column, above, rows - above - below, below, columns, line, both, pitch,   \
-               vectors * VW, channel_step);
+               vectors * VW, taps * pitch);
 #if VW == 16
-      if (columns > 8) {
-        STAGE(16)
-      } else
+        if (columns > 8) {
+          STAGE(16)
+        } else
 #endif
 #if VW >= 8
-      if (columns > 4) {
-        STAGE(8)
+        if (columns > 4) {
+          STAGE(8)
+        } else
+#endif
+        {
+          STAGE(4)
+        }
+        q += 1 + both;
+        line += (1 + both) * pitch;
+      }
+    }
+
+    const int products = staged_channels * taps;
+    FOR_STRIPS_AND_BLOCKS {
+      const int v0 = max(min(first_v, all_vectors - NV), 0);
+      global const float* wp =
+          packed + (((long)group_index * blocks_per_group + block) * channels + channel) * taps * MR;
+      local const float* pixels_at = patches + v0 * VW;
+      floatv acc[MR][NV];
+#if SUMS
+      local float* kept = sums + ((block - first_block) * strips + first_v / NV) * (MR * SPAN);
+      if (channel > 0) {
+#pragma unroll
+        for (int m = 0; m < MR; ++m) {
+#pragma unroll
+          for (int v = 0; v < NV; ++v) acc[m][v] = LOAD_V(kept + m * SPAN + v * VW);
+        }
       } else
 #endif
       {
-        STAGE(4)
-      }
-      q += 1 + both;
-      line += (1 + both) * pitch;
-    }
-  }
-
-  const int reduction = channels * taps_h * taps_w;
-  for (int block = first_block; block < last_block; ++block) {
-    const int first_filter = block * MR;
-    const long first_b = (long)group_index * filters + first_filter;
-    const long first_out = first_image * out_image + first_b * out_plane + i0 * ow + j0;
-    for (int first_v = 0; first_v < all_vectors; first_v += NV) {
-      const int v0 = max(min(first_v, all_vectors - NV), 0);
-      global const float* wp =
-          packed + ((long)group_index * blocks_per_group + block) * reduction * MR;
-      local const float* pixels_at = patches + v0 * VW;
-      floatv acc[MR][NV];
 #pragma unroll
-      for (int m = 0; m < MR; ++m) {
+        for (int m = 0; m < MR; ++m) {
 #pragma unroll
-        for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
+          for (int v = 0; v < NV; ++v) acc[m][v] = (floatv)(0.0f);
+        }
       }
-      for (int product = 0; product < reduction; ++product, wp += MR, pixels_at += pitch) {
+      int product = 0;
+      for (; product + UNROLLED <= products; product += UNROLLED) {
+#pragma unroll
+        for (int u = 0; u < UNROLLED; ++u, wp += MR, pixels_at += pitch) {
+          MULTIPLY(LOAD_V(pixels_at + v * VW))
+        }
+      }
+      for (; product < products; ++product, wp += MR, pixels_at += pitch) {
         MULTIPLY(LOAD_V(pixels_at + v * VW))
       }
+#if SUMS
+      if (channel + slab < channels) {
+#pragma unroll
+        for (int m = 0; m < MR; ++m) {
+#pragma unroll
+          for (int v = 0; v < NV; ++v) STORE_V(acc[m][v], kept + m * SPAN + v * VW);
+        }
+        continue;
+      }
+#endif
+      const long first_b = (long)group_index * filters + block * MR;
       long at[NV];
       int count[NV];
 #pragma unroll
       for (int v = 0; v < NV; ++v) {
         const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
         const int from = (v0 + v - image * vectors) * VW;
-        at[v] = first_out + image * out_image + from;
+        at[v] = (first_image + image) * out_image + first_b * out_plane + i0 * ow + j0 + from;
         count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
       }
 #pragma unroll
       for (int m = 0; m < MR; ++m) {
-        if (first_filter + m < filters) {
+        if (block * MR + m < filters) {
           const float bias = BIAS_OF(b, first_b + m);
 #pragma unroll
           for (int v = 0; v < NV; ++v) {

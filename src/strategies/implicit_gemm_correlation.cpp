@@ -233,8 +233,14 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   const bool from_memory =
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
-  const double cycles =
-      std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting + store_cycles;
+  // With 16 registers a product is too little work to hide the loops around it, and what the second cache brings:
+  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, resnet_1x1_14 7.5 with 2x6 (2-core Zen 3, 2026-11).
+  const double loop_cycles =
+      few_registers(body.vw) && !c.channels_last
+          ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 1.5) * reduction
+          : 0;
+  const double cycles = std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting +
+                        loop_cycles + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
   multiply.flops = groups * cycles * 2 * 2 * body.vw;
@@ -384,13 +390,15 @@ struct PixelsBody {
   // KiB for the pixels of one tap as floats, a power of two so that few programs serve all; 0 where the pixels are
   // read once, or dense loads do not pay for the copy.
   // On PoCL 3.1, 2-core Zen 5, 2026-11: n32c64h56w56k256kh1kw1 7.4 instead of 7.8 ms (f16: 8.0), but with 256
-  // channels, 96 KiB, only f16 gains.
+  // channels, 96 KiB, only f16 gains. With 16 registers `patches` does the same better (resnet_1x1_56_exp: 0.88 against
+  // 1.22 ms; 2-core Zen 3).
   int stage_wanted(const Problem& p, const DeviceProfile& profile,
                    const std::vector<Correlation>& correlations) const {
     const std::int64_t most = p.data_type == DataType::kFloat16 ? 128 << 10 : 32 << 10;
     const Correlation& c = correlations.front();
     const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
-    if (once || stage_bytes(c) > std::min(most, profile.local_memory_bytes)) return 0;
+    if (once || few_registers(vw) || stage_bytes(c) > std::min(most, profile.local_memory_bytes))
+      return 0;
     int kib = 1;
     while (kib * 1024 < stage_bytes(c))
       kib *= 2;
@@ -567,18 +575,30 @@ struct PatchesTile {
 };
 
 struct PatchesBody {
-  int mr, nv, vw, patch;
+  int mr, nv, vw, patch, sums;
 
   std::int64_t span() const { return std::int64_t{vw} * nv; }
-  Config config() const { return {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"patch", patch}}; }
-  static PatchesBody from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256)};
+  Config config() const {
+    return {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"patch", patch}, {"sums", sums}};
   }
-  // A tap alone is nothing to gather: `pixels` stages it, `filters` reads it as it lies.
-  static bool serves(const std::vector<Correlation>& correlations) {
+  static PatchesBody from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256),
+            c.get("sums", 0, 256)};
+  }
+  // With 32 registers `filters` reads a tap alone as it lies, and is not behind. At strides beyond 2 pixels would be staged one
+  // by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters; 2-core Zen 3, 2026-11).
+  static bool serves(const std::vector<Correlation>& correlations, int vw) {
     const Correlation& c = correlations.front();
     return correlations.size() == 1 && !c.channels_last && c.sw <= 2 && c.out_step == 1 &&
-           c.out_pitch == c.ow && c.taps_h * c.taps_w > 1;
+           c.out_pitch == c.ow && (c.taps_h * c.taps_w > 1 || few_registers(vw));
+  }
+  // Channels that are staged at once: all, or as many as leave a strip of patches half of the first cache.
+  std::int64_t slab(const Correlation& c) const {
+    if (sums == 0) return c.channels;
+    constexpr std::int64_t kStripBytes = 16 << 10, kLineBytes = 64;
+    const std::int64_t products = kStripBytes / std::max(span() * kElement, kLineBytes);
+    const std::int64_t most = std::max<std::int64_t>(1, products / (c.taps_h * c.taps_w));
+    return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // The kernel stages rows by vectors of at most this many pixels.
   int stage_width(std::int64_t columns) const {
@@ -589,15 +609,21 @@ struct PatchesBody {
     return static_cast<double>(round_up(images * ceil_div(pixels, vw), nv) * vw);
   }
 
-  // The tile that multiplies the fewest pixels for nothing.
-  PatchesTile tile(const Correlation& c) const {
+  // The tile that costs least: pixels multiplied, those for nothing included; weights fetched for each tile; pixels staged
+  // for each run of blocks; and the core that waits for the other one's last tile, of which half is left on the average.
+  PatchesTile tile(const DeviceProfile& profile, const Correlation& c) const {
+    constexpr double kWeightsInPixels = 8, kStagingInFilters = 8;
     constexpr std::int64_t kMostImages = 8;
-    const std::int64_t most = std::int64_t{patch} * 256 / c.reduction();
+    constexpr std::int64_t kLine = 16;  // floats
+    const std::int64_t most = std::int64_t{patch} * 256 / (slab(c) * c.taps_h * c.taps_w);
     PatchesTile best;
+    double least = 0;
     const auto consider = [&](std::int64_t images, std::int64_t h, std::int64_t w) {
       const std::int64_t image = round_up(h * w, vw);
       const std::int64_t end = (images - 1) * image + (h - 1) * w + round_up(w, stage_width(w));
-      const std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
+      std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
+      // A power of two would put the lines of a strip into few sets of the first cache.
+      if (sums > 0 && pitch % (2 * kLine) == 0) pitch += kLine;
       if (pitch > most) return;
       // The last tile of each kind is smaller.
       const auto in_rows = [&](std::int64_t n, std::int64_t rows) {
@@ -609,7 +635,15 @@ struct PatchesBody {
       };
       const double all =
           static_cast<double>(c.images / images) * in_images(images) + in_images(c.images % images);
-      if (best.images == 0 || all < best.multiplied) best = {images, h, w, pitch, all};
+      const PatchesTile tile{images, h, w, pitch, all};
+      const double tiles = static_cast<double>(tile.all(c));
+      const double runs = std::max(1.0, wanted_groups(profile) / tiles);
+      const double staging = runs * kStagingInFilters / static_cast<double>(c.filters);
+      const double cost = all * static_cast<double>(c.groups) * (1 + staging) +
+                          kWeightsInPixels * tiles + multiplied(images, h * w) / (2 * runs);
+      if (best.images > 0 && cost >= least) return;
+      best = tile;
+      least = cost;
     };
     for (std::int64_t images = 1; images <= std::min(c.images, kMostImages); ++images)
       consider(images, c.oh, c.ow);
@@ -619,35 +653,51 @@ struct PatchesBody {
       consider(1, 1, w);
     return best;
   }
+  static double wanted_groups(const DeviceProfile& profile) {
+    constexpr std::int64_t kGroupsPerUnit = 4;
+    return static_cast<double>(profile.compute_units * kGroupsPerUnit);
+  }
+  // Blocks of filters that a work-item multiplies its patches with: all that there is room for sums for, where there
+  // are tiles enough. 0: not even one.
+  std::int64_t run(const DeviceProfile& profile, const Correlation& c, const PatchesTile& tile,
+                   const FilterBlocks& blocks) const {
+    const std::int64_t all = blocks.blocks_per_group;
+    std::int64_t runs =
+        std::min(all, ceil_div(static_cast<std::int64_t>(wanted_groups(profile)), tile.all(c)));
+    if (sums > 0) {
+      const std::int64_t pixels = round_up(tile.images * round_up(tile.h * tile.w, vw), span());
+      const std::int64_t fitting = std::int64_t{sums} * 256 / (mr * pixels);
+      if (fitting == 0) return 0;
+      runs = std::max(runs, ceil_div(all, fitting));
+    }
+    return ceil_div(all, runs);
+  }
 };
-
-// Blocks of filters that a work-item multiplies its patches with: all, where there are tiles enough.
-std::int64_t blocks_for_a_tile(const DeviceProfile& profile, const Correlation& c,
-                               const PatchesTile& tile, const FilterBlocks& blocks) {
-  constexpr std::int64_t kGroupsPerUnit = 2;
-  const std::int64_t runs = std::min(blocks.blocks_per_group,
-                                     ceil_div(profile.compute_units * kGroupsPerUnit, tile.all(c)));
-  return ceil_div(blocks.blocks_per_group, runs);
-}
 
 double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesBody& body,
                   const Correlation& c, const PatchesTile& tile, const FilterBlocks& blocks) {
-  const std::int64_t run = blocks_for_a_tile(profile, c, tile, blocks);
+  const std::int64_t run = body.run(profile, c, tile, blocks);
   const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   const double reduction = static_cast<double>(c.reduction());
   // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over the digits' and first layers of core.txt.
+  // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
   const double fma_cycles = reduction * std::max(4.0, body.mr * body.nv / 2.0);
   const double load_cycles = reduction * (body.nv + body.mr) / 2;
+  const double loop_cycles = few_registers(body.vw) ? 0.5 * reduction : 0;
+  const std::int64_t slab = body.slab(c);
+  const double slabs = static_cast<double>(ceil_div(c.channels, slab));
   const double store_cycles = 1.5 * body.mr * body.nv + 20;
+  const double sums_cycles = (slabs - 1) * 2 * body.mr * body.nv;
   // Vectors that are not in the first cache for the next block of filters.
-  const double waiting = c.reduction() * body.span() * kElement > (32 << 10) ? 1.15 : 1.0;
+  const double waiting =
+      slab * c.taps_h * c.taps_w * body.span() * kElement > (32 << 10) ? 1.15 : 1.0;
   const double staged = reduction * static_cast<double>(c.images * c.oh * tile.tiles_x(c) *
                                                         ceil_div(tile.w, body.stage_width(tile.w)));
-  const double cycles = static_cast<double>(blocks.blocks_per_group) * tile.multiplied /
-                            static_cast<double>(body.span()) *
-                            (std::max(fma_cycles, load_cycles) * waiting + store_cycles) +
-                        runs * staged * 3.5;
+  const double cycles =
+      static_cast<double>(blocks.blocks_per_group) * tile.multiplied /
+          static_cast<double>(body.span()) *
+          (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + sums_cycles) +
+      runs * staged * (few_registers(body.vw) ? 5 : 3.5);
   Pass multiply;
   multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * body.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
@@ -658,56 +708,68 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesB
 
 std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile& profile,
                                           const std::vector<Correlation>& correlations) {
-  constexpr std::size_t kOffered = 1;
   // KiB. Beyond the second cache's half there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
   // instead of 0.40 ms) but where that is too little for whole vectors (resnet_conv1, 2 rows of 112: 0.54 instead of
   // 0.60 ms); 32, one row, took 0.47 ms for vgg_conv1_1.
-  constexpr int kPatch = 128;
-  constexpr int kVectors = 2;  // 3 or 4, with fewer filters: no faster anywhere
+  constexpr int kPatch = 128, kSums = 64;
   std::vector<Candidate> candidates;
-  if (!PatchesBody::serves(correlations)) return candidates;
-  const Correlation& c = correlations.front();
   const int vw = vector_width(profile);
+  if (!PatchesBody::serves(correlations, vw)) return candidates;
+  const Correlation& c = correlations.front();
   const int registers = vector_registers(vw);
+  const std::size_t offered = few_registers(vw) ? 2 : 1;
   int patch = kPatch;
   while (patch > 1 && patch * 1024 > profile.local_memory_bytes)
     patch /= 2;
-  for (const int kib : {patch, 2 * patch}) {
-    if (kib * 1024 > profile.local_memory_bytes) continue;
-    for (const int mr : {8, 6, 4}) {
-      if (mr * kVectors + kVectors + 1 > registers || mr / 2 >= c.filters) continue;
-      const PatchesBody body{mr, kVectors, vw, kib};
-      const PatchesTile tile = body.tile(c);
-      if (tile.images == 0) continue;
-      const PackedWeights packed(correlations, mr, profile);
-      Candidate candidate;
-      candidate.config = body.config();
-      candidate.prepared_weights_bytes = packed.bytes;
-      candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
-      candidate.predicted_us = patches_us(p, profile, body, c, tile, packed.blocks.front());
-      candidate.predicted_setup_us = kPredictedBuildUs;
-      candidates.push_back(candidate);
-    }
+  const auto add = [&](const PatchesBody& body) {
+    if ((body.patch + body.sums) * 1024 > profile.local_memory_bytes) return;
+    const PatchesTile tile = body.tile(profile, c);
+    if (tile.images == 0) return;
+    const PackedWeights packed(correlations, body.mr, profile);
+    if (body.run(profile, c, tile, packed.blocks.front()) == 0) return;
+    Candidate candidate;
+    candidate.config = body.config();
+    candidate.prepared_weights_bytes = packed.bytes;
+    candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+    candidate.predicted_us = patches_us(p, profile, body, c, tile, packed.blocks.front());
+    candidate.predicted_setup_us = kPredictedBuildUs;
+    candidates.push_back(candidate);
+  };
+  // 3 or 4 with fewer filters, 1 with 12: no faster anywhere.
+  constexpr int kVectors = 2;
+  // Reductions from which on a strip in the first cache counts for more than results in a row.
+  constexpr std::int64_t kDeep = 128;
+  for (const int mr : {8, 6, 4}) {
+    if (mr * kVectors + kVectors + 1 > registers || mr / 2 >= c.filters) continue;
+    for (const int kib : {patch, 2 * patch})
+      add({mr, kVectors, vw, kib, 0});
+    const PatchesBody deep{mr, kVectors, vw, patch, kSums};
+    if (few_registers(vw) && c.reduction() >= kDeep) add(deep);
   }
-  return best_of(std::move(candidates), kOffered);
+  return best_of(std::move(candidates), offered);
 }
 
 std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesBody& body,
                                                 Device& device) {
   const std::vector<Correlation> correlations = correlations_of(p);
-  if (!PatchesBody::serves(correlations)) {
+  if (!PatchesBody::serves(correlations, body.vw)) {
     throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
-                                            "': needs sw <= 2, several taps and planes of results");
+                                            "': needs sw <= 2 and planes of results" +
+                                            (few_registers(body.vw) ? "" : ", and several taps"));
   }
   const Correlation& c = correlations.front();
-  const PatchesTile tile = body.tile(c);
+  const PatchesTile tile = body.tile(device.profile(), c);
   if (tile.images == 0) {
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': the patches do not fit");
   }
   const PackedWeights packed(correlations, body.mr, device.profile());
   const FilterBlocks& blocks = packed.blocks.front();
-  const std::int64_t run = blocks_for_a_tile(device.profile(), c, tile, blocks);
+  const std::int64_t run = body.run(device.profile(), c, tile, blocks);
+  if (run == 0) {
+    throw Error(Code::kInvalidArgument,
+                "config '" + body.config().text() + "': the sums do not fit");
+  }
   const Operands operands(p);
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
@@ -722,6 +784,7 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
                             Region{kResidualSlot},
                             operands.result,
                             narrow(c.channels),
+                            narrow(body.slab(c)),
                             narrow(c.taps_h),
                             narrow(c.taps_w),
                             narrow(c.in_h),

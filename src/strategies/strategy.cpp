@@ -219,6 +219,10 @@ int vector_registers(int width) {
   return width == 16 ? 32 : 16;
 }
 
+bool few_registers(int width) {
+  return vector_registers(width) < 32;
+}
+
 Region WorkspaceLayout::add(std::int64_t bytes) {
   const Region region{kWorkspaceSlot, bytes_, bytes};
   bytes_ = round_up(bytes_ + bytes, alignment_);

@@ -181,6 +181,8 @@ constexpr double kHalfSpacing = 0x1p-25;
 int vector_width(const DeviceProfile& profile);
 // Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
 int vector_registers(int width);
+// 16: a register tile is then small enough that what surrounds its multiply-adds counts.
+bool few_registers(int width);
 
 // The largest value in [1, most] that `fits`, which must hold for all smaller ones too; 0 if none.
 template <class Fits>
