@@ -148,6 +148,8 @@ struct Chunking {
 // PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3 and first layers. Single elements cost what so many bytes
 // copied do: im2col's rows layout per byte, col2im's gather per tap looked at.
 constexpr double kPanelsEfficiency = 0.75;
+// With 16 registers, 2-core Zen 3, 2026-11, likewise.
+constexpr double kPanelsEfficiencyFewRegisters = 0.6;
 // So does each run of pixels that lie together, which are single ones where an image is one pixel (2048 to 250 at n=32: 875 us).
 constexpr double kRowsBytes = 6, kGatherBytes = 16, kRunBytes = 64;
 
@@ -156,7 +158,8 @@ Pass panels_pass(const DeviceProfile& profile, const PanelGemm& gemm) {
                k = static_cast<double>(gemm.k), batch = static_cast<double>(gemm.batch);
   Pass pass;
   pass.flops = 2.0 * batch * m * n * k;
-  pass.efficiency = kPanelsEfficiency;
+  pass.efficiency =
+      few_registers(vector_width(profile)) ? kPanelsEfficiencyFewRegisters : kPanelsEfficiency;
   pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
   pass.groups = static_cast<double>(panel_groups(profile, gemm));
   return pass;

@@ -116,7 +116,9 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
     const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
     const double store_cycles =
         tile.kv * (70 * tile.th * static_cast<double>(ceil_div(tile.tw, tile.vw)) + 8 * pixels);
-    const double cycles = std::max(fma_cycles, load_cycles) + store_cycles;
+    // With 16 registers a product is too little work to hide the loop around it.
+    const double loop_cycles = few_registers(tile.vw) ? 1.5 * reduction : 0;
+    const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
     multiply.flops = multiply.groups * cycles * 2 * 2 * tile.vw * times;
     multiply.efficiency = profile.family == Family::kCpu ? kTileOnCpu : kTileOnGpu;
   }

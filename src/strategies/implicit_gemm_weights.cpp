@@ -127,6 +127,11 @@ double bytes_touched(const Problem& p) {
   return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
 }
 
+// What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.
+double with_few_registers(int vw, double share) {
+  return few_registers(vw) ? share : 1.0;
+}
+
 const Region kMaskRegion{kYSlot};
 const Region* mask_of(const Problem& p) {
   return p.mask ? &kMaskRegion : nullptr;
@@ -178,7 +183,9 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
                    2 * 2 * body.vw;
   // Half of what it reads was packed by another core, in about every second process (medians of the core suite: `patches`,
   // which packs nothing, is 3-16 % faster where both were predicted equal).
-  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  // With few registers: predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
+  multiply.efficiency =
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(body.vw, 0.85) : 0.02;
   // What a core's cache does not keep from one work-group to the next.
   const double group_bytes =
       pixels * (body.kv * body.vw + static_cast<double>(body.tc * p.sh * p.sw)) * kElement;
@@ -299,7 +306,7 @@ Candidate pixels_candidate(const Problem& p, const DeviceProfile& profile, Pixel
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
   // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
   const std::int64_t plane_bytes = (view.plane + body.mr * gradient.hp * gradient.wp) * kElement;
-  const double loaded = plane_bytes > kNearBytes ? 0.7 : 0.85;
+  const double loaded = (plane_bytes > kNearBytes ? 0.7 : 0.85) * with_few_registers(body.vw, 0.65);
   multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
@@ -503,7 +510,8 @@ Candidate planes_candidate(const Problem& p, const DeviceProfile& profile, Plane
   multiply.flops = multiply.groups *
                    (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * body.vw;
   // dy comes from the second cache.
-  multiply.efficiency = profile.family == Family::kCpu ? 0.9 : 0.02;
+  multiply.efficiency =
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(body.vw, 0.6) : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
@@ -620,7 +628,8 @@ Candidate patches_candidate(const Problem& p, const DeviceProfile& profile, Patc
       multiply.groups *
       (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
       body.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 1.0 : 0.02;
+  const double share = with_few_registers(body.vw, body.kv == 1 ? 0.8 : 1.0);
+  multiply.efficiency = profile.family == Family::kCpu ? share : 0.02;
   multiply.bytes = bytes_touched(p);
   return candidate_of(
       p, body.config(), layout.bytes(),
