@@ -9,7 +9,7 @@
 //   MR NV VW STAGE   pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
 //   MR NV VW PATCH   patches  CPUs: the same, the pixels of some rows or images gathered in local memory
-//   SUMS                      first; for small images, short reductions, and CPUs with few registers.
+//   SUMS SCATTER              first; for small images, short reductions, and CPUs with few registers.
 //
 // Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), CHANNELS_LAST (of input
 // and result), BIAS, RESIDUAL, ACTIVATION, MASK (the input is a gradient that counts only where y > 0), ACCUMULATE
@@ -744,10 +744,24 @@ STAGE_TAP(8)
 STAGE_TAP(16)
 #endif
 
+#if SCATTER
+#define PLACED(base, offset) (((global STORED()*)(base))[offset])
+// The first `count` elements, 0 behind them.
+inline floatv gathered(global const element* base, const long* place, const int count) {
+  STORED(VW) there = 0;
+#pragma unroll
+  for (int i = 0; i < VW; ++i) {
+    if (i < count) ((STORED()*)&there)[i] = PLACED(base, place[i]);
+  }
+  return FROM_STORED(VW, there);
+}
+#endif
+
 // A work-item multiplies its tile by `run` blocks of filters. Where the patches of all channels are too many to stay near,
 // they come in slabs of `slab` channels (a strip of them, SPAN pixels wide, should fit the first cache, so that only weights
 // come from the second) and the sums of a tile wait for the next slab in SUMS KiB of local memory; with SUMS 0 there is one
-// slab. pitch: floats of a row of patches.
+// slab. pitch: floats of a row of patches. SCATTER: results of a tile are not rows that lie one behind the other, and go to their
+// places one by one.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
                            global const float* restrict packed, global const element* restrict b,
@@ -756,7 +770,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
                            long in_size, int top, int left, int images, int oh, int ow,
                            int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
                            int filters, int blocks_per_group, int run, int groups, long out_image,
-                           long out_plane) {
+                           long out_plane, long out_offset, long out_pitch, int out_step) {
   local float patches[PATCH * 256] __attribute__((aligned(64)));
 #if SUMS
   local float sums[SUMS * 256] __attribute__((aligned(64)));
@@ -864,12 +878,30 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       const long first_b = (long)group_index * filters + block * MR;
       long at[NV];
       int count[NV];
+#if SCATTER
+      long place[NV][VW];
+#endif
 #pragma unroll
       for (int v = 0; v < NV; ++v) {
         const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
         const int from = (v0 + v - image * vectors) * VW;
-        at[v] = (first_image + image) * out_image + first_b * out_plane + i0 * ow + j0 + from;
+        at[v] = (first_image + image) * out_image + first_b * out_plane + out_offset +
+                i0 * out_pitch + (long)j0 * out_step;
         count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
+#if SCATTER
+        int row = from / columns;
+        int column = from % columns;
+#pragma unroll
+        for (int i = 0; i < VW; ++i) {
+          place[v][i] = row * out_pitch + (long)column * out_step;
+          if (++column == columns) {
+            column = 0;
+            ++row;
+          }
+        }
+#else
+        at[v] += from;
+#endif
       }
 #pragma unroll
       for (int m = 0; m < MR; ++m) {
@@ -879,6 +911,22 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
           for (int v = 0; v < NV; ++v) {
             const long to = at[v] + m * out_plane;
             const floatv sum = acc[m][v] + bias;
+#if SCATTER
+            // Converted as a whole, since PoCL converts single halves in software.
+            floatv value = sum;
+#if RESIDUAL
+            value += gathered(r + to, place[v], count[v]);
+#endif
+            value = ACTIVATE(value);
+#if ACCUMULATE
+            value += gathered(result + to, place[v], count[v]);
+#endif
+            const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+            for (int i = 0; i < VW; ++i) {
+              if (i < count[v]) PLACED(result + to, place[v][i]) = ((const STORED()*)&all)[i];
+            }
+#else
             if (count[v] == VW) {
               const floatv value = sum + RESIDUAL_V(r + to);
               const floatv activated = ACTIVATE(value);
@@ -892,6 +940,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
               put_first(activated, count[v], result + to);
 #endif
             }
+#endif
           }
         }
       }

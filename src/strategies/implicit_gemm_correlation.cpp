@@ -443,8 +443,11 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   const bool staged = body.stage > 0;
   const double vectors_loaded = body.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
   const double fma_cycles = reduction * body.mr * body.nv / 2;
-  const double load_cycles = reduction * (vectors_loaded + body.mr) / 2;
-  const double loop_cycles = (staged ? 0.4 : 1.5) * reduction;
+  // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which
+  // would else be 3.0; 2-core Zen 3, 2026-11).
+  const bool few = few_registers(body.vw);
+  const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + body.mr) / 2;
+  const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
   const double store_cycles =
       staged && c.out_step == 1 ? (body.nv + 4.0) * body.mr
                                 : (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
@@ -589,15 +592,22 @@ struct PatchesBody {
   // by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters; 2-core Zen 3, 2026-11).
   static bool serves(const std::vector<Correlation>& correlations, int vw) {
     const Correlation& c = correlations.front();
-    return correlations.size() == 1 && !c.channels_last && c.sw <= 2 && c.out_step == 1 &&
-           c.out_pitch == c.ow && (c.taps_h * c.taps_w > 1 || few_registers(vw));
+    if (c.channels_last || c.sw > 2) return false;
+    return few_registers(vw) ||
+           (correlations.size() == 1 && !scatters(correlations) && c.taps_h * c.taps_w > 1);
+  }
+  // Are the results of a tile anything but rows that lie one behind the other?
+  static bool scatters(const std::vector<Correlation>& correlations) {
+    return std::any_of(correlations.begin(), correlations.end(),
+                       [](const Correlation& c) { return c.out_step != 1 || c.out_pitch != c.ow; });
   }
   // Channels that are staged at once: all, or as many as leave a strip of patches half of the first cache.
   std::int64_t slab(const Correlation& c) const {
     if (sums == 0) return c.channels;
     constexpr std::int64_t kStripBytes = 16 << 10, kLineBytes = 64;
     const std::int64_t products = kStripBytes / std::max(span() * kElement, kLineBytes);
-    const std::int64_t most = std::max<std::int64_t>(1, products / (c.taps_h * c.taps_w));
+    const std::int64_t most =
+        std::max<std::int64_t>(1, products / std::max<std::int64_t>(1, c.taps_h * c.taps_w));
     return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // The kernel stages rows by vectors of at most this many pixels.
@@ -615,7 +625,8 @@ struct PatchesBody {
     constexpr double kWeightsInPixels = 8, kStagingInFilters = 8;
     constexpr std::int64_t kMostImages = 8;
     constexpr std::int64_t kLine = 16;  // floats
-    const std::int64_t most = std::int64_t{patch} * 256 / (slab(c) * c.taps_h * c.taps_w);
+    const std::int64_t products = std::max<std::int64_t>(1, slab(c) * c.taps_h * c.taps_w);
+    const std::int64_t most = std::int64_t{patch} * 256 / products;
     PatchesTile best;
     double least = 0;
     const auto consider = [&](std::int64_t images, std::int64_t h, std::int64_t w) {
@@ -675,7 +686,8 @@ struct PatchesBody {
 };
 
 double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesBody& body,
-                  const Correlation& c, const PatchesTile& tile, const FilterBlocks& blocks) {
+                  const Correlation& c, bool scatter, const PatchesTile& tile,
+                  const FilterBlocks& blocks) {
   const std::int64_t run = body.run(profile, c, tile, blocks);
   const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   const double reduction = static_cast<double>(c.reduction());
@@ -686,7 +698,8 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const PatchesB
   const double loop_cycles = few_registers(body.vw) ? 0.5 * reduction : 0;
   const std::int64_t slab = body.slab(c);
   const double slabs = static_cast<double>(ceil_div(c.channels, slab));
-  const double store_cycles = 1.5 * body.mr * body.nv + 20;
+  const double store_cycles = scatter ? 1.5 * body.mr * static_cast<double>(body.span()) + 100
+                                      : 1.5 * body.mr * body.nv + 20;
   const double sums_cycles = (slabs - 1) * 2 * body.mr * body.nv;
   // Vectors that are not in the first cache for the next block of filters.
   const double waiting =
@@ -715,7 +728,10 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
   std::vector<Candidate> candidates;
   const int vw = vector_width(profile);
   if (!PatchesBody::serves(correlations, vw)) return candidates;
-  const Correlation& c = correlations.front();
+  const bool scatter = PatchesBody::scatters(correlations);
+  std::int64_t reduction = 0;  // the longest
+  for (const Correlation& c : correlations)
+    reduction = std::max(reduction, c.reduction());
   const int registers = vector_registers(vw);
   const std::size_t offered = few_registers(vw) ? 2 : 1;
   int patch = kPatch;
@@ -723,15 +739,18 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
     patch /= 2;
   const auto add = [&](const PatchesBody& body) {
     if ((body.patch + body.sums) * 1024 > profile.local_memory_bytes) return;
-    const PatchesTile tile = body.tile(profile, c);
-    if (tile.images == 0) return;
     const PackedWeights packed(correlations, body.mr, profile);
-    if (body.run(profile, c, tile, packed.blocks.front()) == 0) return;
     Candidate candidate;
+    for (std::size_t i = 0; i < correlations.size(); ++i) {
+      const PatchesTile tile = body.tile(profile, correlations[i]);
+      if (tile.images == 0 || body.run(profile, correlations[i], tile, packed.blocks[i]) == 0)
+        return;
+      candidate.predicted_us +=
+          patches_us(p, profile, body, correlations[i], scatter, tile, packed.blocks[i]);
+    }
     candidate.config = body.config();
     candidate.prepared_weights_bytes = packed.bytes;
     candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
-    candidate.predicted_us = patches_us(p, profile, body, c, tile, packed.blocks.front());
     candidate.predicted_setup_us = kPredictedBuildUs;
     candidates.push_back(candidate);
   };
@@ -740,11 +759,12 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
   // Reductions from which on a strip in the first cache counts for more than results in a row.
   constexpr std::int64_t kDeep = 128;
   for (const int mr : {8, 6, 4}) {
-    if (mr * kVectors + kVectors + 1 > registers || mr / 2 >= c.filters) continue;
+    if (mr * kVectors + kVectors + 1 > registers || mr / 2 >= correlations.front().filters)
+      continue;
     for (const int kib : {patch, 2 * patch})
       add({mr, kVectors, vw, kib, 0});
     const PatchesBody deep{mr, kVectors, vw, patch, kSums};
-    if (few_registers(vw) && c.reduction() >= kDeep) add(deep);
+    if (few_registers(vw) && reduction >= kDeep) add(deep);
   }
   return best_of(std::move(candidates), offered);
 }
@@ -753,61 +773,68 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
                                                 Device& device) {
   const std::vector<Correlation> correlations = correlations_of(p);
   if (!PatchesBody::serves(correlations, body.vw)) {
-    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
-                                            "': needs sw <= 2 and planes of results" +
-                                            (few_registers(body.vw) ? "" : ", and several taps"));
-  }
-  const Correlation& c = correlations.front();
-  const PatchesTile tile = body.tile(device.profile(), c);
-  if (tile.images == 0) {
     throw Error(Code::kInvalidArgument,
-                "config '" + body.config().text() + "': the patches do not fit");
+                "config '" + body.config().text() + "': needs sw <= 2 and planes of results" +
+                    (few_registers(body.vw) ? "" : ", dense, and several taps"));
   }
   const PackedWeights packed(correlations, body.mr, device.profile());
-  const FilterBlocks& blocks = packed.blocks.front();
-  const std::int64_t run = body.run(device.profile(), c, tile, blocks);
-  if (run == 0) {
-    throw Error(Code::kInvalidArgument,
-                "config '" + body.config().text() + "': the sums do not fit");
-  }
+  const std::string scatter = PatchesBody::scatters(correlations) ? " -DSCATTER=1" : " -DSCATTER=0";
   const Operands operands(p);
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
-  executable->run.add(std::make_unique<KernelStep>(
-      "multiply",
-      device.kernel("implicit_gemm", "implicit_gemm_patches",
-                    class_defines(p, c, body.config().defines())),
-      std::vector<Argument>{operands.input,
-                            p.mask ? operands.mask : operands.input,
-                            packed.regions.front(),
-                            Region{kBiasSlot},
-                            Region{kResidualSlot},
-                            operands.result,
-                            narrow(c.channels),
-                            narrow(body.slab(c)),
-                            narrow(c.taps_h),
-                            narrow(c.taps_w),
-                            narrow(c.in_h),
-                            narrow(c.in_w),
-                            cl_long{c.images * c.in_image},
-                            narrow(c.top),
-                            narrow(c.left),
-                            narrow(c.images),
-                            narrow(c.oh),
-                            narrow(c.ow),
-                            narrow(tile.images),
-                            narrow(tile.h),
-                            narrow(tile.w),
-                            narrow(tile.tiles_x(c)),
-                            narrow(tile.tiles(c)),
-                            narrow(tile.pitch),
-                            narrow(c.filters),
-                            narrow(blocks.blocks_per_group),
-                            narrow(run),
-                            narrow(c.groups),
-                            cl_long{c.out_image},
-                            cl_long{c.out_plane}},
-      one_item_groups(tile.all(c) * ceil_div(blocks.blocks_per_group, run))));
+  for (std::size_t i = 0; i < correlations.size(); ++i) {
+    const Correlation& c = correlations[i];
+    if (nothing_to_do(p, c)) continue;
+    const PatchesTile tile = body.tile(device.profile(), c);
+    if (tile.images == 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + body.config().text() + "': the patches do not fit");
+    }
+    const FilterBlocks& blocks = packed.blocks[i];
+    const std::int64_t run = body.run(device.profile(), c, tile, blocks);
+    if (run == 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + body.config().text() + "': the sums do not fit");
+    }
+    executable->run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_patches",
+                      class_defines(p, c, body.config().defines()) + scatter),
+        std::vector<Argument>{operands.input,
+                              p.mask ? operands.mask : operands.input,
+                              packed.regions[i],
+                              Region{kBiasSlot},
+                              Region{kResidualSlot},
+                              operands.result,
+                              narrow(c.channels),
+                              narrow(body.slab(c)),
+                              narrow(c.taps_h),
+                              narrow(c.taps_w),
+                              narrow(c.in_h),
+                              narrow(c.in_w),
+                              cl_long{c.images * c.in_image},
+                              narrow(c.top),
+                              narrow(c.left),
+                              narrow(c.images),
+                              narrow(c.oh),
+                              narrow(c.ow),
+                              narrow(tile.images),
+                              narrow(tile.h),
+                              narrow(tile.w),
+                              narrow(tile.tiles_x(c)),
+                              narrow(tile.tiles(c)),
+                              narrow(tile.pitch),
+                              narrow(c.filters),
+                              narrow(blocks.blocks_per_group),
+                              narrow(run),
+                              narrow(c.groups),
+                              cl_long{c.out_image},
+                              cl_long{c.out_plane},
+                              cl_long{c.out_offset},
+                              cl_long{c.out_pitch},
+                              narrow(c.out_step)},
+        one_item_groups(tile.all(c) * ceil_div(blocks.blocks_per_group, run))));
+  }
   return executable;
 }
 
