@@ -449,8 +449,9 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + body.mr) / 2;
   const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
   const double store_cycles =
-      staged && c.out_step == 1 ? (body.nv + 4.0) * body.mr
-                                : (c.out_step == 1 ? 4.0 : 2.0 * body.vw) * body.mr * body.nv + 30;
+      staged && c.out_step == 1
+          ? (body.nv + 4.0) * body.mr
+          : (c.out_step == 1 ? 4.0 : (few ? 3.5 : 2.0) * body.vw) * body.mr * body.nv + 30;
   const std::int64_t run =
       blocks_in_a_run(profile, c, blocks, ceil_div(c.ow, body.span()) * c.images);
   const double stage_cycles =
