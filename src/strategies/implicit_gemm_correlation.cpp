@@ -620,8 +620,9 @@ struct PatchesBody {
     return static_cast<double>(round_up(images * ceil_div(pixels, vw), nv) * vw);
   }
 
-  // The tile that costs least: pixels multiplied, those for nothing included; weights fetched for each tile; pixels staged
-  // for each run of blocks; and the core that waits for the other one's last tile, of which half is left on the average.
+  // The tile that costs least: pixels multiplied, those for nothing included; with few registers, where these were
+  // measured, also weights fetched for each tile, pixels staged for each run of blocks, and the core that waits for the
+  // other one's last tile, of which half is left on the average.
   PatchesTile tile(const DeviceProfile& profile, const Correlation& c) const {
     constexpr double kWeightsInPixels = 8, kStagingInFilters = 8;
     constexpr std::int64_t kMostImages = 8;
@@ -648,11 +649,14 @@ struct PatchesBody {
       const double all =
           static_cast<double>(c.images / images) * in_images(images) + in_images(c.images % images);
       const PatchesTile tile{images, h, w, pitch, all};
-      const double tiles = static_cast<double>(tile.all(c));
-      const double runs = std::max(1.0, wanted_groups(profile) / tiles);
-      const double staging = runs * kStagingInFilters / static_cast<double>(c.filters);
-      const double cost = all * static_cast<double>(c.groups) * (1 + staging) +
-                          kWeightsInPixels * tiles + multiplied(images, h * w) / (2 * runs);
+      double cost = all;
+      if (few_registers(vw)) {
+        const double tiles = static_cast<double>(tile.all(c));
+        const double runs = std::max(1.0, static_cast<double>(wanted_groups(profile)) / tiles);
+        const double staging = runs * kStagingInFilters / static_cast<double>(c.filters);
+        cost = all * static_cast<double>(c.groups) * (1 + staging) + kWeightsInPixels * tiles +
+               multiplied(images, h * w) / (2 * runs);
+      }
       if (best.images > 0 && cost >= least) return;
       best = tile;
       least = cost;
@@ -665,17 +669,16 @@ struct PatchesBody {
       consider(1, 1, w);
     return best;
   }
-  static double wanted_groups(const DeviceProfile& profile) {
-    constexpr std::int64_t kGroupsPerUnit = 4;
-    return static_cast<double>(profile.compute_units * kGroupsPerUnit);
+  // Work-groups that even out what one core starts later than another.
+  std::int64_t wanted_groups(const DeviceProfile& profile) const {
+    return profile.compute_units * (few_registers(vw) ? 4 : 2);
   }
   // Blocks of filters that a work-item multiplies its patches with: all that there is room for sums for, where there
   // are tiles enough. 0: not even one.
   std::int64_t run(const DeviceProfile& profile, const Correlation& c, const PatchesTile& tile,
                    const FilterBlocks& blocks) const {
     const std::int64_t all = blocks.blocks_per_group;
-    std::int64_t runs =
-        std::min(all, ceil_div(static_cast<std::int64_t>(wanted_groups(profile)), tile.all(c)));
+    std::int64_t runs = std::min(all, ceil_div(wanted_groups(profile), tile.all(c)));
     if (sums > 0) {
       const std::int64_t pixels = round_up(tile.images * round_up(tile.h * tile.w, vw), span());
       const std::int64_t fitting = std::int64_t{sums} * 256 / (mr * pixels);
