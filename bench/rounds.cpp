@@ -34,9 +34,12 @@ std::vector<Times> timed(const std::vector<Contender*>& contenders, const RoundO
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     warm_up(*contenders[i], 1, options.pause_ms);
     // The fastest of a few: one that something else disturbed would leave that contender with short turns.
-    double once = kBatchSeconds;
-    for (int call = 0; call < kCallsToJudge; ++call)
-      once = std::min(once, std::max(contenders[i]->seconds(1), 1e-9));
+    double once = kBatchSeconds, spent = 0;
+    for (int call = 0; call < kCallsToJudge && spent < kPatienceSeconds / 10; ++call) {
+      const double s = std::max(contenders[i]->seconds(1), 1e-9);
+      once = std::min(once, s);
+      spent += s;
+    }
     turns[i].calls = static_cast<int>(std::clamp(kBatchSeconds / once, 1.0, double{kMostCalls}));
   }
   for (int round = 0; round < options.rounds; ++round) {

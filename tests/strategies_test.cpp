@@ -202,6 +202,8 @@ Offered check_suite(Device& on, const std::string& name, double max_flops, std::
 const std::vector<Direction> kForwardOnly = {Direction::kForward};
 const std::vector<Direction> kData = {Direction::kBackwardData, Direction::kTransposed};
 const std::vector<Direction> kWeights = {Direction::kBackwardWeights, Direction::kBackwardBias};
+const std::vector<Direction> kGeometric = {Direction::kForward, Direction::kBackwardData,
+                                           Direction::kTransposed};
 const std::vector<Direction> kAll = {Direction::kForward, Direction::kBackwardData,
                                      Direction::kBackwardWeights, Direction::kBackwardBias,
                                      Direction::kTransposed};
@@ -334,9 +336,9 @@ TEST_CASE("as a GPU with small work-groups: every candidate matches over a third
 
 // Small enough for an interpreter that checks every access (./dev sanitize runs it under Oclgrind).
 TEST_CASE("checker: tiny problems with every kind of tail, in every direction") {
-  for (const char* text : {"n2c3h5w7k5kh3kw3p1", "n1c4h6w5k6kh2kw2s2g2", "n2c5h3w3k3kh1kw1",
-                           "n1c19h1w1k3kh1kw1", "n3c5h2w2k7kh2kw2", "n2c3h7w9k6kh3kw3s2p1g3",
-                           "n1c2h5w21k2kh3kw2p1g2", "n1c260h2w3k5kh1kw1"}) {
+  for (const char* text :
+       {"n2c3h5w7k5kh3kw3p1", "n1c4h6w5k6kh2kw2s2g2", "n2c5h3w3k3kh1kw1", "n1c19h1w1k3kh1kw1",
+        "n3c5h2w2k7kh2kw2", "n2c3h7w9k6kh3kw3s2p1g3", "n1c2h5w21k2kh3kw2p1g2"}) {
     Offered offered;
     for (const Direction direction : kAll) {
       check_problem(device(), in_direction(parse_problem(text), direction, true), offered);
@@ -792,10 +794,46 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   }
   profile.float_width = 16;
   CHECK_FALSE(offers_slabs(deep));
-  // Patches and sums need both their room.
+  // Less local memory takes smaller ones, down to none.
   profile.float_width = 8;
-  profile.local_memory_bytes = 128 << 10;
+  profile.local_memory_bytes = 64 << 10;
+  CHECK(offers_slabs(deep));
+  profile.local_memory_bytes = 4 << 10;
   CHECK_FALSE(offers_slabs(deep));
+}
+
+// Of small problems one slab is always preferred: here the config is given. All need two, in the
+// direction that reduces the long axis.
+TEST_CASE("checker: implicit_gemm's patches in slabs, with all that can be added") {
+  const Strategy& strategy = find_strategy("implicit_gemm");
+  Device on = pretending([](DeviceProfile& p) {
+    p.family = Family::kCpu;
+    p.float_width = 4;
+  });
+  for (const char* text : {"n1c260h2w3k5kh1kw1", "n2c60h4w5k14kh3kw3p1g2", "n1c530h3w3k6kh1kw1s2",
+                           "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2"}) {
+    for (const Direction direction : kGeometric) {
+      for (const bool decorated : {false, true}) {
+        const Problem p = in_direction(parse_problem(text), direction, decorated);
+        const Tensors tensors(p);
+        const Reference expected = reference(p, tensors);
+        for (const char* config :
+             {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4"}) {
+          Candidate candidate;
+          candidate.config = Config::parse(config);
+          const auto executable = strategy.build(p, candidate.config, on);
+          candidate.workspace_bytes = executable->workspace_bytes;
+          candidate.prepared_weights_bytes = executable->prepared_weights_bytes;
+          candidate.error_bound = summation_error_bound(p.reduction());
+          CAPTURE(to_text(p));
+          CAPTURE(std::string(to_string(direction)));
+          CAPTURE(std::string(config));
+          CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <=
+                1.0);
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {

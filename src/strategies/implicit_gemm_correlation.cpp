@@ -620,6 +620,11 @@ struct PatchesBody {
     return static_cast<double>(round_up(images * ceil_div(pixels, vw), nv) * vw);
   }
 
+  // Floats that wait for the next slab, of a tile and a block of filters.
+  std::int64_t sums_of_a_block(std::int64_t images, std::int64_t pixels) const {
+    return mr * round_up(images * round_up(pixels, vw), span());
+  }
+
   // The tile that costs least: pixels multiplied, those for nothing included; with few registers, where these were
   // measured, also weights fetched for each tile, pixels staged for each run of blocks, and the core that waits for the
   // other one's last tile, of which half is left on the average.
@@ -628,7 +633,9 @@ struct PatchesBody {
     constexpr std::int64_t kMostImages = 8;
     constexpr std::int64_t kLine = 16;  // floats
     const std::int64_t products = std::max<std::int64_t>(1, slab(c) * c.taps_h * c.taps_w);
-    const std::int64_t most = std::int64_t{patch} * 256 / products;
+    // More pixels than this are no gain, only more to consider.
+    constexpr std::int64_t kMostPixels = 8192;
+    const std::int64_t most = std::min(kMostPixels, std::int64_t{patch} * 256 / products);
     PatchesTile best;
     double least = 0;
     const auto consider = [&](std::int64_t images, std::int64_t h, std::int64_t w) {
@@ -637,7 +644,7 @@ struct PatchesBody {
       std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
       // A power of two would put the lines of a strip into few sets of the first cache.
       if (sums > 0 && pitch % (2 * kLine) == 0) pitch += kLine;
-      if (pitch > most) return;
+      if (pitch > most || (sums > 0 && sums_of_a_block(images, h * w) > sums * 256)) return;
       // The last tile of each kind is smaller.
       const auto in_rows = [&](std::int64_t n, std::int64_t rows) {
         return static_cast<double>(c.ow / w) * multiplied(n, rows * w) +
@@ -674,15 +681,13 @@ struct PatchesBody {
     return profile.compute_units * (few_registers(vw) ? 4 : 2);
   }
   // Blocks of filters that a work-item multiplies its patches with: all that there is room for sums for, where there
-  // are tiles enough. 0: not even one.
+  // are tiles enough.
   std::int64_t run(const DeviceProfile& profile, const Correlation& c, const PatchesTile& tile,
                    const FilterBlocks& blocks) const {
     const std::int64_t all = blocks.blocks_per_group;
     std::int64_t runs = std::min(all, ceil_div(wanted_groups(profile), tile.all(c)));
     if (sums > 0) {
-      const std::int64_t pixels = round_up(tile.images * round_up(tile.h * tile.w, vw), span());
-      const std::int64_t fitting = std::int64_t{sums} * 256 / (mr * pixels);
-      if (fitting == 0) return 0;
+      const std::int64_t fitting = sums * 256 / sums_of_a_block(tile.images, tile.h * tile.w);
       runs = std::max(runs, ceil_div(all, fitting));
     }
     return ceil_div(all, runs);
@@ -746,9 +751,9 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
     const PackedWeights packed(correlations, body.mr, profile);
     Candidate candidate;
     for (std::size_t i = 0; i < correlations.size(); ++i) {
+      if (nothing_to_do(p, correlations[i])) continue;
       const PatchesTile tile = body.tile(profile, correlations[i]);
-      if (tile.images == 0 || body.run(profile, correlations[i], tile, packed.blocks[i]) == 0)
-        return;
+      if (tile.images == 0) return;
       candidate.predicted_us +=
           patches_us(p, profile, body, correlations[i], scatter, tile, packed.blocks[i]);
     }
@@ -767,7 +772,12 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
       continue;
     for (const int kib : {patch, 2 * patch})
       add({mr, kVectors, vw, kib, 0});
-    const PatchesBody deep{mr, kVectors, vw, patch, kSums};
+    // Half of both where there is too little local memory, and so on.
+    PatchesBody deep{mr, kVectors, vw, kPatch, kSums};
+    while (deep.sums > 1 && (deep.patch + deep.sums) * 1024 > profile.local_memory_bytes) {
+      deep.patch /= 2;
+      deep.sums /= 2;
+    }
     if (few_registers(vw) && reduction >= kDeep) add(deep);
   }
   return best_of(std::move(candidates), offered);
@@ -778,8 +788,8 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
   const std::vector<Correlation> correlations = correlations_of(p);
   if (!PatchesBody::serves(correlations, body.vw)) {
     throw Error(Code::kInvalidArgument,
-                "config '" + body.config().text() + "': needs sw <= 2 and planes of results" +
-                    (few_registers(body.vw) ? "" : ", dense, and several taps"));
+                "config '" + body.config().text() + "': needs planes and a stride of at most 2" +
+                    (few_registers(body.vw) ? "" : ", a filter of several taps and dense results"));
   }
   const PackedWeights packed(correlations, body.mr, device.profile());
   const std::string scatter = PatchesBody::scatters(correlations) ? " -DSCATTER=1" : " -DSCATTER=0";
@@ -792,14 +802,10 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
     const PatchesTile tile = body.tile(device.profile(), c);
     if (tile.images == 0) {
       throw Error(Code::kInvalidArgument,
-                  "config '" + body.config().text() + "': the patches do not fit");
+                  "config '" + body.config().text() + "': the patches or their sums do not fit");
     }
     const FilterBlocks& blocks = packed.blocks[i];
     const std::int64_t run = body.run(device.profile(), c, tile, blocks);
-    if (run == 0) {
-      throw Error(Code::kInvalidArgument,
-                  "config '" + body.config().text() + "': the sums do not fit");
-    }
     executable->run.add(std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm", "implicit_gemm_patches",
