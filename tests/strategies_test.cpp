@@ -836,6 +836,23 @@ TEST_CASE("checker: implicit_gemm's patches in slabs, with all that can be added
   }
 }
 
+TEST_CASE("what trust is checked on sums more than a slab where the problem does, and only then") {
+  constexpr std::int64_t kMostOfASlab = 256;
+  for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c512h14w14k512kh1kw1s2"}) {
+    for (const Direction direction : kGeometric) {
+      const Problem deep = in_direction(parse_problem(text), direction, false);
+      const Problem small = small_problem(deep);
+      CAPTURE(to_text(small));
+      const std::int64_t channels = small.wants_dx() ? small.k : small.c;
+      CHECK(channels * small.kh * small.kw > kMostOfASlab);
+      CHECK(problem_class(deep).find(" deep ") != std::string::npos);
+      CHECK(problem_class(small) == problem_class(deep));
+      const Problem shallow = in_direction(parse_problem("n1c8h14w14k8kh3kw3p1"), direction, false);
+      CHECK(problem_class(shallow).find(" deep ") == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
   for (const char* config :

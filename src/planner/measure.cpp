@@ -120,20 +120,40 @@ namespace {
 std::string spaced(const std::string& words) {
   return words.empty() ? "" : " " + words;
 }
+
+// Products that no strategy adds up without putting sums aside for the next ones on the way.
+constexpr std::int64_t kDeep = 280;
+
+// Of a channel's products, those that meet in one result: of a data gradient at a stride, one phase's.
+std::int64_t taps_of_a_result(const Problem& p) {
+  return p.wants_dx() ? ceil_div(p.kh, p.sh) * ceil_div(p.kw, p.sw) : p.kh * p.kw;
+}
+
+// Is a result the sum of more than kDeep products, over channels?
+bool reduces_deeply(const Problem& p) {
+  const bool over_channels = p.direction == Direction::kForward || p.wants_dx();
+  const std::int64_t channels = p.wants_dx() ? p.k_per_group() : p.c_per_group();
+  return over_channels && channels * taps_of_a_result(p) > kDeep;
+}
 }  // namespace
 
 Problem small_problem(const Problem& problem) {
   Problem p = problem;
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
   p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
-  // More than a register tile of filters; where channels are tiled too, of those as well.
+  // More than a register tile of filters; where channels are tiled too, of those as well; and of what is
+  // summed so many channels that all is not done at once, where there are.
   constexpr std::int64_t kMostTiled = 35;
   // Depthwise, vectors run along channels that come last.
   const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
   p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
   const bool tiles_channels = p.direction == Direction::kBackwardWeights;
-  p.c = p.g * std::min<std::int64_t>(problem.c_per_group(), tiles_channels ? kMostTiled : 7);
-  p.k = p.g * std::min<std::int64_t>(problem.k_per_group(), kMostTiled);
+  const std::int64_t deep = reduces_deeply(problem) ? kDeep / taps_of_a_result(problem) + 1 : 0;
+  const std::int64_t most_c =
+      std::max(tiles_channels ? kMostTiled : 7, problem.wants_dx() ? 0 : deep);
+  const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? deep : 0);
+  p.c = p.g * std::min(problem.c_per_group(), most_c);
+  p.k = p.g * std::min(problem.k_per_group(), most_k);
   constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
   p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
   p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
@@ -143,11 +163,12 @@ Problem small_problem(const Problem& problem) {
 std::string problem_class(const Problem& problem) {
   const Problem p = small_problem(problem);
   const char* grouping = p.g == 1 ? "dense" : p.c_per_group() == 1 ? "depthwise" : "grouped";
-  return std::string(to_string(p.direction)) + " " + grouping + " kernel " + std::to_string(p.kh) +
-         "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) + "x" +
-         std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" + std::to_string(p.dw) +
-         (p.padded() ? " padded" : "") + (p.oh() * p.ow() == 1 ? " one pixel" : "") +
-         spaced(epilogue_words(p)) + spaced(storage_words(p));
+  return std::string(to_string(p.direction)) + " " + grouping + (reduces_deeply(p) ? " deep" : "") +
+         " kernel " + std::to_string(p.kh) + "x" + std::to_string(p.kw) + " stride " +
+         std::to_string(p.sh) + "x" + std::to_string(p.sw) + " dilation " + std::to_string(p.dh) +
+         "x" + std::to_string(p.dw) + (p.padded() ? " padded" : "") +
+         (p.oh() * p.ow() == 1 ? " one pixel" : "") + spaced(epilogue_words(p)) +
+         spaced(storage_words(p));
 }
 
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
