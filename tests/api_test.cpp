@@ -71,8 +71,8 @@ class Environment {
 };
 
 const char* const kDense = "n2c19h13w11k21kh3kw3p1";
-// Large enough for a padded copy of x, in the workspace, and packed weights.
-const char* const kPadded = "n2c40h13w11k40kh3kw3p1";
+// At a stride that only a padded copy of x serves, in the workspace; and packed weights.
+const char* const kPadded = "n2c40h31w23k40kh3kw3s3p1";
 const char* const kPointwise = "n3c8h6w7k12kh1kw1";
 
 }  // namespace
