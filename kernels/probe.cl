@@ -1,21 +1,20 @@
 // Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
-// launches without either. Macros: VW.
+// launches without either. Macros: VW, CHAINS.
 
-// ITEMS x 12 independent chains of fused multiply-adds: enough for two units of four cycles, and with both operands within 16
-// registers (16 chains spill there: 97 instead of 182 GFLOP/s on a 2-core Zen 3).
+// CHAINS independent chains of fused multiply-adds per work-item.
 kernel void probe_fma(global float* restrict out, int rounds, float a, float b) {
-  floatv acc[12];
+  floatv acc[CHAINS];
 #pragma unroll
-  for (int i = 0; i < 12; ++i) acc[i] = (floatv)((float)(get_global_id(0) + i));
+  for (int i = 0; i < CHAINS; ++i) acc[i] = (floatv)((float)(get_global_id(0) + i));
   const floatv scale = (floatv)(a);
   const floatv offset = (floatv)(b);
   for (int round = 0; round < rounds; ++round) {
 #pragma unroll
-    for (int i = 0; i < 12; ++i) acc[i] = fma(acc[i], scale, offset);
+    for (int i = 0; i < CHAINS; ++i) acc[i] = fma(acc[i], scale, offset);
   }
   floatv sum = (floatv)(0.0f);
 #pragma unroll
-  for (int i = 0; i < 12; ++i) sum += acc[i];
+  for (int i = 0; i < CHAINS; ++i) sum += acc[i];
   STORE_V(sum, out + get_global_id(0) * VW);
 }
 

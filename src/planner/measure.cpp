@@ -121,7 +121,7 @@ std::string spaced(const std::string& words) {
   return words.empty() ? "" : " " + words;
 }
 
-// Products that no strategy adds up without putting sums aside for the next ones on the way.
+// More products than a strategy that puts sums aside on the way adds up before it does.
 constexpr std::int64_t kDeep = 280;
 
 // Of a channel's products, those that meet in one result: of a data gradient at a stride, one phase's.
