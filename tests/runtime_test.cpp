@@ -177,18 +177,18 @@ TEST_CASE("a driver with its own cache gets no second one unless a folder is nam
 TEST_CASE("a build failure names file, line and options, and carries the log, the next try works") {
   ProgramCache cache = cache_in("off");
   try {
-    cache.get("probe", "-DVW=5");
+    cache.get("probe", "-DVW=5 -DCHAINS=2");
     FAIL("float5 compiled");
   } catch (const Error& error) {
     const std::string text = error.what();
     CHECK(error.code() == Code::kBuildFailed);
     CHECK(text.find("kernels/probe.cl") != std::string::npos);
-    CHECK(text.find("'-DVW=5'") != std::string::npos);
+    CHECK(text.find("'-DVW=5 -DCHAINS=2'") != std::string::npos);
     CHECK(text.find("error") != std::string::npos);
     CHECK(text.find('\n') == std::string::npos);
     CHECK(error.detail().find("float5") != std::string::npos);
   }
-  CHECK_NOTHROW(cache.get("probe", "-DVW=4"));
+  CHECK_NOTHROW(cache.get("probe", "-DVW=4 -DCHAINS=2"));
   CHECK(error_of(Code::kInternal, [&] { cache.get("missing", ""); }) ==
         "no kernel source named 'missing' is embedded");
 }
