@@ -58,6 +58,8 @@ FLOAT_VECTOR(16)
 #define PACKED_OF(N, pointer) (((global CLCONV_PASTE(packed, N)*)(pointer))->v)
 #define PUT_N(N, value, pointer) (PACKED_OF(N, pointer) = TO_STORED(N, value))
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 // Ask for a cache line before it is read (from the second cache on: FAR) or written. What runs ahead of a loop may
 // end anywhere: no address is wrong. OpenCL's prefetch() does nothing on PoCL 3.1.
 #if defined(__x86_64__) || defined(__aarch64__)

@@ -72,7 +72,6 @@
 #define BLOCK RB
 #endif
 #define IN_H ((BLOCK - 1) * IH + REACH_H + 1)
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 // Is row p of those that a block sees in the image?
 #define IS_ROW(p, top, bottom) (!((top) && (p) < TOP) && !((bottom) && (p) >= IN_H - (BOTTOM)))
@@ -110,16 +109,39 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #define UNDEAL(v) (v)
 #endif
 
-// VW columns, IW apart, from `at` + q on, in the order of DEAL; q a constant up to REACH_W.
+// Columns left of the image, at stride 2, are those of two further right, moved by a lane, a 0 coming in: so columns are read
+// from the image's first on, where what is read then does not end further right.
+#if IW == 2
+#define FROM_LEFT (LEFT > 0 && LEFT <= REACH_W && LEFT + ((REACH_W - LEFT) & ~1) <= (REACH_W & ~1))
+#define MOVES(q, left) ((left) && FROM_LEFT && (q) < LEFT ? (LEFT - (q) + 1) / 2 : 0)
+#define MOST_MOVES (FROM_LEFT ? (LEFT + 1) / 2 : 0)
+// In the order of DEAL: lane i of what results is lane i - n of v, or 0.
+#define MOVE(v, n)                                                                          \
+  shuffle2(v, (floatv)(0.0f),                                                               \
+           CLCONV_PASTE(as_uint, VW)(                                                       \
+               DEAL(LANES) < (INTV)(n) || DEAL(LANES) >= (INTV)(VW + (n))                   \
+                   ? (INTV)(VW)                                                             \
+                   : shuffle(UNDEAL(LANES),                                                 \
+                             CLCONV_PASTE(as_uint, VW)((DEAL(LANES) - (INTV)(n)) & (VW - 1)))))
+#else
+#define MOVES(q, left) 0
+#define MOST_MOVES 0
+#define MOVE(v, n) (v)
+#endif
+
+// VW columns, IW apart, from `at` + q on, in the order of DEAL; q a constant up to REACH_W. They are still to be moved by
+// MOVES(q, left) lanes.
 ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at, const int q,
                                  const int left, const int right) {
 #if IW == 1
   return see(input, y, at + q, left ? LEFT - q : 0, right ? RIGHT - (REACH_W - q) : 0);
 #else
-  const int even = q & ~1;
+  const int seen = q + 2 * MOVES(q, left);
+  const int odd = (seen - (left && FROM_LEFT ? LEFT : 0)) & 1;
+  const int even = seen - odd;
   const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);
   const floatv b = see(input, y, at + even + VW, 0, right ? RIGHT - (REACH_W - even) + 1 : 0);
-  return q == even ? DEAL_EVEN(a, b) : DEAL_ODD(a, b);
+  return odd ? DEAL_ODD(a, b) : DEAL_EVEN(a, b);
 #endif
 }
 
@@ -152,9 +174,13 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
                                 const float* weight, const float bias, global const element* r,
                                 global element* result, const long to, const int in_w, const int res_w,
                                 const int top, const int bottom, const int left, const int right) {
-  floatv acc[RB];
+  // Sums are moved, not what they are of: once a row of results.
+  floatv sums[MOST_MOVES + 1][RB];
 #pragma unroll
-  for (int t = 0; t < RB; ++t) acc[t] = (floatv)(bias);
+  for (int t = 0; t < RB; ++t) {
+#pragma unroll
+    for (int n = 0; n <= MOST_MOVES; ++n) sums[n][t] = (floatv)(n == 0 ? bias : 0.0f);
+  }
 #pragma unroll
   for (int p = 0; p < IN_H; ++p) {
     if (!IS_ROW(p, top, bottom)) continue;
@@ -163,6 +189,7 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
       const int v = TAP_COLUMN(q, 0);
       if (!IS_TAP(v, DW, KW)) continue;
       const floatv in = see_columns(input, y_mask, from + (long)p * in_w, q, left, right);
+      floatv* acc = sums[MOVES(q, left)];
 #pragma unroll
       for (int t = 0; t < RB; ++t) {
         const int u = TAP_ROW(p, t, 0);
@@ -173,10 +200,15 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
 #pragma unroll
   for (int t = 0; t < RB; ++t) {
     const long at = to + (long)t * res_w;
+    floatv sum = sums[0][t];
+    if (left) {
+#pragma unroll
+      for (int n = 1; n <= MOST_MOVES; ++n) sum += MOVE(sums[n][t], n);
+    }
 #if RESIDUAL
-    const floatv value = UNDEAL(acc[t]) + GET_V(r + at);
+    const floatv value = UNDEAL(sum) + GET_V(r + at);
 #else
-    const floatv value = UNDEAL(acc[t]);
+    const floatv value = UNDEAL(sum);
 #endif
     PUT_V(ACTIVATE(value), result + at);
   }
@@ -715,11 +747,13 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
   const int first_lane = right && !left ? TWICE_W - SHIFT_W : 0;
   const int last_lane = left && !right ? VW - SHIFT_W : VW;
   const INTV lanes = DEAL(LANES);
-#define COUNTED(v)                                                                           \
-  (first_lane > 0         ? (lanes >= first_lane ? (v) : (floatv)(0.0f))                     \
-   : last_lane < VW       ? (lanes < last_lane ? (v) : (floatv)(0.0f))                       \
-                          : (v))
-  floatv g[ROWS];
+  // Of columns that are still to be moved by n.
+#define COUNTED(v, n)                                                                        \
+  (first_lane > 0           ? (lanes >= first_lane ? (v) : (floatv)(0.0f))                   \
+   : last_lane - (n) < VW   ? (lanes < last_lane - (n) ? (v) : (floatv)(0.0f))               \
+                            : (v))
+  // The gradient is moved back, not the columns forth: once a row of it.
+  floatv g[MOST_MOVES + 1][ROWS];
 #pragma unroll
   for (int t = 0; t < ROWS; ++t) {
     if (t < first || t >= last) continue;
@@ -730,7 +764,9 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
 #else
     const floatv v = DEAL(GET_V(dy + at));
 #endif
-    g[t] = COUNTED(v);
+    g[0][t] = COUNTED(v, 0);
+#pragma unroll
+    for (int n = 1; n <= MOST_MOVES; ++n) g[n][t] = MOVE(g[0][t], -n);
   }
 #pragma unroll
   for (int p = 0; p < IN_H; ++p) {
@@ -738,12 +774,13 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
 #pragma unroll
     for (int q = 0; q <= REACH_W; q += DW) {
       // Not 0 * x: what has been counted may be infinite.
-      const floatv in = COUNTED(see_columns(x, x, from + (long)p * in_w, q, left, right));
+      const int moves = MOVES(q, left);
+      const floatv in = COUNTED(see_columns(x, x, from + (long)p * in_w, q, left, right), moves);
 #pragma unroll
       for (int t = 0; t < ROWS; ++t) {
         const int u = TAP_ROW(p, t, 0);
         if (t >= first && t < last && IS_TAP(u, DH, KH)) {
-          acc[u / DH * KW + q / DW] = fma(g[t], in, acc[u / DH * KW + q / DW]);
+          acc[u / DH * KW + q / DW] = fma(g[moves][t], in, acc[u / DH * KW + q / DW]);
         }
       }
     }

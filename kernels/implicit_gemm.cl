@@ -272,6 +272,107 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
     }                                                                                      \
   }
 
+// The results of the tile at (i0, j0), of which the tile before has those above first_i and left of first_j already.
+ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element* b,
+                              global const element* r, global element* result, const long first_b,
+                              const int rest, const int i0, const int j0, const int first_i,
+                              const int first_j, const long first_out, const long out_plane,
+                              const long out_pitch, const int out_step) {
+#if CHANNELS_LAST
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+    const int left = rest - v * VW;
+    const floatv bias = BIAS ? get_some(b + first_b + v * VW, left) : (floatv)(0.0f);
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+      const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + v * VW;
+      const floatv value = acc[i][v] + bias + residual_some(r + at, left);
+      put_some(ACTIVATE(value), result + at, left);
+    }
+  }
+#else
+  // Vectors along filters become vectors along pixels, VW x VW at a time, to be stored as rows, or one by one:
+  // converted as a whole, since PoCL converts single halves in software.
+#define ROW_OF(i) ((from + (i)) / TW)
+#define COLUMN_OF(i) ((from + (i)) % TW)
+#define PLACE(base, i) \
+  (((global STORED()*)(base))[ROW_OF(i) * out_pitch + (long)COLUMN_OF(i) * out_step])
+#define GATHER_V(value, base, count)                                                           \
+  {                                                                                            \
+    STORED(VW) there = 0;                                                                      \
+    _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
+      if (i < (count) && NEW_AT(i)) ((STORED()*)&there)[i] = PLACE(base, i);                   \
+    }                                                                                          \
+    value += FROM_STORED(VW, there);                                                           \
+  }
+#if ACCUMULATE
+#define NEW_AT(i) (i0 + ROW_OF(i) >= first_i && j0 + COLUMN_OF(i) >= first_j)
+#else
+#define NEW_AT(i) 1
+#endif
+#if ACCUMULATE
+  const int whole_rows = 0;
+#elif TH == 1
+  const int whole_rows = out_step == 1;
+#else
+  const int whole_rows = out_step == 1 && TW == out_pitch;
+#endif
+  // The filters one by one, with what each may lack, take twice the time.
+  const int whole = whole_rows && rest >= BLOCK;
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+#pragma unroll
+    for (int from = 0; from < PIXELS; from += VW) {
+      floatv rows[VW], other[VW];
+#pragma unroll
+      for (int i = 0; i < VW; ++i) {
+        rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
+      }
+      TRANSPOSE(rows, other)
+      const int first_f = v * VW;
+      if (whole) {
+        long line = first_out + first_f * out_plane + from;
+#pragma unroll
+        for (int f = 0; f < VW; ++f, line += out_plane) {
+          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
+                               residual_first(r + line, PIXELS - from);
+          put_known(ACTIVATE(value), PIXELS - from, result + line);
+        }
+      } else {
+        float sums[VW * VW];
+#pragma unroll
+        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
+        const int count = min(PIXELS - from, VW);
+        const int there = min(rest - first_f, VW);
+#pragma nounroll
+        for (int f = 0; f < there; ++f) {
+          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
+          const long line = first_out + (first_f + f) * out_plane;
+          if (whole_rows) {
+            const floatv value = sum + residual_first(r + line + from, PIXELS - from);
+            put_first(ACTIVATE(value), PIXELS - from, result + line + from);
+          } else {
+            floatv value = sum;
+#if RESIDUAL
+            GATHER_V(value, r + line, count)
+#endif
+            value = ACTIVATE(value);
+#if ACCUMULATE
+            GATHER_V(value, result + line, count)
+#endif
+            const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+            for (int i = 0; i < VW; ++i) {
+              if (i < count && NEW_AT(i)) PLACE(result + line, i) = ((const STORED()*)&all)[i];
+            }
+          }
+        }
+      }
+    }
+  }
+#endif  // CHANNELS_LAST
+}
+
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_filters(global const float* restrict x, global const float* restrict packed,
@@ -371,100 +472,106 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   }
 #endif
 
-#if CHANNELS_LAST
+  store_tile(acc, b, r, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
+             out_plane, out_pitch, out_step);
+}
+
+#if SUMS
+// Where the weights of a tile's reduction do not stay in the first cache for the next tile: slabs of `slab` channels do, for
+// all tiles of a panel of pixels, and the sums wait for the next slab in SUMS KiB of local memory. A work-item takes `run`
+// blocks of filters.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_slabs(global const float* restrict x, global const float* restrict packed,
+                         global const element* restrict b, global const element* restrict r,
+                         global element* restrict result, int channels, int slab, int taps_h,
+                         int taps_w, long x_image, long plane, int pitch, long x_offset, int oh,
+                         int ow, int tiles_x, int tiles, int panel, int filters,
+                         int blocks_per_group, int run, int groups, long out_image, long out_plane,
+                         long out_offset, long out_pitch, int out_step) {
+  local float sums[SUMS * 256] __attribute__((aligned(64)));
+  const int panels = (tiles + panel - 1) / panel;
+  const int runs = (blocks_per_group + run - 1) / run;
+  const int id = (int)get_group_id(0);
+  const int first_tile = id % panels * panel;
+  const int last_tile = min(first_tile + panel, tiles);
+  const int first_block = id / panels % runs * run;
+  const int last_block = min(first_block + run, blocks_per_group);
+  const int group_index = id / panels / runs % groups;
+  const long image = id / panels / runs / groups;
+  const int taps = taps_h * taps_w;
+  for (int channel = 0; channel < channels; channel += slab) {
+    const int last_channel = min(channel + slab, channels);
+    global const float* slab_xp =
+        x + image * x_image + ((long)group_index * channels + channel) * plane + x_offset;
+    local float* kept = sums;
+    const int share = ((last_channel - channel) * taps * BLOCK + last_tile - first_tile - 1) / (last_tile - first_tile);
+    for (int block = first_block; block < last_block; ++block) {
+      global const float* slab_wp =
+          packed + (((long)group_index * blocks_per_group + block) * channels + channel) * taps * BLOCK;
+      global const float* next_wp = slab_wp + (long)channels * taps * BLOCK;
+      const int first_filter = block * BLOCK;
+      const long first_b = (long)group_index * filters + first_filter;
+      for (int tile = first_tile; tile < last_tile; ++tile, kept += PIXELS * BLOCK) {
+        const int first_i = tile / tiles_x * TH;
+        const int first_j = tile % tiles_x * TW;
+        const int i0 = min(first_i, oh - TH);
+        const int j0 = min(first_j, ow - TW);
+        floatv acc[PIXELS][KV];
+        if (channel > 0) {
 #pragma unroll
-  for (int v = 0; v < KV; ++v) {
-    const int left = filters - first_filter - v * VW;
-    const floatv bias = BIAS ? get_some(b + first_b + v * VW, left) : (floatv)(0.0f);
+          for (int i = 0; i < PIXELS; ++i) {
 #pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-      const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + v * VW;
-      const floatv value = acc[i][v] + bias + residual_some(r + at, left);
-      put_some(ACTIVATE(value), result + at, left);
-    }
-  }
-#else
-  // Vectors along filters become vectors along pixels, VW x VW at a time, to be stored as rows, or one by one:
-  // converted as a whole, since PoCL converts single halves in software.
-#define ROW_OF(i) ((from + (i)) / TW)
-#define COLUMN_OF(i) ((from + (i)) % TW)
-#define PLACE(base, i) \
-  (((global STORED()*)(base))[ROW_OF(i) * out_pitch + (long)COLUMN_OF(i) * out_step])
-#define GATHER_V(value, base, count)                                                           \
-  {                                                                                            \
-    STORED(VW) there = 0;                                                                      \
-    _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
-      if (i < (count) && NEW_AT(i)) ((STORED()*)&there)[i] = PLACE(base, i);                   \
-    }                                                                                          \
-    value += FROM_STORED(VW, there);                                                           \
-  }
-#if ACCUMULATE
-#define NEW_AT(i) (i0 + ROW_OF(i) >= first_i && j0 + COLUMN_OF(i) >= first_j)
-#else
-#define NEW_AT(i) 1
-#endif
-#if ACCUMULATE
-  const int whole_rows = 0;
-#elif TH == 1
-  const int whole_rows = out_step == 1;
-#else
-  const int whole_rows = out_step == 1 && TW == out_pitch;
-#endif
-  // The filters one by one, with what each may lack, take twice the time.
-  const int whole = whole_rows && first_filter + BLOCK <= filters;
+            for (int v = 0; v < KV; ++v) acc[i][v] = LOAD_V(kept + (i * KV + v) * VW);
+          }
+        } else {
 #pragma unroll
-  for (int v = 0; v < KV; ++v) {
+          for (int i = 0; i < PIXELS; ++i) {
 #pragma unroll
-    for (int from = 0; from < PIXELS; from += VW) {
-      floatv rows[VW], other[VW];
-#pragma unroll
-      for (int i = 0; i < VW; ++i) {
-        rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
-      }
-      TRANSPOSE(rows, other)
-      const int first_f = v * VW;
-      if (whole) {
-        long line = first_out + first_f * out_plane + from;
-#pragma unroll
-        for (int f = 0; f < VW; ++f, line += out_plane) {
-          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
-                               residual_first(r + line, PIXELS - from);
-          put_known(ACTIVATE(value), PIXELS - from, result + line);
+            for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
+          }
         }
-      } else {
-        float sums[VW * VW];
+        // A share of the next block's slab.
+        for (int line = 0; line < share; line += LINE, next_wp += LINE) PREFETCH_FAR(next_wp);
+        global const float* wp = slab_wp;
+        global const float* xp = slab_xp + (long)(i0 * SH) * pitch + j0 * SW;
+        if (taps == 1) {
+          int c = channel;
+          for (; c + 4 <= last_channel; c += 4) {
 #pragma unroll
-        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
-        const int count = min(PIXELS - from, VW);
-        const int rest = min(filters - first_filter - first_f, VW);
-#pragma nounroll
-        for (int f = 0; f < rest; ++f) {
-          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
-          const long line = first_out + (first_f + f) * out_plane;
-          if (whole_rows) {
-            const floatv value = sum + residual_first(r + line + from, PIXELS - from);
-            put_first(ACTIVATE(value), PIXELS - from, result + line + from);
-          } else {
-            floatv value = sum;
-#if RESIDUAL
-            GATHER_V(value, r + line, count)
-#endif
-            value = ACTIVATE(value);
-#if ACCUMULATE
-            GATHER_V(value, result + line, count)
-#endif
-            const STORED(VW) all = TO_STORED(VW, value);
-#pragma unroll
-            for (int i = 0; i < VW; ++i) {
-              if (i < count && NEW_AT(i)) PLACE(result + line, i) = ((const STORED()*)&all)[i];
+            for (int u = 0; u < 4; ++u, xp += plane, wp += BLOCK) {
+              MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+            }
+          }
+          for (; c < last_channel; ++c, xp += plane, wp += BLOCK) {
+            MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+          }
+        } else {
+          for (int c = channel; c < last_channel; ++c, xp += plane) {
+            for (int p = 0; p < taps_h; ++p) {
+              for (int q = 0; q < taps_w; ++q, wp += BLOCK) {
+                global const float* tap = xp + p * DH * pitch + q * DW;
+                MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
+              }
             }
           }
         }
+        if (last_channel < channels) {
+#pragma unroll
+          for (int i = 0; i < PIXELS; ++i) {
+#pragma unroll
+            for (int v = 0; v < KV; ++v) STORE_V(acc[i][v], kept + (i * KV + v) * VW);
+          }
+          continue;
+        }
+        store_tile(acc, b, r, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
+                   image * out_image + first_b * out_plane + out_offset + i0 * out_pitch +
+                       (long)j0 * out_step,
+                   out_plane, out_pitch, out_step);
       }
     }
   }
-#endif  // CHANNELS_LAST
 }
+#endif
 #endif  // KV
 
 #ifdef MR

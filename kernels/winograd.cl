@@ -310,7 +310,7 @@ void winograd_input(global const element* restrict x, global const element* rest
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_multiply(global const float* restrict V, global const float* restrict packed,
                        global const element* restrict b, global const element* restrict r,
-                       global element* restrict result, int channels, int tiles_y, int tiles_x,
+                       global element* restrict result, int channels, int slab, int tiles_y, int tiles_x,
                        long first_tile, int tiles, int pitch, long xi_step, int oh, int ow, int filters, int blocks_per_group, int groups, int strips,
                        int blocks_inner) {
   local float products[XI * PRODUCTS] __attribute__((aligned(64)));
@@ -327,35 +327,40 @@ void winograd_multiply(global const float* restrict V, global const float* restr
   // Weights are asked for one xi ahead (behind the last, those of the next block), a share for every TT tiles.
   for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
     global const float* next_u = u + (long)channels * BLOCK;
-    for (int first = 0; first < count; first += TT) {
-      global const float* filter_at = u;
-      global const float* tile_at = vs + first;
-      floatv acc[TT][KV];
-#pragma unroll
-      for (int i = 0; i < TT; ++i) {
-#pragma unroll
-        for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
-      }
-      for (int channel = 0; channel < channels; ++channel, next_u += SHARE) {
-#pragma unroll
-        for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
-        floatv filter[KV];
-#pragma unroll
-        for (int v = 0; v < KV; ++v) filter[v] = LOAD_V(filter_at + v * VW);
+    for (int from = 0; from < channels; from += slab) {
+      const int to = min(from + slab, channels);
+      for (int first = 0; first < count; first += TT) {
+        global const float* filter_at = u + from * BLOCK;
+        global const float* tile_at = vs + (long)from * pitch + first;
+        local float* sums = products + xi * PRODUCTS + first * BLOCK;
+        floatv acc[TT][KV];
 #pragma unroll
         for (int i = 0; i < TT; ++i) {
-          const floatv tile = (floatv)(tile_at[i]);
 #pragma unroll
-          for (int v = 0; v < KV; ++v) acc[i][v] = fma(filter[v], tile, acc[i][v]);
+          for (int v = 0; v < KV; ++v) {
+            acc[i][v] = from > 0 ? LOAD_V(sums + i * BLOCK + v * VW) : (floatv)(0.0f);
+          }
         }
-        filter_at += BLOCK;
-        tile_at += pitch;
-      }
-      local float* to = products + xi * PRODUCTS + first * BLOCK;
+        for (int channel = from; channel < to; ++channel, next_u += SHARE) {
 #pragma unroll
-      for (int i = 0; i < TT; ++i) {
+          for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
+          floatv filter[KV];
 #pragma unroll
-        for (int v = 0; v < KV; ++v) STORE_V(acc[i][v], to + i * BLOCK + v * VW);
+          for (int v = 0; v < KV; ++v) filter[v] = LOAD_V(filter_at + v * VW);
+#pragma unroll
+          for (int i = 0; i < TT; ++i) {
+            const floatv tile = (floatv)(tile_at[i]);
+#pragma unroll
+            for (int v = 0; v < KV; ++v) acc[i][v] = fma(filter[v], tile, acc[i][v]);
+          }
+          filter_at += BLOCK;
+          tile_at += pitch;
+        }
+#pragma unroll
+        for (int i = 0; i < TT; ++i) {
+#pragma unroll
+          for (int v = 0; v < KV; ++v) STORE_V(acc[i][v], sums + i * BLOCK + v * VW);
+        }
       }
     }
   }

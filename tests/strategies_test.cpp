@@ -800,11 +800,23 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   CHECK(offers_slabs(deep));
   profile.local_memory_bytes = 4 << 10;
   CHECK_FALSE(offers_slabs(deep));
+  // One tap at stride 1 needs no patches: there the filters come in slabs.
+  const auto offers_slabs_of_filters = [&] {
+    const Offer offer = find_strategy("implicit_gemm")
+                            .offer(parse_problem("n1c1024h14w14k256kh1kw1"), profile, kNoLimit);
+    const auto& candidates = std::get<std::vector<Candidate>>(offer);
+    return std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) {
+      return c.config.has("kv") && c.config.has("sums");
+    });
+  };
+  CHECK(offers_slabs_of_filters());
+  profile.float_width = 16;
+  CHECK_FALSE(offers_slabs_of_filters());
 }
 
 // Of small problems one slab is always preferred: here the config is given. All need two, in the
 // direction that reduces the long axis.
-TEST_CASE("checker: implicit_gemm's patches in slabs, with all that can be added") {
+TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that can be added") {
   const Strategy& strategy = find_strategy("implicit_gemm");
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kCpu;
@@ -817,8 +829,12 @@ TEST_CASE("checker: implicit_gemm's patches in slabs, with all that can be added
         const Problem p = in_direction(parse_problem(text), direction, decorated);
         const Tensors tensors(p);
         const Reference expected = reference(p, tensors);
+        // The phases of a strided gradient may be a column wide.
+        const char* const wide =
+            p.sw == 1 ? "kv=1,sums=1,th=1,tw=2,vw=4" : "kv=1,sums=1,th=1,tw=1,vw=4";
         for (const char* config :
-             {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4"}) {
+             {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4", wide,
+              "kv=2,sums=1,th=1,tw=1,vw=4"}) {
           Candidate candidate;
           candidate.config = Config::parse(config);
           const auto executable = strategy.build(p, candidate.config, on);
@@ -850,6 +866,19 @@ TEST_CASE("what trust is checked on sums more than a slab where the problem does
       const Problem shallow = in_direction(parse_problem("n1c8h14w14k8kh3kw3p1"), direction, false);
       CHECK(problem_class(shallow).find(" deep ") == std::string::npos);
     }
+  }
+  // Winograd's are of channels.
+  constexpr std::int64_t kMostChannelsOfASlab = 64;
+  for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+    const auto sized = [&](const char* text) {
+      return in_direction(parse_problem(text), direction, false);
+    };
+    const Problem deeper = sized("n1c512h14w14k512kh3kw3p1");
+    const Problem small = small_problem(deeper);
+    CHECK((small.wants_dx() ? small.k : small.c) > kMostChannelsOfASlab);
+    CHECK(problem_class(deeper).find(" very deep ") != std::string::npos);
+    CHECK(problem_class(small) == problem_class(deeper));
+    CHECK(problem_class(sized("n1c64h14w14k64kh3kw3p1")).find(" very deep ") == std::string::npos);
   }
 }
 

@@ -121,20 +121,31 @@ std::string spaced(const std::string& words) {
   return words.empty() ? "" : " " + words;
 }
 
-// More products than a strategy that puts sums aside on the way adds up before it does.
-constexpr std::int64_t kDeep = 280;
+// Strategies put sums aside when they have added up so many products, or with Winograd's tiles so many channels.
+constexpr std::int64_t kMostProducts = 280, kMostChannels = 64;
 
 // Of a channel's products, those that meet in one result: of a data gradient at a stride, one phase's.
 std::int64_t taps_of_a_result(const Problem& p) {
   return p.wants_dx() ? ceil_div(p.kh, p.sh) * ceil_div(p.kw, p.sw) : p.kh * p.kw;
 }
 
-// Is a result the sum of more than kDeep products, over channels?
-bool reduces_deeply(const Problem& p) {
-  const bool over_channels = p.direction == Direction::kForward || p.wants_dx();
-  const std::int64_t channels = p.wants_dx() ? p.k_per_group() : p.c_per_group();
-  return over_channels && channels * taps_of_a_result(p) > kDeep;
-}
+// How deeply a result reduces: beyond what is added up at once, or even where Winograd's tiles serve.
+struct Depth {
+  const char* word;
+  std::int64_t channels;  // so many need no more at once, and have the word
+
+  explicit Depth(const Problem& p) : word(""), channels(0) {
+    const bool over_channels = p.direction == Direction::kForward || p.wants_dx();
+    const std::int64_t all = p.wants_dx() ? p.k_per_group() : p.c_per_group();
+    if (over_channels && p.kh == 3 && p.kw == 3 && all > kMostChannels) {
+      word = "very deep";
+      channels = kMostChannels + 1;
+    } else if (over_channels && all * taps_of_a_result(p) > kMostProducts) {
+      word = "deep";
+      channels = kMostProducts / taps_of_a_result(p) + 1;
+    }
+  }
+};
 }  // namespace
 
 Problem small_problem(const Problem& problem) {
@@ -148,7 +159,7 @@ Problem small_problem(const Problem& problem) {
   const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
   p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
   const bool tiles_channels = p.direction == Direction::kBackwardWeights;
-  const std::int64_t deep = reduces_deeply(problem) ? kDeep / taps_of_a_result(problem) + 1 : 0;
+  const std::int64_t deep = Depth(problem).channels;
   const std::int64_t most_c =
       std::max(tiles_channels ? kMostTiled : 7, problem.wants_dx() ? 0 : deep);
   const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? deep : 0);
@@ -163,10 +174,10 @@ Problem small_problem(const Problem& problem) {
 std::string problem_class(const Problem& problem) {
   const Problem p = small_problem(problem);
   const char* grouping = p.g == 1 ? "dense" : p.c_per_group() == 1 ? "depthwise" : "grouped";
-  return std::string(to_string(p.direction)) + " " + grouping + (reduces_deeply(p) ? " deep" : "") +
-         " kernel " + std::to_string(p.kh) + "x" + std::to_string(p.kw) + " stride " +
-         std::to_string(p.sh) + "x" + std::to_string(p.sw) + " dilation " + std::to_string(p.dh) +
-         "x" + std::to_string(p.dw) + (p.padded() ? " padded" : "") +
+  return std::string(to_string(p.direction)) + " " + grouping + spaced(Depth(p).word) + " kernel " +
+         std::to_string(p.kh) + "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) +
+         "x" + std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" +
+         std::to_string(p.dw) + (p.padded() ? " padded" : "") +
          (p.oh() * p.ow() == 1 ? " one pixel" : "") + spaced(epilogue_words(p)) +
          spaced(storage_words(p));
 }

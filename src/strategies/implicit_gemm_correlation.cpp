@@ -182,16 +182,60 @@ Candidate cpu_candidate(const Problem& p, const DeviceProfile& profile, const Co
 // ---- filters: vectors along the filters ---------------------------------------------------------
 
 struct FiltersBody {
-  int kv, th, tw, vw;
+  int kv, th, tw, vw, sums = 0;
 
   std::int64_t block() const { return std::int64_t{vw} * kv; }
-  Config config() const { return {{"kv", kv}, {"th", th}, {"tw", tw}, {"vw", vw}}; }
+  Config config() const {
+    return sums == 0 ? Config{{"kv", kv}, {"th", th}, {"tw", tw}, {"vw", vw}}
+                     : Config{{"kv", kv}, {"sums", sums}, {"th", th}, {"tw", tw}, {"vw", vw}};
+  }
   static FiltersBody from(const Config& c) {
-    return {c.get("kv", 1, 8), c.get("th", 1, 64), c.get("tw", 1, 64), c.get("vw", 4, 16)};
+    return {c.get("kv", 1, 8), c.get("th", 1, 64), c.get("tw", 1, 64), c.get("vw", 4, 16),
+            c.has("sums") ? c.get("sums", 1, 256) : 0};
   }
   bool fits(const std::vector<Correlation>& correlations) const {
     return std::all_of(correlations.begin(), correlations.end(),
                        [&](const Correlation& c) { return th <= c.oh && tw <= c.ow; });
+  }
+  // The floats of a tile and a block of filters.
+  std::int64_t tile_sums() const { return th * tw * block(); }
+};
+
+// With `sums`: what of a correlation stays near.
+struct Slabs {
+  std::int64_t panel;     // tiles that all blocks of a run pass before the next ones
+  std::int64_t run;       // blocks of filters of a work-item
+  std::int64_t channels;  // of a slab
+
+  Slabs(const FiltersBody& body, const DeviceProfile& profile, const Correlation& c,
+        const FilterBlocks& blocks) {
+    // Half of the second cache for a slab's pixels and sums, three quarters of the first for what a tile takes of both;
+    // work-groups enough to even out what one core starts later (2-core Zen 3, 2026-11: a slab of 48 to 192
+    // channels of n1c1024h14w14k512kh1kw1 all within 5 %, n1c2048h7w7k512kh1kw1 slower from 128 on).
+    constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kLineBytes = 64,
+                           kMostProducts = 256;
+    constexpr std::int64_t kGroupsPerUnit = 4;
+    const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
+    const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+    const std::int64_t pixels = body.th * body.tw;
+    const std::int64_t fitting = body.sums * 256 / body.tile_sums();
+    panel = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
+    panel = ceil_div(tiles, ceil_div(tiles, panel));
+    const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
+    const std::int64_t all = blocks.blocks_per_group;
+    const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * profile.compute_units, panels),
+                                       ceil_div(all, std::max<std::int64_t>(1, fitting / panel)));
+    run = ceil_div(all, std::min(all, runs));
+    const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
+    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, 4 * kLineBytes);
+    const std::int64_t channel_bytes = taps * body.block() * kElement + body.th * row;
+    const std::int64_t most =
+        std::max<std::int64_t>(1, std::min(kNearBytes / channel_bytes, kMostProducts / taps));
+    channels = std::max<std::int64_t>(1, ceil_div(c.channels, ceil_div(c.channels, most)));
+  }
+  std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
+  std::int64_t runs(const FilterBlocks& blocks) const {
+    return ceil_div(blocks.blocks_per_group, run);
   }
 };
 
@@ -237,7 +281,7 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, resnet_1x1_14 7.5 with 2x6 (2-core Zen 3, 2026-11).
   const double loop_cycles =
       few_registers(body.vw) && !c.channels_last
-          ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 1.5) * reduction
+          ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 3.0) * reduction
           : 0;
   const double cycles = std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting +
                         loop_cycles + store_cycles;
@@ -247,6 +291,30 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
   multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
   multiply.groups = groups;
+  multiply.launches = static_cast<double>(chunks);
+  return predicted_us(profile, {multiply});
+}
+
+double slabs_us(const Problem& p, const DeviceProfile& profile, const FiltersBody& body,
+                const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
+  const Slabs slabs(body, profile, c, blocks);
+  const std::int64_t tiles = ceil_div(c.oh, body.th) * ceil_div(c.ow, body.tw);
+  const double pixels = body.th * body.tw;
+  const double accumulators = pixels * body.kv;
+  const double reduction = static_cast<double>(c.reduction());
+  // As in filters_us, but that nothing is far. Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1.
+  const double fma_cycles = std::max(4.6, accumulators / 2);
+  const double load_cycles = (body.kv + pixels) / 2 * 1.1;
+  const double turns = static_cast<double>(ceil_div(c.channels, slabs.channels));
+  const double transposes = body.kv * std::ceil(pixels / body.vw);
+  const double cycles = reduction * (std::max(fma_cycles, load_cycles) + 0.5) +
+                        turns * (2 * accumulators + 30) + 70 * transposes + 8 * accumulators;
+  Pass multiply;
+  multiply.flops = cycles * static_cast<double>(tiles * blocks.blocks() * c.images) * 4 * body.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.92 : 0.02;
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  multiply.groups =
+      static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
@@ -266,13 +334,23 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
     least_h = std::min(least_h, c.oh);
     least_w = std::min(least_w, c.ow);
   }
+  // Where `patches` is not better: with several taps, or strides, it stages what is read several times or apart
+  // (resnet_1x1_s2 1.6 against 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
+  constexpr int kSums = 64;
+  const Correlation& c = correlations.front();
+  const bool in_slabs = few_registers(vw) && !channels_last && correlations.size() == 1 &&
+                        c.taps_h * c.taps_w == 1 && c.sw == 1;
+  int sums = kSums;
+  while (sums > 1 && sums * 1024 > profile.local_memory_bytes)
+    sums /= 2;
   const InputView view(p, profile, correlations, 0, true);
   std::vector<Candidate> candidates;
   const auto add = [&](const FiltersBody& body) {
     const PackedWeights packed(correlations, body.block(), profile);
     double us = 0;
     for (std::size_t i = 0; i < correlations.size(); ++i) {
-      us += filters_us(p, profile, body, correlations[i], packed.blocks[i], view.chunks());
+      us += (body.sums > 0 ? slabs_us : filters_us)(p, profile, body, correlations[i],
+                                                    packed.blocks[i], view.chunks());
     }
     candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
   };
@@ -284,6 +362,7 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       int tw = static_cast<int>(std::min<std::int64_t>(most_pixels / th, least_w));
       if (tw < 1) continue;
       add({kv, th, tw, vw});
+      if (in_slabs && th == 1) add({kv, th, tw, vw, sums});
       if (channels_last) {
         // Fewer pixels are as fast, so that a width without rest is to be had.
         while (--tw * 2 > most_pixels / th)
@@ -320,6 +399,10 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
     throw Error(Code::kInvalidArgument,
                 "config '" + body.config().text() + "': a tile exceeds the result");
   }
+  if (body.sums > 0 && (correlations.front().channels_last || body.tile_sums() > body.sums * 256)) {
+    throw Error(Code::kInvalidArgument, "config '" + body.config().text() +
+                                            "': sums need planes, and room for those of a tile");
+  }
   const InputView view(p, device.profile(), correlations, 0, true);
   const PackedWeights packed(correlations, body.block(), device.profile());
   auto executable = std::make_unique<Executable>();
@@ -332,6 +415,42 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
           const FilterBlocks& blocks = packed.blocks[i];
           const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
           const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+          if (body.sums > 0) {
+            const Slabs slabs(body, device.profile(), c, blocks);
+            executable->run.add(std::make_unique<KernelStep>(
+                "multiply",
+                device.kernel("implicit_gemm", "implicit_gemm_slabs",
+                              class_defines(p, c, body.config().defines())),
+                std::vector<Argument>{x,
+                                      packed.regions[i],
+                                      Region{kBiasSlot},
+                                      Region{kResidualSlot},
+                                      Operands(p).result,
+                                      narrow(c.channels),
+                                      narrow(slabs.channels),
+                                      narrow(c.taps_h),
+                                      narrow(c.taps_w),
+                                      cl_long{view.image},
+                                      cl_long{view.plane},
+                                      narrow(view.pitch),
+                                      cl_long{view.offset(c)},
+                                      narrow(c.oh),
+                                      narrow(c.ow),
+                                      narrow(tiles_x),
+                                      narrow(tiles),
+                                      narrow(slabs.panel),
+                                      narrow(c.filters),
+                                      narrow(blocks.blocks_per_group),
+                                      narrow(slabs.run),
+                                      narrow(c.groups),
+                                      cl_long{c.out_image},
+                                      cl_long{c.out_plane},
+                                      cl_long{c.out_offset + first_image * c.out_image},
+                                      cl_long{c.out_pitch},
+                                      narrow(c.out_step)},
+                one_item_groups(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * images)));
+            continue;
+          }
           // Whichever is larger, weights or image, should be read once and not per block or image.
           const std::int64_t panel =
               blocks.bytes() <= view.image * kElement ? tiles_of_panel(c, view.image, tiles) : 0;

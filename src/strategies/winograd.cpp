@@ -157,6 +157,14 @@ struct Geometry : Tiles {
   std::int64_t packed_bytes(const Body& body) const {
     return saturating_product(body.products(), blocks * body.block(), c.channels, kElement);
   }
+  // Channels multiplied at a time: all, or with few registers as many as leave their filters and a line of tiles each in
+  // half of the first cache for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3, 2026-11).
+  std::int64_t slab(const Body& body) const {
+    if (!few_registers(body.vw)) return c.channels;
+    constexpr std::int64_t kNearBytes = 16 << 10, kMost = 64;
+    const std::int64_t most = std::min(kMost, kNearBytes / ((body.block() + kLine) * kElement));
+    return ceil_div(c.channels, ceil_div(c.channels, most));
+  }
   // Work-groups per plane of the input transform.
   std::int64_t parts(std::int64_t chunk, const DeviceProfile& profile) const {
     const std::int64_t wanted = ceil_div(4 * profile.compute_units, c.groups * c.channels);
@@ -192,8 +200,14 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double accumulators = body.kv * body.tt;
   const double fma_cycles = channels * std::max(4.0, accumulators / 2);
   const double load_cycles = channels * (body.kv + body.tt) / 2 * 1.1;
+  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
+  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
+  const bool few = few_registers(body.vw);
+  const double waiting = few && (body.kv + body.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
+  const double loop_cycles = few ? 0.7 * channels : 0;
   const double product_cycles =
-      blocks_of_tiles * xi * (std::max(fma_cycles, load_cycles) + accumulators + 20);
+      blocks_of_tiles * xi *
+      (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + accumulators + 20);
   const double run = static_cast<double>(body.vw) / body.m;
   const double runs = static_cast<double>(c.images * geometry.tiles_y) *
                       std::ceil(static_cast<double>(geometry.tiles_x) / run);
@@ -202,7 +216,7 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   multiply.groups = strips * static_cast<double>(geometry.blocks);
   // Every strip brings its block of weights from an outer cache.
   const double fetch_cycles =
-      strips * xi * channels * static_cast<double>(body.block() * kElement) / 256;
+      strips * xi * channels * static_cast<double>(body.block() * kElement) / (few ? 48 : 256);
   multiply.flops = static_cast<double>(geometry.blocks) *
                    (product_cycles + result_cycles + fetch_cycles) * vector_flops;
   multiply.efficiency = kEfficiency;
@@ -306,13 +320,26 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
     executable->run.add(std::make_unique<KernelStep>(
         "multiply", device.kernel("winograd", "winograd_multiply", body.multiply_defines(p)),
-        std::vector<Argument>{v, packed, Region{kBiasSlot}, Region{kResidualSlot},
-                              Region{static_cast<int>(result_of(p))}, narrow(c.channels),
-                              narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
-                              narrow(chunk), narrow(geometry.chunk_pitch),
-                              cl_long{geometry.xi_step}, narrow(c.oh), narrow(c.ow),
-                              narrow(c.filters), narrow(geometry.blocks_per_group),
-                              narrow(c.groups), narrow(strips), cl_int{blocks_inner ? 1 : 0}},
+        std::vector<Argument>{v,
+                              packed,
+                              Region{kBiasSlot},
+                              Region{kResidualSlot},
+                              Region{static_cast<int>(result_of(p))},
+                              narrow(c.channels),
+                              narrow(geometry.slab(body)),
+                              narrow(geometry.tiles_y),
+                              narrow(geometry.tiles_x),
+                              cl_long{first},
+                              narrow(chunk),
+                              narrow(geometry.chunk_pitch),
+                              cl_long{geometry.xi_step},
+                              narrow(c.oh),
+                              narrow(c.ow),
+                              narrow(c.filters),
+                              narrow(geometry.blocks_per_group),
+                              narrow(c.groups),
+                              narrow(strips),
+                              cl_int{blocks_inner ? 1 : 0}},
         one_item_groups(geometry.blocks * strips)));
   }
   return executable;
