@@ -4,7 +4,7 @@
 //
 //   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see common.cl), a register
 //   BUFFERS GATHER PARTIAL    micro-tile per work-item.
-//   KV TH TW VW      filters  CPUs: one work-item per work-group, explicit vectors along the
+//   KV TH TW VW SUMS filters  CPUs: one work-item per work-group, explicit vectors along the
 //                             filters, a register tile of pixels.
 //   MR NV VW STAGE   pixels   CPUs: the same with vectors along the pixels of a row; for few filters
 //                             per group and short reductions.
@@ -491,12 +491,12 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
   local float sums[SUMS * 256] __attribute__((aligned(64)));
   const int panels = (tiles + panel - 1) / panel;
   const int runs = (blocks_per_group + run - 1) / run;
-  const int id = (int)get_group_id(0);
-  const int first_tile = id % panels * panel;
+  const long id = get_group_id(0);
+  const int first_tile = (int)(id % panels) * panel;
   const int last_tile = min(first_tile + panel, tiles);
-  const int first_block = id / panels % runs * run;
+  const int first_block = (int)(id / panels % runs) * run;
   const int last_block = min(first_block + run, blocks_per_group);
-  const int group_index = id / panels / runs % groups;
+  const int group_index = (int)(id / panels / runs % groups);
   const long image = id / panels / runs / groups;
   const int taps = taps_h * taps_w;
   for (int channel = 0; channel < channels; channel += slab) {
@@ -530,7 +530,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
             for (int v = 0; v < KV; ++v) acc[i][v] = (floatv)(0.0f);
           }
         }
-        // A share of the next block's slab.
+        // A share of the next block's slab; that of the run's last block asks for nothing that comes next.
         for (int line = 0; line < share; line += LINE, next_wp += LINE) PREFETCH_FAR(next_wp);
         global const float* wp = slab_wp;
         global const float* xp = slab_xp + (long)(i0 * SH) * pitch + j0 * SW;

@@ -330,7 +330,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     for (int from = 0; from < channels; from += slab) {
       const int to = min(from + slab, channels);
       for (int first = 0; first < count; first += TT) {
-        global const float* filter_at = u + from * BLOCK;
+        global const float* filter_at = u + (long)from * BLOCK;
         global const float* tile_at = vs + (long)from * pitch + first;
         local float* sums = products + xi * PRODUCTS + first * BLOCK;
         floatv acc[TT][KV];

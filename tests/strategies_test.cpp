@@ -823,7 +823,8 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
     p.float_width = 4;
   });
   for (const char* text : {"n1c260h2w3k5kh1kw1", "n2c60h4w5k14kh3kw3p1g2", "n1c530h3w3k6kh1kw1s2",
-                           "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2"}) {
+                           "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2",
+                           "n4c70h17w17k20kh1kw1"}) {  // several panels and blocks of filters
     for (const Direction direction : kGeometric) {
       for (const bool decorated : {false, true}) {
         const Problem p = in_direction(parse_problem(text), direction, decorated);
@@ -831,7 +832,7 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
         const Reference expected = reference(p, tensors);
         // The phases of a strided gradient may be a column wide.
         const char* const wide =
-            p.sw == 1 ? "kv=1,sums=1,th=1,tw=2,vw=4" : "kv=1,sums=1,th=1,tw=1,vw=4";
+            p.sw == 1 ? "kv=1,sums=8,th=1,tw=2,vw=4" : "kv=1,sums=1,th=1,tw=1,vw=4";
         for (const char* config :
              {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4", wide,
               "kv=2,sums=1,th=1,tw=1,vw=4"}) {
@@ -876,9 +877,10 @@ TEST_CASE("what trust is checked on sums more than a slab where the problem does
     const Problem deeper = sized("n1c512h14w14k512kh3kw3p1");
     const Problem small = small_problem(deeper);
     CHECK((small.wants_dx() ? small.k : small.c) > kMostChannelsOfASlab);
-    CHECK(problem_class(deeper).find(" very deep ") != std::string::npos);
+    CHECK(problem_class(deeper).find(" deep in channels ") != std::string::npos);
     CHECK(problem_class(small) == problem_class(deeper));
-    CHECK(problem_class(sized("n1c64h14w14k64kh3kw3p1")).find(" very deep ") == std::string::npos);
+    CHECK(problem_class(sized("n1c64h14w14k64kh3kw3p1")).find(" deep in channels ") ==
+          std::string::npos);
   }
 }
 

@@ -121,28 +121,29 @@ std::string spaced(const std::string& words) {
   return words.empty() ? "" : " " + words;
 }
 
-// Strategies put sums aside when they have added up so many products, or with Winograd's tiles so many channels.
-constexpr std::int64_t kMostProducts = 280, kMostChannels = 64;
-
 // Of a channel's products, those that meet in one result: of a data gradient at a stride, one phase's.
 std::int64_t taps_of_a_result(const Problem& p) {
   return p.wants_dx() ? ceil_div(p.kh, p.sh) * ceil_div(p.kw, p.sw) : p.kh * p.kw;
 }
 
-// How deeply a result reduces: beyond what is added up at once, or even where Winograd's tiles serve.
+// Does a result sum up more than a slab? Then the fewest channels of which that is true, 0 otherwise.
 struct Depth {
-  const char* word;
-  std::int64_t channels;  // so many need no more at once, and have the word
+  const char* word = "";
+  std::int64_t channels = 0;
 
-  explicit Depth(const Problem& p) : word(""), channels(0) {
-    const bool over_channels = p.direction == Direction::kForward || p.wants_dx();
+  explicit Depth(const Problem& p) {
+    if (p.direction != Direction::kForward && !p.wants_dx()) return;
     const std::int64_t all = p.wants_dx() ? p.k_per_group() : p.c_per_group();
-    if (over_channels && p.kh == 3 && p.kw == 3 && all > kMostChannels) {
-      word = "very deep";
-      channels = kMostChannels + 1;
-    } else if (over_channels && all * taps_of_a_result(p) > kMostProducts) {
+    const std::int64_t taps = taps_of_a_result(p);
+    if (all * taps > kSlabProducts) {
       word = "deep";
-      channels = kMostProducts / taps_of_a_result(p) + 1;
+      channels = kSlabProducts / taps + 1;
+    }
+    const bool slabs_of_channels =
+        p.sh * p.sw == 1 && (p.kh * p.kw == 1 || (p.kh == 3 && p.kw == 3 && p.dh * p.dw == 1));
+    if (slabs_of_channels && all > kSlabChannels && channels <= kSlabChannels) {
+      word = "deep in channels";
+      channels = kSlabChannels + 1;
     }
   }
 };

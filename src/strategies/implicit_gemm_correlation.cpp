@@ -209,14 +209,13 @@ struct Slabs {
 
   Slabs(const FiltersBody& body, const DeviceProfile& profile, const Correlation& c,
         const FilterBlocks& blocks) {
-    // Half of the second cache for a slab's pixels and sums, three quarters of the first for what a tile takes of both;
-    // work-groups enough to even out what one core starts later (2-core Zen 3, 2026-11: a slab of 48 to 192
-    // channels of n1c1024h14w14k512kh1kw1 all within 5 %, n1c2048h7w7k512kh1kw1 slower from 128 on).
-    constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kLineBytes = 64,
-                           kMostProducts = 256;
+    // A panel's pixels and sums in half of the second cache; in three quarters of the first the weights of a slab, and of its
+    // pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one core starts later.
+    // 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %, n1c2048h7w7k512kh1kw1
+    // slower from 128 on.
+    constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kMostOfRow = 4 * 64;
     constexpr std::int64_t kGroupsPerUnit = 4;
-    const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
-    const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
+    const std::int64_t tiles = ceil_div(c.ow, body.tw) * ceil_div(c.oh, body.th);
     const std::int64_t pixels = body.th * body.tw;
     const std::int64_t fitting = body.sums * 256 / body.tile_sums();
     panel = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
@@ -224,14 +223,14 @@ struct Slabs {
     const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
     const std::int64_t all = blocks.blocks_per_group;
     const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * profile.compute_units, panels),
-                                       ceil_div(all, std::max<std::int64_t>(1, fitting / panel)));
+                                       ceil_div(all, fitting / panel));
     run = ceil_div(all, std::min(all, runs));
     const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
-    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, 4 * kLineBytes);
+    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, kMostOfRow);
     const std::int64_t channel_bytes = taps * body.block() * kElement + body.th * row;
     const std::int64_t most =
-        std::max<std::int64_t>(1, std::min(kNearBytes / channel_bytes, kMostProducts / taps));
-    channels = std::max<std::int64_t>(1, ceil_div(c.channels, ceil_div(c.channels, most)));
+        std::clamp<std::int64_t>(kNearBytes / channel_bytes, 1, kSlabChannels);
+    channels = ceil_div(c.channels, ceil_div(c.channels, most));
   }
   std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
   std::int64_t runs(const FilterBlocks& blocks) const {
@@ -278,7 +277,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
   // With 16 registers a product is too little work to hide the loops around it, and what the second cache brings:
-  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, resnet_1x1_14 7.5 with 2x6 (2-core Zen 3, 2026-11).
+  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6 (2-core Zen 3,
+  // 2026-11).
   const double loop_cycles =
       few_registers(body.vw) && !c.channels_last
           ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 3.0) * reduction
@@ -322,7 +322,7 @@ double slabs_us(const Problem& p, const DeviceProfile& profile, const FiltersBod
 // The best few (KV, TH, TW) by the model; the measured choice among them is the planner's.
 std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile& profile,
                                           const std::vector<Correlation>& correlations) {
-  constexpr std::size_t kOffered = 4;
+  constexpr std::size_t kOffered = 4, kOfferedInSlabs = 2;
   // Channels last, each pixel of a tile is a pointer: beyond 12 they live on the stack (14: 1.2x on
   // resnet_3x3_56; PoCL 3.1, 2-core Zen 5, 2026-11).
   constexpr int kMostPointers = 12;
@@ -338,13 +338,13 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
   // (resnet_1x1_s2 1.6 against 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
   constexpr int kSums = 64;
   const Correlation& c = correlations.front();
-  const bool in_slabs = few_registers(vw) && !channels_last && correlations.size() == 1 &&
-                        c.taps_h * c.taps_w == 1 && c.sw == 1;
+  const bool one_tap = few_registers(vw) && !channels_last && correlations.size() == 1 &&
+                       c.taps_h * c.taps_w == 1 && c.sh * c.sw == 1;
   int sums = kSums;
-  while (sums > 1 && sums * 1024 > profile.local_memory_bytes)
+  while (sums * 1024 > profile.local_memory_bytes)
     sums /= 2;
   const InputView view(p, profile, correlations, 0, true);
-  std::vector<Candidate> candidates;
+  std::vector<Candidate> candidates, slabs;
   const auto add = [&](const FiltersBody& body) {
     const PackedWeights packed(correlations, body.block(), profile);
     double us = 0;
@@ -352,7 +352,8 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       us += (body.sums > 0 ? slabs_us : filters_us)(p, profile, body, correlations[i],
                                                     packed.blocks[i], view.chunks());
     }
-    candidates.push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
+    (body.sums > 0 ? slabs : candidates)
+        .push_back(cpu_candidate(p, profile, body.config(), view, packed, us));
   };
   for (int kv = 1; kv <= 4; ++kv) {
     if (kv > 1 && (kv - 1) * vw >= correlations.front().filters) continue;
@@ -362,7 +363,8 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       int tw = static_cast<int>(std::min<std::int64_t>(most_pixels / th, least_w));
       if (tw < 1) continue;
       add({kv, th, tw, vw});
-      if (in_slabs && th == 1) add({kv, th, tw, vw, sums});
+      const FiltersBody in_slabs{kv, th, tw, vw, sums};
+      if (one_tap && th == 1 && in_slabs.tile_sums() <= sums * 256) add(in_slabs);
       if (channels_last) {
         // Fewer pixels are as fast, so that a width without rest is to be had.
         while (--tw * 2 > most_pixels / th)
@@ -379,7 +381,10 @@ std::vector<Candidate> filters_candidates(const Problem& p, const DeviceProfile&
       if (without_rest < even && 2 * without_rest > tw) add({kv, th, without_rest, vw});
     }
   }
-  return best_of(std::move(candidates), kOffered);
+  candidates = best_of(std::move(candidates), kOffered);
+  for (Candidate& candidate : best_of(std::move(slabs), kOfferedInSlabs))
+    candidates.push_back(candidate);
+  return candidates;
 }
 
 // Tiles that all blocks of filters take before the next ones: their pixels stay in a second cache meanwhile
@@ -725,7 +730,8 @@ struct PatchesBody {
   std::int64_t slab(const Correlation& c) const {
     if (sums == 0) return c.channels;
     constexpr std::int64_t kStripBytes = 16 << 10, kLineBytes = 64;
-    const std::int64_t products = kStripBytes / std::max(span() * kElement, kLineBytes);
+    const std::int64_t products =
+        std::min(kSlabProducts, kStripBytes / std::max(span() * kElement, kLineBytes));
     const std::int64_t most =
         std::max<std::int64_t>(1, products / std::max<std::int64_t>(1, c.taps_h * c.taps_w));
     return ceil_div(c.channels, ceil_div(c.channels, most));

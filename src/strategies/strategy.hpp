@@ -183,6 +183,9 @@ int vector_width(const DeviceProfile& profile);
 int vector_registers(int width);
 // 16: a register tile is then small enough that what surrounds its multiply-adds counts.
 bool few_registers(int width);
+// Then channels are multiplied in slabs, and sums put aside between them: after so many products at most, or with one
+// tap and in Winograd's tiles after so many channels. What trust is checked on has more, where the problem has.
+constexpr std::int64_t kSlabProducts = 256, kSlabChannels = 64;
 
 // The largest value in [1, most] that `fits`, which must hold for all smaller ones too; 0 if none.
 template <class Fits>

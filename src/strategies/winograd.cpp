@@ -161,8 +161,9 @@ struct Geometry : Tiles {
   // half of the first cache for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3, 2026-11).
   std::int64_t slab(const Body& body) const {
     if (!few_registers(body.vw)) return c.channels;
-    constexpr std::int64_t kNearBytes = 16 << 10, kMost = 64;
-    const std::int64_t most = std::min(kMost, kNearBytes / ((body.block() + kLine) * kElement));
+    constexpr std::int64_t kNearBytes = 16 << 10;
+    const std::int64_t most =
+        std::min(kSlabChannels, kNearBytes / ((body.block() + kLine) * kElement));
     return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // Work-groups per plane of the input transform.
@@ -187,7 +188,8 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   Pass input;
   const double segments = planes * static_cast<double>(c.images * geometry.tiles_y) *
                           static_cast<double>(ceil_div(geometry.tiles_x, body.vt));
-  input.flops = segments * (body.m == 2 ? 120 : 330) * vector_flops;
+  const bool few = few_registers(body.vw);  // then what is transformed waits in memory
+  input.flops = segments * (body.m == 2 ? few ? 200 : 120 : few ? 600 : 330) * vector_flops;
   input.bytes = v_bytes + input_bytes(p);
   input.groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, profile)) * chunks;
@@ -202,7 +204,6 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double load_cycles = channels * (body.kv + body.tt) / 2 * 1.1;
   // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
   // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
-  const bool few = few_registers(body.vw);
   const double waiting = few && (body.kv + body.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
   const double loop_cycles = few ? 0.7 * channels : 0;
   const double product_cycles =
@@ -214,9 +215,10 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double result_cycles =
       body.kv * (tiles * (body.m == 2 ? 30 : 150) + runs * body.m * 6 * body.vw);
   multiply.groups = strips * static_cast<double>(geometry.blocks);
-  // Every strip brings its block of weights from an outer cache.
+  // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one, half of
+  // it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
   const double fetch_cycles =
-      strips * xi * channels * static_cast<double>(body.block() * kElement) / (few ? 48 : 256);
+      strips * xi * channels * static_cast<double>(body.block() * kElement) / (few ? 24 : 256);
   multiply.flops = static_cast<double>(geometry.blocks) *
                    (product_cycles + result_cycles + fetch_cycles) * vector_flops;
   multiply.efficiency = kEfficiency;
