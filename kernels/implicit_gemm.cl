@@ -483,21 +483,21 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_slabs(global const float* restrict x, global const float* restrict packed,
                          global const element* restrict b, global const element* restrict r,
-                         global element* restrict result, int channels, int slab, int taps_h,
-                         int taps_w, long x_image, long plane, int pitch, long x_offset, int oh,
-                         int ow, int tiles_x, int tiles, int panel, int filters,
-                         int blocks_per_group, int run, int groups, long out_image, long out_plane,
-                         long out_offset, long out_pitch, int out_step) {
+                         global element* restrict result, int images, int channels, int taps_h,
+                         int taps_w, long x_image, long plane, int pitch, int step, long x_offset,
+                         int oh, int ow, int tiles_x, int tiles, int filters, int blocks_per_group,
+                         int groups, int panel, long out_image, long out_plane, long out_offset,
+                         long out_pitch, int out_step, int slab, int run) {
   local float sums[SUMS * 256] __attribute__((aligned(64)));
   const int panels = (tiles + panel - 1) / panel;
   const int runs = (blocks_per_group + run - 1) / run;
-  const long id = get_group_id(0);
+  const long id = get_group_id(0);  // groups, runs, images, panels: all use the weights of a run while they are near
   const int first_tile = (int)(id % panels) * panel;
   const int last_tile = min(first_tile + panel, tiles);
-  const int first_block = (int)(id / panels % runs) * run;
+  const long image = id / panels % images;
+  const int first_block = (int)(id / panels / images % runs) * run;
   const int last_block = min(first_block + run, blocks_per_group);
-  const int group_index = (int)(id / panels / runs % groups);
-  const long image = id / panels / runs / groups;
+  const int group_index = (int)(id / panels / images / runs);
   const int taps = taps_h * taps_w;
   for (int channel = 0; channel < channels; channel += slab) {
     const int last_channel = min(channel + slab, channels);
@@ -533,7 +533,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
         // A share of the next block's slab; that of the run's last block asks for nothing that comes next.
         for (int line = 0; line < share; line += LINE, next_wp += LINE) PREFETCH_FAR(next_wp);
         global const float* wp = slab_wp;
-        global const float* xp = slab_xp + (long)(i0 * SH) * pitch + j0 * SW;
+        global const float* xp = slab_xp + (long)(i0 * SH) * pitch + (long)(j0 * SW) * step;
         if (taps == 1) {
           int c = channel;
           for (; c + 4 <= last_channel; c += 4) {

@@ -2,6 +2,7 @@
 // (see implicit_gemm.cl): `filters`, `pixels` and `patches` for CPUs, `tile` for GPUs.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
@@ -420,79 +421,53 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
           const FilterBlocks& blocks = packed.blocks[i];
           const std::int64_t tiles_x = ceil_div(c.ow, body.tw);
           const std::int64_t tiles = tiles_x * ceil_div(c.oh, body.th);
-          if (body.sums > 0) {
-            const Slabs slabs(body, device.profile(), c, blocks);
-            executable->run.add(std::make_unique<KernelStep>(
-                "multiply",
-                device.kernel("implicit_gemm", "implicit_gemm_slabs",
-                              class_defines(p, c, body.config().defines())),
-                std::vector<Argument>{x,
-                                      packed.regions[i],
-                                      Region{kBiasSlot},
-                                      Region{kResidualSlot},
-                                      Operands(p).result,
-                                      narrow(c.channels),
-                                      narrow(slabs.channels),
-                                      narrow(c.taps_h),
-                                      narrow(c.taps_w),
-                                      cl_long{view.image},
-                                      cl_long{view.plane},
-                                      narrow(view.pitch),
-                                      cl_long{view.offset(c)},
-                                      narrow(c.oh),
-                                      narrow(c.ow),
-                                      narrow(tiles_x),
-                                      narrow(tiles),
-                                      narrow(slabs.panel),
-                                      narrow(c.filters),
-                                      narrow(blocks.blocks_per_group),
-                                      narrow(slabs.run),
-                                      narrow(c.groups),
-                                      cl_long{c.out_image},
-                                      cl_long{c.out_plane},
-                                      cl_long{c.out_offset + first_image * c.out_image},
-                                      cl_long{c.out_pitch},
-                                      narrow(c.out_step)},
-                one_item_groups(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * images)));
-            continue;
-          }
+          std::optional<Slabs> slabs;
+          if (body.sums > 0) slabs.emplace(body, device.profile(), c, blocks);
           // Whichever is larger, weights or image, should be read once and not per block or image.
-          const std::int64_t panel =
-              blocks.bytes() <= view.image * kElement ? tiles_of_panel(c, view.image, tiles) : 0;
+          const std::int64_t panel = slabs ? slabs->panel
+                                     : blocks.bytes() <= view.image * kElement
+                                         ? tiles_of_panel(c, view.image, tiles)
+                                         : 0;
           // Channels last and dense: the taps of a row are one run of products.
           const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
+          std::vector<Argument> arguments{x,
+                                          packed.regions[i],
+                                          Region{kBiasSlot},
+                                          Region{kResidualSlot},
+                                          Operands(p).result,
+                                          narrow(images),
+                                          narrow(joined ? c.channels * c.taps_w : c.channels),
+                                          narrow(c.taps_h),
+                                          narrow(joined ? 1 : c.taps_w),
+                                          cl_long{view.image},
+                                          cl_long{view.plane},
+                                          narrow(view.pitch),
+                                          narrow(view.step),
+                                          cl_long{view.offset(c)},
+                                          narrow(c.oh),
+                                          narrow(c.ow),
+                                          narrow(tiles_x),
+                                          narrow(tiles),
+                                          narrow(c.filters),
+                                          narrow(blocks.blocks_per_group),
+                                          narrow(c.groups),
+                                          narrow(panel),
+                                          cl_long{c.out_image},
+                                          cl_long{c.out_plane},
+                                          cl_long{c.out_offset + first_image * c.out_image},
+                                          cl_long{c.out_pitch},
+                                          narrow(c.out_step)};
+          std::int64_t groups = tiles * blocks.blocks() * images;
+          if (slabs) {
+            arguments.insert(arguments.end(), {narrow(slabs->channels), narrow(slabs->run)});
+            groups = slabs->panels(tiles) * slabs->runs(blocks) * c.groups * images;
+          }
           executable->run.add(std::make_unique<KernelStep>(
               "multiply",
-              device.kernel("implicit_gemm", "implicit_gemm_filters",
+              device.kernel("implicit_gemm",
+                            slabs ? "implicit_gemm_slabs" : "implicit_gemm_filters",
                             class_defines(p, c, body.config().defines())),
-              std::vector<Argument>{x,
-                                    packed.regions[i],
-                                    Region{kBiasSlot},
-                                    Region{kResidualSlot},
-                                    Operands(p).result,
-                                    narrow(images),
-                                    narrow(joined ? c.channels * c.taps_w : c.channels),
-                                    narrow(c.taps_h),
-                                    narrow(joined ? 1 : c.taps_w),
-                                    cl_long{view.image},
-                                    cl_long{view.plane},
-                                    narrow(view.pitch),
-                                    narrow(view.step),
-                                    cl_long{view.offset(c)},
-                                    narrow(c.oh),
-                                    narrow(c.ow),
-                                    narrow(tiles_x),
-                                    narrow(tiles),
-                                    narrow(c.filters),
-                                    narrow(blocks.blocks_per_group),
-                                    narrow(c.groups),
-                                    narrow(panel),
-                                    cl_long{c.out_image},
-                                    cl_long{c.out_plane},
-                                    cl_long{c.out_offset + first_image * c.out_image},
-                                    cl_long{c.out_pitch},
-                                    narrow(c.out_step)},
-              one_item_groups(tiles * blocks.blocks() * images)));
+              arguments, one_item_groups(groups)));
         }
       });
   return executable;
