@@ -854,31 +854,37 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
 }
 
 TEST_CASE("what trust is checked on sums more than a slab where the problem does, and only then") {
-  constexpr std::int64_t kMostOfASlab = 256;
-  for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c512h14w14k512kh1kw1s2"}) {
-    for (const Direction direction : kGeometric) {
-      const Problem deep = in_direction(parse_problem(text), direction, false);
-      const Problem small = small_problem(deep);
-      CAPTURE(to_text(small));
-      const std::int64_t channels = small.wants_dx() ? small.k : small.c;
-      CHECK(channels * small.kh * small.kw > kMostOfASlab);
-      CHECK(problem_class(deep).find(" deep ") != std::string::npos);
-      CHECK(problem_class(small) == problem_class(deep));
-      const Problem shallow = in_direction(parse_problem("n1c8h14w14k8kh3kw3p1"), direction, false);
-      CHECK(problem_class(shallow).find(" deep ") == std::string::npos);
-    }
-  }
-  // Winograd's are of channels.
-  constexpr std::int64_t kMostChannelsOfASlab = 64;
-  for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+  for (const Direction direction : kGeometric) {
     const auto sized = [&](const char* text) {
       return in_direction(parse_problem(text), direction, false);
     };
-    const Problem deeper = sized("n1c512h14w14k512kh3kw3p1");
-    const Problem small = small_problem(deeper);
-    CHECK((small.wants_dx() ? small.k : small.c) > kMostChannelsOfASlab);
-    CHECK(problem_class(deeper).find(" deep in channels ") != std::string::npos);
-    CHECK(problem_class(small) == problem_class(deeper));
+    const auto channels_of = [](const Problem& p) { return p.wants_dx() ? p.k : p.c; };
+    // Slabs of products; of a strided gradient, those of its largest phase.
+    for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c512h14w14k512kh1kw1s2",
+                             "n1c512h14w14k512kh1kw1", "n1c512h15w15k512kh3kw3s3p1"}) {
+      const Problem deep = sized(text);
+      const Problem small = small_problem(deep);
+      CAPTURE(to_text(small));
+      const std::int64_t taps = small.wants_dx()
+                                    ? ceil_div(small.kh, small.sh) * ceil_div(small.kw, small.sw)
+                                    : small.kh * small.kw;
+      CHECK(channels_of(small) * taps > kSlabProducts);
+      CHECK(problem_class(deep).find(" deep ") != std::string::npos);
+      CHECK(problem_class(small) == problem_class(deep));
+    }
+    // Slabs of channels: Winograd's, and those of one tap.
+    for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c100h14w14k100kh1kw1"}) {
+      const Problem deep = sized(text);
+      const Problem small = small_problem(deep);
+      CAPTURE(to_text(small));
+      CHECK(channels_of(small) > kSlabChannels);
+      CHECK(problem_class(deep).find(" deep in channels ") != std::string::npos);
+      CHECK(problem_class(small) == problem_class(deep));
+    }
+    for (const char* text : {"n1c8h14w14k8kh3kw3p1", "n1c64h14w14k64kh1kw1"}) {
+      CAPTURE(std::string(text));
+      CHECK(problem_class(sized(text)).find(" deep ") == std::string::npos);
+    }
     CHECK(problem_class(sized("n1c64h14w14k64kh3kw3p1")).find(" deep in channels ") ==
           std::string::npos);
   }
