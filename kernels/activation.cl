@@ -1,7 +1,7 @@
 // ReLU and its gradient, element by element: each work-item takes `span` neighbours, VW at a time. Results may
 // lie where an input lies.
 //
-// Macros: VW (a CPU takes vectors, a GPU single elements), ACTIVATION 1.
+// Macros: VW (a CPU takes vectors, a GPU single elements), ACTIVATION.
 
 kernel void relu(global const float* x, global float* y, long count, long span) {
   const long first = (long)get_global_id(0) * span;

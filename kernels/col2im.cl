@@ -10,7 +10,7 @@
 //
 // Macros: FLOAT_ATOMICS 0: compare-exchange on the bits (any OpenCL 1.2 device),
 // 1: cl_ext_float_atomics, 2: NVIDIA PTX; BIAS, RESIDUAL, ACTIVATION (gather, with
-// the last chunk), HALF (gather: of dx, b and r; the matrix is float).
+// the last chunk), STORAGE_.. (gather: of dx, b and r; the matrix is float).
 
 // add: to what dx holds (a chunk after the first, or accumulation); finish: apply the epilogue.
 kernel void col2im_gather(global const float* restrict cols, global const element* restrict b,

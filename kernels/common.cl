@@ -1,25 +1,37 @@
 // Put in front of every kernel file: vector types of the chosen width and the epilogue.
 //
 // Macros a file may expect from the host: VW (floats per vector: 1, 4, 8, 16); BIAS, RESIDUAL, MASK,
-// ACCUMULATE (0 or 1); ACTIVATION (0 none, 1 ReLU, 2 ReLU6, 3 leaky ReLU, with SLOPE below 0); HALF (1: the
-// operands are float16 in memory; what kernels keep for themselves is float). Letters are those of README, "The letters".
+// ACCUMULATE (0 or 1); ACTIVATION (the name of an activate_ macro below, some with SLOPE and OFFSET); one of
+// STORAGE_FLOAT32 (or none), STORAGE_FLOAT16, STORAGE_BFLOAT16 (how the operands lie in memory; what kernels keep for
+// themselves is float). Letters are those of README, "The letters".
 
 #define CLCONV_PASTE_(a, b) a##b
 #define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
 
 // An operand's element: read by GET, written by PUT. vload_half and vstore_half are core OpenCL C, with or
 // without cl_khr_fp16.
-#if defined(HALF) && HALF
+#if defined(STORAGE_FLOAT16) || defined(STORAGE_BFLOAT16)
+#define STORED_BITS 16
+#else
+#define STORED_BITS 32
+#endif
+#if STORED_BITS == 16
+#define GET_N(N, pointer) CLCONV_PASTE(of_stored, N)(PACKED_OF(N, pointer))
+#define STORED(N) CLCONV_PASTE(ushort, N)
+#define TO_STORED(N, value) CLCONV_PASTE(to_stored, N)(value)
+#define FROM_STORED(N, stored) CLCONV_PASTE(of_stored, N)(stored)
+#endif
+#ifdef STORAGE_FLOAT16
 typedef half element;
 // Vectors are moved as packed ones: PoCL 3.1 takes the address of a half vector for aligned to 16 bytes, which
 // OpenCL C does not ask for, and crashes, and LLVM cuts its vstore of floats to pieces. Float16 is converted in
 // private memory, which the compiler makes registers of.
 #define HALF_VECTOR(N)                                                \
   typedef struct __attribute__((packed)) { ushort##N v; } packed##N;  \
-  inline float##N of_half##N(const ushort##N bits) {                  \
+  inline float##N of_stored##N(const ushort##N bits) {                  \
     return vload_half##N(0, (const half*)&bits);                      \
   }                                                                   \
-  inline ushort##N to_half##N(const float##N value) {                 \
+  inline ushort##N to_stored##N(const float##N value) {                 \
     ushort##N bits;                                                   \
     vstore_half##N(value, 0, (half*)&bits);                           \
     return bits;                                                      \
@@ -28,19 +40,38 @@ HALF_VECTOR(2)
 HALF_VECTOR(4)
 HALF_VECTOR(8)
 HALF_VECTOR(16)
-#define GET_N(N, pointer) CLCONV_PASTE(of_half, N)(PACKED_OF(N, pointer))
-#define STORED(N) CLCONV_PASTE(ushort, N)
 // A single one: of fewer than 4, PoCL takes some 20 instructions each.
 #if defined(VW) && VW > 1
-#define GET(tensor, at) of_half4((ushort4)(((global const ushort*)(tensor))[at], 0, 0, 0)).x
+#define GET(tensor, at) of_stored4((ushort4)(((global const ushort*)(tensor))[at], 0, 0, 0)).x
 #define PUT(value, tensor, at) \
-  (((global ushort*)(tensor))[at] = to_half4((float4)(value, 0.0f, 0.0f, 0.0f)).x)
+  (((global ushort*)(tensor))[at] = to_stored4((float4)(value, 0.0f, 0.0f, 0.0f)).x)
 #else
 #define GET(tensor, at) vload_half(at, tensor)
 #define PUT(value, tensor, at) vstore_half(value, at, tensor)
 #endif
-#define TO_STORED(N, value) CLCONV_PASTE(to_half, N)(value)
-#define FROM_STORED(N, stored) CLCONV_PASTE(of_half, N)(stored)
+#elif defined(STORAGE_BFLOAT16)
+// The upper half of a float's bits, rounded to nearest, ties to even; a NaN stays one.
+typedef ushort element;
+#define BFLOAT_CONVERSIONS(N)                                               \
+  inline float##N of_stored##N(const ushort##N stored) {                    \
+    return as_float##N(convert_uint##N(stored) << (uint##N)(16));           \
+  }                                                                         \
+  inline ushort##N to_stored##N(const float##N value) {                     \
+    const uint##N bits = as_uint##N(value);                                 \
+    const uint##N up = bits >> (uint##N)(16);                               \
+    const uint##N rounded = (bits + (uint##N)(0x7fff) + (up & (uint##N)(1))) >> (uint##N)(16); \
+    return convert_ushort##N(value != value ? up | (uint##N)(0x40) : rounded); \
+  }
+#define BFLOAT_VECTOR(N)                                              \
+  typedef struct __attribute__((packed)) { ushort##N v; } packed##N;  \
+  BFLOAT_CONVERSIONS(N)
+BFLOAT_CONVERSIONS()
+BFLOAT_VECTOR(2)
+BFLOAT_VECTOR(4)
+BFLOAT_VECTOR(8)
+BFLOAT_VECTOR(16)
+#define GET(tensor, at) of_stored((tensor)[at])
+#define PUT(value, tensor, at) ((tensor)[at] = to_stored(value))
 #else
 typedef float element;
 #define GET(tensor, at) ((tensor)[at])
@@ -104,24 +135,24 @@ inline void store_some(const floatv value, global float* pointer, const int coun
   STORE_V(value, values);
   for (int i = 0; i < count; ++i) pointer[i] = values[i];
 }
-#if defined(HALF) && HALF && VW == 1
+#if STORED_BITS == 16 && VW == 1
 #define get_some(pointer, count) ((count) > 0 ? GET(pointer, 0) : 0.0f)
 inline void put_some(const float value, global element* pointer, const int count) {
   if (count > 0) PUT(value, pointer, 0);
 }
-#elif defined(HALF) && HALF
+#elif STORED_BITS == 16
 inline floatv get_some(global const element* pointer, const int count) {
   if (count >= VW) return GET_V(pointer);
   CLCONV_PASTE(ushort, VW) bits = 0;
   for (int i = 0; i < count; ++i) ((ushort*)&bits)[i] = ((global const ushort*)pointer)[i];
-  return CLCONV_PASTE(of_half, VW)(bits);
+  return FROM_STORED(VW, bits);
 }
 inline void put_some(const floatv value, global element* pointer, const int count) {
   if (count >= VW) {
     PUT_V(value, pointer);
     return;
   }
-  const CLCONV_PASTE(ushort, VW) bits = CLCONV_PASTE(to_half, VW)(value);
+  const CLCONV_PASTE(ushort, VW) bits = TO_STORED(VW, value);
   for (int i = 0; i < count; ++i) ((global ushort*)pointer)[i] = ((const ushort*)&bits)[i];
 }
 #else
@@ -297,16 +328,22 @@ inline floatv interleave_hi(const floatv a, const floatv b) {
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
-// NaN stays NaN, which fmax would not give.
-#if !defined(ACTIVATION) || ACTIVATION == 0
-#define ACTIVATE(v) (v)
-#elif ACTIVATION == 1
-#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v))
-#elif ACTIVATION == 2
-#define ACTIVATE(v) ((v) < 0.0f ? 0.0f : (v) > 6.0f ? 6.0f : (v))
-#else
-#define ACTIVATE(v) ((v) < 0.0f ? SLOPE * (v) : (v))
+// Of floats and vectors of them. NaN stays NaN, which fmax and clamp would not give.
+#define activate_none(v) (v)
+#define activate_relu(v) ((v) < 0.0f ? 0.0f : (v))
+#define activate_relu6(v) CLCONV_BETWEEN(v, 0.0f, 6.0f)
+#define activate_leaky_relu(v) ((v) < 0.0f ? SLOPE * (v) : (v))
+#define activate_silu(v) ((v) / (1.0f + exp(-(v))))
+#define activate_hard_swish(v) ((v) * CLCONV_BETWEEN((v) + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f))
+#define activate_hard_sigmoid(v) CLCONV_BETWEEN(SLOPE * (v) + OFFSET, 0.0f, 1.0f)
+#define activate_sigmoid(v) (1.0f / (1.0f + exp(-(v))))
+#define activate_tanh(v) tanh(v)
+#define activate_gelu(v) (0.5f * (v) * (1.0f + erf(0.70710678f * (v))))
+#define CLCONV_BETWEEN(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
+#ifndef ACTIVATION
+#define ACTIVATION activate_none
 #endif
+#define ACTIVATE(v) ACTIVATION(v)
 
 // What a result becomes, given what is there.
 #if defined(ACCUMULATE) && ACCUMULATE

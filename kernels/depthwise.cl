@@ -10,7 +10,7 @@
 //   ITEMS                 weights_direct  GPUs, weight gradient
 //
 // Class macros: KH KW SH SW DH DW; NHWC (1: x, r and y have the channels last); DATA (1: data gradient or transposed), PT_MOD PL_MOD (pt % SH, pl % SW;
-// of a data gradient), BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE, HALF. All other sizes are arguments. The weights are used as
+// of a data gradient), BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE, STORAGE_... All other sizes are arguments. The weights are used as
 // they are, but by `channels`.
 
 // Geometry of `rows` and `weights_rows`. Results come in steps of RH rows and RW columns (a data gradient

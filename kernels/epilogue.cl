@@ -1,6 +1,6 @@
 // What a matrix product leaves to do: fold its rows into y and apply bias, residual and activation.
 //
-// Macros: BIAS, RESIDUAL, ACTIVATION, ACCUMULATE, HALF. Each work-item handles `span` pixels of one filter of one image.
+// Macros: BIAS, RESIDUAL, ACTIVATION, ACCUMULATE, STORAGE_... Each work-item handles `span` pixels of one filter of one image.
 
 // y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b + r),
 // t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.

@@ -6,7 +6,7 @@
 //   MR KV VW   outer   dx   = dz * w     sum over r of a number of dz times row r of w (x): vectors along
 //                      dw   = dz^T * x   the row.
 //
-// Class macros: BIAS, RESIDUAL, ACTIVATION; MASK (dz is dy where y > 0, else 0), ACCUMULATE (outer); HALF.
+// Class macros: BIAS, RESIDUAL, ACTIVATION; MASK (dz is dy where y > 0, else 0), ACCUMULATE (outer); STORAGE_...
 
 // Rows beyond the last repeat it; what they give is not stored.
 #define ROW(index, count) ((long)min(index, (count)-1))

@@ -15,7 +15,7 @@
 // output rows; images count from first_image.
 //
 // Macros: VW; SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
-// only where y > 0), HALF (of x and y; the matrix is float).
+// only where y > 0), STORAGE_.. (of x and y; the matrix is float).
 
 // The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
 #define VALID_RANGE(first)                                                          \

@@ -14,7 +14,7 @@
 // Macros: VW; for VW > 1 KV, TH, TW: one work-item per work-group computes TH rows x TW columns of pixels
 // by KV vectors of filters in registers. Tiles at the lower and right edge overlap their neighbours instead
 // of being partial. VW 1 (GPUs): one work-item per result, neighbours along the filters. BIAS, RESIDUAL,
-// ACTIVATION, HALF. Nothing but the tile is compiled in: one binary serves all strides and dilations.
+// ACTIVATION, STORAGE_... Nothing but the tile is compiled in: one binary serves all strides and dilations.
 
 #if VW > 1
 #define PIXELS (TH * TW)

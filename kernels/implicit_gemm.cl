@@ -13,7 +13,7 @@
 //
 // Class macros: SH SW DH DW (stride, dilation: as arguments they cost 1.9x on PoCL 3.1), CHANNELS_LAST (of input
 // and result), BIAS, RESIDUAL, ACTIVATION, MASK (the input is a gradient that counts only where y > 0), ACCUMULATE
-// (add to the result), HALF. All sizes are arguments, so one binary serves every size of a class. No
+// (add to the result), STORAGE_... All sizes are arguments, so one binary serves every size of a class. No
 // early returns: PoCL 3.1 aborts on one before a barrier.
 //
 // Result (i,j) of a filter goes to image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step,
@@ -247,7 +247,7 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
 // TH*TW*KV + KV + 1 <= vector registers; one more costs 1.3x. Tiles at the lower and right edge
 // overlap their neighbours instead of being partial (oh >= TH, ow >= TW): both write the same bits.
 // Where results are added to what is there, each pixel is left to the tile that starts at or before it.
-// x is float whatever HALF is: broadcasting a half takes three instructions.
+// x is float whatever STORAGE_.. is: broadcasting a float16 takes three instructions.
 //
 // CHANNELS_LAST: the products of a tap are a run of neighbours, at distances that only the host knows from
 // pixel to pixel; `channels` is the run's length, that of a whole row of taps where they are neighbours too.
@@ -601,7 +601,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
 //
 // Per product: NV vector loads (SW == 2: two each, even elements kept), MR scalar broadcasts, MR*NV
 // fused multiply-adds. The last tile of a row overlaps its neighbour as in `filters`; a row shorter than a tile
-// is padded to it. DIRECT (with HALF): x is no float copy but the input, whose halves become floats as
+// is padded to it. DIRECT (with 16-bit storage): x is no float copy but the input, whose elements become floats as
 // vectors at no cost. STAGE, in KiB: with one tap, the pixels of all channels come to local memory first, dense and
 // as floats.
 

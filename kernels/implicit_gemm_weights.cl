@@ -13,7 +13,7 @@
 //   KV TF DEPTH VW   patches  CPUs: vectors along the elements of a patch, a register tile of TF filters x
 //                             KV vectors; nothing is copied before, for many filters or few pixels
 //
-// Class macros: SH SW DH DW, MASK and HALF (tile only: the others read floats that are masked already). All
+// Class macros: SH SW DH DW, MASK and STORAGE_.. (tile only: the others read floats that are masked already). All
 // sizes are arguments. No early returns. Results are floats: dw itself, or what is added up to it.
 
 #ifdef BM

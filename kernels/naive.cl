@@ -3,7 +3,7 @@
 // tiling, no tricks.
 //
 // Macros: BIAS, RESIDUAL, ACTIVATION (epilogue of forward and data), MASK (dy counts only where y > 0),
-// ACCUMULATE (add to the result), HALF; NHWC, KRSC (1: x and y, the weights with the channels last; forward).
+// ACCUMULATE (add to the result), STORAGE_..; NHWC, KRSC (1: x and y, the weights with the channels last; forward).
 
 #if NHWC
 #define X_AT(image, channel, row, column) ((((image) * h + (row)) * w + (column)) * c + (channel))

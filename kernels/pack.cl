@@ -2,7 +2,7 @@
 // their zero padding written out, gradients with the filters innermost.
 //
 // Macros: VW (a CPU takes vectors, a GPU single elements); MASK (1: a gradient counts only where the
-// forward result y is above 0); HALF (of what is read; what is written is float).
+// forward result y is above 0); STORAGE_.. (of what is read; what is written is float).
 
 // Runs that go through registers together.
 #define RUN 16

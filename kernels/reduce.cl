@@ -1,6 +1,6 @@
 // Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
 //
-// Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), HALF; GRADIENT (1: the parts
+// Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), STORAGE_..; GRADIENT (1: the parts
 // are operands, images of a gradient) for sum_parts; VW (a CPU takes vectors) and, for plane_sums, LOCAL (items per
 // group: 1 on a CPU, a whole group on a GPU).
 

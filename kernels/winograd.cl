@@ -11,7 +11,7 @@
 // Tiles are numbered through all images, row by row; those at the lower and right edge read zeroes and
 // store what there is.
 //
-// Macros besides: M; BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE; HALF (of x, w, b, r, y and the gradients: U, V
+// Macros besides: M; BIAS, RESIDUAL, ACTIVATION, MASK, ACCUMULATE; STORAGE_.. (of x, w, b, r, y and the gradients: U, V
 // and the products are floats).
 
 #define EDGE (M + 2)

@@ -23,6 +23,9 @@ static_assert(CLCONV_INTERNAL == static_cast<int>(Code::kInternal) &&
 thread_local std::string last_error;
 thread_local std::string last_detail;
 
+static_assert(kActivations == CLCONV_GELU + 1 && kDataTypes == CLCONV_BFLOAT16 + 1,
+              "clconv.h names every row");
+
 clconv_problem problem_defaults() {
   clconv_problem p{};
   for (int64_t* one :
@@ -30,6 +33,7 @@ clconv_problem problem_defaults() {
     *one = 1;
   }
   p.activation_slope = Problem().activation_slope;
+  p.activation_offset = Problem().activation_offset;
   return p;
 }
 
@@ -86,11 +90,12 @@ Problem geometry_of(const clconv_problem* given) {
   p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
   p.residual = c.residual != 0;
-  p.activation = known<Activation>("activation", c.activation, CLCONV_LEAKY_RELU);
+  p.activation = known<Activation>("activation", c.activation, CLCONV_GELU);
   p.activation_slope = c.activation_slope;
+  p.activation_offset = c.activation_offset;
   p.mask = c.mask != 0;
   p.accumulate = c.accumulate != 0;
-  p.data_type = known<DataType>("data_type", c.data_type, CLCONV_FLOAT16);
+  p.data_type = known<DataType>("data_type", c.data_type, CLCONV_BFLOAT16);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
   p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
   return p;
@@ -112,6 +117,7 @@ void put(clconv_problem* out, const Problem& p) {
   c.residual = p.residual ? 1 : 0;
   c.activation = static_cast<clconv_activation>(p.activation);
   c.activation_slope = p.activation_slope;
+  c.activation_offset = p.activation_offset;
   c.data_type = static_cast<clconv_data_type>(p.data_type);
   c.layout = static_cast<clconv_tensor_layout>(p.layout);
   c.weights_layout = static_cast<clconv_weights_layout>(p.weights_layout);
@@ -222,6 +228,16 @@ const char* clconv_last_error_detail(void) {
 const char* clconv_version(void) {
   return CLCONV_VERSION;
 }
+const char* clconv_activation_name(clconv_activation activation) {
+  return activation >= 0 && activation < static_cast<int>(kActivations)
+             ? kActivationRows[activation].word
+             : "?";
+}
+
+const char* clconv_data_type_name(clconv_data_type type) {
+  return type >= 0 && type < static_cast<int>(kDataTypes) ? kDataTypeRows[type].word : "?";
+}
+
 void clconv_free(char* text) {
   std::free(text);
 }
@@ -424,6 +440,7 @@ clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
     i.measured_us = choice.measured ? choice.measured->median_us : -1;
     i.steps = static_cast<int64_t>(p.steps());
     i.error_reach = p.candidate().error_reach;
+    i.error_floor = result_error_floor(p.report().problem);
     copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_plan_info"));
   });
 }

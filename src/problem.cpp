@@ -72,9 +72,6 @@ void validate_bytes(const char* operand, std::int64_t a, std::int64_t b, std::in
 constexpr const char* kDirections[] = {"forward", "backward-data", "backward-weights",
                                        "backward-bias", "transposed"};
 
-constexpr const char* kActivations[] = {"none", "relu", "relu6", "leaky-relu"};
-constexpr const char* kDataTypes[] = {"f32", "f16"};
-
 // ---- text ---------------------------------------------------------------------------------------
 
 struct Token {
@@ -263,14 +260,6 @@ const char* to_string(Direction direction) {
   return kDirections[static_cast<std::size_t>(direction)];
 }
 
-const char* to_string(Activation activation) {
-  return kActivations[static_cast<std::size_t>(activation)];
-}
-
-const char* to_string(DataType type) {
-  return kDataTypes[static_cast<std::size_t>(type)];
-}
-
 Direction parse_direction(std::string_view word) {
   std::string known;
   for (std::size_t i = 0; i < std::size(kDirections); ++i) {
@@ -404,6 +393,9 @@ void Problem::validate() const {
   if (!(std::fabs(activation_slope) <= 1.0f)) {
     invalid("activation_slope is " + std::to_string(activation_slope) + ": must be in [-1, 1]");
   }
+  if (!std::isfinite(activation_offset)) {
+    invalid("activation_offset is " + std::to_string(activation_offset) + ": must be finite");
+  }
   if (mask && epilogue) refuse("mask", "the backward directions");
   if (accumulate && epilogue) refuse("accumulate", "the backward directions");
   if (layout != TensorLayout::kNchw && direction != Direction::kForward)
@@ -421,10 +413,11 @@ bool operator==(const Problem& a, const Problem& b) {
     if (a.*f.member != b.*f.member) return false;
   }
   const auto rest = [](const Problem& p) {
-    const bool leaky = p.activation == Activation::kLeakyRelu;
+    const int parameters = row_of(p.activation).parameters;
     return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
-                           leaky ? p.activation_slope : 0.0f, p.mask, p.accumulate, p.data_type,
-                           p.layout, p.weights_layout);
+                           parameters > 0 ? p.activation_slope : 0.0f,
+                           parameters > 1 ? p.activation_offset : 0.0f, p.mask, p.accumulate,
+                           p.data_type, p.layout, p.weights_layout);
   };
   return rest(a) == rest(b);
 }
@@ -468,13 +461,15 @@ std::string epilogue_words(const Problem& p) {
   };
   add(p.bias, "bias");
   add(p.residual, "residual");
-  if (p.activation == Activation::kLeakyRelu) {
-    char slope[32];
-    std::snprintf(slope, sizeof(slope), ":%.9g", static_cast<double>(p.activation_slope));
-    add(true, to_string(p.activation) + std::string(slope));
-  } else {
-    add(p.activation != Activation::kNone, to_string(p.activation));
+  const int parameters = row_of(p.activation).parameters;
+  std::string activation = to_string(p.activation);
+  const float values[] = {p.activation_slope, p.activation_offset};
+  for (int i = 0; i < parameters; ++i) {
+    char value[32];
+    std::snprintf(value, sizeof(value), ":%.9g", static_cast<double>(values[i]));
+    activation += value;
   }
+  add(p.activation != Activation::kNone, activation);
   add(p.mask, "mask");
   add(p.accumulate, "accumulate");
   return words;

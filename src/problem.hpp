@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "activation.hpp"
+#include "data_type.hpp"
+
 namespace clconv::core {
 
 // Which result is wanted. The geometry of a Problem is always that of the forward convolution; a
@@ -23,18 +26,6 @@ enum class Direction {
 const char* to_string(Direction direction);
 // Throws Error{kInvalidArgument} that lists the known words.
 Direction parse_direction(std::string_view word);
-
-// What the sum becomes: relu(v) = max(v, 0), relu6(v) = min(max(v, 0), 6), leaky relu(v) = v < 0 ?
-// slope*v : v. NaN stays NaN.
-enum class Activation { kNone = 0, kRelu = 1, kRelu6 = 2, kLeakyRelu = 3 };
-const char* to_string(Activation activation);
-
-// How the elements of all operands lie in memory; sums are float32 whatever this is.
-enum class DataType { kFloat32 = 0, kFloat16 = 1 };
-const char* to_string(DataType type);
-constexpr std::int64_t element_bytes(DataType type) {
-  return type == DataType::kFloat16 ? 2 : 4;
-}
 
 // Order of x, y and r: (n,c,h,w), or channels last (n,h,w,c).
 enum class TensorLayout { kNchw = 0, kNhwc = 1 };
@@ -56,7 +47,8 @@ struct Problem {
   bool bias = false;
   bool residual = false;
   Activation activation = Activation::kNone;
-  float activation_slope = 0.01f;  // of the leaky ReLU below 0
+  float activation_slope = 0.01f;  // of the leaky ReLU below 0 and of the hard sigmoid
+  float activation_offset = 0.5f;  // of the hard sigmoid
   // Backward: dy counts only where the forward result y is above 0 (the backward of ReLU).
   bool mask = false;
   // Backward: the gradient is added to what the result holds, instead of replacing it.

@@ -384,6 +384,15 @@ TEST_CASE("a residual that is missing, and a float16 buffer of half the size") {
   c.problem.residual = 0;
   const clconv::Plan halves = plan_with(c, "naive");
   CHECK(halves.info().error_bound > 0x1p-11);
+  CHECK(halves.info().error_floor == 0x1p-25);
+  c.problem.data_type = CLCONV_BFLOAT16;
+  CHECK(c.problem.info().x_bytes == half.x_bytes);
+  CHECK(plan_with(c, "naive").info().error_bound > 0x1p-8);
+  CHECK(std::string(clconv_data_type_name(CLCONV_BFLOAT16)) == "bf16");
+  CHECK(std::string(clconv_data_type_name(3)) == "?");
+  CHECK(std::string(clconv_activation_name(CLCONV_GELU)) == "gelu");
+  CHECK(std::string(clconv_activation_name(10)) == "?");
+  CHECK(std::string(clconv_activation_name(-1)) == "?");
   CHECK(plan.report().find("\"storage\": \"\"") != std::string::npos);
   CHECK(halves.report().find("\"storage\": \"f16\"") != std::string::npos);
 }

@@ -219,6 +219,30 @@ TEST_CASE("run: residual, activations, float16 files and channels last") {
   check_direction(p, last + " --activation leaky-relu:0.2", {"", "naive", "implicit_gemm"});
 }
 
+TEST_CASE("run: activations with parameters, and bfloat16 in memory") {
+  const Inputs in;
+  const std::string command = kRun + in.geometry;
+  CHECK(run(in.folder, command).status == 0);
+  const auto sums = npy_values(in.folder.path("y.npy"));
+  CHECK(run(in.folder, command + " --activation hard-sigmoid:0.1:0.25").status == 0);
+  const auto hard = npy_values(in.folder.path("y.npy"));
+  REQUIRE(hard.size() == sums.size());
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    CHECK(std::fabs(hard[i] - std::clamp(0.1f * sums[i] + 0.25f, 0.0f, 1.0f)) < 1e-5f);
+  }
+  CHECK(run(in.folder, command + " --dtype bf16").status == 0);
+  const auto rounded = npy_values(in.folder.path("y.npy"));
+  float worst = 0;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &rounded[i], sizeof(bits));
+    CHECK((bits & 0xffff) == 0);
+    worst = std::max(worst, std::fabs(rounded[i] - sums[i]));
+  }
+  CHECK(worst > 0);
+  CHECK(worst < 0.2f);
+}
+
 TEST_CASE("run: float16 and float32 files together, and words that are wrong") {
   const Inputs in;
   in.put("h.npy", npy("(4,)", in.b, "<f2"));
@@ -235,15 +259,17 @@ TEST_CASE("run: float16 and float32 files together, and words that are wrong") {
     worst = std::max(worst, std::fabs(static_cast<double>(half[i] - full[i])));
   CHECK(worst > 0);
   CHECK(worst < 0.02);
-  check_fails(in.folder, command + " --dtype f64", 2, "--dtype 'f64': expected f32 or f16");
+  check_fails(in.folder, command + " --dtype f64", 2, "--dtype 'f64': expected f32, f16 or bf16");
   check_fails(in.folder, command + " --layout hwc", 2, "--layout 'hwc': expected nchw or nhwc");
   check_fails(
       in.folder, command + " --layout nhwc", 2,
       "w.npy: has shape (4,3,3,3), expected (4,4,3,3): x.npy has 8 channels, --groups is 2");
-  for (const char* word : {"gelu", "relu:2", "leaky-relu:x", "leaky-relu:"}) {
+  for (const char* word :
+       {"swish", "relu:2", "leaky-relu:x", "leaky-relu:", "leaky-relu:0.1:1", "hard-sigmoid:0.2"}) {
     check_fails(in.folder, command + " --activation " + word, 2,
                 "--activation '" + std::string(word) +
-                    "': expected none, relu, relu6, leaky-relu or leaky-relu:SLOPE");
+                    "': expected none, relu, relu6, leaky-relu[:SLOPE (0.01)], silu, hard-swish, "
+                    "hard-sigmoid[:SLOPE:OFFSET (0.2:0.5)], sigmoid, tanh, gelu");
   }
   check_fails(in.folder, command + " --r x.npy", 2,
               "x.npy: has shape (2,6,9,8), expected (2,4,5,5): the output of "

@@ -95,14 +95,35 @@ enum {
   CLCONV_TRANSPOSED = 4        /* y (n,c,h,w) from x (n,k,oh,ow), w [, b (c)] */
 };
 
-/** What a result becomes: max(v, 0); min(max(v, 0), 6); v < 0 ? activation_slope * v : v. NaN stays NaN. */
+/** What a result becomes. NaN stays NaN. */
 typedef int32_t clconv_activation;
-enum { CLCONV_NO_ACTIVATION = 0, CLCONV_RELU = 1, CLCONV_RELU6 = 2, CLCONV_LEAKY_RELU = 3 };
+enum {
+  CLCONV_NO_ACTIVATION = 0,
+  CLCONV_RELU = 1,         /* max(v, 0) */
+  CLCONV_RELU6 = 2,        /* min(max(v, 0), 6) */
+  CLCONV_LEAKY_RELU = 3,   /* v < 0 ? activation_slope * v : v */
+  CLCONV_SILU = 4,         /* v * sigmoid(v) */
+  CLCONV_HARD_SWISH = 5,   /* v * min(max(v + 3, 0), 6) / 6 */
+  CLCONV_HARD_SIGMOID = 6, /* min(max(activation_slope * v + activation_offset, 0), 1) */
+  CLCONV_SIGMOID = 7,      /* 1 / (1 + exp(-v)) */
+  CLCONV_TANH = 8,
+  CLCONV_GELU = 9 /* v * (1 + erf(v / sqrt 2)) / 2 */
+};
 
-/** How the elements of all operands lie in memory. Sums are float32 in any case; a float16 result is
- *  rounded once, to infinity beyond 65504. Needs no cl_khr_fp16. */
+/** "none", "relu", ... "gelu", as `clconv run --activation` has them; "?" for a number that is none. */
+CLCONV_API const char* clconv_activation_name(clconv_activation activation);
+
+/** How the elements of all operands lie in memory. Sums are float32 in any case; a result is rounded once, to
+ *  nearest, ties to even; a float16 one becomes infinite beyond 65504. Needs no cl_khr_fp16. */
 typedef int32_t clconv_data_type;
-enum { CLCONV_FLOAT32 = 0, CLCONV_FLOAT16 = 1 };
+enum {
+  CLCONV_FLOAT32 = 0,
+  CLCONV_FLOAT16 = 1,
+  CLCONV_BFLOAT16 = 2 /* the upper 16 bits of a float32 */
+};
+
+/** "f32", "f16", "bf16"; "?" for a number that is none. */
+CLCONV_API const char* clconv_data_type_name(clconv_data_type type);
 
 /** Order of x, y and r: (n,c,h,w), or channels last, (n,h,w,c). Forward only. */
 typedef int32_t clconv_tensor_layout;
@@ -127,10 +148,12 @@ typedef struct clconv_problem {
   int mask;       /* backward: dy counts only where y > 0 (ReLU's backward); y is an operand then */
   int accumulate; /* backward: add to the gradient that the result buffer holds */
   int residual;   /* forward, transposed: add r, a tensor of the result's shape */
-  float activation_slope; /* of CLCONV_LEAKY_RELU below 0, in [-1, 1]; 0.01 by default */
+  float
+      activation_slope; /* of CLCONV_LEAKY_RELU below 0, of CLCONV_HARD_SIGMOID; in [-1, 1]; 0.01 by default */
   clconv_data_type data_type;
   clconv_tensor_layout layout;
   clconv_weights_layout weights_layout;
+  float activation_offset; /* of CLCONV_HARD_SIGMOID; finite; 0.5 by default */
 } clconv_problem;
 
 typedef struct clconv_problem_info {
@@ -284,8 +307,8 @@ typedef struct clconv_plan_info {
   int64_t prepared_weights_bytes;     /* 0: the strategy uses the weights as they are */
   int deterministic;
   double
-      error_bound; /* |error| <= error_bound * the sum of the magnitudes added, per element (of float16
-                          results + 2^-25, and while they do not overflow); see error_reach */
+      error_bound; /* |error| <= error_bound * the sum of the magnitudes added + error_floor, per element, while a
+                      float16 result does not overflow; see error_reach */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
@@ -293,6 +316,8 @@ typedef struct clconv_plan_info {
    * around its patch take part. Then error_bound is relative to the sum over channels of (largest |input| there) *
    * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. */
   int error_reach;
+  double
+      error_floor; /* of activations that are not 0 at 0, and of results too small for their data type */
 } clconv_plan_info;
 
 /** Set info->struct_size before. */

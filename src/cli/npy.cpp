@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -71,7 +72,21 @@ std::int64_t element_count(const std::string& path, const std::vector<std::int64
 }
 
 std::int64_t element_size(clconv_data_type type) {
-  return type == CLCONV_FLOAT16 ? 2 : 4;
+  return type == CLCONV_FLOAT32 ? 4 : 2;
+}
+
+// The upper half of a float32's bits, rounded to nearest, ties to even.
+std::uint16_t to_bfloat16(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  if (std::isnan(value)) return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // stays one
+  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float from_bfloat16(std::uint16_t stored) {
+  const std::uint32_t bits = std::uint32_t{stored} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
 }
 
 }  // namespace
@@ -82,9 +97,10 @@ std::vector<unsigned char> Array::bytes() const {
   if (type == CLCONV_FLOAT32 && !values.empty()) {
     std::memcpy(stored.data(), values.data(), stored.size());
   }
-  for (std::size_t i = 0; type == CLCONV_FLOAT16 && i < values.size(); ++i) {
-    const cl_half half = cl_half_from_float(values[i], CL_HALF_RTE);
-    std::memcpy(&stored[i * size], &half, size);
+  for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
+    const std::uint16_t bits = type == CLCONV_FLOAT16 ? cl_half_from_float(values[i], CL_HALF_RTE)
+                                                      : to_bfloat16(values[i]);
+    std::memcpy(&stored[i * size], &bits, size);
   }
   return stored;
 }
@@ -95,10 +111,10 @@ void Array::set(const std::vector<unsigned char>& stored) {
   if (type == CLCONV_FLOAT32 && !values.empty()) {
     std::memcpy(values.data(), stored.data(), stored.size());
   }
-  for (std::size_t i = 0; type == CLCONV_FLOAT16 && i < values.size(); ++i) {
-    cl_half half;
-    std::memcpy(&half, &stored[i * size], size);
-    values[i] = cl_half_to_float(half);
+  for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, &stored[i * size], size);
+    values[i] = type == CLCONV_FLOAT16 ? cl_half_to_float(bits) : from_bfloat16(bits);
   }
 }
 

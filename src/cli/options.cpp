@@ -88,35 +88,50 @@ void GeometryOptions::apply(Problem& p) const {
   p.g = groups;
 }
 
+namespace {
+std::string activation_words() {
+  std::string words;
+  for (clconv_activation i = 0; std::strcmp(clconv_activation_name(i), "?") != 0; ++i) {
+    words += (i > 0 ? ", " : "") + std::string(clconv_activation_name(i));
+    if (i == CLCONV_LEAKY_RELU) words += "[:SLOPE (0.01)]";
+    if (i == CLCONV_HARD_SIGMOID) words += "[:SLOPE:OFFSET (0.2:0.5)]";
+  }
+  return words;
+}
+}  // namespace
+
 void ActivationOptions::add_to(CLI::App& app) {
-  auto* word = app.add_option("--activation", activation,
-                              "relu, relu6, leaky-relu or leaky-relu:SLOPE (0.01 by default)");
+  auto* word = app.add_option("--activation", activation, activation_words());
   app.add_flag("--relu", relu, "the same as --activation relu")->excludes(word);
 }
 
 void ActivationOptions::apply(Problem& p) const {
   const std::string word = relu ? "relu" : activation;
-  const std::size_t colon = word.find(':');
-  const std::string name = word.substr(0, colon);
-  constexpr const char* kNames[] = {"none", "relu", "relu6", "leaky-relu"};  // by clconv_activation
-  const auto found = std::find(std::begin(kNames), std::end(kNames), name);
+  const std::string name = word.substr(0, word.find(':'));
   const auto bad = [&] {
-    return BadInput("--activation '" + word +
-                    "': expected none, relu, relu6, leaky-relu or leaky-relu:SLOPE");
+    return BadInput("--activation '" + word + "': expected " + activation_words());
   };
-  if (found == std::end(kNames)) throw bad();
-  p.activation = static_cast<clconv_activation>(found - std::begin(kNames));
-  if (colon == std::string::npos) return;
-  std::istringstream number(word.substr(colon + 1));
-  number.imbue(std::locale::classic());
-  char more = 0;
-  if (p.activation != CLCONV_LEAKY_RELU || !(number >> p.activation_slope) || number >> more) {
-    throw bad();
+  for (p.activation = 0; name != clconv_activation_name(p.activation); ++p.activation) {
+    if (std::strcmp(clconv_activation_name(p.activation), "?") == 0) throw bad();
   }
+  std::vector<float> given;
+  std::istringstream numbers(word.substr(std::min(word.size(), name.size())));
+  numbers.imbue(std::locale::classic());
+  for (char colon = 0; numbers >> colon;) {
+    float value = 0;
+    if (colon != ':' || !(numbers >> value)) throw bad();
+    given.push_back(value);
+  }
+  const bool hard = p.activation == CLCONV_HARD_SIGMOID;
+  const std::size_t parameters = hard ? 2 : p.activation == CLCONV_LEAKY_RELU ? 1 : 0;
+  if (!given.empty() && given.size() != parameters) throw bad();
+  if (hard) p.activation_slope = 0.2f;  // ONNX's
+  if (!given.empty()) p.activation_slope = given[0];
+  if (given.size() > 1) p.activation_offset = given[1];
 }
 
 void StorageOptions::add_to(CLI::App& app) {
-  app.add_option("--dtype", dtype, "f32 (default) or f16: how all operands lie in memory");
+  app.add_option("--dtype", dtype, "f32 (default), f16 or bf16: how all operands lie in memory");
   app.add_option("--layout", layout, "nchw (default) or nhwc: of x, y and r; forward");
   app.add_option("--weights-layout", weights_layout,
                  "kcrs (default) or krsc: (k,c/g,kh,kw) or (k,kh,kw,c/g); forward");
@@ -129,13 +144,17 @@ void StorageOptions::apply(Problem& p) const {
     if (word == second) return 1;
     throw BadInput(std::string(option) + " '" + word + "': expected " + first + " or " + second);
   };
-  p.data_type = choose("--dtype", dtype, "f32", "f16");
+  for (p.data_type = 0; !dtype.empty() && dtype != clconv_data_type_name(p.data_type);) {
+    if (std::strcmp(clconv_data_type_name(++p.data_type), "?") == 0) {
+      throw BadInput("--dtype '" + dtype + "': expected f32, f16 or bf16");
+    }
+  }
   p.layout = choose("--layout", layout, "nchw", "nhwc");
   p.weights_layout = choose("--weights-layout", weights_layout, "kcrs", "krsc");
 }
 
 const char* type_word(clconv_data_type type) {
-  return type == CLCONV_FLOAT16 ? "float16" : "float32";
+  return type == CLCONV_FLOAT16 ? "float16" : type == CLCONV_BFLOAT16 ? "bfloat16" : "float32";
 }
 
 std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text) {

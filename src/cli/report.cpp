@@ -25,7 +25,6 @@ std::string problem_line(const Problem& p) {
     return text;
   };
   const std::string x = size({p.c, p.h, p.w}), y = size({p.k, info.oh, info.ow});
-  constexpr const char* kActivations[] = {"", " + relu", " + relu6", " + leaky relu"};
   std::string what;
   switch (p.direction) {
     case CLCONV_BACKWARD_WEIGHTS:
@@ -38,9 +37,9 @@ std::string problem_line(const Problem& p) {
   return p.text() +
          (p.direction != CLCONV_FORWARD ? std::string(", ") + direction_word(p.direction) : "") +
          (p.bias != 0 ? " + bias" : "") + (p.residual != 0 ? " + residual" : "") +
-         kActivations[p.activation] + (p.mask != 0 ? " + mask" : "") +
-         (p.accumulate != 0 ? " + accumulate" : "") +
-         (p.data_type == CLCONV_FLOAT16 ? ", f16" : "") +
+         (p.activation != 0 ? std::string(" + ") + clconv_activation_name(p.activation) : "") +
+         (p.mask != 0 ? " + mask" : "") + (p.accumulate != 0 ? " + accumulate" : "") +
+         (p.data_type != 0 ? std::string(", ") + clconv_data_type_name(p.data_type) : "") +
          (p.layout == CLCONV_NHWC ? ", nhwc" : "") +
          (p.weights_layout == CLCONV_KRSC ? ", krsc" : "") + ": " +
          (p.n > 1 ? std::to_string(p.n) + " images of " : "") + what + ", " +

@@ -280,6 +280,7 @@ void RunVerb::run(const Session& session) {
   bench.finish();
   const double second = now_us();
   bench.download(output, result);
+  if (result.type == CLCONV_BFLOAT16) result.type = CLCONV_FLOAT32;  // .npy has no bfloat16
   const auto steps = nlohmann::json::parse(plan.profile(operands));
   write_npy(out, result);
 

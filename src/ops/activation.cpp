@@ -7,7 +7,7 @@ namespace clconv::core {
 std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, const Region& y) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
-      "relu", device.kernel("activation", "relu", "-DACTIVATION=1 " + runs.define()),
+      "relu", device.kernel("activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
       std::vector<Argument>{x, y, cl_long{count}, cl_long{runs.span}}, runs.range);
 }
 
@@ -16,7 +16,7 @@ std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Re
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
       "relu_gradient",
-      device.kernel("activation", "relu_gradient", "-DACTIVATION=1 " + runs.define()),
+      device.kernel("activation", "relu_gradient", "-DACTIVATION=activate_relu " + runs.define()),
       std::vector<Argument>{y, dy, dx, cl_long{count}, cl_long{runs.span}}, runs.range);
 }
 

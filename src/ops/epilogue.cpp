@@ -18,21 +18,25 @@ std::uint32_t bits_of(float value) {
 }  // namespace
 
 std::string storage_define(DataType type) {
-  return type == DataType::kFloat16 ? "-DHALF=1" : "-DHALF=0";
+  return std::string("-D") + row_of(type).macro;
 }
 
 std::string epilogue_defines(const Problem& problem) {
   const auto flag = [](bool set) { return set ? "1" : "0"; };
-  char slope[40] = "";
-  if (problem.activation == Activation::kLeakyRelu) {
+  const ActivationRow& row = row_of(problem.activation);
+  std::string parameters;
+  const std::pair<const char*, float> values[] = {{"SLOPE", problem.activation_slope},
+                                                  {"OFFSET", problem.activation_offset}};
+  for (int i = 0; i < row.parameters; ++i) {
     // As bits: exact, and the same in every locale.
-    std::snprintf(slope, sizeof(slope), " -DSLOPE=as_float(0x%08xu)",
-                  bits_of(problem.activation_slope));
+    char define[48];
+    std::snprintf(define, sizeof(define), " -D%s=as_float(0x%08xu)", values[i].first,
+                  bits_of(values[i].second));
+    parameters += define;
   }
   return std::string("-DBIAS=") + flag(problem.bias) + " -DRESIDUAL=" + flag(problem.residual) +
-         " -DACTIVATION=" + std::to_string(static_cast<int>(problem.activation)) + slope +
-         " -DMASK=" + flag(problem.mask) + " -DACCUMULATE=" + flag(problem.accumulate) + " " +
-         storage_define(problem.data_type);
+         " -DACTIVATION=" + row.macro + parameters + " -DMASK=" + flag(problem.mask) +
+         " -DACCUMULATE=" + flag(problem.accumulate) + " " + storage_define(problem.data_type);
 }
 
 std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPart& part,

@@ -35,7 +35,7 @@ std::string stage_options(const Device& device, bool accumulate, bool mask, Data
 std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t parts,
                                 bool accumulate, const Region& partials, const Region* mask,
                                 const Region& result, DataType type, DataType parts_type) {
-  const bool gradient = mask != nullptr || parts_type == DataType::kFloat16;
+  const bool gradient = mask != nullptr || parts_type != DataType::kFloat32;
   const bool cpu = device.profile().family == Family::kCpu;
   const std::int64_t span = cpu ? 1024 : 1;
   return std::make_unique<KernelStep>(

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "runtime/half.hpp"
+#include "runtime/storage.hpp"
 
 namespace clconv::core {
 namespace {
@@ -272,9 +272,9 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the
   // residual and what was there.
   const double bound =
-      candidate.error_bound + summation_error_bound(small.reduction()) + storage_error_bound(small);
-  const double allowed = bound * (3.0 + static_cast<double>(small.reduction())) +
-                         (small.data_type == DataType::kFloat16 ? 2 * kHalfSpacing : 0);
+      candidate.error_bound + result_error_bound(small, summation_error_bound(small.reduction()));
+  const double allowed =
+      bound * (3.0 + static_cast<double>(small.reduction())) + 2 * result_error_floor(small);
   TrustRecord record{strategy.name, config, kind, scope_, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =

@@ -66,6 +66,7 @@ std::string to_json(const Report& report) {
   json["bias"] = report.problem.bias;
   json["residual"] = report.problem.residual;
   json["activation"] = to_string(report.problem.activation);
+  json["error_floor"] = result_error_floor(report.problem);
   json["mask"] = report.problem.mask;
   json["accumulate"] = report.problem.accumulate;
   json["storage"] = storage_words(report.problem);

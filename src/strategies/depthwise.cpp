@@ -191,7 +191,7 @@ Candidate candidate_of(const Problem& p, const Config& config, double us) {
   candidate.config = config;
   candidate.predicted_us = us;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return candidate;
 }
 
@@ -778,7 +778,7 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
 
 Offer offer(const Problem& problem, const DeviceProfile& profile, std::int64_t) {
   if (problem.direction == Direction::kBackwardBias) return not_served(problem);
-  if (auto rejection = storage_not_served(problem, {Serves::kHalf, Serves::kNhwc}))
+  if (auto rejection = storage_not_served(problem, {Serves::kNarrow, Serves::kNhwc}))
     return *rejection;
   if (auto rejection = too_large(problem)) return *rejection;
   if (problem.g != problem.c) return Rejection{Reason::kShape, "g", problem.g, problem.c, ""};

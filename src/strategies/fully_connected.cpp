@@ -48,7 +48,7 @@ Candidate candidate_of(const Problem& p, const Config& config) {
   Candidate candidate;
   candidate.config = config;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return candidate;
 }
 
@@ -72,7 +72,7 @@ struct DotBody {
   std::int64_t row_blocks(const Problem& p) const { return ceil_div(p.k, mr); }
   // Of x, as floats.
   static std::int64_t copy_bytes(const Problem& p) {
-    return p.data_type == DataType::kFloat16 && p.n > 1 ? p.x_elements() * Problem::kFloatBytes : 0;
+    return p.data_type != DataType::kFloat32 && p.n > 1 ? p.x_elements() * Problem::kFloatBytes : 0;
   }
   // All where there are rows enough to divide the work by: w is then read once.
   std::int64_t images_per_item(const Problem& p, const DeviceProfile& profile) const {
@@ -260,7 +260,7 @@ std::optional<Rejection> not_fully_connected(const Problem& p) {
 std::vector<DotBody> dot_bodies(const Problem& p, int width) {
   if (p.n == 1) return {{8, 1, width}};
   // Of float16, w is what costs to load.
-  const bool half = p.data_type == DataType::kFloat16;
+  const bool half = p.data_type != DataType::kFloat32;
   if (vector_registers(width) == 32) return {half ? DotBody{4, 6, width} : DotBody{6, 4, width}};
   return {{2, 4, width}};
 }
@@ -279,8 +279,8 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
       p.c == 1 || p.h * p.w == 1 ||
       (p.layout == TensorLayout::kNhwc) == (p.weights_layout == WeightsLayout::kKrsc);
   if (auto rejection = same_order
-                           ? storage_not_served(p, {Serves::kHalf, Serves::kNhwc, Serves::kKrsc})
-                           : storage_not_served(p, {Serves::kHalf})) {
+                           ? storage_not_served(p, {Serves::kNarrow, Serves::kNhwc, Serves::kKrsc})
+                           : storage_not_served(p, {Serves::kNarrow})) {
     return *rejection;
   }
   std::vector<Candidate> candidates;

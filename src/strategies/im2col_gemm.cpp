@@ -173,8 +173,9 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
   c.workspace_bytes = regions.workspace_bytes;
   c.prepared_weights_bytes = regions.prepared_bytes;
   c.deterministic = !atomic;
-  c.error_bound = summation_error_bound(p.reduction()) +
-                  (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0) + storage_error_bound(p);
+  c.error_bound =
+      result_error_bound(p, summation_error_bound(p.reduction()) +
+                                (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0));
   c.predicted_setup_us =
       (chunking.own() ? kPredictedBuildUs : kPredictedGemmBuildUs) + 2 * kPredictedBuildUs;
 
@@ -217,7 +218,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Chunki
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kNarrow})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   std::vector<Candidate> candidates;
   std::optional<Rejection> least;

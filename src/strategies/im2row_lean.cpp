@@ -91,7 +91,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   c.config.set("columns", static_cast<int>(columns));
   c.workspace_bytes = workspace_bytes(p, profile, columns);
   c.prepared_weights_bytes = blocks.bytes();
-  c.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = 2 * kPredictedBuildUs;
 
   const double times = static_cast<double>(chunks(p, columns));
@@ -169,7 +169,7 @@ std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& 
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction != Direction::kForward) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kNarrow})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (p.n > kMaxChunks) return Rejection{Reason::kTooLarge, "n", p.n, kMaxChunks, ""};
   const std::int64_t column = saturating_product(strip_of(p, 1).hp, p.c_per_group());

@@ -93,7 +93,7 @@ constexpr std::int64_t kMostPhases = 256;
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf, Serves::kNhwc, Serves::kKrsc})) {
+  if (auto rejection = storage_not_served(p, {Serves::kNarrow, Serves::kNhwc, Serves::kKrsc})) {
     return *rejection;
   }
   if (auto rejection = too_large(p)) return *rejection;

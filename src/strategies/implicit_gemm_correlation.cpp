@@ -174,7 +174,7 @@ Candidate cpu_candidate(const Problem& p, const DeviceProfile& profile, const Co
   candidate.config = config;
   candidate.workspace_bytes = view.workspace_bytes(profile);
   candidate.prepared_weights_bytes = packed.bytes;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   candidate.predicted_us = predicted_us(profile, {view.pass()}) + multiply_us;
   candidate.predicted_setup_us = kPredictedBuildUs;
   return candidate;
@@ -493,7 +493,7 @@ struct PixelsBody {
   // 1.22 ms; 2-core Zen 3).
   int stage_wanted(const Problem& p, const DeviceProfile& profile,
                    const std::vector<Correlation>& correlations) const {
-    const std::int64_t most = p.data_type == DataType::kFloat16 ? 128 << 10 : 32 << 10;
+    const std::int64_t most = p.data_type != DataType::kFloat32 ? 128 << 10 : 32 << 10;
     const Correlation& c = correlations.front();
     const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
     if (once || few_registers(vw) || stage_bytes(c) > std::min(most, profile.local_memory_bytes))
@@ -615,7 +615,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   const InputView view(p, device.profile(), correlations, body.wanted(correlations), false);
   const PackedWeights packed(correlations, body.mr, device.profile());
   const std::string direct =
-      p.data_type == DataType::kFloat16 && !view.copied ? " -DDIRECT=1" : " -DDIRECT=0";
+      p.data_type != DataType::kFloat32 && !view.copied ? " -DDIRECT=1" : " -DDIRECT=0";
   auto executable = std::make_unique<Executable>();
   packed.add_to(*executable, device, correlations);
   view.add_to(
@@ -859,7 +859,7 @@ std::vector<Candidate> patches_candidates(const Problem& p, const DeviceProfile&
     }
     candidate.config = body.config();
     candidate.prepared_weights_bytes = packed.bytes;
-    candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+    candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     candidate.predicted_setup_us = kPredictedBuildUs;
     candidates.push_back(candidate);
   };
@@ -1007,7 +1007,7 @@ Candidate tile_candidate(const Problem& p, const DeviceProfile& profile, const T
   candidate.workspace_bytes = tile_workspace_bytes(tile, correlations, profile);
   candidate.prepared_weights_bytes = packed.bytes;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return candidate;
 }
 

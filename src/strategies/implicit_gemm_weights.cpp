@@ -119,7 +119,7 @@ Candidate candidate_of(const Problem& p, const Config& config, std::int64_t work
   candidate.workspace_bytes = workspace_bytes;
   candidate.predicted_us = us;
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return candidate;
 }
 

@@ -39,7 +39,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   Candidate candidate;
   candidate.predicted_us = predicted_us(profile, {pass});
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return std::vector<Candidate>{candidate};
 }
 

@@ -108,7 +108,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   c.config = {{"tuned", parameters == GemmParameters::kTuned ? 1 : 0}};
   c.workspace_bytes = Regions(p, profile, parameters).bytes;
   c.prepared_weights_bytes = packs(p) ? packing(p).bytes() : 0;
-  c.error_bound = summation_error_bound(p.reduction());
+  c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = kPredictedGemmBuildUs;
   Pass multiply = gemm_pass(profile, parameters, product(p));
   const double products = static_cast<double>(images(p) * p.g);

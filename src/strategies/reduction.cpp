@@ -13,7 +13,7 @@ bool one_stage(const Problem& p) {
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (p.direction != Direction::kBackwardBias) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf})) return *rejection;
+  if (auto rejection = storage_not_served(p, {Serves::kNarrow})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   WorkspaceLayout layout(profile);
   if (!one_stage(p)) layout.add(p.n * p.k * Problem::kFloatBytes);
@@ -28,7 +28,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   candidate.workspace_bytes = layout.bytes();
   candidate.predicted_us = predicted_us(profile, {planes, channels});
   candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = summation_error_bound(p.reduction()) + storage_error_bound(p);
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return std::vector<Candidate>{candidate};
 }
 

@@ -158,8 +158,8 @@ std::optional<Rejection> storage_not_served(const Problem& p,
   const auto refuse = [](const char* field, const char* what) {
     return Rejection{Reason::kStorage, field, 0, 0, what};
   };
-  if (p.data_type == DataType::kFloat16 && !serves(Serves::kHalf)) {
-    return refuse("data type", "float16");
+  if (p.data_type != DataType::kFloat32 && !serves(Serves::kNarrow)) {
+    return refuse("data type", row_of(p.data_type).name);
   }
   if (p.layout == TensorLayout::kNhwc && !serves(Serves::kNhwc)) {
     return refuse("layout", "channels last (nhwc): it would have to transpose x and y");
@@ -199,16 +199,26 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
   return std::nullopt;
 }
 
+constexpr double kUnitRoundoff = 0x1p-24;
+
 // The probabilistic form, lambda * sqrt(terms) * u with u = 2^-24 and lambda = 4: N. Higham and
 // T. Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41(5),
 // 2019. The worst case, terms * u, would hide a missing product in long sums.
 double summation_error_bound(std::int64_t terms) {
-  constexpr double kUnitRoundoff = 1.0 / 16777216.0;
   return 4.0 * kUnitRoundoff * (std::sqrt(static_cast<double>(terms)) + 2.0);
 }
 
-double storage_error_bound(const Problem& problem) {
-  return problem.data_type == DataType::kFloat16 ? 0x1p-11 : 0;
+// Of computing the activation and of rounding what it gives to memory, relative to the result.
+static double finishing_error(const Problem& p) {
+  return row_of(p.activation).own_error * kUnitRoundoff + row_of(p.data_type).rounding;
+}
+
+double result_error_bound(const Problem& p, double sum_error_bound) {
+  return row_of(p.activation).lipschitz * (sum_error_bound + finishing_error(p));
+}
+
+double result_error_floor(const Problem& p) {
+  return row_of(p.activation).at_zero * finishing_error(p) + row_of(p.data_type).spacing;
 }
 
 int vector_width(const DeviceProfile& profile) {

@@ -89,8 +89,8 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
-  // |result - exact| <= error_bound * (|b| + |r| + sum of the products' magnitudes), for every element, of
-  // float16 results with kHalfSpacing on top. Where
+  // |result - exact| <= error_bound * (|b| + |r| + sum of the products' magnitudes) + result_error_floor(problem),
+  // for every element. Where
   // error_reach is above 0, the sum is that of each channel's (largest |input| met by the result's taps
   // or up to error_reach pixels around them) * (sum of the |weights| of its taps), and NaN and infinity
   // that near may reach the result too: it was computed from inputs that are none of its own.
@@ -156,7 +156,7 @@ std::optional<Rejection> too_large(const Problem& problem);
 Rejection not_served(const Problem& problem);
 
 // "takes no float16", as a rejection, for storage that is none of those served; plain storage always is.
-enum class Serves { kHalf, kNhwc, kKrsc };
+enum class Serves { kNarrow, kNhwc, kKrsc };  // kNarrow: types of fewer bits than float32
 std::optional<Rejection> storage_not_served(const Problem& problem,
                                             std::initializer_list<Serves> served);
 
@@ -172,10 +172,12 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm);
 // the factor leaves room for both input roundings of a split or padded sum.
 double summation_error_bound(std::int64_t terms);
 
-// Of rounding a result to the problem's data type, relative to it: to be added to the bound of the sum.
-double storage_error_bound(const Problem& problem);
-// And absolutely, where float16 has no smaller numbers: half of their spacing.
-constexpr double kHalfSpacing = 0x1p-25;
+// Candidate::error_bound of a result whose sum keeps `sum_error_bound`: the activation multiplies errors by its
+// Lipschitz constant and adds its own, and the result is rounded to the problem's data type.
+double result_error_bound(const Problem& problem, double sum_error_bound);
+// What comes on top whatever the magnitudes are: of activations that are not 0 at 0, and where the data type has no
+// closer numbers.
+double result_error_floor(const Problem& problem);
 
 // Vector width of bodies for CPUs; on a scalar architecture (a GPU running them anyway) 4.
 int vector_width(const DeviceProfile& profile);

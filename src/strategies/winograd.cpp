@@ -70,7 +70,7 @@ double error_bound(const Problem& p, int m) {
   const double amplification = m == 2 ? 3.0 : 79.0;
   // Both transforms add at most 2*(m+2) terms to each sum over the channels.
   const std::int64_t terms = (p.wants_dx() ? p.k_per_group() : p.c_per_group()) + 4 * (m + 2);
-  return amplification * summation_error_bound(terms) + storage_error_bound(p);
+  return result_error_bound(p, amplification * summation_error_bound(terms));
 }
 
 // What all candidates of one m have in common.
@@ -542,7 +542,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
   if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
-  if (auto rejection = storage_not_served(p, {Serves::kHalf})) {
+  if (auto rejection = storage_not_served(p, {Serves::kNarrow})) {
     return *rejection;
   }
   if (auto rejection = too_large(p)) return *rejection;

@@ -8,7 +8,7 @@
 #include "doctest/doctest.h"
 #include "runtime/device.hpp"
 #include "runtime/files.hpp"
-#include "runtime/half.hpp"
+#include "runtime/storage.hpp"
 
 namespace clconv::test {
 

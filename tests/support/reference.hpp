@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "problem.hpp"
-#include "runtime/half.hpp"
+#include "runtime/storage.hpp"
 
 namespace clconv::test {
 
@@ -103,6 +103,15 @@ inline double activated(const Problem& p, double value) {
     case core::Activation::kRelu6: return value < 0 ? 0 : value > 6 ? 6 : value;
     case core::Activation::kLeakyRelu:
       return value < 0 ? static_cast<double>(p.activation_slope) * value : value;
+    case core::Activation::kSilu: return value / (1 + std::exp(-value));
+    case core::Activation::kHardSwish: return value * std::clamp(value + 3, 0.0, 6.0) / 6;
+    case core::Activation::kHardSigmoid:
+      return std::clamp(static_cast<double>(p.activation_slope) * value +
+                            static_cast<double>(p.activation_offset),
+                        0.0, 1.0);
+    case core::Activation::kSigmoid: return 1 / (1 + std::exp(-value));
+    case core::Activation::kTanh: return std::tanh(value);
+    case core::Activation::kGelu: return 0.5 * value * (1 + std::erf(value / std::sqrt(2.0)));
   }
   return value;
 }

@@ -1,0 +1,70 @@
+// What the sum of a result becomes, as rows of a table. A new activation is a value and a row here, its expression
+// `activate_...` in kernels/common.cl and its value in clconv.h; what loops over the table finds it. Refuses to
+// know of OpenCL.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace clconv::core {
+
+// relu: max(v, 0). relu6: min(max(v, 0), 6). leaky relu: v < 0 ? slope*v : v. silu: v*sigmoid(v). hard swish:
+// v*min(max(v + 3, 0), 6)/6. hard sigmoid: min(max(slope*v + offset, 0), 1). gelu: v*(1 + erf(v/sqrt 2))/2. NaN stays
+// NaN.
+enum class Activation {
+  kNone = 0,
+  kRelu = 1,
+  kRelu6 = 2,
+  kLeakyRelu = 3,
+  kSilu = 4,
+  kHardSwish = 5,
+  kHardSigmoid = 6,
+  kSigmoid = 7,
+  kTanh = 8,
+  kGelu = 9,
+};
+constexpr std::size_t kActivations = 10;
+
+struct ActivationRow {
+  Activation activation;
+  const char*
+      word;  // in reports, in plan keys and on the command line, parameters behind it as word:slope:offset
+  const char* macro;  // its expression in kernels/common.cl
+  int parameters;     // 0; 1: slope; 2: slope and offset
+  // |act(a) - act(b)| <= lipschitz * |a - b|, for slopes in [-1, 1].
+  double lipschitz;
+  double at_zero;  // no less than |act(0)|
+  // Error of the expression itself, relative to its result, in units of 2^-24: OpenCL C allows exp 3, tanh 5 and erf 16
+  // units in the last place ("Relative error as ULPs").
+  double own_error;
+};
+
+constexpr ActivationRow kActivationRows[kActivations] = {
+    {Activation::kNone, "none", "activate_none", 0, 1, 0, 0},
+    {Activation::kRelu, "relu", "activate_relu", 0, 1, 0, 0},
+    {Activation::kRelu6, "relu6", "activate_relu6", 0, 1, 0, 0},
+    {Activation::kLeakyRelu, "leaky-relu", "activate_leaky_relu", 1, 1, 0, 1},
+    {Activation::kSilu, "silu", "activate_silu", 0, 1.1, 0, 16},
+    {Activation::kHardSwish, "hard-swish", "activate_hard_swish", 0, 1.5, 0, 8},
+    {Activation::kHardSigmoid, "hard-sigmoid", "activate_hard_sigmoid", 2, 1, 1, 4},
+    {Activation::kSigmoid, "sigmoid", "activate_sigmoid", 0, 0.25, 0.5, 16},
+    {Activation::kTanh, "tanh", "activate_tanh", 0, 1, 0, 10},
+    {Activation::kGelu, "gelu", "activate_gelu", 0, 1.13, 0, 32},
+};
+
+constexpr bool rows_in_order() {
+  for (std::size_t i = 0; i < kActivations; ++i) {
+    if (static_cast<std::size_t>(kActivationRows[i].activation) != i) return false;
+  }
+  return true;
+}
+static_assert(rows_in_order(), "the rows follow the values of Activation");
+
+constexpr const ActivationRow& row_of(Activation activation) {
+  return kActivationRows[static_cast<std::size_t>(activation)];
+}
+constexpr const char* to_string(Activation activation) {
+  return row_of(activation).word;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,176 @@
+// Activations and data types: every row of their tables in the epilogue of every strategy.
+#include "support/candidates.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+// One problem of each kind that some strategy serves, small and with tails.
+const char* const kKinds[] = {"n2c5h9w11k19kh3kw3p1",      "n1c19h7w5k23kh1kw1",
+                              "n2c6h11w13k12kh3kw3s2p1g6", "n3c67h1w1k23kh1kw1",
+                              "n1c8h10w9k12kh3kw2s2g2",    "n1c3h17w19k9kh5kw5s3p2"};
+
+// Which body a config belongs to, as far as its keys tell.
+std::string keys_of(const std::string& config) {
+  std::string keys;
+  for (const char letter : config)
+    if (std::isalpha(static_cast<unsigned char>(letter)) != 0 || letter == ',') keys += letter;
+  return keys;
+}
+
+// The first candidate of every body: bodies differ in how they finish, their variants do not.
+void check_bodies(Device& on, const Problem& p) {
+  const Tensors tensors(p);
+  Expected expected(p, tensors);
+  std::set<std::string> seen;
+  for_each_candidate(on, p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+    if (!seen.insert(strategy.name + keys_of(candidate.config.text())).second) return;
+    const auto result = run(on, strategy, p, candidate, tensors);
+    CHECK(worst(result, expected(candidate), candidate.error_bound, result_error_floor(p)) <= 1.0);
+  });
+  CHECK(seen.size() > 1);
+}
+
+Problem finished(const char* text, Direction direction, Activation activation) {
+  Problem p = parse_problem(text);
+  p.direction = direction;
+  p.bias = p.residual = true;
+  p.activation = activation;
+  if (activation == Activation::kHardSigmoid) {
+    p.activation_slope = 0.2f;
+    p.activation_offset = 0.45f;
+  }
+  return p;
+}
+
+void check_activations(Device& on, std::size_t part, std::size_t parts) {
+  std::size_t number = 0;
+  for (const ActivationRow& row : kActivationRows) {
+    for (const char* text : kKinds) {
+      // Transposed convolutions finish as forward ones do, one kind each.
+      const bool other = number % 5 == 4;
+      if (number++ % parts != part) continue;
+      check_bodies(
+          on, finished(text, other ? Direction::kTransposed : Direction::kForward, row.activation));
+    }
+  }
+}
+
+Device pretended_gpu() {
+  return pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.float_width = 1;
+    p.max_work_group_size = 128;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("activations: every one in every strategy, first half") {
+  check_activations(device(), 0, 2);
+}
+TEST_CASE("activations: every one in every strategy, second half") {
+  check_activations(device(), 1, 2);
+}
+TEST_CASE("activations, as a GPU") {
+  Device on = pretended_gpu();
+  check_activations(on, 0, 4);
+}
+TEST_CASE("activations, in float16 and bfloat16, NHWC") {
+  std::size_t number = 0;
+  for (const ActivationRow& row : kActivationRows) {
+    Problem p = finished(kKinds[number % 3], Direction::kForward, row.activation);
+    p.data_type = number % 2 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
+    if (number % 3 != 2) p.layout = TensorLayout::kNhwc;
+    check_bodies(device(), p);
+    ++number;
+  }
+}
+
+// The expressions themselves: what they give for one input after another, next to the special ones.
+TEST_CASE("activations: values, and what they make of infinities and NaN") {
+  const std::vector<float> inputs = {0.0f,   -0.0f, 1.0f,   -1.0f,    3.0f,      -3.0f,
+                                     2.5f,   -2.5f, 6.5f,   30.0f,    -30.0f,    90.0f,
+                                     -90.0f, 1e30f, -1e30f, INFINITY, -INFINITY, NAN};
+  for (const ActivationRow& row : kActivationRows) {
+    CAPTURE(std::string(row.word));
+    Problem p = finished("n1c1h1w18k1kh1kw1", Direction::kForward, row.activation);
+    p.bias = p.residual = false;
+    REQUIRE(p.w == static_cast<std::int64_t>(inputs.size()));
+    Tensors tensors(p);
+    tensors[Tensor::kX] = inputs;
+    tensors[Tensor::kW] = {1.0f};
+    const Candidate candidate =
+        std::get<std::vector<Candidate>>(yardstick().offer(p, device().profile(), kNoLimit))
+            .front();
+    const std::vector<float> result = run(device(), yardstick(), p, candidate, tensors);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      CAPTURE(inputs[i]);
+      const double exact = activated(p, static_cast<double>(inputs[i]));
+      const double actual = static_cast<double>(result[i]);
+      if (std::isnan(exact)) {
+        CHECK(std::isnan(actual));
+      } else if (std::isinf(exact)) {
+        CHECK(actual == exact);
+      } else {
+        const double allowed = candidate.error_bound * std::fabs(static_cast<double>(inputs[i]));
+        CHECK(std::fabs(actual - exact) <= std::min(allowed, 1e35) + result_error_floor(p) + 1e-30);
+      }
+    }
+  }
+}
+
+TEST_CASE("activations: no less steep anywhere than their rows say") {
+  for (const ActivationRow& row : kActivationRows) {
+    CAPTURE(std::string(row.word));
+    Problem p = finished(kKinds[0], Direction::kForward, row.activation);
+    p.activation_slope = 1;
+    CHECK(std::fabs(activated(p, 0)) <= row.at_zero);
+    double steepest = 0;
+    for (double v = -12; v < 12; v += 1e-3) {
+      steepest = std::max(steepest, std::fabs(activated(p, v + 1e-3) - activated(p, v)) / 1e-3);
+    }
+    CHECK(steepest <= row.lipschitz + 1e-6);
+    CHECK(steepest >= row.lipschitz * 0.95);
+  }
+}
+
+TEST_CASE("bfloat16: every candidate matches over an eighth of the edge suite, in all directions") {
+  const Offered offered =
+      check_suite(device(), "edge", 1e300, 3, 8, kAll, [](Problem& p, std::size_t) {
+        p.data_type = DataType::kBfloat16;
+        if (p.finishes()) p.activation = Activation::kHardSwish;
+      });
+  for (const char* served :
+       {"implicit_gemm forward", "im2col_gemm forward", "im2col_gemm backward-weights"}) {
+    CAPTURE(std::string(served));
+    CHECK(offered.count(served) == 1);
+  }
+}
+TEST_CASE("bfloat16, NHWC and as a GPU") {
+  check_suite(device(), "edge", 1e300, 2, 9, kForwardOnly, [](Problem& p, std::size_t i) {
+    p.data_type = DataType::kBfloat16;
+    p.layout = TensorLayout::kNhwc;
+    if (i % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
+  });
+  Device on = pretended_gpu();
+  check_suite(on, "edge", 1e300, 4, 9, kAll,
+              [](Problem& p, std::size_t) { p.data_type = DataType::kBfloat16; });
+}
+
+TEST_CASE("bfloat16 on the host: to nearest, ties to even, NaN and infinity kept") {
+  const auto through = [](float v) { return float_of_bfloat16(bfloat16_of(v)); };
+  CHECK(through(1.0f) == 1.0f);
+  CHECK(through(1.0f + 0x1p-8f) == 1.0f);                // a tie, to even
+  CHECK(through(1.0f + 3 * 0x1p-8f) == 1.0f + 0x1p-6f);  // a tie, to even
+  CHECK(through(1.0f + 0x1.01p-8f) == 1.0f + 0x1p-7f);
+  CHECK(through(-1.0f - 0x1.01p-8f) == -1.0f - 0x1p-7f);
+  CHECK(through(3.4e38f) == INFINITY);
+  CHECK(through(-INFINITY) == -INFINITY);
+  CHECK(std::isnan(through(NAN)));
+  const std::uint32_t quiet_bits_below = 0x7f800001;
+  float low_nan;
+  std::memcpy(&low_nan, &quiet_bits_below, sizeof(low_nan));
+  CHECK(std::isnan(through(low_nan)));
+}
