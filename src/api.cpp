@@ -393,7 +393,10 @@ clconv_status clconv_context_stats(clconv_context context, char** json) {
                       {"evicted", stats.evicted},
                       {"build_us", stats.build_us},
                       {"last_disk_failure", stats.last_disk_failure}}},
-                    {"scratch_bytes", device.scratch().allocated_bytes()}}));
+                    {"scratch_bytes", device.scratch().allocated_bytes()},
+                    {"wisdom",
+                     {{"path", context_of(context).wisdom().path()},
+                      {"notes", context_of(context).wisdom().notes()}}}}));
   });
 }
 
@@ -649,7 +652,11 @@ namespace {
 
 std::string existing_path(const char* path) {
   const std::string result = wisdom_path(text_of(path));
-  if (result.empty()) bad("wisdom is off, there is no file");
+  if (result.empty()) {
+    bad(text_of(path) == "off" || environment("CLCONV_WISDOM") == "off"
+            ? "wisdom is off, there is no file"
+            : "there is no place for the wisdom: HOME is not set; CLCONV_WISDOM names a file");
+  }
   return result;
 }
 
@@ -662,24 +669,24 @@ clconv_status clconv_wisdom_path(char** path) {
 clconv_status clconv_wisdom_read(const char* path, char** json) {
   return guarded([&] {
     const std::string file = existing_path(path);
-    WisdomBook book;
-    std::string text;
-    if (read_file(file, text)) book.read(text);
+    const WisdomBook book = read_wisdom(file).value_or(WisdomBook());
     put(json, dump({{"path", file},
                     {"records", Json::parse(book.records_json())},
                     {"unreadable_lines", book.unreadable()}}));
   });
 }
 
+clconv_status clconv_wisdom_check(const char* path) {
+  return guarded([&] { check_wisdom(existing_path(path)); });
+}
+
 clconv_status clconv_wisdom_export(const char* path, const char* to) {
   return guarded([&] {
     const std::string file = existing_path(path);
     required(to, "to");
-    WisdomBook book;
-    std::string text;
-    if (!read_file(file, text)) throw Error(Code::kIo, "cannot read wisdom file " + file);
-    book.read(text);
-    write_file_atomically(to, book.write());
+    const auto book = read_wisdom(file);
+    if (!book) throw Error(Code::kIo, "cannot read " + file + ": there is no such file");
+    write_file_atomically(to, book->write());
   });
 }
 
@@ -688,15 +695,20 @@ clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* 
     const std::string file = existing_path(path);
     std::string text;
     if (!read_file(&required(from, "from"), text)) {
-      throw Error(Code::kIo, "cannot read wisdom file " + std::string(from));
+      throw Error(Code::kIo, "cannot read " + std::string(from) + ": there is no such file");
     }
     WisdomBook imported;
-    const std::vector<int> bad_lines = imported.read(text);
+    std::vector<int> bad_lines;
+    if (text.compare(0, 6, "SQLite") == 0) {
+      imported = read_wisdom(from).value_or(WisdomBook());
+    } else {
+      bad_lines = imported.read(text);
+    }
     if (!bad_lines.empty()) {
       bad("wisdom file " + std::string(from) + ": line " + std::to_string(bad_lines.front()) +
           " cannot be read, nothing was imported");
     }
-    update_wisdom_file(file, [&](WisdomBook& book) { book.merge(imported); });
+    import_wisdom(file, imported);
     if (count != nullptr) *count = static_cast<int64_t>(imported.size());
   });
 }
@@ -707,18 +719,14 @@ clconv_status clconv_wisdom_forget(const char* path, const char* problem, const 
     const std::string file = existing_path(path);
     const std::string text =
         problem != nullptr && *problem != '\0' ? to_text(parse_problem(problem)) : "";
-    std::size_t forgotten = 0;
-    update_wisdom_file(file,
-                       [&](WisdomBook& book) { forgotten = book.forget(text, text_of(device)); });
+    const std::size_t forgotten = forget_wisdom(file, text, text_of(device));
     if (count != nullptr) *count = static_cast<int64_t>(forgotten);
   });
 }
 
 clconv_status clconv_wisdom_forget_unreadable(const char* path, int64_t* count) {
   return guarded([&] {
-    std::size_t forgotten = 0;
-    update_wisdom_file(existing_path(path),
-                       [&](WisdomBook& book) { forgotten = book.forget_unreadable(); });
+    const std::size_t forgotten = forget_unreadable_wisdom(existing_path(path));
     if (count != nullptr) *count = static_cast<int64_t>(forgotten);
   });
 }

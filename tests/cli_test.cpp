@@ -591,8 +591,7 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails(f, "tune --suite suite.txt", 2,
               "suite.txt:1: expected `name PROBLEM`, got 'onlyname'", "CLCONV_WISDOM=w.jsonl");
   in.put("suite.txt", "a n1c1h5w5k1kh3kw3\n");
-  check_fails(f, "tune --suite suite.txt", 2,
-              "wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
+  check_fails(f, "tune --suite suite.txt", 2, "wisdom is off, there is no file");
   check_fails(f, "tune --suite suite.txt --rigor estimate", 2,
               "--rigor 'estimate': tuning measures, expected measure or exhaustive");
 }
@@ -807,29 +806,45 @@ TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, pla
   CHECK(run(folder, "wisdom list", env).out.find("0 records in") != std::string::npos);
 }
 
-TEST_CASE("a corrupt wisdom line and a wisdom file that cannot be written never fail a plan") {
+TEST_CASE("lines of earlier versions, what is no wisdom file, and what cannot be written") {
   const TempFolder folder;
-  write_file_atomically(folder.path("w.jsonl"), "this is not JSON\n");
-  Result result =
-      run(folder, std::string("plan --rigor measure ") + kSmall, "CLCONV_WISDOM=w.jsonl");
-  CHECK(result.status == 0);
-  CHECK(result.out.find("note     wisdom w.jsonl: line 1 cannot be read and is ignored") !=
+  const std::string plan = std::string("plan --rigor measure ") + kSmall;
+  const std::string env = "CLCONV_WISDOM=w.jsonl";
+  write_file_atomically(folder.path("w.jsonl"), "{\"clconv_wisdom\":1, broken\n");
+  CHECK(run(folder, plan, env).status == 0);
+  CHECK(run(folder, "wisdom list", env).out.find("1 line that cannot be read") !=
         std::string::npos);
-  std::string text;
-  read_file(folder.path("w.jsonl"), text);
-  CHECK(text.find("this is not JSON\n") != std::string::npos);
-  CHECK(
-      run(folder, "wisdom list", "CLCONV_WISDOM=w.jsonl").out.find("1 line that cannot be read") !=
-      std::string::npos);
-  CHECK(run(folder, "wisdom forget --unreadable", "CLCONV_WISDOM=w.jsonl").out ==
+  CHECK(run(folder, "wisdom forget --unreadable", env).out ==
         "forgot 0 records and 1 unreadable line\n");
-  result = run(folder, std::string("plan --rigor measure ") + kSmall,
-               "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
+  const std::string diff = run(folder, "wisdom diff w.jsonl.old", env).out;
+  CHECK(diff.find("- n1c4h10w9k8kh3kw3p1, forward, ") == 0);
+  CHECK(diff.find("\n1 record only here (-), 0 only in w.jsonl.old (+), 0 differ (~)\n") !=
+        std::string::npos);
+  write_file_atomically(folder.path("suite.txt"), "small n1c4h10w9k8kh3kw3p1\n");
+  CHECK(run(folder, "wisdom export good.jsonl", env).status == 0);
+  write_file_atomically(folder.path("foreign"), "this is not JSON\n");
+  const std::string foreign = "foreign is no wisdom file: neither SQLite nor clconv's JSON lines";
+  Result result = run(folder, plan, "CLCONV_WISDOM=foreign");
+  CHECK(result.status == 0);
+  CHECK(result.out.find("note     wisdom is not read: " + foreign) != std::string::npos);
+  CHECK(result.out.find("note     wisdom is not kept: " + foreign) != std::string::npos);
+  for (const char* verb : {"wisdom list", "wisdom export e.jsonl", "wisdom import good.jsonl",
+                           "wisdom forget --all", "tune --suite suite.txt"}) {
+    CAPTURE(std::string(verb));
+    check_fails(folder, verb, 1, foreign, "CLCONV_WISDOM=foreign");
+  }
+  std::string text;
+  CHECK(read_file(folder.path("foreign"), text));
+  CHECK(text == "this is not JSON\n");
+  result = run(folder, plan, "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
   CHECK(result.status == 0);
   CHECK(result.out.find("note     wisdom is not kept: ") != std::string::npos);
-  write_file_atomically(folder.path("suite.txt"), "small n1c4h10w9k8kh3kw3p1\n");
-  check_fails_with(folder, "tune --suite suite.txt", 1,
-                   "wisdom is not kept: ", "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
+  check_fails_with(folder, "tune --suite suite.txt", 1, "/proc/nowhere",
+                   "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
+  result = run(folder, "profile --measure", "CLCONV_WISDOM=/proc/nowhere/w.jsonl");
+  CHECK(result.status == 1);
+  CHECK(result.err.find("clconv: wisdom is not kept: ") == 0);
+  CHECK(Json::parse(result.out).at("measured") == true);
 }
 
 TEST_CASE(

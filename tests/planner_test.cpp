@@ -342,7 +342,7 @@ TEST_CASE(
   lab.verify_fails["beta v=1"] = "y[3] is 7, naive says 8";
   lab.run_fails["alpha v=1"] = "out of memory: 5 bytes";
   const Report report = search(with_rigor(Rigor::kMeasure), &lab);
-  const WisdomRecord learned = to_wisdom(report, {"device", "driver", "kernels"});
+  const WisdomRecord learned = to_wisdom(report, {"device", "driver", "kernels", ""});
   REQUIRE(learned.candidates.size() == 2);
   FakeLaboratory fresh = usual_lab();
   const Report next = search(with_rigor(Rigor::kMeasure), &fresh, {learned, {}});
@@ -476,7 +476,7 @@ TEST_CASE("expected_runs weighs preparing the weights, and a setup that wisdom r
   FakeLaboratory lab = usual_lab();
   lab.setup_us["beta v=1"] = 1e6;
   options = with_rigor(Rigor::kMeasure);
-  const WisdomRecord learned = to_wisdom(search(options, &lab), {"device", "driver", "kernels"});
+  const WisdomRecord learned = to_wisdom(search(options, &lab), {"device", "driver", "kernels", ""});
   FakeLaboratory fresh = usual_lab();
   CHECK(chosen(search(options, &fresh, {learned, {}})) == "beta v=1");
   CHECK(fresh.built == std::vector<std::string>{"beta v=1"});  // though its setup is known

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
 #include "support/errors.hpp"
@@ -16,7 +18,7 @@ using clconv::test::TempFolder;
 
 namespace {
 
-const WisdomScope kScope = {"platform / device", "1.0", "abc"};
+const WisdomScope kScope = {"platform / device", "1.0", "abc", "2 units"};
 
 WisdomRecord record(const std::string& problem, double us, const std::string& strategy = "alpha") {
   WisdomRecord r;
@@ -81,13 +83,14 @@ TEST_CASE(
   again.read(book_of(stored).write());
   CHECK(again.find(half, kScope) != nullptr);
   CHECK(again.find(p, kScope) == nullptr);
-  for (const WisdomScope& other :
-       {WisdomScope{"other", "1.0", "abc"}, WisdomScope{kScope.device, "2.0", "abc"},
-        WisdomScope{kScope.device, "1.0", "def"}}) {
+  for (const WisdomScope& other : {WisdomScope{"other", "1.0", "abc", "2 units"},
+                                   WisdomScope{kScope.device, "2.0", "abc", "2 units"},
+                                   WisdomScope{kScope.device, "1.0", "def", "2 units"},
+                                   WisdomScope{kScope.device, "1.0", "abc", "1 units"}}) {
     CHECK(book.find(p, other) == nullptr);
   }
-  CHECK(book.find_hint(p, {kScope.device, "2.0", "def"}) != nullptr);
-  CHECK(book.find_hint(p, {"other", "1.0", "abc"}) == nullptr);
+  CHECK(book.find_hint(p, {kScope.device, "2.0", "def", "1 units"}) != nullptr);
+  CHECK(book.find_hint(p, {"other", "1.0", "abc", "2 units"}) == nullptr);
 }
 
 TEST_CASE("newer replaces older candidate by candidate") {
@@ -166,70 +169,6 @@ TEST_CASE("forget by problem and by device") {
   CHECK(book.size() == 0);
 }
 
-TEST_CASE("a file that is missing, a folder, or not writable never fails, the note says so") {
-  const TempFolder folder;
-  Wisdom missing(folder.path("deep/er/wisdom.jsonl"));
-  CHECK(missing.notes().empty());
-  missing.add(book_of(record(kA, 1)));
-  CHECK(missing.notes().empty());  // the folders are made
-  CHECK(Wisdom(missing.path()).ask([](const WisdomBook& b) { return b.size(); }) == 1);
-
-  make_directories(folder.path("taken"));
-  Wisdom taken(folder.path("taken"));
-  taken.add(book_of(record(kA, 1)));
-  REQUIRE(taken.notes().size() == 1);
-  CHECK(taken.notes()[0].find("wisdom is not kept: ") == 0);
-  CHECK(taken.notes()[0].find(folder.path("taken")) != std::string::npos);
-  CHECK(taken.ask([](const WisdomBook& b) { return b.size(); }) == 1);  // kept in memory
-
-  Wisdom nowhere("/proc/nowhere/wisdom.jsonl");  // read-only also for root
-  nowhere.add(book_of(record(kA, 1)));
-  CHECK(nowhere.notes().size() == 1);
-  nowhere.add(book_of(record(kB, 1)));
-  CHECK(nowhere.notes().size() == 1);  // said once
-}
-
-TEST_CASE("a corrupt line is noted with its number and survives a write by us") {
-  const TempFolder folder;
-  const std::string path = folder.path("wisdom.jsonl");
-  write_file_atomically(path, book_of(record(kA, 1)).write() + "garbage\n");
-  Wisdom wisdom(path);
-  REQUIRE(wisdom.notes().size() == 1);
-  CHECK(wisdom.notes()[0] == "wisdom " + path + ": line 2 cannot be read and is ignored");
-  wisdom.add(book_of(record(kB, 1)));
-  std::string text;
-  REQUIRE(read_file(path, text));
-  CHECK(text.find("garbage\n") != std::string::npos);
-  WisdomBook book;
-  book.read(text);
-  CHECK(book.size() == 2);
-}
-
-TEST_CASE("many processes that write at once lose nothing") {
-  const TempFolder folder;
-  const std::string path = folder.path("wisdom.jsonl");
-  constexpr int kProcesses = 6;
-  constexpr int kEach = 8;
-  for (int p = 0; p < kProcesses; ++p) {
-    if (::fork() == 0) {
-      Wisdom wisdom(path);
-      for (int i = 0; i < kEach; ++i) {
-        wisdom.add(book_of(record(
-            "n1c1h" + std::to_string(10 + p) + "w" + std::to_string(10 + i) + "k1kh3kw3", 1)));
-      }
-      ::_exit(wisdom.notes().empty() ? 0 : 1);
-    }
-  }
-  for (int p = 0; p < kProcesses; ++p) {
-    int status = 0;
-    ::wait(&status);
-    CHECK(status == 0);
-  }
-  CHECK(Wisdom(path).ask([](const WisdomBook& b) { return b.size(); }) == kProcesses * kEach);
-  CHECK(folder.files() ==
-        std::vector<std::string>{"wisdom.jsonl", "wisdom.jsonl.lock"});  // no temp files
-}
-
 TEST_CASE("a failed write leaves the old file and no temp file") {
   const TempFolder folder;
   const std::string path = folder.path("file");
@@ -244,4 +183,42 @@ TEST_CASE("a failed write leaves the old file and no temp file") {
         }).find("/dev/full") != std::string::npos);
   CHECK(error_of(Code::kIo, [] { write_file_atomically("/dev/full", "new"); }) ==
         "cannot write /dev/full: No space left on device");
+}
+
+TEST_CASE("files keep their mode, new ones follow the umask, links stay links") {
+  const TempFolder folder;
+  const auto mode = [](const std::string& path) {
+    struct stat known {};
+    REQUIRE(::stat(path.c_str(), &known) == 0);
+    return known.st_mode & 07777;
+  };
+  const mode_t before = ::umask(002);
+  write_file_atomically(folder.path("new"), "1");
+  ::umask(before);
+  CHECK(mode(folder.path("new")) == 0664);
+  ::chmod(folder.path("new").c_str(), 0640);
+  write_file_atomically(folder.path("new"), "2");
+  CHECK(mode(folder.path("new")) == 0640);
+  make_directories(folder.path("store"));
+  REQUIRE(::symlink("store/target", folder.path("link").c_str()) ==
+          0);  // of a file that is not there yet
+  write_file_atomically(folder.path("link"), "3");
+  write_file_atomically(folder.path("link"), "4");
+  CHECK(std::filesystem::is_symlink(folder.path("link")));
+  std::string text;
+  CHECK(read_file(folder.path("store/target"), text));
+  CHECK(text == "4");
+  REQUIRE(::symlink("loop", folder.path("loop").c_str()) == 0);
+  CHECK(error_of(Code::kIo, [&] { write_file_atomically(folder.path("loop"), "x"); }) ==
+        "cannot resolve " + folder.path("loop") + ": Too many levels of symbolic links");
+}
+
+TEST_CASE("only what does not exist is absent: what cannot be read is an error") {
+  const TempFolder folder;
+  std::string text = "old";
+  CHECK_FALSE(read_file(folder.path("nothing"), text));
+  CHECK_FALSE(read_file(folder.path("no/folder/either"), text));
+  CHECK(text == "old");
+  CHECK(error_of(Code::kIo, [&] { read_file(folder.root(), text); }) ==
+        "cannot read " + folder.root() + ": Is a directory");
 }

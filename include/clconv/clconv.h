@@ -213,8 +213,9 @@ typedef struct clconv_context_options {
    *  only for drivers that keep no such cache themselves (PoCL does). "off": none. */
   const char* cache_directory;
   int64_t cache_max_bytes; /* 0: 256 MiB; least recently used entries go first */
-  /** JSON-lines file of measurements. NULL: CLCONV_WISDOM, else wisdom.jsonl in the user's cache
-   *  folder. "off": none. A file that is missing, read-only or corrupt never fails a plan. */
+  /** File of measurements (SQLite). NULL: CLCONV_WISDOM, else wisdom.sqlite in the user's cache folder. "off": none.
+   *  JSON lines of earlier versions are migrated once. A file that is missing, read-only, locked or corrupt never fails a
+   *  plan and is left alone; the report's notes say so. */
   const char* wisdom_path;
   int64_t plan_cache_capacity; /* plans kept for being asked again; 0: 256 */
 } clconv_context_options;
@@ -246,7 +247,7 @@ CLCONV_API void clconv_context_release(clconv_context context);
 CLCONV_API clconv_status clconv_context_profile(clconv_context context, int measure, char** json);
 
 /** {"programs":{"built","from_disk","from_memory","evicted","build_us","last_disk_failure"},
- *  "scratch_bytes"} */
+ *  "scratch_bytes","wisdom":{"path","notes":[...]}}: a note says why wisdom is not read or not kept. */
 CLCONV_API clconv_status clconv_context_stats(clconv_context context, char** json);
 
 /* ---- plans --------------------------------------------------------------------------------- */
@@ -585,19 +586,25 @@ CLCONV_API clconv_status clconv_pooling_backward(clconv_context context, cl_comm
 
 /* ---- wisdom files -------------------------------------------------------------------------- */
 
+/* `path` NULL or "" is the user's own. A file that does not exist has no records; one that exists and cannot be read (no
+ * permission, a folder, no wisdom file, corrupt, locked for longer than a second) is CLCONV_IO, and is left alone. */
+
 /** The file that a NULL `path` stands for below and in clconv_context_options; "" if it is off. */
 CLCONV_API clconv_status clconv_wisdom_path(char** path);
 
 /** {"path","records":[{"problem","direction","device","driver","kernels","rigor","candidates":[...],
- *  "best":{"strategy","config"}|null}],"unreadable_lines":[...]}. "best" of those that were timed, as
- *  the planner chooses if nothing constrains it. A missing file has no records. */
+ *  "best":{"strategy","config"}|null}],"unreadable_lines":[...]}, with "machine" in records since 0.1. "best" of those
+ *  that were timed, as the planner chooses if nothing constrains it. Reads JSON lines, too. */
 CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
 
-/** Writes all of `path` to the file `to`. */
+/** Can records be kept in `path` now? Makes the file where it is missing. \retval CLCONV_IO no; the text says why. */
+CLCONV_API clconv_status clconv_wisdom_check(const char* path);
+
+/** Writes all of `path` to the file `to`, as JSON lines (docs/planner.md). */
 CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
 
-/** Merges the file `from` into `path`, all or nothing: a line that cannot be read fails the import
- * and changes nothing. `count` (may be NULL) gets the number of records merged. */
+/** Merges the file `from`, JSON lines or a wisdom file, into `path`, all or nothing: a line that cannot be read fails the
+ * import and changes nothing. `count` (may be NULL) gets the number of records merged. */
 CLCONV_API clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count);
 
 /** Removes the records of `problem` (text form; NULL: everything) on devices whose name contains

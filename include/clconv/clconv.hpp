@@ -462,6 +462,11 @@ inline std::string wisdom_read(const std::string& path = "") {
   return take(json);
 }
 
+// Throws where records could not be kept in it now.
+inline void wisdom_check(const std::string& path = "") {
+  check(clconv_wisdom_check(path.c_str()));
+}
+
 inline void wisdom_export(const std::string& path, const std::string& to) {
   check(clconv_wisdom_export(path.c_str(), to.c_str()));
 }

@@ -23,8 +23,7 @@ struct TuneVerb {
     const auto problems = read_suite(suite);
     const clconv_direction wanted = parse_direction(direction);
     const std::string file = wisdom_path();
-    if (file.empty())
-      throw BadInput("wisdom is off (CLCONV_WISDOM=off): tuning would be forgotten");
+    wisdom_check();  // before minutes of measuring
     const Context context = session.open();
     context.profile(true);
     const auto start = std::chrono::steady_clock::now();

@@ -1,5 +1,6 @@
 // clconv wisdom: what was measured, to look at and to move between machines.
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/cli.hpp"
@@ -84,6 +85,54 @@ void show(const std::string& file, const std::string& text) {
     throw BadInput("no wisdom for " + wanted + " in " + wisdom.at("path").get<std::string>());
 }
 
+// What makes a record one of its own.
+std::string key_of(const Json& record) {
+  std::string key = record.at("problem").get<std::string>() + ", " + kind_of(record);
+  for (const char* name : {"device", "driver", "kernels", "machine"})
+    key += ", " + record.value(name, std::string());
+  return key;
+}
+
+// Records that only one of two files has, or that have other candidates or times. Each with what tells it from others.
+void diff(const std::string& file, const std::string& other, bool as_json) {
+  const auto by_key = [](const std::string& path) {
+    const Json wisdom = Json::parse(wisdom_read(path));
+    std::map<std::string, Json> records;
+    for (const Json& record : wisdom.at("records"))
+      records[key_of(record)] = record;
+    return records;
+  };
+  const std::map<std::string, Json> here = by_key(file), there = by_key(other);
+  Json only_here = Json::array(), only_there = Json::array(), differ = Json::array();
+  for (const auto& [key, record] : here) {
+    const auto found = there.find(key);
+    if (found == there.end()) {
+      only_here.push_back(record);
+    } else if (found->second.at("candidates") != record.at("candidates")) {
+      differ.push_back({{"here", record}, {"there", found->second}});
+    }
+  }
+  for (const auto& [key, record] : there) {
+    if (here.count(key) == 0) only_there.push_back(record);
+  }
+  if (as_json) {
+    std::printf("%s\n",
+                Json{{"only_here", only_here}, {"only_there", only_there}, {"differ", differ}}
+                    .dump(2)
+                    .c_str());
+    return;
+  }
+  for (const Json& record : only_here)
+    std::printf("- %s\n", key_of(record).c_str());
+  for (const Json& record : only_there)
+    std::printf("+ %s\n", key_of(record).c_str());
+  for (const Json& pair : differ)
+    std::printf("~ %s\n", key_of(pair.at("here")).c_str());
+  std::printf("%s only here (-), %zu only in %s (+), %zu differ (~)\n",
+              count_of(only_here, "record").c_str(), only_there.size(), other.c_str(),
+              differ.size());
+}
+
 struct WisdomVerb {
   std::string file, problem, target, on_device;
   bool json = false, all = false, unreadable = false;
@@ -123,18 +172,22 @@ void add_wisdom(CLI::App& app, Session& session) {
   show_verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
   auto* export_verb = add("export", "write all of it to a file", [v] {
     const std::string from = v->file.empty() ? wisdom_path() : v->file;
-    if (!from.empty()) read_text_file(from);  // for the system's reason
     check_out(v->target, {from});
     wisdom_export(v->file, v->target);
     std::printf("wrote %s\n", v->target.c_str());
   });
   export_verb->add_option("FILE", v->target, "file to write")->required();
   auto* import_verb = add("import", "merge a file, all or nothing", [v] {
-    read_text_file(v->target);  // for the system's reason
     const std::int64_t count = wisdom_import(v->file, v->target);
     std::printf("imported %s\n", counted(count, "record").c_str());
   });
   import_verb->add_option("FILE", v->target, "file to read")->required();
+  auto* diff_verb = add("diff", "which records another file has more, less or otherwise",
+                        [v] { diff(v->file, v->target, v->json); });
+  diff_verb->add_option("FILE", v->target, "wisdom file or export to compare with")
+      ->required()
+      ->check(CLI::ExistingFile);
+  diff_verb->add_flag("--json", v->json, "one JSON document");
   auto* forget_verb = add("forget", "remove records", [v] { v->forget(); });
   forget_verb->add_option("PROBLEM", v->problem, "of this problem");
   forget_verb->add_flag("--all", v->all, "everything");

@@ -171,12 +171,9 @@ Context::Context(const cl::Context& context, const cl::Device& device,
     : device_(context, device, cache_options(options.cache_directory, options.cache_max_bytes)),
       wisdom_(wisdom_path(options.wisdom_path)),
       scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
-             hex(kernels_hash())},
+             hex(kernels_hash()), machine_of(device_)},
       plan_cache_capacity_(std::max<std::size_t>(1, options.plan_cache_capacity)) {
-  const auto known = wisdom_.ask([&](const WisdomBook& book) -> std::optional<SpeedRecord> {
-    const SpeedRecord* record = book.find_speed(scope_);
-    return record != nullptr ? std::optional<SpeedRecord>(*record) : std::nullopt;
-  });
+  const auto known = wisdom_.find_speed(scope_);
   if (known) device_.set_speeds(known->peak_gflops, known->bandwidth_gbs, known->launch_us);
 }
 
@@ -196,12 +193,9 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
   PlannerOptions effective = options;
   // The workspace is one buffer.
   effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
-  const Memory memory = wisdom_.ask([&](const WisdomBook& book) {
-    Memory m;
-    if (const auto* record = book.find(problem, scope_)) m.record = *record;
-    if (const auto* record = book.find_hint(problem, scope_)) m.hint = *record;
-    return m;
-  });
+  Memory memory;
+  memory.record = wisdom_.find(problem, scope_);
+  memory.hint = memory.record ? memory.record : wisdom_.find_hint(problem, scope_);
   Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;

@@ -13,7 +13,7 @@
 
 #include "ops/operation.hpp"
 #include "planner/planner.hpp"
-#include "planner/wisdom.hpp"
+#include "planner/wisdom_file.hpp"
 #include "runtime/device.hpp"
 
 namespace clconv::core {

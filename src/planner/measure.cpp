@@ -259,10 +259,7 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                                                   const Candidate& candidate) {
   const std::string config = candidate.config.text();
   const std::string kind = problem_class(problem_);
-  const auto known = wisdom_.ask([&](const WisdomBook& book) -> std::optional<TrustRecord> {
-    const TrustRecord* record = book.find_trust(strategy.name, config, kind, scope_);
-    return record != nullptr ? std::optional<TrustRecord>(*record) : std::nullopt;
-  });
+  const auto known = wisdom_.find_trust(strategy.name, config, kind, scope_);
   if (known && known->trusted) return std::nullopt;
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "planner/planner.hpp"
-#include "planner/wisdom.hpp"
+#include "planner/wisdom_file.hpp"
 
 namespace clconv::core {
 

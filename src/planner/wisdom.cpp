@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "runtime/files.hpp"
-
 namespace clconv::core {
 namespace {
 
@@ -12,18 +10,33 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
 
+// Keys begin with the kind, so that one table can hold all of them.
 std::string scope_key(const WisdomScope& s) {
-  return s.device + "\n" + s.driver + "\n" + s.kernels;
+  return s.device + "\n" + s.driver + "\n" + s.kernels + "\n" + s.machine;
 }
 
-std::string key_of(const WisdomRecord& r) {
-  return r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + scope_key(r.scope);
+std::string hint_key(const WisdomRecord& r) {
+  return r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + r.scope.device;
 }
-std::string key_of(const TrustRecord& r) {
-  return r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" + scope_key(r.scope);
+
+std::string key(const WisdomRecord& r) {
+  return "plan\n" + r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + scope_key(r.scope);
 }
-std::string key_of(const SpeedRecord& r) {
-  return scope_key(r.scope);
+std::string key(const TrustRecord& r) {
+  return "trust\n" + r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" +
+         scope_key(r.scope);
+}
+std::string key(const SpeedRecord& r) {
+  return "speed\n" + scope_key(r.scope);
+}
+
+WisdomRecord asked(const Problem& problem, const WisdomScope& scope) {
+  WisdomRecord r;
+  r.problem = to_text(problem);
+  r.direction = to_string(problem.direction);
+  r.storage = storage_words(problem);
+  r.scope = scope;
+  return r;
 }
 
 template <class Map>
@@ -36,11 +49,12 @@ void put_scope(Json& json, const WisdomScope& scope) {
   json["device"] = scope.device;
   json["driver"] = scope.driver;
   json["kernels"] = scope.kernels;
+  if (!scope.machine.empty()) json["machine"] = scope.machine;
 }
 
 WisdomScope get_scope(const Json& json) {
   return {json.at("device").get<std::string>(), json.at("driver").get<std::string>(),
-          json.at("kernels").get<std::string>()};
+          json.at("kernels").get<std::string>(), json.value("machine", std::string())};
 }
 
 Json head(const char* kind) {
@@ -213,20 +227,14 @@ std::vector<int> WisdomBook::read(const std::string& text) {
 
 std::string WisdomBook::write() const {
   std::string text;
-  for (const auto& [key, record] : records_)
-    text += to_line(record);
-  for (const auto& [key, record] : trust_)
-    text += to_line(record);
-  for (const auto& [key, record] : speeds_)
-    text += to_line(record);
-  for (const std::string& content : unreadable_)
-    text += content + "\n";
+  for (const WisdomEntry& entry : entries())
+    text += entry.line + "\n";
   return text;
 }
 
 std::string WisdomBook::records_json() const {
   Json list = Json::array();
-  for (const auto& [key, record] : records_) {
+  for (const auto& [name, record] : records_) {
     Json json = to_json(record);
     const WisdomCandidate* best = best_of(record);
     json["best"] = nullptr;
@@ -237,16 +245,16 @@ std::string WisdomBook::records_json() const {
 }
 
 void WisdomBook::merge(const WisdomBook& newer) {
-  for (const auto& [key, record] : newer.records_)
+  for (const auto& [name, record] : newer.records_)
     put(record);
-  for (const auto& [key, record] : newer.trust_)
+  for (const auto& [name, record] : newer.trust_)
     put(record);
-  for (const auto& [key, record] : newer.speeds_)
+  for (const auto& [name, record] : newer.speeds_)
     put(record);
 }
 
 void WisdomBook::put(const WisdomRecord& record) {
-  const auto [place, fresh] = records_.emplace(key_of(record), record);
+  const auto [place, fresh] = records_.emplace(key(record), record);
   if (fresh) return;
   WisdomRecord& known = place->second;
   known.rigor = std::max(known.rigor, record.rigor);
@@ -263,28 +271,20 @@ void WisdomBook::put(const WisdomRecord& record) {
 }
 
 void WisdomBook::put(const TrustRecord& record) {
-  trust_[key_of(record)] = record;
+  trust_[key(record)] = record;
 }
 void WisdomBook::put(const SpeedRecord& record) {
-  speeds_[key_of(record)] = record;
+  speeds_[key(record)] = record;
 }
 
 const WisdomRecord* WisdomBook::find(const Problem& problem, const WisdomScope& scope) const {
-  return find_in(records_, key_of(WisdomRecord{to_text(problem),
-                                               to_string(problem.direction),
-                                               storage_words(problem),
-                                               scope,
-                                               Rigor::kMeasure,
-                                               {}}));
+  return find_in(records_, key_of(problem, scope));
 }
 
 const WisdomRecord* WisdomBook::find_hint(const Problem& problem, const WisdomScope& scope) const {
-  const std::string text = to_text(problem);
-  for (const auto& [key, record] : records_) {
-    if (record.problem == text && record.direction == to_string(problem.direction) &&
-        record.storage == storage_words(problem) && record.scope.device == scope.device) {
-      return &record;
-    }
+  const std::string wanted = hint_of(problem, scope);
+  for (const auto& [name, record] : records_) {
+    if (hint_key(record) == wanted) return &record;
   }
   return nullptr;
 }
@@ -292,11 +292,46 @@ const WisdomRecord* WisdomBook::find_hint(const Problem& problem, const WisdomSc
 const TrustRecord* WisdomBook::find_trust(const std::string& strategy, const std::string& config,
                                           const std::string& problem_class,
                                           const WisdomScope& scope) const {
-  return find_in(trust_, key_of(TrustRecord{strategy, config, problem_class, scope, false, ""}));
+  return find_in(trust_, key_of_trust(strategy, config, problem_class, scope));
 }
 
 const SpeedRecord* WisdomBook::find_speed(const WisdomScope& scope) const {
-  return find_in(speeds_, scope_key(scope));
+  return find_in(speeds_, key_of_speed(scope));
+}
+
+std::string WisdomBook::key_of(const Problem& problem, const WisdomScope& scope) {
+  return key(asked(problem, scope));
+}
+std::string WisdomBook::hint_of(const Problem& problem, const WisdomScope& scope) {
+  return hint_key(asked(problem, scope));
+}
+std::string WisdomBook::key_of_trust(const std::string& strategy, const std::string& config,
+                                     const std::string& problem_class, const WisdomScope& scope) {
+  return key(TrustRecord{strategy, config, problem_class, scope, false, ""});
+}
+std::string WisdomBook::key_of_speed(const WisdomScope& scope) {
+  return key(SpeedRecord{scope, 0, 0, 0});
+}
+
+std::vector<WisdomEntry> WisdomBook::entries() const {
+  std::vector<WisdomEntry> list;
+  const auto add = [&](const char* kind, const std::string& name, const auto& record) {
+    std::string text = to_line(record);
+    text.pop_back();
+    list.push_back({kind, name, "", "", record.scope.device, std::move(text)});
+  };
+  for (const auto& [name, record] : records_) {
+    add("plan", name, record);
+    list.back().hint = hint_key(record);
+    list.back().problem = record.problem;
+  }
+  for (const auto& [name, record] : trust_)
+    add("trust", name, record);
+  for (const auto& [name, record] : speeds_)
+    add("speed", name, record);
+  for (const std::string& text : unreadable_)
+    list.push_back({"unreadable", "unreadable\n" + text, "", "", "", text});
+  return list;
 }
 
 std::size_t WisdomBook::forget(const std::string& problem, const std::string& device) {
@@ -319,50 +354,6 @@ std::size_t WisdomBook::forget_unreadable() {
   const std::size_t count = unreadable_.size();
   unreadable_.clear();
   return count;
-}
-
-std::string wisdom_path(const std::string& path) {
-  const std::string wanted = path.empty() ? environment("CLCONV_WISDOM") : path;
-  if (wanted == "off") return "";
-  if (!wanted.empty()) return wanted;
-  const std::string directory = user_cache_directory();
-  return directory.empty() ? "" : directory + "/wisdom.jsonl";
-}
-
-void update_wisdom_file(const std::string& path, const std::function<void(WisdomBook&)>& change) {
-  const FileLock lock(path);
-  WisdomBook book;
-  std::string text;
-  if (read_file(path, text)) book.read(text);
-  change(book);
-  write_file_atomically(path, book.write());
-}
-
-Wisdom::Wisdom(std::string path) : path_(std::move(path)) {
-  std::string text;
-  if (path_.empty() || !read_file(path_, text)) return;
-  const std::vector<int> bad = book_.read(text);
-  for (const int number : bad) {
-    notes_.push_back("wisdom " + path_ + ": line " + std::to_string(number) +
-                     " cannot be read and is ignored");
-  }
-}
-
-void Wisdom::add(const WisdomBook& additions) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  book_.merge(additions);
-  if (path_.empty()) return;
-  try {
-    update_wisdom_file(path_, [&](WisdomBook& book) { book.merge(additions); });
-  } catch (const std::exception& error) {
-    const std::string note = "wisdom is not kept: " + std::string(error.what());
-    if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) notes_.push_back(note);
-  }
-}
-
-std::vector<std::string> Wisdom::notes() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return notes_;
 }
 
 }  // namespace clconv::core

@@ -1,11 +1,8 @@
-// Wisdom: what was measured before, in a file of JSON lines that many processes share. Reading
-// never fails (a line that cannot be read is kept as it is and counted), writing is a merge under a
-// lock, by temp file and rename.
+// Wisdom: what was measured before, as records and as the JSON lines that export and import exchange. Reading lines
+// never fails: one that cannot be read is kept as it is and counted. Refuses to know of files.
 #pragma once
 
-#include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +15,8 @@ namespace clconv::core {
 struct WisdomScope {
   std::string device, driver;  // DeviceProfile: "platform / name", driver
   std::string kernels;         // hex of kernels_hash()
+  // What the name does not tell and times depend on: machine_of(). Files of earlier versions lack it.
+  std::string machine;
 };
 
 // One candidate of a problem: either times, or how it failed.
@@ -56,7 +55,16 @@ struct SpeedRecord {
   double peak_gflops = 0, bandwidth_gbs = 0, launch_us = 0;
 };
 
-// The content of a wisdom file.
+// A record as a file stores it.
+struct WisdomEntry {
+  std::string kind;             // "plan", "trust", "speed" or "unreadable"
+  std::string key;              // newer replaces older with the same
+  std::string hint;             // of plans: the key without driver, kernels and machine
+  std::string problem, device;  // "" where it is of none
+  std::string line;             // without the line break
+};
+
+// Records in memory.
 class WisdomBook {
  public:
   // Adds the lines of `text`; returns the numbers (from 1) of lines that could not be read.
@@ -75,6 +83,14 @@ class WisdomBook {
   const TrustRecord* find_trust(const std::string& strategy, const std::string& config,
                                 const std::string& problem_class, const WisdomScope& scope) const;
   const SpeedRecord* find_speed(const WisdomScope& scope) const;
+  // The keys that these look for.
+  static std::string key_of(const Problem& problem, const WisdomScope& scope);
+  static std::string hint_of(const Problem& problem, const WisdomScope& scope);
+  static std::string key_of_trust(const std::string& strategy, const std::string& config,
+                                  const std::string& problem_class, const WisdomScope& scope);
+  static std::string key_of_speed(const WisdomScope& scope);
+
+  std::vector<WisdomEntry> entries() const;
 
   // Removes the records of a problem ("" = everything, trust and speeds too) on devices whose name
   // contains `device` ("" = all). Returns how many.
@@ -91,40 +107,6 @@ class WisdomBook {
   std::map<std::string, TrustRecord> trust_;
   std::map<std::string, SpeedRecord> speeds_;
   std::vector<std::string> unreadable_;
-};
-
-// `path` "off" means none (""); empty means CLCONV_WISDOM, else wisdom.jsonl in the user's cache
-// folder.
-std::string wisdom_path(const std::string& path);
-
-// Reads, changes and replaces a wisdom file under its lock, so that no process loses another's
-// lines. Throws Error{kIo}.
-void update_wisdom_file(const std::string& path, const std::function<void(WisdomBook&)>& change);
-
-// A book bound to a file ("" = to none). Thread-safe.
-class Wisdom {
- public:
-  explicit Wisdom(std::string path);
-
-  // Adds to memory and to the file. A file that cannot be written makes a note, not an error.
-  void add(const WisdomBook& additions);
-
-  // Runs `query` on the book under the lock; return copies, not pointers.
-  template <class Query>
-  auto ask(Query&& query) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return query(static_cast<const WisdomBook&>(book_));
-  }
-
-  const std::string& path() const { return path_; }
-  // What is wrong with the file, one line each.
-  std::vector<std::string> notes() const;
-
- private:
-  std::string path_;
-  mutable std::mutex mutex_;
-  WisdomBook book_;
-  std::vector<std::string> notes_;
 };
 
 }  // namespace clconv::core

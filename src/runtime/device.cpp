@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "runtime/files.hpp"
 
@@ -278,12 +279,47 @@ void Device::check_buffer(cl_mem buffer, const char* name) const {
   }
 }
 
+namespace {
+
+// "AuthenticAMD 26/2/1" on x86, "0x41 8/0x0/0xd0c/1" on ARM, "" where the system does not say.
+std::string read_processor() {
+  std::string text, found, vendor;
+  try {
+    read_file("/proc/cpuinfo", text);
+  } catch (const Error&) {
+    return "";
+  }
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line) && !line.empty();) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string name = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    const std::string value = line.substr(std::min(line.size(), colon + 2));
+    if (name == "vendor_id" || name == "CPU implementer") vendor = value;
+    for (const char* one : {"cpu family", "model", "stepping", "CPU architecture", "CPU variant",
+                            "CPU part", "CPU revision"}) {
+      if (name == one) found += (found.empty() ? "" : "/") + value;
+    }
+  }
+  return vendor.empty() ? found : vendor + " " + found;
+}
+
+// Of a CPU; binaries and times of one are not another's, also where both have one name and share a home.
+std::string processor(const DeviceProfile& profile) {
+  static const std::string here = read_processor();
+  return profile.family == Family::kCpu ? here : "";
+}
+
+}  // namespace
+
 Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache,
                const DeviceProfile& profile)
     : context_(context),
       device_(device),
       profile_(profile),
-      programs_(context, device, profile_.platform + "|" + profile_.name + "|" + profile_.driver,
+      programs_(context, device,
+                profile_.platform + "|" + profile_.name + "|" + profile_.driver + "|" +
+                    processor(profile_),
                 effective(cache, profile_.driver_cache)),
       scratch_(context, profile_.max_allocation_bytes) {
   const std::string policy = environment("CLCONV_WAIT_POLICY");
@@ -294,6 +330,15 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
   if (policy == "active" && profile_.family == Family::kCpu && profile_.compute_units > 1) {
     awake_ = std::make_unique<Awake>(context_, device_, programs_);
   }
+}
+
+std::string machine_of(const Device& device) {
+  const DeviceProfile& p = device.profile();
+  std::string text =
+      std::to_string(p.compute_units) + " units, " + std::to_string(p.float_width) + " floats";
+  const std::string here = processor(p);
+  if (!here.empty()) text += ", " + here;
+  return device.awake() != nullptr ? text + ", active" : text;
 }
 
 }  // namespace clconv::core

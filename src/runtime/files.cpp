@@ -1,7 +1,6 @@
 #include "runtime/files.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <utility>
 
 #include "error.hpp"
 
@@ -25,12 +23,25 @@ namespace {
 }  // namespace
 
 bool read_file(const std::string& path, std::string& content) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return false;
-  std::ostringstream buffer;
-  buffer << in.rdbuf();
-  content = buffer.str();
-  return !in.bad();
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && (errno == ENOENT || errno == ENOTDIR)) return false;
+  if (file < 0) io_error("cannot read", path, errno);
+  std::string read;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t got = ::read(file, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const int error = errno;
+      ::close(file);
+      io_error("cannot read", path, error);
+    }
+    if (got == 0) break;
+    read.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(file);
+  content = std::move(read);
+  return true;
 }
 
 void make_directories(const std::string& directory) {
@@ -39,19 +50,36 @@ void make_directories(const std::string& directory) {
   if (error) io_error("cannot create directory", directory, error.value());
 }
 
-void write_file_atomically(const std::string& path, const std::string& content) {
-  static std::atomic<unsigned> counter{0};
+void make_parent_directories(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   if (!directory.empty()) make_directories(directory);
-  // A pipe or a device (/dev/stdout) is written to; a rename would replace it by a file.
+}
+
+std::string resolve_links(const std::string& path) {
+  std::filesystem::path resolved = path;
+  std::error_code error;
+  constexpr int kMostLinks = 40;  // as Linux has it
+  for (int links = 0; links < kMostLinks; ++links) {
+    const std::filesystem::path target = std::filesystem::read_symlink(resolved, error);
+    if (error) return resolved.string();
+    resolved = target.is_absolute() ? target : resolved.parent_path() / target;
+  }
+  io_error("cannot resolve", path, ELOOP);
+}
+
+void write_file_atomically(const std::string& named, const std::string& content) {
+  static std::atomic<unsigned> counter{0};
+  const std::string path = resolve_links(named);
+  make_parent_directories(path);
   struct stat known {};
-  const bool special = ::stat(path.c_str(), &known) == 0 && !S_ISREG(known.st_mode);
+  const bool exists = ::stat(path.c_str(), &known) == 0;
+  const bool special = exists && !S_ISREG(known.st_mode);
   const std::string target =
       special ? path
               : path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++);
   const int file =
-      ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (special ? 0 : O_CREAT | O_EXCL), 0644);
-  if (file < 0) io_error("cannot write", target, errno);
+      ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (special ? 0 : O_CREAT | O_EXCL), 0666);
+  if (file < 0) io_error("cannot write", path, errno);
   const auto fail = [&](const char* what) {
     const int error = errno;
     ::close(file);
@@ -66,28 +94,15 @@ void write_file_atomically(const std::string& path, const std::string& content) 
     done += static_cast<std::size_t>(wrote);
   }
   if (!special) {
+    if (exists) {
+      // Only root may give a file away; whoever may not leaves the file to themselves.
+      if (::fchown(file, known.st_uid, known.st_gid) != 0) errno = 0;
+      if (::fchmod(file, known.st_mode & 07777) != 0) fail("cannot keep the mode of");
+    }
     if (::fsync(file) != 0) fail("cannot flush");
     if (::rename(target.c_str(), path.c_str()) != 0) fail("cannot replace");
   }
   ::close(file);
-}
-
-FileLock::FileLock(const std::string& path) {
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  if (!directory.empty()) make_directories(directory);
-  const std::string lock = path + ".lock";
-  descriptor_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) io_error("cannot lock", lock, errno);
-  while (::flock(descriptor_, LOCK_EX) != 0) {
-    if (errno == EINTR) continue;
-    const int error = errno;
-    ::close(descriptor_);
-    io_error("cannot lock", lock, error);
-  }
-}
-
-FileLock::~FileLock() {
-  ::close(descriptor_);
 }
 
 std::string environment(const char* name) {
@@ -97,7 +112,7 @@ std::string environment(const char* name) {
 
 std::string user_cache_directory() {
   const std::string xdg = environment("XDG_CACHE_HOME");
-  if (!xdg.empty()) return xdg + "/clconv";
+  if (xdg[0] == '/') return xdg + "/clconv";
   const std::string home = environment("HOME");
   return home.empty() ? "" : home + "/.cache/clconv";
 }

@@ -6,31 +6,25 @@
 
 namespace clconv::core {
 
-// The file's bytes; false where it cannot be read.
+// The file's bytes; false where there is no such file, and only then. Throws Error{kIo} with the system's reason for one
+// that is there and cannot be read (no permission, a folder, an I/O error): nobody may take it for empty.
 bool read_file(const std::string& path, std::string& content);
 
-// Temp file beside `path`, fsync, rename; what is no regular file is written to directly. Creates
-// the directory. Throws Error{kIo} that names the path and the system's reason, and leaves no temp
-// file.
+// Temp file, fsync, rename; what is no regular file (a pipe, /dev/stdout) is written to directly. Creates the directory.
+// Of a symbolic link the target is written. An existing file keeps its mode, of a new one the umask decides. Throws
+// Error{kIo} that names the path and the system's reason, and leaves no temp file.
 void write_file_atomically(const std::string& path, const std::string& content);
 
 // mkdir -p. Throws Error{kIo}.
 void make_directories(const std::string& directory);
+// Of the folder that `path` lies in.
+void make_parent_directories(const std::string& path);
 
-// Exclusive lock on `path`.lock between processes (flock), held for the object's life. Throws
-// Error{kIo} where the lock file cannot be opened.
-class FileLock {
- public:
-  explicit FileLock(const std::string& path);
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
+// Where a chain of symbolic links leads, also to a file that is not there yet.
+std::string resolve_links(const std::string& path);
 
- private:
-  int descriptor_;
-};
-
-// $XDG_CACHE_HOME/clconv, else $HOME/.cache/clconv, else "".
+// $XDG_CACHE_HOME/clconv where that is an absolute path (the XDG specification says to ignore others), else
+// $HOME/.cache/clconv, else "".
 std::string user_cache_directory();
 
 // An environment variable, "" where it is not set.

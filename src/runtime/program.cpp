@@ -189,7 +189,13 @@ std::string ProgramCache::path_of(const std::string& key) const {
 bool ProgramCache::load(const std::string& key, cl::Program& program) {
   const std::string path = path_of(key);
   std::string content;
-  if (!read_file(path, content)) return false;
+  try {
+    if (!read_file(path, content)) return false;
+  } catch (const Error& error) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stats_.last_disk_failure = error.what();  // the program is built instead
+    return false;
+  }
   const std::string head = kMagic + key;
   if (content.compare(0, head.size(), head) != 0) return false;
   const std::size_t line_end = content.find('\n', head.size());
