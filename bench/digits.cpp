@@ -511,8 +511,7 @@ int main(int argc, char** argv) {
   app.add_option("--json", json_path, "write all times");
   app.add_flag("--no-peers", no_peers, "leave NumPy and PyTorch out");
   CLI11_PARSE(app, argc, argv)
-  // PoCL's worker threads share a core now and then where they are not pinned, at half the speed.
-  ::setenv("POCL_AFFINITY", "1", 0);
+  clconv::pin_pocl_threads();
   try {
     run(data, device, svg_path, json_path, !no_peers);
     return 0;

@@ -1,5 +1,7 @@
 #include "environment.hpp"
 
+#include <clconv/clconv.hpp>
+
 #include <unistd.h>
 
 #include <cstdlib>
@@ -20,8 +22,6 @@ struct Variable {
 std::vector<Variable> wanted() {
   const std::string threads = std::to_string(thread_count());
   std::vector<Variable> variables = {
-      // PoCL's worker threads share a core now and then where they are not pinned.
-      {"POCL_AFFINITY", "1"},
       {"OMP_NUM_THREADS", threads},
       {"OPENBLAS_NUM_THREADS", threads},
       // OpenBLAS's idle threads spin for 2^26 cycles before they sleep: 16 ms, into others' turns. 4 ms bridge
@@ -47,7 +47,8 @@ std::vector<Variable> wanted() {
 
 void settle_environment(char** argv) {
   if (std::getenv(kAdded) != nullptr) return;
-  std::string added;
+  const bool pinned = std::getenv("POCL_AFFINITY") == nullptr && clconv::pin_pocl_threads();
+  std::string added = pinned ? "POCL_AFFINITY" : "";
   for (const auto& [name, value, always] : wanted()) {
     if (std::getenv(name.c_str()) != nullptr && !always) continue;
     ::setenv(name.c_str(), value.c_str(), 1);

@@ -313,8 +313,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "digits: --data FOLDER is missing (or --load FOLDER --predict FILE)\n");
     return 2;
   }
-  // PoCL's worker threads share a core now and then where they are not pinned, at half the speed.
-  ::setenv("POCL_AFFINITY", "1", 0);
+  clconv::pin_pocl_threads();
   try {
     run(o);
     return 0;

@@ -7,7 +7,9 @@
 #include "api_support.hpp"
 #include "ops/gemm.hpp"
 #include "ops/im2col.hpp"
+#include "runtime/affinity.hpp"
 #include "runtime/files.hpp"
+#include "text.hpp"
 
 using namespace clconv::core;
 using namespace clconv::core::api;
@@ -191,7 +193,7 @@ Json steps_json(const std::vector<StepTime>& times) {
 
 clconv_status clconv::core::api::fail(Code code, const char* text, const char* detail) noexcept {
   try {
-    last_error = text;
+    last_error = one_line(text);
     last_detail = detail;
   } catch (...) {
     last_error.clear();  // no memory for the text: the status must do
@@ -236,6 +238,12 @@ const char* clconv_activation_name(clconv_activation activation) {
 
 const char* clconv_data_type_name(clconv_data_type type) {
   return type >= 0 && type < static_cast<int>(kDataTypes) ? kDataTypeRows[type].word : "?";
+}
+
+int clconv_pin_pocl_threads(void) {
+  if (!may_pin_pocl()) return 0;
+  ::setenv("POCL_AFFINITY", "1", 0);
+  return environment("POCL_AFFINITY") == "1" ? 1 : 0;
 }
 
 void clconv_free(char* text) {
@@ -685,7 +693,7 @@ clconv_status clconv_wisdom_export(const char* path, const char* to) {
     const std::string file = existing_path(path);
     required(to, "to");
     const auto book = read_wisdom(file);
-    if (!book) throw Error(Code::kIo, "cannot read " + file + ": there is no such file");
+    if (!book) throw Error(Code::kIo, "cannot read " + file + ": No such file or directory");
     write_file_atomically(to, book->write());
   });
 }
@@ -695,7 +703,7 @@ clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* 
     const std::string file = existing_path(path);
     std::string text;
     if (!read_file(&required(from, "from"), text)) {
-      throw Error(Code::kIo, "cannot read " + std::string(from) + ": there is no such file");
+      throw Error(Code::kIo, "cannot read " + std::string(from) + ": No such file or directory");
     }
     WisdomBook imported;
     std::vector<int> bad_lines;

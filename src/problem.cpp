@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "text.hpp"
 
 namespace clconv::core {
 namespace {
@@ -391,10 +392,10 @@ void Problem::validate() const {
     refuse(to_string(activation), "forward and transposed");
   // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.
   if (!(std::fabs(activation_slope) <= 1.0f)) {
-    invalid("activation_slope is " + std::to_string(activation_slope) + ": must be in [-1, 1]");
+    invalid("activation_slope is " + number_text(activation_slope) + ": must be in [-1, 1]");
   }
   if (!std::isfinite(activation_offset)) {
-    invalid("activation_offset is " + std::to_string(activation_offset) + ": must be finite");
+    invalid("activation_offset is " + number_text(activation_offset) + ": must be finite");
   }
   if (mask && epilogue) refuse("mask", "the backward directions");
   if (accumulate && epilogue) refuse("accumulate", "the backward directions");
@@ -465,9 +466,7 @@ std::string epilogue_words(const Problem& p) {
   std::string activation = to_string(p.activation);
   const float values[] = {p.activation_slope, p.activation_offset};
   for (int i = 0; i < parameters; ++i) {
-    char value[32];
-    std::snprintf(value, sizeof(value), ":%.9g", static_cast<double>(values[i]));
-    activation += value;
+    activation += ":" + number_text(values[i]);
   }
   add(p.activation != Activation::kNone, activation);
   add(p.mask, "mask");

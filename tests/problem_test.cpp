@@ -62,7 +62,7 @@ TEST_CASE("epilogue and storage in words, and where they have no part") {
   p.data_type = DataType::kFloat16;
   p.layout = TensorLayout::kNhwc;
   p.weights_layout = WeightsLayout::kKrsc;
-  CHECK(epilogue_words(p) == "bias residual leaky-relu:0.200000003");
+  CHECK(epilogue_words(p) == "bias residual leaky-relu:0.2");
   CHECK(storage_words(p) == "f16 nhwc krsc");
   CHECK_FALSE(p.plain_storage());
   Problem other = p;

@@ -407,6 +407,7 @@ TEST_CASE("lines are migrated once, with what cannot be read, and stay under ano
 TEST_CASE("the default file of earlier versions is taken over and left where it is") {
   const TempFolder folder;
   const std::string cache = folder.path("clconv");
+  make_directories(cache);
   write_file_atomically(cache + "/wisdom.jsonl", book_of(record(kA, 1)).write());
   CHECK(in_child([&] {
           ::setenv("XDG_CACHE_HOME", folder.root().c_str(), 1);

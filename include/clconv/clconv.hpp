@@ -53,6 +53,10 @@ inline std::string version() {
   return clconv_version();
 }
 
+inline bool pin_pocl_threads() {
+  return clconv_pin_pocl_threads() != 0;
+}
+
 // clconv_problem with its defaults set. `Problem p("n1c3h227w227k96kh11kw11s4"); p.activation = CLCONV_RELU;`
 struct Problem : clconv_problem {
   Problem() { clconv_problem_init(this); }

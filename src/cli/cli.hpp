@@ -126,11 +126,8 @@ void check_out(const std::string& out, std::initializer_list<std::string> inputs
 class Table {
  public:
   explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
-  void add(std::vector<std::string> row, const char* colour = "") {
-    rows_.push_back(std::move(row));
-    colours_.resize(rows_.size());
-    colours_.back() = colour;
-  }
+  // Control characters are escaped: a name from a file must not reach the terminal as it is.
+  void add(std::vector<std::string> row, const char* colour = "");
   std::string text() const;
 
  private:

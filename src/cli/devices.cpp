@@ -10,7 +10,6 @@ namespace {
 // "default" is the device that the other verbs would take now, by --device or CLCONV_DEVICE. Where
 // there is none, says so in a line: the list is what its user needs.
 std::string mark_default(nlohmann::ordered_json& list, const Session& session) {
-  if (list.empty()) return "";
   cl::Device chosen;
   std::string nothing;
   try {
@@ -51,8 +50,7 @@ void add_devices(CLI::App& app, Session& session) {
                    d.at("driver").get<std::string>()});
       }
       if (list.empty()) {
-        std::printf(
-            "no OpenCL device found: install a driver (any CPU: the package pocl-opencl-icd)\n");
+        std::printf("%s", nothing.c_str());
       } else {
         std::printf("%s%s", table.text().c_str(), nothing.c_str());
       }

@@ -4,11 +4,12 @@
 #include <cstdlib>
 
 #include "cli/cli.hpp"
+#include "text.hpp"
 
 namespace {
 
 int report(const std::string& text, int status) {
-  std::fprintf(stderr, "clconv: %s\n", text.c_str());
+  std::fprintf(stderr, "clconv: %s\n", clconv::core::one_line(text).c_str());
   return status;
 }
 
@@ -58,11 +59,9 @@ bool verbose() {
 
 int main(int argc, char** argv) {
   using namespace clconv::cli;
-  // PoCL's worker threads are not pinned by default, and after a pause the scheduler often puts two
-  // of them on one core: calls then take twice as long, now and then, for a second (2-core Zen 5,
-  // Linux 6, 2026-11: 465 us or 910 us at random; with pinned threads always 465). The user's word
-  // counts.
-  ::setenv("POCL_AFFINITY", "1", 0);
+  // After a pause the scheduler often puts two of PoCL's threads on one core: calls then take twice as long, now and
+  // then, for a second (2-core Zen 5, Linux 6, 2026-11: 465 us or 910 us at random; with pinned threads always 465).
+  clconv::pin_pocl_threads();
   CLI::App app{"2-D convolution on any OpenCL device: plan, run, measure, explain", "clconv"};
   Session session;
   app.set_version_flag("--version", std::string("clconv ") + clconv_version());

@@ -2,8 +2,6 @@
 #include "cli/npy.hpp"
 
 #include <CL/cl_half.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +13,7 @@
 #include <limits>
 
 #include "cli/cli.hpp"
+#include "runtime/files.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -126,6 +125,34 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + ")";
 }
 
+namespace {
+
+// `bytes` bytes, and the end behind them, of what may be a pipe. Grown as they come: a wrong shape must not make us
+// allocate what it claims.
+std::vector<unsigned char> read_data(std::ifstream& in, const std::string& path, std::int64_t bytes,
+                                     const std::vector<std::int64_t>& shape) {
+  constexpr std::int64_t kPiece = 1 << 20;
+  std::vector<unsigned char> stored;
+  std::int64_t present = 0;
+  while (in && present <= bytes) {
+    const std::int64_t wanted = std::min(bytes + 1 - present, kPiece);
+    stored.resize(static_cast<std::size_t>(present + wanted));
+    in.read(reinterpret_cast<char*>(&stored[static_cast<std::size_t>(present)]), wanted);
+    present += in.gcount();
+  }
+  if (in.bad()) throw FileFailure("cannot read " + path + " to its end");
+  if (present != bytes) {
+    bad(path,
+        "holds " +
+            (present > bytes ? "more than " + std::to_string(bytes) : std::to_string(present)) +
+            " bytes of data, its shape " + shape_text(shape) + " needs " + std::to_string(bytes));
+  }
+  stored.resize(static_cast<std::size_t>(bytes));
+  return stored;
+}
+
+}  // namespace
+
 Array read_npy(const std::string& path, const std::string& what) {
   std::ifstream in(path, std::ios::binary);
   if (!in || std::filesystem::is_directory(path)) {
@@ -165,19 +192,7 @@ Array read_npy(const std::string& path, const std::string& what) {
                   ", expected " + std::to_string(rank) + " " + what);
   }
   const std::int64_t bytes = element_count(path, array.shape) * element_size(array.type);
-  // Against the file's size first: a wrong shape must not make us allocate what it claims.
-  const std::streamoff begin = in.tellg();
-  in.seekg(0, std::ios::end);
-  const std::streamoff present = in.tellg() - begin;
-  if (present != bytes) {
-    bad(path, "holds " + std::to_string(present) + " bytes of data, its shape " +
-                  shape_text(array.shape) + " needs " + std::to_string(bytes));
-  }
-  in.seekg(begin);
-  std::vector<unsigned char> stored(static_cast<std::size_t>(bytes));
-  in.read(reinterpret_cast<char*>(stored.data()), static_cast<std::streamsize>(bytes));
-  if (in.gcount() != bytes) throw FileFailure("cannot read " + path + " to its end");
-  array.set(stored);
+  array.set(read_data(in, path, bytes, array.shape));
   return array;
 }
 
@@ -198,29 +213,9 @@ void write_npy(const std::string& path, const Array& array) {
   head += static_cast<char>(header.size() >> 8 & 0xff);
 
   const std::vector<unsigned char> stored = array.bytes();
-  // A pipe or a device is written to; a rename would replace it by a file.
-  struct stat known {};
-  const bool special = ::stat(path.c_str(), &known) == 0 && !S_ISREG(known.st_mode);
-  const std::string target = special ? path : path + ".tmp." + std::to_string(::getpid());
-  const auto fail = [&](const char* what) {
-    const std::string reason = std::strerror(errno);
-    if (!special) std::remove(target.c_str());
-    throw FileFailure(std::string(what) + " " + path + ": " + reason);
-  };
-  std::FILE* file = std::fopen(target.c_str(), "wb");
-  if (file == nullptr) fail("cannot write");
-  const bool written = std::fwrite(head.data(), 1, head.size(), file) == head.size() &&
-                       std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
-                       std::fwrite(stored.data(), 1, stored.size(), file) == stored.size() &&
-                       std::fflush(file) == 0 && (special || ::fsync(::fileno(file)) == 0);
-  if (!written) {
-    const int reason = errno;
-    std::fclose(file);
-    errno = reason;
-    fail("cannot write");
-  }
-  if (std::fclose(file) != 0) fail("cannot write");
-  if (!special && std::rename(target.c_str(), path.c_str()) != 0) fail("cannot replace");
+  head += header;
+  head.append(stored.begin(), stored.end());
+  core::write_file_atomically(path, head);
 }
 
 }  // namespace clconv::cli

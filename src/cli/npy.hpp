@@ -23,7 +23,7 @@ struct Array {
 // Throws FileFailure where it cannot be read, BadInput for what is in it. `what` says what the axes are, e.g. "(n,c,h,w)"; its rank is required.
 Array read_npy(const std::string& path, const std::string& what);
 
-// Temp file and rename: the target appears whole or not at all. Throws FileFailure.
+// The target appears whole or not at all, as write_file_atomically() has it. Throws std::runtime_error.
 void write_npy(const std::string& path, const Array& array);
 
 std::string shape_text(const std::vector<std::int64_t>& shape);

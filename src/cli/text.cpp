@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "cli/cli.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -41,6 +42,14 @@ const char* const kRed = "\033[31m";
 
 std::string coloured(const char* colour, const std::string& text) {
   return colours_wanted() && *colour != '\0' ? colour + text + "\033[0m" : text;
+}
+
+void Table::add(std::vector<std::string> row, const char* colour) {
+  for (std::string& cell : row)
+    cell = core::one_line(cell);
+  rows_.push_back(std::move(row));
+  colours_.resize(rows_.size());
+  colours_.back() = colour;
 }
 
 std::string Table::text() const {

@@ -1,4 +1,5 @@
 #include "ops/gemm.hpp"
+#include "text.hpp"
 
 #include <clblast.h>
 
@@ -289,10 +290,7 @@ std::string to_text(const Gemm& g) {
   std::string text = std::string(g.transpose_a ? "t" : "n") + (g.transpose_b ? "t" : "n");
   for (const std::int64_t value : {g.m, g.n, g.k, g.lda, g.ldb, g.ldc, g.batch})
     text += " " + std::to_string(value);
-  char factors[64];
-  std::snprintf(factors, sizeof(factors), " %a %a", static_cast<double>(g.alpha),
-                static_cast<double>(g.beta));
-  return text + factors;
+  return text + " " + number_text(g.alpha) + " " + number_text(g.beta);
 }
 
 std::vector<GemmParameters> gemm_parameter_sets(const DeviceProfile& profile) {

@@ -7,6 +7,7 @@
 #include "planner/measure.hpp"
 #include "runtime/files.hpp"
 #include "runtime/probe.hpp"
+#include "text.hpp"
 
 namespace clconv::core {
 namespace {
@@ -17,8 +18,8 @@ constexpr std::size_t kMaxOperations = 1024;
 std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   std::string key =
       to_text(problem) + " " + to_string(problem.direction) + " " + epilogue_words(problem) + " " +
-      storage_words(problem) + " " + to_string(o.rigor) + " " + std::to_string(o.time_limit_s) +
-      " " + std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
+      storage_words(problem) + " " + to_string(o.rigor) + " " + number_text(o.time_limit_s) + " " +
+      std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
       (o.weights_change ? " changing" : "") + (o.deterministic ? " deterministic" : "") +
       (o.time_all ? " time_all" : "") + " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {

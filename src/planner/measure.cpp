@@ -6,6 +6,7 @@
 #include <random>
 
 #include "runtime/storage.hpp"
+#include "text.hpp"
 
 namespace clconv::core {
 namespace {
@@ -279,8 +280,8 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
     if (error <= allowed) continue;
     record.trusted = false;
     record.text = "wrong result on " + to_text(small) + ": " + name_of(small, result_of(small)) +
-                  "[" + std::to_string(i) + "] is " + std::to_string(actual[i]) + ", " +
-                  yardstick().name + " says " + std::to_string(expected[i]);
+                  "[" + std::to_string(i) + "] is " + number_text(actual[i]) + ", " +
+                  yardstick().name + " says " + number_text(expected[i]);
   }
   WisdomBook book;
   book.put(record);

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "runtime/files.hpp"
+#include "text.hpp"
 
 namespace clconv::core {
 namespace {
@@ -18,14 +20,17 @@ std::string lower(std::string text) {
   return text;
 }
 
+constexpr const char* kPocl = "Portable Computing Language";
+
 bool contains_word(const std::string& words, const char* word) {
   return (" " + words + " ").find(" " + std::string(word) + " ") != std::string::npos;
 }
 
+// A driver's words: in any encoding, padded.
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\0'))
     text.pop_back();
-  return text;
+  return one_line(text);
 }
 
 std::string float_atomics_of(const cl::Device& device) {
@@ -188,26 +193,70 @@ DeviceProfile query_profile(const cl::Device& device) {
       std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8);
   p.cache_bytes = size(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
   p.float_atomics = float_atomics_of(device);
-  p.driver_cache = p.platform == "Portable Computing Language";
+  p.driver_cache = p.platform == kPocl;
   estimate_speeds(p);
   return p;
 }
 
-std::vector<DeviceEntry> list_devices() {
+namespace {
+
+// Where the ICD loader looks for drivers, and what it finds named there.
+std::string drivers_text() {
+  const std::string named = environment("OCL_ICD_VENDORS");
+  const std::string folder = named.empty() ? "/etc/OpenCL/vendors" : named;
+  std::string files;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
+    if (file.path().extension() != ".icd") continue;
+    std::string library;
+    try {
+      read_file(file.path().string(), library);
+    } catch (const Error&) {
+      library = "cannot be read";
+    }
+    library = library.substr(0, library.find('\n'));
+    files += (files.empty() ? "" : ", ") + file.path().filename().string() + " (" + library + ")";
+  }
+  if (files.empty()) {
+    return "no driver is named in " + folder +
+           ": install one (any CPU: the package pocl-opencl-icd)";
+  }
+  return "none of the drivers named in " + folder + " could be loaded: " + files;
+}
+
+std::string no_device_text(const cl::Platform& platform, cl_int status) {
+  const std::string name = trimmed(platform.getInfo<CL_PLATFORM_NAME>());
+  const char* hint =
+      ", as it is where PoCL cannot make its folder for kernels (POCL_CACHE_DIR, "
+      "XDG_CACHE_HOME or HOME)";
+  return "platform '" + name + "' has none or cannot start: " + status_text(status) +
+         (name == kPocl ? hint : "");
+}
+
+// Devices, and why a platform has none.
+std::vector<DeviceEntry> find_devices(std::string& reasons) {
   std::vector<DeviceEntry> entries;
   std::vector<cl::Platform> platforms;
+  const auto because = [&](const std::string& reason) {
+    reasons += (reasons.empty() ? "" : "; ") + reason;
+  };
   try {
     cl::Platform::get(&platforms);
-  } catch (const cl::Error&) {
-    return entries;  // the ICD loader reports "no platform" (-1001) as an error
+  } catch (const cl::Error& error) {
+    constexpr cl_int kNoPlatform = -1001;  // CL_PLATFORM_NOT_FOUND_KHR
+    if (error.err() != kNoPlatform) because("clGetPlatformIDs failed: " + status_text(error.err()));
   }
+  if (platforms.empty() && reasons.empty()) because(drivers_text());
   for (std::size_t p = 0; p < platforms.size(); ++p) {
     std::vector<cl::Device> devices;
+    cl_int status = CL_DEVICE_NOT_FOUND;  // of which CLHPP makes an empty list
     try {
       platforms[p].getDevices(CL_DEVICE_TYPE_ALL, &devices);
-    } catch (const cl::Error&) {
-      continue;  // a platform without devices, or a driver that cannot start, hides no others
+    } catch (const cl::Error& error) {
+      status = error.err();
     }
+    // It hides no others.
+    if (devices.empty()) because(no_device_text(platforms[p], status));
     for (std::size_t d = 0; d < devices.size(); ++d) {
       entries.push_back({std::to_string(p) + ":" + std::to_string(d), devices[d], false});
     }
@@ -226,12 +275,17 @@ std::vector<DeviceEntry> list_devices() {
   return entries;
 }
 
+}  // namespace
+
+std::vector<DeviceEntry> list_devices() {
+  std::string reasons;
+  return find_devices(reasons);
+}
+
 cl::Device select_device(const std::string& spec) {
-  const std::vector<DeviceEntry> entries = list_devices();
-  if (entries.empty()) {
-    throw Error(Code::kNoDevice,
-                "no OpenCL device found: install a driver (any CPU: the package pocl-opencl-icd)");
-  }
+  std::string reasons;
+  const std::vector<DeviceEntry> entries = find_devices(reasons);
+  if (entries.empty()) throw Error(Code::kNoDevice, "no OpenCL device found: " + reasons);
   std::string known;
   for (const DeviceEntry& entry : entries) {
     const DeviceProfile profile = query_profile(entry.device);

@@ -70,7 +70,6 @@ std::string resolve_links(const std::string& path) {
 void write_file_atomically(const std::string& named, const std::string& content) {
   static std::atomic<unsigned> counter{0};
   const std::string path = resolve_links(named);
-  make_parent_directories(path);
   struct stat known {};
   const bool exists = ::stat(path.c_str(), &known) == 0;
   const bool special = exists && !S_ISREG(known.st_mode);

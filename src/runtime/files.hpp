@@ -10,7 +10,7 @@ namespace clconv::core {
 // that is there and cannot be read (no permission, a folder, an I/O error): nobody may take it for empty.
 bool read_file(const std::string& path, std::string& content);
 
-// Temp file, fsync, rename; what is no regular file (a pipe, /dev/stdout) is written to directly. Creates the directory.
+// Temp file, fsync, rename; what is no regular file (a pipe, /dev/stdout) is written to directly.
 // Of a symbolic link the target is written. An existing file keeps its mode, of a new one the umask decides. Throws
 // Error{kIo} that names the path and the system's reason, and leaves no temp file.
 void write_file_atomically(const std::string& path, const std::string& content);

@@ -220,6 +220,7 @@ void ProgramCache::store(const std::string& key, const cl::Program& program) {
     const auto binaries = program.getInfo<CL_PROGRAM_BINARIES>();
     if (binaries.empty() || binaries[0].empty()) return;
     const std::string payload(binaries[0].begin(), binaries[0].end());
+    make_directories(options_.directory);
     write_file_atomically(path_of(key), kMagic + key + std::to_string(payload.size()) + " " +
                                             hex(fnv1a(payload)) + "\n" + payload);
     evict();

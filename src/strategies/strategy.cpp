@@ -1,5 +1,6 @@
 // What strategies share, and the words of the seam.
 #include "strategies/strategy.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -101,11 +102,8 @@ std::string to_text(const Rejection& r) {
   const std::string actual = std::to_string(r.actual);
   const std::string limit = std::to_string(r.limit);
   const auto ratio = [&] {
-    char buffer[32];
-    std::snprintf(
-        buffer, sizeof(buffer), "%.1f",
-        static_cast<double>(r.actual) / static_cast<double>(std::max<std::int64_t>(1, r.limit)));
-    return std::string(buffer);
+    return fixed_text(
+        static_cast<double>(r.actual) / static_cast<double>(std::max<std::int64_t>(1, r.limit)), 1);
   };
   switch (r.code) {
     case Reason::kDirection:

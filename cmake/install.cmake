@@ -1,0 +1,48 @@
+# What `cmake --install` puts where: library, program, headers, and what find_package and pkg-config read. All of it is
+# found from where it lies, so that the prefix may be another at install time, or move; folders that are given as absolute
+# paths (Nix, RPM) stay where they are.
+include(CMakePackageConfigHelpers)
+
+set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)
+install(TARGETS clconv EXPORT clconv-targets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/clconv DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT clconv-targets NAMESPACE clconv:: DESTINATION ${clconv_package_dir})
+configure_package_config_file(cmake/clconv-config.cmake.in clconv-config.cmake INSTALL_DESTINATION ${clconv_package_dir})
+write_basic_package_version_file(clconv-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/clconv-config-version.cmake
+  DESTINATION ${clconv_package_dir})
+
+# The path from one folder to another, both as CMAKE_INSTALL_* name them: relative where both move with the prefix, else
+# absolute. `result` gets a path to be put behind `from_here`.
+function(clconv_path_between from to from_here result)
+  if(IS_ABSOLUTE "${to}")
+    set(${result} "${to}" PARENT_SCOPE)
+  elseif(IS_ABSOLUTE "${from}")
+    set(${result} "${CMAKE_INSTALL_PREFIX}/${to}" PARENT_SCOPE)
+  else()
+    file(RELATIVE_PATH path "/prefix/${from}" "/prefix/${to}")
+    set(${result} "${from_here}/${path}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+if(CLCONV_CLI)
+  install(TARGETS clconv_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  clconv_path_between("${CMAKE_INSTALL_BINDIR}" "${CMAKE_INSTALL_LIBDIR}" "$ORIGIN" rpath)
+  set_target_properties(clconv_cli PROPERTIES INSTALL_RPATH "${rpath}")
+endif()
+
+clconv_path_between("${CMAKE_INSTALL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_LIBDIR}" "\${pcfiledir}" CLCONV_PC_LIBDIR)
+clconv_path_between("${CMAKE_INSTALL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_INCLUDEDIR}" "\${pcfiledir}" CLCONV_PC_INCLUDEDIR)
+# An application names what a static library needs itself.
+set(CLCONV_PC_NEEDS "-lclblast -lstdc++ -lpthread")
+if(BUILD_SHARED_LIBS)
+  set(CLCONV_PC_PRIVATE "Requires.private: sqlite3\nLibs.private: ${CLCONV_PC_NEEDS}")
+  set(CLCONV_PC_REQUIRES OpenCL)
+else()
+  set(CLCONV_PC_REQUIRES "OpenCL, sqlite3")
+  set(CLCONV_PC_LIBS " ${CLCONV_PC_NEEDS}")
+endif()
+configure_file(cmake/clconv.pc.in clconv.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,68 @@
+#include "text.hpp"
+
+#include <charconv>
+#include <cstddef>
+
+namespace clconv::core {
+namespace {
+
+template <class Number>
+std::string shortest(Number value) {
+  char text[64];
+  const auto [end, error] = std::to_chars(text, text + sizeof(text), value);
+  return error == std::errc() ? std::string(text, end) : "?";
+}
+
+// Bytes of the printable character that starts `text`; 0 where none does (RFC 3629's well-formed sequences, without
+// C0, DEL and C1).
+std::size_t printable(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xed && byte(1) >= 0xa0;
+  const bool beyond = first == 0xf4 && byte(1) >= 0x90;
+  const bool control = first == 0xc2 && byte(1) < 0xa0;
+  return overlong || surrogate || beyond || control ? 0 : length;
+}
+
+}  // namespace
+
+std::string number_text(float value) {
+  return shortest(value);
+}
+std::string number_text(double value) {
+  return shortest(value);
+}
+
+std::string fixed_text(double value, int digits) {
+  char text[400];
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed, digits);
+  return error == std::errc() ? std::string(text, end) : "?";
+}
+
+std::string one_line(std::string_view text) {
+  static const char* const kDigits = "0123456789abcdef";
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = printable(text);
+    if (length > 0) {
+      line += text.substr(0, length);
+    } else {
+      const auto byte = static_cast<unsigned char>(text[0]);
+      line += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+    text.remove_prefix(length > 0 ? length : 1);
+  }
+  return line;
+}
+
+}  // namespace clconv::core

@@ -1,0 +1,18 @@
+// Numbers and words as text that no locale and no driver's encoding changes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace clconv::core {
+
+// The shortest decimal that reads back as the same number, with a point.
+std::string number_text(float value);
+std::string number_text(double value);
+// With so many digits behind the point.
+std::string fixed_text(double value, int digits);
+
+// As one line of valid UTF-8: control characters and bytes that are none become \xNN. What is escaped stays as it is.
+std::string one_line(std::string_view text);
+
+}  // namespace clconv::core
