@@ -32,8 +32,19 @@
 #ifndef CLCONV_CLCONV_H
 #define CLCONV_CLCONV_H
 
+/* CL_TARGET_OPENCL_VERSION is the application's. Where it is not set, CL/cl.h is asked for what
+ * CLHPP will ask it for, or for what it offers by default, so that an OpenCL header included later
+ * lacks nothing; the functions of OpenCL 1.2 are then free of warnings, too. The library itself
+ * needs OpenCL 1.2. */
 #ifndef CL_TARGET_OPENCL_VERSION
-#define CL_TARGET_OPENCL_VERSION 120
+#ifdef CL_HPP_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION CL_HPP_TARGET_OPENCL_VERSION
+#else
+#define CL_TARGET_OPENCL_VERSION 300
+#ifndef CL_USE_DEPRECATED_OPENCL_1_2_APIS
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
+#endif
+#endif
 #endif
 #include <CL/cl.h>
 #include <stddef.h>

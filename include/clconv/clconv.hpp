@@ -4,11 +4,23 @@
 #ifndef CLCONV_CLCONV_HPP
 #define CLCONV_CLCONV_HPP
 
-#ifndef CL_HPP_TARGET_OPENCL_VERSION
-#define CL_HPP_TARGET_OPENCL_VERSION 120
+// CL_HPP_TARGET_OPENCL_VERSION and CL_HPP_MINIMUM_OPENCL_VERSION are the application's. Where neither is
+// set, CLHPP has all that the C headers have, and asks each platform for its version before it calls
+// what OpenCL 1.2 lacks: that is what a minimum of 110 means. (With 120 beside a newer target,
+// some releases of CLHPP do not compile.)
+#if !defined(CL_HPP_TARGET_OPENCL_VERSION)
+#if defined(CL_TARGET_OPENCL_VERSION)
+#define CL_HPP_TARGET_OPENCL_VERSION CL_TARGET_OPENCL_VERSION
+#elif !defined(CL_HPP_MINIMUM_OPENCL_VERSION)
+#define CL_HPP_TARGET_OPENCL_VERSION 300
 #endif
-#ifndef CL_HPP_MINIMUM_OPENCL_VERSION
-#define CL_HPP_MINIMUM_OPENCL_VERSION 120
+#if !defined(CL_HPP_MINIMUM_OPENCL_VERSION) && CL_HPP_TARGET_OPENCL_VERSION >= 200
+#define CL_HPP_MINIMUM_OPENCL_VERSION 110
+#endif
+#endif
+// CLHPP's own minimum is 200, which it refuses beside an older target.
+#if !defined(CL_HPP_MINIMUM_OPENCL_VERSION) && CL_HPP_TARGET_OPENCL_VERSION < 200
+#define CL_HPP_MINIMUM_OPENCL_VERSION CL_HPP_TARGET_OPENCL_VERSION
 #endif
 #include <CL/opencl.hpp>
 
