@@ -1,8 +1,8 @@
 // oneDNN in four forms: plain NCHW, its own layouts with and without the reorders that NCHW takes, and its
 // Winograd. Weights are reordered once, scratch memory is allocated once, bias and ReLU are fused.
 #include <cstring>
-#include <dnnl.hpp>
 
+#include "onednn_api.hpp"
 #include "peers.hpp"
 #include "threads.hpp"
 
@@ -60,7 +60,8 @@ class OneDnn : public Contender {
   };
 
   struct Geometry {
-    dnnl::memory::dims x, w, b, y, strides, dilates, before, after;
+    dnnl::memory::dims x, w, b, y;
+    onednn::Geometry window;
     explicit Geometry(const Case& item);
   };
 
@@ -91,10 +92,10 @@ OneDnn::Geometry::Geometry(const Case& item) {
     w.front() = p.k;
   b = {p.k};
   y = {p.n, p.k, item.info.oh, item.info.ow};
-  strides = {p.sh, p.sw};
-  dilates = {p.dh - 1, p.dw - 1};
-  before = {p.pt, p.pl};
-  after = {p.pb, p.pr};
+  window.strides = {p.sh, p.sw};
+  window.dilates = {p.dh - 1, p.dw - 1};
+  window.before = {p.pt, p.pl};
+  window.after = {p.pb, p.pr};
 }
 
 dnnl::memory OneDnn::operand(const std::vector<float>& values, const dnnl::memory::dims& dims,
@@ -138,14 +139,12 @@ OneDnn::OneDnn(const Case& item, Form form, dnnl::algorithm algorithm) : form_(f
   if (p.direction == CLCONV_FORWARD) {
     if (p.activation != CLCONV_NO_ACTIVATION) {
       dnnl::post_ops relu;
-      relu.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
+      onednn::append_relu(relu);
       attributes.set_post_ops(relu);
     }
-    const dnnl::convolution_forward::desc d(dnnl::prop_kind::forward_inference, algorithm,
-                                            activations(g.x), free_layout(g.w),
-                                            p.bias != 0 ? plain(g.b) : Desc(), activations(g.y),
-                                            g.strides, g.dilates, g.before, g.after);
-    const dnnl::convolution_forward::primitive_desc pd(d, attributes, engine());
+    const auto pd = onednn::forward(
+        engine(), dnnl::prop_kind::forward_inference, algorithm, activations(g.x), free_layout(g.w),
+        p.bias != 0 ? plain(g.b) : Desc(), activations(g.y), g.window, attributes);
     std::unordered_map<int, dnnl::memory> arguments = {
         {DNNL_ARG_SRC, operand(item.x, g.x, pd.src_desc(), true)},
         {DNNL_ARG_WEIGHTS, operand(item.w, g.w, pd.weights_desc(), false)}};
@@ -153,15 +152,12 @@ OneDnn::OneDnn(const Case& item, Form form, dnnl::algorithm algorithm) : form_(f
     add_convolution(pd, dnnl::convolution_forward(pd), arguments, DNNL_ARG_DST, pd.dst_desc(), g.y);
     return;
   }
-  const dnnl::convolution_forward::desc forward(
-      dnnl::prop_kind::forward_training, algorithm, activations(g.x), free_layout(g.w),
-      activations(g.y), g.strides, g.dilates, g.before, g.after);
-  const dnnl::convolution_forward::primitive_desc hint(forward, engine());
+  const auto hint =
+      onednn::forward(engine(), dnnl::prop_kind::forward_training, algorithm, activations(g.x),
+                      free_layout(g.w), Desc(), activations(g.y), g.window, dnnl::primitive_attr());
   if (p.direction == CLCONV_BACKWARD_DATA) {
-    const dnnl::convolution_backward_data::desc d(algorithm, activations(g.x), free_layout(g.w),
-                                                  activations(g.y), g.strides, g.dilates, g.before,
-                                                  g.after);
-    const dnnl::convolution_backward_data::primitive_desc pd(d, attributes, engine(), hint);
+    const auto pd = onednn::backward_data(engine(), algorithm, activations(g.x), free_layout(g.w),
+                                          activations(g.y), g.window, hint, attributes);
     add_convolution(pd, dnnl::convolution_backward_data(pd),
                     {{DNNL_ARG_DIFF_DST, operand(item.dy, g.y, pd.diff_dst_desc(), true)},
                      {DNNL_ARG_WEIGHTS, operand(item.w, g.w, pd.weights_desc(), false)}},
@@ -169,10 +165,8 @@ OneDnn::OneDnn(const Case& item, Form form, dnnl::algorithm algorithm) : form_(f
     return;
   }
   const Desc weights = form == Form::kPlain ? plain(g.w) : free_layout(g.w);
-  const dnnl::convolution_backward_weights::desc d(algorithm, activations(g.x), weights,
-                                                   activations(g.y), g.strides, g.dilates, g.before,
-                                                   g.after);
-  const dnnl::convolution_backward_weights::primitive_desc pd(d, attributes, engine(), hint);
+  const auto pd = onednn::backward_weights(engine(), algorithm, activations(g.x), weights,
+                                           activations(g.y), g.window, hint, attributes);
   add_convolution(pd, dnnl::convolution_backward_weights(pd),
                   {{DNNL_ARG_DIFF_DST, operand(item.dy, g.y, pd.diff_dst_desc(), true)},
                    {DNNL_ARG_SRC, operand(item.x, g.x, pd.src_desc(), true)}},
@@ -180,7 +174,7 @@ OneDnn::OneDnn(const Case& item, Form form, dnnl::algorithm algorithm) : form_(f
 }
 
 std::vector<float> OneDnn::result() {
-  dnnl::memory dense(plain(computed_.get_desc().dims()), engine());
+  dnnl::memory dense(plain(onednn::dims_of(computed_.get_desc())), engine());
   dnnl::reorder(computed_, dense).execute(stream(), computed_, dense);
   stream().wait();
   const auto* values = static_cast<const float*>(dense.get_data_handle());
@@ -211,6 +205,8 @@ Peer onednn_peer(const char* key, const char* title, const std::string& about, F
 
 std::vector<Peer> onednn_peers() {
   using dnnl::algorithm;
+  // A library of another major version than the headers has another interface.
+  if (dnnl_version()->major != DNNL_VERSION_MAJOR) return {};
   // Its threads start with its first call, which must not be made on a pinned thread: it counts the cores
   // that it may use.
   const auto known = threads();

@@ -57,6 +57,7 @@ class FakeLaboratory : public Laboratory {
   std::map<std::string, std::deque<double>> series;  // first these, one per call
   std::map<std::string, std::string> build_fails, run_fails, verify_fails;
   std::map<std::string, double> setup_us;
+  std::map<std::string, std::string> verify_throws;
   std::vector<std::string> built, verified;
   std::map<std::string, int> timed;
   std::map<std::string, std::vector<int>> batches;  // runs of every call
@@ -75,6 +76,9 @@ class FakeLaboratory : public Laboratory {
   }
   std::optional<Rejection> verify(const Strategy& s, const Candidate& c) override {
     verified.push_back(key(s, c));
+    if (verify_throws.count(key(s, c)) != 0) {
+      throw Error(Code::kInvalidArgument, verify_throws[key(s, c)]);
+    }
     if (verify_fails.count(key(s, c)) == 0) return std::nullopt;
     return Rejection{Reason::kWrongResult, "verify", 0, 0, verify_fails[key(s, c)]};
   }
@@ -407,6 +411,34 @@ TEST_CASE("allow and deny lists, determinism and the workspace limit") {
         "needs at least 4712 bytes of workspace, the limit is 4711");
   options.workspace_limit = 4712;
   CHECK(chosen(search(options, nullptr)) == "alpha v=3");
+}
+
+TEST_CASE(
+    "a check that cannot be made is not held against a variant, nor are older records of such") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  lab.verify_throws["beta v=1"] = "config 'v=1': a tile exceeds the result";
+  const Report report = search(with_rigor(Rigor::kMeasure), &lab);
+  CHECK(entry(report, "beta", "v=1").status == Status::kFailedRun);
+  for (const WisdomCandidate& c : to_wisdom(report, {}).candidates) {
+    CHECK(c.status == Status::kApplicable);
+  }
+
+  WisdomCandidate old;
+  old.strategy = "beta";
+  old.config = "v=1";
+  old.status = Status::kFailedRun;
+  old.text = "config 'v=1': a tile exceeds the result";
+  WisdomRecord record;
+  record.candidates = {old};
+  lab = usual_lab();
+  const std::string best = chosen(search(with_rigor(Rigor::kMeasure), &lab));
+  CHECK(best == "beta v=1");
+  lab = usual_lab();
+  CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab, {record, {}})) == best);
+  record.candidates.front().text = "clEnqueueNDRangeKernel: -5";  // a run that did fail
+  lab = usual_lab();
+  CHECK(chosen(search(with_rigor(Rigor::kMeasure), &lab, {record, {}})) != best);
 }
 
 TEST_CASE("wisdom decides without timing if it covers what would be timed") {

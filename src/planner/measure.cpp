@@ -1,5 +1,6 @@
 #include "planner/measure.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -170,7 +171,42 @@ Problem small_problem(const Problem& problem) {
   constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
   p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
   p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
+  if (p.wants_dx()) {  // then dx is tiled, which with much padding is smaller than dy
+    p.h = std::min(problem.h, std::max(p.h, kMostOutputs * p.sh));
+    p.w = std::min(problem.w, std::max(p.w, kMostOutputs * p.sw));
+  }
   return p;
+}
+
+std::vector<Problem> stand_ins(const Problem& problem) {
+  const Problem least = small_problem(problem);
+  enum Axis : unsigned { kImages = 1, kPixels = 2, kChannels = 4, kFilters = 8, kGroups = 16 };
+  constexpr unsigned kAll = kImages | kPixels | kChannels | kFilters | kGroups;
+  const auto grown = [&](unsigned axes, std::int64_t factor) {
+    const auto size = [&](unsigned axis, std::int64_t from, std::int64_t to) {
+      return (axes & axis) != 0 ? std::min(saturating_product(from, factor), to) : from;
+    };
+    Problem p = least;
+    p.n = size(kImages, least.n, problem.n);
+    p.h = size(kPixels, least.h, problem.h);
+    p.w = size(kPixels, least.w, problem.w);
+    p.g = size(kGroups, least.g, problem.g);
+    p.c = p.g * size(kChannels, least.c_per_group(), problem.c_per_group());
+    p.k = p.g * size(kFilters, least.k_per_group(), problem.k_per_group());
+    return p;
+  };
+  std::vector<Problem> all = {least};
+  for (std::int64_t factor = 2; all.back() != problem; factor *= 2) {
+    for (const unsigned axes : {unsigned{kImages}, unsigned{kPixels}, unsigned{kChannels},
+                                unsigned{kFilters}, unsigned{kGroups}, kAll}) {
+      all.push_back(grown(axes, factor));
+    }
+  }
+  // None has more operations than `problem`, which thus stays the last.
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Problem& a, const Problem& b) { return a.flops() < b.flops(); });
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
 }
 
 std::string problem_class(const Problem& problem) {
@@ -223,9 +259,21 @@ double DeviceLaboratory::elapsed_us(const Sequence& sequence, Bindings& bindings
   return (steady_s() - begin) * 1e6;
 }
 
-std::vector<float> DeviceLaboratory::result_of_small(const Strategy& strategy, const Config& config,
+DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
+                                                     const Config& config) {
+  for (const Problem& small : stand_ins(problem_)) {
+    try {
+      return {small, strategy.build(small, config, device_)};
+    } catch (const Error& error) {
+      // Not within what the variant serves, e.g. smaller than its tile: that says nothing against it.
+      if (error.code() != Code::kInvalidArgument || small == problem_) throw;
+    }
+  }
+  throw Error(Code::kInternal, "no problem to verify on");
+}
+
+std::vector<float> DeviceLaboratory::result_of_small(const Executable& executable,
                                                      const Problem& small) {
-  const auto executable = strategy.build(small, config, device_);
   const std::int64_t limit = device_.profile().max_allocation_bytes;
   const auto buffer = [&](std::int64_t bytes) {
     return allocate(device_.context(), bytes, limit, "verifying");
@@ -246,27 +294,29 @@ std::vector<float> DeviceLaboratory::result_of_small(const Strategy& strategy, c
     queue_.enqueueWriteBuffer(buffers.back(), CL_TRUE, 0, stored.size(), stored.data());
     bindings.bind(static_cast<int>(tensor), buffers.back()());
   }
-  const cl::Buffer workspace = buffer(executable->workspace_bytes);
-  const cl::Buffer prepared = buffer(executable->prepared_weights_bytes);
+  const cl::Buffer workspace = buffer(executable.workspace_bytes);
+  const cl::Buffer prepared = buffer(executable.prepared_weights_bytes);
   bindings.bind(kWorkspaceSlot, workspace());
   bindings.bind(kPreparedSlot, prepared());
-  executable->prepare.enqueue(queue_(), bindings, {});
-  executable->run.enqueue(queue_(), bindings, {});
+  executable.prepare.enqueue(queue_(), bindings, {});
+  executable.run.enqueue(queue_(), bindings, {});
   queue_.enqueueReadBuffer(buffers.back(), CL_TRUE, 0, stored.size(), stored.data());
   return from_storage(stored, small.data_type);
 }
 
 std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                                                   const Candidate& candidate) {
+  if (problem_.n == 0) return std::nullopt;  // nothing is computed, and nothing learnt
   const std::string config = candidate.config.text();
   const std::string kind = problem_class(problem_);
   const auto known = wisdom_.find_trust(strategy.name, config, kind, scope_);
   if (known && known->trusted) return std::nullopt;
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 
-  const Problem small = small_problem(problem_);
-  const std::vector<float> expected = result_of_small(yardstick(), Config(), small);
-  const std::vector<float> actual = result_of_small(strategy, candidate.config, small);
+  const auto [small, executable] = stand_in(strategy, candidate.config);
+  const std::vector<float> expected =
+      result_of_small(*yardstick().build(small, Config(), device_), small);
+  const std::vector<float> actual = result_of_small(*executable, small);
   // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the
   // residual and what was there.
   const double bound =

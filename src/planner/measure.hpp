@@ -17,6 +17,11 @@ namespace clconv::core {
 // can have one.
 Problem small_problem(const Problem& problem);
 
+// Problems of the same class to check a variant on, each within `problem` in every size: from small_problem()
+// on, grown in one size or in all, by operations; the last is `problem` itself. The first that the variant
+// can be built for is taken: only the variant knows its own domain.
+std::vector<Problem> stand_ins(const Problem& problem);
+
 // What a variant must be trusted for: everything that selects code in its kernels.
 std::string problem_class(const Problem& problem);
 
@@ -37,9 +42,14 @@ class DeviceLaboratory : public Laboratory {
   // The operands of the full problem and a workspace as large as it takes, which all trials share.
   Bindings bindings(const Executable& executable);
   double elapsed_us(const Sequence& sequence, Bindings& bindings, int runs);
-  // The result of one variant on a problem small enough to copy to and fro.
-  std::vector<float> result_of_small(const Strategy& strategy, const Config& config,
-                                     const Problem& small);
+  struct StandIn {
+    Problem problem;
+    std::unique_ptr<const Executable> executable;
+  };
+  // The smallest of stand_ins() that the variant takes, and the variant built for it.
+  StandIn stand_in(const Strategy& strategy, const Config& config);
+  // The result on a problem small enough to copy to and fro.
+  std::vector<float> result_of_small(const Executable& executable, const Problem& small);
 
   Device& device_;
   Wisdom& wisdom_;

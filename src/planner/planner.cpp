@@ -106,6 +106,7 @@ class Search {
       ReportEntry& entry = report_.entries[i];
       if (!usable(entry)) continue;
       if (const WisdomCandidate* known = find(memory.record, entry)) {
+        if (from_outside_the_domain(*known)) continue;
         if (known->status != Status::kApplicable) {
           const Reason reason = known->status == Status::kFailedBuild ? Reason::kBuildFailed
                                 : known->status == Status::kFailedRun ? Reason::kRunFailed
@@ -221,6 +222,12 @@ class Search {
       }
     }
     return nullptr;
+  }
+
+  // Older versions remembered a run as failed where the problem to verify on was not one that the config serves,
+  // which is the only way that a run, not a build, could fail with the words of a refused config.
+  static bool from_outside_the_domain(const WisdomCandidate& known) {
+    return known.status == Status::kFailedRun && known.text.rfind("config '", 0) == 0;
   }
 
   std::vector<std::size_t> usable_by(const std::function<double(std::size_t)>& key) const {
@@ -466,6 +473,8 @@ class Search {
       }
     } catch (const std::exception& error) {
       fail(entry, Status::kFailedRun, Reason::kRunFailed, error);
+      // The check could not be made, on a problem that is not the user's: no fact about this one.
+      entry.transient = true;
       return false;
     }
     return true;
