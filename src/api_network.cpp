@@ -45,6 +45,12 @@ std::int64_t at_least_one(std::int64_t value, const char* name) {
   return value;
 }
 
+// Of a batch, which may be empty.
+std::int64_t at_least_none(std::int64_t value, const char* name) {
+  if (value < 0) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 0");
+  return value;
+}
+
 // Bytes of `count` floats; a count beyond 64 bits of bytes fits no buffer.
 std::int64_t float_bytes(std::int64_t count, const char* name) {
   return saturating_product(at_least_one(count, name), kFloat);
@@ -111,12 +117,12 @@ clconv_status clconv_problem_fully_connected(int64_t n, int64_t inputs, int64_t 
     clconv_problem c;
     clconv_problem_init(&c);
     c = versioned(problem, c, "clconv_problem");
-    const auto checked_size = [](std::int64_t value, const char* name) {
-      if (value >= 1) return value;
-      throw Error(Code::kInvalidProblem,
-                  std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
+    const auto checked_size = [](std::int64_t value, const char* name, std::int64_t least = 1) {
+      if (value >= least) return value;
+      throw Error(Code::kInvalidProblem, std::string(name) + "=" + std::to_string(value) +
+                                             ": must be at least " + std::to_string(least));
     };
-    const std::int64_t images = checked_size(n, "n");
+    const std::int64_t images = checked_size(n, "n", 0);
     for (int64_t* one : {&c.h, &c.w, &c.kh, &c.kw, &c.sh, &c.sw, &c.dh, &c.dw, &c.g})
       *one = 1;
     c.n = images;
@@ -136,11 +142,11 @@ clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_
     Context& c = context_of(context);
     Device& device = c.device();
     check_owned(device, queue);
-    const std::int64_t bytes = float_bytes(count, "count");
+    const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
     Bindings bindings = checked(device, {{x, bytes, "x"}, {y, bytes, "y"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("relu " + std::to_string(count), [&] {
-      return one_step(relu(device, count, Region{0}, Region{1}));
+      return count == 0 ? Operation() : one_step(relu(device, count, Region{0}, Region{1}));
     });
     enqueue(*operation, device, queue, bindings, d);
   });
@@ -153,11 +159,12 @@ clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queu
     Context& c = context_of(context);
     Device& device = c.device();
     check_owned(device, queue);
-    const std::int64_t bytes = float_bytes(count, "count");
+    const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
     Bindings bindings = checked(device, {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("relu_backward " + std::to_string(count), [&] {
-      return one_step(relu_gradient(device, count, Region{0}, Region{1}, Region{2}));
+      return count == 0 ? Operation()
+                        : one_step(relu_gradient(device, count, Region{0}, Region{1}, Region{2}));
     });
     enqueue(*operation, device, queue, bindings, d);
   });
@@ -187,7 +194,7 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
     const auto p = versioned(params, softmax_defaults(), "clconv_softmax_params");
     const auto o = versioned(operands, clconv_softmax_operands{}, "clconv_softmax_operands");
     for (const auto& [name, value] : {std::pair{"n", p.n}, std::pair{"m", p.m}}) {
-      at_least_one(value, name);
+      name == std::string("n") ? at_least_none(value, name) : at_least_one(value, name);
       if (value > kIndexLimit) {
         bad(std::string(name) + "=" + std::to_string(value) + ": supported up to " +
             std::to_string(kIndexLimit));
@@ -337,7 +344,7 @@ clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue qu
     Bindings bindings = checked(device, {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("pooling_forward " + p.text(), [&] {
-      return one_step(pool(device, p, Region{0}, Region{1}));
+      return p.n == 0 ? Operation() : one_step(pool(device, p, Region{0}, Region{1}));
     });
     enqueue(*operation, device, queue, bindings, d);
   });
@@ -358,7 +365,7 @@ clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue q
                                          {dx, p.x_bytes(), "dx"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("pooling_backward " + p.text(), [&] {
-      return one_step(unpool(device, p, Region{0}, Region{1}, Region{2}));
+      return p.n == 0 ? Operation() : one_step(unpool(device, p, Region{0}, Region{1}, Region{2}));
     });
     enqueue(*operation, device, queue, bindings, d);
   });

@@ -123,9 +123,10 @@ inline void check_owned(const Device& device, cl_command_queue queue) {
   device.check_queue(queue);
 }
 
-// A buffer of a public operation: there, of the device's cl_context, and of at least so many bytes.
+// A buffer of a public operation, unless it is to hold nothing: there, of the device's cl_context, and of at least so many bytes.
 inline void check_buffer(const Device& device, cl_mem buffer, std::int64_t bytes,
                          const char* name) {
+  if (bytes == 0) return;  // of an empty batch: OpenCL has no buffers of 0 bytes
   if (buffer == nullptr) bad("buffer " + std::string(name) + " is NULL");
   device.check_buffer(buffer, name);
   std::size_t size = 0;

@@ -1,6 +1,7 @@
 // Validation and text forms of Problem.
 #include "problem.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -30,7 +31,7 @@ struct Field {
   std::int64_t minimum;
 };
 constexpr Field kFields[] = {
-    {"n", &Problem::n, 1},   {"c", &Problem::c, 1},   {"h", &Problem::h, 1},
+    {"n", &Problem::n, 0},   {"c", &Problem::c, 1},   {"h", &Problem::h, 1},
     {"w", &Problem::w, 1},   {"k", &Problem::k, 1},   {"kh", &Problem::kh, 1},
     {"kw", &Problem::kw, 1}, {"sh", &Problem::sh, 1}, {"sw", &Problem::sw, 1},
     {"pt", &Problem::pt, 0}, {"pl", &Problem::pl, 0}, {"pb", &Problem::pb, 0},
@@ -196,62 +197,88 @@ Problem parse_own(std::string_view text) {
   return problem;
 }
 
-// oneDNN's benchdnn: mb ic ih iw oc oh ow kh kw sh sw ph pw dh dw g. A missing width copies the
-// height and the other way round, dilation counts the holes (0 = dense), and the padding after the
-// image follows from the output size where that is given.
+// One spatial dimension of a benchdnn descriptor.
+struct BenchdnnAxis {
+  bool given = false;  // any of its fields
+  std::int64_t in = 1, kernel = 1, stride = 1, dilation = 1, before = 0, after = 0;
+};
+
+// `letter` is h or w. As benchdnn's str2desc: input and kernel are required; without an output the padding is 0
+// unless named; with one a missing padding is half of what the output needs, and the padding behind is the rest.
+BenchdnnAxis benchdnn_axis(const Assignments& fields, const std::string& letter) {
+  BenchdnnAxis axis;
+  for (const char* what : {"i", "o", "k", "s", "p", "d"}) {
+    const std::string name = what + letter;
+    axis.given = axis.given || fields.has(name);
+    // Only plausible sizes go through the arithmetic below.
+    constexpr std::int64_t kPlausible = std::int64_t{1} << 31;
+    const std::int64_t value = fields.get_or(name, 0);
+    if (value < 0 || value > kPlausible) {
+      invalid(field(name.c_str(), value) + " is out of range for a benchdnn problem");
+    }
+  }
+  if (!axis.given) return axis;
+  axis.in = fields.get("i" + letter);
+  axis.kernel = fields.get("k" + letter);
+  axis.stride = fields.get_or("s" + letter, 1);
+  axis.dilation = fields.get_or("d" + letter, 0) + 1;  // benchdnn counts the holes: 0 = dense
+  if (axis.kernel < 1 || axis.stride < 1) {
+    const char* bad = axis.kernel < 1 ? "k" : "s";
+    invalid(field((bad + letter).c_str(), axis.kernel < 1 ? axis.kernel : axis.stride) +
+            ": must be at least 1");
+  }
+  const std::int64_t out = fields.get_or("o" + letter, 0);
+  const std::string pad = "p" + letter;
+  if (out == 0) {
+    axis.before = axis.after = fields.get_or(pad, 0);
+    return axis;
+  }
+  const std::int64_t needed =
+      (out - 1) * axis.stride + axis.dilation * (axis.kernel - 1) + 1 - axis.in;
+  axis.before = fields.has(pad) ? fields.get(pad) : needed / 2;
+  if (axis.before < 0) {
+    invalid("benchdnn deduces " + field(pad.c_str(), axis.before) + " from " +
+            field(("o" + letter).c_str(), out) + ": name " + pad + ", expected at least 0");
+  }
+  // A floor in the output size leaves rows unused: the symmetric padding then gives the stated size already.
+  const std::int64_t slack = 2 * axis.before - needed;
+  axis.after = slack >= 0 && slack < axis.stride ? axis.before : needed - axis.before;
+  return axis;
+}
+
+// oneDNN's benchdnn (tests/benchdnn/conv/conv_aux.cpp, str2desc): g mb ic ih iw oc oh ow kh kw sh sw ph pw dh dw.
+// With no field of the width, all of the height's hold for it too; with none of the height, it is one-dimensional.
 Problem parse_benchdnn(std::string_view text) {
   static const char* const kKnown[] = {"g",  "mb", "ic", "ih", "iw", "oc", "oh", "ow",
                                        "kh", "kw", "sh", "sw", "ph", "pw", "dh", "dw"};
+  static const char* const kDepth[] = {"id", "od", "kd", "sd", "pd", "dd"};
+  const auto is_one_of = [](const auto& list, const std::string& name) {
+    return std::find(std::begin(list), std::end(list), name) != std::end(list);
+  };
   Assignments fields(text);
   for (const Token& t : tokenize(text, true)) {
-    bool known = false;
-    for (const char* name : kKnown)
-      known = known || t.name == name;
-    if (!known)
+    if (is_one_of(kDepth, t.name)) {
+      invalid("problem '" + std::string(text) + "': field " + t.name +
+              " is of a 3-D convolution, supported are 1-D and 2-D");
+    }
+    if (!is_one_of(kKnown, t.name))
       invalid("problem '" + std::string(text) + "': unknown benchdnn field '" + t.name + "'");
     if (t.values.size() != 1) bad_count(t, "1");
     fields.set(t.name, t.values[0]);
   }
-  const auto axis = [&](const char* name, const char* other, std::int64_t fallback) {
-    return fields.has(name) ? fields.get(name) : fields.get_or(other, fallback);
-  };
-  const auto required_axis = [&](const char* name, const char* other) {
-    return fields.has(name) || !fields.has(other) ? fields.get(name) : fields.get(other);
-  };
   Problem p;
   p.n = fields.get_or("mb", 2);  // benchdnn's own default
   p.g = fields.get_or("g", 1);
   p.c = fields.get("ic");
   p.k = fields.get("oc");
-  p.h = required_axis("ih", "iw");
-  p.w = required_axis("iw", "ih");
-  p.kh = required_axis("kh", "kw");
-  p.kw = required_axis("kw", "kh");
-  p.sh = axis("sh", "sw", 1);
-  p.sw = axis("sw", "sh", 1);
-  p.pt = p.pb = axis("ph", "pw", 0);
-  p.pl = p.pr = axis("pw", "ph", 0);
-  p.dh = axis("dh", "dw", 0);
-  p.dw = axis("dw", "dh", 0);
-  // Only plausible sizes go through the arithmetic below; validate() names the others.
-  constexpr std::int64_t kPlausible = std::int64_t{1} << 31;
-  for (const Field& f : kFields) {
-    if (p.*f.member < 0 || p.*f.member > kPlausible) {
-      invalid(field(f.name, p.*f.member) + " is out of range for a benchdnn problem");
-    }
-  }
-  ++p.dh;
-  ++p.dw;
-  const auto after = [&](std::int64_t out, std::int64_t size, std::int64_t kernel,
-                         std::int64_t stride, std::int64_t before, std::int64_t dilation) {
-    return (out - 1) * stride + dilation * (kernel - 1) + 1 - size - before;
-  };
-  // A floor in the output size leaves unused rows: then `after` is below the padding meant, or
-  // negative; the symmetric padding already gives the stated size.
-  const std::int64_t oh = axis("oh", "ow", 0);
-  if (oh != 0 && p.oh() != oh) p.pb = after(oh, p.h, p.kh, p.sh, p.pt, p.dh);
-  const std::int64_t ow = axis("ow", "oh", 0);
-  if (ow != 0 && p.ow() != ow) p.pr = after(ow, p.w, p.kw, p.sw, p.pl, p.dw);
+  const BenchdnnAxis rows = benchdnn_axis(fields, "h");
+  const BenchdnnAxis width = benchdnn_axis(fields, "w");
+  if (!rows.given && !width.given) fields.get("ih");  // throws: it is missing
+  const BenchdnnAxis& columns = width.given ? width : rows;
+  p.h = rows.in, p.kh = rows.kernel, p.sh = rows.stride, p.dh = rows.dilation;
+  p.pt = rows.before, p.pb = rows.after;
+  p.w = columns.in, p.kw = columns.kernel, p.sw = columns.stride, p.dw = columns.dilation;
+  p.pl = columns.before, p.pr = columns.after;
   return p;
 }
 
@@ -294,9 +321,11 @@ Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64
   const auto output = [](const char* pad_name, std::int64_t size, std::int64_t kernel,
                          std::int64_t stride, std::int64_t dilation, std::int64_t before,
                          std::int64_t after, std::int64_t pad) {
-    if (pad < 0 || pad >= stride) {
-      invalid(field(pad_name, pad) + ": must be at least 0 and less than the stride, " +
-              std::to_string(stride));
+    const std::int64_t limit = std::max(stride, dilation);
+    if (pad < 0 || pad >= limit) {
+      invalid(field(pad_name, pad) +
+              ": must be at least 0 and less than the larger of stride and dilation, " +
+              std::to_string(limit));
     }
     std::int64_t out = 0, reach = 0;
     if (__builtin_mul_overflow(size - 1, stride, &out) ||
@@ -313,6 +342,13 @@ Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64
   p.k = as_seen.c;
   p.h = output("output_pad_h", as_seen.h, p.kh, p.sh, p.dh, p.pt, p.pb, output_pad_h);
   p.w = output("output_pad_w", as_seen.w, p.kw, p.sw, p.dw, p.pl, p.pr, output_pad_w);
+  if (p.pb < 0 || p.pr < 0) {
+    invalid(field(p.pb < 0 ? "pb" : "pr", p.pb < 0 ? p.pb : p.pr) + ": must be at least 0");
+  }
+  if (p.sh > 0 && p.sw > 0) {
+    p.pb -= output_pad_h / p.sh * p.sh;
+    p.pr -= output_pad_w / p.sw * p.sw;
+  }
   p.validate();
   return p;
 }
@@ -373,10 +409,21 @@ const char* name_of(const Problem& problem, Tensor tensor) {
 
 void Problem::validate() const {
   for (const Field& f : kFields) {
+    const bool behind = f.member == &Problem::pb || f.member == &Problem::pr;
+    if (behind && direction == Direction::kTransposed) continue;
     if (this->*f.member < f.minimum) {
       invalid(field(f.name, this->*f.member) + ": must be at least " + std::to_string(f.minimum));
     }
   }
+  // What transposed() makes of an output padding.
+  const auto check_behind = [](const char* name, std::int64_t value, std::int64_t limit) {
+    if (value <= -limit) {
+      invalid(field(name, value) + ": must be above minus the larger of stride and dilation, -" +
+              std::to_string(limit));
+    }
+  };
+  check_behind("pb", pb, std::max(sh, dh));
+  check_behind("pr", pr, std::max(sw, dw));
   if (c % g != 0) invalid(field("c", c) + " is not a multiple of " + field("g", g));
   if (k % g != 0) invalid(field("k", k) + " is not a multiple of " + field("g", g));
   validate_axis("oh", "h", h, pt, pb, "kh", kh, "dh", dh);
@@ -404,9 +451,11 @@ void Problem::validate() const {
   if (weights_layout != WeightsLayout::kKcrs && direction != Direction::kForward) {
     refuse("weights_layout krsc", "forward");
   }
-  validate_bytes("x", n, c, h, w);
+  // Of one image even where there is none: products of the other sizes must fit everywhere.
+  const std::int64_t images = std::max<std::int64_t>(1, n);
+  validate_bytes("x", images, c, h, w);
   validate_bytes("w", k, c_per_group(), kh, kw);
-  validate_bytes("y", n, k, oh(), ow());
+  validate_bytes("y", images, k, oh(), ow());
 }
 
 bool operator==(const Problem& a, const Problem& b) {
@@ -489,13 +538,14 @@ Problem parse_problem(std::string_view text) {
   if (text.empty()) invalid("problem text is empty, expected e.g. n1c64h56w56k64kh3kw3p1");
   const bool benchdnn = text.find("ic") != std::string_view::npos;
   Problem problem = benchdnn ? parse_benchdnn(text) : parse_own(text);
+  if (!benchdnn && (problem.pb < 0 || problem.pr < 0)) problem.direction = Direction::kTransposed;
   problem.validate();
   return problem;
 }
 
 std::optional<NamedSize> beyond_32_bits(const Problem& p) {
-  const std::int64_t padded_h = p.h + p.pt + p.pb;
-  const std::int64_t padded_w = p.w + p.pl + p.pr;
+  const std::int64_t padded_h = p.h + p.pt + std::max<std::int64_t>(0, p.pb);
+  const std::int64_t padded_w = p.w + p.pl + std::max<std::int64_t>(0, p.pr);
   const NamedSize sizes[] = {
       {"n", p.n},
       {"c", p.c},

@@ -35,12 +35,14 @@ enum class WeightsLayout { kKcrs = 0, kKrsc = 1 };
 // Letters as everywhere in this project (README, "The letters"): input x (n,c,h,w), weights
 // (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
 struct Problem {
-  std::int64_t n = 1, c = 1, h = 1, w = 1;      // images, input channels, input height, width
-  std::int64_t k = 1, kh = 1, kw = 1;           // filters, filter height, width
-  std::int64_t sh = 1, sw = 1;                  // stride
-  std::int64_t pt = 0, pl = 0, pb = 0, pr = 0;  // zero padding: top, left, bottom, right
-  std::int64_t dh = 1, dw = 1;                  // dilation: distance between taps, 1 = dense
-  std::int64_t g = 1;                           // groups
+  std::int64_t n = 1, c = 1, h = 1, w = 1;  // images (0: empty()), input channels, height, width
+  std::int64_t k = 1, kh = 1, kw = 1;       // filters, filter height, width
+  std::int64_t sh = 1, sw = 1;              // stride
+  // Zero padding: top, left, bottom, right. Of transposed convolutions, pb and pr may be negative: the last
+  // rows and columns of the result that no tap reaches (output_padding from the stride on).
+  std::int64_t pt = 0, pl = 0, pb = 0, pr = 0;
+  std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
+  std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
   // Epilogue, forward and transposed: activation(sum + bias + residual), the bias one value per channel
   // of the result, the residual r a tensor of the result's shape.
@@ -62,6 +64,8 @@ struct Problem {
   std::int64_t oh() const { return output_size(h, kh, sh, pt, pb, dh); }
   std::int64_t ow() const { return output_size(w, kw, sw, pl, pr, dw); }
 
+  // A batch of 0: valid, and nothing is computed.
+  bool empty() const { return n == 0; }
   std::int64_t c_per_group() const { return c / g; }
   std::int64_t k_per_group() const { return k / g; }
   bool padded() const { return (pt | pl | pb | pr) != 0; }
@@ -109,7 +113,9 @@ struct Problem {
 
 // The problem with direction kTransposed that takes x (n,c,h,w) with weights (c, k/g, kh, kw) to
 // (n,k,H,W), H = (h-1)*sh - pt - pb + dh*(kh-1) + 1 + output_pad_h: c, h, w, k of `as_seen` are those of
-// the caller of the transposed convolution. Throws Error{kInvalidProblem}.
+// the caller of the transposed convolution; 0 <= output_pad < max(stride, dilation). The padding behind becomes less
+// by the whole strides in output_pad, so that oh and ow of the result are h and w of `as_seen`. Throws
+// Error{kInvalidProblem}.
 Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
 
 // The tensors that an execution reads and writes.
@@ -136,8 +142,9 @@ std::string storage_words(const Problem& problem);
 
 // Reads the text form: fields n c h w k kh kw (required) and s|sh,sw p|ph,pw|pt,pl,pb,pr d|dh,dw g
 // in any order, e.g. `n1c64h56w56k64kh3kw3s2p1` or `...s2,1p1,0,1,2`; oneDNN's benchdnn form
-// (`mb1ic64ih56oc64oh56kh3ph1`) is recognised by its `ic`. The result is validated. Throws
-// Error{kInvalidProblem} that quotes the part it could not read.
+// (`mb1ic64ih56oc64oh56kh3ph1`) is recognised by its `ic` and read by benchdnn's rules. The result is validated; a
+// negative pb or pr makes its direction transposed, which alone may have one. Throws Error{kInvalidProblem} that
+// quotes the part it could not read.
 Problem parse_problem(std::string_view text);
 
 // Kernels that index a row, a plane or a reduction with 32 bits (offsets between planes are 64-bit

@@ -147,7 +147,7 @@ TEST_CASE("bad text is refused with the part that is wrong") {
 }
 
 TEST_CASE("invalid problems are refused with the field and its value") {
-  CHECK(parse_error("n0c1h5w5k1kh3kw3") == "n=0: must be at least 1");
+  CHECK(parse_error("n-1c1h5w5k1kh3kw3") == "n=-1: must be at least 0");
   CHECK(parse_error("n1c1h5w5k1kh3kw3s0") == "sh=0: must be at least 1");
   CHECK(parse_error("n1c1h5w5k1kh3kw3d0") == "dh=0: must be at least 1");
   CHECK(parse_error("n1c1h5w5k1kh3kw3g0") == "g=0: must be at least 1");

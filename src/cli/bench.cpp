@@ -30,20 +30,10 @@ struct BenchVerb {
   bool all = false, json = false;
   StorageOptions storage;
 
-  std::vector<NamedProblem> wanted() const;
   Json bench_one(const NamedProblem& item, const Context& planning, const Context& timing,
                  Json& environment) const;
   void run(const Session& session) const;
 };
-
-std::vector<NamedProblem> BenchVerb::wanted() const {
-  std::vector<NamedProblem> list;
-  if (!suite.empty()) list = read_suite(suite);
-  for (const std::string& text : problems)
-    list.push_back({text, Problem(text)});
-  if (list.empty()) throw BadInput("bench: name a PROBLEM or --suite FILE");
-  return list;
-}
 
 Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, const Context& timing,
                           Json& environment) const {
@@ -127,6 +117,11 @@ void print_table(const Json& results, double peak_gflops, bool all) {
                 is_chosen ? kGreen : "");
       first = false;
     }
+    if (flops == 0) {
+      table.add({"", r.at("name").get<std::string>(), "0", "-", "-", "-", "-", "-", "-",
+                 "a batch of 0 computes nothing"},
+                kDim);
+    }
     for (const Json& f : r.at("failures")) {
       table.add({"", r.at("name").get<std::string>(), "", f.at("strategy").get<std::string>(),
                  f.at("config").get<std::string>(), "-", "-", "-", "-",
@@ -178,7 +173,7 @@ Json better(const nlohmann::json& before, const nlohmann::json& after) {
 }
 
 void BenchVerb::run(const Session& session) const {
-  const auto list = wanted();
+  const auto list = wanted_problems("bench", suite, problems);
   parse_rigor(rigor);
   parse_direction(direction);
   Problem any;

@@ -12,6 +12,7 @@ void check_cl(cl_int status, const std::string& what) {
 }  // namespace
 
 cl::Buffer Workbench::allocate(std::int64_t bytes) const {
+  if (bytes == 0) return cl::Buffer();  // OpenCL has none of 0 bytes
   cl_int status = CL_SUCCESS;
   cl::Buffer buffer(cl, CL_MEM_READ_WRITE, static_cast<std::size_t>(bytes), nullptr, &status);
   check_cl(status, "device allocation of " + std::to_string(bytes) + " bytes");
@@ -21,6 +22,7 @@ cl::Buffer Workbench::allocate(std::int64_t bytes) const {
 cl::Buffer Workbench::upload(const Array& array) const {
   const std::vector<unsigned char> bytes = array.bytes();
   cl::Buffer buffer = allocate(static_cast<std::int64_t>(bytes.size()));
+  if (bytes.empty()) return buffer;
   check_cl(queue.enqueueWriteBuffer(buffer, CL_TRUE, 0, bytes.size(), bytes.data()),
            "copying " + std::to_string(bytes.size()) + " bytes to the device");
   return buffer;
@@ -28,6 +30,7 @@ cl::Buffer Workbench::upload(const Array& array) const {
 
 void Workbench::download(const cl::Buffer& buffer, Array& array) const {
   std::vector<unsigned char> bytes = array.bytes();
+  if (bytes.empty()) return;
   check_cl(queue.enqueueReadBuffer(buffer, CL_TRUE, 0, bytes.size(), bytes.data()),
            "reading the result of " + std::to_string(bytes.size()) + " bytes from the device");
   array.set(bytes);

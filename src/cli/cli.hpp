@@ -53,8 +53,17 @@ struct GeometryOptions {
   std::string stride = "1", pad = "0", dilation = "1";
   std::int64_t groups = 1;
   void add_to(CLI::App& app, bool with_groups);
+  // Of a problem whose h, w, kh and kw are set: `--pad same` follows from them.
   void apply(Problem& problem) const;
+  // The same for a problem as the caller of a transposed convolution sees it. As ONNX's ConvTranspose, `--pad same`
+  // gives input times stride; where the filter covers less, the rest is added to the output padding.
+  void apply_transposed(Problem& seen, std::int64_t& output_pad_h,
+                        std::int64_t& output_pad_w) const;
 };
+
+// --pad: numbers, valid (none), same or same-lower: ONNX's SAME_UPPER, SAME_LOWER, from all other fields of the
+// problem. Throws BadInput.
+void apply_padding(const std::string& pad, Problem& problem);
 
 // --bias and the like: --relu, --activation.
 struct ActivationOptions {
@@ -113,6 +122,9 @@ struct NamedProblem {
 // A suite file: `name PROBLEM` a line, # comments. Throws FileFailure, or BadInput that names file
 // and line.
 std::vector<NamedProblem> read_suite(const std::string& path);
+// Those of the suite, if one is given, then the PROBLEMs of the command line; at least one.
+std::vector<NamedProblem> wanted_problems(const char* verb, const std::string& suite,
+                                          const std::vector<std::string>& problems);
 
 // Throws FileFailure with the system's reason.
 std::string read_text_file(const std::string& path);

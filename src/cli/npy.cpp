@@ -38,12 +38,18 @@ std::string header_value(const std::string& path, const std::string& header, con
     if (header[end] == ')' || header[end] == ']') --depth;
     if (depth == 0 && (header[end] == ',' || header[end] == '}')) break;
   }
+  while (begin < end && header[end - 1] == ' ')
+    --end;
   return begin < end ? header.substr(begin, end - begin) : "";
 }
 
 std::vector<std::int64_t> parse_tuple(const std::string& path, const std::string& text) {
   std::vector<std::int64_t> values;
   std::string number;
+  // Python 2 wrote 3L for long integers.
+  const bool tuple = text.size() >= 2 && text.front() == '(' && text.back() == ')' &&
+                     text.find_first_not_of("0123456789, L", 1) == text.size() - 1;
+  if (!tuple) bad(path, "shape is " + text + ", expected a tuple of sizes");
   for (const char c : text) {
     if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
       number += c;
@@ -52,9 +58,6 @@ std::vector<std::int64_t> parse_tuple(const std::string& path, const std::string
       values.push_back(std::stoll(number));
       number.clear();
     }
-  }
-  if (text.empty() || text.front() != '(' || text.back() != ')') {
-    bad(path, "shape is " + text + ", expected a tuple");
   }
   return values;
 }
@@ -176,6 +179,7 @@ Array read_npy(const std::string& path, const std::string& what) {
   in.read(header.data(), static_cast<std::streamsize>(length));
   if (static_cast<std::size_t>(in.gcount()) != length) bad(path, "truncated in its header");
 
+  std::replace(header.begin(), header.end(), '"', '\'');  // both are strings in Python
   const std::string type = header_value(path, header, "descr");
   if (type != "'<f4'" && type != "'<f2'") {
     bad(path, "dtype is " + type + ", expected '<f4' or '<f2' (little-endian float32, float16)");

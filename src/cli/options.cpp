@@ -40,6 +40,22 @@ std::vector<std::int64_t> parse_numbers(const std::string& option, const std::st
   return numbers;
 }
 
+bool is_same(const std::string& pad) {
+  return pad == "same" || pad == "same-lower";
+}
+
+// Rows that a dilated filter covers; false where there are none, or they do not fit 64 bits.
+bool covers(std::int64_t kernel, std::int64_t dilation, std::int64_t& rows) {
+  return kernel >= 1 && dilation >= 1 && !__builtin_mul_overflow(kernel - 1, dilation, &rows) &&
+         !__builtin_add_overflow(rows, std::int64_t{1}, &rows);
+}
+
+// The odd one behind the image, or in front of it.
+void split(const std::string& pad, std::int64_t total, std::int64_t& before, std::int64_t& after) {
+  before = pad == "same" ? total / 2 : total - total / 2;
+  after = total - before;
+}
+
 }  // namespace
 
 cl::Device Session::select() const {
@@ -61,7 +77,11 @@ Context Session::open(const ContextOptions& options) const {
 void GeometryOptions::add_to(CLI::App& app, bool with_groups) {
   app.add_option("--stride", stride, "stride: 2, or 2,1 (height, width)");
   app.add_option("--pad", pad,
-                 "zero padding: 1, or 1,0 (height, width), or 1,0,1,2 (top, left, bottom, right)");
+                 "zero padding: 1, or 1,0 (height, width), or 1,0,1,2 (top, left, bottom, right); "
+                 "valid (none), "
+                 "same or same-lower: an output of ceil(input / stride), an odd row or column of "
+                 "padding behind or "
+                 "in front");
   app.add_option("--dilation", dilation, "distance between taps: 2, or 2,1 (height, width)");
   if (with_groups) app.add_option("--groups", groups, "groups");
 }
@@ -77,7 +97,51 @@ std::pair<std::int64_t, std::int64_t> parse_pair(const std::string& option,
 void GeometryOptions::apply(Problem& p) const {
   std::tie(p.sh, p.sw) = parse_pair("--stride", stride);
   std::tie(p.dh, p.dw) = parse_pair("--dilation", dilation);
-  const std::string expected = "1, 2 or 4 whole numbers";
+  p.g = groups;
+  apply_padding(pad, p);
+}
+
+void GeometryOptions::apply_transposed(Problem& p, std::int64_t& output_pad_h,
+                                       std::int64_t& output_pad_w) const {
+  if (!is_same(pad)) return apply(p);
+  std::tie(p.sh, p.sw) = parse_pair("--stride", stride);
+  std::tie(p.dh, p.dw) = parse_pair("--dilation", dilation);
+  p.g = groups;
+  const auto axis = [&](std::int64_t kernel, std::int64_t step, std::int64_t distance,
+                        std::int64_t& output_pad, std::int64_t& before, std::int64_t& after) {
+    std::int64_t total = 0;
+    if (output_pad < 0 || step < 1 || !covers(kernel, distance, total) ||
+        __builtin_add_overflow(total, output_pad, &total)) {
+      return;  // for the library to judge
+    }
+    total -= step;
+    if (total < 0) output_pad -= total;
+    split(pad, std::max<std::int64_t>(0, total), before, after);
+  };
+  axis(p.kh, p.sh, p.dh, output_pad_h, p.pt, p.pb);
+  axis(p.kw, p.sw, p.dw, output_pad_w, p.pl, p.pr);
+}
+
+void apply_padding(const std::string& pad, Problem& p) {
+  if (pad == "valid") {
+    p.pt = p.pl = p.pb = p.pr = 0;
+    return;
+  }
+  if (is_same(pad)) {
+    const auto axis = [&](std::int64_t size, std::int64_t kernel, std::int64_t step,
+                          std::int64_t distance, std::int64_t& before, std::int64_t& after) {
+      std::int64_t total = 0;
+      if (size < 1 || step < 1 || !covers(kernel, distance, total))
+        return;  // the library refuses it
+      total -= size -
+               (size - 1) / step * step;  // what of the image is behind the last output's first tap
+      split(pad, std::max<std::int64_t>(0, total), before, after);
+    };
+    axis(p.h, p.kh, p.sh, p.dh, p.pt, p.pb);
+    axis(p.w, p.kw, p.sw, p.dw, p.pl, p.pr);
+    return;
+  }
+  const std::string expected = "1, 2 or 4 whole numbers, valid, same or same-lower";
   const auto pads = parse_numbers("--pad", pad, expected);
   if (pads.size() == 3 || pads.size() > 4) {
     throw BadInput("--pad '" + pad + "': expected " + expected);
@@ -85,7 +149,6 @@ void GeometryOptions::apply(Problem& p) const {
   const bool four = pads.size() == 4;
   p.pt = pads.front(), p.pl = four ? pads[1] : pads.back();
   p.pb = four ? pads[2] : pads.front(), p.pr = pads.back();
-  p.g = groups;
 }
 
 namespace {
@@ -287,7 +350,9 @@ void check_out(const std::string& out, std::initializer_list<std::string> inputs
 }
 
 std::vector<NamedProblem> read_suite(const std::string& path) {
-  std::istringstream in(read_text_file(path));
+  std::string content = read_text_file(path);
+  if (content.rfind("\xef\xbb\xbf", 0) == 0) content.erase(0, 3);  // UTF-8's byte order mark
+  std::istringstream in(content);
   std::vector<NamedProblem> problems;
   std::string line;
   for (int number = 1; std::getline(in, line); ++number) {
@@ -306,6 +371,16 @@ std::vector<NamedProblem> read_suite(const std::string& path) {
   }
   if (problems.empty()) throw BadInput(path + ": no problems in it");
   return problems;
+}
+
+std::vector<NamedProblem> wanted_problems(const char* verb, const std::string& suite,
+                                          const std::vector<std::string>& problems) {
+  std::vector<NamedProblem> list;
+  if (!suite.empty()) list = read_suite(suite);
+  for (const std::string& text : problems)
+    list.push_back({text, Problem(text)});
+  if (list.empty()) throw BadInput(std::string(verb) + ": name a PROBLEM or --suite FILE");
+  return list;
 }
 
 }  // namespace clconv::cli

@@ -8,7 +8,7 @@ namespace clconv::cli {
 namespace {
 
 struct PlanVerb {
-  std::string problem, direction = "forward", why_not, profile;
+  std::string problem, pad, direction = "forward", why_not, profile;
   bool bias = false, residual = false, mask = false, accumulate = false, json = false;
   ActivationOptions activation;
   StorageOptions storage;
@@ -81,6 +81,15 @@ void print_why_not(const nlohmann::json& report, const std::string& name) {
 
 void PlanVerb::run(const Session& session) const {
   Problem p(problem);
+  if (!pad.empty()) {
+    // A benchdnn text may end in a free name, n"...".
+    const bool given = problem.substr(0, problem.find("n\"")).find('p') != std::string::npos;
+    if (given || (p.pt | p.pl | p.pb | p.pr) != 0) {
+      throw BadInput("--pad '" + pad + "': PROBLEM " + problem +
+                     " gives padding as well, expected one of the two");
+    }
+    apply_padding(pad, p);
+  }
   p.direction = parse_direction(direction);
   p.bias = bias ? 1 : 0;
   p.residual = residual ? 1 : 0;
@@ -125,6 +134,8 @@ void add_plan(CLI::App& app, Session& session) {
       app.add_subcommand("plan", "which strategies can run a problem, which is chosen, and why");
   auto v = std::make_shared<PlanVerb>();
   verb->add_option("PROBLEM", v->problem, "e.g. n1c64h56w56k64kh3kw3p1")->required();
+  verb->add_option("--pad", v->pad,
+                   "padding of a PROBLEM that gives none: numbers, valid, same or same-lower");
   add_direction(*verb, v->direction);
   verb->add_flag("--bias", v->bias, "with bias (forward, transposed)");
   verb->add_flag("--residual", v->residual, "with a tensor to add (forward, transposed)");

@@ -42,8 +42,10 @@ std::string problem_line(const Problem& p) {
          (p.data_type != 0 ? std::string(", ") + clconv_data_type_name(p.data_type) : "") +
          (p.layout == CLCONV_NHWC ? ", nhwc" : "") +
          (p.weights_layout == CLCONV_KRSC ? ", krsc" : "") + ": " +
-         (p.n > 1 ? std::to_string(p.n) + " images of " : "") + what + ", " +
-         fixed(info.flops * 1e-9, info.flops < 1e8 ? 4 : 3) + " GFLOP";
+         (p.n > 1    ? std::to_string(p.n) + " images of "
+          : p.n == 0 ? "no images of "
+                     : "") +
+         what + ", " + fixed(info.flops * 1e-9, info.flops < 1e8 ? 4 : 3) + " GFLOP";
 }
 
 std::string environment_text(const Json& report) {

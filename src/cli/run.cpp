@@ -1,6 +1,7 @@
 // clconv run: one convolution, or one of its gradients, on .npy files.
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "cli/buffers.hpp"
@@ -95,9 +96,12 @@ void RunVerb::read_operands() {
   const auto read = [](const std::string& path, const char* axes) {
     if (path.empty()) return Array();
     Array array = read_npy(path, axes);
-    if (array.values.empty()) {
+    // Only a batch may be empty; weights and a bias have none.
+    const bool batch = std::strncmp(axes, "(n", 2) == 0;
+    for (std::size_t i = batch ? 1 : 0; i < array.shape.size(); ++i) {
+      if (array.shape[i] > 0) continue;
       throw BadInput(path + ": has shape " + shape_text(array.shape) +
-                     ", expected at least 1 in every dimension");
+                     ", expected at least 1 in every dimension" + (batch ? " but the first" : ""));
     }
     return array;
   };
@@ -162,11 +166,12 @@ Problem RunVerb::gradient_or_forward() const {
       break;
     default: break;
   }
-  geometry.apply(p);
-  if (direction_ == CLCONV_BACKWARD_BIAS) p = Problem();
-  p.direction = direction_;
   p.n = image[0], p.c = image[1], p.h = image[2], p.w = image[3];
   p.k = filters[0], p.kh = filters[2], p.kw = filters[3];
+  Problem geometric = p;
+  geometry.apply(geometric);
+  if (direction_ != CLCONV_BACKWARD_BIAS) p = geometric;  // whose sum knows no geometry
+  p.direction = direction_;
   p.bias = b.empty() ? 0 : 1;
   p.residual = r.empty() ? 0 : 1;
   activation.apply(p);
@@ -192,11 +197,11 @@ Problem RunVerb::gradient_or_forward() const {
 
 Problem RunVerb::transposed() const {
   Problem seen;
-  geometry.apply(seen);
-  const auto [pad_h, pad_w] = parse_pair("--output-pad", output_pad.empty() ? "0" : output_pad);
+  auto [pad_h, pad_w] = parse_pair("--output-pad", output_pad.empty() ? "0" : output_pad);
   const Shape& image = x_.shape;
   seen.n = image[0], seen.c = image[1], seen.h = image[2], seen.w = image[3];
   seen.kh = w_.shape[2], seen.kw = w_.shape[3];
+  geometry.apply_transposed(seen, pad_h, pad_w);
   expect_shape(w, w_, {seen.c, w_.shape[1], seen.kh, seen.kw},
                x + " has " + counted(seen.c, "channel"));
   if (seen.c % seen.g != 0) {
@@ -328,8 +333,9 @@ void add_run(CLI::App& app, Session& session) {
   verb->add_option("--y", v->y, "output: dy counts only where it is above 0 (ReLU's backward)");
   verb->add_option("--input-shape", v->input_shape, "shape of dx: N,C,H,W");
   verb->add_option("--kernel", v->kernel, "filter size of dw: KHxKW");
-  verb->add_option("--output-pad", v->output_pad,
-                   "rows and columns added to the result: 1, or 1,0");
+  verb->add_option(
+      "--output-pad", v->output_pad,
+      "rows and columns added to the result: 1, or 1,0; below the larger of stride and dilation");
   verb->add_option("--out", v->out, "file to write the result to")->required();
   v->storage.add_to(*verb);
   v->geometry.add_to(*verb, true);

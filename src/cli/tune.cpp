@@ -1,4 +1,4 @@
-// clconv tune: measures a suite of problems and keeps the results in the wisdom file.
+// clconv tune: measures problems and keeps the results in the wisdom file.
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -10,6 +10,7 @@ namespace clconv::cli {
 namespace {
 
 struct TuneVerb {
+  std::vector<std::string> texts;
   std::string suite, rigor = "measure", direction = "forward";
   double time_limit_s = 0;
   StorageOptions storage;
@@ -20,7 +21,7 @@ struct TuneVerb {
     if (options.rigor != CLCONV_MEASURE && options.rigor != CLCONV_EXHAUSTIVE) {
       throw BadInput("--rigor '" + rigor + "': tuning measures, expected measure or exhaustive");
     }
-    const auto problems = read_suite(suite);
+    const auto problems = wanted_problems("tune", suite, texts);
     const clconv_direction wanted = parse_direction(direction);
     const std::string file = wisdom_path();
     wisdom_check();  // before minutes of measuring
@@ -40,6 +41,12 @@ struct TuneVerb {
         Problem p = item.problem;
         p.direction = wanted;
         storage.apply(p);
+        if (p.n == 0) {
+          p.info();  // validates
+          table.add({item.name, p.text(), "-", "-", "-", "a batch of 0: nothing to measure"}, kDim);
+          ++done;
+          continue;
+        }
         const auto report = nlohmann::json::parse(context.explain(p, options));
         environment = environment_text(report);
         for (const auto& note : report.at("notes"))
@@ -67,9 +74,10 @@ struct TuneVerb {
 }  // namespace
 
 void add_tune(CLI::App& app, Session& session) {
-  auto* verb = app.add_subcommand("tune", "measure a suite of problems into the wisdom file");
+  auto* verb = app.add_subcommand("tune", "measure problems into the wisdom file");
   auto v = std::make_shared<TuneVerb>();
-  verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines")->required();
+  verb->add_option("PROBLEM", v->texts, "problems, e.g. n1c64h56w56k64kh3kw3p1");
+  verb->add_option("--suite", v->suite, "file of `name PROBLEM` lines");
   add_direction(*verb, v->direction);
   v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");

@@ -134,6 +134,7 @@ Sequence im2col(Device& device, const Problem& problem, ColumnsLayout layout, co
                 const Region& cols) {
   const Problem p = checked(problem);
   Sequence sequence;
+  if (p.empty()) return sequence;
   sequence.add(im2col_step(device, p, layout, whole(p, layout), x, nullptr, cols));
   return sequence;
 }
@@ -142,6 +143,7 @@ Sequence col2im(Device& device, const Problem& problem, ColumnsLayout layout, Co
                 const Region& cols, const Region& dx) {
   const Problem p = checked(problem);
   Sequence sequence;
+  if (p.empty()) return sequence;
   if (variant == Col2imVariant::kAtomic) {
     sequence.add(std::make_unique<FillStep>("zero dx", dx, p.x_bytes()));
   }

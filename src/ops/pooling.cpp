@@ -37,7 +37,8 @@ void Pooling::validate() const {
   const std::pair<const char*, std::int64_t> sizes[] = {
       {"n", n}, {"c", c}, {"h", h}, {"w", w}, {"kh", kh}, {"kw", kw}, {"sh", sh}, {"sw", sw}};
   for (const auto& [name, value] : sizes) {
-    if (value < 1) bad(name, value, "must be at least 1");
+    const std::int64_t least = &value == &sizes[0].second ? 0 : 1;  // a batch may be empty
+    if (value < least) bad(name, value, "must be at least " + std::to_string(least));
     if (value > kIndexLimit) bad(name, value, "supported up to " + std::to_string(kIndexLimit));
   }
   const auto check_padding = [](const char* name, std::int64_t value, std::int64_t kernel) {
@@ -61,7 +62,8 @@ void Pooling::validate() const {
   for (const auto& [name, value] : planes) {
     if (value > kIndexLimit) bad(name, value, "supported up to " + std::to_string(kIndexLimit));
   }
-  if (saturating_product(n, c, std::max(h * w, oh() * ow()), 4) == INT64_MAX) {
+  if (saturating_product(std::max<std::int64_t>(1, n), c, std::max(h * w, oh() * ow()), 4) ==
+      INT64_MAX) {
     bad("n", n, "the byte size does not fit 64 bits");
   }
 }

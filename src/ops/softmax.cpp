@@ -31,6 +31,14 @@ std::int64_t local_size(const DeviceProfile& profile) {
 
 Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxRegions& r) {
   const DeviceProfile& profile = device.profile();
+  if (s.n == 0) {
+    Operation nothing;
+    for (const Region* total : {r.loss, r.correct}) {
+      if (total == nullptr || s.accumulate) continue;
+      nothing.run.add(std::make_unique<FillStep>("zero", *total, Problem::kFloatBytes));
+    }
+    return nothing;
+  }
   const std::int64_t local = local_size(profile);
   const std::int64_t rows = rows_per_group(profile, s, local);
   const std::int64_t groups = ceil_div(s.n, rows);

@@ -35,6 +35,21 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
 
 }  // namespace
 
+namespace {
+
+// Of a batch of 0, whatever was chosen: gradients that sum over the batch are 0, or what they were.
+std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
+  auto executable = std::make_unique<Executable>();
+  const Tensor result = result_of(p);
+  if (bytes_of(p, result) > 0 && !p.accumulate) {
+    executable->run.add(
+        std::make_unique<FillStep>("zero", Region{static_cast<int>(result)}, bytes_of(p, result)));
+  }
+  return executable;
+}
+
+}  // namespace
+
 // ---- Plan ---------------------------------------------------------------------------------------
 
 Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
@@ -232,8 +247,9 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
-  auto executable =
-      report.choice().strategy->build(problem, report.choice().candidate.config, device_);
+  auto executable = problem.empty() ? executable_of_nothing(problem)
+                                    : report.choice().strategy->build(
+                                          problem, report.choice().candidate.config, device_);
   return remember(key,
                   std::make_shared<const Plan>(device_, std::move(report), std::move(executable)));
 }

@@ -66,6 +66,23 @@ std::optional<Rejection> ruled_out(const std::string& name, const PlannerOptions
   return std::nullopt;
 }
 
+// A batch of 0 has the strategies and variants of a batch of 1. None of them computes anything, so none needs
+// time or memory; what runs instead is the context's business.
+Offer offer_of_nothing(const Strategy& strategy, const Problem& problem,
+                       const DeviceProfile& profile) {
+  Problem one = problem;
+  one.n = 1;
+  Offer offer = strategy.offer(one, profile, std::numeric_limits<std::int64_t>::max());
+  if (auto* candidates = std::get_if<std::vector<Candidate>>(&offer)) {
+    for (Candidate& candidate : *candidates) {
+      candidate.predicted_us = candidate.predicted_setup_us = 0;
+      candidate.workspace_bytes = candidate.prepared_weights_bytes = 0;
+      candidate.deterministic = true;
+    }
+  }
+  return offer;
+}
+
 class Search {
  public:
   Search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory)
@@ -85,7 +102,9 @@ class Search {
         report_.entries.push_back(entry);
         continue;
       }
-      Offer offer = strategy->offer(report_.problem, profile, options_.workspace_limit);
+      Offer offer = report_.problem.empty()
+                        ? offer_of_nothing(*strategy, report_.problem, profile)
+                        : strategy->offer(report_.problem, profile, options_.workspace_limit);
       if (const auto* rejection = std::get_if<Rejection>(&offer)) {
         reject(entry, Status::kRejected, *rejection);
         report_.entries.push_back(entry);
@@ -93,7 +112,7 @@ class Search {
       }
       auto& candidates = std::get<std::vector<Candidate>>(offer);
       for (Candidate& candidate : candidates) {
-        if (candidate.prepared_weights_bytes == 0) continue;
+        if (candidate.prepared_weights_bytes == 0 || report_.problem.empty()) continue;
         candidate.predicted_packing_us = predicted_packing_us(profile, report_.problem.w_bytes(),
                                                               candidate.prepared_weights_bytes);
       }
@@ -137,7 +156,8 @@ class Search {
   }
 
   void measure() {
-    if (options_.rigor < Rigor::kMeasure || laboratory_ == nullptr) return;
+    if (options_.rigor < Rigor::kMeasure || laboratory_ == nullptr || report_.problem.empty())
+      return;
     if (measurements_decide_ && !options_.time_all) return;
     for (ReportEntry& entry : report_.entries) {
       entry.measured.reset();
@@ -153,7 +173,7 @@ class Search {
 
   // The best that also builds (if there is a laboratory) and gives the right result.
   void choose() {
-    if (options_.rigor == Rigor::kWisdomOnly) {
+    if (options_.rigor == Rigor::kWisdomOnly && !report_.problem.empty()) {
       for (ReportEntry& entry : report_.entries) {
         if (usable(entry) && !entry.measured) {
           reject(entry, Status::kNotTried, {Reason::kNoWisdom, "wisdom", 0, 0, ""});
@@ -453,7 +473,7 @@ class Search {
   }
 
   bool works(std::size_t index) {
-    if (laboratory_ == nullptr) return true;
+    if (laboratory_ == nullptr || report_.problem.empty()) return true;
     ReportEntry& entry = report_.entries[index];
     try {
       if (built_.count(index) == 0) {

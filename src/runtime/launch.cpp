@@ -71,8 +71,10 @@ void KernelStep::enqueue(cl_command_queue queue, Bindings& bindings, const Depen
 }
 
 void FillStep::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) {
-  const cl_float zero = 0;
-  check(clEnqueueFillBuffer(queue, bindings.resolve(region_), &zero, sizeof(zero), 0,
+  const cl_uint zero = 0;
+  const std::size_t pattern =
+      bytes_ % 4 == 0 ? 4 : 1;  // must divide the size: 2-byte elements may be odd
+  check(clEnqueueFillBuffer(queue, bindings.resolve(region_), &zero, pattern, 0,
                             static_cast<std::size_t>(bytes_), d.count, d.list, d.done),
         "clEnqueueFillBuffer");
 }
