@@ -26,6 +26,11 @@ struct Effort {
 constexpr Effort kFull = {7, 0, std::int64_t{256} << 20, 0.02, std::int64_t{256} << 20, 200};
 constexpr Effort kQuick = {2, 0.002, std::int64_t{64} << 20, 0, std::int64_t{1} << 20, 8};
 
+// A launch of the quick probe is not made longer than this.
+constexpr double kLongestLaunch = 0.02;
+// Mesa's llvmpipe leaves a kernel's loops after 65,535 iterations (22.3): devices that nobody measured get fewer.
+constexpr double kSafeRounds = 32768;
+
 double once_s(cl::CommandQueue& queue, const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
@@ -47,6 +52,7 @@ class Probe {
 
   Speeds measure() {
     Speeds speeds;
+    if (effort_.enough_s > 0) enough_s_ = enough();
     speeds.peak_gflops = arithmetic() * 1e-9;
     speeds.bandwidth_gbs = copying() * 1e-9;
     speeds.launch_us = launching() * 1e6;
@@ -54,6 +60,15 @@ class Probe {
   }
 
  private:
+  // Several times what a launch takes by itself, or that would be measured instead.
+  double enough() {
+    cl::Kernel nothing = device_.kernel("probe", "probe_nothing", options_);
+    const cl::Buffer sums = buffer(4);
+    nothing.setArg(0, sums);
+    const double latency = best_s([&] { launch(nothing, 1); });
+    return std::clamp(8 * latency, effort_.enough_s, kLongestLaunch);
+  }
+
   cl::Buffer buffer(std::int64_t bytes) const {
     return allocate(device_.context(), bytes, profile_.max_allocation_bytes, "probe");
   }
@@ -75,7 +90,7 @@ class Probe {
   // Work per second of work(amount), in units of `amount`. Four times as much as long as a launch is too short.
   double rate(double amount, double most, const std::function<void(double)>& work) {
     once_s(queue_, [&] { work(amount); });
-    while (amount < most && once_s(queue_, [&] { work(amount); }) < effort_.enough_s)
+    while (amount < most && once_s(queue_, [&] { work(amount); }) < enough_s_)
       amount = std::min(most, amount * 4);
     return amount / best_s([&] { work(amount); });
   }
@@ -83,14 +98,15 @@ class Probe {
   double arithmetic() {
     const std::int64_t groups = profile_.compute_units * (cpu_ ? 4 : 16);
     const double per_round = static_cast<double>(groups * local_ * width_) * kChains * 2;
+    const double most = is_calibrated(profile_) ? 1e8 : kSafeRounds;
     const double rounds = std::clamp(profile_.peak_gflops * 1e9 * effort_.flops_s / per_round,
-                                     effort_.enough_s > 0 ? 16.0 : 1000.0, 1e8);
+                                     effort_.enough_s > 0 ? 16.0 : 1000.0, most);
     const cl::Buffer sums = buffer(groups * local_ * width_ * 4);
     cl::Kernel fma = device_.kernel("probe", "probe_fma", options_);
     fma.setArg(0, sums);
     fma.setArg(2, 0.999f);
     fma.setArg(3, 0.001f);
-    return per_round * rate(std::floor(rounds), effort_.enough_s > 0 ? 1e8 : 0, [&](double count) {
+    return per_round * rate(std::floor(rounds), effort_.enough_s > 0 ? most : 0, [&](double count) {
       fma.setArg(1, static_cast<cl_int>(count));
       launch(fma, groups);
     });
@@ -147,6 +163,7 @@ class Probe {
   const std::int64_t local_;
   const std::string options_;
   cl::CommandQueue queue_;
+  double enough_s_ = 0;
 };
 
 }  // namespace

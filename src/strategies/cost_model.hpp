@@ -24,7 +24,7 @@ struct Pass {
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
 // Does the device fill its vectors with the work-items of a group? A CPU whose native vector has one float: kernels that
-// have groups of several items then run near their share of the peak, which is measured with one item a group.
+// have groups of several items then exceed the peak, which is measured with one item a group, by the number of lanes.
 // Explicit vectors of one item do not gain by it.
 inline bool vectors_are_items(const DeviceProfile& profile) {
   return profile.family == Family::kCpu && profile.float_width == 1;
