@@ -8,6 +8,7 @@
 #include "ops/pooling.hpp"
 #include "ops/softmax.hpp"
 #include "support/device.hpp"
+#include "support/queues.hpp"
 #include "support/errors.hpp"
 #include "support/reference.hpp"
 // After runtime/opencl.hpp, which sets the macros of CLHPP without asking.
@@ -677,7 +678,7 @@ TEST_CASE("API: a fully connected layer and its gradients are a plan") {
 }
 
 TEST_CASE("API: the chain of a training step on an out-of-order queue, by events alone") {
-  const cl::CommandQueue queue = device().make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  const cl::CommandQueue queue = device().make_queue(queue_kinds(device().cl()).back());
   clconv::Pooling p;
   p.n = 2, p.c = 3, p.h = p.w = 4, p.kh = p.kw = p.sh = p.sw = 2;
   const auto x = random_floats(96, 1);

@@ -752,10 +752,8 @@ void check_event(const char* name, const cl::CommandQueue& queue, const Enqueue&
 }  // namespace
 
 TEST_CASE("every plan completes the caller's event, after the events it waits for") {
-  for (const cl_command_queue_properties properties :
-       {cl_command_queue_properties{0},
-        cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
-    const auto queue = make_queue(properties);
+  for (const cl_command_queue_properties properties : queue_kinds(clconv::select_device())) {
+    const auto queue = own_queue(properties);
     for (const char* text :
          {"n2c4h9w9k6kh3kw3p1", "n2c4h9w9k6kh3kw3p1g2", "n2c4h9w9k6kh1kw1", "n2c16h1w1k6kh1kw1"}) {
       for (const Direction direction : kAll) {
@@ -789,10 +787,8 @@ TEST_CASE("every operation completes the caller's event, after the events it wai
   const auto a = device_buffer(random_floats(4096, 1)), b = device_buffer(random_floats(4096, 2));
   const auto c = device_buffer(random_floats(4096, 3)), d = device_buffer(random_floats(4096, 4));
   const auto labels = device_buffer(std::vector<float>(4096, 0.0f));
-  for (const cl_command_queue_properties properties :
-       {cl_command_queue_properties{0},
-        cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
-    const auto q = make_queue(properties);
+  for (const cl_command_queue_properties properties : queue_kinds(clconv::select_device())) {
+    const auto q = own_queue(properties);
     clconv::Context& on = context();
     using E = const clconv::Events*;
     const clconv::Problem patches("n2c3h8w7k1kh3kw3p1");

@@ -9,6 +9,7 @@
 #include "runtime/probe.hpp"
 #include "support/device.hpp"
 #include "support/errors.hpp"
+#include "support/queues.hpp"
 #include "support/reference.hpp"
 #include "support/temp.hpp"
 
@@ -207,11 +208,9 @@ TEST_CASE("threads that ask for one program wait for one build") {
 TEST_CASE(
     "a sequence waits for its wait list, chains its steps on any queue, and gives one event") {
   const auto values = random_floats(4096, 3);
-  for (const cl_command_queue_properties properties :
-       {cl_command_queue_properties{0},
-        cl_command_queue_properties{CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE}}) {
+  for (const cl_command_queue_properties properties : queue_kinds(device().cl())) {
     cl::CommandQueue q = device().make_queue(properties);
-    GuardedBuffer a(values), b(4096 * 4);
+    GuardedBuffer a(values, DataType::kFloat32, q), b(4096 * 4, q);
     Bindings bindings;
     bindings.bind(0, a.get());
     bindings.bind(1, b.get());
@@ -344,6 +343,7 @@ TEST_CASE(
 TEST_CASE(
     "scratch on an out-of-order queue: beyond a few, executions wait for each other on the "
     "device") {
+  if (skips_out_of_order(device().cl())) return;
   ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
   cl::CommandQueue q = device().make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
   cl::UserEvent gate(device().context());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <map>
 
 #include "planner/measure.hpp"
 #include "runtime/files.hpp"
@@ -31,6 +32,17 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   for (const auto& [name, value] : o.environment)
     key += " " + name + "=" + value;
   return key;
+}
+
+// Contexts of one process on one device agree, also without wisdom.
+Speeds speeds_in_this_process(Device& device) {
+  static std::mutex& mutex = *new std::mutex;
+  static auto& known = *new std::map<std::string, Speeds>;
+  const DeviceProfile& p = device.profile();
+  const std::string key = p.platform + "|" + p.name + "|" + p.driver + "|" + std::to_string(p.compute_units);
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known.find(key);
+  return found != known.end() ? found->second : known[key] = quick_probe(device);
 }
 
 }  // namespace
@@ -184,7 +196,12 @@ std::vector<StepTime> Plan::profile(const Operands& operands) const {
 
 Context::Context(const cl::Context& context, const cl::Device& device,
                  const ContextOptions& options)
-    : device_(context, device, cache_options(options.cache_directory, options.cache_max_bytes)),
+    : Context(context, device, options, query_profile(device)) {}
+
+Context::Context(const cl::Context& context, const cl::Device& device,
+                 const ContextOptions& options, const DeviceProfile& profile)
+    : device_(context, device, cache_options(options.cache_directory, options.cache_max_bytes),
+              profile),
       wisdom_(wisdom_path(options.wisdom_path)),
       scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
              hex(kernels_hash()), machine_of(device_)},
@@ -202,9 +219,24 @@ void Context::measure_speeds() {
   wisdom_.add(book);
 }
 
+void Context::measure_unknown_speeds() {
+  if (speeds_tried_ || device_.profile().measured || is_calibrated(device_.profile())) return;
+  speeds_tried_ = true;
+  try {
+    const Speeds speeds = speeds_in_this_process(device_);
+    device_.set_speeds(speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us);
+    WisdomBook book;
+    book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
+    wisdom_.add(book);
+  } catch (const std::exception& error) {
+    speeds_note_ = std::string("the device's speeds are guessed, measuring them failed: ") + error.what();
+  }
+}
+
 Report Context::search(const Problem& problem, const PlannerOptions& options,
                        Laboratory* laboratory) {
   const auto begin = std::chrono::steady_clock::now();
+  measure_unknown_speeds();
   const DeviceProfile& profile = device_.profile();
   PlannerOptions effective = options;
   // The workspace is one buffer.
@@ -222,6 +254,7 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
     wisdom_.add(book);
   }
   report.notes = wisdom_.notes();
+  if (!speeds_note_.empty()) report.notes.push_back(speeds_note_);
   report.planning_us =
       std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
   return report;

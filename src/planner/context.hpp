@@ -71,6 +71,10 @@ class Context {
  public:
   Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options);
 
+  // As if the device were what `profile` says: how planning for others is tested.
+  Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options,
+          const DeviceProfile& profile);
+
   Device& device() { return device_; }
   const WisdomScope& scope() const { return scope_; }
   Wisdom& wisdom() { return wisdom_; }
@@ -91,6 +95,9 @@ class Context {
                                              const std::function<Operation()>& make);
 
  private:
+  // On a device that the model was not calibrated on: measures its speeds once, in milliseconds, before they are
+  // first needed. A failure is a note. Under plan_mutex_.
+  void measure_unknown_speeds();
   Report search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory);
   std::shared_ptr<const Plan> remember(const std::string& key, std::shared_ptr<const Plan> plan);
 
@@ -99,6 +106,8 @@ class Context {
   WisdomScope scope_;
 
   std::mutex plan_mutex_;
+  bool speeds_tried_ = false;
+  std::string speeds_note_;
   using CacheItem = std::pair<std::string, std::shared_ptr<const Plan>>;
   std::list<CacheItem> recent_;  // most recently used first
   std::unordered_map<std::string, std::list<CacheItem>::iterator> by_key_;

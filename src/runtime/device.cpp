@@ -170,6 +170,12 @@ DeviceProfile profile_from_json(const std::string& text) {
   return profile;
 }
 
+bool is_calibrated(const DeviceProfile& profile) {
+  // PoCL on x86 with AVX2 or AVX-512: docs/performance.md.
+  return profile.family == Family::kCpu && profile.platform == "Portable Computing Language" &&
+         (profile.float_width == 8 || profile.float_width == 16);
+}
+
 DeviceProfile query_profile(const cl::Device& device) {
   DeviceProfile p;
   const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());

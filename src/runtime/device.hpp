@@ -37,7 +37,7 @@ struct DeviceProfile {
   std::string float_atomics;  // "" none, "ext" cl_ext_float_atomics, "ptx" NVIDIA inline PTX
   bool driver_cache = false;  // the driver keeps compiled kernels on disk by itself
   // The cost model's three constants: float32 FMA peak, copy bandwidth (bytes read + written) and
-  // the time of one enqueued launch. Estimated from the fields above until probe() measures them.
+  // the time of one enqueued launch. Estimated from the fields above until probe() or quick_probe() measures them.
   double peak_gflops = 1;
   double bandwidth_gbs = 1;
   double launch_us = 1;
@@ -47,6 +47,10 @@ struct DeviceProfile {
 std::string to_json(const DeviceProfile& profile);
 // Throws Error{kInvalidArgument} that names the missing or mistyped field.
 DeviceProfile profile_from_json(const std::string& text);
+
+// Do the estimated speeds, and the model's efficiencies, stem from measurements on such a device? The only list of them:
+// elsewhere the speeds are measured before the first estimate.
+bool is_calibrated(const DeviceProfile& profile);
 
 DeviceProfile query_profile(const cl::Device& device);
 

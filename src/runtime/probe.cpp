@@ -2,90 +2,178 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <functional>
 
 #include "runtime/launch.hpp"
 
 namespace clconv::core {
 namespace {
 
-constexpr int kRepeats = 7;
-
 // Independent multiply-adds of a work-item: enough for two units of four cycles, and with both operands within 16 registers
 // (16 spill there: 97 instead of 182 GFLOP/s on a 2-core Zen 3, PoCL 3.1, 2026-11).
 constexpr int kChains = 12;
 
-// Best wall time in seconds of `work` followed by finish.
-template <class Work>
-double best_s(cl::CommandQueue& queue, Work&& work) {
-  double best = 1e30;
-  for (int i = 0; i <= kRepeats; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    queue.finish();
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-    if (i > 0) best = std::min(best, taken.count());  // the first one warms up
-  }
-  return best;
+// What is measured, on how much of it.
+struct Effort {
+  int repeats;          // after one that warms up
+  double enough_s;      // a launch that takes so long needs no more work
+  std::int64_t bytes;   // copied at most
+  double flops_s;       // first try: so many seconds of arithmetic at the estimated peak
+  std::int64_t copied;  // first try, bytes
+  int launches;         // first try
+};
+constexpr Effort kFull = {7, 0, std::int64_t{256} << 20, 0.02, std::int64_t{256} << 20, 200};
+constexpr Effort kQuick = {2, 0.002, std::int64_t{64} << 20, 0, std::int64_t{1} << 20, 8};
+
+// A launch of the quick probe is not made longer than this.
+constexpr double kLongestLaunch = 0.02;
+// Mesa's llvmpipe leaves a kernel's loops after 65,535 iterations (22.3): devices that nobody measured get fewer.
+constexpr double kSafeRounds = 32768;
+
+double once_s(cl::CommandQueue& queue, const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  queue.finish();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
+
+class Probe {
+ public:
+  Probe(Device& device, const Effort& effort)
+      : device_(device),
+        profile_(device.profile()),
+        effort_(effort),
+        cpu_(profile_.family == Family::kCpu),
+        width_(cpu_ ? static_cast<int>(std::min<std::int64_t>(16, profile_.float_width)) : 4),
+        local_(cpu_ ? 1 : std::min<std::int64_t>(256, profile_.max_work_group_size)),
+        options_("-DVW=" + std::to_string(width_) + " -DCHAINS=" + std::to_string(kChains)),
+        queue_(device.make_queue()) {}
+
+  Speeds measure() {
+    Speeds speeds;
+    if (effort_.enough_s > 0) enough_s_ = enough();
+    speeds.peak_gflops = arithmetic() * 1e-9;
+    speeds.bandwidth_gbs = copying() * 1e-9;
+    speeds.launch_us = launching() * 1e6;
+    return speeds;
+  }
+
+ private:
+  // Several times what a launch takes by itself, or that would be measured instead.
+  double enough() {
+    cl::Kernel nothing = device_.kernel("probe", "probe_nothing", options_);
+    const cl::Buffer sums = buffer(4);
+    nothing.setArg(0, sums);
+    const double latency = best_s([&] { launch(nothing, 1); });
+    return std::clamp(8 * latency, effort_.enough_s, kLongestLaunch);
+  }
+
+  cl::Buffer buffer(std::int64_t bytes) const {
+    return allocate(device_.context(), bytes, profile_.max_allocation_bytes, "probe");
+  }
+  void launch(cl::Kernel& kernel, std::int64_t groups) {
+    queue_.enqueueNDRangeKernel(kernel, cl::NullRange,
+                                cl::NDRange(static_cast<std::size_t>(groups * local_)),
+                                cl::NDRange(static_cast<std::size_t>(local_)));
+  }
+
+  // Best wall time in seconds of `work`.
+  double best_s(const std::function<void()>& work) {
+    double best = once_s(queue_, work);
+    if (effort_.repeats > 0) best = 1e30;  // the first one warms up
+    for (int i = 0; i < effort_.repeats; ++i)
+      best = std::min(best, once_s(queue_, work));
+    return best;
+  }
+
+  // Work per second of work(amount), in units of `amount`. Four times as much as long as a launch is too short.
+  double rate(double amount, double most, const std::function<void(double)>& work) {
+    once_s(queue_, [&] { work(amount); });
+    while (amount < most && once_s(queue_, [&] { work(amount); }) < enough_s_)
+      amount = std::min(most, amount * 4);
+    return amount / best_s([&] { work(amount); });
+  }
+
+  double arithmetic() {
+    const std::int64_t groups = profile_.compute_units * (cpu_ ? 4 : 16);
+    const double per_round = static_cast<double>(groups * local_ * width_) * kChains * 2;
+    const double most = is_calibrated(profile_) ? 1e8 : kSafeRounds;
+    const double rounds = std::clamp(profile_.peak_gflops * 1e9 * effort_.flops_s / per_round,
+                                     effort_.enough_s > 0 ? 16.0 : 1000.0, most);
+    const cl::Buffer sums = buffer(groups * local_ * width_ * 4);
+    cl::Kernel fma = device_.kernel("probe", "probe_fma", options_);
+    fma.setArg(0, sums);
+    fma.setArg(2, 0.999f);
+    fma.setArg(3, 0.001f);
+    return per_round * rate(std::floor(rounds), effort_.enough_s > 0 ? most : 0, [&](double count) {
+      fma.setArg(1, static_cast<cl_int>(count));
+      launch(fma, groups);
+    });
+  }
+
+  double copying() {
+    // Well beyond the caches, within reason.
+    const std::int64_t bytes = std::min(
+        {effort_.bytes, profile_.max_allocation_bytes, profile_.global_memory_bytes / 8});
+    const std::int64_t span = 256;
+    const std::int64_t group_bytes = span * local_ * width_ * 4;
+    const auto groups_of = [&](std::int64_t b) {
+      return std::max<std::int64_t>(1, b / group_bytes);
+    };
+    const std::int64_t most = groups_of(bytes);
+    const cl::Buffer from = buffer(most * group_bytes), to = buffer(most * group_bytes);
+    cl::Kernel copy = device_.kernel("probe", "probe_copy", options_);
+    copy.setArg(0, from);
+    copy.setArg(1, to);
+    copy.setArg(2, narrow(span));
+    copy.setArg(3, narrow(local_));
+    std::int64_t filled = 0;
+    const double groups =
+        static_cast<double>(std::min(most, groups_of(std::min(bytes, effort_.copied))));
+    return 2.0 * static_cast<double>(group_bytes) *
+           rate(groups, effort_.enough_s > 0 ? static_cast<double>(most) : 0, [&](double count) {
+             const auto part = static_cast<std::int64_t>(count);
+             // Pages that nothing was written to are all the same one.
+             if (filled < part) {
+               queue_.enqueueFillBuffer(from, 1.0f, 0, static_cast<std::size_t>(part * group_bytes));
+               filled = part;
+               launch(copy, part);
+               queue_.finish();
+             }
+             launch(copy, part);
+           });
+  }
+
+  double launching() {
+    cl::Kernel nothing = device_.kernel("probe", "probe_nothing", options_);
+    const cl::Buffer sums = buffer(4);
+    nothing.setArg(0, sums);
+    return 1 / rate(effort_.launches, effort_.enough_s > 0 ? 200 : 0, [&](double count) {
+             for (int i = 0; i < static_cast<int>(count); ++i)
+               launch(nothing, 1);
+           });
+  }
+
+  Device& device_;
+  const DeviceProfile& profile_;
+  const Effort& effort_;
+  const bool cpu_;
+  const int width_;
+  const std::int64_t local_;
+  const std::string options_;
+  cl::CommandQueue queue_;
+  double enough_s_ = 0;
+};
 
 }  // namespace
 
 Speeds probe(Device& device) {
-  const DeviceProfile& profile = device.profile();
-  const bool cpu = profile.family == Family::kCpu;
-  const int width = cpu ? static_cast<int>(std::min<std::int64_t>(16, profile.float_width)) : 4;
-  const std::int64_t local = cpu ? 1 : std::min<std::int64_t>(256, profile.max_work_group_size);
-  const std::string options =
-      "-DVW=" + std::to_string(width) + " -DCHAINS=" + std::to_string(kChains);
-  cl::CommandQueue queue = device.make_queue();
-  Speeds speeds;
+  return Probe(device, kFull).measure();
+}
 
-  // About 20 ms of arithmetic at the estimated peak, so that the launch does not matter.
-  const std::int64_t groups = profile.compute_units * (cpu ? 4 : 16);
-  const double per_round = static_cast<double>(groups * local * width) * kChains * 2;
-  const int rounds =
-      static_cast<int>(std::clamp(profile.peak_gflops * 1e9 * 0.02 / per_round, 1000.0, 1e8));
-  cl::Buffer sums =
-      allocate(device.context(), groups * local * width * 4, profile.max_allocation_bytes, "probe");
-  cl::Kernel fma = device.kernel("probe", "probe_fma", options);
-  fma.setArg(0, sums);
-  fma.setArg(1, cl_int{rounds});
-  fma.setArg(2, 0.999f);
-  fma.setArg(3, 0.001f);
-  const auto launch = [&](cl::Kernel& kernel, std::int64_t count) {
-    queue.enqueueNDRangeKernel(kernel, cl::NullRange,
-                               cl::NDRange(static_cast<std::size_t>(count * local)),
-                               cl::NDRange(static_cast<std::size_t>(local)));
-  };
-  speeds.peak_gflops = per_round * rounds / best_s(queue, [&] { launch(fma, groups); }) * 1e-9;
-
-  // Well beyond the caches, within reason.
-  const std::int64_t bytes = std::min(
-      {std::int64_t{256} << 20, profile.max_allocation_bytes, profile.global_memory_bytes / 8});
-  const std::int64_t span = 256;
-  const std::int64_t copy_groups = std::max<std::int64_t>(1, bytes / (span * local * width * 4));
-  const std::int64_t copied = copy_groups * span * local * width * 4;
-  cl::Buffer from = allocate(device.context(), copied, profile.max_allocation_bytes, "probe");
-  cl::Buffer to = allocate(device.context(), copied, profile.max_allocation_bytes, "probe");
-  queue.enqueueFillBuffer(from, 1.0f, 0, static_cast<std::size_t>(copied));
-  cl::Kernel copy = device.kernel("probe", "probe_copy", options);
-  copy.setArg(0, from);
-  copy.setArg(1, to);
-  copy.setArg(2, narrow(span));
-  copy.setArg(3, narrow(local));
-  speeds.bandwidth_gbs =
-      2.0 * static_cast<double>(copied) / best_s(queue, [&] { launch(copy, copy_groups); }) * 1e-9;
-
-  constexpr int kLaunches = 200;
-  cl::Kernel nothing = device.kernel("probe", "probe_nothing", options);
-  nothing.setArg(0, sums);
-  speeds.launch_us = best_s(queue,
-                            [&] {
-                              for (int i = 0; i < kLaunches; ++i)
-                                launch(nothing, 1);
-                            }) /
-                     kLaunches * 1e6;
-  return speeds;
+Speeds quick_probe(Device& device) {
+  return Probe(device, kQuick).measure();
 }
 
 }  // namespace clconv::core

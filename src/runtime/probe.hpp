@@ -15,4 +15,8 @@ struct Speeds {
 // machine that is the device's speed, the rest is the neighbours'. Throws Error.
 Speeds probe(Device& device);
 
+// The same within tens of milliseconds once its kernels are compiled, however slow the device: each amount of work
+// grows until a launch of it takes about 2 ms. For choices, not for benchmarks. Throws Error.
+Speeds quick_probe(Device& device);
+
 }  // namespace clconv::core

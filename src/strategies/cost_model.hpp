@@ -23,6 +23,13 @@ struct Pass {
 // are fewer than them (both), plus the cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
+// Does the device fill its vectors with the work-items of a group? A CPU whose native vector has one float: kernels that
+// have groups of several items then exceed the peak, which is measured with one item a group, by the number of lanes.
+// Explicit vectors of one item do not gain by it.
+inline bool vectors_are_items(const DeviceProfile& profile) {
+  return profile.family == Family::kCpu && profile.float_width == 1;
+}
+
 // As so many bytes in memory: what is moved once and fits a core's share of the last cache, which moves twice the bytes
 // that memory does (PoCL 3.1, 2-core Zen 5, 2026-11).
 double cached(double bytes);

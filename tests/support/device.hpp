@@ -42,8 +42,9 @@ class GuardedBuffer {
   }
   GuardedBuffer(GuardedBuffer&&) = default;
   explicit GuardedBuffer(const std::vector<float>& values,
-                         core::DataType type = core::DataType::kFloat32)
-      : GuardedBuffer(static_cast<std::int64_t>(values.size()) * core::element_bytes(type)) {
+                         core::DataType type = core::DataType::kFloat32,
+                         cl::CommandQueue& q = queue())
+      : GuardedBuffer(static_cast<std::int64_t>(values.size()) * core::element_bytes(type), q) {
     write(values, type);
   }
 

@@ -1,0 +1,115 @@
+#!/bin/sh
+# Runs the device tests and a small benchmark on several OpenCL implementations; `./dev portability` builds first and
+# calls this in the repository's root. What is fetched goes to build/portability, but for libclc-15, whose place
+# rusticl has built in. Variables: PORTABILITY ("pocl intel rusticl"), TEST_TIMEOUT, PROBLEM_TIMEOUT (seconds).
+set -u
+root=$PWD/build/portability
+bin=$PWD/build
+log=$root/logs
+test_timeout=${TEST_TIMEOUT:-600}
+problem_timeout=${PROBLEM_TIMEOUT:-90}
+mkdir -p "$root" "$log"
+export CLCONV_WISDOM=off
+
+skip() { echo "portability: $1 skipped: $2" >&2; return 1; }
+
+# One .icd file in a folder of its own, so that nothing else is found.
+icd() {
+  mkdir -p "$root/$1/icd"
+  echo "$2" >"$root/$1/icd/$1.icd"
+}
+
+setup_pocl() {
+  [ -f /etc/OpenCL/vendors/pocl.icd ] || { skip pocl "no /etc/OpenCL/vendors/pocl.icd"; return 1; }
+  icd pocl "$(cat /etc/OpenCL/vendors/pocl.icd)"
+  libraries=
+}
+
+setup_intel() {
+  prefix=$root/intel/prefix
+  if ! find "$prefix" -name libintelocl.so 2>/dev/null | grep -q .; then
+    command -v pip3 >/dev/null || { skip intel "no pip3"; return 1; }
+    pip3 install -q --no-warn-script-location --prefix "$prefix" intel-opencl-rt intel-cmplr-lib-rt >"$log/pip" 2>&1 ||
+      { skip intel "pip3 failed, $log/pip has all of it"; return 1; }
+  fi
+  library=$(find "$prefix" -name libintelocl.so | head -n 1)
+  [ -n "$library" ] || { skip intel "no libintelocl.so in $prefix"; return 1; }
+  libraries=$(dirname "$library")
+  # Its own loader of .icd files would hide the system's.
+  rm -f "$libraries"/libOpenCL.so*
+  icd intel "$library"
+}
+
+setup_rusticl() {
+  prefix=$root/rusticl/prefix
+  libraries=$prefix/usr/lib/$(uname -m)-linux-gnu
+  if ! [ -f "$libraries/libRusticlOpenCL.so.1" ]; then
+    mkdir -p "$root/rusticl/debs"
+    # Unpacked, not installed: mesa-opencl-icd would bring Clover, and its .icd files, to the entire system.
+    (cd "$root/rusticl/debs" && apt-get download mesa-opencl-icd libllvmspirvlib15 libclang-cpp15 libllvm15) \
+      >"$log/apt" 2>&1 || { skip rusticl "apt-get download failed, $log/apt has all of it"; return 1; }
+    for deb in "$root"/rusticl/debs/*.deb; do dpkg -x "$deb" "$prefix"; done
+  fi
+  [ -f "$libraries/libRusticlOpenCL.so.1" ] || { skip rusticl "mesa-opencl-icd has no rusticl"; return 1; }
+  [ -f /usr/lib/clc/spirv64-mesa3d-.spv ] || { skip rusticl "no /usr/lib/clc (libclc-15)"; return 1; }
+  icd rusticl "$libraries/libRusticlOpenCL.so.1"
+}
+
+# run NAME COMMAND...: on that implementation alone.
+run() {
+  implementation=$1; shift
+  (
+    export OCL_ICD_VENDORS="$root/$implementation/icd" XDG_CACHE_HOME="$root/$implementation/cache"
+    [ -z "$libraries" ] || export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    [ "$implementation" != rusticl ] ||
+      export RUSTICL_ENABLE=llvmpipe GALLIUM_PIPE_SEARCH_DIR="$libraries/gallium-pipe"
+    exec "$@"
+  )
+}
+
+# The tests of an implementation. llvmpipe does 0.1 to 1 GFLOP/s and compiles every variant for a second: the tests that
+# run every variant on every problem (strategies_test) and those of programs (cli, bench, digits) take hours there.
+tests_of() {
+  common="runtime_test portability_test api_test ops_test measure_test network_test regression_test"
+  [ "$1" = rusticl ] && echo "$common" || echo "$common strategies_test"
+}
+
+# Problems that one core of llvmpipe gets through: from tests/suites/core.txt, and a small dense one.
+problems="n32c1h28w28k32kh2kw2s2 n32c64h8w8k128kh2kw2s2 n1c256h28w28k256kh3kw3p1g256 n1c16h28w28k32kh3kw3p1"
+
+measure() {
+  passed=0; failed=0; skipped=0
+  for test in $(tests_of "$1"); do
+    out=$log/$1-$test
+    run "$1" timeout "$test_timeout" "$bin/tests/$test" >"$out" 2>&1
+    status=$?
+    set -- "$1" $(sed -n 's/^\[doctest\] test cases: *\([0-9]*\) *| *\([0-9]*\) passed *| *\([0-9]*\) failed.*/\2 \3/p' "$out" | tail -n 1)
+    passed=$((passed + ${2:-0})); failed=$((failed + ${3:-0}))
+    skipped=$((skipped + $(grep -c 'skipped: the device' "$out")))
+    if [ "$status" = 124 ]; then echo "portability: $1: $test was stopped after $test_timeout s" >&2; fi
+    if [ "$status" != 0 ]; then
+      [ -n "${3:-}" ] && [ "${3:-0}" != 0 ] || failed=$((failed + 1))
+      echo "portability: $1: $test failed, $out has all of it" >&2
+    fi
+  done
+  : >"$root/$1.speed"
+  regret=
+  for problem in $problems; do
+    out=$log/$1-$problem.json
+    run "$1" timeout "$problem_timeout" "$bin/clconv" bench "$problem" --json >"$out" 2>"$out.err" || continue
+    sed -n 's/^ *"chosen_us": \([0-9.e+]*\),*$/\1/p' "$out" | sed "s/^/$problem /" >>"$root/$1.speed"
+    regret="$regret $(sed -n 's/^ *"regret": \([-0-9.e]*\),*$/\1/p' "$out")"
+  done
+  version=$(run "$1" "$bin/clconv" profile | sed -n 's/^ *"driver": "\(.*\)",*$/\1/p')
+  # Geometric means: of PoCL's time over this one's where both have one, and of chosen over best.
+  speed=$(awk 'NR == FNR { t[$1] = $2; next } $1 in t { s += log(t[$1] / $2); ++n } END { if (n) printf "%.3f (%d)", exp(s / n), n; else printf "-" }' \
+    "$root/pocl.speed" "$root/$1.speed" 2>/dev/null || echo -)
+  regret=$(echo "$regret" | awk '{ for (i = 1; i <= NF; ++i) s += log(1 + $i); if (NF) printf "%.2f", exp(s / NF); else printf "-" }')
+  printf '%-10s %-26s %7s %7s %8s  %-14s %s\n' "$1" "$version" "$passed" "$failed" "$skipped" "$speed" "$regret" >>"$root/table"
+}
+
+printf '%-10s %-26s %7s %7s %8s  %-14s %s\n' on version passed failed skipped "x PoCL's speed" "chosen / best" >"$root/table"
+for implementation in ${PORTABILITY:-pocl intel rusticl}; do
+  setup_"$implementation" && measure "$implementation"
+done
+cat "$root/table"

@@ -1,0 +1,85 @@
+// Devices that the model was not calibrated on, and what of a device is optional.
+#include "doctest/doctest.h"
+#include "planner/context.hpp"
+#include "runtime/probe.hpp"
+#include "support/device.hpp"
+#include "support/queues.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+DeviceProfile calibrated_profile() {
+  DeviceProfile p = query_profile(device().cl());
+  p.family = Family::kCpu;
+  p.platform = "Portable Computing Language";
+  p.float_width = 16;
+  return p;
+}
+
+DeviceProfile unknown_profile(const std::string& name) {
+  DeviceProfile p = calibrated_profile();
+  p.platform = "A platform that no calibration knows";
+  p.name = name;
+  return p;
+}
+
+ContextOptions without_wisdom() {
+  ContextOptions options;
+  options.wisdom_path = "off";
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("calibrated are PoCL's CPU devices with vectors of 8 and 16 floats, and no others") {
+  DeviceProfile p = calibrated_profile();
+  CHECK(is_calibrated(p));
+  p.float_width = 8;
+  CHECK(is_calibrated(p));
+  p.float_width = 4;
+  CHECK_FALSE(is_calibrated(p));
+  p.float_width = 16;
+  p.family = Family::kGpu;
+  CHECK_FALSE(is_calibrated(p));
+  CHECK_FALSE(is_calibrated(unknown_profile("any")));
+}
+
+TEST_CASE("before the first estimate an unknown device is measured, a calibrated one is not") {
+  const Problem problem = parse_problem("n1c8h14w14k16kh3kw3p1");
+  const DeviceProfile known = calibrated_profile(), unknown = unknown_profile("first estimate");
+  Context calibrated(device().context(), device().cl(), without_wisdom(), known);
+  calibrated.explain(problem, {});
+  CHECK_FALSE(calibrated.device().profile().measured);
+  CHECK(calibrated.device().profile().peak_gflops == known.peak_gflops);
+
+  Context first(device().context(), device().cl(), without_wisdom(), unknown);
+  CHECK_FALSE(first.device().profile().measured);  // not when it is made
+  CHECK(first.explain(problem, {}).notes.empty());
+  const DeviceProfile& measured = first.device().profile();
+  CHECK(measured.measured);
+  CHECK(measured.peak_gflops != unknown.peak_gflops);
+  // Another context of the process plans on the same numbers.
+  Context second(device().context(), device().cl(), without_wisdom(), unknown);
+  second.plan(problem, {});
+  CHECK(second.device().profile().peak_gflops == measured.peak_gflops);
+  CHECK(second.device().profile().launch_us == measured.launch_us);
+}
+
+TEST_CASE("the quick probe finds what the full one finds, within what a busy machine allows") {
+  const Speeds full = probe(device()), quick = quick_probe(device());
+  CHECK(quick.peak_gflops > full.peak_gflops / 8);
+  CHECK(quick.peak_gflops < full.peak_gflops * 8);
+  CHECK(quick.bandwidth_gbs > full.bandwidth_gbs / 8);
+  CHECK(quick.bandwidth_gbs < full.bandwidth_gbs * 16);  // what it copies may lie in a cache
+  CHECK(quick.launch_us > 0);
+  CHECK(quick.launch_us < full.launch_us * 20);
+}
+
+TEST_CASE("the kinds of queue are those the device makes") {
+  const auto kinds = queue_kinds(device().cl());
+  CHECK(kinds.size() == (has_out_of_order_queues(device().cl()) ? 2U : 1U));
+  for (const cl_command_queue_properties kind : kinds)
+    CHECK_NOTHROW(device().make_queue(kind));
+}
