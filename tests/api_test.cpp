@@ -711,7 +711,7 @@ TEST_CASE("a transposed convolution is planned as its caller sees it") {
   CHECK(problem.direction == CLCONV_TRANSPOSED);
   CHECK(problem.activation == CLCONV_RELU);
   CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { seen.transposed(2); }) ==
-        "output_pad_h=2: must be at least 0 and less than the stride, 2");
+        "output_pad_h=2: must be at least 0 and less than the larger of stride and dilation, 2");
   // x = 1 and w = 1: every pixel counts the taps that reach it.
   clconv::Problem one;
   one.h = one.w = one.kh = one.kw = 2;

@@ -87,7 +87,7 @@ TEST_CASE("epilogue and storage in words, and where they have no part") {
   CHECK(refusal([](Problem& q) { q.activation_slope = NAN; }) ==
         "activation_slope is nan: must be in [-1, 1]");
   CHECK(refusal([](Problem& q) { q.activation_slope = -1.5f; }) ==
-        "activation_slope is -1.500000: must be in [-1, 1]");
+        "activation_slope is -1.5: must be in [-1, 1]");
 }
 
 TEST_CASE("the canonical text reads back to the same problem, for every suite") {
