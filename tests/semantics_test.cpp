@@ -11,8 +11,9 @@ using namespace clconv::test;
 namespace {
 
 // The definition: every x is added, times the filter, to the patch of y that it stands for.
-std::vector<double> transposed_reference(const Problem& seen, std::int64_t rows, std::int64_t columns,
-                                         const std::vector<float>& x, const std::vector<float>& w) {
+std::vector<double> transposed_reference(const Problem& seen, std::int64_t rows,
+                                         std::int64_t columns, const std::vector<float>& x,
+                                         const std::vector<float>& w) {
   const std::int64_t cg = seen.c / seen.g, kg = seen.k / seen.g;
   std::vector<double> y(static_cast<std::size_t>(seen.n * seen.k * rows * columns), 0.0);
   std::size_t at = 0;
@@ -27,7 +28,8 @@ std::vector<double> transposed_reference(const Problem& seen, std::int64_t rows,
                 const std::int64_t column = j * seen.sw - seen.pl + q * seen.dw;
                 if (row < 0 || row >= rows || column < 0 || column >= columns) continue;
                 const std::int64_t filter = c / cg * kg + k;
-                y[static_cast<std::size_t>(((n * seen.k + filter) * rows + row) * columns + column)] +=
+                y[static_cast<std::size_t>(((n * seen.k + filter) * rows + row) * columns +
+                                           column)] +=
                     static_cast<double>(x[at]) *
                     static_cast<double>(
                         w[static_cast<std::size_t>(((c * kg + k) * seen.kh + p) * seen.kw + q)]);
@@ -75,8 +77,10 @@ TEST_CASE("output padding below max(stride, dilation): every candidate against t
     const Tensors tensors(p);
     const auto expected =
         transposed_reference(seen, rows, columns, tensors[Tensor::kDy], tensors[Tensor::kW]);
-    const auto y = run(device(), yardstick(), p, std::get<std::vector<Candidate>>(
-                           yardstick().offer(p, device().profile(), kNoLimit))[0], tensors);
+    const auto y =
+        run(device(), yardstick(), p,
+            std::get<std::vector<Candidate>>(yardstick().offer(p, device().profile(), kNoLimit))[0],
+            tensors);
     REQUIRE(y.size() == expected.size());
     for (std::size_t i = 0; i < y.size(); ++i)
       REQUIRE(std::fabs(static_cast<double>(y[i]) - expected[i]) <= 1e-4);
