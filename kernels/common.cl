@@ -5,6 +5,11 @@
 // STORAGE_FLOAT32 (or none), STORAGE_FLOAT16, STORAGE_BFLOAT16 (how the operands lie in memory; what kernels keep for
 // themselves is float). Letters are those of README, "The letters".
 
+// NO_FMA: the device has no fused multiply-add. fma() would be a routine of integer arithmetic there.
+#ifdef NO_FMA
+#define fma(a, b, c) ((a) * (b) + (c))
+#endif
+
 #define CLCONV_PASTE_(a, b) a##b
 #define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
 

@@ -83,3 +83,21 @@ TEST_CASE("the kinds of queue are those the device makes") {
   for (const cl_command_queue_properties kind : kinds)
     CHECK_NOTHROW(device().make_queue(kind));
 }
+
+TEST_CASE("products and sums are right with and without fused multiply-adds") {
+  for (const char* options : {"", "-DNO_FMA"}) {
+    cl::Kernel kernel =
+        device().kernel("probe", "probe_fma", std::string("-DVW=1 -DCHAINS=1 ") + options);
+    GuardedBuffer sums(64 * 4);
+    kernel.setArg(0, cl::Buffer(sums.get(), true));
+    kernel.setArg(1, cl_int{3});
+    kernel.setArg(2, 2.0f);
+    kernel.setArg(3, 1.0f);
+    queue().enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(64), cl::NDRange(1));
+    const auto found = sums.read();
+    // ((i * 2 + 1) * 2 + 1) * 2 + 1
+    for (std::size_t i = 0; i < 64; ++i)
+      CHECK(found[i] == static_cast<float>(8 * i + 7));
+    CHECK(sums.intact());
+  }
+}

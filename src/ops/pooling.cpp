@@ -88,7 +88,9 @@ std::unique_ptr<Step> pool(Device& device, const Pooling& p, const Region& x, co
 std::unique_ptr<Step> unpool(Device& device, const Pooling& p, const Region& x, const Region& dy,
                              const Region& dx) {
   std::vector<Argument> arguments = {x, dy, dx};
-  if (device.profile().family == Family::kCpu) {
+  // Where items make up vectors (a CPU of native width 1), one item a pixel: also since Mesa's llvmpipe leaves an item's
+  // loops after 65,535 iterations, which whole planes exceed.
+  if (device.profile().family == Family::kCpu && device.profile().float_width > 1) {
     const std::int64_t planes = p.n * p.c;
     // As many elements per work-item as elsewhere.
     const std::int64_t span = ceil_div(Runs(device.profile(), planes * p.h * p.w).span, p.h * p.w);

@@ -39,7 +39,8 @@ Speeds speeds_in_this_process(Device& device) {
   static std::mutex& mutex = *new std::mutex;
   static auto& known = *new std::map<std::string, Speeds>;
   const DeviceProfile& p = device.profile();
-  const std::string key = p.platform + "|" + p.name + "|" + p.driver + "|" + std::to_string(p.compute_units);
+  const std::string key =
+      p.platform + "|" + p.name + "|" + p.driver + "|" + std::to_string(p.compute_units);
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = known.find(key);
   return found != known.end() ? found->second : known[key] = quick_probe(device);
@@ -229,7 +230,8 @@ void Context::measure_unknown_speeds() {
     book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
     wisdom_.add(book);
   } catch (const std::exception& error) {
-    speeds_note_ = std::string("the device's speeds are guessed, measuring them failed: ") + error.what();
+    speeds_note_ =
+        std::string("the device's speeds are guessed, measuring them failed: ") + error.what();
   }
 }
 

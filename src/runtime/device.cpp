@@ -377,6 +377,7 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
     : context_(context),
       device_(device),
       profile_(profile),
+      dialect_((device.getInfo<CL_DEVICE_SINGLE_FP_CONFIG>() & CL_FP_FMA) != 0 ? "" : " -DNO_FMA"),
       programs_(context, device,
                 profile_.platform + "|" + profile_.name + "|" + profile_.driver + "|" +
                     processor(profile_),

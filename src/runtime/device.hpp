@@ -90,7 +90,7 @@ class Device {
   // A new kernel object (kernels are not thread-safe, programs are) of entry point `entry` in
   // kernels/<file>.cl, built with `options`.
   cl::Kernel kernel(const char* file, const char* entry, const std::string& options) {
-    return cl::Kernel(programs_.get(file, options), entry);
+    return cl::Kernel(programs_.get(file, options + dialect_), entry);
   }
 
   // Throw Error{kInvalidArgument} that names what is of another cl_context or device than this one.
@@ -105,6 +105,7 @@ class Device {
   cl::Context context_;
   cl::Device device_;
   DeviceProfile profile_;
+  std::string dialect_;  // build options that follow from what the device lacks
   ProgramCache programs_;
   ScratchPool scratch_;
   std::unique_ptr<Awake> awake_;

@@ -24,6 +24,8 @@ struct Effort {
   int launches;         // first try
 };
 constexpr Effort kFull = {7, 0, std::int64_t{256} << 20, 0.02, std::int64_t{256} << 20, 200};
+// Where the estimated peak says nothing: llvmpipe and Intel's runtime report no clock.
+constexpr Effort kGrowing = {7, 0.02, std::int64_t{256} << 20, 0, std::int64_t{1} << 20, 200};
 constexpr Effort kQuick = {2, 0.002, std::int64_t{64} << 20, 0, std::int64_t{1} << 20, 8};
 
 // A launch of the quick probe is not made longer than this.
@@ -65,9 +67,11 @@ class Probe {
     cl::Kernel nothing = device_.kernel("probe", "probe_nothing", options_);
     const cl::Buffer sums = buffer(4);
     nothing.setArg(0, sums);
-    const double latency = best_s([&] { launch(nothing, 1); });
+    const double latency = best_s([&] { launch(nothing, arithmetic_groups()); });
     return std::clamp(8 * latency, effort_.enough_s, kLongestLaunch);
   }
+
+  std::int64_t arithmetic_groups() const { return profile_.compute_units * (cpu_ ? 4 : 16); }
 
   cl::Buffer buffer(std::int64_t bytes) const {
     return allocate(device_.context(), bytes, profile_.max_allocation_bytes, "probe");
@@ -96,7 +100,7 @@ class Probe {
   }
 
   double arithmetic() {
-    const std::int64_t groups = profile_.compute_units * (cpu_ ? 4 : 16);
+    const std::int64_t groups = arithmetic_groups();
     const double per_round = static_cast<double>(groups * local_ * width_) * kChains * 2;
     const double most = is_calibrated(profile_) ? 1e8 : kSafeRounds;
     const double rounds = std::clamp(profile_.peak_gflops * 1e9 * effort_.flops_s / per_round,
@@ -107,15 +111,15 @@ class Probe {
     fma.setArg(2, 0.999f);
     fma.setArg(3, 0.001f);
     return per_round * rate(std::floor(rounds), effort_.enough_s > 0 ? most : 0, [&](double count) {
-      fma.setArg(1, static_cast<cl_int>(count));
-      launch(fma, groups);
-    });
+             fma.setArg(1, static_cast<cl_int>(count));
+             launch(fma, groups);
+           });
   }
 
   double copying() {
     // Well beyond the caches, within reason.
-    const std::int64_t bytes = std::min(
-        {effort_.bytes, profile_.max_allocation_bytes, profile_.global_memory_bytes / 8});
+    const std::int64_t bytes =
+        std::min({effort_.bytes, profile_.max_allocation_bytes, profile_.global_memory_bytes / 8});
     const std::int64_t span = 256;
     const std::int64_t group_bytes = span * local_ * width_ * 4;
     const auto groups_of = [&](std::int64_t b) {
@@ -136,7 +140,8 @@ class Probe {
              const auto part = static_cast<std::int64_t>(count);
              // Pages that nothing was written to are all the same one.
              if (filled < part) {
-               queue_.enqueueFillBuffer(from, 1.0f, 0, static_cast<std::size_t>(part * group_bytes));
+               queue_.enqueueFillBuffer(from, 1.0f, 0,
+                                        static_cast<std::size_t>(part * group_bytes));
                filled = part;
                launch(copy, part);
                queue_.finish();
@@ -169,7 +174,7 @@ class Probe {
 }  // namespace
 
 Speeds probe(Device& device) {
-  return Probe(device, kFull).measure();
+  return Probe(device, is_calibrated(device.profile()) ? kFull : kGrowing).measure();
 }
 
 Speeds quick_probe(Device& device) {

@@ -9,7 +9,8 @@
 namespace clconv::test {
 
 inline bool has_out_of_order_queues(const cl::Device& device) {
-  return (device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>() & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0;
+  return (device.getInfo<CL_DEVICE_QUEUE_PROPERTIES>() & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) !=
+         0;
 }
 
 // Says that what needs an out-of-order queue is left out, where the device has none.
