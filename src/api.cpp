@@ -347,9 +347,14 @@ clconv_status clconv_context_create(cl_context context, cl_device_id device,
     if (given.plan_cache_capacity < 0) {
       bad("plan_cache_capacity is " + std::to_string(given.plan_cache_capacity));
     }
+    if (given.scratch_limit_bytes < 0) {
+      bad("scratch_limit_bytes is " + std::to_string(given.scratch_limit_bytes));
+    }
+    o.scratch_limit_bytes = given.scratch_limit_bytes;
     if (given.plan_cache_capacity > 0) {
       o.plan_cache_capacity = static_cast<std::size_t>(given.plan_cache_capacity);
     }
+    check_device(cl::Context(context, true), cl::Device(device, true));
     auto handle = std::make_unique<clconv_context_s>();
     handle->context =
         std::make_shared<Context>(cl::Context(context, true), cl::Device(device, true), o);
@@ -406,6 +411,26 @@ clconv_status clconv_context_stats(clconv_context context, char** json) {
                      {{"path", context_of(context).wisdom().path()},
                       {"notes", context_of(context).wisdom().notes()}}}}));
   });
+}
+
+clconv_status clconv_context_memory(clconv_context context, clconv_memory_info* info) {
+  return guarded([&] {
+    Context& c = context_of(context);
+    const ScratchPool::Use scratch = c.device().scratch().use();
+    clconv_memory_info i{};
+    i.scratch_bytes = scratch.bytes;
+    i.scratch_peak_bytes = scratch.peak_bytes;
+    i.scratch_limit_bytes = c.device().scratch().limit();
+    i.scratch_buffers = scratch.buffers;
+    i.programs = c.device().programs().size();
+    i.plans = c.cached_plans();
+    i.clblast_programs = gemm_cache_holds(c.device().context()()) ? 1 : 0;
+    copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_memory_info"));
+  });
+}
+
+clconv_status clconv_context_trim(clconv_context context) {
+  return guarded([&] { context_of(context).trim(); });
 }
 
 // ---- plans --------------------------------------------------------------------------------------
@@ -582,8 +607,9 @@ clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
     const Problem p = patches_of(problem);
     const std::string key = std::string("im2col ") + layout_name(layout) + " " + to_text(p);
     const Dependencies d = dependencies(num_events, wait_list, event);
-    check_buffer(c.device(), x, p.x_bytes(), "x");
-    check_buffer(c.device(), cols, columns_bytes(p), "cols");
+    check_buffers(c.device(),
+                  {{"x", x, p.x_bytes()}, {"cols", cols, columns_bytes(p), Access::kWrite}},
+                  "im2col");
     const auto operation = c.operation(key, [&] {
       return Operation{im2col(c.device(), p, static_cast<ColumnsLayout>(layout), Region{kInput},
                               Region{kOutput})};
@@ -607,8 +633,9 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
                             (variant == CLCONV_COL2IM_GATHER ? " gather " : " atomic ") +
                             to_text(p);
     const Dependencies d = dependencies(num_events, wait_list, event);
-    check_buffer(c.device(), cols, columns_bytes(p), "cols");
-    check_buffer(c.device(), dx, p.x_bytes(), "dx");
+    check_buffers(c.device(),
+                  {{"cols", cols, columns_bytes(p)}, {"dx", dx, p.x_bytes(), Access::kWrite}},
+                  "col2im");
     const auto operation = c.operation(key, [&] {
       return Operation{col2im(c.device(), p, static_cast<ColumnsLayout>(layout),
                               static_cast<Col2imVariant>(variant), Region{kInput},
@@ -630,18 +657,22 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     Device& device = ctx.device();
     check_owned(device, queue);
     const Gemm gemm = gemm_of(params);
-    const auto check_operand = [&](cl_mem buffer, bool transposed, std::int64_t rows,
-                                   std::int64_t width, std::int64_t ld, const char* name) {
+    std::vector<BufferUse> uses;
+    const auto add_operand = [&](const char* name, cl_mem buffer, bool transposed,
+                                 std::int64_t rows, std::int64_t width, std::int64_t ld,
+                                 Access access) {
       if (transposed) std::swap(rows, width);
       if (ld < width) {
         bad("ld" + std::string(name) + "=" + std::to_string(ld) +
             " is less than the width of the matrix, " + std::to_string(width));
       }
-      check_buffer(device, buffer, matrix_bytes(rows, width, ld), name);
+      uses.push_back({name, buffer, matrix_bytes(rows, width, ld), access});
     };
-    check_operand(a, gemm.transpose_a, gemm.m, gemm.k, gemm.lda, "a");
-    check_operand(b, gemm.transpose_b, gemm.k, gemm.n, gemm.ldb, "b");
-    check_operand(c, false, gemm.m, gemm.n, gemm.ldc, "c");
+    add_operand("a", a, gemm.transpose_a, gemm.m, gemm.k, gemm.lda, Access::kRead);
+    add_operand("b", b, gemm.transpose_b, gemm.k, gemm.n, gemm.ldb, Access::kRead);
+    add_operand("c", c, false, gemm.m, gemm.n, gemm.ldc,
+                gemm.beta == 0.0f ? Access::kWrite : Access::kUpdate);
+    check_buffers(device, uses, "the product");
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = ctx.operation("gemm " + to_text(gemm), [&] {
       return row_major_gemm(device, gemm, Region{kInput}, Region{kThird}, Region{kOutput});

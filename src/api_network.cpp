@@ -17,20 +17,24 @@ struct Operand {
   cl_mem buffer;
   std::int64_t bytes;
   const char* name;
+  Access access = Access::kRead;
   bool optional = false;
 };
 
 constexpr std::int64_t kFloat = sizeof(cl_float);
 
-Bindings checked(const Device& device, std::initializer_list<Operand> operands) {
+// `in_place`: pairs of names that may be one range.
+Bindings checked(const Device& device, const char* who, std::initializer_list<Operand> operands,
+                 const std::vector<std::pair<const char*, const char*>>& in_place = {}) {
   Bindings bindings;
+  std::vector<BufferUse> uses;
   int slot = 0;
   for (const Operand& operand : operands) {
-    if (operand.buffer != nullptr || !operand.optional) {
-      check_buffer(device, operand.buffer, operand.bytes, operand.name);
-    }
+    const bool absent = operand.buffer == nullptr && operand.optional;
+    uses.push_back({operand.name, operand.buffer, absent ? 0 : operand.bytes, operand.access});
     bindings.bind(slot++, operand.buffer);
   }
+  check_buffers(device, uses, who, in_place);
   return bindings;
 }
 
@@ -143,7 +147,8 @@ clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_
     Device& device = c.device();
     check_owned(device, queue);
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
-    Bindings bindings = checked(device, {{x, bytes, "x"}, {y, bytes, "y"}});
+    Bindings bindings =
+        checked(device, "ReLU", {{x, bytes, "x"}, {y, bytes, "y", Access::kWrite}}, {{"x", "y"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("relu " + std::to_string(count), [&] {
       return count == 0 ? Operation() : one_step(relu(device, count, Region{0}, Region{1}));
@@ -160,7 +165,9 @@ clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queu
     Device& device = c.device();
     check_owned(device, queue);
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
-    Bindings bindings = checked(device, {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx"}});
+    Bindings bindings = checked(
+        device, "ReLU", {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx", Access::kWrite}},
+        {{"y", "dx"}, {"dy", "dx"}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("relu_backward " + std::to_string(count), [&] {
       return count == 0 ? Operation()
@@ -208,12 +215,13 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
     }
     const bool labelled = o.loss != nullptr || o.correct != nullptr || o.dlogits != nullptr;
     const std::int64_t bytes = p.n * p.m * kFloat;
-    Bindings bindings = checked(device, {{o.logits, bytes, "logits"},
-                                         {labelled ? o.labels : o.logits, p.n * kFloat, "labels"},
-                                         {o.loss, kFloat, "loss", true},
-                                         {o.correct, kFloat, "correct", true},
-                                         {o.probabilities, bytes, "probabilities", true},
-                                         {o.dlogits, bytes, "dlogits", true}});
+    Bindings bindings = checked(device, "softmax",
+                                {{o.logits, bytes, "logits"},
+                                 {labelled ? o.labels : o.logits, p.n * kFloat, "labels"},
+                                 {o.loss, kFloat, "loss", Access::kUpdate, true},
+                                 {o.correct, kFloat, "correct", Access::kUpdate, true},
+                                 {o.probabilities, bytes, "probabilities", Access::kWrite, true},
+                                 {o.dlogits, bytes, "dlogits", Access::kWrite, true}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const Region loss{2}, correct{3}, probabilities{4}, dlogits{5};
     SoftmaxRegions regions{Region{0}, Region{1}};
@@ -256,9 +264,11 @@ clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
           std::pair{"weight_decay", p.weight_decay}}) {
       check_number(value, std::isfinite(value) && value >= 0, name, "must be finite, at least 0");
     }
-    Bindings bindings = checked(
-        device,
-        {{w, bytes, "w"}, {dw, bytes, "dw"}, {velocity, bytes, "velocity", p.momentum == 0.0f}});
+    Bindings bindings =
+        checked(device, "SGD",
+                {{w, bytes, "w", Access::kUpdate},
+                 {dw, bytes, "dw"},
+                 {velocity, bytes, "velocity", Access::kUpdate, p.momentum == 0.0f}});
     const SgdNumbers numbers;
     bindings.bind(numbers.rate, p.learning_rate);
     bindings.bind(numbers.momentum, p.momentum);
@@ -299,10 +309,11 @@ clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
     for (const auto& [name, value] : {std::pair{"beta1", p.beta1}, std::pair{"beta2", p.beta2}}) {
       check_number(value, value >= 0 && value < 1, name, "must be at least 0 and less than 1");
     }
-    Bindings bindings = checked(device, {{w, bytes, "w"},
-                                         {dw, bytes, "dw"},
-                                         {moment1, bytes, "moment1"},
-                                         {moment2, bytes, "moment2"}});
+    Bindings bindings = checked(device, "Adam",
+                                {{w, bytes, "w", Access::kUpdate},
+                                 {dw, bytes, "dw"},
+                                 {moment1, bytes, "moment1", Access::kUpdate},
+                                 {moment2, bytes, "moment2", Access::kUpdate}});
     const AdamNumbers numbers;
     bind(bindings, numbers,
          AdamStep{p.step, p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay});
@@ -341,7 +352,8 @@ clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue qu
     Device& device = c.device();
     check_owned(device, queue);
     const Pooling p = pooling_of(pooling);
-    Bindings bindings = checked(device, {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y"}});
+    Bindings bindings =
+        checked(device, "pooling", {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y", Access::kWrite}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("pooling_forward " + p.text(), [&] {
       return p.n == 0 ? Operation() : one_step(pool(device, p, Region{0}, Region{1}));
@@ -360,9 +372,10 @@ clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue q
     check_owned(device, queue);
     const Pooling p = pooling_of(pooling);
     const bool needs_x = p.mode == PoolingMode::kMax;
-    Bindings bindings = checked(device, {{needs_x ? x : dy, needs_x ? p.x_bytes() : 0, "x"},
-                                         {dy, p.y_bytes(), "dy"},
-                                         {dx, p.x_bytes(), "dx"}});
+    Bindings bindings = checked(device, "pooling",
+                                {{needs_x ? x : dy, needs_x ? p.x_bytes() : 0, "x"},
+                                 {dy, p.y_bytes(), "dy"},
+                                 {dx, p.x_bytes(), "dx", Access::kWrite}});
     const Dependencies d = dependencies(num_events, wait_list, event);
     const auto operation = c.operation("pooling_backward " + p.text(), [&] {
       return p.n == 0 ? Operation() : one_step(unpool(device, p, Region{0}, Region{1}, Region{2}));

@@ -9,6 +9,7 @@
 
 #include "clconv/clconv.h"
 #include "planner/context.hpp"
+#include "runtime/buffers.hpp"
 
 // The handles: a count of the caller's references and what keeps the object alive.
 struct clconv_context_s {
@@ -121,21 +122,6 @@ inline void check_queue(cl_command_queue queue) {
 inline void check_owned(const Device& device, cl_command_queue queue) {
   check_queue(queue);
   device.check_queue(queue);
-}
-
-// A buffer of a public operation, unless it is to hold nothing: there, of the device's cl_context, and of at least so many bytes.
-inline void check_buffer(const Device& device, cl_mem buffer, std::int64_t bytes,
-                         const char* name) {
-  if (bytes == 0) return;  // of an empty batch: OpenCL has no buffers of 0 bytes
-  if (buffer == nullptr) bad("buffer " + std::string(name) + " is NULL");
-  device.check_buffer(buffer, name);
-  std::size_t size = 0;
-  check(clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr),
-        "clGetMemObjectInfo");
-  if (static_cast<std::int64_t>(size) < bytes) {
-    bad("buffer " + std::string(name) + " has " + std::to_string(size) + " bytes, needed are " +
-        std::to_string(bytes));
-  }
 }
 
 }  // namespace clconv::core::api

@@ -15,7 +15,10 @@
  *       oh = floor((h + pt + pb - dh*(kh-1) - 1) / sh) + 1, ow likewise
  *       y[n,k,i,j] = b[k] + sum over c',p,q of x[n, group*c/g + c', i*sh-pt+p*dh, j*sw-pl+q*dw] *
  *                    w[k,c',p,q]      (cross-correlation; x is 0 outside the image)
- * - Buffers may be sub-buffers. Outputs must not overlap inputs.
+ * - Buffers may be sub-buffers. Outputs must not overlap inputs (clconv_relu and clconv_relu_backward may run in place),
+ *   nor the workspace anything. What a call is given is looked at before anything is enqueued: an image, a buffer of another
+ *   cl_context, too small, overlapping, written although it is CL_MEM_READ_ONLY or read although it is CL_MEM_WRITE_ONLY is
+ *   CLCONV_INVALID_ARGUMENT, with its name. Handles that were released, or never were any, cannot be told from others.
  * - Structs start with struct_size; the _init functions set it and every default (info structs: set
  *   info.struct_size = sizeof(info)). Later versions only append fields: an older caller's shorter
  *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
@@ -236,6 +239,9 @@ typedef struct clconv_context_options {
    *  plan and is left alone; the report's notes say so. */
   const char* wisdom_path;
   int64_t plan_cache_capacity; /* plans kept for being asked again; 0: 256 */
+  /** Bytes of workspace kept between executions that bring none. 0: CLCONV_SCRATCH_LIMIT, else a quarter of the device's
+   *  memory. An execution that needs more gets it, and gives it back when it has ended. */
+  int64_t scratch_limit_bytes;
 } clconv_context_options;
 
 CLCONV_API void clconv_context_options_defaults(clconv_context_options* options, size_t size);
@@ -243,7 +249,7 @@ static inline void clconv_context_options_init(clconv_context_options* options) 
   clconv_context_options_defaults(options, sizeof(*options));
 }
 
-/** On the caller's cl_context and device, which are retained. `options` may be NULL. */
+/** On the caller's cl_context and device (one of the cl_context's, or a sub-device of one), which are retained. `options` may be NULL. */
 CLCONV_API clconv_status clconv_context_create(cl_context context, cl_device_id device,
                                                const clconv_context_options* options,
                                                clconv_context* result);
@@ -267,6 +273,26 @@ CLCONV_API clconv_status clconv_context_profile(clconv_context context, int meas
 /** {"programs":{"built","from_disk","from_memory","evicted","build_us","last_disk_failure"},
  *  "scratch_bytes","wisdom":{"path","notes":[...]}}: a note says why wisdom is not read or not kept. */
 CLCONV_API clconv_status clconv_context_stats(clconv_context context, char** json);
+
+/** What a context holds on the device and for it. */
+typedef struct clconv_memory_info {
+  size_t struct_size;
+  int64_t scratch_bytes;       /* workspaces of executions that bring none, in use or kept for the next ones */
+  int64_t scratch_peak_bytes;  /* the most of it so far */
+  int64_t scratch_limit_bytes; /* what is kept */
+  int64_t scratch_buffers;
+  int64_t programs;       /* compiled, in memory */
+  int64_t plans;          /* in the plan cache */
+  int clblast_programs;   /* 1: CLBlast's cache, which belongs to the process, has programs of this cl_context */
+} clconv_memory_info;
+
+/** Set info->struct_size before. The driver's own memory for programs is not counted: OpenCL does not tell. */
+CLCONV_API clconv_status clconv_context_memory(clconv_context context, clconv_memory_info* info);
+
+/** Gives back what can be made again: scratch, compiled programs, cached plans, and CLBlast's cache, which is cleared for
+ *  the whole process. Plans that somebody holds stay as they are, and enqueued work goes on; what is in use is freed when
+ *  it ends. The last release of a context does the same, so that nothing keeps the cl_context alive. */
+CLCONV_API clconv_status clconv_context_trim(clconv_context context);
 
 /* ---- plans --------------------------------------------------------------------------------- */
 

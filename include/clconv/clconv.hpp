@@ -338,6 +338,14 @@ class Context {
     return take(json);
   }
 
+  clconv_memory_info memory() const {
+    clconv_memory_info result{};
+    result.struct_size = sizeof(result);
+    check(clconv_context_memory(handle_, &result));
+    return result;
+  }
+  void trim() const { check(clconv_context_trim(handle_)); }
+
   std::string profile(bool measure = false) const {
     char* json = nullptr;
     check(clconv_context_profile(handle_, measure ? 1 : 0, &json));

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 namespace clconv::core {
@@ -98,6 +99,7 @@ class Guard {
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
       select(device, parameters);
+      used_.insert(device.context()());
       const auto status = call();
       if (status != clblast::StatusCode::kSuccess) gemm_error(name, static_cast<int>(status));
     } catch (const Error&) {
@@ -109,7 +111,37 @@ class Guard {
     }
   }
 
+  void begin(cl_context context) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++contexts_[context];
+  }
+  void end(cl_context context) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = contexts_.find(context);
+    if (found == contexts_.end() || --found->second > 0) return;
+    contexts_.erase(found);
+    clear(context);
+  }
+  void trim(cl_context context) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    clear(context);
+  }
+  bool holds(cl_context context) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return used_.count(context) != 0;
+  }
+
  private:
+  void clear(cl_context context) {
+    if (used_.count(context) == 0) return;
+    try {
+      clblast::ClearCache();
+    } catch (const std::exception&) {
+      return;  // out of memory: the next one clears it
+    }
+    used_.clear();
+  }
+
   struct State {
     const TunedSet* current = nullptr;  // null: the database's own
     ParameterSet defaults;              // as the database had them, to go back
@@ -150,7 +182,26 @@ class Guard {
 
   std::mutex mutex_;
   std::map<cl_device_id, State> states_;
+  std::map<cl_context, int> contexts_;  // clconv contexts alive on each
+  std::set<cl_context> used_;           // of which CLBlast has programs
 };
+
+}  // namespace
+
+void begin_gemm_use(cl_context context) {
+  Guard::instance().begin(context);
+}
+void end_gemm_use(cl_context context) {
+  Guard::instance().end(context);
+}
+void trim_gemm_cache(cl_context context) {
+  Guard::instance().trim(context);
+}
+bool gemm_cache_holds(cl_context context) {
+  return Guard::instance().holds(context);
+}
+
+namespace {
 
 // ---- the step -----------------------------------------------------------------------------------
 

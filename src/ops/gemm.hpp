@@ -66,6 +66,17 @@ std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const
                                 const Matrix& a, const Matrix& b, const Matrix& c,
                                 const Region& workspace);
 
+// CLBlast keeps the programs that it builds in a cache of the process, and with them their cl_context alive. Each Context
+// says when it begins and ends to use one; when the last of a cl_context ends, CLBlast's cache is cleared, if a product ran
+// in it. CLBlast has no call to clear one cl_context's part, so others build their programs again (20-50 ms from PoCL's own
+// cache).
+void begin_gemm_use(cl_context context);
+void end_gemm_use(cl_context context);
+// Clears CLBlast's cache now, if a product ran in this cl_context.
+void trim_gemm_cache(cl_context context);
+// Does CLBlast's cache hold programs of it?
+bool gemm_cache_holds(cl_context context);
+
 // The public operation: one product of row-major matrices (row i of C starts at i*ldc), with the device's
 // best parameters. `gemm` in row-major terms, its batch 1.
 Operation row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,

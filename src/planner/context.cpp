@@ -5,7 +5,9 @@
 #include <chrono>
 #include <map>
 
+#include "ops/gemm.hpp"
 #include "planner/measure.hpp"
+#include "runtime/buffers.hpp"
 #include "runtime/files.hpp"
 #include "runtime/probe.hpp"
 #include "text.hpp"
@@ -61,6 +63,31 @@ std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
   return executable;
 }
 
+// Throws Error{kInvalidArgument}.
+std::int64_t parse_bytes(const std::string& value) {
+  std::int64_t bytes = 0;
+  const char* last = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), last, bytes);
+  if (error != std::errc() || end != last || bytes < 0) {
+    throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
+  }
+  return bytes;
+}
+
+// A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its weights and
+// activations have.
+std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
+  if (given > 0) return given;
+  const std::string value = environment("CLCONV_SCRATCH_LIMIT");
+  if (value.empty()) return profile.global_memory_bytes / 4;
+  try {
+    return parse_bytes(value);
+  } catch (const Error& error) {
+    throw Error(error.code(),
+                std::string("environment variable CLCONV_SCRATCH_LIMIT: ") + error.what());
+  }
+}
+
 }  // namespace
 
 // ---- Plan ---------------------------------------------------------------------------------------
@@ -77,51 +104,45 @@ std::int64_t Plan::workspace_bytes(bool prepared) const {
   return packed_offset() + executable_->prepared_weights_bytes;
 }
 
-void Plan::check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) const {
-  if (bytes == 0) return;
-  if (buffer == nullptr) {
-    throw Error(Code::kInvalidArgument,
-                "buffer " + std::string(name) + " is missing, the plan for " +
-                    to_text(report_.problem) + " needs " + std::to_string(bytes) + " bytes");
-  }
-  device_.check_buffer(buffer, name);
-  std::size_t size = 0;
-  check(clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof(size), &size, nullptr),
-        "clGetMemObjectInfo");
-  if (static_cast<std::int64_t>(size) < bytes) {
-    throw Error(Code::kInvalidArgument, "buffer " + std::string(name) + " has " +
-                                            std::to_string(size) + " bytes, the plan for " +
-                                            to_text(report_.problem) + " needs " +
-                                            std::to_string(bytes));
-  }
+std::string Plan::who() const {
+  return "the plan for " + to_text(report_.problem);
 }
 
-Bindings Plan::bind(const Operands& operands) const {
+Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) const {
   const Problem& p = report_.problem;
   const bool prepared = executable_->prepared_weights_bytes > 0 && operands.prepared != nullptr;
   Bindings bindings;
-  const auto bind_tensor = [&](Tensor tensor) {
+  std::vector<BufferUse> uses;
+  uses.reserve(kTensors + 2);
+  const auto bind_tensor = [&](Tensor tensor, Access access) {
     const cl_mem buffer = operands.tensors[static_cast<std::size_t>(tensor)];
-    check_buffer(buffer, bytes_of(p, tensor), name_of(p, tensor));
+    uses.push_back({name_of(p, tensor), buffer, bytes_of(p, tensor), access});
     bindings.bind(static_cast<int>(tensor), buffer);
   };
   for (const Tensor tensor : inputs_of(p)) {
-    if (tensor != Tensor::kW || !prepared) bind_tensor(tensor);
+    if (tensor != Tensor::kW || !prepared) bind_tensor(tensor, Access::kRead);
   }
-  bind_tensor(result_of(p));
+  bind_tensor(result_of(p), p.accumulate ? Access::kUpdate : Access::kWrite);
   if (prepared) {
-    check_buffer(operands.prepared, executable_->prepared_weights_bytes, "prepared");
+    uses.push_back({"prepared", operands.prepared, executable_->prepared_weights_bytes});
     bindings.bind(kPreparedSlot, operands.prepared);
   }
+  if (operands.workspace != nullptr) {
+    uses.push_back({"workspace", operands.workspace, workspace_bytes, Access::kUpdate});
+  }
   bindings.bind(kWorkspaceSlot, operands.workspace);
+  check_buffers(device_, uses, who());
   return bindings;
 }
 
 void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
                    const Dependencies& dependencies) const {
   device_.check_queue(queue);
-  check_buffer(weights, report_.problem.w_bytes(), "w");
-  check_buffer(prepared, executable_->prepared_weights_bytes, "prepared");
+  check_buffers(
+      device_,
+      {{"w", weights, executable_->prepared_weights_bytes > 0 ? report_.problem.w_bytes() : 0},
+       {"prepared", prepared, executable_->prepared_weights_bytes, Access::kWrite}},
+      who());
   Bindings bindings;
   bindings.bind(kWeightsSlot, weights);
   bindings.bind(kPreparedSlot, prepared);
@@ -131,15 +152,13 @@ void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
 void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
   device_.check_queue(queue);
   const bool in_order = is_in_order(queue);
-  Bindings bindings = bind(operands);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t bytes = workspace_bytes(!packs);
+  Bindings bindings = bind(operands, bytes);
   Dependencies first{d.count, d.list, nullptr, device_.awake()};
   std::vector<cl_event> waits;
   ScratchPool::Lease lease;
-  if (operands.workspace != nullptr) {
-    check_buffer(operands.workspace, bytes, "workspace");
-  } else if (bytes > 0) {
+  if (operands.workspace == nullptr && bytes > 0) {
     lease = device_.scratch().borrow(bytes, queue, in_order);
     bindings.bind(kWorkspaceSlot, lease.buffer(), lease.parts());
     if (lease.wait_for() != nullptr) {
@@ -172,15 +191,13 @@ void Plan::execute(cl_command_queue queue, const Operands& operands, const Depen
 
 std::vector<StepTime> Plan::profile(const Operands& operands) const {
   cl::CommandQueue queue = device_.make_queue(CL_QUEUE_PROFILING_ENABLE);
-  Bindings bindings = bind(operands);
+  Bindings bindings = bind(operands, executable_->workspace_bytes);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t limit = device_.profile().max_allocation_bytes;
   cl::Buffer workspace, packed;
   if (operands.workspace == nullptr) {
     workspace = allocate(device_.context(), executable_->workspace_bytes, limit, "workspace");
     bindings.bind(kWorkspaceSlot, workspace());
-  } else {
-    check_buffer(operands.workspace, executable_->workspace_bytes, "workspace");
   }
   std::vector<StepTime> times;
   if (packs) {
@@ -209,6 +226,32 @@ Context::Context(const cl::Context& context, const cl::Device& device,
       plan_cache_capacity_(std::max<std::size_t>(1, options.plan_cache_capacity)) {
   const auto known = wisdom_.find_speed(scope_);
   if (known) device_.set_speeds(known->peak_gflops, known->bandwidth_gbs, known->launch_us);
+  device_.scratch().set_limit(scratch_limit(options.scratch_limit_bytes, device_.profile()));
+  begin_gemm_use(device_.context()());
+}
+
+Context::~Context() {
+  end_gemm_use(device_.context()());
+}
+
+void Context::trim() {
+  {
+    const std::lock_guard<std::mutex> lock(plan_mutex_);
+    recent_.clear();
+    by_key_.clear();
+  }
+  {
+    const std::lock_guard<std::mutex> lock(operations_mutex_);
+    operations_.clear();
+  }
+  device_.scratch().trim();
+  device_.programs().trim();
+  trim_gemm_cache(device_.context()());
+}
+
+std::int64_t Context::cached_plans() {
+  const std::lock_guard<std::mutex> lock(plan_mutex_);
+  return static_cast<std::int64_t>(recent_.size());
 }
 
 void Context::measure_speeds() {
@@ -331,11 +374,7 @@ PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open)
   take("CLCONV_STRATEGY", strategy_open,
        [&](const std::string& value) { return options.strategy = find_strategy(value).name; });
   take("CLCONV_WORKSPACE_LIMIT", open.workspace_limit, [&](const std::string& value) {
-    const char* last = value.data() + value.size();
-    const auto [end, error] = std::from_chars(value.data(), last, options.workspace_limit);
-    if (error != std::errc() || end != last || options.workspace_limit < 0) {
-      throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
-    }
+    options.workspace_limit = parse_bytes(value);
     return value;
   });
   return options;

@@ -23,6 +23,8 @@ struct ContextOptions {
   std::int64_t cache_max_bytes = 0;  // 0 = default
   std::string wisdom_path;           // "" = environment or default, "off" = none
   std::size_t plan_cache_capacity = 256;
+  std::int64_t scratch_limit_bytes =
+      0;  // 0 = CLCONV_SCRATCH_LIMIT, else a quarter of the device's memory
 };
 
 // The caller's buffers of one execution. `prepared` null: the weights are packed again each time,
@@ -57,8 +59,9 @@ class Plan {
   std::vector<StepTime> profile(const Operands& operands) const;
 
  private:
-  Bindings bind(const Operands& operands) const;
-  void check_buffer(cl_mem buffer, std::int64_t bytes, const char* name) const;
+  // Checked; `workspace_bytes` of the caller's workspace, if there is one.
+  Bindings bind(const Operands& operands, std::int64_t workspace_bytes) const;
+  std::string who() const;  // in errors
   // Where in the workspace the weights are packed if they do not come prepared.
   std::int64_t packed_offset() const;
 
@@ -75,6 +78,8 @@ class Context {
   Context(const cl::Context& context, const cl::Device& device, const ContextOptions& options,
           const DeviceProfile& profile);
 
+  ~Context();
+
   Device& device() { return device_; }
   const WisdomScope& scope() const { return scope_; }
   Wisdom& wisdom() { return wisdom_; }
@@ -89,6 +94,11 @@ class Context {
 
   // Measures the device's speeds, uses them from now on and keeps them in the wisdom.
   void measure_speeds();
+
+  // Gives back what can be made again: scratch, compiled programs, cached plans and operations, CLBlast's cache. Plans that
+  // somebody holds and work that is enqueued go on.
+  void trim();
+  std::int64_t cached_plans();
 
   // A public operation: `make()`, kept under `key`.
   std::shared_ptr<const Operation> operation(const std::string& key,

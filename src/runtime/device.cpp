@@ -325,20 +325,6 @@ void Device::check_queue(cl_command_queue queue) const {
   differs(CL_QUEUE_DEVICE, device_(), "device");
 }
 
-void Device::check_buffer(cl_mem buffer, const char* name) const {
-  cl_context context = nullptr;
-  const cl_int status =
-      clGetMemObjectInfo(buffer, CL_MEM_CONTEXT, sizeof(context), &context, nullptr);
-  if (status != CL_SUCCESS) {
-    throw Error(Code::kInvalidArgument,
-                "buffer " + std::string(name) + " is not a buffer: " + status_text(status));
-  }
-  if (context != context_()) {
-    throw Error(Code::kInvalidArgument,
-                "buffer " + std::string(name) + " belongs to another cl_context");
-  }
-}
-
 namespace {
 
 // "AuthenticAMD 26/2/1" on x86, "0x41 8/0x0/0xd0c/1" on ARM, "" where the system does not say.
@@ -371,6 +357,30 @@ std::string processor(const DeviceProfile& profile) {
 }
 
 }  // namespace
+
+namespace {
+
+// Sub-devices are of their parents' contexts.
+bool belongs(cl_device_id device, const std::vector<cl::Device>& devices) {
+  for (cl_device_id one = device; one != nullptr;) {
+    for (const cl::Device& known : devices)
+      if (known() == one) return true;
+    cl_device_id parent = nullptr;
+    if (clGetDeviceInfo(one, CL_DEVICE_PARENT_DEVICE, sizeof(parent), &parent, nullptr) !=
+        CL_SUCCESS)
+      return false;
+    one = parent;
+  }
+  return false;
+}
+
+}  // namespace
+
+void check_device(const cl::Context& context, const cl::Device& device) {
+  if (belongs(device(), context.getInfo<CL_CONTEXT_DEVICES>())) return;
+  throw Error(Code::kInvalidArgument, "device '" + trimmed(device.getInfo<CL_DEVICE_NAME>()) +
+                                          "' is none of the cl_context's devices");
+}
 
 Device::Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache,
                const DeviceProfile& profile)

@@ -69,6 +69,9 @@ std::vector<DeviceEntry> list_devices();
 // default. Throws Error{kNoDevice} that lists what there is.
 cl::Device select_device(const std::string& spec);
 
+// Throws Error{kInvalidArgument} for a device that the cl_context does not have.
+void check_device(const cl::Context& context, const cl::Device& device);
+
 class Device {
  public:
   Device(const cl::Context& context, const cl::Device& device, const CacheOptions& cache)
@@ -93,9 +96,8 @@ class Device {
     return cl::Kernel(programs_.get(file, options + dialect_), entry);
   }
 
-  // Throw Error{kInvalidArgument} that names what is of another cl_context or device than this one.
+  // Throws Error{kInvalidArgument} for a queue of another cl_context or device than this one.
   void check_queue(cl_command_queue queue) const;
-  void check_buffer(cl_mem buffer, const char* name) const;
 
   cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
     return cl::CommandQueue(context_, device_, properties);

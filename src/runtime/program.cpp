@@ -112,6 +112,16 @@ ProgramCache::Stats ProgramCache::stats() const {
   return stats_;
 }
 
+void ProgramCache::trim() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  programs_.clear();  // who waits for a build holds its future
+}
+
+std::int64_t ProgramCache::size() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<std::int64_t>(programs_.size());
+}
+
 cl::Program ProgramCache::get(const std::string& file, const std::string& options) {
   const std::string key = file + " " + options;
   std::promise<cl::Program> promise;

@@ -61,6 +61,10 @@ class ProgramCache {
   };
   Stats stats() const;
 
+  // Forgets the programs in memory; kernels made of them go on. The next get() builds, or reads a disk cache.
+  void trim();
+  std::int64_t size() const;
+
  private:
   cl::Program load_or_build(const std::string& file, const std::string& options);
   cl::Program build(const std::string& file, const std::string& options, const std::string& source);

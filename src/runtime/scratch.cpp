@@ -85,6 +85,47 @@ void ScratchPool::give_back(const std::shared_ptr<Block>& block, cl_event done) 
   const std::lock_guard<std::mutex> lock(mutex_);
   block->last_use = cl::Event(done, true);
   block->lent = false;
+  drop_beyond(limit_bytes_);
+}
+
+std::int64_t ScratchPool::total() const {
+  std::int64_t bytes = 0;
+  for (const auto& block : blocks_)
+    bytes += block->bytes;
+  return bytes;
+}
+
+void ScratchPool::drop_beyond(std::int64_t limit) {
+  std::int64_t held = total();
+  for (auto it = blocks_.begin(); it != blocks_.end() && held > limit;) {
+    if ((*it)->lent) {
+      ++it;
+    } else {
+      held -= (*it)->bytes;
+      it = blocks_.erase(it);
+    }
+  }
+}
+
+void ScratchPool::set_limit(std::int64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  limit_bytes_ = bytes;
+  drop_beyond(bytes);
+}
+
+std::int64_t ScratchPool::limit() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return limit_bytes_;
+}
+
+void ScratchPool::trim() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  drop_beyond(0);
+}
+
+ScratchPool::Use ScratchPool::use() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return {total(), peak_bytes_, static_cast<std::int64_t>(blocks_.size())};
 }
 
 ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queue, bool in_order) {
@@ -118,7 +159,10 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
     blocks_.push_back(block);
     best = block;
     best_waits = false;
+    peak_bytes_ = std::max(peak_bytes_, total());
   }
+  const auto place = std::find(blocks_.begin(), blocks_.end(), best);
+  std::rotate(place, place + 1, blocks_.end());  // the most recently used one is last
   Lease lease;
   lease.pool_ = this;
   lease.block_ = best;
@@ -129,14 +173,6 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
   // Never while they are in use: a step resolves several before it enqueues.
   if (best->parts.size() > kMaxParts) best->parts.clear();
   return lease;
-}
-
-std::int64_t ScratchPool::allocated_bytes() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  std::int64_t total = 0;
-  for (const auto& block : blocks_)
-    total += block->bytes;
-  return total;
 }
 
 }  // namespace clconv::core

@@ -42,7 +42,9 @@ class Parts {
 //   - on the same in-order queue by the queue itself,
 //   - on the same out-of-order queue by the event of the last use, which the lease carries,
 //   - another queue gets a buffer whose last use is over, or a new one.
-// Thread-safe. In the steady state of a program nothing is allocated.
+// What is lent is never refused for the limit; beyond it nothing is kept: what comes back makes the least recently used
+// go, and OpenCL frees a buffer when the commands that use it have ended.
+// Thread-safe. In the steady state of a program that fits the limit nothing is allocated.
 class ScratchPool {
   struct Block {
     cl::Buffer buffer;
@@ -57,6 +59,10 @@ class ScratchPool {
  public:
   ScratchPool(const cl::Context& context, std::int64_t max_allocation_bytes)
       : context_(context), max_allocation_bytes_(max_allocation_bytes) {}
+
+  // Bytes that are kept for later executions.
+  void set_limit(std::int64_t bytes);
+  std::int64_t limit() const;
 
   class Lease {
    public:
@@ -85,15 +91,27 @@ class ScratchPool {
   // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease.
   Lease borrow(std::int64_t bytes, cl_command_queue queue, bool in_order);
 
-  std::int64_t allocated_bytes() const;
+  // Gives back what no execution is being enqueued with.
+  void trim();
+
+  struct Use {
+    std::int64_t bytes = 0, peak_bytes = 0, buffers = 0;
+  };
+  Use use() const;
+  std::int64_t allocated_bytes() const { return use().bytes; }
 
  private:
   void give_back(const std::shared_ptr<Block>& block, cl_event done);
+  // Under the mutex.
+  std::int64_t total() const;
+  void drop_beyond(std::int64_t limit);
 
   cl::Context context_;
   std::int64_t max_allocation_bytes_;
   mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<Block>> blocks_;
+  std::vector<std::shared_ptr<Block>> blocks_;  // least recently used first
+  std::int64_t limit_bytes_ = INT64_MAX;
+  std::int64_t peak_bytes_ = 0;
 };
 
 }  // namespace clconv::core
