@@ -69,10 +69,11 @@ cl::Kernel bare_kernel(const Setup& s, const clconv::Problem& p, const clconv::O
   cl::Kernel kernel(program, "naive_forward");
   kernel.setArg(0, o.x);
   kernel.setArg(1, o.w);
-  kernel.setArg(2, cl::Buffer());
-  kernel.setArg(3, o.y);
+  kernel.setArg(2, cl::Buffer());  // no bias
+  kernel.setArg(3, cl::Buffer());  // no residual
+  kernel.setArg(4, o.y);
   const auto info = p.info();
-  cl_uint index = 4;
+  cl_uint index = 5;
   for (const cl_long value : {p.n, p.c, p.h, p.w, p.k, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl, p.dh,
                               p.dw, p.g, info.oh, info.ow}) {
     kernel.setArg(index++, value);
