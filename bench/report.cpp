@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "cli/cli.hpp"
+#include "runtime/files.hpp"
 
 namespace clconv::bench {
 namespace {
@@ -190,15 +190,7 @@ void check_writable(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::string& text) {
-  const std::string unfinished = path + ".part";
-  std::ofstream out(unfinished, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out || std::rename(unfinished.c_str(), path.c_str()) != 0) {
-    const std::string reason = std::strerror(errno);
-    std::remove(unfinished.c_str());
-    throw cli::FileFailure("cannot write " + path + ": " + reason);
-  }
+  core::write_file_atomically(path, text);
 }
 
 }  // namespace clconv::bench

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -28,13 +29,14 @@ inline std::string npy_header(const std::vector<std::int64_t>& shape) {
 // Writes to a temporary file first, so that a full disk leaves no half file behind.
 inline void write_npy(const std::string& path, const std::vector<std::int64_t>& shape,
                       const std::vector<float>& values) {
-  const std::string temporary = path + ".part";
+  const std::string target = std::filesystem::weakly_canonical(path).string();  // a link stays one
+  const std::string temporary = target + ".part";
   std::ofstream out(temporary, std::ios::binary);
   out << npy_header(shape);
   out.write(reinterpret_cast<const char*>(values.data()),
             static_cast<std::streamsize>(values.size() * sizeof(float)));
   out.close();
-  if (!out || std::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (!out || std::rename(temporary.c_str(), target.c_str()) != 0) {
     std::remove(temporary.c_str());
     throw std::runtime_error("cannot write " + path);
   }

@@ -267,7 +267,7 @@ CLCONV_API clconv_status clconv_context_get(clconv_context context, cl_context* 
 CLCONV_API void clconv_context_release(clconv_context context);
 
 /** The device profile that planning uses, as JSON. With `measure`, measures peak, bandwidth and
- * launch time first (well under a second), uses them from now on and keeps them in the wisdom.
+ * launch time first (well under a second), uses them from now on, keeps them in the wisdom and forgets the plan cache.
  * Devices that the model was not calibrated on are measured, in tens of milliseconds, at the first plan anyway. */
 CLCONV_API clconv_status clconv_context_profile(clconv_context context, int measure, char** json);
 

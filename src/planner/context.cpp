@@ -258,6 +258,9 @@ void Context::measure_speeds() {
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   const Speeds speeds = probe(device_);
   device_.set_speeds(speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us);
+  // Plans made so far were chosen by other speeds.
+  recent_.clear();
+  by_key_.clear();
   WisdomBook book;
   book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
   wisdom_.add(book);

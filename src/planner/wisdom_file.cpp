@@ -70,26 +70,29 @@ std::string earlier_default(const std::string& path) {
   return directory + "/wisdom.jsonl";
 }
 
-void create_tables(Database& database, const std::string& path) {
+// Is there anything to read yet? Throws Error{kIo} for the database of another program, or of another version of this one.
+bool has_tables(Database& database, const std::string& path) {
+  const bool ours =
+      database.number("SELECT count(*) FROM sqlite_master WHERE name = 'wisdom'") != 0;
+  if (!ours && database.number("SELECT count(*) FROM sqlite_master") != 0) {
+    throw Error(Code::kIo, path + " is no wisdom file: the database of another program");
+  }
   const std::int64_t schema = database.number("PRAGMA user_version");
-  if (schema == kSchema) return;
-  if (schema != 0) {
+  if (ours && schema != kSchema) {
     throw Error(Code::kIo, path + " has schema " + std::to_string(schema) + ", expected " +
                                std::to_string(kSchema) + ": another version of clconv wrote it");
   }
+  return ours;
+}
+
+void create_tables(Database& database, const std::string& path) {
+  if (has_tables(database, path)) return;
   database.run(
       "CREATE TABLE IF NOT EXISTS wisdom (key TEXT PRIMARY KEY, kind TEXT NOT NULL, problem TEXT "
       "NOT NULL,"
       " device TEXT NOT NULL, hint TEXT NOT NULL, line TEXT NOT NULL);"
       "CREATE INDEX IF NOT EXISTS wisdom_hint ON wisdom (hint) WHERE hint <> '';"
       "PRAGMA user_version = 1");
-}
-
-// Is there anything to read yet?
-bool has_tables(Database& database, const std::string& path) {
-  const std::int64_t schema = database.number("PRAGMA user_version");
-  if (schema > kSchema) create_tables(database, path);  // for its error
-  return schema == kSchema;
 }
 
 void merge(Database& database, const WisdomBook& records) {
@@ -175,6 +178,15 @@ void keep_old(const std::string& path) {
   }
 }
 
+// For whoever used the lines to use the database, also where another user (root) migrates them.
+void keep_owner_and_mode_of(const std::string& made, const std::string& from) {
+  struct stat known {};
+  const int file = ::open(made.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  if (::stat(from.c_str(), &known) == 0) keep_owner_and_mode(file, known);
+  ::close(file);
+}
+
 // Makes a database at `path` of the lines at `from`, once: whoever is killed on the way leaves the lines as they were.
 // Lines at the path itself stay as path.old; those of the earlier default stay where they are.
 void migrate(const std::string& from, const std::string& path) {
@@ -191,8 +203,7 @@ void migrate(const std::string& from, const std::string& path) {
       Database database(made, true, kWaitMs);
       write_tables(database, made, book);
     }
-    struct stat known {};
-    if (::stat(from.c_str(), &known) == 0) ::chmod(made.c_str(), known.st_mode & 07777);
+    keep_owner_and_mode_of(made, from);
     if (from == path) {
       keep_old(target);
       if (::rename(made.c_str(), target.c_str()) != 0) {

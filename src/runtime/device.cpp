@@ -6,9 +6,9 @@
 #include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "runtime/files.hpp"
+#include "runtime/processor.hpp"
 #include "text.hpp"
 
 namespace clconv::core {
@@ -327,33 +327,22 @@ void Device::check_queue(cl_command_queue queue) const {
 
 namespace {
 
-// "AuthenticAMD 26/2/1" on x86, "0x41 8/0x0/0xd0c/1" on ARM, "" where the system does not say.
-std::string read_processor() {
-  std::string text, found, vendor;
-  try {
-    read_file("/proc/cpuinfo", text);
-  } catch (const Error&) {
-    return "";
-  }
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line) && !line.empty();) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::string name = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
-    const std::string value = line.substr(std::min(line.size(), colon + 2));
-    if (name == "vendor_id" || name == "CPU implementer") vendor = value;
-    for (const char* one : {"cpu family", "model", "stepping", "CPU architecture", "CPU variant",
-                            "CPU part", "CPU revision"}) {
-      if (name == one) found += (found.empty() ? "" : "/") + value;
-    }
-  }
-  return vendor.empty() ? found : vendor + " " + found;
-}
-
 // Of a CPU; binaries and times of one are not another's, also where both have one name and share a home.
 std::string processor(const DeviceProfile& profile) {
-  static const std::string here = read_processor();
+  static const std::string here = processor_name();
   return profile.family == Family::kCpu ? here : "";
+}
+
+// With PoCL the compiler's version, which is no part of the driver's.
+std::string platform_version(const cl::Device& device) {
+  return trimmed(cl::Platform(device.getInfo<CL_DEVICE_PLATFORM>()).getInfo<CL_PLATFORM_VERSION>());
+}
+
+// All that a binary depends on besides source and options. Programs of 32 and 64 bits may share a home.
+std::string program_key(const cl::Device& device, const DeviceProfile& p) {
+  return p.platform + "|" + p.name + "|" + p.driver + "|" + processor(p) + "|" +
+         platform_version(device) + "|" + std::to_string(p.float_width) + " floats|" +
+         std::to_string(device.getInfo<CL_DEVICE_ADDRESS_BITS>()) + " bits";
 }
 
 }  // namespace
@@ -388,9 +377,7 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
       device_(device),
       profile_(profile),
       dialect_((device.getInfo<CL_DEVICE_SINGLE_FP_CONFIG>() & CL_FP_FMA) != 0 ? "" : " -DNO_FMA"),
-      programs_(context, device,
-                profile_.platform + "|" + profile_.name + "|" + profile_.driver + "|" +
-                    processor(profile_),
+      programs_(context, device, program_key(device, profile_),
                 effective(cache, profile_.driver_cache)),
       scratch_(context, profile_.max_allocation_bytes) {
   const std::string policy = environment("CLCONV_WAIT_POLICY");
@@ -405,8 +392,14 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
 
 std::string machine_of(const Device& device) {
   const DeviceProfile& p = device.profile();
-  std::string text =
-      std::to_string(p.compute_units) + " units, " + std::to_string(p.float_width) + " floats";
+  std::int64_t units = p.compute_units;
+  if (p.family == Family::kCpu) {
+    // PoCL counts neither a quota nor an affinity.
+    const std::int64_t cpus = usable_cpus();
+    if (cpus > 0) units = std::min(units, cpus);
+  }
+  std::string text = std::to_string(units) + " units, " + std::to_string(p.float_width) +
+                     " floats, " + platform_version(device.cl());
   const std::string here = processor(p);
   if (!here.empty()) text += ", " + here;
   return device.awake() != nullptr ? text + ", active" : text;

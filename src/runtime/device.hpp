@@ -113,9 +113,9 @@ class Device {
   std::unique_ptr<Awake> awake_;
 };
 
-// What the device's name and driver do not tell and measured times depend on: compute units in use (a sub-device, a
-// cgroup's limit), vector width, of a CPU its family, model and stepping (PoCL's name is the same for several), and the wait
-// policy. "2 units, 16 floats, AuthenticAMD 26/2/1".
+// What the device's name and driver do not tell and measured times depend on: compute units in use (a sub-device's, and of
+// a CPU as many as affinity and control groups allow), vector width, the platform's version (with PoCL the compiler's), of a
+// CPU its family, model and stepping (PoCL's name is the same for several), and the wait policy.
 std::string machine_of(const Device& device);
 
 }  // namespace clconv::core
