@@ -365,7 +365,7 @@ TEST_CASE("run: operands that a direction does not take, or that do not fit: sta
   fails("transposed --x t.npy --w w.npy --groups 2 --b b.npy",
         "b.npy: has shape (4), expected (6): one value for each channel of the result");
   fails("transposed --x t.npy --w w.npy --stride 2 --output-pad 2",
-        "output_pad_h=2: must be at least 0 and less than the stride, 2");
+        "output_pad_h=2: must be at least 0 and less than the larger of stride and dilation, 2");
   fails("transposed --x t.npy --w w.npy --output-pad 1,2,3",
         "--output-pad '1,2,3': expected 1 or 2 whole numbers");
   for (const char* name : {"x.npy", "./w.npy"}) {
@@ -485,7 +485,8 @@ TEST_CASE("wrong .npy files: one line, status 2, nothing written") {
         "shape (99999999999999999999, 1, 9, 8) does not fit 64 bits");
   fails(npy("(1000000, 1000, 900, 800)", {}),
         "holds 0 bytes of data, its shape (1000000,1000,900,800) needs 2880000000000000");
-  fails(npy("(0, 6, 9, 8)", {}), "has shape (0,6,9,8), expected at least 1 in every dimension");
+  fails(npy("(2, 6, 0, 8)", {}),
+        "has shape (2,6,0,8), expected at least 1 in every dimension but the first");
   CHECK(in.folder.files() == std::vector<std::string>{"b.npy", "bad.npy", "w.npy", "x.npy"});
 }
 
@@ -507,7 +508,7 @@ TEST_CASE("wrong geometry: one line with field and value, status 2, nothing writ
   check_fails(in.folder, base + " --groups 2 --stride 1,2,3", 2,
               "--stride '1,2,3': expected 1 or 2 whole numbers");
   check_fails(in.folder, base + " --groups 2 --pad 1,2,3", 2,
-              "--pad '1,2,3': expected 1, 2 or 4 whole numbers");
+              "--pad '1,2,3': expected 1, 2 or 4 whole numbers, valid, same or same-lower");
   check_fails(
       in.folder, base + " --groups 2 --dilation 9", 2,
       "oh would be below 1: the filter covers 19 (kh=3, dh=9) but the padded input only 9 (h=9)");
@@ -758,6 +759,142 @@ TEST_CASE("overrides by the environment are named where they hold") {
   CHECK(
       run(folder, "tune --suite suite.txt", env).out.find("environment: CLCONV_STRATEGY=naive\n") ==
       0);
+}
+
+TEST_CASE("--pad same and same-lower: hand-computed padding, in run, plan, im2col and col2im") {
+  const TempFolder f;
+  // Height 4 at stride 3, filter 3: 2 outputs need 6 rows, 2 of padding. Width 5 at stride 2, filter 2: 3 outputs
+  // need 6 columns, 1 of padding.
+  const std::vector<float> x = random_floats(4 * 5, 1);
+  write_file_atomically(f.path("x.npy"), npy("(1, 1, 4, 5)", x));
+  write_file_atomically(f.path("w.npy"), npy("(1, 1, 3, 2)", random_floats(6, 2)));
+  const auto first_line = [&](const std::string& command) {
+    const Result result = run(f, command);
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+    const std::string line = result.out.substr(0, result.out.find('\n'));
+    return line.substr(0, line.find(':'));
+  };
+  const std::string geometry = " --stride 3,2 --out y.npy";
+  CHECK(first_line("run --x x.npy --w w.npy --pad same" + geometry) ==
+        "problem   n1c1h4w5k1kh3kw2sh3sw2pt1pl0pb1pr1");
+  CHECK(first_line("run --x x.npy --w w.npy --pad same-lower" + geometry) ==
+        "problem   n1c1h4w5k1kh3kw2sh3sw2pt1pl1pb1pr0");
+  CHECK(first_line("run --x x.npy --w w.npy --pad valid" + geometry) ==
+        "problem   n1c1h4w5k1kh3kw2sh3sw2");
+  CHECK(first_line("plan n1c1h4w5k1kh3kw2s3,2 --pad same-lower") ==
+        "problem  n1c1h4w5k1kh3kw2sh3sw2pt1pl1pb1pr0");
+  CHECK(first_line("plan n1c1h7w7k1kh4kw4d2 --pad same") == "problem  n1c1h7w7k1kh4kw4p3d2");
+  CHECK(first_line("im2col --x x.npy --kernel 3x2 --pad same --stride 3,2 --out cols.npy") ==
+        "wrote cols.npy (6,6) float32, 144 B");
+  CHECK(first_line(
+            "col2im --cols cols.npy --input-shape 1,1,4,5 --kernel 3x2 --pad same --stride 3,2 "
+            "--out dx.npy") == "wrote dx.npy (1,1,4,5) float32");
+  // ONNX's ConvTranspose: input times stride, 4*3 x 5*2; the filter covers no more than the stride, so none is cut.
+  CHECK(first_line("run --direction transposed --x x.npy --w w.npy --pad same" + geometry) ==
+        "problem   n1c1h12w10k1kh3kw2sh3sw2, transposed");
+  // Stride 1: 6 x 6 without padding; 2 rows and the last column, or with same-lower the first, are cut.
+  CHECK(first_line("run --direction transposed --x x.npy --w w.npy --pad same --out y.npy") ==
+        "problem   n1c1h4w5k1kh3kw2pt1pl0pb1pr1, transposed");
+  CHECK(first_line("run --direction transposed --x x.npy --w w.npy --pad same-lower --out y.npy") ==
+        "problem   n1c1h4w5k1kh3kw2pt1pl1pb1pr0, transposed");
+  // Stride 4: the filter leaves a row and two columns of each to the output padding.
+  CHECK(first_line(
+            "run --direction transposed --x x.npy --w w.npy --pad same --stride 4 --out y.npy") ==
+        "problem   n1c1h16w20k1kh3kw2s4, transposed");
+  check_fails(
+      f, "plan n1c1h4w5k1kh3kw2p0 --pad same", 2,
+      "--pad 'same': PROBLEM n1c1h4w5k1kh3kw2p0 gives padding as well, expected one of the two");
+  check_fails(
+      f, "plan mb1ic1ih4oc1oh4kh3 --pad same", 2,
+      "--pad 'same': PROBLEM mb1ic1ih4oc1oh4kh3 gives padding as well, expected one of the two");
+  check_fails(f, "plan n1c1h4w5k1kh3kw2 --pad upper", 2,
+              "--pad 'upper': expected 1, 2 or 4 whole numbers, valid, same or same-lower");
+}
+
+TEST_CASE("a batch of 0: files are written, nothing is measured; weights may not be empty") {
+  const TempFolder f;
+  write_file_atomically(f.path("x.npy"), npy("(0, 2, 5, 5)", {}));
+  write_file_atomically(f.path("dy.npy"), npy("(0, 3, 3, 3)", {}));
+  write_file_atomically(f.path("w.npy"), npy("(3, 2, 3, 3)", random_floats(54, 1)));
+  write_file_atomically(f.path("none.npy"), npy("(0, 2, 3, 3)", {}));
+  const auto bytes = [&](const std::string& command, const std::string& shape,
+                         const std::vector<float>& values) {
+    CAPTURE(command);
+    const Result result = run(f, command + " --out out.npy");
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+    std::string file;
+    CHECK(read_file(f.path("out.npy"), file));
+    CHECK(file.find("'shape': " + shape) != std::string::npos);
+    CHECK(file.size() == 128 + 4 * values.size());
+    CHECK(std::memcmp(file.data() + 128, values.data(), 4 * values.size()) == 0);
+  };
+  bytes("run --x x.npy --w w.npy", "(0, 3, 3, 3, )", {});
+  bytes("run --direction backward-data --dy dy.npy --w w.npy --input-shape 0,2,5,5",
+        "(0, 2, 5, 5, )", {});
+  bytes("run --direction backward-weights --x x.npy --dy dy.npy --kernel 3x3", "(3, 2, 3, 3, )",
+        std::vector<float>(54, 0.0f));
+  bytes("run --direction backward-bias --dy dy.npy", "(3, )", {0, 0, 0});
+  bytes("im2col --x x.npy --kernel 3x3", "(0, 18, )", {});
+  check_fails_with(f, "run --x x.npy --w none.npy --out y.npy", 2,
+                   "none.npy: has shape (0,2,3,3), expected at least 1 in every dimension");
+  const std::string env = "CLCONV_WISDOM=w.db";
+  const Result tuned = run(f, "tune n0c2h5w5k3kh3kw3", env);
+  CHECK(tuned.status == 0);
+  CHECK(tuned.out.find("a batch of 0: nothing to measure") != std::string::npos);
+  CHECK(run(f, "wisdom list", env).out.find("0 records") != std::string::npos);
+  CHECK(run(f, "bench n0c2h5w5k3kh3kw3").out.find("a batch of 0 computes nothing") !=
+        std::string::npos);
+}
+
+TEST_CASE("tune takes PROBLEMs, a suite, or both; a suite may start with a byte order mark") {
+  const TempFolder f;
+  write_file_atomically(f.path("suite.txt"), "\xef\xbb\xbfpoint\tn2c8h6w6k8kh1kw1\r\n# no\r\n");
+  const std::string env = "CLCONV_WISDOM=w.db";
+  const Result both = run(f, "tune n1c2h4w4k2kh1kw1 --suite suite.txt", env);
+  CHECK(both.status == 0);
+  CHECK(both.out.find("\npoint ") != std::string::npos);
+  CHECK(both.out.find("\nn1c2h4w4k2kh1kw1 ") != std::string::npos);
+  CHECK(run(f, "wisdom list", env).out.find("2 records") != std::string::npos);
+  check_fails(f, "tune", 2, "tune: name a PROBLEM or --suite FILE");
+  check_fails(f, "tune n1c2h4", 2, "problem 'n1c2h4': field w is missing");
+}
+
+TEST_CASE("what other programs write into a .npy header") {
+  const TempFolder f;
+  write_file_atomically(f.path("w.npy"), npy("(1, 1, 1, 1)", {2.0f}));
+  const auto written = [&](const std::string& dictionary) {
+    std::string header = dictionary;
+    header.append(63 - (10 + header.size()) % 64, ' ');
+    header += '\n';
+    std::string file("\x93NUMPY\x01", 7);
+    file += '\0';
+    file += static_cast<char>(header.size());
+    file += '\0';
+    const std::vector<float> values = {1, 2};
+    write_file_atomically(
+        f.path("x.npy"),
+        file + header + std::string(reinterpret_cast<const char*>(values.data()), 8));
+    return run(f, "run --x x.npy --w w.npy --out y.npy");
+  };
+  // Another order, double quotes, no or more blanks, Python 2's long integers.
+  for (const char* good :
+       {"{'shape': (1, 1, 1, 2), 'fortran_order': False, 'descr': '<f4'}",
+        "{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":(1,1,1,2)}",
+        "{'descr' : '<f4' , 'fortran_order' : False , 'shape' : (1L, 1L, 1L, 2L) , }"}) {
+    const Result result = written(good);
+    CAPTURE(std::string(good));
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+  }
+  for (const char* bad : {"(1, 1, 1, -2)", "(1, 1, 1, 2.0)", "(1, 1, 1, 2", "[1, 1, 1, 2]", "()"}) {
+    CAPTURE(std::string(bad));
+    const Result result =
+        written(std::string("{'descr': '<f4', 'fortran_order': False, 'shape': ") + bad + "}");
+    CHECK(result.status == 2);
+    CHECK(result.err.find("clconv: x.npy: ") == 0);
+  }
 }
 
 TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, plans use it") {

@@ -122,10 +122,64 @@ TEST_CASE("benchdnn's form") {
         "n3c4h10w8k6kh3kw1sh2sw1ph1pw0dh2dw1g2");
   // 112 rows out of 224 at stride 2 need one row of padding less after the image than before it.
   CHECK(to_text(parse_problem("mb1ic3ih224oc64oh112kh7sh2ph3")) == "n1c3h224w224k64kh7kw7s2p3");
+  CHECK(to_text(parse_problem("mb1ic64ih56oc64oh56kh3")) == "n1c64h56w56k64kh3kw3p1");
+  // Without an output no padding is deduced; an odd one goes behind the image.
+  CHECK(to_text(parse_problem("mb1ic64ih56oc64kh3")) == "n1c64h56w56k64kh3kw3");
+  CHECK(to_text(parse_problem("mb1ic3ih224oc64oh112kh7sh2")) ==
+        "n1c3h224w224k64kh7kw7s2pt2pl2pb3pr3");
+  CHECK(to_text(parse_problem("mb1ic3ih5oc1oh5kh2")) == "n1c3h5w5k1kh2kw2pt0pl0pb1pr1");
+  CHECK(to_text(parse_problem("ic16ih10oc32oh10kh3dh1n\"a:b_c\"")) == "n2c16h10w10k32kh3kw3p2d2");
+  // From oneDNN's lists: ResNet-50's first layer and strided 1x1, AlexNet, MobileNet, SSD's dilated fc6, WaveNet.
+  CHECK(to_text(parse_problem("ic3ih224oc64oh112kh7sh2ph3n\"resnet_50:conv1\"")) ==
+        "n2c3h224w224k64kh7kw7s2p3");
+  CHECK(to_text(parse_problem("ic256ih56oc512oh28kh1sh2ph0n\"resnet_50:res3a_branch1\"")) ==
+        "n2c256h56w56k512kh1kw1s2");
+  CHECK(to_text(parse_problem("mb256ic3ih227oc96oh55kh11sh4ph0n\"alexnet:conv1\"")) ==
+        "n256c3h227w227k96kh11kw11s4");
+  CHECK(to_text(parse_problem("g32ic32ih112oc32oh112kh3ph1n\"mobilenet:conv2_1/dw\"")) ==
+        "n2c32h112w112k32kh3kw3p1g32");
+  CHECK(to_text(parse_problem("ic512ih19oc1024oh19kh3ph6dh5n\"ssd_300:fc6\"")) ==
+        "n2c512h19w19k1024kh3kw3p6d6");
+  CHECK(to_text(parse_problem("mb1_ic1024oc512_ih16oh16kh1sh1dh0ph0_iw16ow16kw1sw1dw0pw0")) ==
+        "n1c1024h16w16k512kh1kw1");
+  // Without fields of the height it is 1-D; with some of both, each stands for itself.
+  CHECK(to_text(parse_problem("mb1ic64iw56oc64ow56kw3sw1pw1")) == "n1c64h1w56k64kh1kw3ph0pw1");
+  CHECK(to_text(parse_problem("mb1ic4ih9iw9oc4kh3kw3sh2")) == "n1c4h9w9k4kh3kw3sh2sw1");
+  CHECK(parse_error("mb1ic4ih9iw9oc4kh3") == "problem 'mb1ic4ih9iw9oc4kh3': field kw is missing");
+  CHECK(parse_error("mb1ic4oc4") == "problem 'mb1ic4oc4': field ih is missing");
+  CHECK(
+      parse_error("ic4id8ih8oc4kd3kh3") ==
+      "problem 'ic4id8ih8oc4kd3kh3': field id is of a 3-D convolution, supported are 1-D and 2-D");
+  CHECK(parse_error("mb1ic4ih9oc4oh2kh1sh4") ==
+        "benchdnn deduces ph=-2 from oh=2: name ph, expected at least 0");
+  CHECK(to_text(parse_problem("mb1ic4ih9oc4oh2kh1sh5ph0")) == "n1c4h9w9k4kh1kw1s5");
   CHECK(to_text(parse_problem("mb1ic3_ih5_oc1_oh5_kh2_ph1")) == "n1c3h5w5k1kh2kw2pt1pl1pb0pr0");
   CHECK(parse_error("ic3ih5oc1") == "problem 'ic3ih5oc1': field kh is missing");
   CHECK(parse_error("mb1ic3ih5oc1kh2zz3") ==
         "problem 'mb1ic3ih5oc1kh2zz3': unknown benchdnn field 'zz'");
+}
+
+TEST_CASE("a negative padding behind is a transposed convolution's, and goes through the text") {
+  const Problem p = parse_problem("n1c2h9w9k3kh3kw3d3pt0pl0pb-2pr0");
+  CHECK(p.direction == Direction::kTransposed);
+  CHECK(p.oh() == 1);
+  CHECK(to_text(p) == "n1c2h9w9k3kh3kw3pt0pl0pb-2pr0d3");
+  CHECK(parse_problem(to_text(p)) == p);
+  Problem forward = p;
+  forward.direction = Direction::kForward;
+  CHECK(error_of(Code::kInvalidProblem, [&] { forward.validate(); }) ==
+        "pb=-2: must be at least 0");
+  CHECK(parse_error("n1c2h9w9k3kh3kw3d3pt0pl0pb-3pr0") ==
+        "pb=-3: must be above minus the larger of stride and dilation, -3");
+  Problem seen;
+  seen.dh = 3;
+  CHECK(transposed(seen, 2, 0).pb == -2);
+  seen.pb = 1;
+  CHECK(error_of(Code::kInvalidProblem, [&] { transposed(seen, 3, 0); }) ==
+        "output_pad_h=3: must be at least 0 and less than the larger of stride and dilation, 3");
+  seen.pb = -1;
+  CHECK(error_of(Code::kInvalidProblem, [&] { transposed(seen, 0, 0); }) ==
+        "pb=-1: must be at least 0");
 }
 
 TEST_CASE("bad text is refused with the part that is wrong") {

@@ -23,6 +23,17 @@
  *   info.struct_size = sizeof(info)). Later versions only append fields: an older caller's shorter
  *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
  *   the fields unknown here are zero.
+ * - A batch of 0 (n, and count of relu) is valid and computes nothing: gradients of weights and bias, loss and
+ *   correct become 0, or stay as they are when accumulating; events and wait lists count. Buffers that would have
+ *   0 bytes may be NULL.
+ * - Infinity and NaN: where one of a result's own products (those inside the image) or what is added to them is not
+ *   finite, the result is what float32 arithmetic makes of them, whatever the plan; Winograd may give NaN instead of
+ *   infinity. dy that is masked out counts as 0, also where it is NaN. A result all of whose products are finite
+ *   may still be NaN, depending on the plan, in these cases only: a weight, in weight gradients a dy, that is not
+ *   finite and of which one product is with padding (0 times it, or skipped; for data gradients, positions outside
+ *   dy are padding); in weight gradients, an x that is not finite, for all taps of its channel; and with
+ *   error_reach > 0 (Winograd), an input that near or any weight of the filter that is not finite.
+ *   clconv_plan_options.deterministic changes none of this.
  * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
  *   none of the names is refused, not undefined.
  * - Strings returned through `char**` belong to the caller: clconv_free().
@@ -116,7 +127,8 @@ enum {
   CLCONV_TRANSPOSED = 4        /* y (n,c,h,w) from x (n,k,oh,ow), w [, b (c)] */
 };
 
-/** What a result becomes. NaN stays NaN. */
+/** What a result becomes. NaN stays NaN; otherwise an activation of infinity is what float32 makes of its formula
+ *  (a leaky slope of 0 makes NaN of -infinity). */
 typedef int32_t clconv_activation;
 enum {
   CLCONV_NO_ACTIVATION = 0,
@@ -193,14 +205,18 @@ static inline void clconv_problem_init(clconv_problem* problem) {
 /** Reads "n1c64h56w56k64kh3kw3p1": fields n c h w k kh kw required, then s|sh,sw
  * p|ph,pw|pt,pl,pb,pr d|dh,dw g in any order, pairs also as "s2,1", four paddings as "p1,0,1,2"
  * (top, left, bottom, right); or oneDNN's "mb1ic64ih56oc64oh56kh3ph1". `problem` must be initialised; the result is
- *  valid. \retval
+ *  valid; a negative pb or pr makes it CLCONV_TRANSPOSED. benchdnn's text is read by its rules: without an output
+ *  the padding is 0 unless named, with one it is deduced; without fields of the width the height's hold for both,
+ *  without fields of the height it is 1-D; 3-D is refused. \retval
  * CLCONV_INVALID_PROBLEM the text, or the problem it describes, is wrong. */
 CLCONV_API clconv_status clconv_problem_parse(const char* text, clconv_problem* problem);
 
 /** The problem whose transposed convolution takes x (n,c,h,w) with weights (c, k/g, kh, kw) to
  *  (n,k,H,W), H = (h-1)*sh - pt - pb + dh*(kh-1) + 1 + output_pad_h: `as_seen` has the fields as the
  *  caller of the transposed convolution sees them, `problem` (initialised) gets the forward convolution
- *  that it is the gradient of, with direction CLCONV_TRANSPOSED. 0 <= output_pad < stride. */
+ *  that it is the gradient of, with direction CLCONV_TRANSPOSED. 0 <= output_pad < max(stride, dilation). The
+ *  padding behind (pb, pr) of `problem` is less than seen by the whole strides in output_pad, and may be negative:
+ *  rows and columns that no tap reaches, which transposed convolutions alone may have. */
 CLCONV_API clconv_status clconv_problem_transposed(const clconv_problem* as_seen,
                                                    int64_t output_pad_h, int64_t output_pad_w,
                                                    clconv_problem* problem);
@@ -446,7 +462,8 @@ CLCONV_API clconv_status clconv_col2im(clconv_context context, cl_command_queue 
                                        cl_event* event);
 
 /** C = alpha * op(A) * op(B) + beta * C, row-major: op(A) is m x k, op(B) k x n, C m x n; ld in
- *  elements, at least the width of the matrix as stored. */
+ *  elements, at least the width of the matrix as stored. With beta 0, C is not read; with alpha 0, A and B are: a NaN
+ *  or infinity there makes NaN of its results. */
 typedef struct clconv_gemm_params {
   size_t struct_size;
   int transpose_a, transpose_b;
@@ -525,7 +542,8 @@ static inline void clconv_softmax_operands_init(clconv_softmax_operands* operand
   clconv_softmax_operands_defaults(operands, sizeof(*operands));
 }
 
-/** Stable for any finite logits. With accumulate, loss and correct can sum over an epoch and be read back once
+/** Stable for any finite logits; -infinity has probability 0, a row with NaN, infinity or nothing but -infinity becomes
+ *  NaN. With accumulate, loss and correct can sum over an epoch and be read back once
  *  (zero them before). A label outside [0,m) makes the loss NaN, counts as wrong, and its row of dlogits is that
  *  of no label. */
 CLCONV_API clconv_status clconv_softmax_cross_entropy(clconv_context context,
