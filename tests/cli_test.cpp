@@ -694,7 +694,9 @@ TEST_CASE("plan: text, reasons, JSON") {
       CHECK(c.at("measured").contains(field));
   }
   CHECK(chosen);
-  CHECK(run(folder, "plan mb1ic4ih10iw9oc8kh3ph1").out.find("problem  n1c4h10w9k8kh3kw3p1:") == 0);
+  CHECK(
+      run(folder, "plan mb1ic4ih10iw9oc8kh3kw3ph1pw1").out.find("problem  n1c4h10w9k8kh3kw3p1:") ==
+      0);
 }
 
 TEST_CASE("profile: of this device, and planning by it elsewhere") {
@@ -812,7 +814,7 @@ TEST_CASE("--pad same and same-lower: hand-computed padding, in run, plan, im2co
               "--pad 'upper': expected 1, 2 or 4 whole numbers, valid, same or same-lower");
 }
 
-TEST_CASE("a batch of 0: files are written, nothing is measured; weights may not be empty") {
+TEST_CASE("a batch of 0: files are written, nothing is measured, weights may not be empty") {
   const TempFolder f;
   write_file_atomically(f.path("x.npy"), npy("(0, 2, 5, 5)", {}));
   write_file_atomically(f.path("dy.npy"), npy("(0, 3, 3, 3)", {}));
@@ -848,7 +850,7 @@ TEST_CASE("a batch of 0: files are written, nothing is measured; weights may not
         std::string::npos);
 }
 
-TEST_CASE("tune takes PROBLEMs, a suite, or both; a suite may start with a byte order mark") {
+TEST_CASE("tune takes PROBLEMs, a suite, or both, and a suite may start with a byte order mark") {
   const TempFolder f;
   write_file_atomically(f.path("suite.txt"), "\xef\xbb\xbfpoint\tn2c8h6w6k8kh1kw1\r\n# no\r\n");
   const std::string env = "CLCONV_WISDOM=w.db";

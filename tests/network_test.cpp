@@ -580,7 +580,7 @@ TEST_CASE("pooling that breaks a rule is refused with the field") {
     p.*field = value;
     return error_of(Code::kInvalidProblem, [&] { p.validate(); });
   };
-  CHECK(error_with(&Pooling::n, 0) == "n=0: must be at least 1");
+  CHECK(error_with(&Pooling::n, -1) == "n=-1: must be at least 0");
   CHECK(error_with(&Pooling::sw, -2) == "sw=-2: must be at least 1");
   CHECK(error_with(&Pooling::pb, 3) == "pb=3: must be at least 0 and less than the window, 3");
   CHECK(error_with(&Pooling::pl, -1) == "pl=-1: must be at least 0 and less than the window, 3");
@@ -754,8 +754,8 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   const cl::Buffer small = buffer_of({1, 2, 3}), large = buffer_of(random_floats(64, 1));
   const cl::Buffer none;
   const auto refused = [](auto&& call) { return api_error(CLCONV_INVALID_ARGUMENT, call); };
-  CHECK(refused([&] { context().relu(queue(), 0, small, small); }) ==
-        "count=0: must be at least 1");
+  CHECK(refused([&] { context().relu(queue(), -1, small, small); }) ==
+        "count=-1: must be at least 0");
   CHECK(refused([&] { context().relu(queue(), 4, large, small); }) ==
         "buffer y has 12 bytes, needed are 16");
   CHECK(refused([&] { context().relu(queue(), INT64_MAX, large, small); }).find("buffer x has") ==

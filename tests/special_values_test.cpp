@@ -141,7 +141,7 @@ TEST_CASE("infinity and NaN go the ways that clconv.h names, in every candidate"
   }
 }
 
-TEST_CASE("masked out is masked out, whatever it is; what is accumulated onto keeps NaN") {
+TEST_CASE("masked out is masked out, whatever it is, and what is accumulated onto keeps NaN") {
   for (const char* text : {kTexts[0], kTexts[2], kTexts[3], kTexts[4]}) {
     for (const Direction direction :
          {Direction::kBackwardData, Direction::kBackwardWeights, Direction::kBackwardBias}) {
