@@ -76,7 +76,8 @@ TEST_CASE("nothing keeps a cl_context alive when the last clconv context on it i
   }
 }
 
-TEST_CASE("trim gives back scratch, programs, plans and CLBlast's cache; what is held goes on") {
+TEST_CASE(
+    "trim gives back scratch, programs, plans and the cache of CLBlast, what is held goes on") {
   const cl::Context cl(clconv::select_device());
   const Context context(cl, clconv::select_device());
   const cl::CommandQueue queue(cl, clconv::select_device());
@@ -205,6 +206,8 @@ TEST_CASE("buffers of the wrong kind, and those that overlap, are refused by nam
         "buffers y and workspace overlap, and one of them is written");
   CHECK(refused([&](Operands& o) { o.prepared = o.y = made(CL_MEM_READ_WRITE, 1 << 22); }) ==
         "buffers y and prepared overlap, and one of them is written");
+  CHECK(refused([&](Operands& o) { o.prepared = o.w = made(CL_MEM_READ_WRITE, 1 << 22); }) ==
+        "buffers prepared and w are one: prepared is what clconv_plan_prepare() has written");
   const cl::Buffer both = made(CL_MEM_READ_WRITE, 1 << 22);
   CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.prepare(queue, both, both); }) ==
         "buffers w and prepared overlap, and one of them is written");
@@ -241,7 +244,7 @@ TEST_CASE("buffers of the wrong kind, and those that overlap, are refused by nam
   clReleaseMemObject(image);
 }
 
-TEST_CASE("operations check their buffers too; ReLU may run in place") {
+TEST_CASE("operations check their buffers too, and ReLU may run in place") {
   const cl::Context cl(clconv::select_device());
   const Context context(cl, clconv::select_device());
   const cl::CommandQueue queue(cl, clconv::select_device());

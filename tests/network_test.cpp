@@ -8,8 +8,8 @@
 #include "ops/pooling.hpp"
 #include "ops/softmax.hpp"
 #include "support/device.hpp"
-#include "support/queues.hpp"
 #include "support/errors.hpp"
+#include "support/queues.hpp"
 #include "support/reference.hpp"
 // After runtime/opencl.hpp, which sets the macros of CLHPP without asking.
 #include "clconv/clconv.hpp"
@@ -757,11 +757,11 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   CHECK(refused([&] { context().relu(queue(), -1, small, small); }) ==
         "count=-1: must be at least 0");
   CHECK(refused([&] { context().relu(queue(), 4, large, small); }) ==
-        "buffer y has 12 bytes, needed are 16");
+        "buffer y has 12 bytes, ReLU needs 16");
   CHECK(refused([&] { context().relu(queue(), INT64_MAX, large, small); }).find("buffer x has") ==
         0);
   CHECK(refused([&] { context().relu_backward(queue(), 3, none, small, small); }) ==
-        "buffer y is NULL");
+        "buffer y is missing, ReLU needs 12 bytes");
   clconv::SoftmaxParams softmax;
   clconv::SoftmaxOperands o;
   o.logits = large;
@@ -769,18 +769,18 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
         "no result is wanted: loss, correct, probabilities and dlogits are NULL");
   o.loss = small;
   CHECK(refused([&] { context().softmax_cross_entropy(queue(), softmax, o); }) ==
-        "buffer labels is NULL");
+        "buffer labels is missing, softmax needs 4 bytes");
   o.labels = small;
   softmax.n = 5, softmax.m = 13;
   CHECK(refused([&] { context().softmax_cross_entropy(queue(), softmax, o); }) ==
-        "buffer logits has 256 bytes, needed are 260");
+        "buffer logits has 256 bytes, softmax needs 260");
   softmax.m = int64_t{1} << 40;
   CHECK(refused([&] { context().softmax_cross_entropy(queue(), softmax, o); }) ==
         "m=1099511627776: supported up to 1073741823");
   clconv::SgdParams sgd_params;
   sgd_params.momentum = 0.5f;
   CHECK(refused([&] { context().sgd(queue(), sgd_params, large, large, none); }) ==
-        "buffer velocity is NULL");
+        "buffer velocity is missing, SGD needs 4 bytes");
   sgd_params.learning_rate = kNan;
   CHECK(refused([&] { context().sgd(queue(), sgd_params, large, large, large); }) ==
         "learning_rate=nan: must be finite, at least 0");
@@ -800,11 +800,11 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   p.h = p.w = 8;
   CHECK(p.info().y_bytes == 256);
   CHECK(refused([&] { context().pooling_backward(queue(), p, none, small, large); }) ==
-        "buffer dy has 12 bytes, needed are 256");
+        "buffer dy has 12 bytes, pooling needs 256");
   context().pooling_backward(queue(), p, none, large, buffer_of(poison(64)));  // averages need no x
   p.mode = CLCONV_POOLING_MAX;
   CHECK(refused([&] { context().pooling_backward(queue(), p, none, large, large); }) ==
-        "buffer x is NULL");
+        "buffer x is missing, pooling needs 256 bytes");
   const cl::Context other(device().cl());
   const cl::Buffer foreign(other, CL_MEM_READ_WRITE, 256);
   CHECK(refused([&] { context().relu(queue(), 4, foreign, large); }) ==

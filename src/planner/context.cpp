@@ -124,6 +124,11 @@ Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) cons
   }
   bind_tensor(result_of(p), p.accumulate ? Access::kUpdate : Access::kWrite);
   if (prepared) {
+    if (operands.prepared == operands.tensors[static_cast<std::size_t>(Tensor::kW)]) {
+      throw Error(
+          Code::kInvalidArgument,
+          "buffers prepared and w are one: prepared is what clconv_plan_prepare() has written");
+    }
     uses.push_back({"prepared", operands.prepared, executable_->prepared_weights_bytes});
     bindings.bind(kPreparedSlot, operands.prepared);
   }
