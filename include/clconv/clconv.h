@@ -24,11 +24,11 @@
  *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
  *   the fields unknown here are zero.
  * - A batch of 0 (n, and count of relu) is valid and computes nothing: gradients of weights and bias, loss and
- *   correct become 0, or stay as they are when accumulating; events and wait lists count. Buffers that would have
- *   0 bytes may be NULL.
+ *   correct become 0, or stay as they are when accumulating; events and wait lists count. Buffers that would have 0
+ *   bytes may be NULL.
  * - Infinity and NaN: where one of a result's own products (those inside the image) or what is added to them is not
- *   finite, the result is what float32 arithmetic makes of them, whatever the plan; Winograd may give NaN instead of
- *   infinity. dy that is masked out counts as 0, also where it is NaN. A result all of whose products are finite
+ *   finite, the result is what float32 arithmetic makes of them, whatever the plan; Winograd may give NaN instead
+ *   of infinity. dy that is masked out counts as 0, also where it is NaN. A result all of whose products are finite
  *   may still be NaN, depending on the plan, in these cases only: a weight, in weight gradients a dy, that is not
  *   finite and of which one product is with padding (0 times it, or skipped; for data gradients, positions outside
  *   dy are padding); in weight gradients, an x that is not finite, for all taps of its channel; and with
