@@ -1,6 +1,7 @@
 # The project as its users meet it: installed into several layouts, of which programs in C and C++ are built through
 # find_package and through pkg-config, and as a part of another project.
-# usage: cmake -DBUILD= -DSOURCE= -DWORK= -DGENERATOR= -DCC= -DCXX= -DLIBDIR= -P run.cmake
+# usage: cmake -DBUILD= -DSOURCE= -DWORK= -DGENERATOR= -DCC= -DCXX= -DLIBDIR= -DAR= -DSHARED=
+#        -P run.cmake
 function(must)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
   if(NOT status EQUAL 0)
@@ -41,7 +42,7 @@ endfunction()
 function(install_with name prefix)
   must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE}/../.. -B ${WORK}/${name}-build ${compilers} -DCMAKE_BUILD_TYPE=Release
     -DCLCONV_CLI=OFF -DCLCONV_TESTS=OFF -DCLCONV_BENCH=OFF -DCLCONV_EXAMPLES=OFF ${ARGN})
-  file(GLOB libraries ${BUILD}/libclconv.so*)
+  file(GLOB libraries ${BUILD}/libclconv.so* ${BUILD}/libclconv.a)
   file(COPY ${libraries} DESTINATION ${WORK}/${name}-build)
   must(${CMAKE_COMMAND} --install ${WORK}/${name}-build ${prefix})
 endfunction()
@@ -56,8 +57,9 @@ must(${WORK}/prefix/bin/clconv --version)
 message(STATUS "installed ${output}")
 check_package(moved ${WORK}/prefix/${LIBDIR} ON)
 
-# Folders as absolute paths (Nix, RPM), and other names for relative ones.
-install_with(absolute "" -DCMAKE_INSTALL_PREFIX=${WORK}/abs/prefix -DCMAKE_INSTALL_LIBDIR=${WORK}/abs/out/lib
+# Folders as absolute paths (Nix, RPM), and other names for relative ones. The prefix holds them: CMake takes no folder in
+# a source tree that is outside of the prefix, and this one may be in build/.
+install_with(absolute "" -DCMAKE_INSTALL_PREFIX=${WORK}/abs -DCMAKE_INSTALL_LIBDIR=${WORK}/abs/out/lib
   -DCMAKE_INSTALL_INCLUDEDIR=${WORK}/abs/dev/inc)
 check_package(abs_package ${WORK}/abs/out/lib OFF)
 install_with(renamed "--prefix;${WORK}/renamed" -DCMAKE_INSTALL_LIBDIR=lib/deep -DCMAKE_INSTALL_INCLUDEDIR=headers)
@@ -66,31 +68,41 @@ set(ENV{DESTDIR} ${WORK}/stage)
 install_with(staged "--prefix;/opt/clconv" -DCMAKE_INSTALL_LIBDIR=lib)
 unset(ENV{DESTDIR})
 file(READ ${WORK}/stage/opt/clconv/lib/pkgconfig/clconv.pc pc)
-must_have("${pc}" "libdir=\${pcfiledir}/../")
+must_have("${pc}" "libdir=\${pcfiledir}/..\n")
+must_have("${pc}" "prefix=\${pcfiledir}/../..\n")
 
-# As a part of another project: nothing of it is changed, nothing is installed unless asked for, and a static library
-# links by itself (configured only: it is built by whoever wants it).
+# A static library, of the objects that the build has: C and C++ link to it with what the package says.
+if(SHARED)
+  file(GLOB_RECURSE objects ${BUILD}/CMakeFiles/clconv_core.dir/*.o ${BUILD}/CMakeFiles/clconv.dir/*.o)
+  file(MAKE_DIRECTORY ${WORK}/static-build)
+  must(${AR} rcs ${WORK}/static-build/libclconv.a ${objects})
+  install_with(static "--prefix;${WORK}/static" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF)
+  check_package(static_package ${WORK}/static/lib ON)
+endif()
+
+# As a part of another project: nothing of it is changed, nothing is installed unless asked for.
+file(WRITE ${WORK}/parent/other.c "int other(void) { return 0; }\n")
 file(WRITE ${WORK}/parent/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
 project(app LANGUAGES C CXX)
 add_subdirectory(${root} clconv)
+add_library(other other.c)
 add_executable(app ${SOURCE}/consumer.cpp)
 target_link_libraries(app PRIVATE clconv::clconv)
 get_target_property(type clconv TYPE)
-message(STATUS \"type \${type}, build type '\${CMAKE_BUILD_TYPE}', standard '\${CMAKE_CXX_STANDARD}'\")
+get_target_property(other other TYPE)
+message(STATUS \"type \${type}, other \${other}, build type '\${CMAKE_BUILD_TYPE}', standard '\${CMAKE_CXX_STANDARD}'\")
 get_property(tests DIRECTORY ${root} PROPERTY TESTS)
 message(STATUS \"tests '\${tests}'\")
 ")
 must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${WORK}/parent -B ${WORK}/parent-build ${compilers})
-must_have("${output}" "type SHARED_LIBRARY, build type '', standard ''")
+must_have("${output}" "type SHARED_LIBRARY, other STATIC_LIBRARY, build type '', standard ''")
 must_have("${output}" "tests ''")
 file(READ ${WORK}/parent-build/clconv/cmake_install.cmake script)
 if(script MATCHES "DESTINATION")
   message(FATAL_ERROR "a subproject installs:\n${script}")
 endif()
-must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${WORK}/parent -B ${WORK}/static-build ${compilers} -DBUILD_SHARED_LIBS=OFF
+must(${CMAKE_COMMAND} -G ${GENERATOR} -S ${WORK}/parent -B ${WORK}/parent-static ${compilers} -DBUILD_SHARED_LIBS=OFF
   -DCLCONV_INSTALL=ON)
 must_have("${output}" "type STATIC_LIBRARY")
-file(READ ${WORK}/static-build/clconv/cmake_install.cmake script)
+file(READ ${WORK}/parent-static/clconv/cmake_install.cmake script)
 must_have("${script}" "libclconv.a")
-file(READ ${WORK}/static-build/clconv/clconv.pc pc)
-must_have("${pc}" "Requires: OpenCL, sqlite3")
