@@ -14,6 +14,7 @@
 #include "peers.hpp"
 #include "report.hpp"
 #include "rounds.hpp"
+#include "text.hpp"
 #include "threads.hpp"
 
 namespace {
@@ -265,7 +266,7 @@ void run(const Words& words) {
 }
 
 int report(const std::string& text, int status) {
-  std::fprintf(stderr, "clconv-bench: %s\n", text.c_str());
+  std::fprintf(stderr, "clconv-bench: %s\n", clconv::core::one_line(text).c_str());
   return status;
 }
 

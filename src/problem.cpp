@@ -2,7 +2,6 @@
 #include "problem.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -82,10 +81,6 @@ struct Token {
   std::string text;  // as written, for messages
 };
 
-bool is_letter(char c) {
-  return std::isalpha(static_cast<unsigned char>(c)) != 0;
-}
-
 // Splits `n1c64s2,1` into names with their numbers. benchdnn allows `_` between fields and a
 // free-text name `n"..."` at the end.
 std::vector<Token> tokenize(std::string_view text, bool benchdnn) {
@@ -98,7 +93,7 @@ std::vector<Token> tokenize(std::string_view text, bool benchdnn) {
       continue;
     }
     const std::size_t begin = i;
-    while (i < text.size() && is_letter(text[i]))
+    while (i < text.size() && ascii_letter(text[i]))
       ++i;
     Token token;
     token.name = text.substr(begin, i - begin);

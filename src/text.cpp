@@ -49,6 +49,18 @@ std::string fixed_text(double value, int digits) {
   return error == std::errc() ? std::string(text, end) : "?";
 }
 
+bool ascii_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+std::string lowered(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 std::string one_line(std::string_view text) {
   static const char* const kDigits = "0123456789abcdef";
   std::string line;

@@ -12,6 +12,10 @@ std::string number_text(double value);
 // With so many digits behind the point.
 std::string fixed_text(double value, int digits);
 
+// ASCII letters, whatever the locale takes for letters: a Turkish one lowers I to another character.
+bool ascii_letter(char c);
+std::string lowered(std::string_view text);
+
 // As one line of valid UTF-8: control characters and bytes that are none become \xNN. What is escaped stays as it is.
 std::string one_line(std::string_view text);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
@@ -25,10 +26,12 @@ ProgramResult run(const TempFolder& folder, const std::string& arguments,
   return run_program(folder, CLCONV_PROGRAM, arguments, environment);
 }
 
-// may_pin_pocl() in a process that is allowed only these CPUs; -1 where they cannot be chosen.
-int may_pin_on(const std::vector<int>& cpus) {
+// may_pin_pocl() in a process that is allowed only these CPUs, with as many threads of PoCL, 0 for its default; -1 where
+// they cannot be chosen.
+int may_pin_on(const std::vector<int>& cpus, long threads = 0) {
   const pid_t child = ::fork();
   if (child == 0) {
+    if (threads > 0) ::setenv("POCL_MAX_PTHREAD_COUNT", std::to_string(threads).c_str(), 1);
     cpu_set_t set;
     CPU_ZERO(&set);
     for (const int cpu : cpus)
@@ -58,10 +61,16 @@ TEST_CASE("PoCL's threads are pinned only where the process has all CPUs") {
   CHECK(may_pin_on(all) == 1);
   CHECK(may_pin_on({1}) == 0);
   CHECK(may_pin_on({0}) == 0);
+  CHECK(may_pin_on(all, online) == 1);
+  CHECK(may_pin_on(all, online + 1) == 0);
   const TempFolder folder;
   const auto result =
       run_program(folder, "taskset -c 1 " CLCONV_PROGRAM, "devices", "env -u POCL_AFFINITY");
   CHECK(result.status == 0);
+  // PoCL aborts at a thread that it cannot pin.
+  CHECK(run(folder, "devices",
+            "env -u POCL_AFFINITY POCL_MAX_PTHREAD_COUNT=" + std::to_string(online + 2))
+            .status == 0);
 }
 
 TEST_CASE("without a device the message names the true cause") {
@@ -112,6 +121,15 @@ TEST_CASE("control characters and broken UTF-8 of the input stay in one line, es
   const ProgramResult bench = run(folder, "bench --suite suite.txt");
   CHECK(bench.status == 0);
   CHECK(bench.out.find("na\\x1b[2Jme") != std::string::npos);
+  write_file_atomically(folder.path("latin1.txt"),
+                        "gr\xf6\xdf"
+                        "e n1c1h3w3k1kh1kw1\n");
+  const ProgramResult json = run(folder, "bench --suite latin1.txt --json");
+  CHECK(json.status == 0);
+  CHECK(json.out.find("\"gr\\\\xf6\\\\xdfe\"") != std::string::npos);
+  const ProgramResult note = run(folder, "plan n1c1h3w3k1kh1kw1 --rigor measure",
+                                 "env CLCONV_WISDOM=\"$(printf '/proc/no\\nwhere')\"");
+  CHECK(note.out.find("/proc/no\\x0awhere") != std::string::npos);
 }
 
 TEST_CASE("inputs and outputs may be pipes") {
@@ -143,6 +161,17 @@ TEST_CASE("inputs and outputs may be pipes") {
   CHECK(read_file(folder.path("piped.npy"), again));
   CHECK(y == again);
   CHECK(piped.err == y);
+  std::string said;
+  const std::string to_stdout = "run --x x.npy --w w.npy --out /dev/stdout 2>said | ";
+  CHECK(run(folder, to_stdout + "cat").out == y);
+  CHECK(read_file(folder.path("said"), said));
+  CHECK(said.find("wrote     /dev/stdout") != std::string::npos);
+  CHECK(run(folder, to_stdout + CLCONV_PROGRAM " run --x /dev/stdin --w w.npy --out twice.npy")
+            .status == 0);
+  const ProgramResult columns =
+      run(folder, "im2col --x x.npy --kernel 1x1 --out /dev/stdout 2>said | cat");
+  CHECK(columns.out.find("NUMPY") == 1);
+  CHECK(columns.out.find("wrote") == std::string::npos);
   const ProgramResult cut = run_program(folder, "cat short.npy | " CLCONV_PROGRAM,
                                         "run --x /dev/stdin --w w.npy --out z.npy");
   CHECK(cut.status == 2);

@@ -24,6 +24,17 @@ TEST_CASE("one line: control characters and broken UTF-8 are escaped, everything
   CHECK(one_line(one_line("a\nb")) == one_line("a\nb"));
 }
 
+TEST_CASE("letters are ASCII's, whatever the locale") {
+  CHECK(lowered("Intel PTHREAD-9 \xc3\x84") == "intel pthread-9 \xc3\x84");
+  CHECK(ascii_letter('z'));
+  CHECK_FALSE(ascii_letter('0'));
+  for (const char* name : {"tr_TR.UTF-8", "tr_TR"}) {
+    if (std::setlocale(LC_ALL, name) == nullptr) continue;
+    CHECK(lowered("INTEL") == "intel");
+    std::setlocale(LC_ALL, "C");
+  }
+}
+
 TEST_CASE("numbers as text read back as they were") {
   CHECK(number_text(0.2f) == "0.2");
   CHECK(number_text(0.1) == "0.1");

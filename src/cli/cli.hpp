@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -153,6 +154,10 @@ extern const char* const kGreen;
 extern const char* const kDim;
 extern const char* const kRed;
 std::string coloured(const char* colour, const std::string& text);
+
+// Where a verb that writes the file `out` says what it did: standard output, or standard error where `out` is standard
+// output itself (/dev/stdout), so that the result can be piped.
+std::FILE* report_stream(const std::string& out);
 
 std::string format_us(double us);              // "12.3 us", "4.56 ms", "1.23 s"
 std::string format_bytes(std::int64_t bytes);  // "0", "512 B", "1.5 MiB"

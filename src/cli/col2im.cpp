@@ -3,6 +3,7 @@
 
 #include "cli/buffers.hpp"
 #include "cli/cli.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -35,7 +36,8 @@ struct Col2imVerb {
                          to);
     bench.download(to, dx);
     write_npy(out, dx);
-    std::printf("wrote %s %s float32\n", out.c_str(), shape_text(dx.shape).c_str());
+    std::fprintf(report_stream(out), "wrote %s %s float32\n", core::one_line(out).c_str(),
+                 shape_text(dx.shape).c_str());
   }
 };
 

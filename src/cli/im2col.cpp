@@ -4,6 +4,7 @@
 
 #include "cli/buffers.hpp"
 #include "cli/cli.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 
@@ -53,8 +54,9 @@ struct Im2colVerb {
     bench.context.im2col(bench.queue, p, order, from, to);
     bench.download(to, cols);
     write_npy(out, cols);
-    std::printf("wrote %s %s float32, %s\n", out.c_str(), shape_text(cols.shape).c_str(),
-                format_bytes(static_cast<std::int64_t>(count * sizeof(float))).c_str());
+    std::fprintf(report_stream(out), "wrote %s %s float32, %s\n", core::one_line(out).c_str(),
+                 shape_text(cols.shape).c_str(),
+                 format_bytes(static_cast<std::int64_t>(count * sizeof(float))).c_str());
   }
 };
 

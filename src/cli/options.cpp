@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "cli/cli.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -275,9 +276,7 @@ std::int64_t parse_bytes(const std::string& option, const std::string& text) {
                     "': expected bytes, e.g. 1000000, 64M or 2GiB (K, M, G: powers of 1024)");
   };
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  std::string unit = text.substr(digits);
-  for (char& c : unit)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::string unit = core::lowered(text.substr(digits));
   if (unit.size() == 3 && unit.substr(1) == "ib") unit.resize(1);
   const std::size_t power = std::string(" kmg").find(unit.empty() ? " " : unit);
   std::int64_t bytes = 0;
@@ -343,7 +342,9 @@ std::string read_text_file(const std::string& path) {
 void check_out(const std::string& out, std::initializer_list<std::string> inputs) {
   for (const std::string& input : inputs) {
     std::error_code none;
-    if (!input.empty() && std::filesystem::equivalent(out, input, none)) {
+    // A terminal or /dev/null is not replaced.
+    if (!input.empty() && std::filesystem::is_regular_file(out, none) &&
+        std::filesystem::equivalent(out, input, none)) {
       throw BadInput(out + ": would replace the input " + input + ", expected another file");
     }
   }
@@ -364,7 +365,7 @@ std::vector<NamedProblem> read_suite(const std::string& path) {
       throw BadInput(where + "expected `name PROBLEM`, got '" + line + "'");
     }
     try {
-      problems.push_back({name, Problem(text)});
+      problems.push_back({core::one_line(name), Problem(text)});
     } catch (const Error& error) {
       throw BadInput(where + error.what());
     }

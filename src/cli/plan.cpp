@@ -3,6 +3,7 @@
 
 #include "cli/cli.hpp"
 #include "cli/report.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -116,7 +117,7 @@ void PlanVerb::run(const Session& session) const {
     if (planning_us > 0) rigor += ", planned in " + format_us(planning_us);
     std::printf("rigor    %s\n", rigor.c_str());
     for (const auto& note : report.at("notes")) {
-      std::printf("note     %s\n", note.get<std::string>().c_str());
+      std::printf("note     %s\n", core::one_line(note.get<std::string>()).c_str());
     }
     std::printf("\n%s", candidates_table(report).c_str());
     if (!why_not.empty()) {

@@ -7,6 +7,7 @@
 #include "cli/buffers.hpp"
 #include "cli/cli.hpp"
 #include "cli/report.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -287,29 +288,31 @@ void RunVerb::run(const Session& session) {
   bench.download(output, result);
   if (result.type == CLCONV_BFLOAT16) result.type = CLCONV_FLOAT32;  // .npy has no bfloat16
   const auto steps = nlohmann::json::parse(plan.profile(operands));
+  std::FILE* const report = report_stream(out);
   write_npy(out, result);
 
   const auto info = plan.info();
   const std::string config = info.config;
-  std::printf("problem   %s\n", problem_line(p).c_str());
-  std::printf("strategy  %s%s\n", info.strategy,
-              config.empty() ? "" : (" (" + config + ")").c_str());
-  std::printf("planned   in %s, %s\n", format_us(planned - start).c_str(),
-              programs_text(bench.context).c_str());
-  std::printf("first     %s with upload and preparation\n", format_us(first - planned).c_str());
-  std::printf("executed  in %s, %s GFLOP/s\n", format_us(second - first).c_str(),
-              format_gflops(p.info().flops, second - first).c_str());
+  std::fprintf(report, "problem   %s\n", problem_line(p).c_str());
+  std::fprintf(report, "strategy  %s%s\n", info.strategy,
+               config.empty() ? "" : (" (" + config + ")").c_str());
+  std::fprintf(report, "planned   in %s, %s\n", format_us(planned - start).c_str(),
+               programs_text(bench.context).c_str());
+  std::fprintf(report, "first     %s with upload and preparation\n",
+               format_us(first - planned).c_str());
+  std::fprintf(report, "executed  in %s, %s GFLOP/s\n", format_us(second - first).c_str(),
+               format_gflops(p.info().flops, second - first).c_str());
   // A strided data gradient is a product for each of the strides' phases: one line for all of them.
   for (std::size_t i = 0, next = 0; i < steps.size(); i = next) {
     double us = 0;
     for (; next < steps.size() && steps[next].at("step") == steps[i].at("step"); ++next)
       us += steps[next].at("us").get<double>();
-    std::printf("          %s %s%s\n", format_us(us).c_str(),
-                steps[i].at("step").get<std::string>().c_str(),
-                next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
+    std::fprintf(report, "          %s %s%s\n", format_us(us).c_str(),
+                 steps[i].at("step").get<std::string>().c_str(),
+                 next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
   }
-  std::printf("wrote     %s %s %s\n", out.c_str(), shape_text(result.shape).c_str(),
-              type_word(result.type));
+  std::fprintf(report, "wrote     %s %s %s\n", core::one_line(out).c_str(),
+               shape_text(result.shape).c_str(), type_word(result.type));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // Tables, units, colours and the progress bar.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,10 +77,17 @@ std::string Table::text() const {
   return text;
 }
 
+std::FILE* report_stream(const std::string& out) {
+  struct stat file {
+  }, standard{};
+  const bool same = ::stat(out.c_str(), &file) == 0 && ::fstat(STDOUT_FILENO, &standard) == 0 &&
+                    file.st_dev == standard.st_dev && file.st_ino == standard.st_ino;
+  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  return same && (terminal || !S_ISCHR(standard.st_mode)) ? stderr : stdout;  // not of /dev/null
+}
+
 std::string fixed(double value, int digits) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof(buffer), "%.*f", digits, value);
-  return buffer;
+  return core::fixed_text(value, digits);
 }
 
 std::string counted(std::int64_t count, const std::string& what) {

@@ -5,6 +5,7 @@
 
 #include "cli/cli.hpp"
 #include "cli/report.hpp"
+#include "text.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -48,7 +49,7 @@ void list(const std::string& file, bool json) {
   }
   if (!wisdom.at("records").empty()) std::printf("%s", table.text().c_str());
   std::printf("%s in %s\n", count_of(wisdom.at("records"), "record").c_str(),
-              wisdom.at("path").get<std::string>().c_str());
+              core::one_line(wisdom.at("path").get<std::string>()).c_str());
   if (!wisdom.at("unreadable_lines").empty()) {
     std::printf("%s that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
                 count_of(wisdom.at("unreadable_lines"), "line").c_str());
@@ -62,10 +63,10 @@ void show(const std::string& file, const std::string& text) {
   for (const auto& r : wisdom.at("records")) {
     if (r.at("problem") != wanted) continue;
     found = true;
-    std::printf("%s %s on %s, driver %s, kernels %s\n", wanted.c_str(), kind_of(r).c_str(),
-                r.at("device").get<std::string>().c_str(),
-                r.at("driver").get<std::string>().c_str(),
-                r.at("kernels").get<std::string>().c_str());
+    const std::string heading = kind_of(r) + " on " + r.at("device").get<std::string>() +
+                                ", driver " + r.at("driver").get<std::string>() + ", kernels " +
+                                r.at("kernels").get<std::string>();
+    std::printf("%s %s\n", wanted.c_str(), core::one_line(heading).c_str());
     Table table({"strategy", "config", "median", "min", "p90", "runs", "setup", "status"});
     for (const auto& c : r.at("candidates")) {
       const bool timed = c.contains("median_us");
@@ -90,7 +91,7 @@ std::string key_of(const Json& record) {
   std::string key = record.at("problem").get<std::string>() + ", " + kind_of(record);
   for (const char* name : {"device", "driver", "kernels", "machine"})
     key += ", " + record.value(name, std::string());
-  return key;
+  return core::one_line(key);
 }
 
 // Records that only one of two files has, or that have other candidates or times. Each with what tells it from others.
@@ -173,8 +174,9 @@ void add_wisdom(CLI::App& app, Session& session) {
   auto* export_verb = add("export", "write all of it to a file", [v] {
     const std::string from = v->file.empty() ? wisdom_path() : v->file;
     check_out(v->target, {from});
+    std::FILE* const report = report_stream(v->target);
     wisdom_export(v->file, v->target);
-    std::printf("wrote %s\n", v->target.c_str());
+    std::fprintf(report, "wrote %s\n", core::one_line(v->target).c_str());
   });
   export_verb->add_option("FILE", v->target, "file to write")->required();
   auto* import_verb = add("import", "merge a file, all or nothing", [v] {

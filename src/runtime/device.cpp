@@ -3,7 +3,6 @@
 #include <CL/cl_ext.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -13,12 +12,6 @@
 
 namespace clconv::core {
 namespace {
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 constexpr const char* kPocl = "Portable Computing Language";
 
@@ -115,7 +108,7 @@ struct FieldReader {
   }
   void operator()(const char* name, std::string& value) const {
     if (!at(name).is_string()) bad_profile("field '" + std::string(name) + "' is not a string");
-    value = at(name).get<std::string>();
+    value = one_line(at(name).get<std::string>());
   }
   void operator()(const char* name, bool& value) const {
     if (!at(name).is_boolean())
@@ -295,8 +288,8 @@ cl::Device select_device(const std::string& spec) {
   std::string known;
   for (const DeviceEntry& entry : entries) {
     const DeviceProfile profile = query_profile(entry.device);
-    const bool by_name = lower(profile.name).find(lower(spec)) != std::string::npos ||
-                         lower(profile.platform).find(lower(spec)) != std::string::npos;
+    const bool by_name = lowered(profile.name).find(lowered(spec)) != std::string::npos ||
+                         lowered(profile.platform).find(lowered(spec)) != std::string::npos;
     if (spec.empty() ? entry.is_default : entry.index == spec || by_name) return entry.device;
     known += (known.empty() ? "" : ", ") + entry.index + " (" + profile.name + ")";
   }
