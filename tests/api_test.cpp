@@ -793,7 +793,7 @@ TEST_CASE("im2col, col2im and gemm, with events") {
   CHECK(read(back, queue) == std::vector<float>{1, 4, 3, 8, 20, 12, 7, 16, 9});
   CHECK(read(product, queue) == std::vector<float>{145, 191, 283, 329});
   CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().im2col(queue, p, CLCONV_ROWS, x, w); }) ==
-        "buffer cols has 16 bytes, needed are 64");
+        "buffer cols has 16 bytes, im2col needs 64");
   gemm.lda = 3;
   CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().gemm(queue, gemm, cols, w, product); }) ==
         "lda=3 is less than the width of the matrix, 4");

@@ -85,6 +85,11 @@ TEST_CASE("without a device the message names the true cause") {
   CHECK(run(folder, plan, "OCL_ICD_VENDORS=" + folder.path("icd")).err ==
         "clconv: no OpenCL device found: none of the drivers named in " + folder.path("icd") +
             " could be loaded: broken.icd (libclconv-no-such-driver.so)\n");
+  for (const std::string& named : {folder.path("icd/broken.icd"), folder.path("nowhere")}) {
+    CHECK(run(folder, plan, "OCL_ICD_VENDORS=" + named).err ==
+          "clconv: no OpenCL device found: OCL_ICD_VENDORS is '" + named +
+              "', which is no folder or driver that could be loaded\n");
+  }
   const ProgramResult devices = run(folder, "devices", "OCL_ICD_VENDORS=" + folder.path("none"));
   CHECK(devices.status == 0);
   CHECK(devices.out.find("no OpenCL device found: no driver is named in ") == 0);

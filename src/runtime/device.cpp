@@ -205,6 +205,10 @@ std::string drivers_text() {
   const std::string folder = named.empty() ? "/etc/OpenCL/vendors" : named;
   std::string files;
   std::error_code error;
+  // ocl-icd takes an .icd file or a library there, too.
+  if (!named.empty() && !std::filesystem::is_directory(named, error)) {
+    return "OCL_ICD_VENDORS is '" + named + "', which is no folder or driver that could be loaded";
+  }
   for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
     if (file.path().extension() != ".icd") continue;
     std::string library;
