@@ -787,6 +787,7 @@ TEST_CASE("every operation completes the caller's event, after the events it wai
   const auto a = device_buffer(random_floats(4096, 1)), b = device_buffer(random_floats(4096, 2));
   const auto c = device_buffer(random_floats(4096, 3)), d = device_buffer(random_floats(4096, 4));
   const auto labels = device_buffer(std::vector<float>(4096, 0.0f));
+  const auto correct = device_buffer(std::vector<float>(4096, 0.0f));
   for (const cl_command_queue_properties properties : queue_kinds(clconv::select_device())) {
     const auto q = own_queue(properties);
     clconv::Context& on = context();
@@ -831,7 +832,7 @@ TEST_CASE("every operation completes the caller's event, after the events it wai
         clconv::SoftmaxOperands o;
         o.logits = a, o.labels = labels;
         if ((wanted & 1) != 0) o.loss = b;
-        if ((wanted & 2) != 0) o.correct = labels;
+        if ((wanted & 2) != 0) o.correct = correct;
         if ((wanted & 4) != 0) o.probabilities = c;
         if ((wanted & 8) != 0) o.dlogits = d;
         check_event("softmax", q,
