@@ -629,7 +629,7 @@ TEST_CASE("a device that does not exist: status 1, with what there is") {
   CHECK(none.status == 0);
   CHECK(none.out.find("no OpenCL device found") == 0);
   check_fails_with(in.folder, "plan n1c1h5w5k1kh3kw3", 1,
-                   "no OpenCL device found: no driver is named in /nonexistent",
+                   "no OpenCL device found: OCL_ICD_VENDORS is '/nonexistent'",
                    "OCL_ICD_VENDORS=/nonexistent OPENCL_VENDOR_PATH=/nonexistent");
 }
 
