@@ -3,7 +3,7 @@
 
 #include <clblast.h>
 
-#include <cstdio>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
@@ -88,8 +88,9 @@ const TunedSet* find_tuned(const DeviceProfile& profile) {
 // parameter set of each device remembered under it, and everything caught.
 class Guard {
  public:
+  // Never destroyed: an application's static objects release contexts after ours are gone.
   static Guard& instance() {
-    static Guard guard;
+    static Guard& guard = *new Guard;
     return guard;
   }
 
@@ -101,6 +102,7 @@ class Guard {
       select(device, parameters);
       used_.insert(device.context()());
       const auto status = call();
+      watch_exit();
       if (status != clblast::StatusCode::kSuccess) gemm_error(name, static_cast<int>(status));
     } catch (const Error&) {
       throw;
@@ -132,8 +134,21 @@ class Guard {
   }
 
  private:
+  // CLBlast's caches are static objects that exit() destroys, and its calls are then undefined. What is made after its first
+  // call is destroyed before them.
+  static std::atomic<bool>& exiting() {
+    static auto& flag = *new std::atomic<bool>(false);
+    return flag;
+  }
+  static void watch_exit() {
+    struct Watch {
+      ~Watch() { exiting() = true; }
+    };
+    static const Watch watch;
+  }
+
   void clear(cl_context context) {
-    if (used_.count(context) == 0) return;
+    if (used_.count(context) == 0 || exiting()) return;
     try {
       clblast::ClearCache();
     } catch (const std::exception&) {
