@@ -2,6 +2,7 @@
 // into statuses. No decisions here.
 #include "clconv/clconv.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "api_support.hpp"
@@ -53,17 +54,6 @@ clconv_gemm_params gemm_params_defaults() {
   return p;
 }
 
-char* duplicate(const std::string& text) {
-  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy == nullptr) throw std::bad_alloc();
-  std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
-}
-
-void put(char** out, const std::string& text) {
-  required(out, "output string") = duplicate(text);
-}
-
 std::string text_of(const char* text) {
   return text != nullptr ? text : "";
 }
@@ -82,8 +72,8 @@ Enumeration known(const char* name, int32_t value, int32_t last) {
 }
 
 // Not validated yet.
-Problem geometry_of(const clconv_problem* given) {
-  required(given, "problem");
+Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
+  required(given, name);
   const clconv_problem c = versioned(given, problem_defaults(), "clconv_problem");
   Problem p;
   p.n = c.n, p.c = c.c, p.h = c.h, p.w = c.w, p.k = c.k, p.kh = c.kh, p.kw = c.kw;
@@ -146,6 +136,7 @@ PlannerOptions options_of(const clconv_plan_options* given) {
     bad("rigor " + std::to_string(c.rigor) + " is unknown");
   }
   if (c.rigor != CLCONV_RIGOR_DEFAULT) o.rigor = static_cast<Rigor>(c.rigor - CLCONV_WISDOM_ONLY);
+  if (std::isnan(c.time_limit_s)) bad("time_limit_s is nan, expected seconds");
   if (c.time_limit_s > 0) o.time_limit_s = c.time_limit_s;
   if (c.workspace_limit_bytes >= 0) o.workspace_limit = c.workspace_limit_bytes;
   o.deterministic = c.deterministic != 0;
@@ -267,12 +258,15 @@ clconv_status clconv_problem_transposed(const clconv_problem* as_seen, int64_t o
                                         int64_t output_pad_w, clconv_problem* problem) {
   return guarded([&] {
     required(problem, "problem");
-    put(problem, transposed(geometry_of(as_seen), output_pad_h, output_pad_w));
+    put(problem, transposed(geometry_of(as_seen, "as_seen"), output_pad_h, output_pad_w));
   });
 }
 
 clconv_status clconv_problem_format(const clconv_problem* problem, char** text) {
-  return guarded([&] { put(text, to_text(problem_of(problem))); });
+  return guarded([&] {
+    TextOut out(text, "text");
+    out.put(to_text(problem_of(problem)));
+  });
 }
 
 clconv_status clconv_problem_query(const clconv_problem* problem, clconv_problem_info* info) {
@@ -294,6 +288,7 @@ clconv_status clconv_problem_query(const clconv_problem* problem, clconv_problem
 
 clconv_status clconv_devices(char** json) {
   return guarded([&] {
+    TextOut out(json, "json");
     Json list = Json::array();
     for (const DeviceEntry& entry : list_devices()) {
       const DeviceProfile profile = query_profile(entry.device);
@@ -313,7 +308,7 @@ clconv_status clconv_devices(char** json) {
                       {"global_memory_bytes", profile.global_memory_bytes},
                       {"local_memory_bytes", profile.local_memory_bytes}});
     }
-    put(json, dump(list));
+    out.put(dump(list));
   });
 }
 
@@ -389,27 +384,29 @@ void clconv_context_release(clconv_context context) {
 
 clconv_status clconv_context_profile(clconv_context context, int measure, char** json) {
   return guarded([&] {
+    TextOut out(json, "json");
     Context& c = context_of(context);
     if (measure != 0) c.measure_speeds();
-    put(json, to_json(c.device().profile()));
+    out.put(to_json(c.device().snapshot()));
   });
 }
 
 clconv_status clconv_context_stats(clconv_context context, char** json) {
   return guarded([&] {
+    TextOut out(json, "json");
     Device& device = context_of(context).device();
     const ProgramCache::Stats stats = device.programs().stats();
-    put(json, dump({{"programs",
-                     {{"built", stats.built},
-                      {"from_disk", stats.from_disk},
-                      {"from_memory", stats.from_memory},
-                      {"evicted", stats.evicted},
-                      {"build_us", stats.build_us},
-                      {"last_disk_failure", stats.last_disk_failure}}},
-                    {"scratch_bytes", device.scratch().allocated_bytes()},
-                    {"wisdom",
-                     {{"path", context_of(context).wisdom().path()},
-                      {"notes", context_of(context).wisdom().notes()}}}}));
+    out.put(dump({{"programs",
+                   {{"built", stats.built},
+                    {"from_disk", stats.from_disk},
+                    {"from_memory", stats.from_memory},
+                    {"evicted", stats.evicted},
+                    {"build_us", stats.build_us},
+                    {"last_disk_failure", stats.last_disk_failure}}},
+                  {"scratch_bytes", device.scratch().allocated_bytes()},
+                  {"wisdom",
+                   {{"path", context_of(context).wisdom().path()},
+                    {"notes", context_of(context).wisdom().notes()}}}}));
   });
 }
 
@@ -482,7 +479,10 @@ clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
 }
 
 clconv_status clconv_plan_report(clconv_plan plan, char** json) {
-  return guarded([&] { put(json, to_json(plan_of(plan).report())); });
+  return guarded([&] {
+    TextOut out(json, "json");
+    out.put(to_json(plan_of(plan).report()));
+  });
 }
 
 void clconv_operands_defaults(clconv_operands* operands, size_t size) {
@@ -493,8 +493,7 @@ clconv_status clconv_plan_prepare(clconv_plan plan, cl_command_queue queue, cl_m
                                   cl_mem prepared, cl_uint num_events, const cl_event* wait_list,
                                   cl_event* event) {
   return guarded([&] {
-    check_queue(queue);
-    plan_of(plan).prepare(queue, w, prepared, dependencies(num_events, wait_list, event));
+    plan_of(plan).prepare(queue, w, prepared, {num_events, wait_list, event});
   });
 }
 
@@ -502,29 +501,31 @@ clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue queue,
                                   const clconv_operands* operands, cl_uint num_events,
                                   const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
-    check_queue(queue);
     plan_of(plan).execute(queue, operands_of(plan_of(plan).report().problem, operands),
-                          dependencies(num_events, wait_list, event));
+                          {num_events, wait_list, event});
   });
 }
 
 clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands, char** json) {
   return guarded([&] {
-    put(json, dump(steps_json(
-                  plan_of(plan).profile(operands_of(plan_of(plan).report().problem, operands)))));
+    TextOut out(json, "json");
+    out.put(dump(
+        steps_json(plan_of(plan).profile(operands_of(plan_of(plan).report().problem, operands)))));
   });
 }
 
 clconv_status clconv_explain(clconv_context context, const clconv_problem* problem,
                              const clconv_plan_options* options, char** json) {
   return guarded([&] {
-    put(json, to_json(context_of(context).explain(problem_of(problem), options_of(options))));
+    TextOut out(json, "json");
+    out.put(to_json(context_of(context).explain(problem_of(problem), options_of(options))));
   });
 }
 
 clconv_status clconv_explain_profile(const char* profile, const clconv_problem* problem,
                                      const clconv_plan_options* options, char** json) {
   return guarded([&] {
+    TextOut out(json, "json");
     const DeviceProfile device = profile_from_json(&required(profile, "profile"));
     PlannerOptions o = options_of(options);
     if (o.rigor != Rigor::kEstimate) {
@@ -535,7 +536,7 @@ clconv_status clconv_explain_profile(const char* profile, const clconv_problem* 
     Report report = plan(problem_of(problem), device, o, strategies(), {}, nullptr);
     report.device = device.platform + " / " + device.name;
     report.driver = device.driver;
-    put(json, to_json(report));
+    out.put(to_json(report));
   });
 }
 
@@ -583,6 +584,10 @@ Gemm gemm_of(const clconv_gemm_params* params) {
   gemm.transpose_b = g.transpose_b != 0;
   gemm.m = g.m, gemm.n = g.n, gemm.k = g.k;
   gemm.lda = g.lda, gemm.ldb = g.ldb, gemm.ldc = g.ldc;
+  for (const auto& [name, value] : {std::pair{"alpha", g.alpha}, std::pair{"beta", g.beta}}) {
+    if (!std::isfinite(value))
+      bad(std::string(name) + "=" + number_text(value) + ": must be finite");
+  }
   gemm.alpha = g.alpha, gemm.beta = g.beta;
   return gemm;
 }
@@ -603,10 +608,10 @@ clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
                             cl_event* event) {
   return guarded([&] {
     Context& c = context_of(context);
-    check_owned(c.device(), queue);
+    check_queue(c.device(), queue);
     const Problem p = patches_of(problem);
     const std::string key = std::string("im2col ") + layout_name(layout) + " " + to_text(p);
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(c.device(), num_events, wait_list, event);
     check_buffers(c.device(),
                   {{"x", x, p.x_bytes()}, {"cols", cols, columns_bytes(p), Access::kWrite}},
                   "im2col");
@@ -624,7 +629,7 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
                             cl_uint num_events, const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
     Context& c = context_of(context);
-    check_owned(c.device(), queue);
+    check_queue(c.device(), queue);
     const Problem p = patches_of(problem);
     if (variant != CLCONV_COL2IM_GATHER && variant != CLCONV_COL2IM_ATOMIC) {
       bad("variant " + std::to_string(variant) + " is unknown");
@@ -632,7 +637,7 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
     const std::string key = std::string("col2im ") + layout_name(layout) +
                             (variant == CLCONV_COL2IM_GATHER ? " gather " : " atomic ") +
                             to_text(p);
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(c.device(), num_events, wait_list, event);
     check_buffers(c.device(),
                   {{"cols", cols, columns_bytes(p)}, {"dx", dx, p.x_bytes(), Access::kWrite}},
                   "col2im");
@@ -655,7 +660,7 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
   return guarded([&] {
     Context& ctx = context_of(context);
     Device& device = ctx.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     const Gemm gemm = gemm_of(params);
     std::vector<BufferUse> uses;
     const auto add_operand = [&](const char* name, cl_mem buffer, bool transposed,
@@ -673,7 +678,7 @@ clconv_status clconv_gemm(clconv_context context, cl_command_queue queue,
     add_operand("c", c, false, gemm.m, gemm.n, gemm.ldc,
                 gemm.beta == 0.0f ? Access::kWrite : Access::kUpdate);
     check_buffers(device, uses, "the product");
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = ctx.operation("gemm " + to_text(gemm), [&] {
       return row_major_gemm(device, gemm, Region{kInput}, Region{kThird}, Region{kOutput});
     });
@@ -702,16 +707,20 @@ std::string existing_path(const char* path) {
 }  // namespace
 
 clconv_status clconv_wisdom_path(char** path) {
-  return guarded([&] { put(path, wisdom_path("")); });
+  return guarded([&] {
+    TextOut out(path, "path");
+    out.put(wisdom_path(""));
+  });
 }
 
 clconv_status clconv_wisdom_read(const char* path, char** json) {
   return guarded([&] {
+    TextOut out(json, "json");
     const std::string file = existing_path(path);
     const WisdomBook book = read_wisdom(file).value_or(WisdomBook());
-    put(json, dump({{"path", file},
-                    {"records", Json::parse(book.records_json())},
-                    {"unreadable_lines", book.unreadable()}}));
+    out.put(dump({{"path", file},
+                  {"records", Json::parse(book.records_json())},
+                  {"unreadable_lines", book.unreadable()}}));
   });
 }
 

@@ -145,11 +145,11 @@ clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
     Bindings bindings =
         checked(device, "ReLU", {{x, bytes, "x"}, {y, bytes, "y", Access::kWrite}}, {{"x", "y"}});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = c.operation("relu " + std::to_string(count), [&] {
       return count == 0 ? Operation() : one_step(relu(device, count, Region{0}, Region{1}));
     });
@@ -163,12 +163,12 @@ clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queu
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
     Bindings bindings = checked(
         device, "ReLU", {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx", Access::kWrite}},
         {{"y", "dx"}, {"dy", "dx"}});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = c.operation("relu_backward " + std::to_string(count), [&] {
       return count == 0 ? Operation()
                         : one_step(relu_gradient(device, count, Region{0}, Region{1}, Region{2}));
@@ -195,7 +195,7 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     required(params, "params");
     required(operands, "operands");
     const auto p = versioned(params, softmax_defaults(), "clconv_softmax_params");
@@ -222,7 +222,7 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
                                  {o.correct, kFloat, "correct", Access::kUpdate, true},
                                  {o.probabilities, bytes, "probabilities", Access::kWrite, true},
                                  {o.dlogits, bytes, "dlogits", Access::kWrite, true}});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const Region loss{2}, correct{3}, probabilities{4}, dlogits{5};
     SoftmaxRegions regions{Region{0}, Region{1}};
     std::string key = "softmax " + std::to_string(p.n) + " " + std::to_string(p.m) +
@@ -255,7 +255,7 @@ clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     required(params, "params");
     const auto p = versioned(params, sgd_defaults(), "clconv_sgd_params");
     const std::int64_t bytes = float_bytes(p.count, "count");
@@ -273,7 +273,7 @@ clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
     bindings.bind(numbers.rate, p.learning_rate);
     bindings.bind(numbers.momentum, p.momentum);
     bindings.bind(numbers.decay, p.weight_decay);
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const Region kept{2};
     const std::string key =
         "sgd " + std::to_string(p.count) + (velocity != nullptr ? " velocity" : "");
@@ -296,7 +296,7 @@ clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     required(params, "params");
     const auto p = versioned(params, adam_defaults(), "clconv_adam_params");
     const std::int64_t bytes = float_bytes(p.count, "count");
@@ -317,7 +317,7 @@ clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
     const AdamNumbers numbers;
     bind(bindings, numbers,
          AdamStep{p.step, p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = c.operation("adam " + std::to_string(p.count), [&] {
       return one_step(adam(device, p.count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
     });
@@ -350,11 +350,11 @@ clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue qu
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     const Pooling p = pooling_of(pooling);
     Bindings bindings =
         checked(device, "pooling", {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y", Access::kWrite}});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = c.operation("pooling_forward " + p.text(), [&] {
       return p.n == 0 ? Operation() : one_step(pool(device, p, Region{0}, Region{1}));
     });
@@ -369,14 +369,14 @@ clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue q
   return guarded([&] {
     Context& c = context_of(context);
     Device& device = c.device();
-    check_owned(device, queue);
+    check_queue(device, queue);
     const Pooling p = pooling_of(pooling);
     const bool needs_x = p.mode == PoolingMode::kMax;
     Bindings bindings = checked(device, "pooling",
                                 {{needs_x ? x : dy, needs_x ? p.x_bytes() : 0, "x"},
                                  {dy, p.y_bytes(), "dy"},
                                  {dx, p.x_bytes(), "dx", Access::kWrite}});
-    const Dependencies d = dependencies(num_events, wait_list, event);
+    const Dependencies d = dependencies(device, num_events, wait_list, event);
     const auto operation = c.operation("pooling_backward " + p.text(), [&] {
       return p.n == 0 ? Operation() : one_step(unpool(device, p, Region{0}, Region{1}, Region{2}));
     });

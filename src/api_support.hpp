@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -106,22 +107,25 @@ inline Context& context_of(clconv_context handle) {
   return *required(handle, "context").context;
 }
 
-inline Dependencies dependencies(cl_uint count, const cl_event* list, cl_event* done) {
-  if ((count > 0) != (list != nullptr)) bad("wait list and num_events do not agree");
-  for (cl_uint i = 0; i < count; ++i) {
-    if (list[i] == nullptr) bad("event " + std::to_string(i) + " of the wait list is NULL");
-  }
+inline Dependencies dependencies(const Device& device, cl_uint count, const cl_event* list,
+                                 cl_event* done) {
+  check_wait_list(device, count, list);
   return {count, list, done};
 }
 
-inline void check_queue(cl_command_queue queue) {
-  if (queue == nullptr) bad("queue is NULL");
-}
+// A string that a function gives: its pointer is looked at before anything is done.
+class TextOut {
+ public:
+  TextOut(char** out, const char* name) : out_(required(out, name)) {}
+  void put(const std::string& text) {
+    char* copy = static_cast<char*>(std::malloc(text.size() + 1));
+    if (copy == nullptr) throw std::bad_alloc();
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+    out_ = copy;
+  }
 
-// The queue of a public operation (a plan looks at its own).
-inline void check_owned(const Device& device, cl_command_queue queue) {
-  check_queue(queue);
-  device.check_queue(queue);
-}
+ private:
+  char*& out_;
+};
 
 }  // namespace clconv::core::api

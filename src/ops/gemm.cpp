@@ -275,6 +275,8 @@ class GemmStep : public Step {
     const cl_mem b = bindings.resolve(b_.region);
     const cl_mem c = bindings.resolve(c_.region);
     const cl_mem temporary = needs_workspace_ ? bindings.resolve(workspace_) : nullptr;
+    for (const cl_mem buffer : {a, b, c, temporary})
+      check_aligned(buffer);
     const Gemm& g = gemm_;
     cl_event done = nullptr;
     cl_event* wanted = d.done != nullptr || !in_order ? &done : nullptr;
@@ -321,6 +323,25 @@ class GemmStep : public Step {
                                    " elements exceeds the 32 bits that CLBlast indexes with");
     }
     return result;
+  }
+
+  // CLBlast's kernels read vectors at a time, and crash where memory that the caller brought is not aligned to them.
+  void check_aligned(cl_mem buffer) const {
+    if (buffer == nullptr) return;
+    cl_mem_flags flags = 0;
+    check(clGetMemObjectInfo(buffer, CL_MEM_FLAGS, sizeof(flags), &flags, nullptr),
+          "clGetMemObjectInfo");
+    if ((flags & CL_MEM_USE_HOST_PTR) == 0) return;
+    std::uintptr_t address = 0;
+    check(clGetMemObjectInfo(buffer, CL_MEM_HOST_PTR, sizeof(address), &address, nullptr),
+          "clGetMemObjectInfo");
+    const auto alignment = static_cast<std::uintptr_t>(device_.profile().base_alignment_bytes);
+    if (address % alignment != 0) {
+      throw Error(Code::kInvalidArgument,
+                  "a buffer of a matrix product has CL_MEM_USE_HOST_PTR at an address that is no "
+                  "multiple of " +
+                      std::to_string(alignment));
+    }
   }
 
   void measure_workspace() {

@@ -93,7 +93,10 @@ std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
 // ---- Plan ---------------------------------------------------------------------------------------
 
 Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
-    : device_(device), report_(std::move(report)), executable_(std::move(executable)) {}
+    : device_(device),
+      report_(std::move(report)),
+      executable_(std::move(executable)),
+      who_("the plan for " + to_text(report_.problem)) {}
 
 std::int64_t Plan::packed_offset() const {
   return round_up(executable_->workspace_bytes, device_.profile().base_alignment_bytes);
@@ -102,10 +105,6 @@ std::int64_t Plan::packed_offset() const {
 std::int64_t Plan::workspace_bytes(bool prepared) const {
   if (prepared || executable_->prepared_weights_bytes == 0) return executable_->workspace_bytes;
   return packed_offset() + executable_->prepared_weights_bytes;
-}
-
-std::string Plan::who() const {
-  return "the plan for " + to_text(report_.problem);
 }
 
 Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) const {
@@ -133,21 +132,24 @@ Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) cons
     bindings.bind(kPreparedSlot, operands.prepared);
   }
   if (operands.workspace != nullptr) {
-    uses.push_back({"workspace", operands.workspace, workspace_bytes, Access::kUpdate});
+    // Also where this plan needs none: another strategy's would.
+    uses.push_back({"workspace", operands.workspace, std::max<std::int64_t>(1, workspace_bytes),
+                    Access::kUpdate});
   }
   bindings.bind(kWorkspaceSlot, operands.workspace);
-  check_buffers(device_, uses, who());
+  check_buffers(device_, uses, who_);
   return bindings;
 }
 
 void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
                    const Dependencies& dependencies) const {
-  device_.check_queue(queue);
+  check_queue(device_, queue);
+  check_wait_list(device_, dependencies.count, dependencies.list);
   check_buffers(
       device_,
       {{"w", weights, executable_->prepared_weights_bytes > 0 ? report_.problem.w_bytes() : 0},
        {"prepared", prepared, executable_->prepared_weights_bytes, Access::kWrite}},
-      who());
+      who_);
   Bindings bindings;
   bindings.bind(kWeightsSlot, weights);
   bindings.bind(kPreparedSlot, prepared);
@@ -155,8 +157,8 @@ void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
 }
 
 void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
-  device_.check_queue(queue);
-  const bool in_order = is_in_order(queue);
+  const bool in_order = check_queue(device_, queue);
+  check_wait_list(device_, d.count, d.list);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t bytes = workspace_bytes(!packs);
   Bindings bindings = bind(operands, bytes);
@@ -195,8 +197,8 @@ void Plan::execute(cl_command_queue queue, const Operands& operands, const Depen
 }
 
 std::vector<StepTime> Plan::profile(const Operands& operands) const {
-  cl::CommandQueue queue = device_.make_queue(CL_QUEUE_PROFILING_ENABLE);
   Bindings bindings = bind(operands, executable_->workspace_bytes);
+  cl::CommandQueue queue = device_.make_queue(CL_QUEUE_PROFILING_ENABLE);
   const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
   const std::int64_t limit = device_.profile().max_allocation_bytes;
   cl::Buffer workspace, packed;
@@ -228,7 +230,7 @@ Context::Context(const cl::Context& context, const cl::Device& device,
       wisdom_(wisdom_path(options.wisdom_path)),
       scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
              hex(kernels_hash()), machine_of(device_)},
-      plan_cache_capacity_(std::max<std::size_t>(1, options.plan_cache_capacity)) {
+      plans_(options.plan_cache_capacity) {
   const auto known = wisdom_.find_speed(scope_);
   if (known) device_.set_speeds(known->peak_gflops, known->bandwidth_gbs, known->launch_us);
   device_.scratch().set_limit(scratch_limit(options.scratch_limit_bytes, device_.profile()));
@@ -240,11 +242,7 @@ Context::~Context() {
 }
 
 void Context::trim() {
-  {
-    const std::lock_guard<std::mutex> lock(plan_mutex_);
-    recent_.clear();
-    by_key_.clear();
-  }
+  plans_.clear();
   {
     const std::lock_guard<std::mutex> lock(operations_mutex_);
     operations_.clear();
@@ -254,18 +252,12 @@ void Context::trim() {
   trim_gemm_cache(device_.context()());
 }
 
-std::int64_t Context::cached_plans() {
-  const std::lock_guard<std::mutex> lock(plan_mutex_);
-  return static_cast<std::int64_t>(recent_.size());
-}
-
 void Context::measure_speeds() {
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   const Speeds speeds = probe(device_);
   device_.set_speeds(speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us);
   // Plans made so far were chosen by other speeds.
-  recent_.clear();
-  by_key_.clear();
+  plans_.clear();
   WisdomBook book;
   book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
   wisdom_.add(book);
@@ -324,31 +316,18 @@ Report Context::explain(const Problem& problem, const PlannerOptions& options) {
 std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerOptions& options) {
   problem.validate();
   const std::string key = cache_key(problem, options);
+  if (auto known = plans_.find(key)) return known;
   const std::lock_guard<std::mutex> lock(plan_mutex_);
-  const auto known = by_key_.find(key);
-  if (known != by_key_.end()) {
-    recent_.splice(recent_.begin(), recent_, known->second);
-    return known->second->second;
-  }
+  if (auto known = plans_.find(key)) return known;  // another thread's, meanwhile
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
   auto executable = problem.empty() ? executable_of_nothing(problem)
                                     : report.choice().strategy->build(
                                           problem, report.choice().candidate.config, device_);
-  return remember(key,
-                  std::make_shared<const Plan>(device_, std::move(report), std::move(executable)));
-}
-
-std::shared_ptr<const Plan> Context::remember(const std::string& key,
-                                              std::shared_ptr<const Plan> plan) {
-  recent_.emplace_front(key, plan);
-  by_key_[key] = recent_.begin();
-  if (recent_.size() > plan_cache_capacity_) {
-    by_key_.erase(recent_.back().first);
-    recent_.pop_back();
-  }
-  return plan;
+  auto made = std::make_shared<const Plan>(device_, std::move(report), std::move(executable));
+  plans_.put(key, made);
+  return made;
 }
 
 std::shared_ptr<const Operation> Context::operation(const std::string& key,

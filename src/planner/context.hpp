@@ -4,7 +4,6 @@
 
 #include <array>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "ops/operation.hpp"
+#include "planner/plan_cache.hpp"
 #include "planner/planner.hpp"
 #include "planner/wisdom_file.hpp"
 #include "runtime/device.hpp"
@@ -61,13 +61,13 @@ class Plan {
  private:
   // Checked; `workspace_bytes` of the caller's workspace, if there is one.
   Bindings bind(const Operands& operands, std::int64_t workspace_bytes) const;
-  std::string who() const;  // in errors
   // Where in the workspace the weights are packed if they do not come prepared.
   std::int64_t packed_offset() const;
 
   Device& device_;
   Report report_;
   std::unique_ptr<const Executable> executable_;
+  std::string who_;  // in errors
 };
 
 class Context {
@@ -98,7 +98,7 @@ class Context {
   // Gives back what can be made again: scratch, compiled programs, cached plans and operations, CLBlast's cache. Plans that
   // somebody holds and work that is enqueued go on.
   void trim();
-  std::int64_t cached_plans();
+  std::int64_t cached_plans() const { return static_cast<std::int64_t>(plans_.size()); }
 
   // A public operation: `make()`, kept under `key`.
   std::shared_ptr<const Operation> operation(const std::string& key,
@@ -109,7 +109,6 @@ class Context {
   // first needed. A failure is a note. Under plan_mutex_.
   void measure_unknown_speeds();
   Report search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory);
-  std::shared_ptr<const Plan> remember(const std::string& key, std::shared_ptr<const Plan> plan);
 
   Device device_;
   Wisdom wisdom_;
@@ -118,10 +117,7 @@ class Context {
   std::mutex plan_mutex_;
   bool speeds_tried_ = false;
   std::string speeds_note_;
-  using CacheItem = std::pair<std::string, std::shared_ptr<const Plan>>;
-  std::list<CacheItem> recent_;  // most recently used first
-  std::unordered_map<std::string, std::list<CacheItem>::iterator> by_key_;
-  std::size_t plan_cache_capacity_;
+  PlanCache plans_;
 
   std::mutex operations_mutex_;
   std::unordered_map<std::string, std::shared_ptr<const Operation>> operations_;

@@ -1,4 +1,5 @@
-// The buffers of a call, looked at before anything is enqueued: what OpenCL would take and compute nonsense with.
+// The handles of a call, looked at before anything is enqueued: what OpenCL would take and compute nonsense with, or refuse
+// later without a name.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +21,18 @@ struct BufferUse {
 };
 
 // Throws Error{kInvalidArgument} that names the buffer: null, no buffer (an image, a pipe), of another cl_context, too small,
-// read although it is write-only or written although it is read-only. `who` needs it, as the text says.
-void check_buffer(const Device& device, const BufferUse& use, const std::string& who);
-
-// Of all, and that nothing that is written overlaps anything else: one buffer, or parts of one parent. The same range may
-// be both where `in_place` names the two.
+// a part that starts where the device cannot address it, read although it is write-only or written although it is
+// read-only; and where something that is written overlaps anything else: one buffer, parts of one parent, or the same host
+// memory. The same range may be both where `in_place` names the two. `who` needs it, as the text says. About 0.1 us a buffer
+// on PoCL.
 void check_buffers(const Device& device, const std::vector<BufferUse>& uses, const std::string& who,
                    const std::vector<std::pair<const char*, const char*>>& in_place = {});
+
+// Throws Error{kInvalidArgument} for a queue that is null, of another cl_context or device, or on the device itself.
+// Is it in order?
+bool check_queue(const Device& device, cl_command_queue queue);
+
+// Throws Error{kInvalidArgument} where count and list do not agree, and for an event that is null or of another cl_context.
+void check_wait_list(const Device& device, cl_uint count, const cl_event* list);
 
 }  // namespace clconv::core

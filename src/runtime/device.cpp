@@ -300,26 +300,17 @@ cl::Device select_device(const std::string& spec) {
   throw Error(Code::kNoDevice, "no device matches '" + spec + "'; there is " + known);
 }
 
+DeviceProfile Device::snapshot() const {
+  const std::lock_guard<std::mutex> lock(speeds_mutex_);
+  return profile_;
+}
+
 void Device::set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us) {
+  const std::lock_guard<std::mutex> lock(speeds_mutex_);
   profile_.peak_gflops = peak_gflops;
   profile_.bandwidth_gbs = bandwidth_gbs;
   profile_.launch_us = launch_us;
   profile_.measured = true;
-}
-
-void Device::check_queue(cl_command_queue queue) const {
-  const auto differs = [&](cl_command_queue_info what, auto expected, const char* kind) {
-    decltype(expected) actual = nullptr;
-    const cl_int status = clGetCommandQueueInfo(queue, what, sizeof(actual), &actual, nullptr);
-    if (status != CL_SUCCESS) {
-      throw Error(Code::kInvalidArgument, "queue is not a command queue: " + status_text(status));
-    }
-    if (actual != expected) {
-      throw Error(Code::kInvalidArgument, std::string("queue belongs to another ") + kind);
-    }
-  };
-  differs(CL_QUEUE_CONTEXT, context_(), "cl_context");
-  differs(CL_QUEUE_DEVICE, device_(), "device");
 }
 
 namespace {

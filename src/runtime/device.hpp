@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,8 @@ class Device {
   const cl::Context& context() const { return context_; }
   const cl::Device& cl() const { return device_; }
   const DeviceProfile& profile() const { return profile_; }
+  // A copy, also while another thread measures the speeds.
+  DeviceProfile snapshot() const;
   // Replaces the estimated speeds by measured ones. Not while another thread plans.
   void set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us);
   ProgramCache& programs() { return programs_; }
@@ -96,9 +99,6 @@ class Device {
     return cl::Kernel(programs_.get(file, options + dialect_), entry);
   }
 
-  // Throws Error{kInvalidArgument} for a queue of another cl_context or device than this one.
-  void check_queue(cl_command_queue queue) const;
-
   cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
     return cl::CommandQueue(context_, device_, properties);
   }
@@ -107,6 +107,7 @@ class Device {
   cl::Context context_;
   cl::Device device_;
   DeviceProfile profile_;
+  mutable std::mutex speeds_mutex_;
   std::string dialect_;  // build options that follow from what the device lacks
   ProgramCache programs_;
   ScratchPool scratch_;

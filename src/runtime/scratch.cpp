@@ -128,17 +128,41 @@ ScratchPool::Use ScratchPool::use() const {
   return {total(), peak_bytes_, static_cast<std::int64_t>(blocks_.size())};
 }
 
+void ScratchPool::forget_finished(cl_command_queue queue) {
+  for (const auto& block : blocks_) {
+    if (block->lent || block->queue() == nullptr || block->queue() == queue) continue;
+    if (!finished(block->last_use)) continue;
+    block->last_use = cl::Event();
+    block->queue = cl::CommandQueue();
+  }
+}
+
+std::shared_ptr<ScratchPool::Block> ScratchPool::allocate_block(std::int64_t bytes) {
+  auto block = std::make_shared<Block>();
+  try {
+    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
+  } catch (const Error&) {
+    if (bytes > max_allocation_bytes_ || blocks_.empty()) throw;
+    drop_beyond(0);  // what is kept may be what is lacking
+    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
+  }
+  block->bytes = bytes;
+  blocks_.push_back(block);
+  return block;
+}
+
 ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queue, bool in_order) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  forget_finished(queue);
   std::shared_ptr<Block> best;
   bool best_waits = true;
   std::int64_t on_this_queue = 0;
   for (const auto& block : blocks_) {
-    if (block->queue == queue) ++on_this_queue;
+    if (block->queue() == queue) ++on_this_queue;
     if (block->lent || block->bytes < bytes) continue;
-    const bool ordered = block->queue == queue && block->in_order && in_order;
+    const bool ordered = block->queue() == queue && block->in_order && in_order;
     const bool waits = !ordered && !finished(block->last_use);
-    if (waits && block->queue != queue) continue;
+    if (waits && block->queue() != queue) continue;
     if (!best || waits < best_waits || (waits == best_waits && block->bytes < best->bytes)) {
       best = block;
       best_waits = waits;
@@ -150,14 +174,10 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
     blocks_.erase(std::remove_if(blocks_.begin(), blocks_.end(),
                                  [&](const std::shared_ptr<Block>& block) {
                                    return !block->lent && block->bytes < bytes &&
-                                          (block->queue == queue || finished(block->last_use));
+                                          (block->queue() == queue || finished(block->last_use));
                                  }),
                   blocks_.end());
-    auto block = std::make_shared<Block>();
-    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
-    block->bytes = bytes;
-    blocks_.push_back(block);
-    best = block;
+    best = allocate_block(bytes);
     best_waits = false;
     peak_bytes_ = std::max(peak_bytes_, total());
   }
@@ -168,7 +188,7 @@ ScratchPool::Lease ScratchPool::borrow(std::int64_t bytes, cl_command_queue queu
   lease.block_ = best;
   if (best_waits) lease.wait_for_ = best->last_use;
   best->lent = true;
-  best->queue = queue;
+  if (best->queue() != queue) best->queue = cl::CommandQueue(queue, true);
   best->in_order = in_order;
   // Never while they are in use: a step resolves several before it enqueues.
   if (best->parts.size() > kMaxParts) best->parts.clear();

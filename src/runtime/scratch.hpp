@@ -50,7 +50,7 @@ class ScratchPool {
     cl::Buffer buffer;
     Parts parts;
     std::int64_t bytes = 0;
-    cl_command_queue queue = nullptr;  // of the last use
+    cl::CommandQueue queue;  // of the last use; retained, or another one may get its address
     bool in_order = false;
     cl::Event last_use;
     bool lent = false;
@@ -88,7 +88,8 @@ class ScratchPool {
     cl::Event wait_for_;
   };
 
-  // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease.
+  // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease. Throws Error{kOutOfMemory} where the
+  // device has too little even when the pool keeps nothing.
   Lease borrow(std::int64_t bytes, cl_command_queue queue, bool in_order);
 
   // Gives back what no execution is being enqueued with.
@@ -105,6 +106,9 @@ class ScratchPool {
   // Under the mutex.
   std::int64_t total() const;
   void drop_beyond(std::int64_t limit);
+  // Lets go of events and queues whose work is over, but for this queue's.
+  void forget_finished(cl_command_queue queue);
+  std::shared_ptr<Block> allocate_block(std::int64_t bytes);
 
   cl::Context context_;
   std::int64_t max_allocation_bytes_;
