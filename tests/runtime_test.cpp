@@ -340,6 +340,31 @@ TEST_CASE(
   CHECK(pool.allocated_bytes() == 5000);  // the small ones made room
 }
 
+TEST_CASE("scratch holds a queue while its address counts, and no longer than its work") {
+  ScratchPool pool(device().context(), device().profile().max_allocation_bytes);
+  const auto references = [](const cl::CommandQueue& q) {
+    return q.getInfo<CL_QUEUE_REFERENCE_COUNT>();
+  };
+  const cl::CommandQueue first = device().make_queue(), second = device().make_queue(),
+                         third = device().make_queue();
+  const cl_uint before = references(first);
+  cl::UserEvent gate(device().context());
+  auto lease = pool.borrow(1000, first(), true);
+  auto other = pool.borrow(1000, second(), true);
+  lease.enqueued(gate());
+  other.enqueued(gate());
+  pool.borrow(1000, third(), true).enqueued(gate());
+  CHECK(references(first) == before + 1);
+  CHECK(references(second) == before + 1);
+  gate.setStatus(CL_COMPLETE);
+  pool.borrow(1000, third(), true).enqueued(nullptr);
+  CHECK(references(first) == before);
+  CHECK(references(second) == before);
+  CHECK(references(third) == before + 1);
+  pool.trim();
+  CHECK(references(third) == before);
+}
+
 TEST_CASE(
     "scratch on an out-of-order queue: beyond a few, executions wait for each other on the "
     "device") {
