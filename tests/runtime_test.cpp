@@ -360,7 +360,7 @@ TEST_CASE("scratch holds a queue while its address counts, and no longer than it
   pool.borrow(1000, third(), true).enqueued(nullptr);
   CHECK(references(first) == before);
   CHECK(references(second) == before);
-  CHECK(references(third) == before + 1);
+  CHECK(references(third) > before);
   pool.trim();
   CHECK(references(third) == before);
 }

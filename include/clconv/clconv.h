@@ -17,8 +17,11 @@
  *                    w[k,c',p,q]      (cross-correlation; x is 0 outside the image)
  * - Buffers may be sub-buffers. Outputs must not overlap inputs (clconv_relu and clconv_relu_backward may run in place),
  *   nor the workspace anything. What a call is given is looked at before anything is enqueued: an image, a buffer of another
- *   cl_context, too small, overlapping, written although it is CL_MEM_READ_ONLY or read although it is CL_MEM_WRITE_ONLY is
- *   CLCONV_INVALID_ARGUMENT, with its name. Handles that were released, or never were any, cannot be told from others.
+ *   cl_context, too small, overlapping (as one buffer, as parts of one or over one host memory), a part that starts where the
+ *   device cannot address it, written although it is CL_MEM_READ_ONLY or read although it is CL_MEM_WRITE_ONLY, a queue or an
+ *   event of others, is CLCONV_INVALID_ARGUMENT, with its name. Handles that were released, or never were any, cannot be told
+ *   from others. Memory of CL_MEM_USE_HOST_PTR is aligned to its elements, and for clconv_gemm and strategies through CLBlast
+ *   to CL_DEVICE_MEM_BASE_ADDR_ALIGN, or they refuse it.
  * - Structs start with struct_size; the _init functions set it and every default (info structs: set
  *   info.struct_size = sizeof(info)). Later versions only append fields: an older caller's shorter
  *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
@@ -307,9 +310,10 @@ typedef struct clconv_memory_info {
 /** Set info->struct_size before. The driver's own memory for programs is not counted: OpenCL does not tell. */
 CLCONV_API clconv_status clconv_context_memory(clconv_context context, clconv_memory_info* info);
 
-/** Gives back what can be made again: scratch, compiled programs, cached plans, and CLBlast's cache, which is cleared for
+/** Gives back what can be made again, without waiting for a search: scratch, compiled programs, cached plans, and CLBlast's cache, which is cleared for
  *  the whole process. Plans that somebody holds stay as they are, and enqueued work goes on; what is in use is freed when
- *  it ends. The last release of a context does the same, so that nothing keeps the cl_context alive. */
+ *  it ends. The last release of a context does the same, so that nothing keeps the cl_context alive; while the process ends
+ *  (static objects, atexit), CLBlast's cache is left to it. */
 CLCONV_API clconv_status clconv_context_trim(clconv_context context);
 
 /* ---- plans --------------------------------------------------------------------------------- */
@@ -327,7 +331,7 @@ enum {
 typedef struct clconv_plan_options {
   size_t struct_size;
   clconv_rigor rigor;
-  double time_limit_s; /* measuring stops with the best so far; <= 0: no limit */
+  double time_limit_s; /* measuring stops with the best so far; <= 0: no limit; NaN is refused */
   /** Bytes an execution may need besides its operands, weights not prepared; < 0:
    *  CLCONV_WORKSPACE_LIMIT, else the device's limit. */
   int64_t workspace_limit_bytes;
