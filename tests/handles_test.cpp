@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "support/application.hpp"
 
@@ -177,4 +178,50 @@ TEST_CASE("what a context holds is told and given back while another thread sear
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
   search.join();
   CHECK(own.memory().plans == 1);
+}
+
+// What ThreadSanitizer looks at (cmake --preset thread).
+TEST_CASE("planning, executing, measuring, telling and giving back at once, from many threads") {
+  const clconv::Context own(application_context(), clconv::select_device());
+  Small s;
+  s.operands.x = device_buffer(std::vector<float>(256, 1.0f));
+  s.operands.w = device_buffer(std::vector<float>(144, 0.5f));  // all sums are exact
+  const clconv::Plan plan = own.plan(s.problem);
+  plan.execute(s.queue, s.operands);
+  const auto expected = read(s.operands.y);
+  CHECK(expected[9] == 18.0f);  // 4 channels of 9 taps
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (const char* strategy : {"implicit_gemm", "im2col_gemm", "winograd"}) {
+    threads.emplace_back([&, strategy] {
+      const cl::CommandQueue queue = own_queue();
+      Operands operands = s.operands;
+      clconv::PlanOptions options;
+      options.strategy = strategy;
+      for (int i = 0; i < 10; ++i) {
+        operands.y = empty_buffer(s.problem.info().y_bytes, queue);
+        own.plan(s.problem, options).execute(queue, operands);
+        const auto result = read(operands.y, queue);
+        for (std::size_t k = 0; k < result.size(); ++k)
+          if (!(std::fabs(result[k] - expected[k]) < 1e-3f)) ++wrong;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    for (int i = 0; i < 10; ++i) {
+      own.trim();
+      if (own.memory().scratch_bytes < 0 || own.stats().empty()) ++wrong;
+    }
+  });
+  threads.emplace_back([&] {
+    for (int i = 0; i < 2; ++i)
+      if (own.profile(i == 0).empty()) ++wrong;
+    for (int i = 0; i < 50; ++i)
+      if (own.profile().empty()) ++wrong;
+  });
+  for (std::thread& thread : threads)
+    thread.join();
+  CHECK(wrong == 0);
+  plan.execute(s.queue, s.operands);
+  CHECK(read(s.operands.y) == expected);
 }
