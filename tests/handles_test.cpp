@@ -213,10 +213,14 @@ TEST_CASE("planning, executing, measuring, telling and giving back at once, from
       if (own.memory().scratch_bytes < 0 || own.stats().empty()) ++wrong;
     }
   });
+  std::atomic<bool> measured{false};
   threads.emplace_back([&] {
-    for (int i = 0; i < 2; ++i)
-      if (own.profile(i == 0).empty()) ++wrong;
-    for (int i = 0; i < 50; ++i)
+    for (int i = 0; i < 4; ++i)
+      if (own.profile(true).empty()) ++wrong;
+    measured = true;
+  });
+  threads.emplace_back([&] {
+    while (!measured)
       if (own.profile().empty()) ++wrong;
   });
   for (std::thread& thread : threads)
