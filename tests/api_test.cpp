@@ -131,7 +131,7 @@ TEST_CASE("wait lists and events, on in-order and out-of-order queues") {
       const clconv::Plan plan = plan_with(c, strategy);
       const auto expected = c.run(plan, make_queue());
       const auto queue = own_queue(properties);
-      c.operands.y = empty_buffer(c.info.y_bytes, queue);
+      c.operands.y = empty_buffer(c.info.y_bytes);
       cl::UserEvent gate(application_context());
       const clconv::Events wait = {gate};
       cl::Event done;
@@ -155,7 +155,7 @@ TEST_CASE("many executions in flight on an out-of-order queue do not disturb eac
     const auto queue = own_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
     std::vector<clconv::Operands> operands(24, c.operands);
     for (auto& o : operands) {
-      o.y = empty_buffer(c.info.y_bytes, queue);
+      o.y = empty_buffer(c.info.y_bytes);
       plan.execute(queue, o);
     }
     queue.finish();
@@ -189,7 +189,7 @@ TEST_CASE(
       threads.emplace_back([&, mine = &result - results.data()] {
         const auto queue = own_queue(kinds[static_cast<std::size_t>(mine) % kinds.size()]);
         clconv::Operands operands = c.operands;
-        operands.y = empty_buffer(c.info.y_bytes, queue);
+        operands.y = empty_buffer(c.info.y_bytes);
         cl::UserEvent gate(application_context());
         const clconv::Events wait = {gate};
         cl::Event before;
@@ -225,7 +225,7 @@ TEST_CASE("one plan from many threads at once, one queue each or one for all") {
       for (auto& result : results) {
         threads.emplace_back([&, queue = shared_queue ? shared : own_queue()] {
           clconv::Operands operands = c.operands;
-          operands.y = empty_buffer(c.info.y_bytes, queue);
+          operands.y = empty_buffer(c.info.y_bytes);
           for (int i = 0; i < 20; ++i)
             plan.execute(queue, operands);
           queue.finish();
@@ -774,14 +774,14 @@ TEST_CASE("wisdom files and the version from C++") {
 TEST_CASE("im2col, col2im and gemm, with events") {
   const auto queue = own_queue(queue_kinds(clconv::select_device()).back());
   const clconv::Problem p("n1c1h3w3k1kh2kw2");
-  const cl::Buffer x = device_buffer({1, 2, 3, 4, 5, 6, 7, 8, 9}, queue);
-  const cl::Buffer cols = empty_buffer(64, queue), back = empty_buffer(36, queue);
-  const cl::Buffer product = empty_buffer(16, queue);
+  const cl::Buffer x = device_buffer({1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const cl::Buffer cols = empty_buffer(64), back = empty_buffer(36);
+  const cl::Buffer product = empty_buffer(16);
   cl::Event gathered, scattered, multiplied;
   context().im2col(queue, p, CLCONV_ROWS, x, cols, nullptr, &gathered);
   const clconv::Events after = {gathered};
   context().col2im(queue, p, CLCONV_ROWS, CLCONV_COL2IM_ATOMIC, cols, back, &after, &scattered);
-  const cl::Buffer w = device_buffer({10, 11, 12, 13}, queue);
+  const cl::Buffer w = device_buffer({10, 11, 12, 13});
   clconv_gemm_params gemm;
   clconv_gemm_params_init(&gemm);
   gemm.m = 4, gemm.n = 1, gemm.k = 4;

@@ -198,7 +198,7 @@ void for_each_cut(const Problem& p, Visit&& visit) {
       cuts.insert(choice.config);
     for_each_plan(p, choices, limit, visit);
   }
-  CHECK(cuts.size() >= 4);  // 5 and more where products have parameters of their own
+  CHECK(cuts.size() >= 5);
 }
 
 }  // namespace

@@ -29,23 +29,22 @@ inline cl::CommandQueue own_queue(cl_command_queue_properties properties = 0) {
   return cl::CommandQueue(application_context(), clconv::select_device(), properties);
 }
 
-// The one in-order queue that writes, executes and reads. Not a queue each: Intel's runtime for CPUs (2026.22) does
+// The one in-order queue that executes and reads. Not a queue each: Intel's runtime for CPUs (2026.22) does
 // not order a write, a kernel and a read in three queues, even when each is waited for.
 inline cl::CommandQueue make_queue() {
   static const cl::CommandQueue& queue = *new cl::CommandQueue(own_queue());
   return queue;
 }
 
-inline cl::Buffer device_buffer(const std::vector<float>& values,
-                                const cl::CommandQueue& queue = make_queue()) {
-  cl::Buffer buffer(application_context(), CL_MEM_READ_WRITE, values.size() * 4);
-  queue.enqueueWriteBuffer(buffer, CL_TRUE, 0, values.size() * 4, values.data());
-  return buffer;
+// Filled when it is made, by no queue: Intel's runtime does not order a queue's write before an out-of-order kernel either.
+inline cl::Buffer device_buffer(std::vector<float> values) {
+  return cl::Buffer(application_context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                    values.size() * 4, values.data());
 }
 
-inline cl::Buffer empty_buffer(std::int64_t bytes, const cl::CommandQueue& queue = make_queue()) {
+inline cl::Buffer empty_buffer(std::int64_t bytes) {
   return device_buffer(
-      std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")), queue);
+      std::vector<float>(static_cast<std::size_t>((bytes + 3) / 4), std::nanf("")));
 }
 
 inline std::vector<float> read(const cl::Buffer& buffer,
