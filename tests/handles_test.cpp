@@ -199,7 +199,7 @@ TEST_CASE("planning, executing, measuring, telling and giving back at once, from
       clconv::PlanOptions options;
       options.strategy = strategy;
       for (int i = 0; i < 10; ++i) {
-        operands.y = empty_buffer(s.problem.info().y_bytes, queue);
+        operands.y = empty_buffer(s.problem.info().y_bytes);
         own.plan(s.problem, options).execute(queue, operands);
         const auto result = read(operands.y, queue);
         for (std::size_t k = 0; k < result.size(); ++k)
