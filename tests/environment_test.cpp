@@ -26,8 +26,8 @@ ProgramResult run(const TempFolder& folder, const std::string& arguments,
   return run_program(folder, CLCONV_PROGRAM, arguments, environment);
 }
 
-// may_pin_pocl() in a process that is allowed only these CPUs, with as many threads of PoCL, 0 for its default; -1 where
-// they cannot be chosen.
+// may_pin_pocl() in a process that is allowed only these CPUs, with as many threads of PoCL, 0 for its default; -1
+// where they cannot be chosen.
 int may_pin_on(const std::vector<int>& cpus, long threads = 0) {
   const pid_t child = ::fork();
   if (child == 0) {

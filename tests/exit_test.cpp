@@ -1,4 +1,5 @@
-// What happens to a process that leaves contexts to the end: each case is a process of its own, and passes if it ends well.
+// What happens to a process that leaves contexts to the end: each case is a process of its own, and passes if it
+// ends well.
 #include <cstdlib>
 
 #include "support/application.hpp"

@@ -11,10 +11,12 @@
 #include "runtime/files.hpp"
 #include "runtime/processor.hpp"
 #include "support/errors.hpp"
+#include "support/process.hpp"
 #include "support/temp.hpp"
 
 using namespace clconv::core;
 using clconv::test::error_of;
+using clconv::test::in_child;
 using clconv::test::TempFolder;
 
 namespace {
@@ -23,15 +25,6 @@ std::string content(const std::string& path) {
   std::string text;
   REQUIRE(read_file(path, text));
   return text;
-}
-
-// Runs `work` in a process of its own and waits; its exit status.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace

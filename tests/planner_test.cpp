@@ -508,7 +508,8 @@ TEST_CASE("expected_runs weighs preparing the weights, and a setup that wisdom r
   FakeLaboratory lab = usual_lab();
   lab.setup_us["beta v=1"] = 1e6;
   options = with_rigor(Rigor::kMeasure);
-  const WisdomRecord learned = to_wisdom(search(options, &lab), {"device", "driver", "kernels", ""});
+  const WisdomRecord learned =
+      to_wisdom(search(options, &lab), {"device", "driver", "kernels", ""});
   FakeLaboratory fresh = usual_lab();
   CHECK(chosen(search(options, &fresh, {learned, {}})) == "beta v=1");
   CHECK(fresh.built == std::vector<std::string>{"beta v=1"});  // though its setup is known

@@ -120,8 +120,8 @@ TEST_CASE("every strategy of the registry is offered in some direction of some p
   }
 }
 
-// The kernels are written for 16, 8 and 4 floats: what is not the device's own is tested here. Vectors of 16 take long to
-// compile where they are cut in halves.
+// The kernels are written for 16, 8 and 4 floats: what is not the device's own is tested here. Vectors of 16 take
+// long to compile where they are cut in halves.
 TEST_CASE("another vector width, 8 or 16: every candidate matches over a part of the edge suite") {
   const bool wide = device().profile().float_width >= 16;
   Device on = pretending([&](DeviceProfile& p) { p.float_width = wide ? 8 : 16; });

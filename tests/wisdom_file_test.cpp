@@ -15,36 +15,14 @@
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
 #include "support/errors.hpp"
+#include "support/process.hpp"
 #include "support/temp.hpp"
+#include "support/wisdom.hpp"
 
 using namespace clconv::core;
-using clconv::test::error_of;
-using clconv::test::TempFolder;
+using namespace clconv::test;
 
 namespace {
-
-const WisdomScope kScope = {"platform / device", "1.0", "abc", "2 units"};
-const char* const kA = "n1c8h8w8k8kh3kw3p1";
-const char* const kB = "n2c8h8w8k8kh3kw3p1";
-
-WisdomRecord record(const std::string& problem, double us, const std::string& strategy = "alpha") {
-  WisdomRecord r;
-  r.problem = problem;
-  r.direction = "forward";
-  r.scope = kScope;
-  WisdomCandidate c;
-  c.strategy = strategy;
-  c.config = "v=1";
-  c.measured = Measured{us, us, us, 7, true};
-  r.candidates.push_back(c);
-  return r;
-}
-
-WisdomBook book_of(const WisdomRecord& r) {
-  WisdomBook book;
-  book.put(r);
-  return book;
-}
 
 std::size_t size_of(const std::string& path) {
   const auto book = read_wisdom(path);
@@ -55,15 +33,6 @@ double seconds(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// Runs `work` in a process of its own and waits; its exit status.
-int in_child(const std::function<int()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(work());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 // A process that keeps the database locked, against readers too, until this object's end.

@@ -11,38 +11,10 @@
 #include "runtime/files.hpp"
 #include "support/errors.hpp"
 #include "support/temp.hpp"
+#include "support/wisdom.hpp"
 
 using namespace clconv::core;
-using clconv::test::error_of;
-using clconv::test::TempFolder;
-
-namespace {
-
-const WisdomScope kScope = {"platform / device", "1.0", "abc", "2 units"};
-
-WisdomRecord record(const std::string& problem, double us, const std::string& strategy = "alpha") {
-  WisdomRecord r;
-  r.problem = problem;
-  r.direction = "forward";
-  r.scope = kScope;
-  WisdomCandidate c;
-  c.strategy = strategy;
-  c.config = "v=1";
-  c.measured = Measured{us, us, us, 7, true};
-  r.candidates.push_back(c);
-  return r;
-}
-
-const char* const kA = "n1c8h8w8k8kh3kw3p1";
-const char* const kB = "n2c8h8w8k8kh3kw3p1";
-
-WisdomBook book_of(const WisdomRecord& r) {
-  WisdomBook book;
-  book.put(r);
-  return book;
-}
-
-}  // namespace
+using namespace clconv::test;
 
 TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
   WisdomBook book = book_of(record(kA, 12.5));

@@ -8,20 +8,23 @@
  * - Every function that can fail returns a clconv_status. On failure nothing is written to the
  * output parameters, and clconv_last_error() has one line that names what was wrong and its value.
  * The library never prints, never exits, never lets an exception out.
- * - Tensors are dense row-major, float32 in NCHW order unless the problem says otherwise; letters: n images, c input channels, h w
- * input height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding
- * (top, left, bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
+ * - Tensors are dense row-major, float32 in NCHW order unless the problem says otherwise; letters: n images,
+ *   c input channels, h w input height and width, k filters, kh kw filter size, sh sw stride, pt pl pb pr zero padding
+ *   (top, left, bottom, right), dh dw dilation (1 = dense), g groups, oh ow output height and width.
  *       x (n,c,h,w)   w (k,c/g,kh,kw)   b (k)   y (n,k,oh,ow)
  *       oh = floor((h + pt + pb - dh*(kh-1) - 1) / sh) + 1, ow likewise
  *       y[n,k,i,j] = b[k] + sum over c',p,q of x[n, group*c/g + c', i*sh-pt+p*dh, j*sw-pl+q*dw] *
  *                    w[k,c',p,q]      (cross-correlation; x is 0 outside the image)
- * - Buffers may be sub-buffers. Outputs must not overlap inputs (clconv_relu and clconv_relu_backward may run in place),
- *   nor the workspace anything. What a call is given is looked at before anything is enqueued: an image, a buffer of another
- *   cl_context, too small, overlapping (as one buffer, as parts of one or over one host memory), a part that starts where the
- *   device cannot address it, written although it is CL_MEM_READ_ONLY or read although it is CL_MEM_WRITE_ONLY, a queue or an
- *   event of others, is CLCONV_INVALID_ARGUMENT, with its name. Handles that were released, or never were any, cannot be told
- *   from others. Memory of CL_MEM_USE_HOST_PTR is aligned to its elements, and for clconv_gemm and strategies through CLBlast
- *   to CL_DEVICE_MEM_BASE_ADDR_ALIGN, or they refuse it.
+ * - Buffers may be sub-buffers. Outputs must not overlap inputs (clconv_relu and clconv_relu_backward may run in
+ *   place), and the workspace must not overlap anything. What a call is given is checked before anything is enqueued.
+ *   CLCONV_INVALID_ARGUMENT, with the argument's name, is returned for
+ *     an image or a pipe; a buffer, queue or event of another cl_context; a queue of another device;
+ *     a buffer that is too small, or a part that starts where the device cannot address it;
+ *     buffers that overlap: one buffer, parts of one, or over the same host memory;
+ *     a buffer that is written and CL_MEM_READ_ONLY, or read and CL_MEM_WRITE_ONLY;
+ *     memory of CL_MEM_USE_HOST_PTR that is not aligned to its elements, and for clconv_gemm and strategies that use
+ *     CLBlast to CL_DEVICE_MEM_BASE_ADDR_ALIGN.
+ *   Handles that were released, or never were any, cannot be told from others.
  * - Structs start with struct_size; the _init functions set it and every default (info structs: set
  *   info.struct_size = sizeof(info)). Later versions only append fields: an older caller's shorter
  *   struct is read and written as far as it goes, a newer caller's longer one is accepted as long as
@@ -106,11 +109,11 @@ CLCONV_API const char* clconv_last_error_detail(void);
 /** Library version, e.g. "0.1.0". */
 CLCONV_API const char* clconv_version(void);
 
-/** Sets the environment variable POCL_AFFINITY to 1, for an application that runs on PoCL: its worker threads are then
- *  pinned, and do not share a core now and then, at half the speed (docs/performance.md). Only where pinning is right, which
- *  PoCL does not check: this process may use all CPUs of the machine, 0 to n-1, and
- *  POCL_MAX_PTHREAD_COUNT asks for no more threads; and only where the variable is not set. Call
- *  it at the start of main(), before OpenCL is used and other threads read the environment.
+/** Sets the environment variable POCL_AFFINITY to 1, for an application that runs on PoCL: its worker threads are
+ *  then pinned, and do not share a core now and then, at half the speed (docs/performance.md). Only where pinning
+ *  is right, which PoCL does not check: this process may use all CPUs of the machine, 0 to n-1, and
+ *  POCL_MAX_PTHREAD_COUNT asks for no more threads; and only where the variable is not set. Call it at the start of
+ *  main(), before OpenCL is used and other threads read the environment.
  *  \return 1 where the threads will be pinned, 0 where not. */
 CLCONV_API int clconv_pin_pocl_threads(void);
 
@@ -254,13 +257,13 @@ typedef struct clconv_context_options {
    *  only for drivers that keep no such cache themselves (PoCL does). "off": none. */
   const char* cache_directory;
   int64_t cache_max_bytes; /* 0: 256 MiB; least recently used entries go first */
-  /** File of measurements (SQLite). NULL: CLCONV_WISDOM, else wisdom.sqlite in the user's cache folder. "off": none.
-   *  JSON lines of earlier versions are migrated once. A file that is missing, read-only, locked or corrupt never fails a
-   *  plan and is left alone; the report's notes say so. */
+  /** File of measurements (SQLite). NULL: CLCONV_WISDOM, else wisdom.sqlite in the user's cache folder. "off":
+   *  none. JSON lines of earlier versions are migrated once. A file that is missing, read-only, locked or corrupt
+   *  never fails a plan and is left alone; the report's notes say so. */
   const char* wisdom_path;
   int64_t plan_cache_capacity; /* plans kept for being asked again; 0: 256 */
-  /** Bytes of workspace kept between executions that bring none. 0: CLCONV_SCRATCH_LIMIT, else a quarter of the device's
-   *  memory. An execution that needs more gets it, and gives it back when it has ended. */
+  /** Bytes of workspace kept between executions that bring none. 0: CLCONV_SCRATCH_LIMIT, else a quarter of the
+   *  device's memory. An execution that needs more gets it, and gives it back when it has ended. */
   int64_t scratch_limit_bytes;
 } clconv_context_options;
 
@@ -269,7 +272,8 @@ static inline void clconv_context_options_init(clconv_context_options* options) 
   clconv_context_options_defaults(options, sizeof(*options));
 }
 
-/** On the caller's cl_context and device (one of the cl_context's, or a sub-device of one), which are retained. `options` may be NULL. */
+/** On the caller's cl_context and device (one of the cl_context's, or a sub-device of one), which are retained.
+ *  `options` may be NULL. */
 CLCONV_API clconv_status clconv_context_create(cl_context context, cl_device_id device,
                                                const clconv_context_options* options,
                                                clconv_context* result);
@@ -298,22 +302,23 @@ CLCONV_API clconv_status clconv_context_stats(clconv_context context, char** jso
 /** What a context holds on the device and for it. */
 typedef struct clconv_memory_info {
   size_t struct_size;
-  int64_t scratch_bytes;       /* workspaces of executions that bring none, in use or kept for the next ones */
+  int64_t
+      scratch_bytes; /* workspaces of executions that bring none, in use or kept for the next ones */
   int64_t scratch_peak_bytes;  /* the most of it so far */
   int64_t scratch_limit_bytes; /* what is kept */
   int64_t scratch_buffers;
-  int64_t programs;       /* compiled, in memory */
-  int64_t plans;          /* in the plan cache */
-  int clblast_programs;   /* 1: CLBlast's cache, which belongs to the process, has programs of this cl_context */
+  int64_t programs; /* compiled, in memory */
+  int64_t plans;    /* in the plan cache */
+  int clblast_programs; /* 1: CLBlast's cache, which belongs to the process, has programs of this cl_context */
 } clconv_memory_info;
 
 /** Set info->struct_size before. The driver's own memory for programs is not counted: OpenCL does not tell. */
 CLCONV_API clconv_status clconv_context_memory(clconv_context context, clconv_memory_info* info);
 
-/** Gives back what can be made again, without waiting for a search: scratch, compiled programs, cached plans, and CLBlast's cache, which is cleared for
- *  the whole process. Plans that somebody holds stay as they are, and enqueued work goes on; what is in use is freed when
- *  it ends. The last release of a context does the same, so that nothing keeps the cl_context alive; while the process ends
- *  (static objects, atexit), CLBlast's cache is left to it. */
+/** Gives back what can be made again, without waiting for a search: scratch, compiled programs, cached plans, and
+ *  CLBlast's cache, which is cleared for the whole process. Plans that somebody holds stay as they are, and enqueued
+ *  work goes on; what is in use is freed when it ends. The last release of a context does the same, so that nothing
+ *  keeps the cl_context alive; while the process ends (static objects, atexit), CLBlast's cache is left to it. */
 CLCONV_API clconv_status clconv_context_trim(clconv_context context);
 
 /* ---- plans --------------------------------------------------------------------------------- */
@@ -654,8 +659,9 @@ CLCONV_API clconv_status clconv_pooling_backward(clconv_context context, cl_comm
 
 /* ---- wisdom files -------------------------------------------------------------------------- */
 
-/* `path` NULL or "" is the user's own. A file that does not exist has no records; one that exists and cannot be read (no
- * permission, a folder, no wisdom file, corrupt, locked for longer than a second) is CLCONV_IO, and is left alone. */
+/* `path` NULL or "" is the user's own. A file that does not exist has no records; one that exists and cannot be
+ *  read (no permission, a folder, no wisdom file, corrupt, locked for longer than a second) is CLCONV_IO, and is
+ *  left alone. */
 
 /** The file that a NULL `path` stands for below and in clconv_context_options; "" if it is off. */
 CLCONV_API clconv_status clconv_wisdom_path(char** path);
@@ -671,8 +677,8 @@ CLCONV_API clconv_status clconv_wisdom_check(const char* path);
 /** Writes all of `path` to the file `to`, as JSON lines (docs/planner.md). */
 CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
 
-/** Merges the file `from`, JSON lines or a wisdom file, into `path`, all or nothing: a line that cannot be read fails the
- * import and changes nothing. `count` (may be NULL) gets the number of records merged. */
+/** Merges the file `from`, JSON lines or a wisdom file, into `path`, all or nothing: a line that cannot be read
+ *  fails the import and changes nothing. `count` (may be NULL) gets the number of records merged. */
 CLCONV_API clconv_status clconv_wisdom_import(const char* path, const char* from, int64_t* count);
 
 /** Removes the records of `problem` (text form; NULL: everything) on devices whose name contains

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
+#include "bfloat16.hpp"
 #include "cli/cli.hpp"
 #include "runtime/files.hpp"
 
@@ -77,20 +77,6 @@ std::int64_t element_size(clconv_data_type type) {
   return type == CLCONV_FLOAT32 ? 4 : 2;
 }
 
-// The upper half of a float32's bits, rounded to nearest, ties to even.
-std::uint16_t to_bfloat16(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (std::isnan(value)) return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // stays one
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float from_bfloat16(std::uint16_t stored) {
-  const std::uint32_t bits = std::uint32_t{stored} << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
 }  // namespace
 
 std::vector<unsigned char> Array::bytes() const {
@@ -101,7 +87,7 @@ std::vector<unsigned char> Array::bytes() const {
   }
   for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
     const std::uint16_t bits = type == CLCONV_FLOAT16 ? cl_half_from_float(values[i], CL_HALF_RTE)
-                                                      : to_bfloat16(values[i]);
+                                                      : core::bfloat16_of(values[i]);
     std::memcpy(&stored[i * size], &bits, size);
   }
   return stored;
@@ -116,7 +102,7 @@ void Array::set(const std::vector<unsigned char>& stored) {
   for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
     std::uint16_t bits;
     std::memcpy(&bits, &stored[i * size], size);
-    values[i] = type == CLCONV_FLOAT16 ? cl_half_to_float(bits) : from_bfloat16(bits);
+    values[i] = type == CLCONV_FLOAT16 ? cl_half_to_float(bits) : core::float_of_bfloat16(bits);
   }
 }
 

@@ -134,8 +134,8 @@ class Guard {
   }
 
  private:
-  // CLBlast's caches are static objects that exit() destroys, and its calls are then undefined. What is made after its first
-  // call is destroyed before them.
+  // CLBlast's caches are static objects that exit() destroys, and its calls are then undefined. What is made after
+  // its first call is destroyed before them.
   static std::atomic<bool>& exiting() {
     static auto& flag = *new std::atomic<bool>(false);
     return flag;

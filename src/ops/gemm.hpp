@@ -66,10 +66,10 @@ std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const
                                 const Matrix& a, const Matrix& b, const Matrix& c,
                                 const Region& workspace);
 
-// CLBlast keeps the programs that it builds in a cache of the process, and with them their cl_context alive. Each Context
-// says when it begins and ends to use one; when the last of a cl_context ends, CLBlast's cache is cleared, if a product ran
-// in it. CLBlast has no call to clear one cl_context's part, so others build their programs again (20-50 ms from PoCL's own
-// cache).
+// CLBlast keeps the programs that it builds in a cache of the process, and with them their cl_context alive. Each
+// Context says when it begins and ends to use one; when the last of a cl_context ends, CLBlast's cache is cleared,
+// if a product ran in it. CLBlast has no call to clear one cl_context's part, so others build their programs again
+// (20-50 ms from PoCL's own cache).
 void begin_gemm_use(cl_context context);
 void end_gemm_use(cl_context context);
 // Clears CLBlast's cache now, if a product ran in this cl_context.

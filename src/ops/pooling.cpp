@@ -88,8 +88,8 @@ std::unique_ptr<Step> pool(Device& device, const Pooling& p, const Region& x, co
 std::unique_ptr<Step> unpool(Device& device, const Pooling& p, const Region& x, const Region& dy,
                              const Region& dx) {
   std::vector<Argument> arguments = {x, dy, dx};
-  // Where items make up vectors (a CPU of native width 1), one item a pixel: also since Mesa's llvmpipe leaves an item's
-  // loops after 65,535 iterations, which whole planes exceed.
+  // Where items make up vectors (a CPU of native width 1), one item a pixel: also since Mesa's llvmpipe leaves an
+  // item's loops after 65,535 iterations, which whole planes exceed.
   if (device.profile().family == Family::kCpu && device.profile().float_width > 1) {
     const std::int64_t planes = p.n * p.c;
     // As many elements per work-item as elsewhere.

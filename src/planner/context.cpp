@@ -74,8 +74,8 @@ std::int64_t parse_bytes(const std::string& value) {
   return bytes;
 }
 
-// A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its weights and
-// activations have.
+// A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its
+// weights and activations have.
 std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
   if (given > 0) return given;
   const std::string value = environment("CLCONV_SCRATCH_LIMIT");

@@ -95,8 +95,8 @@ class Context {
   // Measures the device's speeds, uses them from now on and keeps them in the wisdom.
   void measure_speeds();
 
-  // Gives back what can be made again: scratch, compiled programs, cached plans and operations, CLBlast's cache. Plans that
-  // somebody holds and work that is enqueued go on.
+  // Gives back what can be made again: scratch, compiled programs, cached plans and operations, CLBlast's cache.
+  // Plans that somebody holds and work that is enqueued go on.
   void trim();
   std::int64_t cached_plans() const { return static_cast<std::int64_t>(plans_.size()); }
 

@@ -1,5 +1,5 @@
-// The plans that are kept for being asked again, the least recently used one going first. Has a lock of its own, so that
-// looking, telling and giving back wait for no search.
+// The plans that are kept for being asked again, the least recently used one going first. Has a lock of its own, so
+// that looking, telling and giving back wait for no search.
 #pragma once
 
 #include <list>

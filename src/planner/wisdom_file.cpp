@@ -70,7 +70,8 @@ std::string earlier_default(const std::string& path) {
   return directory + "/wisdom.jsonl";
 }
 
-// Is there anything to read yet? Throws Error{kIo} for the database of another program, or of another version of this one.
+// Is there anything to read yet? Throws Error{kIo} for the database of another program, or of another version of
+// this one.
 bool has_tables(Database& database, const std::string& path) {
   const bool ours =
       database.number("SELECT count(*) FROM sqlite_master WHERE name = 'wisdom'") != 0;

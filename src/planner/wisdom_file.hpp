@@ -13,12 +13,12 @@
 
 namespace clconv::core {
 
-// `path` "off" means none (""); empty means CLCONV_WISDOM, else wisdom.sqlite in the user's cache folder, "" where there
-// is none.
+// `path` "off" means none (""); empty means CLCONV_WISDOM, else wisdom.sqlite in the user's cache folder, "" where
+// there is none.
 std::string wisdom_path(const std::string& path);
 
-// All of a file, a database or JSON lines; nothing where it does not exist. Where the default file is not there yet, that
-// of earlier versions is read. Throws Error{kIo}: what cannot be read is not empty.
+// All of a file, a database or JSON lines; nothing where it does not exist. Where the default file is not there
+// yet, that of earlier versions is read. Throws Error{kIo}: what cannot be read is not empty.
 std::optional<WisdomBook> read_wisdom(const std::string& path);
 
 // Can records be kept in the file now? Throws Error{kIo} with the reason if not. Leaves records alone.
@@ -32,9 +32,9 @@ std::size_t forget_wisdom(const std::string& path, const std::string& problem,
                           const std::string& device);
 std::size_t forget_unreadable_wisdom(const std::string& path);
 
-// The wisdom of a context: a file ("" = none) and what this process has learned that is not in it. Never fails and never
-// waits long: what cannot be read or kept makes a note, and what this process learned stays in memory and is written
-// with what it learns next. Thread-safe.
+// The wisdom of a context: a file ("" = none) and what this process has learned that is not in it. Never fails and
+// never waits long: what cannot be read or kept makes a note, and what this process learned stays in memory and is
+// written with what it learns next. Thread-safe.
 class Wisdom {
  public:
   explicit Wisdom(std::string path);

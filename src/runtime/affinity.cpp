@@ -12,7 +12,8 @@ namespace clconv::core {
 bool may_pin_pocl() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return false;  // more CPUs than a set has
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+    return false;  // more CPUs than a set has
   // More threads than CPUs: PoCL aborts at the first that it cannot pin.
   if (std::atoi(environment("POCL_MAX_PTHREAD_COUNT").c_str()) > CPU_COUNT(&allowed)) return false;
   const long online = ::sysconf(_SC_NPROCESSORS_ONLN);

@@ -8,7 +8,8 @@ constexpr cl_int kRounds = 10000;
 
 }  // namespace
 
-// In order, so that two threads do not take two of them: out of order, Winograd's pairs of launches took 1.7 times as long.
+// In order, so that two threads do not take two of them: out of order, Winograd's pairs of launches took 1.7 times
+// as long.
 Awake::Awake(const cl::Context& context, const cl::Device& device, ProgramCache& programs)
     : queue_(context, device),
       out_(context, CL_MEM_READ_WRITE, sizeof(cl_float)),

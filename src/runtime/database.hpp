@@ -21,9 +21,9 @@ class Locked : public Error {
 // One connection, for one thread at a time and for the process that opened it.
 class Database {
  public:
-  // A file that exists, or (`create`) is made, with the folders above it; the umask decides its mode. A file that may
-  // not be written is opened for reading. A call waits `wait_ms` at most for another process. Throws Error{kIo} or Locked,
-  // with the path and the reason, as everything here does.
+  // A file that exists, or (`create`) is made, with the folders above it; the umask decides its mode. A file that
+  // may not be written is opened for reading. A call waits `wait_ms` at most for another process. Throws Error{kIo}
+  // or Locked, with the path and the reason, as everything here does.
   Database(const std::string& path, bool create, int wait_ms);
   ~Database();
   Database(const Database&) = delete;

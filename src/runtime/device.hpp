@@ -49,8 +49,8 @@ std::string to_json(const DeviceProfile& profile);
 // Throws Error{kInvalidArgument} that names the missing or mistyped field.
 DeviceProfile profile_from_json(const std::string& text);
 
-// Do the estimated speeds, and the model's efficiencies, stem from measurements on such a device? The only list of them:
-// elsewhere the speeds are measured before the first estimate.
+// Do the estimated speeds, and the model's efficiencies, stem from measurements on such a device? The only list of
+// them: elsewhere the speeds are measured before the first estimate.
 bool is_calibrated(const DeviceProfile& profile);
 
 DeviceProfile query_profile(const cl::Device& device);
@@ -114,9 +114,9 @@ class Device {
   std::unique_ptr<Awake> awake_;
 };
 
-// What the device's name and driver do not tell and measured times depend on: compute units in use (a sub-device's, and of
-// a CPU as many as affinity and control groups allow), vector width, the platform's version (with PoCL the compiler's), of a
-// CPU its family, model and stepping (PoCL's name is the same for several), and the wait policy.
+// What the device's name and driver do not tell and measured times depend on: compute units in use (a sub-device's,
+// and of a CPU as many as affinity and control groups allow), vector width, the platform's version (with PoCL the
+// compiler's), of a CPU its family, model and stepping (PoCL's name is the same for several), and the wait policy.
 std::string machine_of(const Device& device);
 
 }  // namespace clconv::core

@@ -86,8 +86,8 @@ std::string resolve_links(const std::string& path) {
 }
 
 void keep_owner_and_mode(int file, const struct stat& known) {
-  // The owner first: changing it clears bits of the mode. Only root may give a file away; whoever may not leaves the file
-  // to themselves, in its group if they are in it.
+  // The owner first: changing it clears bits of the mode. Only root may give a file away; whoever may not leaves
+  // the file to themselves, in its group if they are in it.
   constexpr uid_t kSame = static_cast<uid_t>(-1);
   if (::fchown(file, known.st_uid, known.st_gid) != 0 && ::fchown(file, kSame, known.st_gid) != 0) {
     errno = 0;

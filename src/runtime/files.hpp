@@ -8,13 +8,13 @@
 
 namespace clconv::core {
 
-// The file's bytes; false where there is no such file, and only then. Throws Error{kIo} with the system's reason for one
-// that is there and cannot be read (no permission, a folder, an I/O error): nobody may take it for empty.
+// The file's bytes; false where there is no such file, and only then. Throws Error{kIo} with the system's reason
+// for one that is there and cannot be read (no permission, a folder, an I/O error): nobody may take it for empty.
 bool read_file(const std::string& path, std::string& content);
 
-// Temp file, fsync, rename; what is no regular file (a pipe, /dev/stdout, wherever that leads) is written to directly.
-// Of a symbolic link the target is written. An existing file keeps its mode and, as far as this user may, its owner; one
-// that may not be written is not replaced; of a new one the umask decides the mode. Throws
+// Temp file, fsync, rename; what is no regular file (a pipe, /dev/stdout, wherever that leads) is written to
+// directly. Of a symbolic link the target is written. An existing file keeps its mode and, as far as this user may,
+// its owner; one that may not be written is not replaced; of a new one the umask decides the mode. Throws
 // Error{kIo} that names the path and the system's reason, and leaves no temp file.
 void write_file_atomically(const std::string& path, const std::string& content);
 

@@ -10,8 +10,8 @@
 namespace clconv::core {
 namespace {
 
-// Independent multiply-adds of a work-item: enough for two units of four cycles, and with both operands within 16 registers
-// (16 spill there: 97 instead of 182 GFLOP/s on a 2-core Zen 3, PoCL 3.1, 2026-11).
+// Independent multiply-adds of a work-item: enough for two units of four cycles, and with both operands within 16
+// registers (16 spill there: 97 instead of 182 GFLOP/s on a 2-core Zen 3, PoCL 3.1, 2026-11).
 constexpr int kChains = 12;
 
 // What is measured, on how much of it.

@@ -1,5 +1,5 @@
-// What a CPU device runs on: which processor, and how many of its CPUs this process gets. OpenCL tells neither, and binaries
-// and measured times depend on both.
+// What a CPU device runs on: which processor, and how many of its CPUs this process gets. OpenCL tells neither, and
+// binaries and measured times depend on both.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace clconv::core {
 // "AuthenticAMD 26/2/1" on x86, "0x41 8/0x0/0xd0c/1" on ARM, "" where the system does not say.
 std::string processor_name();
 
-// CPUs that threads of this process may run on, at most what control groups allow it of them, rounded up: a container with
-// half a CPU has one. 0 where the system does not say.
+// CPUs that threads of this process may run on, at most what control groups allow it of them, rounded up: a
+// container with half a CPU has one. 0 where the system does not say.
 std::int64_t usable_cpus();
 
 // The quota of the control groups (both versions) that a process is in, in CPUs; nothing where there is none. `root` is

@@ -88,8 +88,8 @@ class ScratchPool {
     cl::Event wait_for_;
   };
 
-  // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease. Throws Error{kOutOfMemory} where the
-  // device has too little even when the pool keeps nothing.
+  // A buffer of at least `bytes`, for work on `queue`. The pool must outlive the lease. Throws Error{kOutOfMemory}
+  // where the device has too little even when the pool keeps nothing.
   Lease borrow(std::int64_t bytes, cl_command_queue queue, bool in_order);
 
   // Gives back what no execution is being enqueued with.

@@ -3,28 +3,14 @@
 
 #include <CL/cl_half.h>
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "bfloat16.hpp"
 #include "problem.hpp"
 
 namespace clconv::core {
-
-// The upper half of a float32's bits.
-inline std::uint16_t bfloat16_of(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (std::isnan(value)) return static_cast<std::uint16_t>(bits >> 16 | 0x40);  // stays one
-  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-inline float float_of_bfloat16(std::uint16_t stored) {
-  const std::uint32_t bits = std::uint32_t{stored} << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
 
 inline std::uint16_t to_16_bits(float value, DataType type) {
   return type == DataType::kBfloat16 ? bfloat16_of(value) : cl_half_from_float(value, CL_HALF_RTE);

@@ -23,8 +23,8 @@ struct Pass {
 // are fewer than them (both), plus the cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
-// Does the device fill its vectors with the work-items of a group? A CPU whose native vector has one float. Kernels with
-// groups of several items lose less there than where a vector is what an item says.
+// Does the device fill its vectors with the work-items of a group? A CPU whose native vector has one float. Kernels
+// with groups of several items lose less there than where a vector is what an item says.
 inline bool vectors_are_items(const DeviceProfile& profile) {
   return profile.family == Family::kCpu && profile.float_width == 1;
 }

@@ -150,7 +150,8 @@ struct Chunking {
 constexpr double kPanelsEfficiency = 0.75;
 // With 16 registers, 2-core Zen 3, 2026-11, likewise.
 constexpr double kPanelsEfficiencyFewRegisters = 0.6;
-// So does each run of pixels that lie together, which are single ones where an image is one pixel (2048 to 250 at n=32: 875 us).
+// So does each run of pixels that lie together, which are single ones where an image is one pixel (2048 to 250 at
+// n=32: 875 us).
 constexpr double kRowsBytes = 6, kGatherBytes = 16, kRunBytes = 64;
 
 Pass panels_pass(const DeviceProfile& profile, const PanelGemm& gemm) {

@@ -210,10 +210,10 @@ struct Slabs {
 
   Slabs(const FiltersBody& body, const DeviceProfile& profile, const Correlation& c,
         const FilterBlocks& blocks) {
-    // A panel's pixels and sums in half of the second cache; in three quarters of the first the weights of a slab, and of its
-    // pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one core starts later.
-    // 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %, n1c2048h7w7k512kh1kw1
-    // slower from 128 on.
+    // A panel's pixels and sums in half of the second cache; in three quarters of the first the weights of a slab,
+    // and of its pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one
+    // core starts later. 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %,
+    // n1c2048h7w7k512kh1kw1 slower from 128 on.
     constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kMostOfRow = 4 * 64;
     constexpr std::int64_t kGroupsPerUnit = 4;
     const std::int64_t tiles = ceil_div(c.ow, body.tw) * ceil_div(c.oh, body.th);
@@ -278,8 +278,8 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FiltersB
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
   // With 16 registers a product is too little work to hide the loops around it, and what the second cache brings:
-  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6 (2-core Zen 3,
-  // 2026-11).
+  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6
+  // (2-core Zen 3, 2026-11).
   const double loop_cycles =
       few_registers(body.vw) && !c.channels_last
           ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 3.0) * reduction
@@ -542,8 +542,8 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelsBod
   const bool staged = body.stage > 0;
   const double vectors_loaded = body.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
   const double fma_cycles = reduction * body.mr * body.nv / 2;
-  // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which
-  // would else be 3.0; 2-core Zen 3, 2026-11).
+  // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
+  // ms, which would else be 3.0; 2-core Zen 3, 2026-11).
   const bool few = few_registers(body.vw);
   const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + body.mr) / 2;
   const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
@@ -688,8 +688,9 @@ struct PatchesBody {
     return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256),
             c.get("sums", 0, 256)};
   }
-  // With 32 registers `filters` reads a tap alone as it lies, and is not behind. At strides beyond 2 pixels would be staged one
-  // by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters; 2-core Zen 3, 2026-11).
+  // With 32 registers `filters` reads a tap alone as it lies, and is not behind. At strides beyond 2 pixels would
+  // be staged one by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters; 2-core Zen 3,
+  // 2026-11).
   static bool serves(const std::vector<Correlation>& correlations, int vw) {
     const Correlation& c = correlations.front();
     if (c.channels_last || c.sw > 2) return false;

@@ -181,9 +181,9 @@ Candidate filters_candidate(const Problem& p, const DeviceProfile& profile, Filt
   multiply.groups = static_cast<double>(body.groups(p, blocks) * body.split);
   multiply.flops = multiply.groups * (std::max(fma_cycles, load_cycles) + pixels + store_cycles) *
                    2 * 2 * body.vw;
-  // Half of what it reads was packed by another core, in about every second process (medians of the core suite: `patches`,
-  // which packs nothing, is 3-16 % faster where both were predicted equal).
-  // With few registers: predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
+  // Half of what it reads was packed by another core, in about every second process (medians of the core suite:
+  // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
+  // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
   multiply.efficiency =
       profile.family == Family::kCpu ? 0.9 * with_few_registers(body.vw, 0.85) : 0.02;
   // What a core's cache does not keep from one work-group to the next.

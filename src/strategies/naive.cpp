@@ -17,9 +17,9 @@ constexpr std::int64_t kLocalSize = 64;
 // resnet_1x1_14. A GPU's caches serve it better; 0.05 is a guess.
 constexpr double kCpuEfficiency = 0.008;
 constexpr double kGpuEfficiency = 0.05;
-// Measured: 0.7 of 12 GFLOP/s, or 0.06 (Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11). But variants of explicit vectors take
-// several times as long there as predicted, so naive is taken for 5 times as fast. Fitted to the four problems of
-// tests/portability.sh; docs/portability.md has what others say.
+// Measured: 0.7 of 12 GFLOP/s, or 0.06 (Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11). But variants of explicit
+// vectors take several times as long there as predicted, so naive is taken for 5 times as fast. Fitted to the four
+// problems of tests/portability.sh; docs/portability.md has what others say.
 constexpr double kItemsEfficiency = 0.3;
 
 std::int64_t local_size(const DeviceProfile& profile) {
@@ -35,7 +35,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   pass.flops = p.flops();
   // A data gradient looks at every tap and finds one in stride^2 to multiply.
   if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
-  pass.efficiency = vectors_are_items(profile)          ? kItemsEfficiency
+  pass.efficiency = vectors_are_items(profile)       ? kItemsEfficiency
                     : profile.family == Family::kCpu ? kCpuEfficiency
                                                      : kGpuEfficiency;
   pass.bytes = static_cast<double>(p.x_bytes()) + static_cast<double>(p.w_bytes()) +

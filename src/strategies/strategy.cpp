@@ -205,10 +205,12 @@ double summation_error_bound(std::int64_t terms) {
   return 4.0 * kUnitRoundoff * (std::sqrt(static_cast<double>(terms)) + 2.0);
 }
 
+namespace {
 // Of computing the activation and of rounding what it gives to memory, relative to the result.
-static double finishing_error(const Problem& p) {
+double finishing_error(const Problem& p) {
   return row_of(p.activation).own_error * kUnitRoundoff + row_of(p.data_type).rounding;
 }
+}  // namespace
 
 double result_error_bound(const Problem& p, double sum_error_bound) {
   return row_of(p.activation).lipschitz * (sum_error_bound + finishing_error(p));

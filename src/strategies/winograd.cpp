@@ -157,8 +157,9 @@ struct Geometry : Tiles {
   std::int64_t packed_bytes(const Body& body) const {
     return saturating_product(body.products(), blocks * body.block(), c.channels, kElement);
   }
-  // Channels multiplied at a time: all, or with few registers as many as leave their filters and a line of tiles each in
-  // half of the first cache for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3, 2026-11).
+  // Channels multiplied at a time: all, or with few registers as many as leave their filters and a line of tiles
+  // each in half of the first cache for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3,
+  // 2026-11).
   std::int64_t slab(const Body& body) const {
     if (!few_registers(body.vw)) return c.channels;
     constexpr std::int64_t kNearBytes = 16 << 10;
@@ -215,8 +216,8 @@ double predicted_time_us(const Problem& p, const DeviceProfile& profile, const B
   const double result_cycles =
       body.kv * (tiles * (body.m == 2 ? 30 : 150) + runs * body.m * 6 * body.vw);
   multiply.groups = strips * static_cast<double>(geometry.blocks);
-  // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one, half of
-  // it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
+  // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one,
+  // half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
   const double fetch_cycles =
       strips * xi * channels * static_cast<double>(body.block() * kElement) / (few ? 24 : 256);
   multiply.flops = static_cast<double>(geometry.blocks) *

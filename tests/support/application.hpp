@@ -36,7 +36,8 @@ inline cl::CommandQueue make_queue() {
   return queue;
 }
 
-// Filled when it is made, by no queue: Intel's runtime does not order a queue's write before an out-of-order kernel either.
+// Filled when it is made, by no queue: Intel's runtime does not order a queue's write before an out-of-order kernel
+// either.
 inline cl::Buffer device_buffer(std::vector<float> values) {
   return cl::Buffer(application_context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                     values.size() * 4, values.data());
