@@ -8,7 +8,9 @@ std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, 
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
       "relu", device.kernel("activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
-      std::vector<Argument>{x, y, cl_long{count}, cl_long{runs.span}}, runs.range);
+      std::vector<Argument>{
+          {"x", x}, {"y", y}, {"count", cl_long{count}}, {"span", cl_long{runs.span}}},
+      runs.range);
 }
 
 std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Region& y,
@@ -17,7 +19,12 @@ std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Re
   return std::make_unique<KernelStep>(
       "relu_gradient",
       device.kernel("activation", "relu_gradient", "-DACTIVATION=activate_relu " + runs.define()),
-      std::vector<Argument>{y, dy, dx, cl_long{count}, cl_long{runs.span}}, runs.range);
+      std::vector<Argument>{{"y", y},
+                            {"dy", dy},
+                            {"dx", dx},
+                            {"count", cl_long{count}},
+                            {"span", cl_long{runs.span}}},
+      runs.range);
 }
 
 }  // namespace clconv::core

@@ -45,10 +45,20 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
   const Spans spans(device.profile(), part.pixels);
   return std::make_unique<KernelStep>(
       "fold", device.kernel("epilogue", "fold_output", epilogue_defines(p)),
-      std::vector<Argument>{product, b, r, result, narrow(part.images), narrow(part.planes),
-                            narrow(part.planes_per_group), cl_long{part.group_stride},
-                            cl_long{part.ld}, narrow(part.pixels), cl_long{part.plane_pixels},
-                            cl_long{part.first_image}, cl_long{part.first}, narrow(spans.span)},
+      std::vector<Argument>{{"product", product},
+                            {"b", b},
+                            {"r", r},
+                            {"y", result},
+                            {"images", narrow(part.images)},
+                            {"k", narrow(part.planes)},
+                            {"k_per_group", narrow(part.planes_per_group)},
+                            {"group_stride", cl_long{part.group_stride}},
+                            {"ld", cl_long{part.ld}},
+                            {"pixels", narrow(part.pixels)},
+                            {"y_pixels", cl_long{part.plane_pixels}},
+                            {"first_image", cl_long{part.first_image}},
+                            {"first", cl_long{part.first}},
+                            {"span", narrow(spans.span)}},
       spans.range(part.images * part.planes));
 }
 
@@ -63,15 +73,25 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
         device.profile().family == Family::kCpu ? ceil_div(kPerItem, channels) : 1;
     return std::make_unique<KernelStep>(
         "epilogue", device.kernel("epilogue", "finish_channels", epilogue_defines(p)),
-        std::vector<Argument>{b, r, result, cl_long{p.n * pixels}, narrow(channels),
-                              narrow(spans.span), narrow(lines)},
+        std::vector<Argument>{{"b", b},
+                              {"r", r},
+                              {"y", result},
+                              {"pixels", cl_long{p.n * pixels}},
+                              {"k", narrow(channels)},
+                              {"span", narrow(spans.span)},
+                              {"lines", narrow(lines)}},
         spans.range(ceil_div(p.n * pixels, lines)));
   }
   const Spans spans(device.profile(), pixels);
   return std::make_unique<KernelStep>(
       "epilogue", device.kernel("epilogue", "finish_output", epilogue_defines(p)),
-      std::vector<Argument>{b, r, result, cl_long{p.n * channels}, narrow(channels), narrow(pixels),
-                            narrow(spans.span)},
+      std::vector<Argument>{{"b", b},
+                            {"r", r},
+                            {"y", result},
+                            {"planes", cl_long{p.n * channels}},
+                            {"k", narrow(channels)},
+                            {"pixels", narrow(pixels)},
+                            {"span", narrow(spans.span)}},
       spans.range(p.n * channels));
 }
 

@@ -72,9 +72,15 @@ std::unique_ptr<Step> panel_gemm_step(Device& device, const PanelGemm& gemm, con
       " -DMP=" + std::to_string(kPanels);
   return std::make_unique<KernelStep>(
       "gemm (own)", device.kernel("gemm", "gemm_panels", defines),
-      std::vector<Argument>{a, b, c, cl_long{gemm.m}, narrow(gemm.k), narrow(gemm.n / gemm.panel),
-                            narrow(row_blocks(profile, gemm)), narrow(column_runs(profile, gemm)),
-                            cl_int{gemm.add ? 1 : 0}},
+      std::vector<Argument>{{"a", a},
+                            {"b", b},
+                            {"c", c},
+                            {"m", cl_long{gemm.m}},
+                            {"k", narrow(gemm.k)},
+                            {"n_panels", narrow(gemm.n / gemm.panel)},
+                            {"m_blocks", narrow(row_blocks(profile, gemm))},
+                            {"n_runs", narrow(column_runs(profile, gemm))},
+                            {"add", cl_int{gemm.add ? 1 : 0}}},
       one_item_groups(panel_groups(profile, gemm)));
 }
 

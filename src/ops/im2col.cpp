@@ -42,19 +42,24 @@ MatrixPart whole(const Problem& p, ColumnsLayout layout) {
 // What both directions have between the buffers and the strides.
 void add_geometry(std::vector<Argument>& arguments, const Problem& p, const MatrixPart& part,
                   bool width_stride) {
-  for (const std::int64_t value : {p.c, p.h, p.w, p.kh, p.kw, p.sh}) {
-    arguments.push_back(narrow(value));
-  }
-  if (width_stride) arguments.push_back(narrow(p.sw));
-  for (const std::int64_t value : {p.pt, p.pl, p.dh, p.dw, p.ow()}) {
-    arguments.push_back(narrow(value));
-  }
-  arguments.push_back(cl_long{part.first_image});
-  for (const std::int64_t value : {part.first_row, part.rows, p.c_per_group()}) {
-    arguments.push_back(narrow(value));
-  }
-  arguments.push_back(cl_long{part.image_stride});
-  arguments.push_back(cl_long{part.group_stride});
+  arguments.insert(arguments.end(), {{"c", narrow(p.c)},
+                                     {"h", narrow(p.h)},
+                                     {"w", narrow(p.w)},
+                                     {"kh", narrow(p.kh)},
+                                     {"kw", narrow(p.kw)},
+                                     {"sh", narrow(p.sh)}});
+  if (width_stride) arguments.push_back({"sw", narrow(p.sw)});
+  arguments.insert(arguments.end(), {{"pt", narrow(p.pt)},
+                                     {"pl", narrow(p.pl)},
+                                     {"dh", narrow(p.dh)},
+                                     {"dw", narrow(p.dw)},
+                                     {"ow", narrow(p.ow())},
+                                     {"first_image", cl_long{part.first_image}},
+                                     {"first_row", narrow(part.first_row)},
+                                     {"rows", narrow(part.rows)},
+                                     {"channels_per_group", narrow(p.c_per_group())},
+                                     {"image_stride", cl_long{part.image_stride}},
+                                     {"group_stride", cl_long{part.group_stride}}});
 }
 
 }  // namespace
@@ -68,13 +73,13 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
                                   const Region& cols) {
   const bool columns = layout == ColumnsLayout::kColumns;
   const Spans spans(device.profile(), columns ? p.ow() : p.c);
-  std::vector<Argument> arguments = {x};
-  if (columns) arguments.push_back(mask != nullptr ? *mask : x);
-  arguments.push_back(cols);
-  arguments.push_back(narrow(part.images));
+  std::vector<Argument> arguments = {{"x", x}};
+  if (columns) arguments.push_back({"y", mask != nullptr ? *mask : x});
+  arguments.push_back({"cols", cols});
+  arguments.push_back({"images", narrow(part.images)});
   add_geometry(arguments, p, part, false);
-  arguments.push_back(cl_long{part.ld});
-  arguments.push_back(narrow(spans.span));
+  arguments.push_back({"ld", cl_long{part.ld}});
+  arguments.push_back({columns ? "span" : "channel_span", narrow(spans.span)});
   return std::make_unique<KernelStep>(
       "im2col",
       device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
@@ -92,18 +97,19 @@ std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayou
   const bool columns = layout == ColumnsLayout::kColumns;
   const std::int64_t planes = part.images * p.c;
   const std::int64_t entries = planes * p.kh * p.kw * part.rows * p.ow();
-  std::vector<Argument> arguments = {cols};
-  if (gather) arguments.insert(arguments.end(), {b, r});
-  arguments.push_back(dx);
-  arguments.push_back(cl_long{gather ? planes : entries});
+  std::vector<Argument> arguments = {{"cols", cols}};
+  if (gather) arguments.insert(arguments.end(), {{"b", b}, {"r", r}});
+  arguments.push_back({"dx", dx});
+  arguments.push_back(gather ? Argument{"planes", cl_long{planes}}
+                             : Argument{"entries", cl_long{entries}});
   add_geometry(arguments, p, part, true);
-  arguments.push_back(cl_long{columns ? part.ld : 1});  // from one r to the next
-  arguments.push_back(cl_long{columns ? 1 : part.ld});  // and from one pixel
+  arguments.push_back({"reduction_stride", cl_long{columns ? part.ld : 1}});
+  arguments.push_back({"pixel_stride", cl_long{columns ? 1 : part.ld}});
   if (gather) {
     const Spans spans(device.profile(), p.w);
-    arguments.push_back(narrow(spans.span));
-    arguments.push_back(cl_int{add ? 1 : 0});
-    arguments.push_back(cl_int{finish ? 1 : 0});
+    arguments.insert(arguments.end(), {{"span", narrow(spans.span)},
+                                       {"add", cl_int{add ? 1 : 0}},
+                                       {"finish", cl_int{finish ? 1 : 0}}});
     return std::make_unique<KernelStep>(
         "col2im_gather",
         device.kernel("col2im", "col2im_gather", "-DFLOAT_ATOMICS=0 " + epilogue_defines(p)),
@@ -125,8 +131,12 @@ std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int6
   return std::make_unique<KernelStep>(
       "zero_border",
       device.kernel("im2col", "zero_border", vector_define(device.profile()) + " -DSW=1 -DMASK=0"),
-      std::vector<Argument>{matrix, cl_long{all_rows}, narrow(rows), narrow(rows_padded),
-                            cl_long{columns}, cl_long{ld}},
+      std::vector<Argument>{{"matrix", matrix},
+                            {"all_rows", cl_long{all_rows}},
+                            {"rows", narrow(rows)},
+                            {"rows_padded", narrow(rows_padded)},
+                            {"columns", cl_long{columns}},
+                            {"ld", cl_long{ld}}},
       Spans(device.profile(), 1).range(all_rows));
 }
 

@@ -12,8 +12,14 @@ std::unique_ptr<Step> sgd(Device& device, std::int64_t count, const Region& w, c
   const std::string momentum = velocity != nullptr ? "-DMOMENTUM=1 " : "-DMOMENTUM=0 ";
   return std::make_unique<KernelStep>(
       "sgd", device.kernel("optimizer", "sgd", momentum + runs.define()),
-      std::vector<Argument>{w, dw, velocity != nullptr ? *velocity : w, cl_long{count},
-                            cl_long{runs.span}, numbers.rate, numbers.momentum, numbers.decay},
+      std::vector<Argument>{{"w", w},
+                            {"dw", dw},
+                            {"velocity", velocity != nullptr ? *velocity : w},
+                            {"count", cl_long{count}},
+                            {"span", cl_long{runs.span}},
+                            {"rate", numbers.rate},
+                            {"momentum", numbers.momentum},
+                            {"decay", numbers.decay}},
       runs.range);
 }
 
@@ -37,9 +43,18 @@ std::unique_ptr<Step> adam(Device& device, std::int64_t count, const Region& w, 
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
       "adam", device.kernel("optimizer", "adam", "-DMOMENTUM=1 " + runs.define()),
-      std::vector<Argument>{w, dw, moment1, moment2, cl_long{count}, cl_long{runs.span},
-                            numbers.rate, numbers.beta1, numbers.beta2, numbers.scale2,
-                            numbers.epsilon, numbers.decay},
+      std::vector<Argument>{{"w", w},
+                            {"dw", dw},
+                            {"moment1", moment1},
+                            {"moment2", moment2},
+                            {"count", cl_long{count}},
+                            {"span", cl_long{runs.span}},
+                            {"rate", numbers.rate},
+                            {"beta1", numbers.beta1},
+                            {"beta2", numbers.beta2},
+                            {"scale2", numbers.scale2},
+                            {"epsilon", numbers.epsilon},
+                            {"decay", numbers.decay}},
       runs.range);
 }
 

@@ -17,8 +17,12 @@ std::string defines(const Pooling& p) {
 
 // What follows the count in all kernels.
 void add_geometry(std::vector<Argument>& arguments, const Pooling& p) {
-  for (const std::int64_t value : {p.h, p.w, p.oh(), p.ow(), p.pt, p.pl})
-    arguments.push_back(narrow(value));
+  arguments.insert(arguments.end(), {{"h", narrow(p.h)},
+                                     {"w", narrow(p.w)},
+                                     {"oh", narrow(p.oh())},
+                                     {"ow", narrow(p.ow())},
+                                     {"pt", narrow(p.pt)},
+                                     {"pl", narrow(p.pl)}});
 }
 
 }  // namespace
@@ -78,31 +82,31 @@ std::string Pooling::text() const {
 std::unique_ptr<Step> pool(Device& device, const Pooling& p, const Region& x, const Region& y) {
   const std::int64_t results = p.n * p.c * p.oh() * p.ow();
   const Runs runs(device.profile(), results);
-  std::vector<Argument> arguments = {x, y, cl_long{results}};
+  std::vector<Argument> arguments = {{"x", x}, {"y", y}, {"results", cl_long{results}}};
   add_geometry(arguments, p);
-  arguments.push_back(cl_long{runs.span});
+  arguments.push_back({"span", cl_long{runs.span}});
   return std::make_unique<KernelStep>("pool", device.kernel("pooling", "pool", defines(p)),
                                       arguments, runs.range);
 }
 
 std::unique_ptr<Step> unpool(Device& device, const Pooling& p, const Region& x, const Region& dy,
                              const Region& dx) {
-  std::vector<Argument> arguments = {x, dy, dx};
+  std::vector<Argument> arguments = {{"x", x}, {"dy", dy}, {"dx", dx}};
   // Where items make up vectors (a CPU of native width 1), one item a pixel: also since Mesa's llvmpipe leaves an
   // item's loops after 65,535 iterations, which whole planes exceed.
   if (device.profile().family == Family::kCpu && device.profile().float_width > 1) {
     const std::int64_t planes = p.n * p.c;
     // As many elements per work-item as elsewhere.
     const std::int64_t span = ceil_div(Runs(device.profile(), planes * p.h * p.w).span, p.h * p.w);
-    arguments.push_back(cl_long{planes});
+    arguments.push_back({"planes", cl_long{planes}});
     add_geometry(arguments, p);
-    arguments.push_back(cl_long{span});
+    arguments.push_back({"span", cl_long{span}});
     return std::make_unique<KernelStep>("unpool",
                                         device.kernel("pooling", "unpool_planes", defines(p)),
                                         arguments, one_item_groups(ceil_div(planes, span)));
   }
   const std::int64_t pixels = p.n * p.c * p.h * p.w;
-  arguments.push_back(cl_long{pixels});
+  arguments.push_back({"pixels", cl_long{pixels}});
   add_geometry(arguments, p);
   return std::make_unique<KernelStep>(
       "unpool", device.kernel("pooling", "unpool_gather", defines(p)), arguments,

@@ -43,8 +43,12 @@ std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t
       device.kernel("reduce", "sum_parts",
                     defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "") +
                         width_define(device)),
-      std::vector<Argument>{partials, mask != nullptr ? *mask : partials, result, cl_long{count},
-                            narrow(parts), narrow(span)},
+      std::vector<Argument>{{"parts", partials},
+                            {"y", mask != nullptr ? *mask : partials},
+                            {"result", result},
+                            {"count", cl_long{count}},
+                            {"parts_count", narrow(parts)},
+                            {"span", narrow(span)}},
       items(ceil_div(count, span), cpu ? 1 : Spans::local_size(device.profile())));
 }
 
@@ -55,8 +59,12 @@ std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region&
       "plane_sums",
       device.kernel("reduce", "plane_sums",
                     stage_options(device, false, mask != nullptr, p.data_type)),
-      std::vector<Argument>{dy, mask != nullptr ? *mask : dy, sums, narrow(p.n), narrow(p.k),
-                            narrow(p.oh() * p.ow())},
+      std::vector<Argument>{{"dy", dy},
+                            {"y", mask != nullptr ? *mask : dy},
+                            {"sums", sums},
+                            {"images", narrow(p.n)},
+                            {"channels", narrow(p.k)},
+                            {"pixels", narrow(p.oh() * p.ow())}},
       items(p.n * p.k * local, local));
 }
 
@@ -66,7 +74,8 @@ std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Regio
       "channel_sums",
       device.kernel("reduce", "channel_sums",
                     stage_options(device, p.accumulate, false, p.data_type)),
-      std::vector<Argument>{sums, db, narrow(p.n), narrow(p.k)},
+      std::vector<Argument>{
+          {"sums", sums}, {"result", db}, {"images", narrow(p.n)}, {"channels", narrow(p.k)}},
       items(p.k, device.profile().family == Family::kCpu ? std::min<std::int64_t>(16, p.k)
                                                          : Spans::local_size(device.profile())));
 }

@@ -65,15 +65,27 @@ Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxR
   const auto loss_scale = static_cast<cl_float>(1.0 / static_cast<double>(s.n));
   operation.run.add(std::make_unique<KernelStep>(
       "softmax", device.kernel("softmax", "softmax_rows", options),
-      std::vector<Argument>{r.logits, r.labels, or_any(r.probabilities), or_any(r.dlogits),
-                            single ? or_any(r.loss) : losses, single ? or_any(r.correct) : hits,
-                            narrow(s.n), narrow(s.m), narrow(rows), cl_int{single ? 1 : 0},
-                            loss_scale, r.gradient_scale},
+      std::vector<Argument>{{"logits", r.logits},
+                            {"labels", r.labels},
+                            {"probabilities", or_any(r.probabilities)},
+                            {"dlogits", or_any(r.dlogits)},
+                            {"losses", single ? or_any(r.loss) : losses},
+                            {"hits", single ? or_any(r.correct) : hits},
+                            {"n", narrow(s.n)},
+                            {"m", narrow(s.m)},
+                            {"rows_per_group", narrow(rows)},
+                            {"single", cl_int{single ? 1 : 0}},
+                            {"loss_scale", loss_scale},
+                            {"gradient_scale", r.gradient_scale}},
       items(groups * local, local)));
   if (!single && (r.loss != nullptr || r.correct != nullptr)) {
     operation.run.add(std::make_unique<KernelStep>(
         "softmax_totals", device.kernel("softmax", "softmax_totals", options),
-        std::vector<Argument>{losses, hits, or_any(r.loss), or_any(r.correct), narrow(groups)},
+        std::vector<Argument>{{"losses", losses},
+                              {"hits", hits},
+                              {"loss", or_any(r.loss)},
+                              {"correct", or_any(r.correct)},
+                              {"groups", narrow(groups)}},
         one_item_groups(1)));
   }
   return operation;

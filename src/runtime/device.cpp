@@ -364,7 +364,9 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
     : context_(context),
       device_(device),
       profile_(profile),
-      dialect_((device.getInfo<CL_DEVICE_SINGLE_FP_CONFIG>() & CL_FP_FMA) != 0 ? "" : " -DNO_FMA"),
+      dialect_((device.getInfo<CL_DEVICE_SINGLE_FP_CONFIG>() & CL_FP_FMA) != 0
+                   ? " -cl-kernel-arg-info"
+                   : " -cl-kernel-arg-info -DNO_FMA"),
       programs_(context, device, program_key(device, profile_),
                 effective(cache, profile_.driver_cache)),
       scratch_(context, profile_.max_allocation_bytes) {

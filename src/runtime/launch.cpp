@@ -21,6 +21,42 @@ struct SetArgument {
   }
 };
 
+// The type that OpenCL C gives a parameter of this kind; of a buffer its last character.
+std::string type_of(const Argument& argument) {
+  static const char* const kTypes[] = {"*", "float", "int", "long", "float"};
+  return kTypes[argument.value.index()];
+}
+
+void check_arguments(const cl::Kernel& kernel, const std::vector<Argument>& arguments) {
+  const auto wrong = [&](const std::string& what) {
+    return Error(Code::kInternal,
+                 "kernel " + kernel.getInfo<CL_KERNEL_FUNCTION_NAME>() + ": " + what);
+  };
+  const auto count = kernel.getInfo<CL_KERNEL_NUM_ARGS>();
+  if (count != arguments.size()) {
+    throw wrong(std::to_string(arguments.size()) + " arguments for " + std::to_string(count) +
+                " parameters");
+  }
+  for (cl_uint i = 0; i < count; ++i) {
+    std::string name, type;
+    try {
+      name = kernel.getArgInfo<CL_KERNEL_ARG_NAME>(i);
+      type = kernel.getArgInfo<CL_KERNEL_ARG_TYPE_NAME>(i);
+    } catch (const cl::Error&) {
+      return;  // this driver keeps no names
+    }
+    // Some drivers count the terminating zero.
+    name = name.c_str();
+    type = type.c_str();
+    const std::string wanted = type_of(arguments[i]);
+    const bool same_type = type == wanted || (wanted == "*" && !type.empty() && type.back() == '*');
+    if (name != arguments[i].name || !same_type) {
+      throw wrong("parameter " + std::to_string(i) + " is '" + type + " " + name +
+                  "', the argument '" + wanted + " " + arguments[i].name + "'");
+    }
+  }
+}
+
 // An event that ends everything in the wait list, for sequences without a command of their own.
 void enqueue_marker(cl_command_queue queue, const Dependencies& d) {
   check(clEnqueueMarkerWithWaitList(queue, d.count, d.list, d.done), "clEnqueueMarkerWithWaitList");
@@ -41,6 +77,13 @@ cl_mem Bindings::resolve(const Region& region) {
   return (bound.parts != nullptr ? *bound.parts : own_).get(bound.buffer, offset, bytes);
 }
 
+cl_int narrow(std::int64_t value) {
+  if (value < INT32_MIN || value > INT32_MAX) {
+    throw Error(Code::kInternal, "a size of " + std::to_string(value) + " for an int parameter");
+  }
+  return static_cast<cl_int>(value);
+}
+
 Range items(std::int64_t count, std::int64_t local) {
   return {{static_cast<std::size_t>(round_up(count, local)), 1, 1},
           {static_cast<std::size_t>(local), 1, 1}};
@@ -49,9 +92,10 @@ Range items(std::int64_t count, std::int64_t local) {
 KernelStep::KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
                        const Range& range)
     : Step(std::move(name)), kernel_(std::move(kernel)), range_(range) {
+  check_arguments(kernel_, arguments);
   cl_uint index = 0;
   for (const Argument& argument : arguments) {
-    std::visit(SetArgument{kernel_, index, buffers_, numbers_}, argument);
+    std::visit(SetArgument{kernel_, index, buffers_, numbers_}, argument.value);
     ++index;
   }
 }

@@ -84,12 +84,15 @@ class Step {
   std::string name_;
 };
 
-using Argument = std::variant<Region, Number, cl_int, cl_long, cl_float>;
+// What a kernel gets for the parameter of that name.
+struct Argument {
+  const char* name;
+  std::variant<Region, Number, cl_int, cl_long, cl_float> value;
+};
 
-// For sizes that beyond_32_bits() has vouched for.
-inline cl_int narrow(std::int64_t value) {
-  return static_cast<cl_int>(value);
-}
+// A size as an int parameter. Throws Error{kInternal} for one that an int cannot hold: the strategies refuse such
+// problems before (beyond_32_bits).
+cl_int narrow(std::int64_t value);
 
 // Work-items in total and per work-group. The local size is never left to the runtime: PoCL then
 // takes one group, one core (measured 1.95x slower).
@@ -105,7 +108,9 @@ inline Range one_item_groups(std::int64_t groups) {
 // At least `items` work-items in groups of `local`.
 Range items(std::int64_t items, std::int64_t local);
 
-// A kernel with all its arguments; constants are set here, buffers and numbers at each enqueue.
+// A kernel with all its arguments, in the order of its parameters; constants are set here, buffers and numbers at each
+// enqueue. Throws Error{kInternal} where their number, or as far as the driver tells, a name or a type differs from the
+// compiled kernel's.
 class KernelStep : public Step {
  public:
   KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,

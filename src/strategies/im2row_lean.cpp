@@ -220,31 +220,35 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
       strip.image = image;
       strip.left = p.pl - first * p.sw;
       executable->run.add(unfold_columns(device, p, strip, Region{kXSlot}, unfolded));
-      std::vector<Argument> arguments = {unfolded,
-                                         packed,
-                                         Region{kBiasSlot},
-                                         Region{kResidualSlot},
-                                         Region{kYSlot},
-                                         cl_long{strip.group_stride(p)},
-                                         cl_long{p.sh * c},
-                                         cl_long{p.sw * strip.hp * c},
-                                         narrow(p.kw),
-                                         narrow(together ? 1 : p.kh),
-                                         narrow(together ? p.kh * c : c),
-                                         cl_long{p.dh * c},
-                                         cl_long{p.dw * strip.hp * c},
-                                         narrow(p.oh()),
-                                         narrow(p.ow()),
-                                         narrow(first),
-                                         narrow(columns)};
+      std::vector<Argument> arguments = {{"strip", unfolded},
+                                         {"packed", packed},
+                                         {"b", Region{kBiasSlot}},
+                                         {"r", Region{kResidualSlot}},
+                                         {"y", Region{kYSlot}},
+                                         {"group_stride", cl_long{strip.group_stride(p)}},
+                                         {"row_step", cl_long{p.sh * c}},
+                                         {"column_step", cl_long{p.sw * strip.hp * c}},
+                                         {"taps_w", narrow(p.kw)},
+                                         {"taps_h", narrow(together ? 1 : p.kh)},
+                                         {"run", narrow(together ? p.kh * c : c)},
+                                         {"tap_row", cl_long{p.dh * c}},
+                                         {"tap_column", cl_long{p.dw * strip.hp * c}},
+                                         {"oh", narrow(p.oh())},
+                                         {"ow", narrow(p.ow())},
+                                         {"first_column", narrow(first)},
+                                         {"columns", narrow(columns)}};
       if (tile.vw == 1) {
-        arguments.insert(arguments.end(), {narrow(p.k_per_group()), narrow(p.g)});
+        arguments.insert(arguments.end(),
+                         {{"filters", narrow(p.k_per_group())}, {"groups", narrow(p.g)}});
       } else {
-        arguments.insert(arguments.end(), {narrow(tiles_x), narrow(tiles), narrow(p.k_per_group()),
-                                           narrow(blocks.blocks_per_group), narrow(blocks.blocks()),
-                                           cl_int{blocks_inner ? 1 : 0}});
+        arguments.insert(arguments.end(), {{"tiles_x", narrow(tiles_x)},
+                                           {"tiles", narrow(tiles)},
+                                           {"filters", narrow(p.k_per_group())},
+                                           {"blocks_per_group", narrow(blocks.blocks_per_group)},
+                                           {"blocks", narrow(blocks.blocks())},
+                                           {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}});
       }
-      arguments.push_back(cl_long{image * p.k});
+      arguments.push_back({"image_planes", cl_long{image * p.k}});
       executable->run.add(std::make_unique<KernelStep>(
           "multiply", device.kernel("im2row_lean", entry, defines), arguments,
           tile.vw == 1 ? items(p.k * p.oh() * columns, Spans::local_size(device.profile()))

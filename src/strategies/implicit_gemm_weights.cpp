@@ -242,12 +242,24 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
       "multiply",
       device.kernel("implicit_gemm_weights", "weights_filters",
                     class_defines(p, body.config().defines())),
-      std::vector<Argument>{
-          x, packed, result.region, narrow(p.n), narrow(p.c_per_group()), narrow(p.kh),
-          narrow(p.kw), narrow(view.pitch), cl_long{view.plane}, narrow(p.oh()), narrow(p.ow()),
-          narrow(p.k_per_group()), narrow(blocks.blocks_per_group), narrow(p.g),
-          narrow(ceil_div(p.c_per_group(), body.tc)), narrow(ceil_div(p.kw, body.tq)),
-          cl_long{rows_per_part}, result.stride(p)},
+      std::vector<Argument>{{"x", x},
+                            {"packed", packed},
+                            {"result", result.region},
+                            {"images", narrow(p.n)},
+                            {"channels", narrow(p.c_per_group())},
+                            {"kh", narrow(p.kh)},
+                            {"kw", narrow(p.kw)},
+                            {"pitch", narrow(view.pitch)},
+                            {"plane", cl_long{view.plane}},
+                            {"oh", narrow(p.oh())},
+                            {"ow", narrow(p.ow())},
+                            {"filters", narrow(p.k_per_group())},
+                            {"blocks_per_group", narrow(blocks.blocks_per_group)},
+                            {"groups", narrow(p.g)},
+                            {"channel_tiles", narrow(ceil_div(p.c_per_group(), body.tc))},
+                            {"tap_tiles", narrow(ceil_div(p.kw, body.tq))},
+                            {"rows_per_part", cl_long{rows_per_part}},
+                            {"part_stride", result.stride(p)}},
       one_item_groups(body.groups(p, blocks) * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
@@ -350,31 +362,31 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   const std::int64_t rows_per_part = ceil_div(rows, body.split);
   const std::int64_t parts = ceil_div(rows, rows_per_part);
   const Result result(p, parts, layout);
-  executable->run.add(
-      std::make_unique<KernelStep>("multiply",
-                                   device.kernel("implicit_gemm_weights", "weights_pixels",
-                                                 class_defines(p, body.config().defines())),
-                                   std::vector<Argument>{x,
-                                                         dy,
-                                                         result.region,
-                                                         narrow(p.n),
-                                                         narrow(p.c_per_group()),
-                                                         narrow(p.kh),
-                                                         narrow(p.kw),
-                                                         narrow(view.pitch),
-                                                         cl_long{view.plane},
-                                                         narrow(p.oh()),
-                                                         narrow(p.ow()),
-                                                         narrow(gradient.wp),
-                                                         cl_long{gradient.hp * gradient.wp},
-                                                         narrow(p.k_per_group()),
-                                                         narrow(p.g),
-                                                         narrow(ceil_div(p.k_per_group(), body.mr)),
-                                                         narrow(ceil_div(p.kh, body.tp)),
-                                                         narrow(ceil_div(p.kw, body.tq)),
-                                                         cl_long{rows_per_part},
-                                                         result.stride(p)},
-                                   one_item_groups(body.groups(p) * parts)));
+  executable->run.add(std::make_unique<KernelStep>(
+      "multiply",
+      device.kernel("implicit_gemm_weights", "weights_pixels",
+                    class_defines(p, body.config().defines())),
+      std::vector<Argument>{{"x", x},
+                            {"dy", dy},
+                            {"result", result.region},
+                            {"images", narrow(p.n)},
+                            {"channels", narrow(p.c_per_group())},
+                            {"kh", narrow(p.kh)},
+                            {"kw", narrow(p.kw)},
+                            {"pitch", narrow(view.pitch)},
+                            {"plane", cl_long{view.plane}},
+                            {"oh", narrow(p.oh())},
+                            {"ow", narrow(p.ow())},
+                            {"dy_pitch", narrow(gradient.wp)},
+                            {"dy_plane", cl_long{gradient.hp * gradient.wp}},
+                            {"filters", narrow(p.k_per_group())},
+                            {"groups", narrow(p.g)},
+                            {"filter_tiles", narrow(ceil_div(p.k_per_group(), body.mr))},
+                            {"row_tiles", narrow(ceil_div(p.kh, body.tp))},
+                            {"tap_tiles", narrow(ceil_div(p.kw, body.tq))},
+                            {"rows_per_part", cl_long{rows_per_part}},
+                            {"part_stride", result.stride(p)}},
+      one_item_groups(body.groups(p) * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
   return executable;
@@ -417,25 +429,25 @@ struct PlainGradient {
 
 // The first arguments of both kernels.
 std::vector<Argument> patch_arguments(const Problem& p, const Region& dy, const Region& result) {
-  return {Region{kXSlot},
-          dy,
-          result,
-          cl_long{p.x_elements()},
-          narrow(p.c_per_group()),
-          narrow(p.h),
-          narrow(p.w),
-          narrow(p.k_per_group()),
-          narrow(p.kh),
-          narrow(p.kw),
-          narrow(p.pt),
-          narrow(p.pl),
-          narrow(p.sh),
-          narrow(p.sw),
-          narrow(p.dh),
-          narrow(p.dw),
-          narrow(p.oh()),
-          narrow(p.ow()),
-          narrow(p.g)};
+  return {{"x", Region{kXSlot}},
+          {"dy", dy},
+          {"result", result},
+          {"x_elements", cl_long{p.x_elements()}},
+          {"channels", narrow(p.c_per_group())},
+          {"h", narrow(p.h)},
+          {"w", narrow(p.w)},
+          {"filters", narrow(p.k_per_group())},
+          {"kh", narrow(p.kh)},
+          {"kw", narrow(p.kw)},
+          {"pt", narrow(p.pt)},
+          {"pl", narrow(p.pl)},
+          {"sh", narrow(p.sh)},
+          {"sw", narrow(p.sw)},
+          {"dh", narrow(p.dh)},
+          {"dw", narrow(p.dw)},
+          {"oh", narrow(p.oh())},
+          {"ow", narrow(p.ow())},
+          {"groups", narrow(p.g)}};
 }
 
 // ---- planes: vectors along the pixels of an image -----------------------------------------------
@@ -553,9 +565,15 @@ std::unique_ptr<const Executable> build_planes(const Problem& p, const PlanesBod
   const Result result(p, parts, layout);
   std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
   for (const Argument& argument :
-       std::vector<Argument>{narrow(blocks), narrow(body.runs), narrow(body.vectors(p)),
-                             narrow(body.pieces(p)), narrow(body.piece(p)), narrow(body.at_once(p)),
-                             cl_long{pieces}, cl_long{pieces_per_part}, result.stride(p)}) {
+       std::vector<Argument>{{"blocks", narrow(blocks)},
+                             {"runs", narrow(body.runs)},
+                             {"vectors", narrow(body.vectors(p))},
+                             {"pieces", narrow(body.pieces(p))},
+                             {"piece", narrow(body.piece(p))},
+                             {"at_once", narrow(body.at_once(p))},
+                             {"all_pieces", cl_long{pieces}},
+                             {"pieces_per_part", cl_long{pieces_per_part}},
+                             {"part_stride", result.stride(p)}}) {
     arguments.push_back(argument);
   }
   executable->run.add(std::make_unique<KernelStep>(
@@ -672,9 +690,13 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
   const std::int64_t parts = ceil_div(pixels, pixels_per_part);
   const Result result(p, parts, layout);
   std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
-  for (const Argument& argument : std::vector<Argument>{
-           narrow(body.blocks(p)), narrow(body.runs), cl_long{pixels}, cl_long{pixels_per_part},
-           narrow(body.step(p, pixels_per_part)), result.stride(p)}) {
+  for (const Argument& argument :
+       std::vector<Argument>{{"blocks", narrow(body.blocks(p))},
+                             {"runs", narrow(body.runs)},
+                             {"pixels", cl_long{pixels}},
+                             {"pixels_per_part", cl_long{pixels_per_part}},
+                             {"step", narrow(body.step(p, pixels_per_part))},
+                             {"part_stride", result.stride(p)}}) {
     arguments.push_back(argument);
   }
   executable->run.add(std::make_unique<KernelStep>(
@@ -728,29 +750,30 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
       device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, tile.defines())),
-      std::vector<Argument>{Region{kXSlot},
-                            Region{kDySlot},
-                            Region{p.mask ? kYSlot : kDySlot},
-                            result.region,
-                            narrow(p.c_per_group()),
-                            narrow(p.h),
-                            narrow(p.w),
-                            narrow(p.k_per_group()),
-                            narrow(p.kh),
-                            narrow(p.kw),
-                            narrow(p.pt),
-                            narrow(p.pl),
-                            narrow(p.oh()),
-                            narrow(p.ow()),
-                            narrow(p.g),
-                            cl_long{pixels},
-                            cl_long{pixels_per_part},
-                            narrow(ceil_div(p.k_per_group(), tile.bm)),
-                            narrow(ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn)),
-                            narrow(tile.bk / image_pixels),
-                            narrow(tile.bk % image_pixels / p.ow()),
-                            narrow(tile.bk % p.ow()),
-                            result.stride(p)},
+      std::vector<Argument>{
+          {"x", Region{kXSlot}},
+          {"dy", Region{kDySlot}},
+          {"y_mask", Region{p.mask ? kYSlot : kDySlot}},
+          {"result", result.region},
+          {"channels", narrow(p.c_per_group())},
+          {"h", narrow(p.h)},
+          {"w", narrow(p.w)},
+          {"filters", narrow(p.k_per_group())},
+          {"kh", narrow(p.kh)},
+          {"kw", narrow(p.kw)},
+          {"pt", narrow(p.pt)},
+          {"pl", narrow(p.pl)},
+          {"oh", narrow(p.oh())},
+          {"ow", narrow(p.ow())},
+          {"groups", narrow(p.g)},
+          {"pixels", cl_long{pixels}},
+          {"pixels_per_part", cl_long{pixels_per_part}},
+          {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile.bm))},
+          {"column_tiles", narrow(ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn))},
+          {"step_image", narrow(tile.bk / image_pixels)},
+          {"step_i", narrow(tile.bk % image_pixels / p.ow())},
+          {"step_j", narrow(tile.bk % p.ow())},
+          {"part_stride", result.stride(p)}},
       Range{{static_cast<std::size_t>(tile_groups(p, tile) * parts) * local, 1, 1},
             {local, 1, 1}}));
   result.finish(*executable, device, p);

@@ -56,32 +56,50 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
   switch (p.direction) {
     case Direction::kForward:
       entry = "naive_forward";
-      arguments = {Region{kXSlot}, Region{kWeightsSlot}, Region{kBiasSlot}, Region{kResidualSlot},
-                   Region{kYSlot}};
+      arguments = {{"x", Region{kXSlot}},
+                   {"weights", Region{kWeightsSlot}},
+                   {"b", Region{kBiasSlot}},
+                   {"r", Region{kResidualSlot}},
+                   {"y", Region{kYSlot}}};
       break;
     case Direction::kBackwardData:
     case Direction::kTransposed:
       entry = "naive_data";
-      arguments = {Region{kDySlot},       mask,           Region{kWeightsSlot}, Region{kBiasSlot},
-                   Region{kResidualSlot}, Region{kDxSlot}};
+      arguments = {{"dy", Region{kDySlot}},           {"y", mask},
+                   {"weights", Region{kWeightsSlot}}, {"b", Region{kBiasSlot}},
+                   {"r", Region{kResidualSlot}},      {"dx", Region{kDxSlot}}};
       break;
     case Direction::kBackwardWeights:
       entry = "naive_weights";
-      arguments = {Region{kXSlot}, Region{kDySlot}, mask, Region{kDwSlot}};
+      arguments = {
+          {"x", Region{kXSlot}}, {"dy", Region{kDySlot}}, {"y", mask}, {"result", Region{kDwSlot}}};
       break;
     case Direction::kBackwardBias:
       entry = "naive_bias";
-      arguments = {Region{kDySlot}, mask, Region{kDbSlot}};
+      arguments = {{"dy", Region{kDySlot}}, {"y", mask}, {"db", Region{kDbSlot}}};
       break;
   }
   if (p.direction == Direction::kBackwardBias) {
-    for (const std::int64_t value : {p.n, p.k, p.oh() * p.ow()})
-      arguments.push_back(cl_long{value});
+    arguments.insert(
+        arguments.end(),
+        {{"n", cl_long{p.n}}, {"k", cl_long{p.k}}, {"pixels", cl_long{p.oh() * p.ow()}}});
   } else {
-    for (const std::int64_t value : {p.n, p.c, p.h, p.w, p.k, p.kh, p.kw, p.sh, p.sw, p.pt, p.pl,
-                                     p.dh, p.dw, p.g, p.oh(), p.ow()}) {
-      arguments.push_back(cl_long{value});
-    }
+    arguments.insert(arguments.end(), {{"n", cl_long{p.n}},
+                                       {"c", cl_long{p.c}},
+                                       {"h", cl_long{p.h}},
+                                       {"w", cl_long{p.w}},
+                                       {"k", cl_long{p.k}},
+                                       {"kh", cl_long{p.kh}},
+                                       {"kw", cl_long{p.kw}},
+                                       {"sh", cl_long{p.sh}},
+                                       {"sw", cl_long{p.sw}},
+                                       {"pt", cl_long{p.pt}},
+                                       {"pl", cl_long{p.pl}},
+                                       {"dh", cl_long{p.dh}},
+                                       {"dw", cl_long{p.dw}},
+                                       {"g", cl_long{p.g}},
+                                       {"oh", cl_long{p.oh()}},
+                                       {"ow", cl_long{p.ow()}}});
   }
   const std::string defines =
       epilogue_defines(p) + (p.layout == TensorLayout::kNhwc ? " -DNHWC=1" : " -DNHWC=0") +

@@ -35,10 +35,12 @@ struct Tiles {
 
 // Where the kernels find weight (f, channel, u, v) of a group.
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c) {
-  for (const std::int64_t stride :
-       {c.w_base, c.w_group, c.w_filter, c.w_channel, c.w_row, c.w_column}) {
-    arguments.push_back(cl_long{stride});
-  }
+  arguments.insert(arguments.end(), {{"w_base", cl_long{c.w_base}},
+                                     {"w_group", cl_long{c.w_group}},
+                                     {"w_filter", cl_long{c.w_filter}},
+                                     {"w_channel", cl_long{c.w_channel}},
+                                     {"w_row", cl_long{c.w_row}},
+                                     {"w_column", cl_long{c.w_column}}});
   return arguments;
 }
 
@@ -303,8 +305,11 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
   const Region packed{kPreparedSlot};
   executable->prepare.add(std::make_unique<KernelStep>(
       "transform_weights", device.kernel("winograd", "winograd_weights", body.weights_defines(p)),
-      with_weight_strides({Region{kWeightsSlot}, packed, narrow(c.filters), narrow(c.channels),
-                           narrow(geometry.blocks_per_group)},
+      with_weight_strides({{"weights", Region{kWeightsSlot}},
+                           {"packed", packed},
+                           {"filters", narrow(c.filters)},
+                           {"channels", narrow(c.channels)},
+                           {"blocks_per_group", narrow(geometry.blocks_per_group)}},
                           c),
       one_item_groups(geometry.blocks * c.channels)));
   for (std::int64_t first = 0; first < geometry.tiles; first += geometry.chunk_tiles) {
@@ -313,36 +318,47 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     const std::int64_t strips = ceil_div(chunk, body.strip());
     executable->run.add(std::make_unique<KernelStep>(
         "transform_input", device.kernel("winograd", "winograd_input", body.input_defines(p)),
-        std::vector<Argument>{input_of(p), mask_of(p), v, narrow(c.channels), narrow(c.groups),
-                              narrow(c.in_h), narrow(c.in_w), narrow(c.top), narrow(c.left),
-                              narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
-                              narrow(chunk), narrow(geometry.chunk_pitch),
-                              cl_long{geometry.xi_step}, narrow(part)},
+        std::vector<Argument>{{"x", input_of(p)},
+                              {"y", mask_of(p)},
+                              {"V", v},
+                              {"channels", narrow(c.channels)},
+                              {"groups", narrow(c.groups)},
+                              {"in_h", narrow(c.in_h)},
+                              {"in_w", narrow(c.in_w)},
+                              {"top", narrow(c.top)},
+                              {"left", narrow(c.left)},
+                              {"tiles_y", narrow(geometry.tiles_y)},
+                              {"tiles_x", narrow(geometry.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry.chunk_pitch)},
+                              {"xi_step", cl_long{geometry.xi_step}},
+                              {"part_tiles", narrow(part)}},
         one_item_groups(c.groups * c.channels * ceil_div(chunk, part))));
     // Whichever is larger, weights or tiles, should be read once and not per strip or block.
     const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
     executable->run.add(std::make_unique<KernelStep>(
         "multiply", device.kernel("winograd", "winograd_multiply", body.multiply_defines(p)),
-        std::vector<Argument>{v,
-                              packed,
-                              Region{kBiasSlot},
-                              Region{kResidualSlot},
-                              Region{static_cast<int>(result_of(p))},
-                              narrow(c.channels),
-                              narrow(geometry.slab(body)),
-                              narrow(geometry.tiles_y),
-                              narrow(geometry.tiles_x),
-                              cl_long{first},
-                              narrow(chunk),
-                              narrow(geometry.chunk_pitch),
-                              cl_long{geometry.xi_step},
-                              narrow(c.oh),
-                              narrow(c.ow),
-                              narrow(c.filters),
-                              narrow(geometry.blocks_per_group),
-                              narrow(c.groups),
-                              narrow(strips),
-                              cl_int{blocks_inner ? 1 : 0}},
+        std::vector<Argument>{{"V", v},
+                              {"packed", packed},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"result", Region{static_cast<int>(result_of(p))}},
+                              {"channels", narrow(c.channels)},
+                              {"slab", narrow(geometry.slab(body))},
+                              {"tiles_y", narrow(geometry.tiles_y)},
+                              {"tiles_x", narrow(geometry.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry.chunk_pitch)},
+                              {"xi_step", cl_long{geometry.xi_step}},
+                              {"oh", narrow(c.oh)},
+                              {"ow", narrow(c.ow)},
+                              {"filters", narrow(c.filters)},
+                              {"blocks_per_group", narrow(geometry.blocks_per_group)},
+                              {"groups", narrow(c.groups)},
+                              {"strips", narrow(strips)},
+                              {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}},
         one_item_groups(geometry.blocks * strips)));
   }
   return executable;
@@ -506,34 +522,61 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
   const Region packed{kPreparedSlot};
   executable->prepare.add(std::make_unique<KernelStep>(
       "transform_weights", device.kernel("winograd", "winograd_gpu_weights", defines),
-      with_weight_strides({Region{kWeightsSlot}, packed, narrow(c.filters), narrow(c.channels),
-                           narrow(c.groups), narrow(geometry.padded_filters)},
+      with_weight_strides({{"weights", Region{kWeightsSlot}},
+                           {"packed", packed},
+                           {"filters", narrow(c.filters)},
+                           {"channels", narrow(c.channels)},
+                           {"groups", narrow(c.groups)},
+                           {"padded_filters", narrow(geometry.padded_filters)}},
                           c),
       items(c.groups * c.channels * geometry.padded_filters, transform_size(profile))));
   for (std::int64_t first = 0; first < geometry.tiles; first += geometry.pitch) {
     const std::int64_t chunk = std::min(geometry.pitch, geometry.tiles - first);
     executable->run.add(std::make_unique<KernelStep>(
         "transform_input", device.kernel("winograd", "winograd_gpu_input", defines),
-        std::vector<Argument>{input_of(p), mask_of(p), v, narrow(c.channels), narrow(c.groups),
-                              narrow(c.in_h), narrow(c.in_w), narrow(c.top), narrow(c.left),
-                              narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
-                              narrow(chunk), narrow(geometry.pitch)},
+        std::vector<Argument>{{"x", input_of(p)},
+                              {"y", mask_of(p)},
+                              {"V", v},
+                              {"channels", narrow(c.channels)},
+                              {"groups", narrow(c.groups)},
+                              {"in_h", narrow(c.in_h)},
+                              {"in_w", narrow(c.in_w)},
+                              {"top", narrow(c.top)},
+                              {"left", narrow(c.left)},
+                              {"tiles_y", narrow(geometry.tiles_y)},
+                              {"tiles_x", narrow(geometry.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry.pitch)}},
         transform_range(profile, chunk, c.groups * c.channels)));
     const std::int64_t strips = ceil_div(chunk, body.bn);
     const std::int64_t blocks = geometry.padded_filters / body.bm;
     executable->run.add(std::make_unique<KernelStep>(
         "multiply", device.kernel("winograd", "winograd_gpu_multiply", defines),
-        std::vector<Argument>{v, packed, products, narrow(c.channels), narrow(c.filters),
-                              narrow(geometry.padded_filters), narrow(geometry.pitch),
-                              narrow(strips)},
+        std::vector<Argument>{{"V", v},
+                              {"packed", packed},
+                              {"products", products},
+                              {"channels", narrow(c.channels)},
+                              {"filters", narrow(c.filters)},
+                              {"padded_filters", narrow(geometry.padded_filters)},
+                              {"pitch", narrow(geometry.pitch)},
+                              {"strips", narrow(strips)}},
         items(geometry.batch * blocks * strips * body.items(), body.items())));
     executable->run.add(std::make_unique<KernelStep>(
         "transform_output", device.kernel("winograd", "winograd_gpu_output", defines),
-        std::vector<Argument>{products, Region{kBiasSlot}, Region{kResidualSlot},
-                              Region{static_cast<int>(result_of(p))}, narrow(c.filters),
-                              narrow(c.groups), narrow(c.oh), narrow(c.ow),
-                              narrow(geometry.tiles_y), narrow(geometry.tiles_x), cl_long{first},
-                              narrow(chunk), narrow(geometry.pitch)},
+        std::vector<Argument>{{"products", products},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"result", Region{static_cast<int>(result_of(p))}},
+                              {"filters", narrow(c.filters)},
+                              {"groups", narrow(c.groups)},
+                              {"oh", narrow(c.oh)},
+                              {"ow", narrow(c.ow)},
+                              {"tiles_y", narrow(geometry.tiles_y)},
+                              {"tiles_x", narrow(geometry.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry.pitch)}},
         transform_range(profile, chunk, c.groups * c.filters)));
   }
   return executable;
