@@ -166,4 +166,13 @@ Window window_of(const std::vector<Correlation>& correlations) {
   return {top, left, bottom - top, right - left};
 }
 
+Problem flattened(const Problem& problem) {
+  Problem p = problem;
+  if (p.kh * p.kw == 1 && p.sh * p.sw == 1 && !p.padded()) {
+    p.w *= p.h;
+    p.h = 1;
+  }
+  return p;
+}
+
 }  // namespace clconv::core

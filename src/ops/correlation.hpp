@@ -47,6 +47,10 @@ struct Correlation {
 // without padding sees no rows: it comes as planes of one long row, which tile best.
 std::vector<Correlation> correlations_of(const Problem& problem);
 
+// The same problem as one row per plane where a filter of one tap sees no rows (stride 1, no padding): one long row
+// tiles best. Weight gradients and depthwise convolutions start from it.
+Problem flattened(const Problem& problem);
+
 // The part of the input that all of them read. Rows and columns beyond the input are padding.
 struct Window {
   std::int64_t top = 0, left = 0, h = 0, w = 0;

@@ -27,7 +27,7 @@ int Config::get(const std::string& name, int minimum, int maximum) const {
 }
 
 std::string Config::text() const {
-  std::string text;
+  std::string text = body_.empty() ? "" : "body=" + body_;
   for (const auto& [name, value] : values_) {
     text += (text.empty() ? "" : ",") + name + "=" + std::to_string(value);
   }
@@ -53,6 +53,11 @@ Config Config::parse(std::string_view text) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view item = text.substr(begin, end - begin);
     const std::size_t equals = item.find('=');
+    begin = end + 1;
+    if (item.substr(0, equals) == "body" && config.body_.empty() && equals + 1 < item.size()) {
+      config.body_ = item.substr(equals + 1);
+      continue;
+    }
     int value = 0;
     bool good = equals != std::string_view::npos && equals > 0;
     if (good) {
@@ -67,7 +72,6 @@ Config Config::parse(std::string_view text) {
       bad_config("'" + std::string(text) + "': a name is given twice at '" + std::string(item) +
                  "'");
     }
-    begin = end + 1;
   }
   return config;
 }
@@ -82,6 +86,8 @@ const char* to_string(Reason reason) {
     case Reason::kAllocationLimit: return "allocation_limit";
     case Reason::kLocalMemory: return "local_memory";
     case Reason::kWorkGroupSize: return "work_group_size";
+    case Reason::kFamily: return "device_family";
+    case Reason::kNotConsidered: return "not_considered";
     case Reason::kNotDeterministic: return "not_deterministic";
     case Reason::kNotAllowed: return "not_allowed";
     case Reason::kUnknownConfig: return "unknown_config";
@@ -119,6 +125,8 @@ std::string to_text(const Rejection& r) {
       return "needs " + actual + " work-items per group, the device allows " + limit;
     case Reason::kNotDeterministic:
       return "not deterministic, and deterministic results were asked for";
+    case Reason::kFamily:
+    case Reason::kNotConsidered:
     case Reason::kNotAllowed:
     case Reason::kUnknownConfig: return r.detail;
     case Reason::kSlower: return ratio() + " times the time of the best (" + r.field + ")";

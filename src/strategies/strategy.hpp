@@ -20,27 +20,35 @@
 
 namespace clconv::core {
 
-// What tells one variant of a strategy from another: an ordered map of small integers (tile sizes,
-// vector width, ...). It is the variant's name, its wisdom text and, in capitals, its -D list.
+// What tells one variant of a strategy from another: the name of its body, where the strategy has bodies
+// (strategies/body.hpp), and an ordered map of small integers (tile sizes, vector width, ...). It is the variant's
+// name, its wisdom text and, in capitals and without the body, its -D list.
 class Config {
  public:
+  using Values = std::initializer_list<std::pair<const std::string, int>>;
   Config() = default;
-  Config(std::initializer_list<std::pair<const std::string, int>> values) : values_(values) {}
+  Config(Values values) : values_(values) {}
+  Config(std::string body, Values values) : body_(std::move(body)), values_(values) {}
+
+  const std::string& body() const { return body_; }  // "" without
 
   void set(const std::string& name, int value) { values_[name] = value; }
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   // Throws Error{kInvalidArgument} where the value is missing or not in [minimum, maximum].
   int get(const std::string& name, int minimum, int maximum) const;
 
-  std::string text() const;     // "kv=2,th=1,tw=14,vw=16"
+  std::string text() const;     // "body=filters,kv=2,th=1,tw=14,vw=16"
   std::string defines() const;  // "-DKV=2 -DTH=1 -DTW=14 -DVW=16"
   // Reads text(). Throws Error{kInvalidArgument} that quotes the part it could not read.
   static Config parse(std::string_view text);
 
-  friend bool operator==(const Config& a, const Config& b) { return a.values_ == b.values_; }
+  friend bool operator==(const Config& a, const Config& b) {
+    return a.body_ == b.body_ && a.values_ == b.values_;
+  }
   friend bool operator!=(const Config& a, const Config& b) { return !(a == b); }
 
  private:
+  std::string body_;
   std::map<std::string, int> values_;
 };
 
@@ -55,6 +63,8 @@ enum class Reason {
   kAllocationLimit,  // `field` needs one allocation of `actual` bytes, the device allows `limit`
   kLocalMemory,      // needs `actual` bytes of local memory, the device has `limit`
   kWorkGroupSize,    // needs `actual` work-items per group, the device allows `limit`
+  kFamily,           // a body for other devices; the detail says which
+  kNotConsidered,    // only with rigor exhaustive, or forced; the detail says why
   // from the planner
   kNotDeterministic,  // deterministic results were asked for
   kNotAllowed,        // not in the allow list, in the deny list, or another one is forced
@@ -96,9 +106,24 @@ struct Candidate {
   // that near may reach the result too: it was computed from inputs that are none of its own.
   double error_bound = 0;
   int error_reach = 0;
+  // Why it is considered only with rigor `exhaustive` or as a forced config, where the model does not know it; null: it
+  // is always considered.
+  const char* not_considered = nullptr;
+  // Below rigor `exhaustive` so many of its body are considered, the best by prediction; 0: all.
+  int most_of_body = 0;
 };
 
-using Offer = std::variant<std::vector<Candidate>, Rejection>;
+// A body that does not apply, and why.
+struct LeftOut {
+  std::string body;
+  Rejection reason;
+};
+struct Offers {
+  std::vector<Candidate> candidates;
+  std::vector<LeftOut> left_out;
+};
+// Or why the strategy as a whole does not apply.
+using Offer = std::variant<Offers, Rejection>;
 
 // The buffers of an execution, as slots of Bindings: the tensors by their number, then our own.
 enum Slot : int {
@@ -127,7 +152,7 @@ struct Executable {
 
 struct Strategy {
   const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
-  // Pure, cheap, no OpenCL: the candidates for a valid problem, or the reason why there are none.
+  // Pure, cheap, no OpenCL: the candidates for a valid problem, of each body the best by prediction first.
   // One that can cut its work to fit does so to keep workspace plus prepared weights within
   // `workspace_limit` bytes; of the others the planner rejects what exceeds it, with the reason.
   Offer (*offer)(const Problem& problem, const DeviceProfile& profile,
@@ -139,6 +164,10 @@ struct Strategy {
                                              Device& device);
   // The one that all others are checked against; where others run it is timed only if it is quick.
   bool yardstick = false;
+  // What a config is that offer() does not have: null where it has all that build() takes. Throws
+  // Error{kInvalidArgument} for one that is valid for no problem.
+  std::variant<Candidate, Rejection> (*fit)(const Problem& problem, const DeviceProfile& profile,
+                                            const Config& config) = nullptr;
 };
 
 // In the order of the report; registry.cpp has one line per strategy.

@@ -1,0 +1,101 @@
+#include "strategies/body.hpp"
+
+#include <algorithm>
+
+namespace clconv::core {
+namespace {
+
+const Body& find_body(const Bodies& bodies, const Config& config) {
+  std::string known;
+  for (const Body* body : bodies) {
+    if (config.body() == body->name) return *body;
+    known += (known.empty() ? "" : ", ") + std::string(body->name);
+  }
+  throw Error(Code::kInvalidArgument, "config '" + config.text() + "': body '" + config.body() +
+                                          "' is none of those for this direction: " + known);
+}
+
+bool suits(const Body& body, Family family) {
+  return body.suits == Suits::kAll || (body.suits == Suits::kGpus) == (family == Family::kGpu);
+}
+
+Candidate described(const Body& body, const Layout& layout, const Config& config) {
+  Candidate candidate;
+  candidate.config = config;
+  candidate.most_of_body = body.most;
+  layout.describe(candidate);
+  return candidate;
+}
+
+// Adds the body's candidates, or why there are none.
+void add_offer(const Body& body, const Case& c, Offers& offers) {
+  std::vector<Candidate> found;
+  std::optional<Rejection> reason;
+  for (const Config& config : body.variants(c)) {
+    const Fit fit = body.fit(c, config);
+    if (const auto* rejection = std::get_if<Rejection>(&fit)) {
+      if (!reason) reason = *rejection;
+    } else {
+      found.push_back(described(body, *std::get<0>(fit), config));
+    }
+  }
+  if (found.empty()) {
+    if (!reason)
+      throw Error(Code::kInternal, std::string("body ") + body.name + " has no variants");
+    offers.left_out.push_back({body.name, *reason});
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+    return a.predicted_us < b.predicted_us;
+  });
+  offers.candidates.insert(offers.candidates.end(), found.begin(), found.end());
+}
+
+}  // namespace
+
+Case::Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit)
+    : problem(p), profile(device_profile), workspace_limit(limit) {
+  if (p.direction == Direction::kForward || p.wants_dx()) correlations = correlations_of(p);
+}
+
+Offer offer_of(const Bodies& bodies, const Case& c) {
+  Offers offers;
+  std::vector<const Body*> others;
+  for (const Body* body : bodies) {
+    if (suits(*body, c.profile.family)) {
+      add_offer(*body, c, offers);
+    } else {
+      others.push_back(body);
+    }
+  }
+  const bool none = offers.candidates.empty();
+  for (const Body* body : others) {
+    if (none && body->suits == Suits::kCpusAndLastResort) {
+      add_offer(*body, c, offers);
+    } else {
+      const char* whose = body->suits == Suits::kGpus ? "is for GPUs" : "is for CPUs";
+      offers.left_out.push_back({body->name, {Reason::kFamily, "device", 0, 0, whose}});
+    }
+  }
+  return offers;
+}
+
+std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
+                                                const Config& config) {
+  const Body& body = find_body(bodies, config);
+  const Fit fit = body.fit(c, config);
+  if (const auto* rejection = std::get_if<Rejection>(&fit)) return *rejection;
+  return described(body, *std::get<0>(fit), config);
+}
+
+std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
+                                           const Config& config, Device& device) {
+  const Fit fit = find_body(bodies, config).fit(c, config);
+  if (const auto* rejection = std::get_if<Rejection>(&fit)) {
+    throw Error(Code::kInvalidArgument, "config '" + config.text() + "': " + to_text(*rejection));
+  }
+  auto executable = std::make_unique<Executable>();
+  std::get<0>(fit)->add_to(*executable, device);
+  return executable;
+}
+
+}  // namespace clconv::core

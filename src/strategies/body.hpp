@@ -1,0 +1,114 @@
+// The seam for bodies. A body is one way to lay a strategy's work out on a machine, and the unit in which the
+// library grows: one .cpp and one .cl of its name and one row in its strategy's list. Offering and building are
+// generic over a list of bodies, so that a candidate and its executable come from the same Layout.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "ops/correlation.hpp"
+#include "strategies/strategy.hpp"
+
+namespace clconv::core {
+
+// What all bodies of a strategy are asked about, made once. Layouts refer to it: it must outlive them.
+struct Case {
+  Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit);
+
+  Problem problem;  // as the strategy normalised it
+  const DeviceProfile& profile;
+  std::int64_t workspace_limit;
+  // Of a forward problem or a data gradient; else empty.
+  std::vector<Correlation> correlations;
+};
+
+// A config of a body on a case: what it costs and what is executed.
+class Layout {
+ public:
+  virtual ~Layout() = default;
+  // Fills in all but the config: times, memory, deterministic, error bound.
+  virtual void describe(Candidate& candidate) const = 0;
+  // Compiles and adds the steps. Throws Error{kBuildFailed}.
+  virtual void add_to(Executable& executable, Device& device) const = 0;
+};
+
+using Fit = std::variant<std::unique_ptr<const Layout>, Rejection>;
+
+// The devices that a body is offered on. It is correct on all, and a forced config runs on any.
+enum class Suits {
+  kCpus,
+  kGpus,
+  kAll,
+  kCpusAndLastResort,  // also where no other body applies
+};
+
+struct Body {
+  const char* name;  // first word of its configs: "body=patches,..."; = its .cpp = its .cl
+  Suits suits;
+  // So many of its variants, the best by prediction, are candidates below rigor `exhaustive`.
+  int most;
+  // The configs worth considering. Never empty: where the body does not apply, one for which fit() says why.
+  std::vector<Config> (*variants)(const Case&);
+  // The only place that knows what the body accepts. Throws Error{kInvalidArgument} for a config with values that
+  // no case makes valid.
+  Fit (*fit)(const Case&, const Config&);
+};
+
+using Bodies = std::vector<const Body*>;
+
+constexpr std::int64_t kNoWorkspaceLimit = std::numeric_limits<std::int64_t>::max();
+
+// All variants that fit, best first within a body; for each body without one the reason.
+Offer offer_of(const Bodies& bodies, const Case& c);
+// What a config given by the user is, offered or not. Throws Error{kInvalidArgument} for a body that is not in the
+// list, naming those that are, and for values that no case makes valid.
+std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
+                                                const Config& config);
+// Throws Error{kInvalidArgument} for a config that does not fit, and what Layout::add_to() throws.
+std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
+                                           const Config& config, Device& device);
+
+// A strategy that is a list of bodies. `kRejection(problem)` says why it does not apply at all, or nothing;
+// `kBodies(problem)` is its list; `kCase(problem, profile, workspace_limit)` makes the case.
+template <auto kRejection, auto kBodies, auto kCase>
+Strategy strategy_of_bodies(const char* name) {
+  Strategy strategy;
+  strategy.name = name;
+  strategy.offer = [](const Problem& p, const DeviceProfile& profile, std::int64_t limit) -> Offer {
+    if (const auto rejection = kRejection(p)) return *rejection;
+    return offer_of(kBodies(p), kCase(p, profile, limit));
+  };
+  strategy.build = [](const Problem& p, const Config& config, Device& device) {
+    if (const auto rejection = kRejection(p))
+      throw Error(Code::kInvalidArgument, to_text(*rejection));
+    const DeviceProfile profile = device.snapshot();
+    return build_of(kBodies(p), kCase(p, profile, kNoWorkspaceLimit), config, device);
+  };
+  strategy.fit = [](const Problem& p, const DeviceProfile& profile,
+                    const Config& config) -> std::variant<Candidate, Rejection> {
+    if (const auto rejection = kRejection(p)) return *rejection;
+    return candidate_of(kBodies(p), kCase(p, profile, kNoWorkspaceLimit), config);
+  };
+  return strategy;
+}
+// "mr is 8, supported up to 4".
+inline Rejection above(const char* field, std::int64_t actual, std::int64_t limit) {
+  return {Reason::kTooLarge, field, actual, limit, ""};
+}
+// "sw is 3, applies only where it is 1".
+inline Rejection other_than(const char* field, std::int64_t actual, std::int64_t wanted) {
+  return {Reason::kShape, field, actual, wanted, ""};
+}
+// "does not serve `what`".
+inline Rejection unserved(const char* field, const char* what) {
+  return {Reason::kStorage, field, 0, 0, what};
+}
+// "needs `bytes` bytes of local memory", where the device has fewer.
+inline Rejection over_local_memory(std::int64_t bytes, const DeviceProfile& profile) {
+  return {Reason::kLocalMemory, "local memory", bytes, profile.local_memory_bytes, ""};
+}
+
+}  // namespace clconv::core

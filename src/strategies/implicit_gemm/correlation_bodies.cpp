@@ -1,0 +1,38 @@
+#include "strategies/implicit_gemm/correlation_bodies.hpp"
+
+#include "ops/epilogue.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+std::string class_defines(const Problem& p, const Correlation& c, const std::string& config) {
+  return config + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
+         " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
+         (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ") +
+         epilogue_defines(p);
+}
+
+double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes) {
+  const double results = static_cast<double>(c.images * c.groups * c.filters * c.oh * c.ow);
+  const double all = static_cast<double>(elements_of(p, result_of(p)));
+  return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes) * results / all;
+}
+
+bool nothing_to_do(const Problem& p, const Correlation& c) {
+  return p.accumulate && c.reduction() == 0;
+}
+
+std::vector<Argument> result_arguments(const Correlation& c, std::int64_t first_image) {
+  return {{"out_image", cl_long{c.out_image}},
+          {"out_plane", cl_long{c.out_plane}},
+          {"out_offset", cl_long{c.out_offset + first_image * c.out_image}},
+          {"out_pitch", cl_long{c.out_pitch}},
+          {"out_step", narrow(c.out_step)}};
+}
+
+std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
+  WorkspaceLayout layout(profile);
+  layout.add(bytes);
+  return layout.bytes();
+}
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,38 @@
+// What the bodies of correlations (forward, data gradient, transposed) share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "strategies/body.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+extern const Body body_filters, body_slabs, body_pixels, body_patches, body_tile;
+
+// The operands by direction.
+struct Operands {
+  Region input, result;
+  Region mask;  // y, only with p.mask
+  explicit Operands(const Problem& p)
+      : input{p.wants_dx() ? kDySlot : kXSlot},
+        result{p.wants_dx() ? kDxSlot : kYSlot},
+        mask{kYSlot} {}
+};
+
+// The macros of a program: the config's, stride and dilation (the same in all correlations of a problem), epilogue.
+std::string class_defines(const Problem& p, const Correlation& c, const std::string& config);
+
+// One correlation's share of the traffic.
+double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes);
+
+// Phases without taps only write zeroes (or the epilogue of zero); adding zero is nothing to do.
+bool nothing_to_do(const Problem& p, const Correlation& c);
+
+// Where the results of `first_image` and on go: the last arguments of all kernels.
+std::vector<Argument> result_arguments(const Correlation& c, std::int64_t first_image);
+
+// Of one region in a workspace of its own.
+std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);
+
+}  // namespace clconv::core::implicit_gemm

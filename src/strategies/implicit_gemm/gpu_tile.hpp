@@ -1,0 +1,29 @@
+// The tile of the bodies for GPUs.
+#pragma once
+
+#include "strategies/body.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+// The tile of the GPU bodies (see common.cl): a work-group computes bm x bn results, a work-item tm x tn of them,
+// bk products at a time through local memory, whose next ones come meanwhile with `buffers` = 2. The reduction is
+// split among `split` work-groups.
+struct Tile {
+  int bm, bn, bk, tm, tn, buffers = 2, split = 1;
+
+  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
+  // Needs more work-items or local memory than the device has.
+  std::optional<Rejection> rejection(const DeviceProfile& profile) const;
+  Config config(const char* body) const;
+  std::string defines() const;
+  // Fraction of a device's peak its loop reaches where there are work-groups enough.
+  double efficiency() const;
+  // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.
+  double filling(std::int64_t groups) const;
+  // The split that gives a device enough work-groups, `groups` of `steps` being what there is without; 1: not wanted.
+  int wanted_split(const DeviceProfile& profile, std::int64_t groups, std::int64_t steps) const;
+  // Throws Error{kInvalidArgument} where the tiles do not divide among the work-items.
+  static Tile from(const Config& config);
+};
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,40 @@
+// Packed weights, one part per correlation behind the other.
+#pragma once
+
+#include <vector>
+
+#include "ops/pack.hpp"
+#include "strategies/implicit_gemm/correlation_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+struct PackedWeights {
+  std::vector<FilterBlocks> blocks;
+  std::vector<Region> regions;
+  std::int64_t bytes = 0;
+
+  PackedWeights(const std::vector<Correlation>& correlations, std::int64_t block,
+                const DeviceProfile& profile, std::int64_t reduction_multiple = 1) {
+    for (const Correlation& c : correlations) {
+      blocks.emplace_back(c, block, reduction_multiple);
+      if (c.reduction() == 0) {
+        regions.push_back({kPreparedSlot, 0, 0});  // nothing to read
+        continue;
+      }
+      const std::int64_t offset = round_up(bytes, profile.base_alignment_bytes);
+      regions.push_back({kPreparedSlot, offset, blocks.back().bytes()});
+      bytes = offset + blocks.back().bytes();
+    }
+  }
+  void add_to(Executable& executable, Device& device,
+              const std::vector<Correlation>& correlations) const {
+    for (std::size_t i = 0; i < correlations.size(); ++i) {
+      if (correlations[i].reduction() == 0) continue;
+      executable.prepare.add(
+          pack_filters(device, correlations[i], blocks[i], Region{kWeightsSlot}, regions[i]));
+    }
+    executable.prepared_weights_bytes = bytes;
+  }
+};
+
+}  // namespace clconv::core::implicit_gemm

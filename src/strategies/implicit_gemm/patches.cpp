@@ -1,0 +1,194 @@
+// patches: explicit vectors along pixels, which are gathered for some rows or images in local memory first; for small
+// images, short reductions, and CPUs with 16 vector registers.
+#include "strategies/cost_model.hpp"
+#include "strategies/implicit_gemm/patch_tile.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+double patches_us(const Problem& p, const DeviceProfile& profile, const PatchTile& tile,
+                  const Correlation& c, bool scatter, const PatchGrid& grid,
+                  const FilterBlocks& blocks) {
+  const std::int64_t run = tile.run(profile, c, grid, blocks);
+  const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
+  const double reduction = static_cast<double>(c.reduction());
+  // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
+  // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
+  const double fma_cycles = reduction * std::max(4.0, tile.mr * tile.nv / 2.0);
+  const double load_cycles = reduction * (tile.nv + tile.mr) / 2;
+  const double loop_cycles = few_registers(tile.vw) ? 0.5 * reduction : 0;
+  const std::int64_t slab = tile.slab(c);
+  const double slabs = static_cast<double>(ceil_div(c.channels, slab));
+  const double store_cycles = scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
+                                      : 1.5 * tile.mr * tile.nv + 20;
+  const double sums_cycles = (slabs - 1) * 2 * tile.mr * tile.nv;
+  // Vectors that are not in the first cache for the next block of filters.
+  const double waiting =
+      slab * c.taps_h * c.taps_w * tile.span() * kElement > (32 << 10) ? 1.15 : 1.0;
+  const double staged = reduction * static_cast<double>(c.images * c.oh * grid.tiles_x(c) *
+                                                        ceil_div(grid.w, tile.stage_width(grid.w)));
+  const double cycles =
+      static_cast<double>(blocks.blocks_per_group) * grid.multiplied /
+          static_cast<double>(tile.span()) *
+          (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + sums_cycles) +
+      runs * staged * (few_registers(tile.vw) ? 5 : 3.5);
+  Pass multiply;
+  multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * tile.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
+  multiply.bytes = cached(bytes_touched(p, c, blocks.bytes()));
+  multiply.groups = runs * static_cast<double>(grid.all(c));
+  return predicted_us(profile, {multiply});
+}
+
+class Patches : public Layout {
+ public:
+  Patches(const Case& c, const PatchTile& tile)
+      : case_(c), tile_(tile), packed_(c.correlations, tile.mr, c.profile) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    const bool scatter = PatchTile::scatters(case_.correlations);
+    for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
+      const Correlation& c = case_.correlations[i];
+      if (nothing_to_do(p, c)) continue;
+      candidate.predicted_us += patches_us(p, case_.profile, tile_, c, scatter,
+                                           tile_.grid(case_.profile, c), packed_.blocks[i]);
+    }
+    candidate.prepared_weights_bytes = packed_.bytes;
+    candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
+    candidate.predicted_setup_us = kPredictedBuildUs;
+    // With 32 registers `filters` reads a tap alone as it lies, and is not behind; scattered results were measured with
+    // 16 only.
+    const Correlation& c = case_.correlations.front();
+    if (!few_registers(tile_.vw) &&
+        (case_.correlations.size() > 1 || scatter || c.taps_h * c.taps_w == 1)) {
+      candidate.not_considered =
+          "with 32 vector registers patches pays for several taps and dense results only";
+    } else if (tile_.mr / 2 >= c.filters) {
+      candidate.not_considered = "more than half of the tile's filters would be padding";
+    }
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    packed_.add_to(executable, device, case_.correlations);
+    for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
+      const Correlation& c = case_.correlations[i];
+      if (!nothing_to_do(case_.problem, c))
+        executable.run.add(multiply(device, c, packed_.blocks[i], packed_.regions[i]));
+    }
+  }
+
+ private:
+  std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const FilterBlocks& blocks,
+                                 const Region& packed) const {
+    const Problem& p = case_.problem;
+    const PatchGrid grid = tile_.grid(case_.profile, c);
+    const std::int64_t run = tile_.run(case_.profile, c, grid, blocks);
+    const Operands operands(p);
+    std::vector<Argument> arguments = {{"x", operands.input},
+                                       {"y_mask", p.mask ? operands.mask : operands.input},
+                                       {"packed", packed},
+                                       {"b", Region{kBiasSlot}},
+                                       {"r", Region{kResidualSlot}},
+                                       {"result", operands.result},
+                                       {"channels", narrow(c.channels)},
+                                       {"slab", narrow(tile_.slab(c))},
+                                       {"taps_h", narrow(c.taps_h)},
+                                       {"taps_w", narrow(c.taps_w)},
+                                       {"in_h", narrow(c.in_h)},
+                                       {"in_w", narrow(c.in_w)},
+                                       {"in_size", cl_long{c.images * c.in_image}},
+                                       {"top", narrow(c.top)},
+                                       {"left", narrow(c.left)},
+                                       {"images", narrow(c.images)},
+                                       {"oh", narrow(c.oh)},
+                                       {"ow", narrow(c.ow)},
+                                       {"tile_images", narrow(grid.images)},
+                                       {"tile_h", narrow(grid.h)},
+                                       {"tile_w", narrow(grid.w)},
+                                       {"tiles_x", narrow(grid.tiles_x(c))},
+                                       {"tiles", narrow(grid.tiles(c))},
+                                       {"pitch", narrow(grid.pitch)},
+                                       {"filters", narrow(c.filters)},
+                                       {"blocks_per_group", narrow(blocks.blocks_per_group)},
+                                       {"run", narrow(run)},
+                                       {"groups", narrow(c.groups)}};
+    for (const Argument& argument : result_arguments(c, 0))
+      arguments.push_back(argument);
+    const bool scatter = PatchTile::scatters(case_.correlations);
+    return std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_patches",
+                      class_defines(p, c, tile_.config().defines()) +
+                          (scatter ? " -DSCATTER=1" : " -DSCATTER=0")),
+        arguments, one_item_groups(grid.all(c) * ceil_div(blocks.blocks_per_group, run)));
+  }
+
+  const Case& case_;
+  PatchTile tile_;
+  PackedWeights packed_;
+};
+
+// Tiles of all heights; local memory by what a core's L2 holds.
+std::vector<Config> variants(const Case& all) {
+  // KiB. Beyond the second cache's half there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
+  // instead of 0.40 ms) but where that is too little for whole vectors (resnet_conv1, 2 rows of 112: 0.54 instead of
+  // 0.60 ms); 32, one row, took 0.47 ms for vgg_conv1_1.
+  constexpr int kPatch = 128, kSums = 64;
+  // 3 or 4 with fewer filters, 1 with 12: no faster anywhere.
+  constexpr int kVectors = 2;
+  // Reductions from which on a strip in the first cache counts for more than results in a row.
+  constexpr std::int64_t kDeep = 128;
+  const DeviceProfile& profile = all.profile;
+  const int vw = vector_width(profile);
+  const int registers = vector_registers(vw);
+  std::int64_t reduction = 0;  // the longest
+  for (const Correlation& c : all.correlations)
+    reduction = std::max(reduction, c.reduction());
+  int patch = kPatch;
+  while (patch > 1 && patch * 1024 > profile.local_memory_bytes)
+    patch /= 2;
+  std::vector<Config> configs;
+  for (const int mr : {8, 6, 4}) {
+    if (mr * kVectors + kVectors + 1 > registers ||
+        (mr > 4 && mr / 2 >= all.correlations.front().filters)) {
+      continue;
+    }
+    for (const int kib : {patch, 2 * patch})
+      configs.push_back(PatchTile{mr, kVectors, vw, kib, 0}.config());
+    // Half of both where there is too little local memory, and so on.
+    PatchTile deep{mr, kVectors, vw, kPatch, kSums};
+    while (deep.sums > 1 && (deep.patch + deep.sums) * 1024 > profile.local_memory_bytes) {
+      deep.patch /= 2;
+      deep.sums /= 2;
+    }
+    if (few_registers(vw) && reduction >= kDeep) configs.push_back(deep.config());
+  }
+  return configs;
+}
+
+Fit fit(const Case& all, const Config& config) {
+  const PatchTile tile = PatchTile::from(config);
+  const Correlation& first = all.correlations.front();
+  if (first.channels_last) return unserved("layout", "channels last (nhwc)");
+  // Pixels would be staged one by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters;
+  // 2-core Zen 3, 2026-11).
+  if (first.sw > 2) return above("sw", first.sw, 2);
+  const std::int64_t local_bytes = std::int64_t{tile.patch + tile.sums} * 1024;
+  if (local_bytes > all.profile.local_memory_bytes)
+    return over_local_memory(local_bytes, all.profile);
+  for (const Correlation& c : all.correlations) {
+    if (nothing_to_do(all.problem, c) || tile.grid(all.profile, c).images > 0) continue;
+    return above("floats of the smallest patch", tile.slab(c) * c.taps_h * c.taps_w * tile.span(),
+                 std::int64_t{tile.patch} * 256);
+  }
+  return std::make_unique<const Patches>(all, tile);
+}
+
+}  // namespace
+
+const Body body_patches = {"patches", Suits::kCpusAndLastResort, 2, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,201 @@
+// pixels: explicit vectors along the pixels of a row, a register tile of filters and vectors; for few filters per group
+// and short reductions. For CPUs.
+#include "strategies/implicit_gemm/register_tile_layout.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+struct PixelTile {
+  int mr, nv, vw, stage;
+
+  std::int64_t span() const { return std::int64_t{vw} * nv; }
+  Config config() const {
+    return {"pixels", {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"stage", stage}}};
+  }
+  static PixelTile from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("stage", 0, 128)};
+  }
+  std::int64_t stage_bytes(const Correlation& c) const {
+    return saturating_product(c.channels, span(), kElement);
+  }
+  // KiB for the pixels of one tap as floats, a power of two so that few programs serve all; 0 where the pixels are
+  // read once, or dense loads do not pay for the copy.
+  // On PoCL 3.1, 2-core Zen 5, 2026-11: n32c64h56w56k256kh1kw1 7.4 instead of 7.8 ms (f16: 8.0), but with 256
+  // channels, 96 KiB, only f16 gains. With 16 registers `patches` does the same better (resnet_1x1_56_exp: 0.88 against
+  // 1.22 ms; 2-core Zen 3).
+  int stage_wanted(const Problem& p, const DeviceProfile& profile,
+                   const std::vector<Correlation>& correlations) const {
+    const std::int64_t most = p.data_type != DataType::kFloat32 ? 128 << 10 : 32 << 10;
+    const Correlation& c = correlations.front();
+    const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
+    if (once || few_registers(vw) || stage_bytes(c) > std::min(most, profile.local_memory_bytes))
+      return 0;
+    int kib = 1;
+    while (kib * 1024 < stage_bytes(c))
+      kib *= 2;
+    return kib * 1024 <= profile.local_memory_bytes ? kib : 0;
+  }
+  // Columns of the window that the last vectors reach, with the odd elements that stride 2 loads and
+  // drops.
+  std::int64_t wanted(const std::vector<Correlation>& correlations) const {
+    const Window window = window_of(correlations);
+    std::int64_t columns = 0;
+    for (const Correlation& c : correlations) {
+      if (c.reduction() == 0) continue;
+      const std::int64_t last = (std::max(c.ow, span()) - 1) * c.sw + c.dw * (c.taps_w - 1) + c.sw;
+      columns = std::max(columns, c.left - window.left + last);
+    }
+    return columns;
+  }
+};
+
+// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
+// cache from the second block on, as long as the weights stay in the second.
+std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
+                             const FilterBlocks& blocks, std::int64_t row_tiles) {
+  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
+  const std::int64_t block_bytes =
+      std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
+  const std::int64_t tiles = row_tiles * c.oh * c.groups;
+  const std::int64_t most =
+      std::min(kWeightsBytes / block_bytes,
+               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
+  const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
+  return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
+}
+
+double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelTile& tile,
+                 const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
+  const double groups = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
+                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double reduction = static_cast<double>(c.reduction());
+  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
+  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us of filters).
+  const bool staged = tile.stage > 0;
+  const double vectors_loaded = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
+  const double fma_cycles = reduction * tile.mr * tile.nv / 2;
+  // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
+  // ms, which would else be 3.0; 2-core Zen 3, 2026-11).
+  const bool few = few_registers(tile.vw);
+  const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + tile.mr) / 2;
+  const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
+  const double store_cycles =
+      staged && c.out_step == 1
+          ? (tile.nv + 4.0) * tile.mr
+          : (c.out_step == 1 ? 4.0 : (few ? 3.5 : 2.0) * tile.vw) * tile.mr * tile.nv + 30;
+  const std::int64_t run =
+      blocks_in_a_run(profile, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
+  const double stage_cycles =
+      staged ? reduction * tile.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
+  // Shorter runs of a row wait more often for the next one.
+  const double waiting = !staged ? 1 + 0.1 / tile.nv : tile.stage > 16 ? 1.05 : 1.0;
+  const double cycles =
+      std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
+  Pass multiply;
+  multiply.flops = groups * cycles * 2 * 2 * tile.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  multiply.groups = groups / static_cast<double>(blocks.blocks_per_group) *
+                    static_cast<double>(ceil_div(blocks.blocks_per_group, run));
+  multiply.launches = static_cast<double>(chunks);
+  return predicted_us(profile, {multiply});
+}
+
+class Pixels : public RegisterTileLayout {
+ public:
+  Pixels(const Case& c, const PixelTile& tile)
+      : RegisterTileLayout(c, tile.config(), tile.mr, tile.wanted(c.correlations), false),
+        tile_(tile) {}
+
+ protected:
+  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
+    return pixels_us(case_.problem, case_.profile, tile_, c, blocks, view_.chunks());
+  }
+  std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
+    const Problem& p = case_.problem;
+    const Correlation& c = operand.correlation;
+    const FilterBlocks& blocks = operand.blocks;
+    const std::int64_t tiles_x = ceil_div(c.ow, tile_.span());
+    const std::int64_t run = blocks_in_a_run(device.profile(), c, blocks, tiles_x * operand.images);
+    std::vector<Argument> arguments = {{"x", operand.x},
+                                       {"packed", operand.packed},
+                                       {"b", Region{kBiasSlot}},
+                                       {"r", Region{kResidualSlot}},
+                                       {"result", Operands(p).result},
+                                       {"channels", narrow(c.channels)},
+                                       {"taps_h", narrow(c.taps_h)},
+                                       {"taps_w", narrow(c.taps_w)},
+                                       {"x_image", cl_long{view_.image}},
+                                       {"plane", cl_long{view_.plane}},
+                                       {"pitch", narrow(view_.pitch)},
+                                       {"x_offset", cl_long{view_.offset(c)}},
+                                       {"oh", narrow(c.oh)},
+                                       {"ow", narrow(c.ow)},
+                                       {"tiles_x", narrow(tiles_x)},
+                                       {"filters", narrow(c.filters)},
+                                       {"blocks_per_group", narrow(blocks.blocks_per_group)},
+                                       {"run", narrow(run)},
+                                       {"groups", narrow(c.groups)}};
+    for (const Argument& argument : result_arguments(c, operand.first_image))
+      arguments.push_back(argument);
+    const bool direct = p.data_type != DataType::kFloat32 && !view_.copied;
+    return std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel(
+            "implicit_gemm", "implicit_gemm_pixels",
+            class_defines(p, c, config_.defines()) + (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
+        arguments,
+        one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *
+                        operand.images));
+  }
+
+ private:
+  PixelTile tile_;
+};
+
+std::vector<Config> variants(const Case& all) {
+  const Correlation& c = all.correlations.front();
+  const int vw = vector_width(all.profile);
+  const int registers = vector_registers(vw);
+  std::vector<Config> configs;
+  for (const int mr : {1, 2, 4, 8, 16}) {
+    if (mr > 1 && mr / 2 >= c.filters) continue;
+    // Three vectors are slow, the cause not established: vgg_conv1_1 4.3 against 1.5 ms of mr=4,nv=4 (data gradient),
+    // 0.62 against 0.49 ms of mr=8,nv=2 (forward).
+    for (const int nv : {1, 2, 4, 6}) {
+      if (mr * nv + nv + 1 > registers) continue;
+      if (nv > 1 && (nv - 1) * vw >= c.ow) continue;
+      PixelTile tile{mr, nv, vw, 0};
+      tile.stage = tile.stage_wanted(all.problem, all.profile, all.correlations);
+      configs.push_back(tile.config());
+    }
+  }
+  return configs;
+}
+
+Fit fit(const Case& all, const Config& config) {
+  const PixelTile tile = PixelTile::from(config);
+  const Correlation& c = all.correlations.front();
+  // The pixels of a channel do not lie together.
+  if (c.channels_last) return unserved("layout", "channels last (nhwc)");
+  if (c.sw > 2) return above("sw", c.sw, 2);  // would need a gather per vector
+  if (tile.stage > 0) {
+    if (all.correlations.size() > 1)
+      return other_than("phases with a stage", static_cast<std::int64_t>(all.correlations.size()),
+                        1);
+    if (c.taps_h * c.taps_w != 1) return other_than("taps with a stage", c.taps_h * c.taps_w, 1);
+    if (tile.stage_bytes(c) > tile.stage * 1024)
+      return above("bytes to stage", tile.stage_bytes(c), tile.stage * 1024);
+    if (std::int64_t{tile.stage} * 1024 > all.profile.local_memory_bytes)
+      return over_local_memory(std::int64_t{tile.stage} * 1024, all.profile);
+  }
+  return std::make_unique<const Pixels>(all, tile);
+}
+
+}  // namespace
+
+const Body body_pixels = {"pixels", Suits::kCpusAndLastResort, 2, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

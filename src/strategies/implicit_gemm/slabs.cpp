@@ -1,0 +1,154 @@
+// slabs: the register tile of `filters`, the channels in slabs; between them the sums of some tiles wait in local
+// memory, so that what a slab reads stays in L1. For CPUs with 16 vector registers and filters of one tap.
+#include <cmath>
+
+#include "strategies/implicit_gemm/filter_tile.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// Cache blocking: tiles, blocks of filters and channels that are processed together so that they stay in L1 and L2.
+struct Slabs {
+  std::int64_t panel;     // tiles that all blocks of a run pass before the next ones
+  std::int64_t run;       // blocks of filters of a work-item
+  std::int64_t channels;  // of a slab
+
+  Slabs(const FilterTile& tile, int kib, const DeviceProfile& profile, const Correlation& c,
+        const FilterBlocks& blocks) {
+    // A panel's pixels and sums in half of the second cache; in three quarters of the first the weights of a slab,
+    // and of its pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one
+    // core starts later. 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %,
+    // n1c2048h7w7k512kh1kw1 slower from 128 on.
+    constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kMostOfRow = 4 * 64;
+    constexpr std::int64_t kGroupsPerUnit = 4;
+    const std::int64_t tiles = ceil_div(c.ow, tile.tw) * ceil_div(c.oh, tile.th);
+    const std::int64_t pixels = tile.th * tile.tw;
+    const std::int64_t fitting = kib * 256 / tile.sums();
+    panel = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
+    panel = ceil_div(tiles, ceil_div(tiles, panel));
+    const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
+    const std::int64_t all = blocks.blocks_per_group;
+    const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * profile.compute_units, panels),
+                                       ceil_div(all, fitting / panel));
+    run = ceil_div(all, std::min(all, runs));
+    const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
+    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, kMostOfRow);
+    const std::int64_t channel_bytes = taps * tile.block() * kElement + tile.th * row;
+    const std::int64_t most =
+        std::clamp<std::int64_t>(kNearBytes / channel_bytes, 1, kSlabChannels);
+    channels = ceil_div(c.channels, ceil_div(c.channels, most));
+  }
+  std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
+  std::int64_t runs(const FilterBlocks& blocks) const {
+    return ceil_div(blocks.blocks_per_group, run);
+  }
+};
+
+double slabs_us(const Problem& p, const DeviceProfile& profile, const FilterTile& tile,
+                const Slabs& slabs, const Correlation& c, const FilterBlocks& blocks,
+                std::int64_t chunks) {
+  const std::int64_t tiles = ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw);
+  const double pixels = tile.th * tile.tw;
+  const double accumulators = pixels * tile.kv;
+  const double reduction = static_cast<double>(c.reduction());
+  // As in filters_us, but that nothing is far. Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1.
+  const double fma_cycles = std::max(4.6, accumulators / 2);
+  const double load_cycles = (tile.kv + pixels) / 2 * 1.1;
+  const double turns = static_cast<double>(ceil_div(c.channels, slabs.channels));
+  const double transposes = tile.kv * std::ceil(pixels / tile.vw);
+  const double cycles = reduction * (std::max(fma_cycles, load_cycles) + 0.5) +
+                        turns * (2 * accumulators + 30) + 70 * transposes + 8 * accumulators;
+  Pass multiply;
+  multiply.flops = cycles * static_cast<double>(tiles * blocks.blocks() * c.images) * 4 * tile.vw;
+  multiply.efficiency = profile.family == Family::kCpu ? 0.92 : 0.02;
+  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  multiply.groups =
+      static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
+  multiply.launches = static_cast<double>(chunks);
+  return predicted_us(profile, {multiply});
+}
+
+class SlabsLayout : public RegisterTileLayout {
+ public:
+  SlabsLayout(const Case& c, const Config& config, const FilterTile& tile, int kib)
+      : RegisterTileLayout(c, config, tile.block(), 0, true), tile_(tile), kib_(kib) {}
+
+  void describe(Candidate& candidate) const override {
+    RegisterTileLayout::describe(candidate);
+    // With several taps, or strides, `patches` stages what is read several times or apart (resnet_1x1_s2 1.6 against
+    // 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
+    const Correlation& c = case_.correlations.front();
+    if (!few_registers(tile_.vw)) {
+      candidate.not_considered = "slabs were measured with 16 vector registers only";
+    } else if (case_.correlations.size() > 1 || c.taps_h * c.taps_w != 1 || c.sh * c.sw != 1) {
+      candidate.not_considered = "patches is better with several taps or strides";
+    }
+  }
+
+ protected:
+  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
+    return slabs_us(case_.problem, case_.profile, tile_, slabs(c, blocks), c, blocks,
+                    view_.chunks());
+  }
+  std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
+    const Correlation& c = operand.correlation;
+    const Slabs slabs = this->slabs(c, operand.blocks);
+    std::vector<Argument> arguments = filter_arguments(operand, case_, view_, tile_, slabs.panel);
+    arguments.insert(arguments.end(),
+                     {{"slab", narrow(slabs.channels)}, {"run", narrow(slabs.run)}});
+    return std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm", "implicit_gemm_slabs",
+                      class_defines(case_.problem, c, config_.defines())),
+        arguments,
+        one_item_groups(slabs.panels(tile_.tiles(c)) * slabs.runs(operand.blocks) * c.groups *
+                        operand.images));
+  }
+
+ private:
+  Slabs slabs(const Correlation& c, const FilterBlocks& blocks) const {
+    return {tile_, kib_, case_.profile, c, blocks};
+  }
+
+  FilterTile tile_;
+  int kib_;  // local memory for sums
+};
+
+std::vector<Config> variants(const Case& all) {
+  constexpr int kSums = 64;  // KiB
+  const int vw = vector_width(all.profile);
+  const LeastResult least(all.correlations);
+  int sums = kSums;
+  while (sums > 1 && sums * 1024 > all.profile.local_memory_bytes)
+    sums /= 2;
+  std::vector<Config> configs;
+  for (int kv = 1; kv <= 4; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= all.correlations.front().filters) continue;
+    const std::int64_t tw =
+        std::min<std::int64_t>(FilterTile::most_pixels(kv, vector_registers(vw)), least.w);
+    if (tw < 1) continue;
+    configs.push_back(
+        {"slabs",
+         {{"kv", kv}, {"sums", sums}, {"th", 1}, {"tw", static_cast<int>(tw)}, {"vw", vw}}});
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const FilterTile tile = FilterTile::from(config);
+  const int sums = config.get("sums", 1, 256);
+  if (auto rejection = tile.rejection(c)) return *rejection;
+  if (c.correlations.front().channels_last) return unserved("layout", "channels last (nhwc)");
+  if (std::int64_t{sums} * 1024 > c.profile.local_memory_bytes)
+    return over_local_memory(std::int64_t{sums} * 1024, c.profile);
+  if (tile.sums() > sums * 256) return above("floats of a tile's sums", tile.sums(), sums * 256);
+  return std::make_unique<const SlabsLayout>(c, config, tile, sums);
+}
+
+}  // namespace
+
+const Body body_slabs = {"slabs", Suits::kCpusAndLastResort, 2, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm
