@@ -102,8 +102,7 @@ TEST_CASE("activations: values, and what they make of infinities and NaN") {
     tensors[Tensor::kX] = inputs;
     tensors[Tensor::kW] = {1.0f};
     const Candidate candidate =
-        std::get<std::vector<Candidate>>(yardstick().offer(p, device().profile(), kNoLimit))
-            .front();
+        candidates_of(yardstick().offer(p, device().profile(), kNoLimit)).front();
     const std::vector<float> result = run(device(), yardstick(), p, candidate, tensors);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       CAPTURE(inputs[i]);

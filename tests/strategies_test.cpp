@@ -111,7 +111,7 @@ TEST_CASE("every strategy of the registry is offered in some direction of some p
         for (const Direction direction : kAll) {
           const Offer offer = strategy->offer(in_direction(item.problem, direction, false),
                                               device().profile(), kNoLimit);
-          offered = offered || std::holds_alternative<std::vector<Candidate>>(offer);
+          offered = offered || std::holds_alternative<Offers>(offer);
         }
       }
     }
@@ -189,7 +189,7 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
         Expected expected(p, tensors);
         for (Device* on : {&device(), &gpu}) {
           const Offer offer = strategy.offer(p, on->profile(), kNoLimit);
-          for (const Candidate& candidate : std::get<std::vector<Candidate>>(offer)) {
+          for (const Candidate& candidate : candidates_of(offer)) {
             CAPTURE(text);
             CAPTURE(candidate.config.text());
             CAPTURE(delta);
@@ -230,7 +230,7 @@ TEST_CASE("winograd: errors, tile edges and refusals") {
   for (Device* on : {&device(), &gpu}) {
     for (const std::int64_t limit : {kNoLimit, std::int64_t{100000}, std::int64_t{60000}}) {
       const Offer cut_offer = strategy.offer(cut, on->profile(), limit);
-      for (const Candidate& candidate : std::get<std::vector<Candidate>>(cut_offer)) {
+      for (const Candidate& candidate : candidates_of(cut_offer)) {
         CAPTURE(candidate.config.text());
         CHECK(worst(run(*on, strategy, cut, candidate, tensors), expected(candidate),
                     candidate.error_bound) <= 1.0);
@@ -446,7 +446,7 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
       for (const std::int64_t limit : {4000000, 250000, 150000, 100000, 75000, 60000}) {
         const Offer offer = strategy.offer(p, device().profile(), limit);
         if (std::holds_alternative<Rejection>(offer)) continue;
-        for (const Candidate& candidate : std::get<std::vector<Candidate>>(offer)) {
+        for (const Candidate& candidate : candidates_of(offer)) {
           CAPTURE(limit);
           CAPTURE(candidate.config.text());
           CAPTURE(std::string(to_string(direction)));
@@ -463,8 +463,8 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
       CHECK(rejection.code == Reason::kWorkspaceLimit);
       CHECK(rejection.limit == 1000);
       // The least it says it needs is enough.
-      CHECK(std::holds_alternative<std::vector<Candidate>>(
-          strategy.offer(p, device().profile(), rejection.actual)));
+      CHECK(
+          std::holds_alternative<Offers>(strategy.offer(p, device().profile(), rejection.actual)));
     }
   }
 }
@@ -472,9 +472,7 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
 TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts rows or refuses") {
   const Strategy& lean = find_strategy("im2row_lean");
   const Strategy& im2col = find_strategy("im2col_gemm");
-  const auto candidates = [](const Offer& offer) {
-    return std::get<std::vector<Candidate>>(offer);
-  };
+  const auto candidates = [](const Offer& offer) { return candidates_of(offer); };
   const Problem alexnet = parse_problem("n1c3h227w227k96kh11kw11s4");
   const std::int64_t image = round_up(3 * 227 * 227 * 4, device().profile().base_alignment_bytes);
   for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kNoLimit))) {
@@ -514,8 +512,8 @@ TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts ro
 
 TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") {
   const Problem p = parse_problem("n32c64h56w56k64kh3kw3p1");
-  const auto candidates = std::get<std::vector<Candidate>>(
-      find_strategy("im2col_gemm").offer(p, device().profile(), kNoLimit));
+  const auto candidates =
+      candidates_of(find_strategy("im2col_gemm").offer(p, device().profile(), kNoLimit));
   bool whole = false;
   for (const Candidate& candidate : candidates) {
     if (candidate.config.get("images", 1, 32) != 32) continue;
@@ -546,7 +544,7 @@ TEST_CASE(
                 CHECK(rejection->actual > rejection->limit);
               continue;
             }
-            const auto& candidates = std::get<std::vector<Candidate>>(offer);
+            const auto& candidates = candidates_of(offer);
             CHECK_FALSE(candidates.empty());
             std::set<std::string> names;
             for (const Candidate& c : candidates) {
@@ -571,7 +569,7 @@ TEST_CASE("problems too large for 32-bit indices are refused with the size, not 
     const Offer offer = strategy->offer(p, device().profile(), kNoLimit);
     if (std::string(strategy->name) == "reduction") continue;  // does not serve forward
     if (std::string(strategy->name) == "naive") {
-      CHECK(std::holds_alternative<std::vector<Candidate>>(offer));
+      CHECK(std::holds_alternative<Offers>(offer));
     } else {
       REQUIRE(std::holds_alternative<Rejection>(offer));
       CHECK(std::get<Rejection>(offer).code == Reason::kTooLarge);
@@ -586,7 +584,7 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   const auto offers_slabs = [&](const char* problem) {
     const Offer offer =
         find_strategy("implicit_gemm").offer(parse_problem(problem), profile, kNoLimit);
-    for (const Candidate& c : std::get<std::vector<Candidate>>(offer)) {
+    for (const Candidate& c : candidates_of(offer)) {
       if (c.config.has("sums") && c.config.get("sums", 0, 256) > 0) return true;
     }
     return false;
@@ -611,7 +609,7 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   const auto offers_slabs_of_filters = [&] {
     const Offer offer = find_strategy("implicit_gemm")
                             .offer(parse_problem("n1c1024h14w14k256kh1kw1"), profile, kNoLimit);
-    const auto& candidates = std::get<std::vector<Candidate>>(offer);
+    const auto& candidates = candidates_of(offer);
     return std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) {
       return c.config.has("kv") && c.config.has("sums");
     });

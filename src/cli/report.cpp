@@ -14,6 +14,13 @@ std::string time_or_dash(const Json& us) {
   return us.is_number() ? format_us(us.get<double>()) : "-";
 }
 
+std::string config_text(const Json& candidate) {
+  const Json& config = candidate.at("config");
+  if (config.is_string()) return config.get<std::string>();
+  const Json& body = candidate.at("body");
+  return body.is_string() ? "body=" + body.get<std::string>() : "";
+}
+
 }  // namespace
 
 std::string problem_line(const Problem& p) {
@@ -58,8 +65,7 @@ std::string environment_text(const Json& report) {
 
 std::string variant_name(const Json& candidate) {
   const std::string strategy = candidate.at("strategy").get<std::string>();
-  const std::string config =
-      candidate.at("config").is_string() ? candidate.at("config").get<std::string>() : "";
+  const std::string config = config_text(candidate);
   return config.empty() ? strategy : strategy + " (" + config + ")";
 }
 
@@ -100,7 +106,8 @@ std::string candidates_table(const Json& report) {
     };
     table.add(
         {status == "chosen" ? "*" : "", c->at("strategy").get<std::string>(),
-         real ? c->at("config").get<std::string>() : "-", time_or_dash(c->at("predicted_us")),
+         real || c->at("body").is_string() ? config_text(*c) : "-",
+         time_or_dash(c->at("predicted_us")),
          measured.is_object() ? time_or_dash(measured.at("median_us")) : "-",
          measured.is_object() ? time_or_dash(measured.at("min_us")) : "-",
          time_or_dash(c->at("setup_us")), bytes("workspace_bytes"), bytes("prepared_weights_bytes"),

@@ -68,17 +68,25 @@ std::optional<Rejection> ruled_out(const std::string& name, const PlannerOptions
 
 // A batch of 0 has the strategies and variants of a batch of 1. None of them computes anything, so none needs
 // time or memory; what runs instead is the context's business.
+Problem one_image(Problem problem) {
+  if (problem.empty()) problem.n = 1;
+  return problem;
+}
+
+Candidate of_nothing(Candidate candidate) {
+  candidate.predicted_us = candidate.predicted_setup_us = 0;
+  candidate.workspace_bytes = candidate.prepared_weights_bytes = 0;
+  candidate.deterministic = true;
+  return candidate;
+}
+
 Offer offer_of_nothing(const Strategy& strategy, const Problem& problem,
                        const DeviceProfile& profile) {
-  Problem one = problem;
-  one.n = 1;
-  Offer offer = strategy.offer(one, profile, std::numeric_limits<std::int64_t>::max());
-  if (auto* candidates = std::get_if<std::vector<Candidate>>(&offer)) {
-    for (Candidate& candidate : *candidates) {
-      candidate.predicted_us = candidate.predicted_setup_us = 0;
-      candidate.workspace_bytes = candidate.prepared_weights_bytes = 0;
-      candidate.deterministic = true;
-    }
+  Offer offer =
+      strategy.offer(one_image(problem), profile, std::numeric_limits<std::int64_t>::max());
+  if (auto* offers = std::get_if<Offers>(&offer)) {
+    for (Candidate& candidate : offers->candidates)
+      candidate = of_nothing(candidate);
   }
   return offer;
 }
@@ -110,13 +118,23 @@ class Search {
         report_.entries.push_back(entry);
         continue;
       }
-      auto& candidates = std::get<std::vector<Candidate>>(offer);
+      auto& offers = std::get<Offers>(offer);
+      const bool all = options_.rigor == Rigor::kExhaustive;
+      std::vector<Candidate> candidates = all ? offers.candidates : shortlist(offers.candidates);
+      add_forced(*strategy, profile, offers, candidates);
       for (Candidate& candidate : candidates) {
         if (candidate.prepared_weights_bytes == 0 || report_.problem.empty()) continue;
         candidate.predicted_packing_us = predicted_packing_us(profile, report_.problem.w_bytes(),
                                                               candidate.prepared_weights_bytes);
       }
+      if (!all) add_not_considered(offers);
       add_candidates(entry, std::move(candidates));
+      for (LeftOut& body : offers.left_out) {
+        entry.body = body.body;
+        const bool could_run = body.reason.code == Reason::kNotConsidered;
+        reject(entry, could_run ? Status::kNotTried : Status::kRejected, std::move(body.reason));
+        report_.entries.push_back(entry);
+      }
     }
   }
 
@@ -197,6 +215,42 @@ class Search {
  private:
   static bool usable(const ReportEntry& entry) {
     return entry.has_candidate && entry.status == Status::kApplicable;
+  }
+
+  // A forced config that is not considered otherwise, or that the strategy does not offer but can build.
+  void add_forced(const Strategy& strategy, const DeviceProfile& profile, Offers& offers,
+                  std::vector<Candidate>& candidates) const {
+    if (options_.config.empty()) return;
+    const Config config = Config::parse(options_.config);
+    const auto same = [&](const Candidate& c) { return c.config == config; };
+    if (std::any_of(candidates.begin(), candidates.end(), same)) return;
+    const auto offered = std::find_if(offers.candidates.begin(), offers.candidates.end(), same);
+    if (offered != offers.candidates.end()) {
+      candidates.push_back(*offered);
+    } else if (strategy.fit != nullptr) {
+      const auto fit = strategy.fit(one_image(report_.problem), profile, config);
+      if (const auto* candidate = std::get_if<Candidate>(&fit)) {
+        candidates.push_back(report_.problem.empty() ? of_nothing(*candidate) : *candidate);
+      } else {
+        offers.left_out.push_back({config.body(), std::get<Rejection>(fit)});
+      }
+    }
+  }
+
+  // The reason of each body of which nothing is left.
+  static void add_not_considered(Offers& offers) {
+    const auto considered = [&](const std::string& body) {
+      return std::any_of(offers.candidates.begin(), offers.candidates.end(),
+                         [&](const Candidate& c) {
+                           return c.config.body() == body && c.not_considered == nullptr;
+                         });
+    };
+    std::set<std::string> named;
+    for (const Candidate& c : offers.candidates) {
+      const std::string& body = c.config.body();
+      if (c.not_considered == nullptr || considered(body) || !named.insert(body).second) continue;
+      offers.left_out.push_back({body, {Reason::kNotConsidered, "rigor", 0, 0, c.not_considered}});
+    }
   }
 
   void add_candidates(const ReportEntry& base, std::vector<Candidate> candidates) {
@@ -511,6 +565,17 @@ class Search {
 };
 
 }  // namespace
+
+std::vector<Candidate> shortlist(const std::vector<Candidate>& candidates) {
+  std::vector<Candidate> best;
+  std::map<std::string, int> taken;  // body -> candidates
+  for (const Candidate& candidate : candidates) {
+    if (candidate.not_considered != nullptr) continue;
+    const int most = candidate.most_of_body;
+    if (most == 0 || taken[candidate.config.body()]++ < most) best.push_back(candidate);
+  }
+  return best;
+}
 
 Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerOptions& options,
             const std::vector<const Strategy*>& strategies, const Memory& memory,

@@ -66,6 +66,10 @@ struct Memory {
   std::optional<WisdomRecord> hint;
 };
 
+// Of each body the best few by prediction (Candidate::most_of_body), and nothing that is not considered: the candidates
+// below rigor `exhaustive`.
+std::vector<Candidate> shortlist(const std::vector<Candidate>& candidates);
+
 // Ranks, measures as far as the rigor asks, verifies the winner and goes on to the next if it
 // fails. `laboratory` may be null: then nothing is run (rigor at most kEstimate) and nothing is
 // verified. Never throws for a problem that nothing can run: then report.chosen is empty and every

@@ -89,6 +89,8 @@ std::string to_json(const Report& report) {
     const Candidate& c = entry.candidate;
     Json item;
     item["strategy"] = entry.strategy->name;
+    const std::string& body = entry.has_candidate ? c.config.body() : entry.body;
+    item["body"] = body.empty() ? Json(nullptr) : Json(body);
     item["config"] = entry.has_candidate ? Json(c.config.text()) : Json(nullptr);
     item["status"] = to_string(entry.status);
     item["reason"] = nullptr;

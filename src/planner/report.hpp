@@ -60,7 +60,8 @@ std::optional<std::size_t> best_of(const std::vector<Standing>& standings, doubl
 struct ReportEntry {
   const Strategy* strategy = nullptr;
   Candidate candidate;         // only predicted_us etc. of a real candidate; see has_candidate
-  bool has_candidate = false;  // false: the strategy as a whole was rejected
+  bool has_candidate = false;  // false: the strategy as a whole was rejected, or one of its bodies
+  std::string body;            // that one, without a candidate
   Status status = Status::kApplicable;
   std::optional<Rejection> reason;
   bool transient = false;  // the failure may not happen again: wisdom does not keep it

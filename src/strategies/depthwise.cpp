@@ -15,16 +15,6 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-// A filter of one tap sees no rows: one long row tiles best.
-Problem flattened(const Problem& problem) {
-  Problem p = problem;
-  if (p.kh * p.kw == 1 && p.sh * p.sw == 1 && !p.padded()) {
-    p.w *= p.h;
-    p.h = 1;
-  }
-  return p;
-}
-
 std::string define(const char* name, std::int64_t value) {
   return " -D" + std::string(name) + "=" + std::to_string(value);
 }

@@ -119,6 +119,8 @@ struct LeftOut {
   Rejection reason;
 };
 struct Offers {
+  Offers(std::vector<Candidate> all = {}) : candidates(std::move(all)) {}
+
   std::vector<Candidate> candidates;
   std::vector<LeftOut> left_out;
 };

@@ -103,13 +103,17 @@ inline double dot(const std::vector<float>& a, const std::vector<float>& b) {
   return sum;
 }
 
+// What a strategy offers that is considered without rigor `exhaustive`; none where it does not apply.
+inline std::vector<Candidate> candidates_of(const Offer& offer) {
+  const auto* offers = std::get_if<Offers>(&offer);
+  return offers == nullptr ? std::vector<Candidate>() : shortlist(offers->candidates);
+}
+
 // Calls `visit(strategy, candidate)` for all that is offered for `p` on `on`.
 template <class Visit>
 inline void for_each_candidate(Device& on, const Problem& p, std::int64_t limit, Visit&& visit) {
   for (const Strategy* strategy : strategies()) {
-    const Offer offer = strategy->offer(p, on.profile(), limit);
-    if (std::holds_alternative<Rejection>(offer)) continue;
-    for (const Candidate& candidate : std::get<std::vector<Candidate>>(offer)) {
+    for (const Candidate& candidate : candidates_of(strategy->offer(p, on.profile(), limit))) {
       CAPTURE(to_text(p));
       CAPTURE(std::string(to_string(p.direction)));
       CAPTURE(std::string(strategy->name));

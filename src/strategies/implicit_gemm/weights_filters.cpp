@@ -1,0 +1,160 @@
+// weights_filters: explicit vectors along the filters of a packed dy, a register tile of channels and taps. For CPUs.
+#include <algorithm>
+
+#include "strategies/implicit_gemm/weights_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// Of a core's L2.
+constexpr double kCoreCacheBytes = 1 << 20;
+
+struct WeightsFiltersTile {
+  int kv, tc, tq, vw, split;
+
+  Config config() const {
+    return {"weights_filters", {{"kv", kv}, {"tc", tc}, {"tq", tq}, {"vw", vw}, {"split", split}}};
+  }
+  static WeightsFiltersTile from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("tc", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
+            c.get("split", 1, INT32_MAX)};
+  }
+  // Of one part.
+  std::int64_t groups(const Problem& p, const GradientBlocks& blocks) const {
+    return ceil_div(p.kw, tq) * p.kh * ceil_div(p.c_per_group(), tc) * p.g *
+           blocks.blocks_per_group;
+  }
+};
+
+double filters_us(const Problem& p, const DeviceProfile& profile, const WeightsFiltersTile& tile,
+                  const GradientBlocks& blocks, const PaddedInput& view) {
+  const std::int64_t rows = p.n * p.oh();
+  // Cycles of a work-group as in the forward body, and one for the loop over pixels; a chain of FMAs
+  // advances every 4 cycles. A store of one tap of one filter takes about two.
+  const double pixels = static_cast<double>(ceil_div(rows, tile.split) * p.ow());
+  const double taps = tile.tc * tile.tq;
+  const double fma_cycles = pixels * std::max(4.0, tile.kv * taps / 2);
+  const double load_cycles = pixels * (tile.kv + taps) / 2 * 1.1;
+  const double store_cycles = 2.0 * taps * tile.kv * tile.vw + 100;
+  Pass pack;
+  pack.bytes = cached(static_cast<double>(p.y_bytes() + blocks.bytes(p)));
+  pack.groups =
+      static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
+  Pass multiply;
+  multiply.groups = static_cast<double>(tile.groups(p, blocks) * tile.split);
+  multiply.flops = multiply.groups * (std::max(fma_cycles, load_cycles) + pixels + store_cycles) *
+                   2 * 2 * tile.vw;
+  // Half of what it reads was packed by another core, in about every second process (medians of the core suite:
+  // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
+  // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
+  multiply.efficiency =
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(tile.vw, 0.85) : 0.02;
+  // What a core's cache does not keep from one work-group to the next.
+  const double group_bytes =
+      pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
+  const double read_again =
+      group_bytes > kCoreCacheBytes ? multiply.groups * cached(group_bytes) : 0;
+  multiply.bytes = std::max(all_bytes(p), read_again);
+  return predicted_us(profile, {view.pass(p), pack, multiply, PartialSums::pass(p, tile.split)});
+}
+
+class WeightsFilters : public Layout {
+ public:
+  WeightsFilters(const Case& c, const WeightsFiltersTile& tile)
+      : case_(c),
+        tile_(tile),
+        blocks_(c.problem, std::int64_t{tile.vw} * tile.kv),
+        view_(c.problem, 1) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    if (view_.copied) layout.add(view_.planes.bytes());
+    layout.add(blocks_.bytes(p));
+    const PartialSums result(p, split().parts, layout);
+    describe_weights(candidate, p, layout.bytes(),
+                     filters_us(p, case_.profile, tile_, blocks_, view_));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const Region x = view_.add_to(executable, device, layout);
+    const Region packed = layout.add(blocks_.bytes(p));
+    executable.run.add(pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), packed));
+    const auto [rows_per_part, parts] = split();
+    const PartialSums result(p, parts, layout);
+    executable.run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm_weights", "weights_filters",
+                      weights_defines(p, tile_.config().defines())),
+        std::vector<Argument>{{"x", x},
+                              {"packed", packed},
+                              {"result", result.region},
+                              {"images", narrow(p.n)},
+                              {"channels", narrow(p.c_per_group())},
+                              {"kh", narrow(p.kh)},
+                              {"kw", narrow(p.kw)},
+                              {"pitch", narrow(view_.pitch)},
+                              {"plane", cl_long{view_.plane}},
+                              {"oh", narrow(p.oh())},
+                              {"ow", narrow(p.ow())},
+                              {"filters", narrow(p.k_per_group())},
+                              {"blocks_per_group", narrow(blocks_.blocks_per_group)},
+                              {"groups", narrow(p.g)},
+                              {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
+                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                              {"rows_per_part", cl_long{rows_per_part}},
+                              {"part_stride", result.stride(p)}},
+        one_item_groups(tile_.groups(p, blocks_) * parts)));
+    result.finish(executable, device, p);
+    executable.workspace_bytes = layout.bytes();
+  }
+
+ private:
+  Split split() const { return {case_.problem.n * case_.problem.oh(), tile_.split}; }
+
+  const Case& case_;
+  WeightsFiltersTile tile_;
+  GradientBlocks blocks_;
+  PaddedInput view_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const int vw = vector_width(c.profile);
+  const int registers = vector_registers(vw);
+  std::vector<Config> configs;
+  for (int kv = 1; kv <= 3; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= p.k_per_group()) continue;
+    const std::int64_t most = (registers - kv - 1) / kv;
+    for (const std::int64_t tq : {std::min(p.kw, most), ceil_div(p.kw, 2), std::int64_t{1}}) {
+      if (tq > most) continue;
+      const std::int64_t tc = std::min(p.c_per_group(), most / tq);
+      WeightsFiltersTile tile{kv, static_cast<int>(tc), static_cast<int>(tq), vw, 1};
+      const GradientBlocks blocks(p, std::int64_t{vw} * kv);
+      tile.split = static_cast<int>(parts_for(c.profile, tile.groups(p, blocks), p.n * p.oh()));
+      const Config config = tile.config();
+      // Small filters reach the same tile by two ways.
+      if (std::find(configs.begin(), configs.end(), config) == configs.end())
+        configs.push_back(config);
+    }
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const WeightsFiltersTile tile = WeightsFiltersTile::from(config);
+  const Problem& p = c.problem;
+  if (tile.tc > p.c_per_group()) return above("tc", tile.tc, p.c_per_group());
+  if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  return std::make_unique<const WeightsFilters>(c, tile);
+}
+
+}  // namespace
+
+const Body body_weights_filters = {"weights_filters", Suits::kCpusAndLastResort, 3, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,156 @@
+// weights_patches: explicit vectors along the elements of a patch, which are gathered in local memory; dy as it lies. For
+// CPUs.
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/implicit_gemm/weights_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+struct WeightsPatchesTile {
+  int kv, tf, vw, runs, split;
+
+  // Bytes of local memory that hold the patches while all filters read them: most of a first-level cache.
+  static constexpr std::int64_t kPatchesBytes = 32768;
+
+  Config config() const {
+    return {"weights_patches",
+            {{"kv", kv}, {"tf", tf}, {"vw", vw}, {"runs", runs}, {"split", split}}};
+  }
+  static WeightsPatchesTile from(const Config& c) {
+    return {c.get("kv", 1, 8), c.get("tf", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t block() const { return std::int64_t{kv} * vw; }
+  std::int64_t depth() const { return kPatchesBytes / (block() * kElement); }
+  std::int64_t blocks(const Problem& p) const { return ceil_div(patch_elements(p), block()); }
+  std::int64_t local_bytes() const {
+    return ((depth() + 3) * kElement + 11 * std::int64_t{sizeof(cl_int)}) * block();
+  }
+  // Pixels that are multiplied at a time: about equal pieces of a part, of whole rows where those fit.
+  std::int64_t step(const Problem& p, std::int64_t pixels_per_part) const {
+    const std::int64_t unit = p.ow() <= depth() / 2 ? p.ow() : vw;
+    const std::int64_t most = depth() / unit * unit;
+    return round_up(ceil_div(pixels_per_part, ceil_div(pixels_per_part, most)), unit);
+  }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"kv", kv}, {"tf", tf}, {"vw", vw}, {"depth", static_cast<int>(depth())}};
+    return macros.defines() + stride_defines(p);
+  }
+};
+
+double patches_us(const Problem& p, const DeviceProfile& profile, const WeightsPatchesTile& tile,
+                  const PlainGradient& gradient) {
+  const std::int64_t pixels = p.n * p.oh() * p.ow();
+  const std::int64_t tiles = ceil_div(p.k_per_group(), tile.tf);
+  const std::int64_t blocks = tile.blocks(p) * p.g;
+  // Cycles of a work-group: transposing pixels of a row by fours; multiplying as in `filters`, the loop over
+  // pixels included; adding to the result once per step.
+  const double part = static_cast<double>(ceil_div(pixels, tile.split));
+  const double steps = std::ceil(part / static_cast<double>(tile.depth()));
+  const double run_tiles = static_cast<double>(ceil_div(tiles, tile.runs));
+  const double rows = part / static_cast<double>(p.ow());
+  const double row_quads = rows * static_cast<double>(ceil_div(p.ow(), 4));
+  const double quad_cycles = p.sw == 1 ? 16 : p.sw == 2 ? 30 : 8.0 * tile.vw;
+  const double copy_cycles = tile.kv * (50 * rows + row_quads * quad_cycles);
+  const double fma_cycles = part * run_tiles * std::max(4.0, tile.kv * tile.tf / 2.0);
+  const double load_cycles = part * run_tiles * (tile.kv + tile.tf) / 2 * 1.1;
+  const double store_cycles = run_tiles * steps * (4.0 * tile.kv * tile.tf + 150);
+  Pass multiply;
+  multiply.groups = static_cast<double>(blocks * tile.runs * tile.split);
+  multiply.flops =
+      multiply.groups *
+      (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
+      tile.vw;
+  const double share = with_few_registers(tile.vw, tile.kv == 1 ? 0.8 : 1.0);
+  multiply.efficiency = profile.family == Family::kCpu ? share : 0.02;
+  multiply.bytes = all_bytes(p);
+  return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
+}
+
+class WeightsPatches : public Layout {
+ public:
+  WeightsPatches(const Case& c, const WeightsPatchesTile& tile)
+      : case_(c), tile_(tile), gradient_(c.problem) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    if (gradient_.copied) layout.add(gradient_.planes.bytes());
+    const PartialSums result(p, split().parts, layout);
+    describe_weights(candidate, p, layout.bytes(), patches_us(p, case_.profile, tile_, gradient_));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const Region dy = gradient_.add_to(executable, device, layout);
+    const auto [pixels_per_part, parts] = split();
+    const PartialSums result(p, parts, layout);
+    std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+    arguments.insert(arguments.end(), {{"blocks", narrow(tile_.blocks(p))},
+                                       {"runs", narrow(tile_.runs)},
+                                       {"pixels", cl_long{p.n * p.oh() * p.ow()}},
+                                       {"pixels_per_part", cl_long{pixels_per_part}},
+                                       {"step", narrow(tile_.step(p, pixels_per_part))},
+                                       {"part_stride", result.stride(p)}});
+    executable.run.add(std::make_unique<KernelStep>(
+        "multiply", device.kernel("implicit_gemm_weights", "weights_patches", tile_.defines(p)),
+        arguments, one_item_groups(tile_.blocks(p) * tile_.runs * p.g * parts)));
+    result.finish(executable, device, p);
+    executable.workspace_bytes = layout.bytes();
+  }
+
+ private:
+  Split split() const {
+    const Problem& p = case_.problem;
+    return {p.n * p.oh() * p.ow(), tile_.split};
+  }
+
+  const Case& case_;
+  WeightsPatchesTile tile_;
+  PlainGradient gradient_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  // Beyond 13 rows of dy too few of their addresses stay in registers (3 to 5 % slower with 14).
+  constexpr int kMostRows = 13;
+  const Problem& p = c.problem;
+  const int vw = vector_width(c.profile);
+  const int registers = vector_registers(vw);
+  std::vector<Config> configs;
+  for (const int kv : {1, 2, 4}) {
+    if (kv > 1 && (kv - 1) * vw >= patch_elements(p)) continue;
+    const int tf = std::min((registers - kv - 1) / kv, kMostRows);
+    if (tf < 1) continue;
+    WeightsPatchesTile tile{kv, tf, vw, 1, 1};
+    const auto add = [&] {
+      tile.split = static_cast<int>(parts_for(c.profile, tile.blocks(p) * p.g * tile.runs,
+                                              p.n * p.oh() * p.ow(), tile.depth() / 2));
+      configs.push_back(tile.config());
+    };
+    add();
+    // Instead of parts of the pixels, which another launch adds up, runs of filters, which copy the same patches again.
+    tile.runs =
+        static_cast<int>(parts_for(c.profile, tile.blocks(p) * p.g, ceil_div(p.k_per_group(), tf)));
+    if (tile.runs > 1) add();
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const WeightsPatchesTile tile = WeightsPatchesTile::from(config);
+  if (tile.tf > c.problem.k_per_group()) return above("tf", tile.tf, c.problem.k_per_group());
+  if (tile.local_bytes() > c.profile.local_memory_bytes)
+    return over_local_memory(tile.local_bytes(), c.profile);
+  return std::make_unique<const WeightsPatches>(c, tile);
+}
+
+}  // namespace
+
+const Body body_weights_patches = {"weights_patches", Suits::kCpusAndLastResort, 2, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

@@ -1,0 +1,159 @@
+// weights_pixels: explicit vectors along the pixels of a row, whose lanes are added at the end; a register tile of filters
+// and taps. For CPUs.
+#include <algorithm>
+
+#include "strategies/implicit_gemm/weights_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// Of the first cache.
+constexpr std::int64_t kNearBytes = 65536;
+
+struct WeightsPixelsTile {
+  int mr, tp, tq, vw, split;
+
+  Config config() const {
+    return {"weights_pixels", {{"mr", mr}, {"tp", tp}, {"tq", tq}, {"vw", vw}, {"split", split}}};
+  }
+  static WeightsPixelsTile from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("tp", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t groups(const Problem& p) const {
+    return ceil_div(p.kw, tq) * ceil_div(p.kh, tp) * p.c_per_group() *
+           ceil_div(p.k_per_group(), mr) * p.g;
+  }
+  // dy as floats with its rows filled up to whole vectors, masked.
+  PaddedPlanes gradient(const Problem& p) const {
+    return {p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), round_up(p.ow(), vw), 0, p.data_type};
+  }
+  bool copies_gradient(const Problem& p) const {
+    return p.mask || p.ow() % vw != 0 || p.data_type != DataType::kFloat32;
+  }
+};
+
+double pixels_us(const Problem& p, const DeviceProfile& profile, const WeightsPixelsTile& tile,
+                 const PaddedInput& view) {
+  const std::int64_t rows = p.n * p.oh();
+  const PaddedPlanes gradient = tile.gradient(p);
+  const double vectors =
+      static_cast<double>(ceil_div(rows, tile.split) * ceil_div(p.ow(), tile.vw));
+  const double taps = tile.tp * tile.tq;
+  const double fma_cycles = vectors * tile.mr * taps / 2;
+  const double load_cycles = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4)) / 2 * 1.2;
+  const double sum_cycles = 12.0 * tile.mr * taps + 100;
+  Pass copy;
+  copy.bytes =
+      tile.copies_gradient(p) ? cached(static_cast<double>(p.y_bytes() + gradient.bytes())) : 0;
+  copy.groups = static_cast<double>(p.n * p.k);
+  copy.launches = tile.copies_gradient(p) ? 1 : 0;
+  Pass multiply;
+  multiply.groups = static_cast<double>(tile.groups(p) * tile.split);
+  multiply.flops =
+      multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
+  // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
+  const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
+  const double loaded = (plane_bytes > kNearBytes ? 0.7 : 0.85) * with_few_registers(tile.vw, 0.65);
+  multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
+  multiply.bytes = all_bytes(p);
+  return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});
+}
+
+class WeightsPixels : public Layout {
+ public:
+  WeightsPixels(const Case& c, const WeightsPixelsTile& tile)
+      : case_(c), tile_(tile), view_(c.problem, tile.vw), gradient_(tile.gradient(c.problem)) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    if (view_.copied) layout.add(view_.planes.bytes());
+    if (tile_.copies_gradient(p)) layout.add(gradient_.bytes());
+    const PartialSums result(p, split().parts, layout);
+    describe_weights(candidate, p, layout.bytes(), pixels_us(p, case_.profile, tile_, view_));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const Region x = view_.add_to(executable, device, layout);
+    Region dy{kDySlot};
+    if (tile_.copies_gradient(p)) {
+      dy = layout.add(gradient_.bytes());
+      executable.run.add(pad_planes(device, gradient_, Region{kDySlot}, mask_of(p), dy));
+    }
+    const auto [rows_per_part, parts] = split();
+    const PartialSums result(p, parts, layout);
+    executable.run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm_weights", "weights_pixels",
+                      weights_defines(p, tile_.config().defines())),
+        std::vector<Argument>{{"x", x},
+                              {"dy", dy},
+                              {"result", result.region},
+                              {"images", narrow(p.n)},
+                              {"channels", narrow(p.c_per_group())},
+                              {"kh", narrow(p.kh)},
+                              {"kw", narrow(p.kw)},
+                              {"pitch", narrow(view_.pitch)},
+                              {"plane", cl_long{view_.plane}},
+                              {"oh", narrow(p.oh())},
+                              {"ow", narrow(p.ow())},
+                              {"dy_pitch", narrow(gradient_.wp)},
+                              {"dy_plane", cl_long{gradient_.hp * gradient_.wp}},
+                              {"filters", narrow(p.k_per_group())},
+                              {"groups", narrow(p.g)},
+                              {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
+                              {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
+                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                              {"rows_per_part", cl_long{rows_per_part}},
+                              {"part_stride", result.stride(p)}},
+        one_item_groups(tile_.groups(p) * parts)));
+    result.finish(executable, device, p);
+    executable.workspace_bytes = layout.bytes();
+  }
+
+ private:
+  Split split() const { return {case_.problem.n * case_.problem.oh(), tile_.split}; }
+
+  const Case& case_;
+  WeightsPixelsTile tile_;
+  PaddedInput view_;
+  PaddedPlanes gradient_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const int vw = vector_width(c.profile);
+  const int registers = vector_registers(vw);
+  std::vector<Config> configs;
+  for (const int mr : {1, 2, 4}) {
+    if (mr > p.k_per_group()) continue;
+    const std::int64_t most = (registers - mr - 1) / mr;
+    const int tq = static_cast<int>(std::min(p.kw, most));
+    const int tp = static_cast<int>(std::min<std::int64_t>(p.kh, most / tq));
+    WeightsPixelsTile tile{mr, tp, tq, vw, 1};
+    tile.split = static_cast<int>(parts_for(c.profile, tile.groups(p), p.n * p.oh()));
+    configs.push_back(tile.config());
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const WeightsPixelsTile tile = WeightsPixelsTile::from(config);
+  const Problem& p = c.problem;
+  if (p.sw > 2) return above("sw", p.sw, 2);  // would need a gather per vector
+  if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
+  if (tile.tp > p.kh) return above("tp", tile.tp, p.kh);
+  if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  return std::make_unique<const WeightsPixels>(c, tile);
+}
+
+}  // namespace
+
+const Body body_weights_pixels = {"weights_pixels", Suits::kCpusAndLastResort, 2, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

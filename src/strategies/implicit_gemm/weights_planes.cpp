@@ -1,0 +1,164 @@
+// weights_planes: explicit vectors along the pixels of an image; rows of patch elements in local memory. For CPUs.
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/implicit_gemm/weights_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+struct WeightsPlanesTile {
+  int mr, ne, vw, runs, split;
+
+  // Rows of a register tile, of patch elements and of dy, in the first-level cache together.
+  static constexpr std::int64_t kRowsBytes = 40960;
+  // Tiles of patch elements that a work-group holds, in the second-level cache.
+  static constexpr std::int64_t kElementTiles = 4;
+
+  Config config() const {
+    return {"weights_planes",
+            {{"mr", mr}, {"ne", ne}, {"vw", vw}, {"runs", runs}, {"split", split}}};
+  }
+  static WeightsPlanesTile from(const Config& c) {
+    return {c.get("mr", 1, 32), c.get("ne", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
+  }
+  std::int64_t blocks(const Problem& p, const DeviceProfile& profile) const {
+    const std::int64_t tiles = ceil_div(patch_elements(p), ne);
+    return std::min(tiles, round_up(ceil_div(tiles, kElementTiles), profile.compute_units));
+  }
+  std::int64_t local_bytes() const { return (kElementTiles * ne * (depth() + vw) + vw) * kElement; }
+  // Pixels that a register tile adds up before its lanes are.
+  std::int64_t depth() const { return kRowsBytes / kElement / (mr + ne) / vw * vw; }
+  std::int64_t vectors(const Problem& p) const { return ceil_div(p.oh() * p.ow(), vw); }
+  // Equal pieces of an image, in vectors, and how many of them are multiplied at a time.
+  std::int64_t piece(const Problem& p) const {
+    return ceil_div(vectors(p), ceil_div(vectors(p) * vw, depth()));
+  }
+  std::int64_t pieces(const Problem& p) const { return ceil_div(vectors(p), piece(p)); }
+  std::int64_t at_once(const Problem& p) const { return depth() / (piece(p) * vw); }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"mr", mr},
+                        {"ne", ne},
+                        {"vw", vw},
+                        {"depth", static_cast<int>(depth())},
+                        {"element_tiles", static_cast<int>(kElementTiles)}};
+    return macros.defines() + stride_defines(p);
+  }
+};
+
+double planes_us(const Problem& p, const DeviceProfile& profile, const WeightsPlanesTile& tile,
+                 const PlainGradient& gradient) {
+  const std::int64_t pieces = p.n * tile.pieces(p);
+  const std::int64_t blocks = tile.blocks(p, profile) * p.g;
+  // Cycles of a work-group: copying rows of patch elements, multiplying, adding up lanes.
+  const double part = static_cast<double>(ceil_div(pieces, tile.split));
+  const double vectors = part * static_cast<double>(tile.piece(p));
+  const double elements = static_cast<double>(
+      ceil_div(ceil_div(patch_elements(p), tile.ne), tile.blocks(p, profile)) * tile.ne);
+  const double tiles = elements / tile.ne *
+                       static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
+  const double rows = vectors * tile.vw / static_cast<double>(p.ow());
+  const double row_vectors = rows * static_cast<double>(ceil_div(p.ow(), tile.vw));
+  const double vector_cycles = p.sw == 1 ? 3 : p.sw == 2 ? 7 : 3.0 * tile.vw;
+  const double copy_cycles = elements * (10 * rows + row_vectors * vector_cycles);
+  const double fma_cycles = vectors * tiles * std::max(4.0, tile.mr * tile.ne / 2.0);
+  const double load_cycles = vectors * tiles * (tile.mr + tile.ne) / 2 * 1.1;
+  const double sum_cycles = tiles * std::ceil(part / static_cast<double>(tile.at_once(p))) *
+                            (4.0 * tile.mr * tile.ne + 30);
+  Pass multiply;
+  multiply.groups = static_cast<double>(blocks * tile.runs * tile.split);
+  multiply.flops = multiply.groups *
+                   (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
+  // dy comes from the second cache.
+  multiply.efficiency =
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(tile.vw, 0.6) : 0.02;
+  multiply.bytes = all_bytes(p);
+  return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
+}
+
+class WeightsPlanes : public Layout {
+ public:
+  WeightsPlanes(const Case& c, const WeightsPlanesTile& tile)
+      : case_(c), tile_(tile), gradient_(c.problem) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    if (gradient_.copied) layout.add(gradient_.planes.bytes());
+    const PartialSums result(p, split().parts, layout);
+    describe_weights(candidate, p, layout.bytes(), planes_us(p, case_.profile, tile_, gradient_));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const Region dy = gradient_.add_to(executable, device, layout);
+    const auto [pieces_per_part, parts] = split();
+    const std::int64_t blocks = tile_.blocks(p, case_.profile);
+    const PartialSums result(p, parts, layout);
+    std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+    arguments.insert(arguments.end(), {{"blocks", narrow(blocks)},
+                                       {"runs", narrow(tile_.runs)},
+                                       {"vectors", narrow(tile_.vectors(p))},
+                                       {"pieces", narrow(tile_.pieces(p))},
+                                       {"piece", narrow(tile_.piece(p))},
+                                       {"at_once", narrow(tile_.at_once(p))},
+                                       {"all_pieces", cl_long{p.n * tile_.pieces(p)}},
+                                       {"pieces_per_part", cl_long{pieces_per_part}},
+                                       {"part_stride", result.stride(p)}});
+    executable.run.add(std::make_unique<KernelStep>(
+        "multiply", device.kernel("implicit_gemm_weights", "weights_planes", tile_.defines(p)),
+        arguments, one_item_groups(blocks * tile_.runs * p.g * parts)));
+    result.finish(executable, device, p);
+    executable.workspace_bytes = layout.bytes();
+  }
+
+ private:
+  Split split() const { return {case_.problem.n * tile_.pieces(case_.problem), tile_.split}; }
+
+  const Case& case_;
+  WeightsPlanesTile tile_;
+  PlainGradient gradient_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const int vw = vector_width(c.profile);
+  const int registers = vector_registers(vw);
+  std::vector<Config> configs;
+  for (const int mr : {2, 3, 4, 6}) {
+    WeightsPlanesTile tile{mr, (registers - mr - 1) / mr, vw, 1, 1};
+    if ((mr > 2 && mr > p.k_per_group()) || tile.ne < 1) continue;
+    const auto add = [&] {
+      const std::int64_t work_groups = tile.blocks(p, c.profile) * p.g * tile.runs;
+      tile.split = static_cast<int>(parts_for(c.profile, work_groups, p.n * tile.pieces(p)));
+      configs.push_back(tile.config());
+    };
+    add();
+    tile.runs = static_cast<int>(
+        parts_for(c.profile, tile.blocks(p, c.profile) * p.g, ceil_div(p.k_per_group(), mr)));
+    if (tile.runs > 1) add();
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const WeightsPlanesTile tile = WeightsPlanesTile::from(config);
+  const Problem& p = c.problem;
+  if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
+  if (p.oh() * p.ow() < tile.vw) return above("vw", tile.vw, p.oh() * p.ow());
+  if (tile.depth() < tile.vw)
+    return above("mr + ne", tile.mr + tile.ne, WeightsPlanesTile::kRowsBytes / kElement / tile.vw);
+  if (tile.local_bytes() > c.profile.local_memory_bytes)
+    return over_local_memory(tile.local_bytes(), c.profile);
+  return std::make_unique<const WeightsPlanes>(c, tile);
+}
+
+}  // namespace
+
+const Body body_weights_planes = {"weights_planes", Suits::kCpusAndLastResort, 1, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm

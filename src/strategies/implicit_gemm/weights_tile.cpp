@@ -1,0 +1,105 @@
+// weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For GPUs.
+#include "strategies/implicit_gemm/gpu_tile.hpp"
+#include "strategies/implicit_gemm/weights_bodies.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr Tile kTiles[] = {{128, 128, 8, 8, 8}, {64, 64, 8, 8, 8}, {32, 32, 16, 4, 4}};
+
+// Work-groups of one part.
+std::int64_t tile_groups(const Problem& p, const Tile& tile) {
+  return ceil_div(p.k_per_group(), tile.bm) * ceil_div(p.c_per_group() * p.kh * p.kw, tile.bn) *
+         p.g;
+}
+
+class WeightsTile : public Layout {
+ public:
+  WeightsTile(const Case& c, const Tile& tile) : case_(c), tile_(tile) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const PartialSums result(p, split().parts, layout);
+    const std::int64_t work_groups = tile_groups(p, tile_);
+    Pass pass;
+    pass.groups = tile_.filling(work_groups * tile_.split);
+    pass.flops = static_cast<double>(work_groups) * 2.0 * tile_.bm * tile_.bn *
+                 static_cast<double>(round_up(pixels(), tile_.bk));
+    pass.efficiency = tile_.efficiency();
+    pass.bytes = all_bytes(p);
+    describe_weights(candidate, p, layout.bytes(),
+                     predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)}));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    WorkspaceLayout layout(case_.profile);
+    const std::int64_t image_pixels = p.oh() * p.ow();
+    const auto [pixels_per_part, parts] = split();
+    const PartialSums result(p, parts, layout);
+    const auto local = static_cast<std::size_t>(tile_.items());
+    executable.run.add(std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("implicit_gemm_weights", "weights_tile", weights_defines(p, tile_.defines())),
+        std::vector<Argument>{
+            {"x", Region{kXSlot}},
+            {"dy", Region{kDySlot}},
+            {"y_mask", Region{p.mask ? kYSlot : kDySlot}},
+            {"result", result.region},
+            {"channels", narrow(p.c_per_group())},
+            {"h", narrow(p.h)},
+            {"w", narrow(p.w)},
+            {"filters", narrow(p.k_per_group())},
+            {"kh", narrow(p.kh)},
+            {"kw", narrow(p.kw)},
+            {"pt", narrow(p.pt)},
+            {"pl", narrow(p.pl)},
+            {"oh", narrow(p.oh())},
+            {"ow", narrow(p.ow())},
+            {"groups", narrow(p.g)},
+            {"pixels", cl_long{pixels()}},
+            {"pixels_per_part", cl_long{pixels_per_part}},
+            {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.bm))},
+            {"column_tiles", narrow(ceil_div(p.c_per_group() * p.kh * p.kw, tile_.bn))},
+            {"step_image", narrow(tile_.bk / image_pixels)},
+            {"step_i", narrow(tile_.bk % image_pixels / p.ow())},
+            {"step_j", narrow(tile_.bk % p.ow())},
+            {"part_stride", result.stride(p)}},
+        Range{{static_cast<std::size_t>(tile_groups(p, tile_) * parts) * local, 1, 1},
+              {local, 1, 1}}));
+    result.finish(executable, device, p);
+    executable.workspace_bytes = layout.bytes();
+  }
+
+ private:
+  std::int64_t pixels() const { return case_.problem.n * case_.problem.oh() * case_.problem.ow(); }
+  Split split() const { return {pixels(), tile_.split}; }
+
+  const Case& case_;
+  Tile tile_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  constexpr std::int64_t kLeastPixels = 256;  // of a part
+  std::vector<Config> configs;
+  for (Tile tile : kTiles) {
+    const std::int64_t pixels = c.problem.n * c.problem.oh() * c.problem.ow();
+    tile.split =
+        static_cast<int>(parts_for(c.profile, tile_groups(c.problem, tile), pixels, kLeastPixels));
+    configs.push_back(tile.config("weights_tile"));
+  }
+  return configs;
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const Tile tile = Tile::from(config);
+  if (auto rejection = tile.rejection(c.profile)) return *rejection;
+  return std::make_unique<const WeightsTile>(c, tile);
+}
+
+}  // namespace
+
+const Body body_weights_tile = {"weights_tile", Suits::kGpus, 3, variants, fit};
+
+}  // namespace clconv::core::implicit_gemm
