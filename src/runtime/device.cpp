@@ -71,6 +71,7 @@ void visit_fields(Profile& p, Visitor&& visit) {
   visit("compute_units", p.compute_units);
   visit("clock_mhz", p.clock_mhz);
   visit("float_width", p.float_width);
+  visit("vector_registers", p.vector_registers);
   visit("max_work_group_size", p.max_work_group_size);
   visit("local_memory_bytes", p.local_memory_bytes);
   visit("local_memory_dedicated", p.local_memory_dedicated);
@@ -116,6 +117,8 @@ struct FieldReader {
     value = at(name).get<bool>();
   }
   void operator()(const char* name, std::int64_t& value) const {
+    // Profiles written before there was such a field have none.
+    if (std::string_view(name) == "vector_registers" && json.find(name) == json.end()) return;
     if (!at(name).is_number_integer() || at(name).get<std::int64_t>() < 0) {
       bad_profile("field '" + std::string(name) + "' is not a non-negative integer");
     }
@@ -181,6 +184,7 @@ DeviceProfile query_profile(const cl::Device& device) {
   p.compute_units = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MAX_COMPUTE_UNITS>());
   p.clock_mhz = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MAX_CLOCK_FREQUENCY>());
   p.float_width = std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT>());
+  if (cpu) p.vector_registers = processor_vector_registers();
   const auto size = [](auto value) { return static_cast<std::int64_t>(value); };
   p.max_work_group_size =
       std::max<std::int64_t>(1, size(device.getInfo<CL_DEVICE_MAX_WORK_GROUP_SIZE>()));

@@ -28,6 +28,7 @@ struct DeviceProfile {
   std::int64_t compute_units = 1;
   std::int64_t clock_mhz = 1000;
   std::int64_t float_width = 1;  // native vector width in floats; 1 on scalar (GPU) architectures
+  std::int64_t vector_registers = 0;  // of a CPU core; 0 where that is not known
   std::int64_t max_work_group_size = 1;
   std::int64_t local_memory_bytes = 0;
   bool local_memory_dedicated = false;  // on-chip memory; false where it is ordinary memory

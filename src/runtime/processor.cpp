@@ -68,6 +68,16 @@ std::int64_t cpus_of_threads() {
 
 }  // namespace
 
+std::int64_t processor_vector_registers() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_supports("avx512vl") ? 32 : 16;
+#elif defined(__aarch64__)
+  return 32;
+#else
+  return 0;
+#endif
+}
+
 std::string processor_name() {
   std::string found, vendor;
   std::istringstream lines(system_file("/proc/cpuinfo"));

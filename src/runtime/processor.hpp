@@ -11,6 +11,9 @@ namespace clconv::core {
 // "AuthenticAMD 26/2/1" on x86, "0x41 8/0x0/0xd0c/1" on ARM, "" where the system does not say.
 std::string processor_name();
 
+// Vector registers of a core of this processor: 32 with AVX-512 (at any width) and NEON, 16 on other x86, else 0.
+std::int64_t processor_vector_registers();
+
 // CPUs that threads of this process may run on, at most what control groups allow it of them, rounded up: a
 // container with half a CPU has one. 0 where the system does not say.
 std::int64_t usable_cpus();

@@ -53,7 +53,10 @@ void add_offer(const Body& body, const Case& c, Offers& offers) {
 }  // namespace
 
 Case::Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit)
-    : problem(p), profile(device_profile), workspace_limit(limit) {
+    : problem(p),
+      profile(device_profile),
+      machine(Machine::of(device_profile)),
+      workspace_limit(limit) {
   if (p.direction == Direction::kForward || p.wants_dx()) correlations = correlations_of(p);
 }
 

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "machine/machine.hpp"
 #include "ops/correlation.hpp"
 #include "strategies/strategy.hpp"
 
@@ -20,6 +21,7 @@ struct Case {
 
   Problem problem;  // as the strategy normalised it
   const DeviceProfile& profile;
+  Machine machine;
   std::int64_t workspace_limit;
   // Of a forward problem or a data gradient; else empty.
   std::vector<Correlation> correlations;

@@ -9,8 +9,10 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-double filters_us(const Problem& p, const DeviceProfile& profile, const FilterTile& tile,
-                  const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
+double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
+                  const FilterBlocks& blocks, std::int64_t chunks) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const double groups = static_cast<double>(ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw)) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
@@ -51,7 +53,7 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const FilterTi
   // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6
   // (2-core Zen 3, 2026-11).
   const double loop_cycles =
-      few_registers(tile.vw) && !c.channels_last
+      all.machine.few_registers() && !c.channels_last
           ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 3.0) * reduction
           : 0;
   const double cycles = std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting +
@@ -83,7 +85,7 @@ class Filters : public RegisterTileLayout {
 
  protected:
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return filters_us(case_.problem, case_.profile, tile_, c, blocks, view_.chunks());
+    return filters_us(case_, tile_, c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Correlation& c = operand.correlation;
@@ -110,8 +112,8 @@ std::vector<Config> variants(const Case& all) {
   // resnet_3x3_56; PoCL 3.1, 2-core Zen 5, 2026-11).
   constexpr int kMostPointers = 12;
   const Correlation& c = all.correlations.front();
-  const int vw = vector_width(all.profile);
-  const int registers = vector_registers(vw);
+  const int vw = all.machine.lanes;
+  const int registers = all.machine.registers;
   const LeastResult least(all.correlations);
   std::vector<Config> configs;
   for (int kv = 1; kv <= 4; ++kv) {

@@ -2,7 +2,7 @@
 
 namespace clconv::core::implicit_gemm {
 
-PatchGrid PatchTile::grid(const DeviceProfile& profile, const Correlation& c) const {
+PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
   constexpr double kWeightsInPixels = 8, kStagingInFilters = 8;
   constexpr std::int64_t kMostImages = 8;
   constexpr std::int64_t kLine = 16;  // floats
@@ -27,15 +27,15 @@ PatchGrid PatchTile::grid(const DeviceProfile& profile, const Correlation& c) co
     const auto in_images = [&](std::int64_t n) {
       return static_cast<double>(c.oh / h) * in_rows(n, h) + in_rows(n, c.oh % h);
     };
-    const double all =
+    const double pixels =
         static_cast<double>(c.images / images) * in_images(images) + in_images(c.images % images);
-    const PatchGrid grid{images, h, w, pitch, all};
-    double cost = all;
-    if (few_registers(vw)) {
+    const PatchGrid grid{images, h, w, pitch, pixels};
+    double cost = pixels;
+    if (all.machine.few_registers()) {
       const double tiles = static_cast<double>(grid.all(c));
-      const double runs = std::max(1.0, static_cast<double>(wanted_groups(profile)) / tiles);
+      const double runs = std::max(1.0, static_cast<double>(wanted_groups(all)) / tiles);
       const double staging = runs * kStagingInFilters / static_cast<double>(c.filters);
-      cost = all * static_cast<double>(c.groups) * (1 + staging) + kWeightsInPixels * tiles +
+      cost = pixels * static_cast<double>(c.groups) * (1 + staging) + kWeightsInPixels * tiles +
              multiplied(images, h * w) / (2 * runs);
     }
     if (best.images > 0 && cost >= least) return;
@@ -51,15 +51,15 @@ PatchGrid PatchTile::grid(const DeviceProfile& profile, const Correlation& c) co
   return best;
 }
 
-std::int64_t PatchTile::run(const DeviceProfile& profile, const Correlation& c,
-                            const PatchGrid& grid, const FilterBlocks& blocks) const {
-  const std::int64_t all = blocks.blocks_per_group;
-  std::int64_t runs = std::min(all, ceil_div(wanted_groups(profile), grid.all(c)));
+std::int64_t PatchTile::run(const Case& all, const Correlation& c, const PatchGrid& grid,
+                            const FilterBlocks& blocks) const {
+  const std::int64_t blocks_per_group = blocks.blocks_per_group;
+  std::int64_t runs = std::min(blocks_per_group, ceil_div(wanted_groups(all), grid.all(c)));
   if (sums > 0) {
     const std::int64_t fitting = sums * 256 / sums_of_a_block(grid.images, grid.h * grid.w);
-    runs = std::max(runs, ceil_div(all, fitting));
+    runs = std::max(runs, ceil_div(blocks_per_group, fitting));
   }
-  return ceil_div(all, runs);
+  return ceil_div(blocks_per_group, runs);
 }
 
 }  // namespace clconv::core::implicit_gemm

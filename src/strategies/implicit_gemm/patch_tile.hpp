@@ -64,14 +64,14 @@ struct PatchTile {
   // The tile that costs least: pixels multiplied, those for nothing included; with few registers, where these were
   // measured, also weights fetched for each tile, pixels staged for each run of blocks, and the core that waits for the
   // other one's last tile, of which half is left on the average.
-  PatchGrid grid(const DeviceProfile& profile, const Correlation& c) const;
+  PatchGrid grid(const Case& all, const Correlation& c) const;
   // Work-groups that even out what one core starts later than another.
-  std::int64_t wanted_groups(const DeviceProfile& profile) const {
-    return profile.compute_units * (few_registers(vw) ? 4 : 2);
+  std::int64_t wanted_groups(const Case& all) const {
+    return all.profile.compute_units * (all.machine.few_registers() ? 4 : 2);
   }
   // Blocks of filters that a work-item multiplies its patches with: all that there is room for sums for, where there
   // are tiles enough.
-  std::int64_t run(const DeviceProfile& profile, const Correlation& c, const PatchGrid& grid,
+  std::int64_t run(const Case& all, const Correlation& c, const PatchGrid& grid,
                    const FilterBlocks& blocks) const;
 };
 

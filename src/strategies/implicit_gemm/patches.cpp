@@ -8,17 +8,18 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-double patches_us(const Problem& p, const DeviceProfile& profile, const PatchTile& tile,
-                  const Correlation& c, bool scatter, const PatchGrid& grid,
-                  const FilterBlocks& blocks) {
-  const std::int64_t run = tile.run(profile, c, grid, blocks);
+double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, bool scatter,
+                  const PatchGrid& grid, const FilterBlocks& blocks) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
+  const std::int64_t run = tile.run(all, c, grid, blocks);
   const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   const double reduction = static_cast<double>(c.reduction());
   // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
   // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
   const double fma_cycles = reduction * std::max(4.0, tile.mr * tile.nv / 2.0);
   const double load_cycles = reduction * (tile.nv + tile.mr) / 2;
-  const double loop_cycles = few_registers(tile.vw) ? 0.5 * reduction : 0;
+  const double loop_cycles = all.machine.few_registers() ? 0.5 * reduction : 0;
   const std::int64_t slab = tile.slab(c);
   const double slabs = static_cast<double>(ceil_div(c.channels, slab));
   const double store_cycles = scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
@@ -33,7 +34,7 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const PatchTil
       static_cast<double>(blocks.blocks_per_group) * grid.multiplied /
           static_cast<double>(tile.span()) *
           (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + sums_cycles) +
-      runs * staged * (few_registers(tile.vw) ? 5 : 3.5);
+      runs * staged * (all.machine.few_registers() ? 5 : 3.5);
   Pass multiply;
   multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
@@ -53,8 +54,8 @@ class Patches : public Layout {
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
       if (nothing_to_do(p, c)) continue;
-      candidate.predicted_us += patches_us(p, case_.profile, tile_, c, scatter,
-                                           tile_.grid(case_.profile, c), packed_.blocks[i]);
+      candidate.predicted_us +=
+          patches_us(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i]);
     }
     candidate.prepared_weights_bytes = packed_.bytes;
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
@@ -62,7 +63,7 @@ class Patches : public Layout {
     // With 32 registers `filters` reads a tap alone as it lies, and is not behind; scattered results were measured with
     // 16 only.
     const Correlation& c = case_.correlations.front();
-    if (!few_registers(tile_.vw) &&
+    if (!case_.machine.few_registers() &&
         (case_.correlations.size() > 1 || scatter || c.taps_h * c.taps_w == 1)) {
       candidate.not_considered =
           "with 32 vector registers patches pays for several taps and dense results only";
@@ -84,8 +85,8 @@ class Patches : public Layout {
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const FilterBlocks& blocks,
                                  const Region& packed) const {
     const Problem& p = case_.problem;
-    const PatchGrid grid = tile_.grid(case_.profile, c);
-    const std::int64_t run = tile_.run(case_.profile, c, grid, blocks);
+    const PatchGrid grid = tile_.grid(case_, c);
+    const std::int64_t run = tile_.run(case_, c, grid, blocks);
     const Operands operands(p);
     std::vector<Argument> arguments = {{"x", operands.input},
                                        {"y_mask", p.mask ? operands.mask : operands.input},
@@ -142,8 +143,8 @@ std::vector<Config> variants(const Case& all) {
   // Reductions from which on a strip in the first cache counts for more than results in a row.
   constexpr std::int64_t kDeep = 128;
   const DeviceProfile& profile = all.profile;
-  const int vw = vector_width(profile);
-  const int registers = vector_registers(vw);
+  const int vw = all.machine.lanes;
+  const int registers = all.machine.registers;
   std::int64_t reduction = 0;  // the longest
   for (const Correlation& c : all.correlations)
     reduction = std::max(reduction, c.reduction());
@@ -164,7 +165,7 @@ std::vector<Config> variants(const Case& all) {
       deep.patch /= 2;
       deep.sums /= 2;
     }
-    if (few_registers(vw) && reduction >= kDeep) configs.push_back(deep.config());
+    if (all.machine.few_registers() && reduction >= kDeep) configs.push_back(deep.config());
   }
   return configs;
 }
@@ -180,7 +181,7 @@ Fit fit(const Case& all, const Config& config) {
   if (local_bytes > all.profile.local_memory_bytes)
     return over_local_memory(local_bytes, all.profile);
   for (const Correlation& c : all.correlations) {
-    if (nothing_to_do(all.problem, c) || tile.grid(all.profile, c).images > 0) continue;
+    if (nothing_to_do(all.problem, c) || tile.grid(all, c).images > 0) continue;
     return above("floats of the smallest patch", tile.slab(c) * c.taps_h * c.taps_w * tile.span(),
                  std::int64_t{tile.patch} * 256);
   }

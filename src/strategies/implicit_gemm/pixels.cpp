@@ -25,12 +25,15 @@ struct PixelTile {
   // On PoCL 3.1, 2-core Zen 5, 2026-11: n32c64h56w56k256kh1kw1 7.4 instead of 7.8 ms (f16: 8.0), but with 256
   // channels, 96 KiB, only f16 gains. With 16 registers `patches` does the same better (resnet_1x1_56_exp: 0.88 against
   // 1.22 ms; 2-core Zen 3).
-  int stage_wanted(const Problem& p, const DeviceProfile& profile,
-                   const std::vector<Correlation>& correlations) const {
+  int stage_wanted(const Case& all) const {
+    const Problem& p = all.problem;
+    const DeviceProfile& profile = all.profile;
+    const std::vector<Correlation>& correlations = all.correlations;
     const std::int64_t most = p.data_type != DataType::kFloat32 ? 128 << 10 : 32 << 10;
     const Correlation& c = correlations.front();
     const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
-    if (once || few_registers(vw) || stage_bytes(c) > std::min(most, profile.local_memory_bytes))
+    if (once || all.machine.few_registers() ||
+        stage_bytes(c) > std::min(most, profile.local_memory_bytes))
       return 0;
     int kib = 1;
     while (kib * 1024 < stage_bytes(c))
@@ -66,8 +69,10 @@ std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
   return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
 
-double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelTile& tile,
-                 const Correlation& c, const FilterBlocks& blocks, std::int64_t chunks) {
+double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
+                 const FilterBlocks& blocks, std::int64_t chunks) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const double groups = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
                         static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
@@ -78,7 +83,7 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const PixelTile
   const double fma_cycles = reduction * tile.mr * tile.nv / 2;
   // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
   // ms, which would else be 3.0; 2-core Zen 3, 2026-11).
-  const bool few = few_registers(tile.vw);
+  const bool few = all.machine.few_registers();
   const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + tile.mr) / 2;
   const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
   const double store_cycles =
@@ -111,7 +116,7 @@ class Pixels : public RegisterTileLayout {
 
  protected:
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return pixels_us(case_.problem, case_.profile, tile_, c, blocks, view_.chunks());
+    return pixels_us(case_, tile_, c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Problem& p = case_.problem;
@@ -157,8 +162,8 @@ class Pixels : public RegisterTileLayout {
 
 std::vector<Config> variants(const Case& all) {
   const Correlation& c = all.correlations.front();
-  const int vw = vector_width(all.profile);
-  const int registers = vector_registers(vw);
+  const int vw = all.machine.lanes;
+  const int registers = all.machine.registers;
   std::vector<Config> configs;
   for (const int mr : {1, 2, 4, 8, 16}) {
     if (mr > 1 && mr / 2 >= c.filters) continue;
@@ -168,7 +173,7 @@ std::vector<Config> variants(const Case& all) {
       if (mr * nv + nv + 1 > registers) continue;
       if (nv > 1 && (nv - 1) * vw >= c.ow) continue;
       PixelTile tile{mr, nv, vw, 0};
-      tile.stage = tile.stage_wanted(all.problem, all.profile, all.correlations);
+      tile.stage = tile.stage_wanted(all);
       configs.push_back(tile.config());
     }
   }

@@ -46,9 +46,10 @@ struct Slabs {
   }
 };
 
-double slabs_us(const Problem& p, const DeviceProfile& profile, const FilterTile& tile,
-                const Slabs& slabs, const Correlation& c, const FilterBlocks& blocks,
-                std::int64_t chunks) {
+double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
+                const FilterBlocks& blocks, std::int64_t chunks) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const std::int64_t tiles = ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw);
   const double pixels = tile.th * tile.tw;
   const double accumulators = pixels * tile.kv;
@@ -80,7 +81,7 @@ class SlabsLayout : public RegisterTileLayout {
     // With several taps, or strides, `patches` stages what is read several times or apart (resnet_1x1_s2 1.6 against
     // 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
     const Correlation& c = case_.correlations.front();
-    if (!few_registers(tile_.vw)) {
+    if (!case_.machine.few_registers()) {
       candidate.not_considered = "slabs were measured with 16 vector registers only";
     } else if (case_.correlations.size() > 1 || c.taps_h * c.taps_w != 1 || c.sh * c.sw != 1) {
       candidate.not_considered = "patches is better with several taps or strides";
@@ -89,8 +90,7 @@ class SlabsLayout : public RegisterTileLayout {
 
  protected:
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return slabs_us(case_.problem, case_.profile, tile_, slabs(c, blocks), c, blocks,
-                    view_.chunks());
+    return slabs_us(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Correlation& c = operand.correlation;
@@ -118,7 +118,7 @@ class SlabsLayout : public RegisterTileLayout {
 
 std::vector<Config> variants(const Case& all) {
   constexpr int kSums = 64;  // KiB
-  const int vw = vector_width(all.profile);
+  const int vw = all.machine.lanes;
   const LeastResult least(all.correlations);
   int sums = kSums;
   while (sums > 1 && sums * 1024 > all.profile.local_memory_bytes)
@@ -127,7 +127,7 @@ std::vector<Config> variants(const Case& all) {
   for (int kv = 1; kv <= 4; ++kv) {
     if (kv > 1 && (kv - 1) * vw >= all.correlations.front().filters) continue;
     const std::int64_t tw =
-        std::min<std::int64_t>(FilterTile::most_pixels(kv, vector_registers(vw)), least.w);
+        std::min<std::int64_t>(FilterTile::most_pixels(kv, all.machine.registers), least.w);
     if (tw < 1) continue;
     configs.push_back(
         {"slabs",

@@ -35,8 +35,8 @@ double all_bytes(const Problem& p) {
 }
 
 // What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.
-double with_few_registers(int vw, double share) {
-  return few_registers(vw) ? share : 1.0;
+double with_few_registers(const Machine& machine, double share) {
+  return machine.few_registers() ? share : 1.0;
 }
 
 const Region* mask_of(const Problem& p) {

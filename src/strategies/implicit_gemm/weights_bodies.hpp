@@ -101,7 +101,7 @@ void describe_weights(Candidate& candidate, const Problem& p, std::int64_t works
 double all_bytes(const Problem& p);
 
 // What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.
-double with_few_registers(int vw, double share);
+double with_few_registers(const Machine& machine, double share);
 
 // y of a masked gradient; null without.
 const Region* mask_of(const Problem& p);

@@ -28,8 +28,10 @@ struct WeightsFiltersTile {
   }
 };
 
-double filters_us(const Problem& p, const DeviceProfile& profile, const WeightsFiltersTile& tile,
-                  const GradientBlocks& blocks, const PaddedInput& view) {
+double filters_us(const Case& all, const WeightsFiltersTile& tile, const GradientBlocks& blocks,
+                  const PaddedInput& view) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const std::int64_t rows = p.n * p.oh();
   // Cycles of a work-group as in the forward body, and one for the loop over pixels; a chain of FMAs
   // advances every 4 cycles. A store of one tap of one filter takes about two.
@@ -50,7 +52,7 @@ double filters_us(const Problem& p, const DeviceProfile& profile, const WeightsF
   // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
   // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
   multiply.efficiency =
-      profile.family == Family::kCpu ? 0.9 * with_few_registers(tile.vw, 0.85) : 0.02;
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(all.machine, 0.85) : 0.02;
   // What a core's cache does not keep from one work-group to the next.
   const double group_bytes =
       pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
@@ -74,8 +76,7 @@ class WeightsFilters : public Layout {
     if (view_.copied) layout.add(view_.planes.bytes());
     layout.add(blocks_.bytes(p));
     const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(),
-                     filters_us(p, case_.profile, tile_, blocks_, view_));
+    describe_weights(candidate, p, layout.bytes(), filters_us(case_, tile_, blocks_, view_));
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -124,8 +125,8 @@ class WeightsFilters : public Layout {
 
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  const int vw = vector_width(c.profile);
-  const int registers = vector_registers(vw);
+  const int vw = c.machine.lanes;
+  const int registers = c.machine.registers;
   std::vector<Config> configs;
   for (int kv = 1; kv <= 3; ++kv) {
     if (kv > 1 && (kv - 1) * vw >= p.k_per_group()) continue;

@@ -42,8 +42,9 @@ struct WeightsPatchesTile {
   }
 };
 
-double patches_us(const Problem& p, const DeviceProfile& profile, const WeightsPatchesTile& tile,
-                  const PlainGradient& gradient) {
+double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGradient& gradient) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const std::int64_t pixels = p.n * p.oh() * p.ow();
   const std::int64_t tiles = ceil_div(p.k_per_group(), tile.tf);
   const std::int64_t blocks = tile.blocks(p) * p.g;
@@ -65,7 +66,7 @@ double patches_us(const Problem& p, const DeviceProfile& profile, const WeightsP
       multiply.groups *
       (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
       tile.vw;
-  const double share = with_few_registers(tile.vw, tile.kv == 1 ? 0.8 : 1.0);
+  const double share = with_few_registers(all.machine, tile.kv == 1 ? 0.8 : 1.0);
   multiply.efficiency = profile.family == Family::kCpu ? share : 0.02;
   multiply.bytes = all_bytes(p);
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
@@ -81,7 +82,7 @@ class WeightsPatches : public Layout {
     WorkspaceLayout layout(case_.profile);
     if (gradient_.copied) layout.add(gradient_.planes.bytes());
     const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), patches_us(p, case_.profile, tile_, gradient_));
+    describe_weights(candidate, p, layout.bytes(), patches_us(case_, tile_, gradient_));
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -119,8 +120,8 @@ std::vector<Config> variants(const Case& c) {
   // Beyond 13 rows of dy too few of their addresses stay in registers (3 to 5 % slower with 14).
   constexpr int kMostRows = 13;
   const Problem& p = c.problem;
-  const int vw = vector_width(c.profile);
-  const int registers = vector_registers(vw);
+  const int vw = c.machine.lanes;
+  const int registers = c.machine.registers;
   std::vector<Config> configs;
   for (const int kv : {1, 2, 4}) {
     if (kv > 1 && (kv - 1) * vw >= patch_elements(p)) continue;

@@ -35,8 +35,9 @@ struct WeightsPixelsTile {
   }
 };
 
-double pixels_us(const Problem& p, const DeviceProfile& profile, const WeightsPixelsTile& tile,
-                 const PaddedInput& view) {
+double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const std::int64_t rows = p.n * p.oh();
   const PaddedPlanes gradient = tile.gradient(p);
   const double vectors =
@@ -56,7 +57,8 @@ double pixels_us(const Problem& p, const DeviceProfile& profile, const WeightsPi
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
-  const double loaded = (plane_bytes > kNearBytes ? 0.7 : 0.85) * with_few_registers(tile.vw, 0.65);
+  const double loaded =
+      (plane_bytes > kNearBytes ? 0.7 : 0.85) * with_few_registers(all.machine, 0.65);
   multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
   multiply.bytes = all_bytes(p);
   return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});
@@ -73,7 +75,7 @@ class WeightsPixels : public Layout {
     if (view_.copied) layout.add(view_.planes.bytes());
     if (tile_.copies_gradient(p)) layout.add(gradient_.bytes());
     const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), pixels_us(p, case_.profile, tile_, view_));
+    describe_weights(candidate, p, layout.bytes(), pixels_us(case_, tile_, view_));
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -127,8 +129,8 @@ class WeightsPixels : public Layout {
 
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  const int vw = vector_width(c.profile);
-  const int registers = vector_registers(vw);
+  const int vw = c.machine.lanes;
+  const int registers = c.machine.registers;
   std::vector<Config> configs;
   for (const int mr : {1, 2, 4}) {
     if (mr > p.k_per_group()) continue;

@@ -49,8 +49,9 @@ struct WeightsPlanesTile {
   }
 };
 
-double planes_us(const Problem& p, const DeviceProfile& profile, const WeightsPlanesTile& tile,
-                 const PlainGradient& gradient) {
+double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGradient& gradient) {
+  const Problem& p = all.problem;
+  const DeviceProfile& profile = all.profile;
   const std::int64_t pieces = p.n * tile.pieces(p);
   const std::int64_t blocks = tile.blocks(p, profile) * p.g;
   // Cycles of a work-group: copying rows of patch elements, multiplying, adding up lanes.
@@ -74,7 +75,7 @@ double planes_us(const Problem& p, const DeviceProfile& profile, const WeightsPl
                    (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // dy comes from the second cache.
   multiply.efficiency =
-      profile.family == Family::kCpu ? 0.9 * with_few_registers(tile.vw, 0.6) : 0.02;
+      profile.family == Family::kCpu ? 0.9 * with_few_registers(all.machine, 0.6) : 0.02;
   multiply.bytes = all_bytes(p);
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
 }
@@ -89,7 +90,7 @@ class WeightsPlanes : public Layout {
     WorkspaceLayout layout(case_.profile);
     if (gradient_.copied) layout.add(gradient_.planes.bytes());
     const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), planes_us(p, case_.profile, tile_, gradient_));
+    describe_weights(candidate, p, layout.bytes(), planes_us(case_, tile_, gradient_));
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -126,8 +127,8 @@ class WeightsPlanes : public Layout {
 
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  const int vw = vector_width(c.profile);
-  const int registers = vector_registers(vw);
+  const int vw = c.machine.lanes;
+  const int registers = c.machine.registers;
   std::vector<Config> configs;
   for (const int mr : {2, 3, 4, 6}) {
     WeightsPlanesTile tile{mr, (registers - mr - 1) / mr, vw, 1, 1};
