@@ -21,20 +21,22 @@ double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
   // costs more where rows are cut to pieces.
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
   // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
-  const double fma_cycles = reduction * std::max(4.0, tile.kv * pixels / 2);
+  const double fma_cycles = reduction * std::max(all.machine.fma_latency, tile.kv * pixels / 2);
   const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
-  // What the first cache cannot hold until it is used again comes from the second, 2.75 cycles a line:
+  // What L1 cannot hold until it is used again comes from L2:
   // n1c1024h14w14k2048kh1kw1s2 takes 9.5 cycles a product with 2x7 accumulators, 12.1 with 3x7.
-  constexpr double kLineCycles = 2.75, kLineFloats = 16, kNearBytes = 24 << 10;
+  const double line_floats = static_cast<double>(all.machine.line_bytes / kElement);
+  const std::int64_t near_bytes = all.machine.l1_bytes / 4 * 3;
   const double taps = static_cast<double>(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
   const double pixel_lines =
       c.channels_last
-          ? pixels / kLineFloats
-          : tile.th * std::max(1.0, static_cast<double>(tile.tw * c.sw) / kLineFloats) / taps;
-  const bool far_weights = reduction * static_cast<double>(tile.block() * kElement) > kNearBytes;
+          ? pixels / line_floats
+          : tile.th * std::max(1.0, static_cast<double>(tile.tw * c.sw) / line_floats) / taps;
+  const bool far_weights =
+      reduction * static_cast<double>(tile.block() * kElement) > static_cast<double>(near_bytes);
   const double line_cycles =
-      reduction * kLineCycles *
-      (pixel_lines + (far_weights ? static_cast<double>(tile.block()) / kLineFloats : 0.0));
+      reduction * all.machine.l2_line *
+      (pixel_lines + (far_weights ? static_cast<double>(tile.block()) / line_floats : 0.0));
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (tile.th == 1 || tile.tw == c.out_pitch);
   const double transposes = tile.kv * std::ceil(pixels / tile.vw);
@@ -49,7 +51,7 @@ double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
   const bool from_memory =
       c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
   const double waiting = from_memory ? 1.15 : 1.0;
-  // With 16 registers a product is too little work to hide the loops around it, and what the second cache brings:
+  // With 16 registers a product is too little work to hide the loops around it, and what L2 brings:
   // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6
   // (2-core Zen 3, 2026-11).
   const double loop_cycles =
@@ -68,13 +70,13 @@ double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
   return predicted_us(profile, {multiply});
 }
 
-// Tiles that all blocks of filters take before the next ones: their pixels stay in a second cache meanwhile
+// Tiles that all blocks of filters take before the next ones: their pixels stay in half of L2 meanwhile
 // (n1c256h56w56k512kh1kw1s2: 478 against 491 us with all tiles; 2-core Zen 5, 2026-11).
-std::int64_t tiles_of_panel(const Correlation& c, std::int64_t image, std::int64_t tiles) {
-  constexpr std::int64_t kPanelBytes = 512 << 10;
+std::int64_t tiles_of_panel(const Machine& machine, const Correlation& c, std::int64_t image,
+                            std::int64_t tiles) {
   const std::int64_t rows_read = image / (c.taps_h == 1 ? c.sh : 1);
   const std::int64_t panels =
-      std::max<std::int64_t>(1, ceil_div(rows_read * kElement, kPanelBytes));
+      std::max<std::int64_t>(1, ceil_div(rows_read * kElement, machine.l2_bytes / 2));
   return ceil_div(tiles, std::min(panels, tiles));
 }
 
@@ -92,8 +94,9 @@ class Filters : public RegisterTileLayout {
     const FilterBlocks& blocks = operand.blocks;
     const std::int64_t tiles = tile_.tiles(c);
     // Whichever is larger, weights or image, should be read once and not per block or image.
-    const std::int64_t panel =
-        blocks.bytes() <= view_.image * kElement ? tiles_of_panel(c, view_.image, tiles) : 0;
+    const std::int64_t panel = blocks.bytes() <= view_.image * kElement
+                                   ? tiles_of_panel(case_.machine, c, view_.image, tiles)
+                                   : 0;
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm", "implicit_gemm_filters",

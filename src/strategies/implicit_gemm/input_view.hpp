@@ -10,11 +10,8 @@
 
 namespace clconv::core::implicit_gemm {
 
-// Of the copy below, per core: written by one, read by all once per block of filters, it should stay in their L2.
-constexpr std::int64_t kChunkBytesPerUnit = 1 << 20;
-
 // As it lies in memory, or as a float copy with padding (and mask) written out, from the window's origin on. The copy
-// is made for some images at a time.
+// is made for some images at a time: written by one core, read by all once per block of filters, it stays in their L2.
 struct InputView {
   bool copied = false;
   PaddedPlanes planes;  // of all images
@@ -23,8 +20,9 @@ struct InputView {
 
   // `wanted`: columns of the window that may be read, which can be more than the taps reach. `floats`: the body
   // reads nothing else.
-  InputView(const Problem& p, const DeviceProfile& profile,
-            const std::vector<Correlation>& correlations, std::int64_t wanted, bool floats) {
+  InputView(const Case& all, std::int64_t wanted, bool floats) {
+    const Problem& p = all.problem;
+    const std::vector<Correlation>& correlations = all.correlations;
     const Correlation& c = correlations.front();
     Window window = window_of(correlations);
     window.w = std::max(window.w, wanted);
@@ -56,7 +54,7 @@ struct InputView {
       planes.in_w = planes.wp = pitch / p.h;
     }
     const std::int64_t fitting =
-        kChunkBytesPerUnit * profile.compute_units / (image * Problem::kFloatBytes);
+        all.machine.l2_bytes * all.profile.compute_units / (image * Problem::kFloatBytes);
     chunk = ceil_div(images, ceil_div(images, std::clamp<std::int64_t>(fitting, 1, images)));
   }
 

@@ -5,8 +5,9 @@ namespace clconv::core::implicit_gemm {
 PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
   constexpr double kWeightsInPixels = 8, kStagingInFilters = 8;
   constexpr std::int64_t kMostImages = 8;
-  constexpr std::int64_t kLine = 16;  // floats
-  const std::int64_t products = std::max<std::int64_t>(1, slab(c) * c.taps_h * c.taps_w);
+  const std::int64_t line = all.machine.line_bytes / Problem::kFloatBytes;
+  const std::int64_t products =
+      std::max<std::int64_t>(1, slab(all.machine, c) * c.taps_h * c.taps_w);
   // More pixels than this are no gain, only more to consider.
   constexpr std::int64_t kMostPixels = 8192;
   const std::int64_t most = std::min(kMostPixels, std::int64_t{patch} * 256 / products);
@@ -16,8 +17,8 @@ PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
     const std::int64_t image = round_up(h * w, vw);
     const std::int64_t end = (images - 1) * image + (h - 1) * w + round_up(w, stage_width(w));
     std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
-    // A power of two would put the lines of a strip into few sets of the first cache.
-    if (sums > 0 && pitch % (2 * kLine) == 0) pitch += kLine;
+    // A power of two would put the lines of a strip into few sets of L1.
+    if (sums > 0 && pitch % (2 * line) == 0) pitch += line;
     if (pitch > most || (sums > 0 && sums_of_a_block(images, h * w) > sums * 256)) return;
     // The last tile of each kind is smaller.
     const auto in_rows = [&](std::int64_t n, std::int64_t rows) {

@@ -37,12 +37,12 @@ struct PatchTile {
     return std::any_of(correlations.begin(), correlations.end(),
                        [](const Correlation& c) { return c.out_step != 1 || c.out_pitch != c.ow; });
   }
-  // Channels that are staged at once: all, or as many as leave a strip of patches half of the first cache.
-  std::int64_t slab(const Correlation& c) const {
+  // Channels that are staged at once: all, or as many as leave a strip of patches half of L1.
+  std::int64_t slab(const Machine& machine, const Correlation& c) const {
     if (sums == 0) return c.channels;
-    constexpr std::int64_t kStripBytes = 16 << 10, kLineBytes = 64;
     const std::int64_t products =
-        std::min(kSlabProducts, kStripBytes / std::max(span() * Problem::kFloatBytes, kLineBytes));
+        std::min(kSlabProducts, machine.l1_bytes / 2 /
+                                    std::max(span() * Problem::kFloatBytes, machine.line_bytes));
     const std::int64_t most =
         std::max<std::int64_t>(1, products / std::max<std::int64_t>(1, c.taps_h * c.taps_w));
     return ceil_div(c.channels, ceil_div(c.channels, most));

@@ -17,17 +17,17 @@ double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, 
   const double reduction = static_cast<double>(c.reduction());
   // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
   // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
-  const double fma_cycles = reduction * std::max(4.0, tile.mr * tile.nv / 2.0);
+  const double fma_cycles = reduction * std::max(all.machine.fma_latency, tile.mr * tile.nv / 2.0);
   const double load_cycles = reduction * (tile.nv + tile.mr) / 2;
   const double loop_cycles = all.machine.few_registers() ? 0.5 * reduction : 0;
-  const std::int64_t slab = tile.slab(c);
+  const std::int64_t slab = tile.slab(all.machine, c);
   const double slabs = static_cast<double>(ceil_div(c.channels, slab));
   const double store_cycles = scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
                                       : 1.5 * tile.mr * tile.nv + 20;
   const double sums_cycles = (slabs - 1) * 2 * tile.mr * tile.nv;
-  // Vectors that are not in the first cache for the next block of filters.
+  // Vectors that are not in L1 for the next block of filters.
   const double waiting =
-      slab * c.taps_h * c.taps_w * tile.span() * kElement > (32 << 10) ? 1.15 : 1.0;
+      slab * c.taps_h * c.taps_w * tile.span() * kElement > all.machine.l1_bytes ? 1.15 : 1.0;
   const double staged = reduction * static_cast<double>(c.images * c.oh * grid.tiles_x(c) *
                                                         ceil_div(grid.w, tile.stage_width(grid.w)));
   const double cycles =
@@ -95,7 +95,7 @@ class Patches : public Layout {
                                        {"r", Region{kResidualSlot}},
                                        {"result", operands.result},
                                        {"channels", narrow(c.channels)},
-                                       {"slab", narrow(tile_.slab(c))},
+                                       {"slab", narrow(tile_.slab(case_.machine, c))},
                                        {"taps_h", narrow(c.taps_h)},
                                        {"taps_w", narrow(c.taps_w)},
                                        {"in_h", narrow(c.in_h)},
@@ -134,13 +134,13 @@ class Patches : public Layout {
 
 // Tiles of all heights; local memory by what a core's L2 holds.
 std::vector<Config> variants(const Case& all) {
-  // KiB. Beyond the second cache's half there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
+  // KiB. Beyond half of L2 there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
   // instead of 0.40 ms) but where that is too little for whole vectors (resnet_conv1, 2 rows of 112: 0.54 instead of
   // 0.60 ms); 32, one row, took 0.47 ms for vgg_conv1_1.
   constexpr int kPatch = 128, kSums = 64;
   // 3 or 4 with fewer filters, 1 with 12: no faster anywhere.
   constexpr int kVectors = 2;
-  // Reductions from which on a strip in the first cache counts for more than results in a row.
+  // Reductions from which on a strip in L1 counts for more than results in a row.
   constexpr std::int64_t kDeep = 128;
   const DeviceProfile& profile = all.profile;
   const int vw = all.machine.lanes;
@@ -182,7 +182,8 @@ Fit fit(const Case& all, const Config& config) {
     return over_local_memory(local_bytes, all.profile);
   for (const Correlation& c : all.correlations) {
     if (nothing_to_do(all.problem, c) || tile.grid(all, c).images > 0) continue;
-    return above("floats of the smallest patch", tile.slab(c) * c.taps_h * c.taps_w * tile.span(),
+    return above("floats of the smallest patch",
+                 tile.slab(all.machine, c) * c.taps_h * c.taps_w * tile.span(),
                  std::int64_t{tile.patch} * 256);
   }
   return std::make_unique<const Patches>(all, tile);

@@ -29,7 +29,8 @@ struct PixelTile {
     const Problem& p = all.problem;
     const DeviceProfile& profile = all.profile;
     const std::vector<Correlation>& correlations = all.correlations;
-    const std::int64_t most = p.data_type != DataType::kFloat32 ? 128 << 10 : 32 << 10;
+    const std::int64_t most =
+        p.data_type != DataType::kFloat32 ? 4 * all.machine.l1_bytes : all.machine.l1_bytes;
     const Correlation& c = correlations.front();
     const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
     if (once || all.machine.few_registers() ||
@@ -54,17 +55,17 @@ struct PixelTile {
   }
 };
 
-// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in the first
-// cache from the second block on, as long as the weights stay in the second.
-std::int64_t blocks_in_a_run(const DeviceProfile& profile, const Correlation& c,
-                             const FilterBlocks& blocks, std::int64_t row_tiles) {
-  constexpr std::int64_t kWeightsBytes = 256 << 10, kGroupsPerUnit = 16;
+// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in L1 from
+// the second block on, as long as the weights stay in a quarter of L2.
+std::int64_t blocks_in_a_run(const Case& all, const Correlation& c, const FilterBlocks& blocks,
+                             std::int64_t row_tiles) {
+  constexpr std::int64_t kGroupsPerUnit = 16;
   const std::int64_t block_bytes =
       std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
   const std::int64_t tiles = row_tiles * c.oh * c.groups;
   const std::int64_t most =
-      std::min(kWeightsBytes / block_bytes,
-               tiles * blocks.blocks_per_group / (profile.compute_units * kGroupsPerUnit));
+      std::min(all.machine.l2_bytes / 4 / block_bytes,
+               tiles * blocks.blocks_per_group / (all.profile.compute_units * kGroupsPerUnit));
   const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
   return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
@@ -90,8 +91,7 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
       staged && c.out_step == 1
           ? (tile.nv + 4.0) * tile.mr
           : (c.out_step == 1 ? 4.0 : (few ? 3.5 : 2.0) * tile.vw) * tile.mr * tile.nv + 30;
-  const std::int64_t run =
-      blocks_in_a_run(profile, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
+  const std::int64_t run = blocks_in_a_run(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
   const double stage_cycles =
       staged ? reduction * tile.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
   // Shorter runs of a row wait more often for the next one.
@@ -123,7 +123,7 @@ class Pixels : public RegisterTileLayout {
     const Correlation& c = operand.correlation;
     const FilterBlocks& blocks = operand.blocks;
     const std::int64_t tiles_x = ceil_div(c.ow, tile_.span());
-    const std::int64_t run = blocks_in_a_run(device.profile(), c, blocks, tiles_x * operand.images);
+    const std::int64_t run = blocks_in_a_run(case_, c, blocks, tiles_x * operand.images);
     std::vector<Argument> arguments = {{"x", operand.x},
                                        {"packed", operand.packed},
                                        {"b", Region{kBiasSlot}},

@@ -6,7 +6,7 @@ RegisterTileLayout::RegisterTileLayout(const Case& c, const Config& config, std:
                                        std::int64_t wanted, bool floats)
     : case_(c),
       config_(config),
-      view_(c.problem, c.profile, c.correlations, wanted, floats),
+      view_(c, wanted, floats),
       packed_(c.correlations, block, c.profile) {}
 
 void RegisterTileLayout::describe(Candidate& candidate) const {

@@ -15,13 +15,15 @@ struct Slabs {
   std::int64_t run;       // blocks of filters of a work-item
   std::int64_t channels;  // of a slab
 
-  Slabs(const FilterTile& tile, int kib, const DeviceProfile& profile, const Correlation& c,
+  Slabs(const FilterTile& tile, int kib, const Case& all, const Correlation& c,
         const FilterBlocks& blocks) {
-    // A panel's pixels and sums in half of the second cache; in three quarters of the first the weights of a slab,
+    // A panel's pixels and sums in half of L2; in three quarters of L1 the weights of a slab,
     // and of its pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one
     // core starts later. 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %,
     // n1c2048h7w7k512kh1kw1 slower from 128 on.
-    constexpr std::int64_t kMostPixels = 256, kNearBytes = 24 << 10, kMostOfRow = 4 * 64;
+    constexpr std::int64_t kMostPixels = 256;
+    const std::int64_t near_bytes = all.machine.l1_bytes / 4 * 3;
+    const std::int64_t most_of_row = 4 * all.machine.line_bytes;
     constexpr std::int64_t kGroupsPerUnit = 4;
     const std::int64_t tiles = ceil_div(c.ow, tile.tw) * ceil_div(c.oh, tile.th);
     const std::int64_t pixels = tile.th * tile.tw;
@@ -30,14 +32,14 @@ struct Slabs {
     panel = ceil_div(tiles, ceil_div(tiles, panel));
     const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
     const std::int64_t all = blocks.blocks_per_group;
-    const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * profile.compute_units, panels),
+    const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * all.profile.compute_units, panels),
                                        ceil_div(all, fitting / panel));
     run = ceil_div(all, std::min(all, runs));
     const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
-    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, kMostOfRow);
+    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, most_of_row);
     const std::int64_t channel_bytes = taps * tile.block() * kElement + tile.th * row;
     const std::int64_t most =
-        std::clamp<std::int64_t>(kNearBytes / channel_bytes, 1, kSlabChannels);
+        std::clamp<std::int64_t>(near_bytes / channel_bytes, 1, kSlabChannels);
     channels = ceil_div(c.channels, ceil_div(c.channels, most));
   }
   std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
@@ -109,7 +111,7 @@ class SlabsLayout : public RegisterTileLayout {
 
  private:
   Slabs slabs(const Correlation& c, const FilterBlocks& blocks) const {
-    return {tile_, kib_, case_.profile, c, blocks};
+    return {tile_, kib_, case_, c, blocks};
   }
 
   FilterTile tile_;

@@ -8,9 +8,6 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-// Of a core's L2.
-constexpr double kCoreCacheBytes = 1 << 20;
-
 struct WeightsFiltersTile {
   int kv, tc, tq, vw, split;
 
@@ -37,7 +34,7 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
   // advances every 4 cycles. A store of one tap of one filter takes about two.
   const double pixels = static_cast<double>(ceil_div(rows, tile.split) * p.ow());
   const double taps = tile.tc * tile.tq;
-  const double fma_cycles = pixels * std::max(4.0, tile.kv * taps / 2);
+  const double fma_cycles = pixels * std::max(all.machine.fma_latency, tile.kv * taps / 2);
   const double load_cycles = pixels * (tile.kv + taps) / 2 * 1.1;
   const double store_cycles = 2.0 * taps * tile.kv * tile.vw + 100;
   Pass pack;
@@ -56,8 +53,9 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
   // What a core's cache does not keep from one work-group to the next.
   const double group_bytes =
       pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
-  const double read_again =
-      group_bytes > kCoreCacheBytes ? multiply.groups * cached(group_bytes) : 0;
+  const double read_again = group_bytes > static_cast<double>(all.machine.l2_bytes)
+                                ? multiply.groups * cached(group_bytes)
+                                : 0;
   multiply.bytes = std::max(all_bytes(p), read_again);
   return predicted_us(profile, {view.pass(p), pack, multiply, PartialSums::pass(p, tile.split)});
 }

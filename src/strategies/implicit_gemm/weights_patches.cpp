@@ -12,20 +12,19 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 struct WeightsPatchesTile {
   int kv, tf, vw, runs, split;
-
-  // Bytes of local memory that hold the patches while all filters read them: most of a first-level cache.
-  static constexpr std::int64_t kPatchesBytes = 32768;
+  std::int64_t
+      patches_bytes;  // of local memory that hold the patches while all filters read them: L1
 
   Config config() const {
     return {"weights_patches",
             {{"kv", kv}, {"tf", tf}, {"vw", vw}, {"runs", runs}, {"split", split}}};
   }
-  static WeightsPatchesTile from(const Config& c) {
-    return {c.get("kv", 1, 8), c.get("tf", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
-            c.get("split", 1, INT32_MAX)};
+  static WeightsPatchesTile from(const Config& c, const Machine& machine) {
+    return {c.get("kv", 1, 8),           c.get("tf", 1, 32),           c.get("vw", 4, 16),
+            c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), machine.l1_bytes};
   }
   std::int64_t block() const { return std::int64_t{kv} * vw; }
-  std::int64_t depth() const { return kPatchesBytes / (block() * kElement); }
+  std::int64_t depth() const { return patches_bytes / (block() * kElement); }
   std::int64_t blocks(const Problem& p) const { return ceil_div(patch_elements(p), block()); }
   std::int64_t local_bytes() const {
     return ((depth() + 3) * kElement + 11 * std::int64_t{sizeof(cl_int)}) * block();
@@ -57,7 +56,8 @@ double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGr
   const double row_quads = rows * static_cast<double>(ceil_div(p.ow(), 4));
   const double quad_cycles = p.sw == 1 ? 16 : p.sw == 2 ? 30 : 8.0 * tile.vw;
   const double copy_cycles = tile.kv * (50 * rows + row_quads * quad_cycles);
-  const double fma_cycles = part * run_tiles * std::max(4.0, tile.kv * tile.tf / 2.0);
+  const double fma_cycles =
+      part * run_tiles * std::max(all.machine.fma_latency, tile.kv * tile.tf / 2.0);
   const double load_cycles = part * run_tiles * (tile.kv + tile.tf) / 2 * 1.1;
   const double store_cycles = run_tiles * steps * (4.0 * tile.kv * tile.tf + 150);
   Pass multiply;
@@ -127,7 +127,7 @@ std::vector<Config> variants(const Case& c) {
     if (kv > 1 && (kv - 1) * vw >= patch_elements(p)) continue;
     const int tf = std::min((registers - kv - 1) / kv, kMostRows);
     if (tf < 1) continue;
-    WeightsPatchesTile tile{kv, tf, vw, 1, 1};
+    WeightsPatchesTile tile{kv, tf, vw, 1, 1, c.machine.l1_bytes};
     const auto add = [&] {
       tile.split = static_cast<int>(parts_for(c.profile, tile.blocks(p) * p.g * tile.runs,
                                               p.n * p.oh() * p.ow(), tile.depth() / 2));
@@ -143,7 +143,7 @@ std::vector<Config> variants(const Case& c) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  const WeightsPatchesTile tile = WeightsPatchesTile::from(config);
+  const WeightsPatchesTile tile = WeightsPatchesTile::from(config, c.machine);
   if (tile.tf > c.problem.k_per_group()) return above("tf", tile.tf, c.problem.k_per_group());
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);

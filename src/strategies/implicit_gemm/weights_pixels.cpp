@@ -9,9 +9,6 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-// Of the first cache.
-constexpr std::int64_t kNearBytes = 65536;
-
 struct WeightsPixelsTile {
   int mr, tp, tq, vw, split;
 
@@ -55,10 +52,10 @@ double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInp
   multiply.groups = static_cast<double>(tile.groups(p) * tile.split);
   multiply.flops =
       multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
-  // Most of the loads cross a cache line, which costs more where they come from behind the first cache.
+  // Most of the loads cross a cache line, which costs more where they come from L2.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
   const double loaded =
-      (plane_bytes > kNearBytes ? 0.7 : 0.85) * with_few_registers(all.machine, 0.65);
+      (plane_bytes > 2 * all.machine.l1_bytes ? 0.7 : 0.85) * with_few_registers(all.machine, 0.65);
   multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
   multiply.bytes = all_bytes(p);
   return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});

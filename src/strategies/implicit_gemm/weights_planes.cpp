@@ -9,11 +9,14 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
+std::int64_t rows_in_l1(const Machine& machine) {
+  return machine.l1_bytes / 4 * 5;
+}
+
 struct WeightsPlanesTile {
   int mr, ne, vw, runs, split;
+  std::int64_t rows_bytes;  // of a register tile's rows, of patch elements and of dy: about L1
 
-  // Rows of a register tile, of patch elements and of dy, in the first-level cache together.
-  static constexpr std::int64_t kRowsBytes = 40960;
   // Tiles of patch elements that a work-group holds, in the second-level cache.
   static constexpr std::int64_t kElementTiles = 4;
 
@@ -21,9 +24,9 @@ struct WeightsPlanesTile {
     return {"weights_planes",
             {{"mr", mr}, {"ne", ne}, {"vw", vw}, {"runs", runs}, {"split", split}}};
   }
-  static WeightsPlanesTile from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("ne", 1, 32), c.get("vw", 4, 16), c.get("runs", 1, INT32_MAX),
-            c.get("split", 1, INT32_MAX)};
+  static WeightsPlanesTile from(const Config& c, const Machine& machine) {
+    return {c.get("mr", 1, 32),          c.get("ne", 1, 32),           c.get("vw", 4, 16),
+            c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), rows_in_l1(machine)};
   }
   std::int64_t blocks(const Problem& p, const DeviceProfile& profile) const {
     const std::int64_t tiles = ceil_div(patch_elements(p), ne);
@@ -31,7 +34,7 @@ struct WeightsPlanesTile {
   }
   std::int64_t local_bytes() const { return (kElementTiles * ne * (depth() + vw) + vw) * kElement; }
   // Pixels that a register tile adds up before its lanes are.
-  std::int64_t depth() const { return kRowsBytes / kElement / (mr + ne) / vw * vw; }
+  std::int64_t depth() const { return rows_bytes / kElement / (mr + ne) / vw * vw; }
   std::int64_t vectors(const Problem& p) const { return ceil_div(p.oh() * p.ow(), vw); }
   // Equal pieces of an image, in vectors, and how many of them are multiplied at a time.
   std::int64_t piece(const Problem& p) const {
@@ -65,7 +68,8 @@ double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGrad
   const double row_vectors = rows * static_cast<double>(ceil_div(p.ow(), tile.vw));
   const double vector_cycles = p.sw == 1 ? 3 : p.sw == 2 ? 7 : 3.0 * tile.vw;
   const double copy_cycles = elements * (10 * rows + row_vectors * vector_cycles);
-  const double fma_cycles = vectors * tiles * std::max(4.0, tile.mr * tile.ne / 2.0);
+  const double fma_cycles =
+      vectors * tiles * std::max(all.machine.fma_latency, tile.mr * tile.ne / 2.0);
   const double load_cycles = vectors * tiles * (tile.mr + tile.ne) / 2 * 1.1;
   const double sum_cycles = tiles * std::ceil(part / static_cast<double>(tile.at_once(p))) *
                             (4.0 * tile.mr * tile.ne + 30);
@@ -73,7 +77,7 @@ double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGrad
   multiply.groups = static_cast<double>(blocks * tile.runs * tile.split);
   multiply.flops = multiply.groups *
                    (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
-  // dy comes from the second cache.
+  // dy comes from the L2.
   multiply.efficiency =
       profile.family == Family::kCpu ? 0.9 * with_few_registers(all.machine, 0.6) : 0.02;
   multiply.bytes = all_bytes(p);
@@ -131,7 +135,7 @@ std::vector<Config> variants(const Case& c) {
   const int registers = c.machine.registers;
   std::vector<Config> configs;
   for (const int mr : {2, 3, 4, 6}) {
-    WeightsPlanesTile tile{mr, (registers - mr - 1) / mr, vw, 1, 1};
+    WeightsPlanesTile tile{mr, (registers - mr - 1) / mr, vw, 1, 1, rows_in_l1(c.machine)};
     if ((mr > 2 && mr > p.k_per_group()) || tile.ne < 1) continue;
     const auto add = [&] {
       const std::int64_t work_groups = tile.blocks(p, c.profile) * p.g * tile.runs;
@@ -147,12 +151,12 @@ std::vector<Config> variants(const Case& c) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  const WeightsPlanesTile tile = WeightsPlanesTile::from(config);
+  const WeightsPlanesTile tile = WeightsPlanesTile::from(config, c.machine);
   const Problem& p = c.problem;
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (p.oh() * p.ow() < tile.vw) return above("vw", tile.vw, p.oh() * p.ow());
   if (tile.depth() < tile.vw)
-    return above("mr + ne", tile.mr + tile.ne, WeightsPlanesTile::kRowsBytes / kElement / tile.vw);
+    return above("mr + ne", tile.mr + tile.ne, tile.rows_bytes / kElement / tile.vw);
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);
   return std::make_unique<const WeightsPlanes>(c, tile);
