@@ -31,10 +31,10 @@ struct Slabs {
     panel = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
     panel = ceil_div(tiles, ceil_div(tiles, panel));
     const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
-    const std::int64_t all = blocks.blocks_per_group;
+    const std::int64_t blocks_per_group = blocks.blocks_per_group;
     const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * all.profile.compute_units, panels),
-                                       ceil_div(all, fitting / panel));
-    run = ceil_div(all, std::min(all, runs));
+                                       ceil_div(blocks_per_group, fitting / panel));
+    run = ceil_div(blocks_per_group, std::min(blocks_per_group, runs));
     const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
     const std::int64_t row = std::min(panel * pixels * c.sw * kElement, most_of_row);
     const std::int64_t channel_bytes = taps * tile.block() * kElement + tile.th * row;
