@@ -110,7 +110,7 @@ CLCONV_API const char* clconv_last_error_detail(void);
 CLCONV_API const char* clconv_version(void);
 
 /** Sets the environment variable POCL_AFFINITY to 1, for an application that runs on PoCL: its worker threads are
- *  then pinned, and do not share a core now and then, at half the speed (docs/performance.md). Only where pinning
+ *  then pinned, and do not share a core now and then, at half the speed (docs/results.md). Only where pinning
  *  is right, which PoCL does not check: this process may use all CPUs of the machine, 0 to n-1, and
  *  POCL_MAX_PTHREAD_COUNT asks for no more threads; and only where the variable is not set. Call it at the start of
  *  main(), before OpenCL is used and other threads read the environment.

@@ -2,7 +2,7 @@
 //
 // PoCL's threads sleep when there is nothing to do: in a chain of launches, each thread that finishes first sleeps
 // until the next launch wakes it up, which takes longer than many a layer (20-30 us on a virtual machine,
-// docs/performance.md). Nothing can wait inside a kernel for the next launch, since that is made ready when the
+// docs/results.md). Nothing can wait inside a kernel for the next launch, since that is made ready when the
 // last thread has left; but another launch can. With every launch, one of a single work-item that does nothing for
 // some microseconds is enqueued on a queue aside, to be ready together with it: whoever runs out of work takes it,
 // and is back when the next launch is there.

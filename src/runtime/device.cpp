@@ -167,7 +167,7 @@ DeviceProfile profile_from_json(const std::string& text) {
 }
 
 bool is_calibrated(const DeviceProfile& profile) {
-  // PoCL on x86 with AVX2 or AVX-512: docs/performance.md.
+  // PoCL on x86 with AVX2 or AVX-512: docs/calibration.md.
   return profile.family == Family::kCpu && profile.platform == "Portable Computing Language" &&
          (profile.float_width == 8 || profile.float_width == 16);
 }
