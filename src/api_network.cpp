@@ -1,11 +1,11 @@
-// The network operations of clconv.h: checks what comes in, and hands on to ops/. No decisions here.
+// The network operations of clconv.h: checks what comes in, and hands on to layers/ and ops/. No decisions here.
 #include <cmath>
 
 #include "api_support.hpp"
 #include "ops/activation.hpp"
-#include "ops/optimizer.hpp"
-#include "ops/pooling.hpp"
-#include "ops/softmax.hpp"
+#include "layers/optimizer.hpp"
+#include "layers/pooling.hpp"
+#include "layers/softmax.hpp"
 
 using namespace clconv::core;
 using namespace clconv::core::api;

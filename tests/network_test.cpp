@@ -1,12 +1,12 @@
-// The network operations against their definitions in double precision: through ops/ on the device and on the
+// The network operations against their definitions in double precision: through layers/ on the device and on the
 // device as if it were a GPU, and through the public API.
 #include <functional>
 
 #include "doctest/doctest.h"
+#include "layers/optimizer.hpp"
+#include "layers/pooling.hpp"
+#include "layers/softmax.hpp"
 #include "ops/activation.hpp"
-#include "ops/optimizer.hpp"
-#include "ops/pooling.hpp"
-#include "ops/softmax.hpp"
 #include "support/device.hpp"
 #include "support/errors.hpp"
 #include "support/queues.hpp"

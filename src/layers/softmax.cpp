@@ -1,4 +1,4 @@
-#include "ops/softmax.hpp"
+#include "layers/softmax.hpp"
 
 #include "ops/spans.hpp"
 
