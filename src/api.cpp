@@ -8,6 +8,7 @@
 #include "api_support.hpp"
 #include "ops/gemm.hpp"
 #include "ops/im2col.hpp"
+#include "planner/environment.hpp"
 #include "runtime/affinity.hpp"
 #include "runtime/files.hpp"
 #include "text.hpp"
