@@ -87,8 +87,8 @@ clconv_status clconv_im2col(clconv_context context, cl_command_queue queue,
     const std::string key = std::string("im2col ") + layout_name(layout) + " " + to_text(p);
     call.bind("im2col", {{x, p.x_bytes(), "x"}, {cols, columns_bytes(p), "cols", Access::kWrite}});
     call.run(key, [&] {
-      return Operation{
-          im2col(call.device(), p, static_cast<ColumnsLayout>(layout), Region{0}, Region{1})};
+      return Executable{Sequence(), im2col(call.device(), p, static_cast<ColumnsLayout>(layout),
+                                           Region{0}, Region{1})};
     });
   });
 }
@@ -108,8 +108,9 @@ clconv_status clconv_col2im(clconv_context context, cl_command_queue queue,
     call.bind("col2im",
               {{cols, columns_bytes(p), "cols"}, {dx, p.x_bytes(), "dx", Access::kWrite}});
     call.run(key, [&] {
-      return Operation{col2im(call.device(), p, static_cast<ColumnsLayout>(layout),
-                              static_cast<Col2imVariant>(variant), Region{0}, Region{1})};
+      return Executable{Sequence(),
+                        col2im(call.device(), p, static_cast<ColumnsLayout>(layout),
+                               static_cast<Col2imVariant>(variant), Region{0}, Region{1})};
     });
   });
 }

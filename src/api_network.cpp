@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::int64_t kFloat = sizeof(cl_float);
 
-Operation one_step(std::unique_ptr<Step> step) {
-  Operation operation;
-  operation.run.add(std::move(step));
-  return operation;
-}
-
 // Bytes of `count` floats; a count beyond 64 bits of bytes fits no buffer.
 std::int64_t float_bytes(std::int64_t count, const char* name) {
   return saturating_product(at_least_one(count, name), kFloat);
@@ -111,7 +105,7 @@ clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
     call.bind("ReLU", {{x, bytes, "x"}, {y, bytes, "y", Access::kWrite}}, {{"x", "y"}});
     call.run("relu " + std::to_string(count), [&] {
-      return count == 0 ? Operation() : one_step(relu(call.device(), count, Region{0}, Region{1}));
+      return count == 0 ? Executable() : one_step(relu(call.device(), count, Region{0}, Region{1}));
     });
   });
 }
@@ -125,7 +119,7 @@ clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queu
               {{"y", "dx"}, {"dy", "dx"}});
     call.run("relu_backward " + std::to_string(count), [&] {
       return count == 0
-                 ? Operation()
+                 ? Executable()
                  : one_step(relu_gradient(call.device(), count, Region{0}, Region{1}, Region{2}));
     });
   });
@@ -287,7 +281,7 @@ clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue qu
     const Pooling p = pooling_of(pooling);
     call.bind("pooling", {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y", Access::kWrite}});
     call.run("pooling_forward " + p.text(), [&] {
-      return p.n == 0 ? Operation() : one_step(pool(call.device(), p, Region{0}, Region{1}));
+      return p.n == 0 ? Executable() : one_step(pool(call.device(), p, Region{0}, Region{1}));
     });
   });
 }
@@ -303,7 +297,7 @@ clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue q
                           {dy, p.y_bytes(), "dy"},
                           {dx, p.x_bytes(), "dx", Access::kWrite}});
     call.run("pooling_backward " + p.text(), [&] {
-      return p.n == 0 ? Operation()
+      return p.n == 0 ? Executable()
                       : one_step(unpool(call.device(), p, Region{0}, Region{1}, Region{2}));
     });
   });

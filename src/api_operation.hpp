@@ -26,9 +26,10 @@ class Call {
  public:
   // Throws Error{kInvalidArgument} for a context or a queue that it cannot work on.
   Call(clconv_context context, cl_command_queue queue, const Dependencies& dependencies)
-      : context_(context_of(context)), queue_(queue), dependencies_(dependencies) {
-    check_queue(device(), queue);
-  }
+      : context_(context_of(context)),
+        queue_(queue),
+        in_order_(check_queue(device(), queue)),
+        dependencies_(dependencies) {}
 
   Device& device() const { return context_.device(); }
   Bindings& bindings() { return bindings_; }
@@ -51,12 +52,14 @@ class Call {
   template <class Make>
   void run(const std::string& key, Make&& make) {
     check_wait_list(device(), dependencies_.count, dependencies_.list);
-    enqueue(*context_.operation(key, make), device(), queue_, bindings_, dependencies_);
+    enqueue(*context_.operation(key, make), device(), queue_, in_order_, bindings_, {},
+            dependencies_);
   }
 
  private:
   Context& context_;
   cl_command_queue queue_;
+  bool in_order_;
   Dependencies dependencies_;
   Bindings bindings_;
 };

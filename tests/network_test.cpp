@@ -32,14 +32,8 @@ Device& as_gpu() {
   return instance;
 }
 
-Operation operation_of(std::unique_ptr<Step> step) {
-  Operation operation;
-  operation.run.add(std::move(step));
-  return operation;
-}
-
 // Runs on buffers that start with `contents` (empty vectors are bound to nothing) and gives what is in them after.
-std::vector<std::vector<float>> run(Device& on, const Operation& operation,
+std::vector<std::vector<float>> run(Device& on, const Executable& operation,
                                     const std::vector<std::vector<float>>& contents,
                                     const std::function<void(Bindings&)>& numbers = {}) {
   std::vector<GuardedBuffer> buffers;
@@ -49,7 +43,7 @@ std::vector<std::vector<float>> run(Device& on, const Operation& operation,
     bindings.bind(static_cast<int>(i), buffers.back().get());
   }
   if (numbers) numbers(bindings);
-  enqueue(operation, on, queue()(), bindings, {});
+  enqueue(operation, on, queue()(), is_in_order(queue()()), bindings, {}, {});
   queue().finish();
   std::vector<std::vector<float>> results;
   for (GuardedBuffer& buffer : buffers) {
@@ -221,12 +215,12 @@ PoolingResult pooling_reference(const Pooling& p, const std::vector<float>& x,
 }
 
 std::vector<float> pooled(Device& on, const Pooling& p, const std::vector<float>& x) {
-  return run(on, operation_of(pool(on, p, Region{0}, Region{1})), {x, poison(p.y_bytes() / 4)})[1];
+  return run(on, one_step(pool(on, p, Region{0}, Region{1})), {x, poison(p.y_bytes() / 4)})[1];
 }
 
 std::vector<float> unpooled(Device& on, const Pooling& p, const std::vector<float>& x,
                             const std::vector<float>& dy) {
-  return run(on, operation_of(unpool(on, p, Region{0}, Region{1}, Region{2})),
+  return run(on, one_step(unpool(on, p, Region{0}, Region{1}, Region{2})),
              {x, dy, poison(p.x_bytes() / 4)})[2];
 }
 
@@ -344,14 +338,13 @@ TEST_CASE("ReLU and its gradient, odd counts, also in place") {
           return p == q || (std::isnan(p) && std::isnan(q));
         });
       };
-      CHECK(same(
-          run(*on, operation_of(relu(*on, count, Region{0}, Region{1})), {x, poison(count)})[1],
-          y));
-      CHECK(same(run(*on, operation_of(relu(*on, count, Region{0}, Region{0})), {x})[0], y));
-      CHECK(same(run(*on, operation_of(relu_gradient(*on, count, Region{0}, Region{1}, Region{2})),
+      CHECK(same(run(*on, one_step(relu(*on, count, Region{0}, Region{1})), {x, poison(count)})[1],
+                 y));
+      CHECK(same(run(*on, one_step(relu(*on, count, Region{0}, Region{0})), {x})[0], y));
+      CHECK(same(run(*on, one_step(relu_gradient(*on, count, Region{0}, Region{1}, Region{2})),
                      {x, dy, poison(count)})[2],
                  dx));
-      CHECK(same(run(*on, operation_of(relu_gradient(*on, count, Region{0}, Region{1}, Region{1})),
+      CHECK(same(run(*on, one_step(relu_gradient(*on, count, Region{0}, Region{1}, Region{1})),
                      {x, dy})[1],
                  dx));
     }
@@ -440,8 +433,8 @@ TEST_CASE("SGD with and without momentum and decay, several steps") {
           auto expected = doubles(w), velocity = doubles(v);
           const Region kept{2};
           const SgdNumbers numbers;
-          const Operation operation = operation_of(
-              sgd(*on, count, Region{0}, Region{1}, momentum ? &kept : nullptr, numbers));
+          const Executable operation =
+              one_step(sgd(*on, count, Region{0}, Region{1}, momentum ? &kept : nullptr, numbers));
           for (unsigned step = 1; step <= 4; ++step) {
             const auto dw = random_floats(count, 10 + step);
             const float rate = 0.1f / static_cast<float>(step);
@@ -477,8 +470,8 @@ TEST_CASE("Adam with bias correction, from the first step and late") {
           auto w = random_floats(count, 1), m = std::vector<float>(w.size(), 0.0f), v = m;
           auto expected = doubles(w), m1 = doubles(m), m2 = m1;
           const AdamNumbers numbers;
-          const Operation operation =
-              operation_of(adam(*on, count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
+          const Executable operation =
+              one_step(adam(*on, count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
           for (int i = 0; i < 4; ++i, ++s.step) {
             const auto dw = random_floats(count, 20 + static_cast<unsigned>(i));
             const auto r =
@@ -615,8 +608,8 @@ TEST_CASE("checker: tiny network operations") {
     check_softmax(*on, 70, 40, 1);  // several groups
     check_pooling(*on, pooling({1, 2, 5, 4}, {3, 2}, {2, 1}, {1, 1, 2, 0}));
     const auto x = random_floats(19, 1);
-    const auto y = run(*on, operation_of(relu(*on, 19, Region{0}, Region{1})), {x, poison(19)})[1];
-    CHECK(run(*on, operation_of(relu_gradient(*on, 19, Region{0}, Region{1}, Region{2})),
+    const auto y = run(*on, one_step(relu(*on, 19, Region{0}, Region{1})), {x, poison(19)})[1];
+    CHECK(run(*on, one_step(relu_gradient(*on, 19, Region{0}, Region{1}, Region{2})),
               {y, x, poison(19)})[2] == y);
     const Region velocity{2};
     const auto numbers = [](Bindings& b) {
@@ -624,13 +617,13 @@ TEST_CASE("checker: tiny network operations") {
       b.bind(SgdNumbers().momentum, 0);
       b.bind(SgdNumbers().decay, 0);
     };
-    CHECK(run(*on, operation_of(sgd(*on, 19, Region{0}, Region{1}, &velocity, SgdNumbers())),
-              {x, x, y}, numbers)[0] == std::vector<float>(19, 0.0f));
-    const auto w = run(
-        *on, operation_of(adam(*on, 19, Region{0}, Region{1}, Region{2}, Region{3}, AdamNumbers())),
-        {x, x, std::vector<float>(19, 0.0f), std::vector<float>(19, 0.0f)}, [](Bindings& b) {
-          bind(b, AdamNumbers(), {1, 0.5f, 0.9f, 0.999f, 0.0f, 0.0f});
-        })[0];
+    CHECK(run(*on, one_step(sgd(*on, 19, Region{0}, Region{1}, &velocity, SgdNumbers())), {x, x, y},
+              numbers)[0] == std::vector<float>(19, 0.0f));
+    const auto w =
+        run(*on, one_step(adam(*on, 19, Region{0}, Region{1}, Region{2}, Region{3}, AdamNumbers())),
+            {x, x, std::vector<float>(19, 0.0f), std::vector<float>(19, 0.0f)}, [](Bindings& b) {
+              bind(b, AdamNumbers(), {1, 0.5f, 0.9f, 0.999f, 0.0f, 0.0f});
+            })[0];
     for (std::size_t i = 0; i < w.size(); ++i)
       CHECK(std::fabs(std::fabs(w[i] - x[i]) - 0.5f) < 1e-5f);
   }

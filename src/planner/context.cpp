@@ -163,13 +163,13 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   return made;
 }
 
-std::shared_ptr<const Operation> Context::operation(const std::string& key,
-                                                    const std::function<Operation()>& make) {
+std::shared_ptr<const Executable> Context::operation(const std::string& key,
+                                                     const std::function<Executable()>& make) {
   const std::lock_guard<std::mutex> lock(operations_mutex_);
   const auto known = operations_.find(key);
   if (known != operations_.end()) return known->second;
   if (operations_.size() >= kMaxOperations) operations_.clear();
-  return operations_[key] = std::make_shared<const Operation>(make());
+  return operations_[key] = std::make_shared<const Executable>(make());
 }
 
 }  // namespace clconv::core

@@ -9,12 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ops/operation.hpp"
 #include "planner/plan.hpp"
 #include "planner/plan_cache.hpp"
 #include "planner/planner.hpp"
 #include "planner/wisdom_file.hpp"
 #include "runtime/device.hpp"
+#include "runtime/executable.hpp"
 
 namespace clconv::core {
 
@@ -58,8 +58,8 @@ class Context {
   std::int64_t cached_plans() const { return static_cast<std::int64_t>(plans_.size()); }
 
   // A public operation: `make()`, kept under `key`.
-  std::shared_ptr<const Operation> operation(const std::string& key,
-                                             const std::function<Operation()>& make);
+  std::shared_ptr<const Executable> operation(const std::string& key,
+                                              const std::function<Executable()>& make);
 
  private:
   // On a device that the model was not calibrated on: measures its speeds once, in milliseconds, before they are
@@ -77,7 +77,7 @@ class Context {
   PlanCache plans_;
 
   std::mutex operations_mutex_;
-  std::unordered_map<std::string, std::shared_ptr<const Operation>> operations_;
+  std::unordered_map<std::string, std::shared_ptr<const Executable>> operations_;
 };
 
 }  // namespace clconv::core

@@ -18,7 +18,7 @@ std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
   return executable;
 }
 
-std::unique_ptr<const Executable> executable_of(const Report& report, Device& device) {
+std::unique_ptr<const Executable> compiled(const Report& report, Device& device) {
   if (report.problem.empty()) return executable_of_nothing(report.problem);
   const ReportEntry& choice = report.choice();
   return choice.strategy->build(report.problem, choice.candidate.config, device);
@@ -29,16 +29,12 @@ std::unique_ptr<const Executable> executable_of(const Report& report, Device& de
 Plan::Plan(Device& device, Report report)
     : device_(device),
       report_(std::move(report)),
-      executable_(executable_of(report_, device)),
+      executable_(compiled(report_, device)),
       who_("the plan for " + to_text(report_.problem)) {}
 
-std::int64_t Plan::packed_offset() const {
-  return round_up(executable_->workspace_bytes, device_.profile().base_alignment_bytes);
-}
-
 std::int64_t Plan::workspace_bytes(bool prepared) const {
-  if (prepared || executable_->prepared_weights_bytes == 0) return executable_->workspace_bytes;
-  return packed_offset() + executable_->prepared_weights_bytes;
+  return prepared ? executable_->workspace_bytes
+                  : executable_->workspace_bytes_with_weights(device_.profile());
 }
 
 Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) const {
@@ -93,41 +89,9 @@ void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
 void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
   const bool in_order = check_queue(device_, queue);
   check_wait_list(device_, d.count, d.list);
-  const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
-  const std::int64_t bytes = workspace_bytes(!packs);
-  Bindings bindings = bind(operands, bytes);
-  Dependencies first{d.count, d.list, nullptr, device_.awake()};
-  std::vector<cl_event> waits;
-  ScratchPool::Lease lease;
-  if (operands.workspace == nullptr && bytes > 0) {
-    lease = device_.scratch().borrow(bytes, queue, in_order);
-    bindings.bind(kWorkspaceSlot, lease.buffer(), lease.parts());
-    if (lease.wait_for() != nullptr) {
-      waits.assign(d.list, d.list + d.count);
-      waits.push_back(lease.wait_for());
-      first = {static_cast<cl_uint>(waits.size()), waits.data(), nullptr, device_.awake()};
-    }
-  }
-  cl::Event packed;
-  if (packs) {
-    const Region place{kWorkspaceSlot, packed_offset(), executable_->prepared_weights_bytes};
-    bindings.bind(kPreparedSlot, place);
-    cl_event event = nullptr;
-    if (!in_order) first.done = &event;
-    executable_->prepare.enqueue(queue, in_order, bindings, first);
-    packed = cl::Event(event);
-    first = {in_order ? 0U : 1U, in_order ? nullptr : &packed(), nullptr, device_.awake()};
-  }
-  // A borrowed workspace needs the event too: another queue may have it when the work is over.
-  cl_event event = nullptr;
-  if (d.done != nullptr || lease) first.done = &event;
-  executable_->run.enqueue(queue, in_order, bindings, first);
-  const cl::Event done(event);
-  if (lease) lease.enqueued(done());
-  if (d.done != nullptr) {
-    check(clRetainEvent(done()), "clRetainEvent");
-    *d.done = done();
-  }
+  const Provided provided{operands.workspace != nullptr, operands.prepared != nullptr};
+  Bindings bindings = bind(operands, workspace_bytes(provided.prepared));
+  enqueue(*executable_, device_, queue, in_order, bindings, provided, d);
 }
 
 std::vector<StepTime> Plan::profile(const Operands& operands) const {

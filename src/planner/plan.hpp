@@ -9,7 +9,7 @@
 
 #include "planner/report.hpp"
 #include "runtime/device.hpp"
-#include "runtime/launch.hpp"
+#include "runtime/executable.hpp"
 
 namespace clconv::core {
 
@@ -48,8 +48,6 @@ class Plan {
  private:
   // Checked; `workspace_bytes` of the caller's workspace, if there is one.
   Bindings bind(const Operands& operands, std::int64_t workspace_bytes) const;
-  // Where in the workspace the weights are packed if they do not come prepared.
-  std::int64_t packed_offset() const;
 
   Device& device_;
   Report report_;
