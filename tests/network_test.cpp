@@ -755,6 +755,18 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
         0);
   CHECK(refused([&] { context().relu_backward(queue(), 3, none, small, small); }) ==
         "buffer y is missing, ReLU needs 12 bytes");
+  const cl::Context other(device().cl());
+  const cl::Buffer foreign(other, CL_MEM_READ_WRITE, 256);
+  CHECK(refused([&] { context().relu(queue(), 4, foreign, large); }) ==
+        "buffer x belongs to another cl_context");
+  queue().finish();
+}
+
+TEST_CASE(
+    "API: softmax and optimizers refuse in one line what is missing, too small or out of range") {
+  const cl::Buffer small = buffer_of({1, 2, 3}), large = buffer_of(random_floats(64, 1));
+  const cl::Buffer none;
+  const auto refused = [](auto&& call) { return api_error(CLCONV_INVALID_ARGUMENT, call); };
   clconv::SoftmaxParams softmax;
   clconv::SoftmaxOperands o;
   o.logits = large;
@@ -785,6 +797,12 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   adam_params.beta2 = 1;
   CHECK(refused([&] { context().adam(queue(), adam_params, large, large, large, large); }) ==
         "beta2=1.000000: must be at least 0 and less than 1");
+}
+
+TEST_CASE("API: pooling refuses in one line what is missing, too small or unknown") {
+  const cl::Buffer small = buffer_of({1, 2, 3}), large = buffer_of(random_floats(64, 1));
+  const cl::Buffer none;
+  const auto refused = [](auto&& call) { return api_error(CLCONV_INVALID_ARGUMENT, call); };
   clconv::Pooling p;
   p.mode = 7;
   CHECK(refused([&] { context().pooling_forward(queue(), p, large, large); }) ==
@@ -798,9 +816,5 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   p.mode = CLCONV_POOLING_MAX;
   CHECK(refused([&] { context().pooling_backward(queue(), p, none, large, large); }) ==
         "buffer x is missing, pooling needs 256 bytes");
-  const cl::Context other(device().cl());
-  const cl::Buffer foreign(other, CL_MEM_READ_WRITE, 256);
-  CHECK(refused([&] { context().relu(queue(), 4, foreign, large); }) ==
-        "buffer x belongs to another cl_context");
   queue().finish();
 }
