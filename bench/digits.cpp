@@ -146,7 +146,8 @@ Loops loops_of(example::DigitsNetwork& network) {
 // ---- one contender ------------------------------------------------------------------------------
 
 // Seconds by name, pass ("forward"), and images per batch.
-using Results = std::vector<std::pair<std::string, std::map<std::string, std::map<int, Seconds>>>>;
+using Passes = std::map<std::string, std::map<int, Seconds>>;
+using Results = std::vector<std::pair<std::string, Passes>>;
 
 // Times `call(first image)` for every batch, after one untimed call.
 template <class Call>
@@ -415,6 +416,46 @@ void print_anatomy(Runner& runner) {
       Summary(enqueue).median * 1e6);
 }
 
+std::vector<Contender> contenders() {
+  std::vector<Contender> all;
+  for (const char* strategy : {"naive", "im2col_gemm"}) {
+    Contender forced{std::string("clconv ") + strategy, {}, 60};
+    forced.options.strategy = strategy;
+    all.push_back(forced);
+  }
+  all.push_back({"clconv planner, estimate", {}, kImages});
+  Contender measured{"clconv planner, measure", {}, kImages};
+  measured.options.rigor = CLCONV_MEASURE;
+  all.push_back(measured);
+  return all;
+}
+
+void time_loops(const clconv::Context& context, const cl::CommandQueue& queue, const Data& data,
+                Passes& passes) {
+  for (const int batch : {1, 32}) {
+    Runner reference(context, queue, batch, {}, data);
+    Loops loops = loops_of(reference.network);
+    const auto image = [&](int first) { return &data.images[index(first) * kPixels]; };
+    passes[kForward][batch] =
+        timed(batch, 60 / batch + 2, [&](int first) { loops.forward(image(first)); });
+    passes[kBoth][batch] = timed(batch, 60 / batch + 2, [&](int first) {
+      loops.forward(image(first));
+      loops.backward(image(first), &data.labels[index(first)]);
+    });
+  }
+}
+
+Json json_of(const Results& results) {
+  Json json;
+  for (const auto& [name, passes] : results) {
+    for (const auto& [pass, batches] : passes) {
+      for (const auto& [batch, seconds] : batches)
+        json[name][pass][std::to_string(batch)] = seconds;
+    }
+  }
+  return json;
+}
+
 void run(const std::string& folder, const std::string& device, const std::string& svg_path,
          const std::string& json_path, bool peers) {
   const Data data = example::read_data(folder);
@@ -426,33 +467,12 @@ void run(const std::string& folder, const std::string& device, const std::string
   const cl::CommandQueue queue(context.opencl_context(), context.device());
   std::printf("device  %s\n", context.device().getInfo<CL_DEVICE_NAME>().c_str());
 
-  std::vector<Contender> contenders;
-  for (const char* strategy : {"naive", "im2col_gemm"}) {
-    Contender forced{std::string("clconv ") + strategy, {}, 60};
-    forced.options.strategy = strategy;
-    contenders.push_back(forced);
-  }
-  contenders.push_back({"clconv planner, estimate", {}, kImages});
-  Contender measured{"clconv planner, measure", {}, kImages};
-  measured.options.rigor = CLCONV_MEASURE;
-  contenders.push_back(measured);
-
   Results results;
   results.push_back({"nested loops, 1 thread", {}});
-  for (const int batch : {1, 32}) {
-    Runner reference(context, queue, batch, {}, data);
-    Loops loops = loops_of(reference.network);
-    const auto image = [&](int first) { return &data.images[index(first) * kPixels]; };
-    results[0].second[kForward][batch] =
-        timed(batch, 60 / batch + 2, [&](int first) { loops.forward(image(first)); });
-    results[0].second[kBoth][batch] = timed(batch, 60 / batch + 2, [&](int first) {
-      loops.forward(image(first));
-      loops.backward(image(first), &data.labels[index(first)]);
-    });
-  }
-  for (const Contender& contender : contenders) {
+  time_loops(context, queue, data, results[0].second);
+  for (const Contender& contender : contenders()) {
     results.push_back({contender.name, {}});
-    auto& passes = results.back().second;
+    Passes& passes = results.back().second;
     for (const int batch : {1, 32}) {
       clconv::PlanOptions options = contender.options;
       options.weights_change = 1;
@@ -486,16 +506,7 @@ void run(const std::string& folder, const std::string& device, const std::string
     print_anatomy(runner);
   }
   if (!svg_path.empty()) write_text(svg_path, svg(results));
-  if (!json_path.empty()) {
-    Json json;
-    for (const auto& [name, passes] : results) {
-      for (const auto& [pass, batches] : passes) {
-        for (const auto& [batch, seconds] : batches)
-          json[name][pass][std::to_string(batch)] = seconds;
-      }
-    }
-    write_text(json_path, json.dump(1) + "\n");
-  }
+  if (!json_path.empty()) write_text(json_path, json_of(results).dump(1) + "\n");
 }
 
 }  // namespace

@@ -1,59 +1,18 @@
-// The network operations of clconv.h: checks what comes in, and hands on to ops/. No decisions here.
+// The network operations of clconv.h: checks what comes in, and hands on to layers/ and ops/. No decisions here.
 #include <cmath>
 
-#include "api_support.hpp"
+#include "api_operation.hpp"
+#include "layers/optimizer.hpp"
+#include "layers/pooling.hpp"
+#include "layers/softmax.hpp"
 #include "ops/activation.hpp"
-#include "ops/optimizer.hpp"
-#include "ops/pooling.hpp"
-#include "ops/softmax.hpp"
 
 using namespace clconv::core;
 using namespace clconv::core::api;
 
 namespace {
 
-// A buffer as an operation takes it: slots are numbered in the order of the list.
-struct Operand {
-  cl_mem buffer;
-  std::int64_t bytes;
-  const char* name;
-  Access access = Access::kRead;
-  bool optional = false;
-};
-
 constexpr std::int64_t kFloat = sizeof(cl_float);
-
-// `in_place`: pairs of names that may be one range.
-Bindings checked(const Device& device, const char* who, std::initializer_list<Operand> operands,
-                 const std::vector<std::pair<const char*, const char*>>& in_place = {}) {
-  Bindings bindings;
-  std::vector<BufferUse> uses;
-  int slot = 0;
-  for (const Operand& operand : operands) {
-    const bool absent = operand.buffer == nullptr && operand.optional;
-    uses.push_back({operand.name, operand.buffer, absent ? 0 : operand.bytes, operand.access});
-    bindings.bind(slot++, operand.buffer);
-  }
-  check_buffers(device, uses, who, in_place);
-  return bindings;
-}
-
-Operation one_step(std::unique_ptr<Step> step) {
-  Operation operation;
-  operation.run.add(std::move(step));
-  return operation;
-}
-
-std::int64_t at_least_one(std::int64_t value, const char* name) {
-  if (value < 1) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 1");
-  return value;
-}
-
-// Of a batch, which may be empty.
-std::int64_t at_least_none(std::int64_t value, const char* name) {
-  if (value < 0) bad(std::string(name) + "=" + std::to_string(value) + ": must be at least 0");
-  return value;
-}
 
 // Bytes of `count` floats; a count beyond 64 bits of bytes fits no buffer.
 std::int64_t float_bytes(std::int64_t count, const char* name) {
@@ -142,38 +101,27 @@ clconv_status clconv_problem_fully_connected(int64_t n, int64_t inputs, int64_t 
 clconv_status clconv_relu(clconv_context context, cl_command_queue queue, int64_t count, cl_mem x,
                           cl_mem y, cl_uint num_events, const cl_event* wait_list,
                           cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
-    Bindings bindings =
-        checked(device, "ReLU", {{x, bytes, "x"}, {y, bytes, "y", Access::kWrite}}, {{"x", "y"}});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
-    const auto operation = c.operation("relu " + std::to_string(count), [&] {
-      return count == 0 ? Operation() : one_step(relu(device, count, Region{0}, Region{1}));
+    call.bind("ReLU", {{x, bytes, "x"}, {y, bytes, "y", Access::kWrite}}, {{"x", "y"}});
+    call.run("relu " + std::to_string(count), [&] {
+      return count == 0 ? Executable() : one_step(relu(call.device(), count, Region{0}, Region{1}));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
 clconv_status clconv_relu_backward(clconv_context context, cl_command_queue queue, int64_t count,
                                    cl_mem y, cl_mem dy, cl_mem dx, cl_uint num_events,
                                    const cl_event* wait_list, cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     const std::int64_t bytes = saturating_product(at_least_none(count, "count"), kFloat);
-    Bindings bindings = checked(
-        device, "ReLU", {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx", Access::kWrite}},
-        {{"y", "dx"}, {"dy", "dx"}});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
-    const auto operation = c.operation("relu_backward " + std::to_string(count), [&] {
-      return count == 0 ? Operation()
-                        : one_step(relu_gradient(device, count, Region{0}, Region{1}, Region{2}));
+    call.bind("ReLU", {{y, bytes, "y"}, {dy, bytes, "dy"}, {dx, bytes, "dx", Access::kWrite}},
+              {{"y", "dx"}, {"dy", "dx"}});
+    call.run("relu_backward " + std::to_string(count), [&] {
+      return count == 0
+                 ? Executable()
+                 : one_step(relu_gradient(call.device(), count, Region{0}, Region{1}, Region{2}));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
@@ -192,10 +140,7 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
                                            const clconv_softmax_operands* operands,
                                            cl_uint num_events, const cl_event* wait_list,
                                            cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     required(params, "params");
     required(operands, "operands");
     const auto p = versioned(params, softmax_defaults(), "clconv_softmax_params");
@@ -215,14 +160,12 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
     }
     const bool labelled = o.loss != nullptr || o.correct != nullptr || o.dlogits != nullptr;
     const std::int64_t bytes = p.n * p.m * kFloat;
-    Bindings bindings = checked(device, "softmax",
-                                {{o.logits, bytes, "logits"},
-                                 {labelled ? o.labels : o.logits, p.n * kFloat, "labels"},
-                                 {o.loss, kFloat, "loss", Access::kUpdate, true},
-                                 {o.correct, kFloat, "correct", Access::kUpdate, true},
-                                 {o.probabilities, bytes, "probabilities", Access::kWrite, true},
-                                 {o.dlogits, bytes, "dlogits", Access::kWrite, true}});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
+    call.bind("softmax", {{o.logits, bytes, "logits"},
+                          {labelled ? o.labels : o.logits, p.n * kFloat, "labels"},
+                          {o.loss, kFloat, "loss", Access::kUpdate, true},
+                          {o.correct, kFloat, "correct", Access::kUpdate, true},
+                          {o.probabilities, bytes, "probabilities", Access::kWrite, true},
+                          {o.dlogits, bytes, "dlogits", Access::kWrite, true}});
     const Region loss{2}, correct{3}, probabilities{4}, dlogits{5};
     SoftmaxRegions regions{Region{0}, Region{1}};
     std::string key = "softmax " + std::to_string(p.n) + " " + std::to_string(p.m) +
@@ -235,11 +178,10 @@ clconv_status clconv_softmax_cross_entropy(clconv_context context, cl_command_qu
     want(o.correct, correct, regions.correct);
     want(o.probabilities, probabilities, regions.probabilities);
     want(o.dlogits, dlogits, regions.dlogits);
-    bindings.bind(regions.gradient_scale, p.gradient_scale);
-    const auto operation = c.operation(key, [&] {
-      return softmax_cross_entropy(device, {p.n, p.m, p.accumulate != 0}, regions);
+    call.bindings().bind(regions.gradient_scale, p.gradient_scale);
+    call.run(key, [&] {
+      return softmax_cross_entropy(call.device(), {p.n, p.m, p.accumulate != 0}, regions);
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
@@ -252,10 +194,7 @@ void clconv_sgd_params_defaults(clconv_sgd_params* params, size_t size) {
 clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
                          const clconv_sgd_params* params, cl_mem w, cl_mem dw, cl_mem velocity,
                          cl_uint num_events, const cl_event* wait_list, cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     required(params, "params");
     const auto p = versioned(params, sgd_defaults(), "clconv_sgd_params");
     const std::int64_t bytes = float_bytes(p.count, "count");
@@ -264,24 +203,20 @@ clconv_status clconv_sgd(clconv_context context, cl_command_queue queue,
           std::pair{"weight_decay", p.weight_decay}}) {
       check_number(value, std::isfinite(value) && value >= 0, name, "must be finite, at least 0");
     }
-    Bindings bindings =
-        checked(device, "SGD",
-                {{w, bytes, "w", Access::kUpdate},
-                 {dw, bytes, "dw"},
-                 {velocity, bytes, "velocity", Access::kUpdate, p.momentum == 0.0f}});
+    call.bind("SGD", {{w, bytes, "w", Access::kUpdate},
+                      {dw, bytes, "dw"},
+                      {velocity, bytes, "velocity", Access::kUpdate, p.momentum == 0.0f}});
     const SgdNumbers numbers;
-    bindings.bind(numbers.rate, p.learning_rate);
-    bindings.bind(numbers.momentum, p.momentum);
-    bindings.bind(numbers.decay, p.weight_decay);
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
+    call.bindings().bind(numbers.rate, p.learning_rate);
+    call.bindings().bind(numbers.momentum, p.momentum);
+    call.bindings().bind(numbers.decay, p.weight_decay);
     const Region kept{2};
     const std::string key =
         "sgd " + std::to_string(p.count) + (velocity != nullptr ? " velocity" : "");
-    const auto operation = c.operation(key, [&] {
-      return one_step(sgd(device, p.count, Region{0}, Region{1},
+    call.run(key, [&] {
+      return one_step(sgd(call.device(), p.count, Region{0}, Region{1},
                           velocity != nullptr ? &kept : nullptr, numbers));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
@@ -293,10 +228,7 @@ clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
                           const clconv_adam_params* params, cl_mem w, cl_mem dw, cl_mem moment1,
                           cl_mem moment2, cl_uint num_events, const cl_event* wait_list,
                           cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     required(params, "params");
     const auto p = versioned(params, adam_defaults(), "clconv_adam_params");
     const std::int64_t bytes = float_bytes(p.count, "count");
@@ -309,19 +241,17 @@ clconv_status clconv_adam(clconv_context context, cl_command_queue queue,
     for (const auto& [name, value] : {std::pair{"beta1", p.beta1}, std::pair{"beta2", p.beta2}}) {
       check_number(value, value >= 0 && value < 1, name, "must be at least 0 and less than 1");
     }
-    Bindings bindings = checked(device, "Adam",
-                                {{w, bytes, "w", Access::kUpdate},
-                                 {dw, bytes, "dw"},
-                                 {moment1, bytes, "moment1", Access::kUpdate},
-                                 {moment2, bytes, "moment2", Access::kUpdate}});
+    call.bind("Adam", {{w, bytes, "w", Access::kUpdate},
+                       {dw, bytes, "dw"},
+                       {moment1, bytes, "moment1", Access::kUpdate},
+                       {moment2, bytes, "moment2", Access::kUpdate}});
     const AdamNumbers numbers;
-    bind(bindings, numbers,
+    bind(call.bindings(), numbers,
          AdamStep{p.step, p.learning_rate, p.beta1, p.beta2, p.epsilon, p.weight_decay});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
-    const auto operation = c.operation("adam " + std::to_string(p.count), [&] {
-      return one_step(adam(device, p.count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
+    call.run("adam " + std::to_string(p.count), [&] {
+      return one_step(
+          adam(call.device(), p.count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
@@ -347,18 +277,12 @@ clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue qu
                                      const clconv_pooling* pooling, cl_mem x, cl_mem y,
                                      cl_uint num_events, const cl_event* wait_list,
                                      cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     const Pooling p = pooling_of(pooling);
-    Bindings bindings =
-        checked(device, "pooling", {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y", Access::kWrite}});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
-    const auto operation = c.operation("pooling_forward " + p.text(), [&] {
-      return p.n == 0 ? Operation() : one_step(pool(device, p, Region{0}, Region{1}));
+    call.bind("pooling", {{x, p.x_bytes(), "x"}, {y, p.y_bytes(), "y", Access::kWrite}});
+    call.run("pooling_forward " + p.text(), [&] {
+      return p.n == 0 ? Executable() : one_step(pool(call.device(), p, Region{0}, Region{1}));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }
 
@@ -366,20 +290,15 @@ clconv_status clconv_pooling_backward(clconv_context context, cl_command_queue q
                                       const clconv_pooling* pooling, cl_mem x, cl_mem dy, cl_mem dx,
                                       cl_uint num_events, const cl_event* wait_list,
                                       cl_event* event) {
-  return guarded([&] {
-    Context& c = context_of(context);
-    Device& device = c.device();
-    check_queue(device, queue);
+  return operate(context, queue, {num_events, wait_list, event}, [&](Call& call) {
     const Pooling p = pooling_of(pooling);
     const bool needs_x = p.mode == PoolingMode::kMax;
-    Bindings bindings = checked(device, "pooling",
-                                {{needs_x ? x : dy, needs_x ? p.x_bytes() : 0, "x"},
-                                 {dy, p.y_bytes(), "dy"},
-                                 {dx, p.x_bytes(), "dx", Access::kWrite}});
-    const Dependencies d = dependencies(device, num_events, wait_list, event);
-    const auto operation = c.operation("pooling_backward " + p.text(), [&] {
-      return p.n == 0 ? Operation() : one_step(unpool(device, p, Region{0}, Region{1}, Region{2}));
+    call.bind("pooling", {{needs_x ? x : dy, needs_x ? p.x_bytes() : 0, "x"},
+                          {dy, p.y_bytes(), "dy"},
+                          {dx, p.x_bytes(), "dx", Access::kWrite}});
+    call.run("pooling_backward " + p.text(), [&] {
+      return p.n == 0 ? Executable()
+                      : one_step(unpool(call.device(), p, Region{0}, Region{1}, Region{2}));
     });
-    enqueue(*operation, device, queue, bindings, d);
   });
 }

@@ -1,5 +1,5 @@
 // What every function of the C ABI stands on: the handles, exceptions into statuses, structs of any version into
-// values, and the checks that come before anything is compiled or enqueued.
+// values. The api_*.cpp are clconv.h on top of the planner, one file a subject. No decisions there.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,6 @@
 
 #include "clconv/clconv.h"
 #include "planner/context.hpp"
-#include "runtime/buffers.hpp"
 
 // The handles: a count of the caller's references and what keeps the object alive.
 struct clconv_context_s {
@@ -27,7 +26,7 @@ namespace clconv::core::api {
 
 // ---- errors -------------------------------------------------------------------------------------
 
-// Remembers the text for clconv_last_error().
+// Remembers the text for clconv_last_error(). In api_status.cpp.
 clconv_status fail(Code code, const char* text, const char* detail) noexcept;
 
 // Runs `body`; no exception gets past here.
@@ -107,11 +106,12 @@ inline Context& context_of(clconv_context handle) {
   return *required(handle, "context").context;
 }
 
-inline Dependencies dependencies(const Device& device, cl_uint count, const cl_event* list,
-                                 cl_event* done) {
-  check_wait_list(device, count, list);
-  return {count, list, done};
+inline std::string text_of(const char* text) {
+  return text != nullptr ? text : "";
 }
+
+// The caller's problem, validated. In api_problem.cpp.
+Problem problem_of(const clconv_problem* given);
 
 // A string that a function gives: its pointer is looked at before anything is done.
 class TextOut {

@@ -303,71 +303,89 @@ TEST_CASE("run: transposed, with bias, ReLU and output padding, by every strateg
   check_direction(transposed(seen, 1, 2), geometry + " --relu --output-pad 1,2", kGeneral);
 }
 
-TEST_CASE("run: operands that a direction does not take, or that do not fit: status 2") {
-  const Inputs in;
-  const auto fails = [&](const std::string& arguments, const std::string& line) {
-    check_fails(in.folder, "run --out out.npy --direction " + arguments, 2, line);
-  };
-  const std::vector<float> dy = random_floats(2 * 4 * 5 * 5, 4);
-  REQUIRE((in.problem.oh() == 5 && in.problem.ow() == 5));
-  in.put("dy.npy", npy("(2, 4, 5, 5)", dy));
-  in.put("t.npy", npy("(2, 4, 5, 4)", random_floats(160, 5)));
-  const std::string data = "backward-data --dy dy.npy --w w.npy";
-  const std::string weights = "backward-weights --dy dy.npy --x x.npy";
+namespace {
+
+// Operands of the gradients beside those of forward: dy as the problem of Inputs has it, and one that does not fit.
+struct GradientInputs : Inputs {
+  std::string data = "backward-data --dy dy.npy --w w.npy";
+  std::string weights = "backward-weights --dy dy.npy --x x.npy";
+
+  GradientInputs() {
+    REQUIRE((problem.oh() == 5 && problem.ow() == 5));
+    put("dy.npy", npy("(2, 4, 5, 5)", random_floats(2 * 4 * 5 * 5, 4)));
+    put("t.npy", npy("(2, 4, 5, 4)", random_floats(160, 5)));
+  }
+
+  void fails(const std::string& arguments, const std::string& line) const {
+    check_fails(folder, "run --out out.npy --direction " + arguments, 2, line);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("run: operands that a direction does not take: status 2") {
+  const GradientInputs in;
+  in.fails("sideways --x x.npy",
+           "--direction 'sideways': expected forward, backward-data, backward-weights, "
+           "backward-bias or transposed");
+  in.fails("forward --x x.npy",
+           "--w is missing: --direction forward takes --x --w and, if wanted, --b --r --relu "
+           "--activation "
+           "--layout --weights-layout");
+  in.fails("forward --x x.npy --w w.npy --dy dy.npy",
+           "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --r "
+           "--relu --activation "
+           "--layout --weights-layout");
+  in.fails(in.data,
+           "--input-shape is missing: --direction backward-data takes --dy --w --input-shape "
+           "and, if wanted, --y");
+  in.fails(
+      in.data + " --input-shape 2,6,9,8 --relu",
+      "--relu has no part in --direction backward-data, which takes --dy --w --input-shape and, "
+      "if wanted, --y");
+  in.fails(in.weights,
+           "--kernel is missing: --direction backward-weights takes --x --dy --kernel and, "
+           "if wanted, --y");
+  in.fails(
+      "backward-bias --dy dy.npy --kernel 3x3",
+      "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y");
+  in.fails("transposed --x t.npy --w w.npy --y dy.npy",
+           "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --r "
+           "--relu "
+           "--activation --output-pad");
+}
+
+TEST_CASE("run: operands that do not fit a direction: status 2") {
+  const GradientInputs in;
   const std::string output = ": the output of n2c6h9w8k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2";
-  fails("sideways --x x.npy",
-        "--direction 'sideways': expected forward, backward-data, backward-weights, "
-        "backward-bias or transposed");
-  fails("forward --x x.npy",
-        "--w is missing: --direction forward takes --x --w and, if wanted, --b --r --relu "
-        "--activation "
-        "--layout --weights-layout");
-  fails("forward --x x.npy --w w.npy --dy dy.npy",
-        "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --r "
-        "--relu --activation "
-        "--layout --weights-layout");
-  fails(data,
-        "--input-shape is missing: --direction backward-data takes --dy --w --input-shape "
-        "and, if wanted, --y");
-  fails(data + " --input-shape 2,6,9,8 --relu",
-        "--relu has no part in --direction backward-data, which takes --dy --w --input-shape and, "
-        "if wanted, --y");
-  fails(weights,
-        "--kernel is missing: --direction backward-weights takes --x --dy --kernel and, "
-        "if wanted, --y");
-  fails("backward-bias --dy dy.npy --kernel 3x3",
-        "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y");
-  fails("transposed --x t.npy --w w.npy --y dy.npy",
-        "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --r "
-        "--relu "
-        "--activation --output-pad");
-  fails(data + " --input-shape 2,6,9 " + in.geometry,
-        "--input-shape '2,6,9': expected 4 whole numbers, comma-separated");
-  fails(data + " --input-shape 2,6,9,9" + in.geometry,
-        "dy.npy: has shape (2,4,5,5), expected (2,4,5,6): the output of "
-        "n2c6h9w9k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2");
-  fails(data + " --input-shape 2,8,9,8" + in.geometry,
-        "w.npy: has shape (4,3,3,3), expected (4,4,3,3): --input-shape has 8 channels, --groups is "
-        "2");
-  fails(data + " --input-shape 2,6,9,8 --y t.npy" + in.geometry,
-        "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
-  fails(weights + " --kernel 3x3 --y t.npy" + in.geometry,
-        "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
-  fails(weights + " --kernel 3x4" + in.geometry,
-        "dy.npy: has shape (2,4,5,5), expected (2,4,5,3): the output of "
-        "n2c6h9w8k4kh3kw4sh2sw1pt1pl0pb2pr1dh1dw2g2");
-  fails("backward-bias --dy dy.npy --y t.npy",
-        "t.npy: has shape (2,4,5,4), expected (2,4,5,5): the output of n2c1h5w5k4kh1kw1");
-  fails("transposed --x x.npy --w w.npy",
-        "w.npy: has shape (4,3,3,3), expected (6,3,3,3): x.npy has 6 channels");
-  fails("transposed --x t.npy --w w.npy --groups 3",
-        "--groups 3: t.npy has 4 channels, expected a multiple");
-  fails("transposed --x t.npy --w w.npy --groups 2 --b b.npy",
-        "b.npy: has shape (4), expected (6): one value for each channel of the result");
-  fails("transposed --x t.npy --w w.npy --stride 2 --output-pad 2",
-        "output_pad_h=2: must be at least 0 and less than the larger of stride and dilation, 2");
-  fails("transposed --x t.npy --w w.npy --output-pad 1,2,3",
-        "--output-pad '1,2,3': expected 1 or 2 whole numbers");
+  in.fails(in.data + " --input-shape 2,6,9 " + in.geometry,
+           "--input-shape '2,6,9': expected 4 whole numbers, comma-separated");
+  in.fails(in.data + " --input-shape 2,6,9,9" + in.geometry,
+           "dy.npy: has shape (2,4,5,5), expected (2,4,5,6): the output of "
+           "n2c6h9w9k4kh3kw3sh2sw1pt1pl0pb2pr1dh1dw2g2");
+  in.fails(
+      in.data + " --input-shape 2,8,9,8" + in.geometry,
+      "w.npy: has shape (4,3,3,3), expected (4,4,3,3): --input-shape has 8 channels, --groups is "
+      "2");
+  in.fails(in.data + " --input-shape 2,6,9,8 --y t.npy" + in.geometry,
+           "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
+  in.fails(in.weights + " --kernel 3x3 --y t.npy" + in.geometry,
+           "t.npy: has shape (2,4,5,4), expected (2,4,5,5)" + output);
+  in.fails(in.weights + " --kernel 3x4" + in.geometry,
+           "dy.npy: has shape (2,4,5,5), expected (2,4,5,3): the output of "
+           "n2c6h9w8k4kh3kw4sh2sw1pt1pl0pb2pr1dh1dw2g2");
+  in.fails("backward-bias --dy dy.npy --y t.npy",
+           "t.npy: has shape (2,4,5,4), expected (2,4,5,5): the output of n2c1h5w5k4kh1kw1");
+  in.fails("transposed --x x.npy --w w.npy",
+           "w.npy: has shape (4,3,3,3), expected (6,3,3,3): x.npy has 6 channels");
+  in.fails("transposed --x t.npy --w w.npy --groups 3",
+           "--groups 3: t.npy has 4 channels, expected a multiple");
+  in.fails("transposed --x t.npy --w w.npy --groups 2 --b b.npy",
+           "b.npy: has shape (4), expected (6): one value for each channel of the result");
+  in.fails("transposed --x t.npy --w w.npy --stride 2 --output-pad 2",
+           "output_pad_h=2: must be at least 0 and less than the larger of stride and dilation, 2");
+  in.fails("transposed --x t.npy --w w.npy --output-pad 1,2,3",
+           "--output-pad '1,2,3': expected 1 or 2 whole numbers");
   for (const char* name : {"x.npy", "./w.npy"}) {
     check_fails(in.folder, std::string("run --x x.npy --w w.npy --groups 2 --out ") + name, 2,
                 std::string(name) + ": would replace the input " +
@@ -526,7 +544,7 @@ TEST_CASE("wrong geometry: one line with field and value, status 2, nothing writ
         std::vector<std::string>{"b.npy", "b5.npy", "w.npy", "w5.npy", "x.npy"});
 }
 
-TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
+TEST_CASE("wrong words: status 2") {
   const Inputs in;
   const auto& f = in.folder;
   check_fails_with(f, "", 2, "subcommand");
@@ -564,6 +582,24 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   }
   check_fails(f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv", 2,
               "config 'kv': expected name=integer at 'kv'");
+  check_fails_with(f, std::string("plan ") + kSmall, 2, "CLCONV_RIGOR: rigor 'lazy' is unknown",
+                   "CLCONV_RIGOR=lazy");
+  check_fails(f, "bench", 2, "bench: name a PROBLEM or --suite FILE");
+  in.put("suite.txt", "# comment\n\ngood n1c1h5w5k1kh3kw3\nbad n1c1h5w5k1kh3\n");
+  check_fails(f, "bench --suite suite.txt", 2,
+              "suite.txt:4: problem 'n1c1h5w5k1kh3': field kw is missing");
+  in.put("suite.txt", "onlyname\n");
+  check_fails(f, "tune --suite suite.txt", 2,
+              "suite.txt:1: expected `name PROBLEM`, got 'onlyname'", "CLCONV_WISDOM=w.jsonl");
+  in.put("suite.txt", "a n1c1h5w5k1kh3kw3\n");
+  check_fails(f, "tune --suite suite.txt", 2, "wisdom is off, there is no file");
+  check_fails(f, "tune --suite suite.txt --rigor estimate", 2,
+              "--rigor 'estimate': tuning measures, expected measure or exhaustive");
+}
+
+TEST_CASE("a constraint that cannot be met: status 3") {
+  const Inputs in;
+  const auto& f = in.folder;
   check_fails(f, std::string("plan ") + kSmall + " --strategy pointwise_gemm", 3,
               std::string("no strategy can run ") + kSmall +
                   ": pointwise_gemm (kh is 3, applies only where it is 1)");
@@ -582,19 +618,6 @@ TEST_CASE("wrong words: status 2, a constraint that cannot be met: status 3") {
   check_fails_with(f, std::string("plan ") + kSmall + " --rigor wisdom-only", 3, "no wisdom");
   check_fails_with(f, std::string(kRun) + " --groups 2 --strategy pointwise_gemm", 3,
                    "pointwise_gemm (kh is 3");
-  check_fails_with(f, std::string("plan ") + kSmall, 2, "CLCONV_RIGOR: rigor 'lazy' is unknown",
-                   "CLCONV_RIGOR=lazy");
-  check_fails(f, "bench", 2, "bench: name a PROBLEM or --suite FILE");
-  in.put("suite.txt", "# comment\n\ngood n1c1h5w5k1kh3kw3\nbad n1c1h5w5k1kh3\n");
-  check_fails(f, "bench --suite suite.txt", 2,
-              "suite.txt:4: problem 'n1c1h5w5k1kh3': field kw is missing");
-  in.put("suite.txt", "onlyname\n");
-  check_fails(f, "tune --suite suite.txt", 2,
-              "suite.txt:1: expected `name PROBLEM`, got 'onlyname'", "CLCONV_WISDOM=w.jsonl");
-  in.put("suite.txt", "a n1c1h5w5k1kh3kw3\n");
-  check_fails(f, "tune --suite suite.txt", 2, "wisdom is off, there is no file");
-  check_fails(f, "tune --suite suite.txt --rigor estimate", 2,
-              "--rigor 'estimate': tuning measures, expected measure or exhaustive");
 }
 
 TEST_CASE("a device that does not exist: status 1, with what there is") {

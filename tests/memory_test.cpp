@@ -234,11 +234,19 @@ TEST_CASE("buffers of the wrong kind, and those that overlap, are refused by nam
   apart.y = part(65536, 65536);
   plan.execute(queue, apart);
   queue.finish();
+}
+
+TEST_CASE("an image is refused as a buffer, by name") {
   const cl::Device device = clconv::select_device();
   if (device.getInfo<CL_DEVICE_IMAGE_SUPPORT>() == CL_FALSE) {
     MESSAGE("the device has no images");
     return;
   }
+  const cl::Context cl(device);
+  const Context context(cl, device);
+  const cl::CommandQueue queue(cl, device);
+  Work work(cl);
+  const clconv::Plan plan = context.plan(work.problem, forced("implicit_gemm"));
   cl_image_format format{CL_RGBA, CL_FLOAT};
   cl_image_desc desc{};
   desc.image_type = CL_MEM_OBJECT_IMAGE2D;
@@ -246,7 +254,8 @@ TEST_CASE("buffers of the wrong kind, and those that overlap, are refused by nam
   cl_int status = CL_SUCCESS;
   const cl_mem image = clCreateImage(cl(), CL_MEM_READ_WRITE, &format, &desc, nullptr, &status);
   REQUIRE(status == CL_SUCCESS);
-  CHECK(refused([&](Operands& o) { o.x = cl::Buffer(image, true); }) ==
+  work.operands.x = cl::Buffer(image, true);
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.execute(queue, work.operands); }) ==
         "buffer x is an image or a pipe, expected a buffer");
   clReleaseMemObject(image);
 }

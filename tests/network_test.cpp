@@ -1,12 +1,12 @@
-// The network operations against their definitions in double precision: through ops/ on the device and on the
+// The network operations against their definitions in double precision: through layers/ on the device and on the
 // device as if it were a GPU, and through the public API.
 #include <functional>
 
 #include "doctest/doctest.h"
+#include "layers/optimizer.hpp"
+#include "layers/pooling.hpp"
+#include "layers/softmax.hpp"
 #include "ops/activation.hpp"
-#include "ops/optimizer.hpp"
-#include "ops/pooling.hpp"
-#include "ops/softmax.hpp"
 #include "support/device.hpp"
 #include "support/errors.hpp"
 #include "support/queues.hpp"
@@ -32,14 +32,8 @@ Device& as_gpu() {
   return instance;
 }
 
-Operation operation_of(std::unique_ptr<Step> step) {
-  Operation operation;
-  operation.run.add(std::move(step));
-  return operation;
-}
-
 // Runs on buffers that start with `contents` (empty vectors are bound to nothing) and gives what is in them after.
-std::vector<std::vector<float>> run(Device& on, const Operation& operation,
+std::vector<std::vector<float>> run(Device& on, const Executable& operation,
                                     const std::vector<std::vector<float>>& contents,
                                     const std::function<void(Bindings&)>& numbers = {}) {
   std::vector<GuardedBuffer> buffers;
@@ -49,7 +43,7 @@ std::vector<std::vector<float>> run(Device& on, const Operation& operation,
     bindings.bind(static_cast<int>(i), buffers.back().get());
   }
   if (numbers) numbers(bindings);
-  enqueue(operation, on, queue()(), bindings, {});
+  enqueue(operation, on, queue()(), is_in_order(queue()()), bindings, {}, {});
   queue().finish();
   std::vector<std::vector<float>> results;
   for (GuardedBuffer& buffer : buffers) {
@@ -221,12 +215,12 @@ PoolingResult pooling_reference(const Pooling& p, const std::vector<float>& x,
 }
 
 std::vector<float> pooled(Device& on, const Pooling& p, const std::vector<float>& x) {
-  return run(on, operation_of(pool(on, p, Region{0}, Region{1})), {x, poison(p.y_bytes() / 4)})[1];
+  return run(on, one_step(pool(on, p, Region{0}, Region{1})), {x, poison(p.y_bytes() / 4)})[1];
 }
 
 std::vector<float> unpooled(Device& on, const Pooling& p, const std::vector<float>& x,
                             const std::vector<float>& dy) {
-  return run(on, operation_of(unpool(on, p, Region{0}, Region{1}, Region{2})),
+  return run(on, one_step(unpool(on, p, Region{0}, Region{1}, Region{2})),
              {x, dy, poison(p.x_bytes() / 4)})[2];
 }
 
@@ -344,14 +338,13 @@ TEST_CASE("ReLU and its gradient, odd counts, also in place") {
           return p == q || (std::isnan(p) && std::isnan(q));
         });
       };
-      CHECK(same(
-          run(*on, operation_of(relu(*on, count, Region{0}, Region{1})), {x, poison(count)})[1],
-          y));
-      CHECK(same(run(*on, operation_of(relu(*on, count, Region{0}, Region{0})), {x})[0], y));
-      CHECK(same(run(*on, operation_of(relu_gradient(*on, count, Region{0}, Region{1}, Region{2})),
+      CHECK(same(run(*on, one_step(relu(*on, count, Region{0}, Region{1})), {x, poison(count)})[1],
+                 y));
+      CHECK(same(run(*on, one_step(relu(*on, count, Region{0}, Region{0})), {x})[0], y));
+      CHECK(same(run(*on, one_step(relu_gradient(*on, count, Region{0}, Region{1}, Region{2})),
                      {x, dy, poison(count)})[2],
                  dx));
-      CHECK(same(run(*on, operation_of(relu_gradient(*on, count, Region{0}, Region{1}, Region{1})),
+      CHECK(same(run(*on, one_step(relu_gradient(*on, count, Region{0}, Region{1}, Region{1})),
                      {x, dy})[1],
                  dx));
     }
@@ -440,8 +433,8 @@ TEST_CASE("SGD with and without momentum and decay, several steps") {
           auto expected = doubles(w), velocity = doubles(v);
           const Region kept{2};
           const SgdNumbers numbers;
-          const Operation operation = operation_of(
-              sgd(*on, count, Region{0}, Region{1}, momentum ? &kept : nullptr, numbers));
+          const Executable operation =
+              one_step(sgd(*on, count, Region{0}, Region{1}, momentum ? &kept : nullptr, numbers));
           for (unsigned step = 1; step <= 4; ++step) {
             const auto dw = random_floats(count, 10 + step);
             const float rate = 0.1f / static_cast<float>(step);
@@ -477,8 +470,8 @@ TEST_CASE("Adam with bias correction, from the first step and late") {
           auto w = random_floats(count, 1), m = std::vector<float>(w.size(), 0.0f), v = m;
           auto expected = doubles(w), m1 = doubles(m), m2 = m1;
           const AdamNumbers numbers;
-          const Operation operation =
-              operation_of(adam(*on, count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
+          const Executable operation =
+              one_step(adam(*on, count, Region{0}, Region{1}, Region{2}, Region{3}, numbers));
           for (int i = 0; i < 4; ++i, ++s.step) {
             const auto dw = random_floats(count, 20 + static_cast<unsigned>(i));
             const auto r =
@@ -615,8 +608,8 @@ TEST_CASE("checker: tiny network operations") {
     check_softmax(*on, 70, 40, 1);  // several groups
     check_pooling(*on, pooling({1, 2, 5, 4}, {3, 2}, {2, 1}, {1, 1, 2, 0}));
     const auto x = random_floats(19, 1);
-    const auto y = run(*on, operation_of(relu(*on, 19, Region{0}, Region{1})), {x, poison(19)})[1];
-    CHECK(run(*on, operation_of(relu_gradient(*on, 19, Region{0}, Region{1}, Region{2})),
+    const auto y = run(*on, one_step(relu(*on, 19, Region{0}, Region{1})), {x, poison(19)})[1];
+    CHECK(run(*on, one_step(relu_gradient(*on, 19, Region{0}, Region{1}, Region{2})),
               {y, x, poison(19)})[2] == y);
     const Region velocity{2};
     const auto numbers = [](Bindings& b) {
@@ -624,13 +617,13 @@ TEST_CASE("checker: tiny network operations") {
       b.bind(SgdNumbers().momentum, 0);
       b.bind(SgdNumbers().decay, 0);
     };
-    CHECK(run(*on, operation_of(sgd(*on, 19, Region{0}, Region{1}, &velocity, SgdNumbers())),
-              {x, x, y}, numbers)[0] == std::vector<float>(19, 0.0f));
-    const auto w = run(
-        *on, operation_of(adam(*on, 19, Region{0}, Region{1}, Region{2}, Region{3}, AdamNumbers())),
-        {x, x, std::vector<float>(19, 0.0f), std::vector<float>(19, 0.0f)}, [](Bindings& b) {
-          bind(b, AdamNumbers(), {1, 0.5f, 0.9f, 0.999f, 0.0f, 0.0f});
-        })[0];
+    CHECK(run(*on, one_step(sgd(*on, 19, Region{0}, Region{1}, &velocity, SgdNumbers())), {x, x, y},
+              numbers)[0] == std::vector<float>(19, 0.0f));
+    const auto w =
+        run(*on, one_step(adam(*on, 19, Region{0}, Region{1}, Region{2}, Region{3}, AdamNumbers())),
+            {x, x, std::vector<float>(19, 0.0f), std::vector<float>(19, 0.0f)}, [](Bindings& b) {
+              bind(b, AdamNumbers(), {1, 0.5f, 0.9f, 0.999f, 0.0f, 0.0f});
+            })[0];
     for (std::size_t i = 0; i < w.size(); ++i)
       CHECK(std::fabs(std::fabs(w[i] - x[i]) - 0.5f) < 1e-5f);
   }
@@ -762,6 +755,18 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
         0);
   CHECK(refused([&] { context().relu_backward(queue(), 3, none, small, small); }) ==
         "buffer y is missing, ReLU needs 12 bytes");
+  const cl::Context other(device().cl());
+  const cl::Buffer foreign(other, CL_MEM_READ_WRITE, 256);
+  CHECK(refused([&] { context().relu(queue(), 4, foreign, large); }) ==
+        "buffer x belongs to another cl_context");
+  queue().finish();
+}
+
+TEST_CASE(
+    "API: softmax and optimizers refuse in one line what is missing, too small or out of range") {
+  const cl::Buffer small = buffer_of({1, 2, 3}), large = buffer_of(random_floats(64, 1));
+  const cl::Buffer none;
+  const auto refused = [](auto&& call) { return api_error(CLCONV_INVALID_ARGUMENT, call); };
   clconv::SoftmaxParams softmax;
   clconv::SoftmaxOperands o;
   o.logits = large;
@@ -792,6 +797,12 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   adam_params.beta2 = 1;
   CHECK(refused([&] { context().adam(queue(), adam_params, large, large, large, large); }) ==
         "beta2=1.000000: must be at least 0 and less than 1");
+}
+
+TEST_CASE("API: pooling refuses in one line what is missing, too small or unknown") {
+  const cl::Buffer small = buffer_of({1, 2, 3}), large = buffer_of(random_floats(64, 1));
+  const cl::Buffer none;
+  const auto refused = [](auto&& call) { return api_error(CLCONV_INVALID_ARGUMENT, call); };
   clconv::Pooling p;
   p.mode = 7;
   CHECK(refused([&] { context().pooling_forward(queue(), p, large, large); }) ==
@@ -805,9 +816,5 @@ TEST_CASE("API: what is missing, too small, foreign or out of range is refused i
   p.mode = CLCONV_POOLING_MAX;
   CHECK(refused([&] { context().pooling_backward(queue(), p, none, large, large); }) ==
         "buffer x is missing, pooling needs 256 bytes");
-  const cl::Context other(device().cl());
-  const cl::Buffer foreign(other, CL_MEM_READ_WRITE, 256);
-  CHECK(refused([&] { context().relu(queue(), 4, foreign, large); }) ==
-        "buffer x belongs to another cl_context");
   queue().finish();
 }

@@ -68,10 +68,13 @@ run() {
 }
 
 # The tests of an implementation. llvmpipe does 0.1 to 1 GFLOP/s and compiles every variant for a second: the tests that
-# run every variant on every problem (strategies_test) and those of programs (cli, bench, digits) take hours there.
+# run every variant on every problem (strategies_test and those of its kind) and those of programs (cli, bench, digits)
+# take hours there.
 tests_of() {
-  common="runtime_test portability_test api_test ops_test measure_test network_test regression_test"
-  [ "$1" = rusticl ] && echo "$common" || echo "$common strategies_test"
+  common="runtime_test portability_test api_test ops_test measure_test network_test regression_test regression_keys_test
+    regression_choice_test regression_memory_test regression_events_test"
+  variants="strategies_test winograd_test implicit_gemm_test offers_test properties_test"
+  [ "$1" = rusticl ] && echo "$common" || echo "$common $variants"
 }
 
 # Problems that one core of llvmpipe gets through: from tests/suites/core.txt, and a small dense one.

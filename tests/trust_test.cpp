@@ -3,9 +3,7 @@
 #include <random>
 
 #include "doctest/doctest.h"
-#include "planner/measure.hpp"
-#include "support/device.hpp"
-#include "support/suites.hpp"
+#include "support/candidates.hpp"
 
 using namespace clconv::core;
 using namespace clconv::test;
@@ -121,6 +119,43 @@ TEST_CASE("stand-ins are of one class, grow within the problem and end with it")
         }
       }
     }
+  }
+}
+
+TEST_CASE("what trust is checked on sums more than a slab where the problem does, and only then") {
+  for (const Direction direction : kGeometric) {
+    const auto sized = [&](const char* text) {
+      return in_direction(parse_problem(text), direction, false);
+    };
+    const auto channels_of = [](const Problem& p) { return p.wants_dx() ? p.k : p.c; };
+    // Slabs of products; of a strided gradient, those of its largest phase.
+    for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c512h14w14k512kh1kw1s2",
+                             "n1c512h14w14k512kh1kw1", "n1c512h15w15k512kh3kw3s3p1"}) {
+      const Problem deep = sized(text);
+      const Problem small = small_problem(deep);
+      CAPTURE(to_text(small));
+      const std::int64_t taps = small.wants_dx()
+                                    ? ceil_div(small.kh, small.sh) * ceil_div(small.kw, small.sw)
+                                    : small.kh * small.kw;
+      CHECK(channels_of(small) * taps > kSlabProducts);
+      CHECK(problem_class(deep).find(" deep ") != std::string::npos);
+      CHECK(problem_class(small) == problem_class(deep));
+    }
+    // Slabs of channels: Winograd's, and those of one tap.
+    for (const char* text : {"n1c512h14w14k512kh3kw3p1", "n1c100h14w14k100kh1kw1"}) {
+      const Problem deep = sized(text);
+      const Problem small = small_problem(deep);
+      CAPTURE(to_text(small));
+      CHECK(channels_of(small) > kSlabChannels);
+      CHECK(problem_class(deep).find(" deep in channels ") != std::string::npos);
+      CHECK(problem_class(small) == problem_class(deep));
+    }
+    for (const char* text : {"n1c8h14w14k8kh3kw3p1", "n1c64h14w14k64kh1kw1"}) {
+      CAPTURE(std::string(text));
+      CHECK(problem_class(sized(text)).find(" deep ") == std::string::npos);
+    }
+    CHECK(problem_class(sized("n1c64h14w14k64kh3kw3p1")).find(" deep in channels ") ==
+          std::string::npos);
   }
 }
 

@@ -253,6 +253,18 @@ std::string programs_text(const Context& context) {
   return text + ", " + std::to_string(from_disk) + " read from clconv's cache";
 }
 
+// A strided data gradient is a product for each of the strides' phases: one line for all of them.
+void print_steps(std::FILE* report, const nlohmann::json& steps) {
+  for (std::size_t i = 0, next = 0; i < steps.size(); i = next) {
+    double us = 0;
+    for (; next < steps.size() && steps[next].at("step") == steps[i].at("step"); ++next)
+      us += steps[next].at("us").get<double>();
+    std::fprintf(report, "          %s %s%s\n", format_us(us).c_str(),
+                 steps[i].at("step").get<std::string>().c_str(),
+                 next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
+  }
+}
+
 void RunVerb::run(const Session& session) {
   direction_ = parse_direction(direction_name);
   storage.apply(storage_);
@@ -302,15 +314,7 @@ void RunVerb::run(const Session& session) {
                format_us(first - planned).c_str());
   std::fprintf(report, "executed  in %s, %s GFLOP/s\n", format_us(second - first).c_str(),
                format_gflops(p.info().flops, second - first).c_str());
-  // A strided data gradient is a product for each of the strides' phases: one line for all of them.
-  for (std::size_t i = 0, next = 0; i < steps.size(); i = next) {
-    double us = 0;
-    for (; next < steps.size() && steps[next].at("step") == steps[i].at("step"); ++next)
-      us += steps[next].at("us").get<double>();
-    std::fprintf(report, "          %s %s%s\n", format_us(us).c_str(),
-                 steps[i].at("step").get<std::string>().c_str(),
-                 next - i > 1 ? (", " + std::to_string(next - i) + " times").c_str() : "");
-  }
+  print_steps(report, steps);
   std::fprintf(report, "wrote     %s %s %s\n", core::one_line(out).c_str(),
                shape_text(result.shape).c_str(), type_word(result.type));
 }

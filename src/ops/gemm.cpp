@@ -412,18 +412,18 @@ std::unique_ptr<Step> gemm_step(Device& device, GemmParameters parameters, const
   return std::make_unique<GemmStep>(device, parameters, gemm, a, b, c, workspace);
 }
 
-Operation row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
-                         const Region& c) {
+Executable row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
+                          const Region& c) {
   // Row-major C = A B is column-major C^T = B^T A^T: the operands change places.
   Gemm swapped = gemm;
   std::swap(swapped.transpose_a, swapped.transpose_b);
   std::swap(swapped.m, swapped.n);
   std::swap(swapped.lda, swapped.ldb);
   const GemmParameters parameters = gemm_parameter_sets(device.profile()).front();
-  Operation operation;
-  operation.temporary_bytes = gemm_workspace_bytes(device.profile(), parameters, swapped, false);
+  Executable operation;
+  operation.workspace_bytes = gemm_workspace_bytes(device.profile(), parameters, swapped, false);
   operation.run.add(gemm_step(device, parameters, swapped, {b}, {a}, {c},
-                              {Operation::kTemporarySlot, 0, operation.temporary_bytes}));
+                              {Executable::kWorkspaceSlot, 0, operation.workspace_bytes}));
   return operation;
 }
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "ops/operation.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
+#include "runtime/executable.hpp"
 #include "runtime/launch.hpp"
 
 namespace clconv::core {
@@ -79,7 +79,7 @@ bool gemm_cache_holds(cl_context context);
 
 // The public operation: one product of row-major matrices (row i of C starts at i*ldc), with the device's
 // best parameters. `gemm` in row-major terms, its batch 1.
-Operation row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
-                         const Region& c);
+Executable row_major_gemm(Device& device, const Gemm& gemm, const Region& a, const Region& b,
+                          const Region& c);
 
 }  // namespace clconv::core

@@ -1,14 +1,12 @@
 #include "planner/context.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <map>
 
 #include "ops/gemm.hpp"
+#include "planner/environment.hpp"
 #include "planner/measure.hpp"
-#include "runtime/buffers.hpp"
-#include "runtime/files.hpp"
 #include "runtime/probe.hpp"
 #include "text.hpp"
 
@@ -48,176 +46,14 @@ Speeds speeds_in_this_process(Device& device) {
   return found != known.end() ? found->second : known[key] = quick_probe(device);
 }
 
-}  // namespace
-
-namespace {
-
-// Of a batch of 0, whatever was chosen: gradients that sum over the batch are 0, or what they were.
-std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
-  auto executable = std::make_unique<Executable>();
-  const Tensor result = result_of(p);
-  if (bytes_of(p, result) > 0 && !p.accumulate) {
-    executable->run.add(
-        std::make_unique<FillStep>("zero", Region{static_cast<int>(result)}, bytes_of(p, result)));
-  }
-  return executable;
-}
-
-// Throws Error{kInvalidArgument}.
-std::int64_t parse_bytes(const std::string& value) {
-  std::int64_t bytes = 0;
-  const char* last = value.data() + value.size();
-  const auto [end, error] = std::from_chars(value.data(), last, bytes);
-  if (error != std::errc() || end != last || bytes < 0) {
-    throw Error(Code::kInvalidArgument, "'" + value + "' is not a number of bytes");
-  }
-  return bytes;
-}
-
 // A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its
 // weights and activations have.
 std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
   if (given > 0) return given;
-  const std::string value = environment("CLCONV_SCRATCH_LIMIT");
-  if (value.empty()) return profile.global_memory_bytes / 4;
-  try {
-    return parse_bytes(value);
-  } catch (const Error& error) {
-    throw Error(error.code(),
-                std::string("environment variable CLCONV_SCRATCH_LIMIT: ") + error.what());
-  }
+  return environment_bytes("CLCONV_SCRATCH_LIMIT", profile.global_memory_bytes / 4);
 }
 
 }  // namespace
-
-// ---- Plan ---------------------------------------------------------------------------------------
-
-Plan::Plan(Device& device, Report report, std::unique_ptr<const Executable> executable)
-    : device_(device),
-      report_(std::move(report)),
-      executable_(std::move(executable)),
-      who_("the plan for " + to_text(report_.problem)) {}
-
-std::int64_t Plan::packed_offset() const {
-  return round_up(executable_->workspace_bytes, device_.profile().base_alignment_bytes);
-}
-
-std::int64_t Plan::workspace_bytes(bool prepared) const {
-  if (prepared || executable_->prepared_weights_bytes == 0) return executable_->workspace_bytes;
-  return packed_offset() + executable_->prepared_weights_bytes;
-}
-
-Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) const {
-  const Problem& p = report_.problem;
-  const bool prepared = executable_->prepared_weights_bytes > 0 && operands.prepared != nullptr;
-  Bindings bindings;
-  std::vector<BufferUse> uses;
-  uses.reserve(kTensors + 2);
-  const auto bind_tensor = [&](Tensor tensor, Access access) {
-    const cl_mem buffer = operands.tensors[static_cast<std::size_t>(tensor)];
-    uses.push_back({name_of(p, tensor), buffer, bytes_of(p, tensor), access});
-    bindings.bind(static_cast<int>(tensor), buffer);
-  };
-  for (const Tensor tensor : inputs_of(p)) {
-    if (tensor != Tensor::kW || !prepared) bind_tensor(tensor, Access::kRead);
-  }
-  bind_tensor(result_of(p), p.accumulate ? Access::kUpdate : Access::kWrite);
-  if (prepared) {
-    if (operands.prepared == operands.tensors[static_cast<std::size_t>(Tensor::kW)]) {
-      throw Error(
-          Code::kInvalidArgument,
-          "buffers prepared and w are one: prepared is what clconv_plan_prepare() has written");
-    }
-    uses.push_back({"prepared", operands.prepared, executable_->prepared_weights_bytes});
-    bindings.bind(kPreparedSlot, operands.prepared);
-  }
-  if (operands.workspace != nullptr) {
-    // Also where this plan needs none: another strategy's would.
-    uses.push_back({"workspace", operands.workspace, std::max<std::int64_t>(1, workspace_bytes),
-                    Access::kUpdate});
-  }
-  bindings.bind(kWorkspaceSlot, operands.workspace);
-  check_buffers(device_, uses, who_);
-  return bindings;
-}
-
-void Plan::prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
-                   const Dependencies& dependencies) const {
-  check_queue(device_, queue);
-  check_wait_list(device_, dependencies.count, dependencies.list);
-  check_buffers(
-      device_,
-      {{"w", weights, executable_->prepared_weights_bytes > 0 ? report_.problem.w_bytes() : 0},
-       {"prepared", prepared, executable_->prepared_weights_bytes, Access::kWrite}},
-      who_);
-  Bindings bindings;
-  bindings.bind(kWeightsSlot, weights);
-  bindings.bind(kPreparedSlot, prepared);
-  executable_->prepare.enqueue(queue, bindings, dependencies);
-}
-
-void Plan::execute(cl_command_queue queue, const Operands& operands, const Dependencies& d) const {
-  const bool in_order = check_queue(device_, queue);
-  check_wait_list(device_, d.count, d.list);
-  const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
-  const std::int64_t bytes = workspace_bytes(!packs);
-  Bindings bindings = bind(operands, bytes);
-  Dependencies first{d.count, d.list, nullptr, device_.awake()};
-  std::vector<cl_event> waits;
-  ScratchPool::Lease lease;
-  if (operands.workspace == nullptr && bytes > 0) {
-    lease = device_.scratch().borrow(bytes, queue, in_order);
-    bindings.bind(kWorkspaceSlot, lease.buffer(), lease.parts());
-    if (lease.wait_for() != nullptr) {
-      waits.assign(d.list, d.list + d.count);
-      waits.push_back(lease.wait_for());
-      first = {static_cast<cl_uint>(waits.size()), waits.data(), nullptr, device_.awake()};
-    }
-  }
-  cl::Event packed;
-  if (packs) {
-    const Region place{kWorkspaceSlot, packed_offset(), executable_->prepared_weights_bytes};
-    bindings.bind(kPreparedSlot, place);
-    cl_event event = nullptr;
-    if (!in_order) first.done = &event;
-    executable_->prepare.enqueue(queue, in_order, bindings, first);
-    packed = cl::Event(event);
-    first = {in_order ? 0U : 1U, in_order ? nullptr : &packed(), nullptr, device_.awake()};
-  }
-  // A borrowed workspace needs the event too: another queue may have it when the work is over.
-  cl_event event = nullptr;
-  if (d.done != nullptr || lease) first.done = &event;
-  executable_->run.enqueue(queue, in_order, bindings, first);
-  const cl::Event done(event);
-  if (lease) lease.enqueued(done());
-  if (d.done != nullptr) {
-    check(clRetainEvent(done()), "clRetainEvent");
-    *d.done = done();
-  }
-}
-
-std::vector<StepTime> Plan::profile(const Operands& operands) const {
-  Bindings bindings = bind(operands, executable_->workspace_bytes);
-  cl::CommandQueue queue = device_.make_queue(CL_QUEUE_PROFILING_ENABLE);
-  const bool packs = executable_->prepared_weights_bytes > 0 && operands.prepared == nullptr;
-  const std::int64_t limit = device_.profile().max_allocation_bytes;
-  cl::Buffer workspace, packed;
-  if (operands.workspace == nullptr) {
-    workspace = allocate(device_.context(), executable_->workspace_bytes, limit, "workspace");
-    bindings.bind(kWorkspaceSlot, workspace());
-  }
-  std::vector<StepTime> times;
-  if (packs) {
-    packed = allocate(device_.context(), executable_->prepared_weights_bytes, limit, "weights");
-    bindings.bind(kPreparedSlot, packed());
-    times = executable_->prepare.profile(queue(), bindings);
-  }
-  for (StepTime& time : executable_->run.profile(queue(), bindings))
-    times.push_back(std::move(time));
-  return times;
-}
-
-// ---- Context ------------------------------------------------------------------------------------
 
 Context::Context(const cl::Context& context, const cl::Device& device,
                  const ContextOptions& options)
@@ -322,49 +158,18 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
-  auto executable = problem.empty() ? executable_of_nothing(problem)
-                                    : report.choice().strategy->build(
-                                          problem, report.choice().candidate.config, device_);
-  auto made = std::make_shared<const Plan>(device_, std::move(report), std::move(executable));
+  auto made = std::make_shared<const Plan>(device_, std::move(report));
   plans_.put(key, made);
   return made;
 }
 
-std::shared_ptr<const Operation> Context::operation(const std::string& key,
-                                                    const std::function<Operation()>& make) {
+std::shared_ptr<const Executable> Context::operation(const std::string& key,
+                                                     const std::function<Executable()>& make) {
   const std::lock_guard<std::mutex> lock(operations_mutex_);
   const auto known = operations_.find(key);
   if (known != operations_.end()) return known->second;
   if (operations_.size() >= kMaxOperations) operations_.clear();
-  return operations_[key] = std::make_shared<const Operation>(make());
-}
-
-// ---- environment --------------------------------------------------------------------------------
-
-PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open) {
-  const bool strategy_open =
-      open.strategy && options.strategy.empty() && options.allow.empty() && options.deny.empty();
-  const auto take = [&](const char* name, bool applies, const auto& use) {
-    const std::string value = environment(name);
-    if (!applies || value.empty()) return;
-    try {
-      options.environment[name] = use(value);
-    } catch (const Error& error) {
-      throw Error(error.code(), std::string("environment variable ") + name + ": " + error.what());
-    }
-  };
-  // Each gives the value as the report spells it.
-  take("CLCONV_RIGOR", open.rigor, [&](const std::string& value) {
-    options.rigor = parse_rigor(value);
-    return to_string(options.rigor);
-  });
-  take("CLCONV_STRATEGY", strategy_open,
-       [&](const std::string& value) { return options.strategy = find_strategy(value).name; });
-  take("CLCONV_WORKSPACE_LIMIT", open.workspace_limit, [&](const std::string& value) {
-    options.workspace_limit = parse_bytes(value);
-    return value;
-  });
-  return options;
+  return operations_[key] = std::make_shared<const Executable>(make());
 }
 
 }  // namespace clconv::core

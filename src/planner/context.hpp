@@ -1,8 +1,7 @@
-// Context: a device with what was learned about it, and the plans made on it. Plan: a choice made
-// executable. What clconv.h hands out as opaque handles.
+// Context: a device with what was learned about it, and the plans made on it. What clconv.h hands out as an opaque
+// handle.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -10,11 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ops/operation.hpp"
+#include "planner/plan.hpp"
 #include "planner/plan_cache.hpp"
 #include "planner/planner.hpp"
 #include "planner/wisdom_file.hpp"
 #include "runtime/device.hpp"
+#include "runtime/executable.hpp"
 
 namespace clconv::core {
 
@@ -25,49 +25,6 @@ struct ContextOptions {
   std::size_t plan_cache_capacity = 256;
   std::int64_t scratch_limit_bytes =
       0;  // 0 = CLCONV_SCRATCH_LIMIT, else a quarter of the device's memory
-};
-
-// The caller's buffers of one execution. `prepared` null: the weights are packed again each time,
-// in the workspace. `workspace` null: the library's own.
-struct Operands {
-  std::array<cl_mem, kTensors>
-      tensors{};  // by Tensor; those that the problem does not have are null
-  cl_mem prepared = nullptr;
-  cl_mem workspace = nullptr;
-};
-
-// Immutable; usable from many threads at once. Must not outlive its Context (a handle of the public
-// API holds both).
-class Plan {
- public:
-  Plan(Device& device, Report report, std::unique_ptr<const Executable> executable);
-
-  const Report& report() const { return report_; }
-  const Candidate& candidate() const { return report_.choice().candidate; }
-  // What an execution needs that brings prepared weights, or none.
-  std::int64_t workspace_bytes(bool prepared) const;
-  // Commands per execution with prepared weights.
-  std::size_t steps() const { return executable_->run.size(); }
-
-  // All enqueue without waiting. Throw Error{kInvalidArgument} for a buffer that is missing, too
-  // small or of another cl_context, and such a queue, kOutOfMemory, kOpenCl, kGemm.
-  void prepare(cl_command_queue queue, cl_mem weights, cl_mem prepared,
-               const Dependencies& dependencies) const;
-  void execute(cl_command_queue queue, const Operands& operands,
-               const Dependencies& dependencies) const;
-  // Runs once on a profiling queue and waits: device time per step.
-  std::vector<StepTime> profile(const Operands& operands) const;
-
- private:
-  // Checked; `workspace_bytes` of the caller's workspace, if there is one.
-  Bindings bind(const Operands& operands, std::int64_t workspace_bytes) const;
-  // Where in the workspace the weights are packed if they do not come prepared.
-  std::int64_t packed_offset() const;
-
-  Device& device_;
-  Report report_;
-  std::unique_ptr<const Executable> executable_;
-  std::string who_;  // in errors
 };
 
 class Context {
@@ -101,8 +58,8 @@ class Context {
   std::int64_t cached_plans() const { return static_cast<std::int64_t>(plans_.size()); }
 
   // A public operation: `make()`, kept under `key`.
-  std::shared_ptr<const Operation> operation(const std::string& key,
-                                             const std::function<Operation()>& make);
+  std::shared_ptr<const Executable> operation(const std::string& key,
+                                              const std::function<Executable()>& make);
 
  private:
   // On a device that the model was not calibrated on: measures its speeds once, in milliseconds, before they are
@@ -120,18 +77,7 @@ class Context {
   PlanCache plans_;
 
   std::mutex operations_mutex_;
-  std::unordered_map<std::string, std::shared_ptr<const Operation>> operations_;
+  std::unordered_map<std::string, std::shared_ptr<const Executable>> operations_;
 };
-
-// What the caller left open.
-struct OpenChoices {
-  bool rigor = true;
-  bool workspace_limit = true;
-  bool strategy = true;
-};
-// Fills what is open from CLCONV_RIGOR, CLCONV_WORKSPACE_LIMIT and (where no strategy is named in
-// any way) CLCONV_STRATEGY, and notes in options.environment what it took. Throws
-// Error{kInvalidArgument} that names the variable and its value.
-PlannerOptions with_environment(PlannerOptions options, const OpenChoices& open);
 
 }  // namespace clconv::core

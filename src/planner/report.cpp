@@ -58,8 +58,49 @@ std::optional<std::size_t> best_of(const std::vector<Standing>& standings, doubl
   return best;
 }
 
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json entry_json(const ReportEntry& entry) {
+  const Candidate& c = entry.candidate;
+  Json item;
+  item["strategy"] = entry.strategy->name;
+  const std::string& body = entry.has_candidate ? c.config.body() : entry.body;
+  item["body"] = body.empty() ? Json(nullptr) : Json(body);
+  item["config"] = entry.has_candidate ? Json(c.config.text()) : Json(nullptr);
+  item["status"] = to_string(entry.status);
+  item["reason"] = nullptr;
+  if (entry.reason) {
+    item["reason"] = {{"code", to_string(entry.reason->code)},
+                      {"field", entry.reason->field},
+                      {"actual", entry.reason->actual},
+                      {"limit", entry.reason->limit},
+                      {"text", to_text(*entry.reason)}};
+  }
+  item["predicted_us"] = entry.has_candidate ? Json(c.predicted_us) : Json(nullptr);
+  item["measured"] = nullptr;
+  if (entry.measured) {
+    item["measured"] = {{"median_us", entry.measured->median_us},
+                        {"min_us", entry.measured->min_us},
+                        {"p90_us", entry.measured->p90_us},
+                        {"runs", entry.measured->runs},
+                        {"source", entry.measured->from_wisdom ? "wisdom" : "now"}};
+  }
+  item["setup_us"] = entry.setup_us ? Json(*entry.setup_us) : Json(nullptr);
+  item["workspace_bytes"] = entry.has_candidate ? Json(c.workspace_bytes) : Json(nullptr);
+  item["prepared_weights_bytes"] =
+      entry.has_candidate ? Json(c.prepared_weights_bytes) : Json(nullptr);
+  item["packing_us"] = entry.has_candidate ? Json(c.predicted_packing_us) : Json(nullptr);
+  item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
+  item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
+  item["error_reach"] = entry.has_candidate ? Json(c.error_reach) : Json(nullptr);
+  return item;
+}
+
+}  // namespace
+
 std::string to_json(const Report& report) {
-  using Json = nlohmann::ordered_json;
   Json json;
   json["problem"] = to_text(report.problem);
   json["direction"] = to_string(report.problem.direction);
@@ -85,41 +126,8 @@ std::string to_json(const Report& report) {
   json["planning_us"] = report.planning_us;
   json["notes"] = report.notes;
   json["candidates"] = Json::array();
-  for (const ReportEntry& entry : report.entries) {
-    const Candidate& c = entry.candidate;
-    Json item;
-    item["strategy"] = entry.strategy->name;
-    const std::string& body = entry.has_candidate ? c.config.body() : entry.body;
-    item["body"] = body.empty() ? Json(nullptr) : Json(body);
-    item["config"] = entry.has_candidate ? Json(c.config.text()) : Json(nullptr);
-    item["status"] = to_string(entry.status);
-    item["reason"] = nullptr;
-    if (entry.reason) {
-      item["reason"] = {{"code", to_string(entry.reason->code)},
-                        {"field", entry.reason->field},
-                        {"actual", entry.reason->actual},
-                        {"limit", entry.reason->limit},
-                        {"text", to_text(*entry.reason)}};
-    }
-    item["predicted_us"] = entry.has_candidate ? Json(c.predicted_us) : Json(nullptr);
-    item["measured"] = nullptr;
-    if (entry.measured) {
-      item["measured"] = {{"median_us", entry.measured->median_us},
-                          {"min_us", entry.measured->min_us},
-                          {"p90_us", entry.measured->p90_us},
-                          {"runs", entry.measured->runs},
-                          {"source", entry.measured->from_wisdom ? "wisdom" : "now"}};
-    }
-    item["setup_us"] = entry.setup_us ? Json(*entry.setup_us) : Json(nullptr);
-    item["workspace_bytes"] = entry.has_candidate ? Json(c.workspace_bytes) : Json(nullptr);
-    item["prepared_weights_bytes"] =
-        entry.has_candidate ? Json(c.prepared_weights_bytes) : Json(nullptr);
-    item["packing_us"] = entry.has_candidate ? Json(c.predicted_packing_us) : Json(nullptr);
-    item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
-    item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
-    item["error_reach"] = entry.has_candidate ? Json(c.error_reach) : Json(nullptr);
-    json["candidates"].push_back(item);
-  }
+  for (const ReportEntry& entry : report.entries)
+    json["candidates"].push_back(entry_json(entry));
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -16,7 +16,7 @@
 #include "ops/gemm.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
-#include "runtime/launch.hpp"
+#include "runtime/executable.hpp"
 
 namespace clconv::core {
 
@@ -138,19 +138,10 @@ enum Slot : int {
   kDbSlot = static_cast<int>(Tensor::kDb),
   kDySlot = static_cast<int>(Tensor::kDy),
   kResidualSlot = static_cast<int>(Tensor::kR),
-  kWorkspaceSlot = kTensors,
-  kPreparedSlot,
+  kWorkspaceSlot = Executable::kWorkspaceSlot,
+  kPreparedSlot = Executable::kPreparedSlot,
 };
-static_assert(kPreparedSlot < Bindings::kSlots);
-
-// A candidate made ready for a device: all kernels compiled, all arguments but the buffers set.
-struct Executable {
-  Sequence prepare;  // weights -> prepared; empty where prepared_weights_bytes is 0
-  Sequence run;      // the other inputs -> the result
-  // What the slots must hold: for the problem of the offer, the candidate's numbers.
-  std::int64_t workspace_bytes = 0;
-  std::int64_t prepared_weights_bytes = 0;
-};
+static_assert(kTensors <= kWorkspaceSlot);
 
 struct Strategy {
   const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
@@ -159,9 +150,9 @@ struct Strategy {
   // `workspace_limit` bytes; of the others the planner rejects what exceeds it, with the reason.
   Offer (*offer)(const Problem& problem, const DeviceProfile& profile,
                  std::int64_t workspace_limit);
-  // Compiles; nothing is left to decide at execution. Takes any config that offer() gives for some
-  // problem of the same class (stride, dilation, filter size); throws Error{kInvalidArgument} for
-  // one it cannot honour and Error{kBuildFailed}; never runs something else instead.
+  // Compiles; nothing is left to decide at execution. For the problem of the offer the memory is what the candidate
+  // says. Takes any config that offer() gives for some problem of the same class (stride, dilation, filter size);
+  // throws Error{kInvalidArgument} for one it cannot honour and Error{kBuildFailed}; never runs something else instead.
   std::unique_ptr<const Executable> (*build)(const Problem& problem, const Config& config,
                                              Device& device);
   // The one that all others are checked against; where others run it is timed only if it is quick.

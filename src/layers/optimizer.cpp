@@ -1,4 +1,4 @@
-#include "ops/optimizer.hpp"
+#include "layers/optimizer.hpp"
 
 #include <cmath>
 

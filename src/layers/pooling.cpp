@@ -1,4 +1,4 @@
-#include "ops/pooling.hpp"
+#include "layers/pooling.hpp"
 
 #include "ops/spans.hpp"
 

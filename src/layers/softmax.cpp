@@ -1,4 +1,4 @@
-#include "ops/softmax.hpp"
+#include "layers/softmax.hpp"
 
 #include "ops/spans.hpp"
 
@@ -29,10 +29,10 @@ std::int64_t local_size(const DeviceProfile& profile) {
 
 }  // namespace
 
-Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxRegions& r) {
+Executable softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxRegions& r) {
   const DeviceProfile& profile = device.profile();
   if (s.n == 0) {
-    Operation nothing;
+    Executable nothing;
     for (const Region* total : {r.loss, r.correct}) {
       if (total == nullptr || s.accumulate) continue;
       nothing.run.add(std::make_unique<FillStep>("zero", *total, Problem::kFloatBytes));
@@ -45,12 +45,12 @@ Operation softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxR
   const bool single = groups == 1;
   const bool cpu = profile.family == Family::kCpu;
 
-  Operation operation;
-  Region losses{Operation::kTemporarySlot}, hits{Operation::kTemporarySlot};
+  Executable operation;
+  Region losses{Executable::kWorkspaceSlot}, hits{Executable::kWorkspaceSlot};
   if (!single) {
     hits.offset = round_up(groups * Problem::kFloatBytes, profile.base_alignment_bytes);
     hits.bytes = losses.bytes = groups * Problem::kFloatBytes;
-    operation.temporary_bytes = hits.offset + hits.bytes;
+    operation.workspace_bytes = hits.offset + hits.bytes;
   }
   // What is not computed is not touched: any buffer will do.
   const auto or_any = [&](const Region* region) { return region != nullptr ? *region : r.logits; };

@@ -1,7 +1,7 @@
 // Softmax and categorical cross-entropy, forward and backward in one pass.
 #pragma once
 
-#include "ops/operation.hpp"
+#include "runtime/executable.hpp"
 
 namespace clconv::core {
 
@@ -21,7 +21,7 @@ struct SoftmaxRegions {
   const Region* dlogits = nullptr;
   Number gradient_scale{0};
 };
-Operation softmax_cross_entropy(Device& device, const Softmax& softmax,
-                                const SoftmaxRegions& regions);
+Executable softmax_cross_entropy(Device& device, const Softmax& softmax,
+                                 const SoftmaxRegions& regions);
 
 }  // namespace clconv::core

@@ -1,0 +1,99 @@
+// What only implicit_gemm has: slabs of patches and filters, and configs that a problem cannot honour.
+#include "doctest/doctest.h"
+#include "support/candidates.hpp"
+#include "support/errors.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers, and only there") {
+  DeviceProfile profile = device().profile();
+  profile.family = Family::kCpu;
+  profile.local_memory_bytes = 512 << 10;
+  const auto offers_slabs = [&](const char* problem) {
+    const Offer offer =
+        find_strategy("implicit_gemm").offer(parse_problem(problem), profile, kNoLimit);
+    for (const Candidate& c : candidates_of(offer)) {
+      if (c.config.has("sums") && c.config.get("sums", 0, 256) > 0) return true;
+    }
+    return false;
+  };
+  const char* const deep = "n1c256h14w14k256kh3kw3p1";
+  const char* const shallow = "n1c3h14w14k256kh3kw3p1";
+  for (const int narrow : {4, 8}) {
+    CAPTURE(narrow);
+    profile.float_width = narrow;
+    CHECK(offers_slabs(deep));
+    CHECK_FALSE(offers_slabs(shallow));
+  }
+  profile.float_width = 16;
+  CHECK_FALSE(offers_slabs(deep));
+  // Less local memory takes smaller ones, down to none.
+  profile.float_width = 8;
+  profile.local_memory_bytes = 64 << 10;
+  CHECK(offers_slabs(deep));
+  profile.local_memory_bytes = 4 << 10;
+  CHECK_FALSE(offers_slabs(deep));
+  // One tap at stride 1 needs no patches: there the filters come in slabs.
+  const auto offers_slabs_of_filters = [&] {
+    const Offer offer = find_strategy("implicit_gemm")
+                            .offer(parse_problem("n1c1024h14w14k256kh1kw1"), profile, kNoLimit);
+    const auto& candidates = candidates_of(offer);
+    return std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) {
+      return c.config.has("kv") && c.config.has("sums");
+    });
+  };
+  CHECK(offers_slabs_of_filters());
+  profile.float_width = 16;
+  CHECK_FALSE(offers_slabs_of_filters());
+}
+
+// Of small problems one slab is always preferred: here the config is given. All need two, in the
+// direction that reduces the long axis.
+TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that can be added") {
+  const Strategy& strategy = find_strategy("implicit_gemm");
+  Device on = pretending([](DeviceProfile& p) {
+    p.family = Family::kCpu;
+    p.float_width = 4;
+  });
+  for (const char* text : {"n1c260h2w3k5kh1kw1", "n2c60h4w5k14kh3kw3p1g2", "n1c530h3w3k6kh1kw1s2",
+                           "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2",
+                           "n1c70h17w17k20kh1kw1"}) {  // several panels and blocks of filters
+    for (const Direction direction : kGeometric) {
+      for (const bool decorated : {false, true}) {
+        const Problem p = in_direction(parse_problem(text), direction, decorated);
+        const Tensors tensors(p);
+        const Reference expected = reference(p, tensors);
+        // The phases of a strided gradient may be a column wide.
+        const char* const wide =
+            p.sw == 1 ? "kv=1,sums=8,th=1,tw=2,vw=4" : "kv=1,sums=1,th=1,tw=1,vw=4";
+        for (const char* config :
+             {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4", wide,
+              "kv=2,sums=1,th=1,tw=1,vw=4"}) {
+          Candidate candidate;
+          candidate.config = Config::parse(config);
+          const auto executable = strategy.build(p, candidate.config, on);
+          candidate.workspace_bytes = executable->workspace_bytes;
+          candidate.prepared_weights_bytes = executable->prepared_weights_bytes;
+          candidate.error_bound = summation_error_bound(p.reduction());
+          CAPTURE(to_text(p));
+          CAPTURE(std::string(to_string(direction)));
+          CAPTURE(std::string(config));
+          CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <=
+                1.0);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
+  const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
+  for (const char* config :
+       {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16", "mr=8,nv=2,patch=1,sums=0,vw=16",
+        "mr=32,nv=2,patch=128,sums=1,vw=8", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
+    CAPTURE(config);
+    error_of(Code::kInvalidArgument,
+             [&] { find_strategy("implicit_gemm").build(p, Config::parse(config), device()); });
+  }
+}

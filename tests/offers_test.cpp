@@ -1,0 +1,153 @@
+// What strategies offer: within a workspace limit, well-formed, or a reason that is true.
+#include <set>
+
+#include "doctest/doctest.h"
+#include "support/candidates.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it is refused") {
+  const Strategy& strategy = find_strategy("im2col_gemm");
+  for (const Direction direction :
+       {Direction::kForward, Direction::kBackwardData, Direction::kBackwardWeights}) {
+    for (const bool decorated : {false, true}) {
+      const Problem p = in_direction(parse_problem("n3c5h12w11k7kh3kw3p1"), direction, decorated);
+      const Tensors tensors(p);
+      const Reference expected = reference(p, tensors);
+      Offered cuts;
+      for (const std::int64_t limit : {4000000, 250000, 150000, 100000, 75000, 60000}) {
+        const Offer offer = strategy.offer(p, device().profile(), limit);
+        if (std::holds_alternative<Rejection>(offer)) continue;
+        for (const Candidate& candidate : candidates_of(offer)) {
+          CAPTURE(limit);
+          CAPTURE(candidate.config.text());
+          CAPTURE(std::string(to_string(direction)));
+          CHECK(candidate.workspace_bytes + candidate.prepared_weights_bytes <= limit);
+          cuts.insert(candidate.config.text());
+          CHECK(worst(run(device(), strategy, p, candidate, tensors), expected,
+                      candidate.error_bound) <= 1.0);
+        }
+      }
+      CHECK(cuts.size() >= 5);
+      const Offer refused = strategy.offer(p, device().profile(), 1000);
+      REQUIRE(std::holds_alternative<Rejection>(refused));
+      const Rejection& rejection = std::get<Rejection>(refused);
+      CHECK(rejection.code == Reason::kWorkspaceLimit);
+      CHECK(rejection.limit == 1000);
+      // The least it says it needs is enough.
+      CHECK(std::holds_alternative<Offers>(
+          strategy.offer(p, device().profile(), rejection.actual)));
+    }
+  }
+}
+
+TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts rows or refuses") {
+  const Strategy& lean = find_strategy("im2row_lean");
+  const Strategy& im2col = find_strategy("im2col_gemm");
+  const auto candidates = [](const Offer& offer) {
+    return candidates_of(offer);
+  };
+  const Problem alexnet = parse_problem("n1c3h227w227k96kh11kw11s4");
+  const std::int64_t image = round_up(3 * 227 * 227 * 4, device().profile().base_alignment_bytes);
+  for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kNoLimit))) {
+    CHECK(c.workspace_bytes == image);
+  }
+  for (const Candidate& c : candidates(im2col.offer(alexnet, device().profile(), kNoLimit))) {
+    CHECK(c.workspace_bytes > 3025 * 363 * 4);
+  }
+  constexpr std::int64_t kCuts = 1000000, kRefuses = 200000;
+  for (const Candidate& c : candidates(im2col.offer(alexnet, device().profile(), kCuts))) {
+    CHECK(c.config.get("rows", 1, 55) < 55);
+  }
+  for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kCuts))) {
+    CHECK(c.config.get("columns", 1, 55) == 55);
+  }
+  CHECK(std::holds_alternative<Rejection>(im2col.offer(alexnet, device().profile(), kRefuses)));
+  const auto fits = [&](const Problem& p, std::int64_t limit) {
+    const Tensors tensors(p);
+    const Reference expected = reference(p, tensors);
+    for (const Candidate& c : candidates(lean.offer(p, device().profile(), limit))) {
+      CAPTURE(to_text(p));
+      CAPTURE(c.config.text());
+      CHECK(c.workspace_bytes + c.prepared_weights_bytes <= limit);
+      CHECK(c.config.get("columns", 1, INT32_MAX) < p.ow());
+      CHECK(worst(run(device(), lean, p, c, tensors), expected, c.error_bound) <= 1.0);
+    }
+  };
+  fits(alexnet, kRefuses);
+  // Runs of columns that do not divide the row, of a dilated filter, and the least there is.
+  const Problem odd =
+      in_direction(parse_problem("n2c6h21w41k10kh3kw2s1,2p1,2d2,3g2"), Direction::kForward, true);
+  fits(odd, 20000);
+  const auto refused = std::get<Rejection>(lean.offer(odd, device().profile(), 1000));
+  CHECK(refused.code == Reason::kWorkspaceLimit);
+  fits(odd, refused.actual);
+}
+
+TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") {
+  const Problem p = parse_problem("n32c64h56w56k64kh3kw3p1");
+  const auto candidates = candidates_of(
+      find_strategy("im2col_gemm").offer(p, device().profile(), kNoLimit));
+  bool whole = false;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.config.get("images", 1, 32) != 32) continue;
+    whole = true;
+    CHECK(candidate.workspace_bytes >= 231211008);  // cols alone: (100352, 576) floats
+  }
+  CHECK(whole);
+}
+
+TEST_CASE(
+    "every offer over all suites is well-formed, im2col_gemm keeps the limit or says what it "
+    "needs") {
+  for (const char* name : {"edge", "core"}) {
+    for (const auto& item : suite(name)) {
+      for (const std::int64_t limit :
+           {std::int64_t{0}, std::int64_t{1} << 16, std::int64_t{1} << 20, kNoLimit}) {
+        for (const Strategy* strategy : strategies())
+          for (const Direction direction : kAll) {
+            CAPTURE(item.name);
+            CAPTURE(std::string(strategy->name));
+            CAPTURE(std::string(to_string(direction)));
+            CAPTURE(limit);
+            const Offer offer = strategy->offer(in_direction(item.problem, direction, false),
+                                                device().profile(), limit);
+            if (const auto* rejection = std::get_if<Rejection>(&offer)) {
+              CHECK_FALSE(rejection->field.empty());
+              if (rejection->code == Reason::kWorkspaceLimit)
+                CHECK(rejection->actual > rejection->limit);
+              continue;
+            }
+            const auto& candidates = candidates_of(offer);
+            CHECK_FALSE(candidates.empty());
+            std::set<std::string> names;
+            for (const Candidate& c : candidates) {
+              if (std::string(strategy->name) == "im2col_gemm") {
+                CHECK(c.workspace_bytes + c.prepared_weights_bytes <= limit);
+              }
+              CHECK(c.predicted_us > 0);
+              CHECK(c.error_bound > 0);
+              CHECK(names.insert(c.config.text()).second);
+              CHECK(Config::parse(c.config.text()) == c.config);
+            }
+          }
+      }
+    }
+  }
+}
+
+TEST_CASE("problems too large for 32-bit indices are refused with the size, not computed wrongly") {
+  const Problem p = parse_problem("n1c1h40000w40000k1kh1kw1");
+  for (const Strategy* strategy : strategies()) {
+    CAPTURE(std::string(strategy->name));
+    const Offer offer = strategy->offer(p, device().profile(), kNoLimit);
+    if (std::string(strategy->name) == "reduction") continue;  // does not serve forward
+    if (std::string(strategy->name) == "naive") {
+      CHECK(std::holds_alternative<Offers>(offer));
+    } else {
+      REQUIRE(std::holds_alternative<Rejection>(offer));
+      CHECK(std::get<Rejection>(offer).code == Reason::kTooLarge);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// Winograd's tiles: errors against the bound, both bodies, chunks, and what is refused.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "doctest/doctest.h"
+#include "support/candidates.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+const Strategy& winograd() {
+  return find_strategy("winograd");
+}
+
+Device& as_gpu() {
+  static Device& instance = *new Device(pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.max_work_group_size = 256;
+  }));
+  return instance;
+}
+
+std::vector<Candidate> offered(const Problem& p, Device& on, std::int64_t limit = kNoLimit) {
+  return candidates_of(winograd().offer(p, on.profile(), limit));
+}
+
+Rejection refused(const Problem& p, const DeviceProfile& profile) {
+  const Offer offer = winograd().offer(p, profile, kNoLimit);
+  REQUIRE(std::holds_alternative<Rejection>(offer));
+  return std::get<Rejection>(offer);
+}
+
+// The problem's operands with filters of one tap alone, the worst for F(4x4); all taps where `tap` is negative.
+Tensors with_tap(const Problem& p, int tap) {
+  Tensors tensors(p);
+  for (std::size_t i = 0; tap >= 0 && i < tensors[Tensor::kW].size(); ++i) {
+    if (static_cast<int>(i % 9) != tap) tensors[Tensor::kW][i] = 0;
+  }
+  return tensors;
+}
+
+}  // namespace
+
+TEST_CASE("winograd: errors and tile edges") {
+  std::map<int, double> most;  // by tile, in units of the stated bound
+  std::set<int> gpu_tiles;
+  for (const char* text :
+       {"n2c37h7w5k19kh3kw3p1", "n1c3h3w3k2kh3kw3", "n3c2h4w67k17kh3kw3p0,2,3,1",
+        "n2c7h5w34k6kh3kw3p4,5g1", "n1c8h40w36k8kh3kw3p1g8", "n1c3h32w64k128kh3kw3p1"}) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+      for (const int tap : {-1, 0, 8}) {
+        const Problem p = in_direction(parse_problem(text), direction, true);
+        const Tensors tensors = with_tap(p, tap);
+        Expected expected(p, tensors);
+        for (Device* on : {&device(), &as_gpu()}) {
+          for (const Candidate& candidate : offered(p, *on)) {
+            CAPTURE(text);
+            CAPTURE(candidate.config.text());
+            CAPTURE(tap);
+            CHECK(candidate.config.has("bm") == (on == &as_gpu()));
+            const auto result = run(*on, winograd(), p, candidate, tensors);
+            const double ratio = worst(result, expected(candidate), candidate.error_bound);
+            CHECK(ratio <= 1.0);
+            double& m = most[candidate.error_reach + 1];
+            m = std::max(m, ratio);
+            if (on == &as_gpu()) gpu_tiles.insert(candidate.config.get("bm", 1, 256));
+          }
+        }
+      }
+    }
+  }
+  MESSAGE("largest error in units of the bound: F(2x2) " << most[2] << ", F(4x4) " << most[4]);
+  CHECK(most.size() == 2);
+  CHECK(gpu_tiles == std::set<int>{32, 64, 128});
+}
+
+TEST_CASE("winograd: a chunk at a time within a limit, with the same results") {
+  const Problem p = parse_problem("n3c9h30w27k10kh3kw3p1");
+  const Tensors tensors(p);
+  Expected expected(p, tensors);
+  for (Device* on : {&device(), &as_gpu()}) {
+    for (const std::int64_t limit : {kNoLimit, std::int64_t{100000}, std::int64_t{60000}}) {
+      for (const Candidate& candidate : offered(p, *on, limit)) {
+        CAPTURE(candidate.config.text());
+        CHECK(worst(run(*on, winograd(), p, candidate, tensors), expected(candidate),
+                    candidate.error_bound) <= 1.0);
+      }
+    }
+  }
+}
+
+TEST_CASE("winograd: refusals") {
+  for (const auto& [text, field] :
+       std::vector<std::pair<const char*, std::string>>{{"n1c4h9w9k4kh3kw5p1", "kw"},
+                                                        {"n1c4h9w9k4kh1kw3", "kh"},
+                                                        {"n1c4h9w9k4kh3kw3s2,1", "sh"},
+                                                        {"n1c4h9w9k4kh3kw3d1,2", "dw"}}) {
+    const Rejection rejection = refused(parse_problem(text), device().profile());
+    CHECK(rejection.code == Reason::kShape);
+    CHECK(rejection.field == field);
+  }
+  const Problem served = parse_problem("n1c4h9w9k4kh3kw3p1");
+  CHECK(
+      refused(in_direction(served, Direction::kBackwardWeights, false), device().profile()).code ==
+      Reason::kDirection);
+  DeviceProfile small = device().profile();
+  small.local_memory_bytes = 500;
+  CHECK(refused(served, small).code == Reason::kLocalMemory);
+  small = as_gpu().profile();
+  small.local_memory_bytes = 500;
+  CHECK(to_text(refused(served, small)) == "needs 8192 bytes of local memory, the device has 500");
+  small.max_work_group_size = 32;
+  CHECK(to_text(refused(served, small)) == "needs 64 work-items per group, the device allows 32");
+}
