@@ -53,16 +53,19 @@ std::optional<Rejection> rejection(const Problem& p, const WeightsTile& tile,
 // The widest vectors with which the planes can be read, and as many rows.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  WeightsTile tile{};
-  for (int vw = vector_width(c.profile); vw >= 4; vw /= 2) {
-    tile = WeightsTile::widest(p, vw);
+  const int widest = vector_width(c.profile);
+  WeightsTile least = WeightsTile::widest(p, widest);
+  // Narrower vectors have no more registers.
+  for (int vw = widest; vw >= 4; vw /= 2) {
+    WeightsTile tile = WeightsTile::widest(p, vw);
+    if (!tile.all_taps(p)) break;
     for (; tile.rows > 0; --tile.rows) {
       if (!rejection(p, tile, PlaneBlocks(p, tile.rows, vw)))
         return {tile.config("weights_planes")};
+      least = tile;
     }
   }
-  tile.rows = 1;
-  return {tile.config("weights_planes")};
+  return {least.config("weights_planes")};
 }
 
 Fit fit(const Case& c, const Config& config) {
