@@ -18,6 +18,13 @@ namespace clconv::core {
 // What all bodies of a strategy are asked about, made once. Layouts refer to it: it must outlive them.
 struct Case {
   Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit);
+  // With the correlations that the bodies need, where those are not all: there are up to stride squared.
+  Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit,
+       std::vector<Correlation> needed)
+      : problem(p),
+        profile(device_profile),
+        workspace_limit(limit),
+        correlations(std::move(needed)) {}
 
   Problem problem;  // as the strategy normalised it
   const DeviceProfile& profile;

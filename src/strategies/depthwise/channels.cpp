@@ -1,0 +1,156 @@
+// channels: forward convolution with channels last, explicit vectors along the channels, a block of pixels in
+// registers; packs the weights with the channels innermost. For CPUs.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/pack.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/depthwise/bodies.hpp"
+
+namespace clconv::core::depthwise {
+namespace {
+
+// A block of results: rows, columns, and floats of a vector of channels.
+struct ChannelsBlock {
+  int th, tw, vw;
+
+  static ChannelsBlock from(const Config& c) {
+    return {c.get("th", 1, 4), c.get("tw", 1, 16), c.get("vw", 4, 16)};
+  }
+  std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
+  std::int64_t in_w(const Problem& p) const { return (tw - 1) * p.sw + (p.kw - 1) * p.dw + 1; }
+  // A vector of weights per tap in registers, or near; and so many rows and columns that each vector is used
+  // more than once.
+  bool unrolls(const Problem& p) const {
+    return p.kh * p.kw <= 25 && in_h(p) * in_w(p) <= 8 * th * tw;
+  }
+};
+
+// Blocks of pixels, cut along the channels where there are too few of them.
+struct ChannelsUnits {
+  std::int64_t blocks_h, blocks_w;
+  std::int64_t chunk, chunks;  // channels of a unit, units of a block
+  std::int64_t units, span;    // in all, of a work-group
+
+  ChannelsUnits(const Problem& p, const DeviceProfile& profile, const ChannelsBlock& block)
+      : blocks_h(ceil_div(p.oh(), block.th)), blocks_w(ceil_div(p.ow(), block.tw)) {
+    const std::int64_t blocks = p.n * blocks_h * blocks_w;
+    const std::int64_t wanted = profile.compute_units * kWorkGroupsPerUnit;
+    const std::int64_t vectors = ceil_div(p.c, block.vw);
+    chunks = std::clamp<std::int64_t>(ceil_div(wanted, blocks), 1, ceil_div(vectors, 4));
+    chunk = std::min(p.c, ceil_div(vectors, chunks) * block.vw);
+    chunks = ceil_div(p.c, chunk);
+    units = blocks * chunks;
+    span = ceil_div(units, wanted);
+  }
+};
+
+// As one group of k filters with one channel: packed, that is [tap][channel].
+Correlation taps_of(const Problem& problem) {
+  Problem p = problem;
+  p.c = p.g = 1;
+  return correlations_of(p).front();
+}
+
+class ChannelsLayout : public Layout {
+ public:
+  ChannelsLayout(const Case& c, const Config& config, const ChannelsBlock& block)
+      : case_(c),
+        config_(config),
+        block_(block),
+        units_(c.problem, c.profile, block),
+        taps_(taps_of(c.problem)),
+        packing_(taps_, taps_.filters) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    const double vectors = std::ceil(static_cast<double>(units_.chunk) / block_.vw);
+    Pass pass;
+    pass.flops =
+        static_cast<double>(units_.units) * (100 + vectors * vector_cycles()) * 2 * 2 * block_.vw;
+    pass.bytes = bytes_touched(p);
+    pass.groups = static_cast<double>(ceil_div(units_.units, units_.span));
+    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    candidate.prepared_weights_bytes = packing_.bytes();
+    constexpr std::int64_t kMostPixels = 512;
+    if (block_.in_h(p) + block_.in_w(p) > kMostPixels)
+      candidate.not_considered = "a block keeps addresses of more than 512 rows and columns";
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    const Region packed{kPreparedSlot, 0, packing_.bytes()};
+    executable.prepared_weights_bytes = packed.bytes;
+    executable.prepare.add(pack_filters(device, taps_, packing_, Region{kWeightsSlot}, packed));
+    executable.run.add(std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise", "depthwise_channels",
+                      class_defines(p, config_) + define("UNROLL", block_.unrolls(p))),
+        std::vector<Argument>{{"x", Region{kXSlot}},
+                              {"w", packed},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"y", Region{kYSlot}},
+                              {"c", narrow(p.c)},
+                              {"chunk", narrow(units_.chunk)},
+                              {"chunks", narrow(units_.chunks)},
+                              {"in_h", narrow(p.h)},
+                              {"in_w", narrow(p.w)},
+                              {"pt", narrow(p.pt)},
+                              {"pl", narrow(p.pl)},
+                              {"oh", narrow(p.oh())},
+                              {"ow", narrow(p.ow())},
+                              {"blocks_h", narrow(units_.blocks_h)},
+                              {"blocks_w", narrow(units_.blocks_w)},
+                              {"units", cl_long{units_.units}},
+                              {"span", cl_long{units_.span}}},
+        one_item_groups(ceil_div(units_.units, units_.span))));
+  }
+
+ private:
+  // Of a block, per vector of channels. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
+  double vector_cycles() const {
+    const Problem& p = case_.problem;
+    const double results = block_.th * block_.tw;
+    const double taps = static_cast<double>(p.kh * p.kw);
+    const double loads = static_cast<double>(block_.in_h(p) * block_.in_w(p));
+    return (block_.unrolls(p) ? 0.6 * results * taps + loads : results * taps) + taps + 2 * results;
+  }
+
+  const Case& case_;
+  Config config_;
+  ChannelsBlock block_;
+  ChannelsUnits units_;
+  Correlation taps_;
+  FilterBlocks packing_;
+};
+
+// As many accumulators as registers serve.
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  int vw = vector_width(c.profile);
+  while (vw > 4 && vw > p.c)
+    vw /= 2;
+  const std::int64_t widest = vector_registers(vw) == 32 ? 7 : 3;
+  return {{"channels",
+           {{"th", static_cast<int>(std::min<std::int64_t>(2, p.oh()))},
+            {"tw", static_cast<int>(std::min(widest, p.ow()))},
+            {"vw", vw}}}};
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const Problem& p = c.problem;
+  const ChannelsBlock block = ChannelsBlock::from(config);
+  if (p.layout != TensorLayout::kNhwc) return unserved("layout", "channels first (nchw)");
+  if (p.k != p.c) return other_than("k", p.k, p.c);
+  if (block.th > p.oh()) return above("th", block.th, p.oh());
+  if (block.tw > p.ow()) return above("tw", block.tw, p.ow());
+  if (block.vw > p.c) return above("vw", block.vw, p.c);
+  return std::make_unique<const ChannelsLayout>(c, config, block);
+}
+
+}  // namespace
+
+const Body body_channels = {"channels", Suits::kCpus, 1, variants, fit};
+
+}  // namespace clconv::core::depthwise

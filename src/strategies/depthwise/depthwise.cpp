@@ -1,0 +1,36 @@
+// Direct kernels for depthwise convolutions (g = c, any channel multiplier): bodies with explicit vectors over planes
+// as they lie or staged in local memory, or along channels that come last, for CPUs; plain ones for GPUs. Nothing is
+// copied in global memory, and only the body along channels packs weights.
+#include "strategies/depthwise/bodies.hpp"
+
+namespace clconv::core {
+namespace {
+
+using namespace depthwise;
+
+// In the order of preference: where predictions tie, planes that need no staging.
+const Bodies& bodies_for(const Problem& p) {
+  static const Bodies correlation = {&body_planes, &body_rows, &body_channels, &body_direct};
+  static const Bodies weights = {&body_weights_planes, &body_weights_rows, &body_weights_direct};
+  return p.direction == Direction::kBackwardWeights ? weights : correlation;
+}
+
+Case case_of(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
+  // Without the correlations, of which a data gradient has one per phase of the stride: no body needs them.
+  return {flattened(p), profile, workspace_limit, {}};
+}
+
+std::optional<Rejection> rejection(const Problem& p) {
+  if (p.direction == Direction::kBackwardBias) return not_served(p);
+  if (auto refused = storage_not_served(p, {Serves::kNarrow, Serves::kNhwc})) return refused;
+  if (auto refused = too_large(p)) return refused;
+  if (p.g != p.c) return Rejection{Reason::kShape, "g", p.g, p.c, ""};
+  return std::nullopt;
+}
+
+}  // namespace
+
+extern const Strategy strategy_depthwise;
+const Strategy strategy_depthwise = strategy_of_bodies<rejection, bodies_for, case_of>("depthwise");
+
+}  // namespace clconv::core

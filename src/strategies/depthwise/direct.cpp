@@ -1,0 +1,94 @@
+// direct: forward convolution and data gradient, a column of a few results per work-item, in either layout. For GPUs;
+// runs everywhere.
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/cost_model.hpp"
+#include "strategies/depthwise/bodies.hpp"
+
+namespace clconv::core::depthwise {
+namespace {
+
+class DirectLayout : public Layout {
+ public:
+  DirectLayout(const Case& c, const Config& config, int ty)
+      : case_(c),
+        config_(config),
+        ty_(ty),
+        local_(std::min<std::int64_t>(64, c.profile.max_work_group_size)) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    Pass pass;
+    pass.flops = p.flops();
+    if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
+    pass.efficiency = direct_efficiency(case_.profile);
+    pass.bytes = bytes_touched(p);
+    pass.groups = std::ceil(static_cast<double>(work_items()) / static_cast<double>(local_));
+    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    const bool data = p.wants_dx();
+    const std::int64_t multiplier = p.k / p.c;
+    const Operands operands(p);
+    executable.run.add(std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise", "depthwise_direct",
+                      class_defines(p, config_) + define("UNROLL", ty_ > 1)),
+        std::vector<Argument>{{"x", operands.input},
+                              {"y_mask", operands.mask},
+                              {"weights", Region{kWeightsSlot}},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"result", operands.result},
+                              {"groups", narrow(p.c)},
+                              {"channels", narrow(data ? multiplier : 1)},
+                              {"filters", narrow(data ? 1 : multiplier)},
+                              {"in_h", narrow(data ? p.oh() : p.h)},
+                              {"in_w", narrow(data ? p.ow() : p.w)},
+                              {"pt", narrow(p.pt)},
+                              {"pl", narrow(p.pl)},
+                              {"res_h", narrow(result_h())},
+                              {"res_w", narrow(result_w())},
+                              {"row_blocks", narrow(ceil_div(result_h(), ty_))},
+                              {"items", cl_long{work_items()}}},
+        items(work_items(), local_)));
+  }
+
+ private:
+  std::int64_t result_h() const {
+    return case_.problem.wants_dx() ? case_.problem.h : case_.problem.oh();
+  }
+  std::int64_t result_w() const {
+    return case_.problem.wants_dx() ? case_.problem.w : case_.problem.ow();
+  }
+  std::int64_t work_items() const {
+    const Problem& p = case_.problem;
+    const std::int64_t planes = p.n * (p.wants_dx() ? p.c : p.k);
+    return planes * ceil_div(result_h(), ty_) * result_w();
+  }
+
+  const Case& case_;
+  Config config_;
+  int ty_;              // rows of results of a work-item
+  std::int64_t local_;  // work-items of a work-group
+};
+
+// As many rows as the unrolled loop over a small filter can share.
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const bool small = p.kh * p.kw <= 25 && p.dh == 1 && p.sh <= 2;
+  return {{"direct", {{"ty", p.wants_dx() || !small ? 1 : 4}}}};
+}
+
+Fit fit(const Case& c, const Config& config) {
+  return std::make_unique<const DirectLayout>(c, config, config.get("ty", 1, 8));
+}
+
+}  // namespace
+
+const Body body_direct = {"direct", Suits::kAll, 1, variants, fit};
+
+}  // namespace clconv::core::depthwise

@@ -1,0 +1,129 @@
+// planes: forward convolution and data gradient of planes that are read as they lie, in blocks of whole vectors; each
+// vector of the input serves all rows of results in the block. For CPUs.
+#include <algorithm>
+
+#include "strategies/cost_model.hpp"
+#include "strategies/depthwise/bodies.hpp"
+#include "strategies/depthwise/plane_blocks.hpp"
+
+namespace clconv::core::depthwise {
+namespace {
+
+// Bands of blocks: the pieces of work that the work-groups of a launch share. A whole plane each, or less where there
+// are too few planes.
+struct Bands {
+  std::int64_t band;   // blocks
+  std::int64_t bands;  // of a plane
+  std::int64_t units;  // bands of all planes
+  std::int64_t span;   // bands of a work-group
+
+  Bands(const Problem& p, const DeviceProfile& profile, const PlaneBlocks& blocks) {
+    const std::int64_t planes = p.n * (p.wants_dx() ? p.c : p.k);
+    // More than `rows` has: the second of two threads often wakes up when the first is half through.
+    const std::int64_t wanted = 2 * kWorkGroupsPerUnit * profile.compute_units;
+    band = ceil_div(blocks.blocks(), std::min(blocks.blocks(), ceil_div(wanted, planes)));
+    bands = ceil_div(blocks.blocks(), band);
+    units = planes * bands;
+    span = ceil_div(units, wanted);
+  }
+};
+
+class PlanesLayout : public Layout {
+ public:
+  PlanesLayout(const Case& c, const Config& config, const PlaneBlocks& blocks)
+      : case_(c), config_(config), blocks_(blocks), bands_(c.problem, c.profile, blocks) {}
+
+  void describe(Candidate& candidate) const override {
+    const Problem& p = case_.problem;
+    const double blocks = static_cast<double>(p.n * (p.wants_dx() ? p.c : p.k) * blocks_.blocks() *
+                                              blocks_.vectors());
+    const double store_cycles = 2.0 * static_cast<double>(blocks_.block);
+    Pass pass;
+    pass.flops =
+        blocks * (blocks_.cycles(p) + store_cycles) * 2 * 2 * static_cast<double>(blocks_.vw);
+    pass.efficiency = vector_efficiency(case_.profile);
+    pass.bytes = cached(bytes_touched(p));
+    pass.groups = static_cast<double>(bands_.units);
+    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    const Problem& p = case_.problem;
+    const Operands operands(p);
+    // The kernel file tells planes from rows by STAGE.
+    Config defined = config_;
+    defined.set("stage", 0);
+    executable.run.add(
+        std::make_unique<KernelStep>("depthwise",
+                                     device.kernel("depthwise", "depthwise_planes",
+                                                   class_defines(p, defined) + blocks_.defines()),
+                                     std::vector<Argument>{{"x", operands.input},
+                                                           {"y_mask", operands.mask},
+                                                           {"weights", Region{kWeightsSlot}},
+                                                           {"b", Region{kBiasSlot}},
+                                                           {"r", Region{kResidualSlot}},
+                                                           {"result", operands.result},
+                                                           {"groups", narrow(p.c)},
+                                                           {"filters", narrow(p.k / p.c)},
+                                                           {"in_h", narrow(blocks_.in_h)},
+                                                           {"in_w", narrow(blocks_.in_w)},
+                                                           {"res_h", narrow(blocks_.rows.steps)},
+                                                           {"res_w", narrow(blocks_.columns.steps)},
+                                                           {"band", narrow(bands_.band)},
+                                                           {"bands", narrow(bands_.bands)},
+                                                           {"units", cl_long{bands_.units}},
+                                                           {"span", cl_long{bands_.span}}},
+                                     one_item_groups(ceil_div(bands_.units, bands_.span))));
+  }
+
+ private:
+  const Case& case_;
+  Config config_;
+  PlaneBlocks blocks_;
+  Bands bands_;
+};
+
+// The tap loops are unrolled in nine cases, one per kind of block at the border.
+constexpr std::int64_t kMostTaps = 25;
+
+std::optional<Rejection> rejection(const Problem& p, int rb, const PlaneBlocks& blocks) {
+  if (p.layout != TensorLayout::kNchw) return unserved("layout", "channels last (nhwc)");
+  // Blocks overlap: what is computed twice must not add up.
+  if (p.accumulate) return unserved("accumulate", "adding to the result");
+  if (p.wants_dx() && p.k != p.c) return other_than("k", p.k, p.c);
+  if (auto refused = blocks.rejection()) return refused;
+  if (p.kh * p.kw > kMostTaps) return above("kh*kw", p.kh * p.kw, kMostTaps);
+  if (!unrolls(p, rb))
+    return above("unrolled combinations of a block", unrolled_combinations(p, rb), kMostUnrolled);
+  return std::nullopt;
+}
+
+Config config_of(int rb, int vw) {
+  return {"planes", {{"rb", rb}, {"vw", vw}}};
+}
+
+// The widest vectors that the planes allow, and blocks of as many rows as registers serve.
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const std::int64_t steps = Axis::rows(p).steps;
+  for (int vw = vector_width(c.profile); vw >= 4; vw /= 2) {
+    const int most = vector_registers(vw) == 32 ? 7 : 4;
+    for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps)); rb > 0; --rb) {
+      if (!rejection(p, rb, PlaneBlocks(p, rb, vw))) return {config_of(rb, vw)};
+    }
+  }
+  return {config_of(static_cast<int>(std::min<std::int64_t>(4, steps)), 4)};
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const int rb = config.get("rb", 1, 16);
+  const PlaneBlocks blocks(c.problem, rb, config.get("vw", 4, 16));
+  if (auto refused = rejection(c.problem, rb, blocks)) return *refused;
+  return std::make_unique<const PlanesLayout>(c, config, blocks);
+}
+
+}  // namespace
+
+const Body body_planes = {"planes", Suits::kCpus, 1, variants, fit};
+
+}  // namespace clconv::core::depthwise

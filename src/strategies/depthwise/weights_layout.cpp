@@ -1,0 +1,92 @@
+#include "strategies/depthwise/weights_layout.hpp"
+
+#include <algorithm>
+
+#include "ops/reduce.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/depthwise/bodies.hpp"
+
+namespace clconv::core::depthwise {
+
+WeightsTile WeightsTile::widest(const Problem& p, int vw) {
+  const std::int64_t all = p.kh * p.kw;
+  const std::int64_t registers = vector_registers(vw);
+  // dy and an x besides the sums.
+  const std::int64_t taps =
+      all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);
+  // As many rows as registers are left for, up to 4; a much dilated filter shares nothing between them.
+  const bool shares = taps == all && p.kh > 1 && (p.kh - 1) * p.dh * p.kw <= 64;
+  const std::int64_t rows = shares ? std::clamp<std::int64_t>(registers - 3 - taps, 1, 4) : 1;
+  return {static_cast<int>(rows), static_cast<int>(taps), vw};
+}
+
+WeightsTile WeightsTile::from(const Config& c) {
+  return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get("vw", 4, 16)};
+}
+
+Config WeightsTile::config(const char* body) const {
+  return {body, {{"rows", rows}, {"taps", taps}, {"vw", vw}}};
+}
+
+std::optional<Rejection> WeightsTile::rejection(const Problem& p) const {
+  if (all_taps(p)) return std::nullopt;
+  if (taps > p.kw) return above("taps", taps, p.kw);
+  if (rows > 1) return above("rows", rows, 1);
+  return std::nullopt;
+}
+
+WeightsLayout::WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile,
+                             std::int64_t units)
+    : case_(c), config_(config), tile_(tile), units_(units) {
+  const std::int64_t work_groups = c.problem.k * tile.chunks(c.problem);
+  const std::int64_t enough = 2 * c.profile.compute_units;
+  const std::int64_t wanted =
+      work_groups >= enough ? 1 : std::min(units, ceil_div(enough, work_groups));
+  span_ = ceil_div(units, wanted);
+  parts_ = ceil_div(units, span_);
+}
+
+std::int64_t WeightsLayout::partial_bytes() const {
+  return parts_ > 1 ? saturating_product(parts_, case_.problem.w_elements(), kElement) : 0;
+}
+
+void WeightsLayout::describe(Candidate& candidate) const {
+  const Problem& p = case_.problem;
+  const double work_groups = static_cast<double>(p.k * tile_.chunks(p) * parts_);
+  const double cycles = 100 + 16.0 * tile_.taps + static_cast<double>(span_) * unit_cycles();
+  Pass multiply;
+  multiply.flops = work_groups * cycles * 2 * 2 * tile_.vw;
+  multiply.efficiency = vector_efficiency(case_.profile);
+  multiply.bytes = cached(bytes_touched(p));
+  multiply.groups = work_groups;
+  Pass sum;
+  sum.launches = parts_ > 1 ? 1 : 0;
+  sum.bytes = static_cast<double>(partial_bytes());
+  describe_as(candidate, p, predicted_us(case_.profile, {multiply, sum}));
+  WorkspaceLayout workspace(case_.profile);
+  if (parts_ > 1) workspace.add(partial_bytes());
+  candidate.workspace_bytes = workspace.bytes();
+}
+
+void WeightsLayout::add_to(Executable& executable, Device& device) const {
+  const Problem& p = case_.problem;
+  WorkspaceLayout workspace(case_.profile);
+  Region result{kDwSlot};
+  Problem multiplied = p;
+  if (parts_ > 1) {
+    result = workspace.add(partial_bytes());
+    multiplied.accumulate = false;  // sum_parts does it
+  }
+  executable.workspace_bytes = workspace.bytes();
+  // The kernel file tells the two bodies apart by STAGE.
+  Config defined = config_;
+  defined.set("stage", stage());
+  executable.run.add(
+      multiply(device, class_defines(multiplied, defined) + define("PARTS", parts_ > 1), result));
+  if (parts_ > 1) {
+    executable.run.add(sum_parts(device, p.w_elements(), parts_, p.accumulate, result, nullptr,
+                                 Region{kDwSlot}, p.data_type));
+  }
+}
+
+}  // namespace clconv::core::depthwise

@@ -1,0 +1,55 @@
+// The common course of `weights_planes` and `weights_rows`: sums of all taps, or of some of a row, in registers; the
+// sum over images cut to parts where there are too few filters.
+#pragma once
+
+#include "strategies/body.hpp"
+
+namespace clconv::core::depthwise {
+
+// The register tile.
+struct WeightsTile {
+  int rows;  // of dy that meet a vector of x
+  int taps;  // all, or so many of a row
+  int vw;    // floats of a vector
+
+  // The most rows and taps that registers serve.
+  static WeightsTile widest(const Problem& p, int vw);
+  static WeightsTile from(const Config& c);
+  Config config(const char* body) const;
+
+  bool all_taps(const Problem& p) const { return taps == p.kh * p.kw; }
+  // Launched for each filter: pieces of its taps.
+  std::int64_t chunks(const Problem& p) const {
+    return all_taps(p) ? 1 : p.kh * ceil_div(p.kw, taps);
+  }
+  // Taps are all, or of one row and then meet one row of dy.
+  std::optional<Rejection> rejection(const Problem& p) const;
+};
+
+class WeightsLayout : public Layout {
+ public:
+  // `units` are what can be summed apart: images, or tiles of all images.
+  WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units);
+  void describe(Candidate& candidate) const override;
+  void add_to(Executable& executable, Device& device) const override;
+
+ protected:
+  virtual double unit_cycles() const = 0;
+  // One launch over all units into `result`: dw, or the parts that are summed later, which `defines` says.
+  virtual std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
+                                         const Region& result) const = 0;
+  // STAGE of the kernel file, which has both bodies.
+  virtual int stage() const = 0;
+
+  const Case& case_;
+  Config config_;
+  WeightsTile tile_;
+  std::int64_t units_;
+  std::int64_t span_;   // units of a part
+  std::int64_t parts_;  // each one work-group per filter and chunk
+
+ private:
+  std::int64_t partial_bytes() const;
+};
+
+}  // namespace clconv::core::depthwise

@@ -1,0 +1,82 @@
+// weights_planes: weight gradient of planes that are read as they lie, all taps in registers. For CPUs.
+#include "strategies/depthwise/bodies.hpp"
+#include "strategies/depthwise/plane_blocks.hpp"
+#include "strategies/depthwise/weights_layout.hpp"
+
+namespace clconv::core::depthwise {
+namespace {
+
+class WeightsPlanesLayout : public WeightsLayout {
+ public:
+  WeightsPlanesLayout(const Case& c, const Config& config, const WeightsTile& tile,
+                      const PlaneBlocks& blocks)
+      : WeightsLayout(c, config, tile, c.problem.n), blocks_(blocks) {}
+
+ protected:
+  double unit_cycles() const override {
+    const double blocks = static_cast<double>(blocks_.blocks() * blocks_.vectors());
+    return blocks * (blocks_.cycles(case_.problem) + tile_.rows);
+  }
+  std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
+                                 const Region& result) const override {
+    const Problem& p = case_.problem;
+    return std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise", "depthwise_weights_planes", defines + blocks_.defines()),
+        std::vector<Argument>{{"x", Region{kXSlot}},
+                              {"dy", Region{kDySlot}},
+                              {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
+                              {"result", result},
+                              {"groups", narrow(p.c)},
+                              {"filters", narrow(p.k / p.c)},
+                              {"in_h", narrow(p.h)},
+                              {"in_w", narrow(p.w)},
+                              {"oh", narrow(p.oh())},
+                              {"ow", narrow(p.ow())},
+                              {"images", cl_long{units_}},
+                              {"span", cl_long{span_}},
+                              {"part_stride", cl_long{p.w_elements()}}},
+        one_item_groups(p.k * parts_));
+  }
+  int stage() const override { return 0; }
+
+ private:
+  PlaneBlocks blocks_;
+};
+
+std::optional<Rejection> rejection(const Problem& p, const WeightsTile& tile,
+                                   const PlaneBlocks& blocks) {
+  if (!tile.all_taps(p)) return other_than("taps", tile.taps, p.kh * p.kw);
+  return blocks.rejection();
+}
+
+// The widest vectors with which the planes can be read, and as many rows.
+std::vector<Config> variants(const Case& c) {
+  const Problem& p = c.problem;
+  const int widest = vector_width(c.profile);
+  WeightsTile least = WeightsTile::widest(p, widest);
+  // Narrower vectors have no more registers.
+  for (int vw = widest; vw >= 4; vw /= 2) {
+    WeightsTile tile = WeightsTile::widest(p, vw);
+    if (!tile.all_taps(p)) break;
+    for (; tile.rows > 0; --tile.rows) {
+      if (!rejection(p, tile, PlaneBlocks(p, tile.rows, vw)))
+        return {tile.config("weights_planes")};
+      least = tile;
+    }
+  }
+  return {least.config("weights_planes")};
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const WeightsTile tile = WeightsTile::from(config);
+  const PlaneBlocks blocks(c.problem, tile.rows, tile.vw);
+  if (auto refused = rejection(c.problem, tile, blocks)) return *refused;
+  return std::make_unique<const WeightsPlanesLayout>(c, config, tile, blocks);
+}
+
+}  // namespace
+
+const Body body_weights_planes = {"weights_planes", Suits::kCpus, 1, variants, fit};
+
+}  // namespace clconv::core::depthwise

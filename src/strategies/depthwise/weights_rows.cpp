@@ -1,0 +1,95 @@
+// weights_rows: weight gradient of tiles of x that are staged in local memory with their padding. For CPUs.
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/depthwise/bodies.hpp"
+#include "strategies/depthwise/tiling.hpp"
+#include "strategies/depthwise/weights_layout.hpp"
+
+namespace clconv::core::depthwise {
+namespace {
+
+class WeightsRowsLayout : public WeightsLayout {
+ public:
+  WeightsRowsLayout(const Case& c, const Config& config, const WeightsTile& tile,
+                    const Tiling& tiling)
+      : WeightsLayout(c, config, tile, c.problem.n * tiling.tiles()), tiling_(tiling) {}
+
+  void describe(Candidate& candidate) const override {
+    WeightsLayout::describe(candidate);
+    candidate.not_considered = tiling_.not_considered(case_.profile);
+  }
+
+ protected:
+  // Of a tile. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
+  double unit_cycles() const override {
+    const Tiling& t = tiling_;
+    const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
+    const double vectors = std::ceil(width / tile_.vw);
+    const double row_cycles = std::fmod(width, tile_.vw) == 0 ? 12 : 22;
+    return t.stage_cycles(tile_.vw) +
+           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * tile_.taps));
+  }
+  std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
+                                 const Region& result) const override {
+    const Problem& p = case_.problem;
+    return std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise", "depthwise_weights_rows",
+                      defines + define("ALL_TAPS", tile_.all_taps(p)) +
+                          define("STAGE_FLOATS", tiling_.stage_define())),
+        arguments(result), one_item_groups(p.k * tile_.chunks(p) * parts_));
+  }
+  int stage() const override { return 1; }
+
+ private:
+  std::vector<Argument> arguments(const Region& result) const {
+    const Problem& p = case_.problem;
+    const Tiling& t = tiling_;
+    return {{"x", Region{kXSlot}},
+            {"dy", Region{kDySlot}},
+            {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
+            {"result", result},
+            {"groups", narrow(p.c)},
+            {"filters", narrow(p.k / p.c)},
+            {"in_h", narrow(p.h)},
+            {"in_w", narrow(p.w)},
+            {"in_size", cl_long{p.x_elements()}},
+            {"dy_size", cl_long{p.y_elements()}},
+            {"top", narrow(t.rows.start)},
+            {"left", narrow(t.columns.start)},
+            {"oh", narrow(p.oh())},
+            {"ow", narrow(p.ow())},
+            {"tile_h", narrow(t.tile_h)},
+            {"tile_w", narrow(t.tile_w)},
+            {"tiles_x", narrow(t.tiles_x)},
+            {"tiles", narrow(t.tiles())},
+            {"units", cl_long{units_}},
+            {"span", cl_long{span_}},
+            {"pitch", narrow(t.pitch)},
+            {"shift", narrow(t.shift)},
+            {"part_stride", cl_long{p.w_elements()}}};
+  }
+
+  Tiling tiling_;
+};
+
+std::vector<Config> variants(const Case& c) {
+  return {WeightsTile::widest(c.problem, vector_width(c.profile)).config("weights_rows")};
+}
+
+Fit fit(const Case& c, const Config& config) {
+  const Problem& p = c.problem;
+  const WeightsTile tile = WeightsTile::from(config);
+  if (auto refused = tile.rejection(p)) return *refused;
+  const std::int64_t work_groups = p.k * tile.chunks(p) * p.n;
+  const Tiling tiling(p, tile.vw, 1, ceil_div(2 * c.profile.compute_units, work_groups));
+  if (auto refused = tiling.rejection(c.profile)) return *refused;
+  return std::make_unique<const WeightsRowsLayout>(c, config, tile, tiling);
+}
+
+}  // namespace
+
+const Body body_weights_rows = {"weights_rows", Suits::kCpus, 1, variants, fit};
+
+}  // namespace clconv::core::depthwise
