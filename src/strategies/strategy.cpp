@@ -204,6 +204,13 @@ std::optional<Rejection> gemm_too_large(const Gemm& gemm) {
   return std::nullopt;
 }
 
+std::optional<Rejection> gemm_not_tuned(const DeviceProfile& profile, GemmParameters parameters) {
+  const auto sets = gemm_parameter_sets(profile);
+  if (std::find(sets.begin(), sets.end(), parameters) != sets.end()) return std::nullopt;
+  return Rejection{Reason::kFamily, "device", 0, 0,
+                   "is for devices that we have parameters of CLBlast for"};
+}
+
 constexpr double kUnitRoundoff = 0x1p-24;
 
 // The probabilistic form, lambda * sqrt(terms) * u with u = 2^-24 and lambda = 4: N. Higham and

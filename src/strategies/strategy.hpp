@@ -188,6 +188,8 @@ Rejection over_limit(std::int64_t workspace_bytes, std::int64_t prepared_weights
 
 // CLBlast casts all sizes to 32 bits.
 std::optional<Rejection> gemm_too_large(const Gemm& gemm);
+// A set that gemm_parameter_sets() does not have for the device.
+std::optional<Rejection> gemm_not_tuned(const DeviceProfile& profile, GemmParameters parameters);
 
 // The error bound of a float32 sum of `terms` products added one after the other, in any order,
 // with bias: worst case grows with terms, rounding errors of independent sign with its square root;

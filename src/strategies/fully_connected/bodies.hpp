@@ -1,0 +1,36 @@
+// What the bodies of fully connected layers share. x (n, c*h*w), w (k, c*h*w) and y (n, k) lie in memory as matrices.
+#pragma once
+
+#include <string>
+
+#include "strategies/body.hpp"
+#include "strategies/cost_model.hpp"
+
+namespace clconv::core::fully_connected {
+
+extern const Body body_dot, body_outer, body_clblast;
+
+// Of the matrices x and w, c*h*w.
+std::int64_t columns_of(const Problem& p);
+Region result_region(const Problem& p);
+
+// All but times and memory.
+void describe_product(Candidate& candidate, const Problem& p);
+
+double bytes_touched(const Problem& p);
+
+// Cycles of a register tile of `accumulators` that brings `loads` vectors or numbers per step, at two FMAs
+// and (not quite) two loads a cycle; a chain of FMAs advances every 4 cycles.
+double tile_cycles(std::int64_t steps, double accumulators, double loads);
+
+// A product in `groups` work-groups of so many cycles, with vectors of `width` floats.
+Pass product_pass(const DeviceProfile& profile, double groups, double group_cycles, int width,
+                  double bytes);
+
+// The config's vector width, `vw`. Throws Error{kInvalidArgument} for one that is none.
+int width_of(const Config& config);
+
+// The macros of a program.
+std::string defines_of(const Problem& p, const Config& config);
+
+}  // namespace clconv::core::fully_connected

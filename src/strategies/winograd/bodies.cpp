@@ -1,0 +1,58 @@
+#include "strategies/winograd/bodies.hpp"
+
+#include "strategies/cost_model.hpp"
+
+namespace clconv::core::winograd {
+
+std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c) {
+  arguments.insert(arguments.end(), {{"w_base", cl_long{c.w_base}},
+                                     {"w_group", cl_long{c.w_group}},
+                                     {"w_filter", cl_long{c.w_filter}},
+                                     {"w_channel", cl_long{c.w_channel}},
+                                     {"w_row", cl_long{c.w_row}},
+                                     {"w_column", cl_long{c.w_column}}});
+  return arguments;
+}
+
+Region input_of(const Problem& p) {
+  return {p.wants_dx() ? kDySlot : kXSlot};
+}
+
+Region mask_of(const Problem& p) {
+  return p.mask ? Region{kYSlot} : input_of(p);
+}
+
+double input_bytes(const Problem& p) {
+  return static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
+}
+
+double result_bytes(const Problem& p) {
+  return static_cast<double>(bytes_of(p, result_of(p))) * (p.residual || p.accumulate ? 2 : 1);
+}
+
+namespace {
+
+// A result is A'[sum over c of U*V]A with U = G g G', V = B' d B. Every one of its (m+2)^2 sums has
+// rounding errors like any sum over the channels, relative to |U|*|V|, which A then weighs: rounding
+// errors of independent sign grow the sum's bound by the 2-norm of the row of A, times the norms of the rows of
+// G and B, worst over the tap and the result's place in its tile. In one dimension that is
+//     max over o, t of sqrt(sum over xi of (A[xi][o] * G[xi][t] * |B[:,xi]|_2)^2),
+// sqrt(3) for F(2,3), 8.9 for F(4,3) (o = 3, t = 2), squared in two, relative to the largest |input| of the
+// tile times the filter's sum of |weights|, per channel. Measured over the suites: far below (see the
+// test's margin), since few filters have their weight in that corner.
+double error_bound(const Problem& p, int m) {
+  const double amplification = m == 2 ? 3.0 : 79.0;
+  // Both transforms add at most 2*(m+2) terms to each sum over the channels.
+  const std::int64_t terms = (p.wants_dx() ? p.k_per_group() : p.c_per_group()) + 4 * (m + 2);
+  return result_error_bound(p, amplification * summation_error_bound(terms));
+}
+
+}  // namespace
+
+void describe_transforms(Candidate& candidate, const Problem& p, int m) {
+  candidate.error_bound = error_bound(p, m);
+  candidate.error_reach = m - 1;
+  candidate.predicted_setup_us = kPredictedBuildUs;
+}
+
+}  // namespace clconv::core::winograd

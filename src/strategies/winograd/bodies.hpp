@@ -1,0 +1,54 @@
+// What the bodies of Winograd share. Each computes F(m x m, 3x3): y = A'[(G g G') * (B' d B)]A per tile of m x m
+// results, the products summed over the channels before A.
+#pragma once
+
+#include <vector>
+
+#include "ops/correlation.hpp"
+#include "strategies/body.hpp"
+
+namespace clconv::core::winograd {
+
+extern const Body body_f2x2, body_f4x4, body_f2x2_tile, body_f4x4_tile;
+
+// Matrix products of a tile.
+constexpr std::int64_t products_of(int m) {
+  return std::int64_t{m + 2} * (m + 2);
+}
+
+// The tiles of m x m results of a problem.
+struct Tiles {
+  Correlation c;
+  std::int64_t tiles_y, tiles_x, tiles;  // per column and row of an image; of all images
+
+  Tiles(const Case& all, int m)
+      : c(all.correlations.front()),
+        tiles_y(ceil_div(c.oh, m)),
+        tiles_x(ceil_div(c.ow, m)),
+        tiles(c.images * tiles_y * tiles_x) {}
+};
+
+// The arguments, and where the kernels find weight (f, channel, u, v) of a group.
+std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c);
+
+Region input_of(const Problem& p);
+Region mask_of(const Problem& p);
+
+// Bytes of x or dy.
+double input_bytes(const Problem& p);
+// And of the result with what it is computed from besides sums.
+double result_bytes(const Problem& p);
+
+// What all candidates of one m have in common.
+void describe_transforms(Candidate& candidate, const Problem& p, int m);
+
+// The most strips per chunk, of at most `strips` and of these halved again and again, whose memory as `bytes_of(strips)`
+// gives it keeps the limit; 1 where none does.
+template <class BytesOf>
+int strips_within(std::int64_t workspace_limit, int strips, BytesOf&& bytes_of) {
+  while (strips > 1 && bytes_of(strips) > workspace_limit)
+    strips /= 2;
+  return strips;
+}
+
+}  // namespace clconv::core::winograd

@@ -1,0 +1,299 @@
+// f2x2_tile, f4x4_tile: a work-item per tile in the transforms, around a batch of (m+2)^2 matrix products with tiles in
+// local memory. For GPUs.
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "ops/epilogue.hpp"
+#include "strategies/cost_model.hpp"
+#include "strategies/winograd/bodies.hpp"
+
+namespace clconv::core::winograd {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// F(m x m, 3x3); the products in work-groups of bm filters x bn tiles, bk channels at a time, tm x tn per work-item;
+// `strips` times bn tiles per chunk.
+struct GpuTile {
+  int m, bm, bn, bk, tm, tn, strips;
+
+  Config config() const {
+    return {m == 2 ? "f2x2_tile" : "f4x4_tile",
+            {{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}, {"strips", strips}}};
+  }
+  static GpuTile from(const Config& c, int m) {
+    const GpuTile tile{m,
+                       c.get("bm", 4, 256),
+                       c.get("bn", 4, 256),
+                       c.get("bk", 1, 64),
+                       c.get("tm", 4, 16),
+                       c.get("tn", 4, 16),
+                       c.get("strips", 1, INT32_MAX)};
+    // The kernel hands out tiles and copies of them in vectors of 4.
+    if (tile.tm % 4 != 0 || tile.tn % 4 != 0 || tile.bm % tile.tm != 0 || tile.bn % tile.tn != 0 ||
+        tile.bk * tile.bm % (4 * tile.items()) != 0 ||
+        tile.bk * tile.bn % (4 * tile.items()) != 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + c.text() + "': the tiles do not divide among the work-items");
+    }
+    return tile;
+  }
+  std::string defines(const Problem& p) const {
+    const Config macros{{"m", m}, {"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}};
+    return macros.defines() + " " + epilogue_defines(p);
+  }
+
+  std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
+  // Two pairs of tiles: one is multiplied while the next is fetched.
+  std::int64_t local_bytes() const { return std::int64_t{2} * bk * (bm + bn) * kElement; }
+  // Needs more work-items or local memory than the device has.
+  std::optional<Rejection> rejection(const DeviceProfile& profile) const {
+    if (items() > profile.max_work_group_size) {
+      return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
+                       profile.max_work_group_size, ""};
+    }
+    if (local_bytes() > profile.local_memory_bytes)
+      return over_local_memory(local_bytes(), profile);
+    return std::nullopt;
+  }
+};
+
+// The least of them last.
+constexpr GpuTile kTiles[] = {
+    {0, 128, 128, 8, 8, 8, 1},  // 256 work-items, 64 accumulators each
+    {0, 64, 64, 16, 8, 8,
+     1},  // as many for devices with small work-groups, and for smaller results
+    {0, 32, 32, 16, 4, 4, 1},  // few filters or tiles
+};
+
+struct Geometry : Tiles {
+  GpuTile tile;
+  std::int64_t pitch;           // of V and products: tiles of a chunk
+  std::int64_t padded_filters;  // of U, per group
+  std::int64_t batch;           // products of matrices
+  std::int64_t packed_bytes, v_bytes, product_bytes;
+
+  Geometry(const Case& all, const GpuTile& t)
+      : Tiles(all, t.m),
+        tile(t),
+        pitch(std::min<std::int64_t>(tile.strips, ceil_div(tiles, tile.bn)) * tile.bn),
+        padded_filters(round_up(c.filters, tile.bm)),
+        batch(products_of(tile.m) * c.groups),
+        packed_bytes(saturating_product(batch, c.channels, padded_filters, kElement)),
+        v_bytes(saturating_product(batch, c.channels, pitch, kElement)),
+        product_bytes(saturating_product(batch, c.filters, pitch, kElement)) {}
+
+  std::int64_t workspace_bytes(const DeviceProfile& profile) const {
+    WorkspaceLayout layout(profile);
+    layout.add(v_bytes);
+    layout.add(product_bytes);
+    return layout.bytes();
+  }
+  std::int64_t chunks() const { return ceil_div(tiles, pitch); }
+};
+
+// Work-items per group of the transforms.
+std::int64_t transform_size(const DeviceProfile& profile) {
+  return std::min<std::int64_t>(128, profile.max_work_group_size);
+}
+
+// `tiles` times `planes` work-items, or fewer that take several planes: drivers limit the groups of the second
+// dimension to 65535.
+Range transform_range(const DeviceProfile& profile, std::int64_t tiles, std::int64_t planes) {
+  Range range = items(tiles, transform_size(profile));
+  range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes, 32768));
+  return range;
+}
+
+double time_us(const Case& all, const Geometry& geometry) {
+  const GpuTile& tile = geometry.tile;
+  const Correlation& c = geometry.c;
+  const double chunks = static_cast<double>(geometry.chunks());
+  const double batch = static_cast<double>(geometry.batch);
+  const double tiles = static_cast<double>(geometry.tiles);
+  const double v_bytes = batch * static_cast<double>(c.channels) * tiles * kElement;
+  const double product_bytes = batch * static_cast<double>(c.filters) * tiles * kElement;
+  const double size = static_cast<double>(transform_size(all.profile));
+  Pass input, multiply, output;
+  // Additions by the row and column of a tile, hardly any of them in pairs: a guess of a quarter of the peak.
+  const double additions = tile.m == 2 ? 32 : 180;
+  input.flops = additions * static_cast<double>(c.groups * c.channels) * tiles;
+  input.bytes = input_bytes(all.problem) + v_bytes;
+  input.groups = static_cast<double>(c.groups * c.channels) * std::ceil(tiles / size);
+  output.flops = additions * static_cast<double>(c.groups * c.filters) * tiles;
+  output.bytes = product_bytes + result_bytes(all.problem);
+  output.groups = static_cast<double>(c.groups * c.filters) * std::ceil(tiles / size);
+  input.efficiency = output.efficiency = 0.25;
+  multiply.groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
+                    static_cast<double>(ceil_div(geometry.tiles, tile.bn));
+  multiply.flops = multiply.groups * 2.0 * tile.bm * tile.bn *
+                   static_cast<double>(round_up(c.channels, tile.bk));
+  // As implicit_gemm's tiles; and a float brought to local memory costs about 4 multiply-adds, a guess.
+  const double reuse = static_cast<double>(tile.tm * tile.tn) / (tile.tm + tile.tn);
+  const double fetched = static_cast<double>(tile.bm * tile.bn) / (tile.bm + tile.bn);
+  multiply.efficiency = 0.6 * reuse / 4.0 * fetched / (fetched + 4.0);
+  multiply.bytes = v_bytes + product_bytes + static_cast<double>(geometry.packed_bytes) * chunks;
+  input.launches = multiply.launches = output.launches = chunks;
+  return predicted_us(all.profile, {input, multiply, output});
+}
+
+class TileLayout : public Layout {
+ public:
+  TileLayout(const Case& c, const GpuTile& tile)
+      : case_(c), geometry_(c, tile), defines_(tile.defines(c.problem)) {
+    WorkspaceLayout layout(c.profile);
+    v_ = layout.add(geometry_.v_bytes);
+    products_ = layout.add(geometry_.product_bytes);
+  }
+
+  void describe(Candidate& candidate) const override {
+    describe_transforms(candidate, case_.problem, geometry_.tile.m);
+    candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
+    candidate.prepared_weights_bytes = geometry_.packed_bytes;
+    candidate.predicted_us = time_us(case_, geometry_);
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    executable.workspace_bytes = geometry_.workspace_bytes(case_.profile);
+    executable.prepared_weights_bytes = geometry_.packed_bytes;
+    executable.prepare.add(transform_weights(device));
+    for (std::int64_t first = 0; first < geometry_.tiles; first += geometry_.pitch) {
+      const std::int64_t chunk = std::min(geometry_.pitch, geometry_.tiles - first);
+      executable.run.add(transform_input(device, first, chunk));
+      executable.run.add(multiply(device, chunk));
+      executable.run.add(transform_output(device, first, chunk));
+    }
+  }
+
+ private:
+  cl::Kernel kernel(Device& device, const char* entry) const {
+    return device.kernel("winograd", entry, defines_);
+  }
+
+  std::unique_ptr<Step> transform_weights(Device& device) const {
+    const Correlation& c = geometry_.c;
+    return std::make_unique<KernelStep>(
+        "transform_weights", kernel(device, "winograd_gpu_weights"),
+        with_weight_strides({{"weights", Region{kWeightsSlot}},
+                             {"packed", Region{kPreparedSlot}},
+                             {"filters", narrow(c.filters)},
+                             {"channels", narrow(c.channels)},
+                             {"groups", narrow(c.groups)},
+                             {"padded_filters", narrow(geometry_.padded_filters)}},
+                            c),
+        items(c.groups * c.channels * geometry_.padded_filters, transform_size(case_.profile)));
+  }
+
+  std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
+                                        std::int64_t chunk) const {
+    const Correlation& c = geometry_.c;
+    return std::make_unique<KernelStep>(
+        "transform_input", kernel(device, "winograd_gpu_input"),
+        std::vector<Argument>{{"x", input_of(case_.problem)},
+                              {"y", mask_of(case_.problem)},
+                              {"V", v_},
+                              {"channels", narrow(c.channels)},
+                              {"groups", narrow(c.groups)},
+                              {"in_h", narrow(c.in_h)},
+                              {"in_w", narrow(c.in_w)},
+                              {"top", narrow(c.top)},
+                              {"left", narrow(c.left)},
+                              {"tiles_y", narrow(geometry_.tiles_y)},
+                              {"tiles_x", narrow(geometry_.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry_.pitch)}},
+        transform_range(case_.profile, chunk, c.groups * c.channels));
+  }
+
+  std::unique_ptr<Step> multiply(Device& device, std::int64_t chunk) const {
+    const Correlation& c = geometry_.c;
+    const GpuTile& tile = geometry_.tile;
+    const std::int64_t strips = ceil_div(chunk, tile.bn);
+    const std::int64_t blocks = geometry_.padded_filters / tile.bm;
+    return std::make_unique<KernelStep>(
+        "multiply", kernel(device, "winograd_gpu_multiply"),
+        std::vector<Argument>{{"V", v_},
+                              {"packed", Region{kPreparedSlot}},
+                              {"products", products_},
+                              {"channels", narrow(c.channels)},
+                              {"filters", narrow(c.filters)},
+                              {"padded_filters", narrow(geometry_.padded_filters)},
+                              {"pitch", narrow(geometry_.pitch)},
+                              {"strips", narrow(strips)}},
+        items(geometry_.batch * blocks * strips * tile.items(), tile.items()));
+  }
+
+  std::unique_ptr<Step> transform_output(Device& device, std::int64_t first,
+                                         std::int64_t chunk) const {
+    const Correlation& c = geometry_.c;
+    return std::make_unique<KernelStep>(
+        "transform_output", kernel(device, "winograd_gpu_output"),
+        std::vector<Argument>{{"products", products_},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                              {"filters", narrow(c.filters)},
+                              {"groups", narrow(c.groups)},
+                              {"oh", narrow(c.oh)},
+                              {"ow", narrow(c.ow)},
+                              {"tiles_y", narrow(geometry_.tiles_y)},
+                              {"tiles_x", narrow(geometry_.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry_.pitch)}},
+        transform_range(case_.profile, chunk, c.groups * c.filters));
+  }
+
+  const Case& case_;
+  Geometry geometry_;
+  std::string defines_;
+  Region v_, products_;
+};
+
+// Strips of a chunk: what the last cache holds, or less to keep the limit.
+int wanted_strips(const Case& all, GpuTile tile) {
+  // Bytes of V and products of a chunk: enough tiles to fill the largest devices, and about what their last
+  // cache holds. Unmeasured on a GPU.
+  constexpr std::int64_t kChunkBytes = 64 << 20;
+  const Geometry one(all, tile);
+  const std::int64_t wanted = std::clamp<std::int64_t>(
+      kChunkBytes / (one.v_bytes + one.product_bytes), 1, ceil_div(one.tiles, tile.bn));
+  return strips_within(all.workspace_limit - one.packed_bytes, static_cast<int>(wanted),
+                       [&](int strips) {
+                         tile.strips = strips;
+                         return Geometry(all, tile).workspace_bytes(all.profile);
+                       });
+}
+
+// Those that the device can run; where there are none, the least of all, for which fit() says why.
+template <int kM>
+std::vector<Config> variants(const Case& all) {
+  std::vector<Config> configs;
+  const auto add = [&](GpuTile tile) {
+    tile.m = kM;
+    tile.strips = wanted_strips(all, tile);
+    configs.push_back(tile.config());
+  };
+  for (const GpuTile& tile : kTiles) {
+    if (!tile.rejection(all.profile)) add(tile);
+  }
+  if (configs.empty()) add(*std::prev(std::end(kTiles)));
+  return configs;
+}
+
+template <int kM>
+Fit fit(const Case& c, const Config& config) {
+  const GpuTile tile = GpuTile::from(config, kM);
+  if (auto rejection = tile.rejection(c.profile)) return *rejection;
+  return std::make_unique<const TileLayout>(c, tile);
+}
+
+}  // namespace
+
+// F(2x2) is for who wants it more exact; of the faster one the model may well mistake the tile.
+const Body body_f2x2_tile = {"f2x2_tile", Suits::kGpus, 1, variants<2>, fit<2>};
+const Body body_f4x4_tile = {"f4x4_tile", Suits::kGpus, 2, variants<4>, fit<4>};
+
+}  // namespace clconv::core::winograd

@@ -1,0 +1,269 @@
+// f2x2, f4x4: explicit vectors, of tiles in the input's transform and of filters in the products, which stay in local
+// memory until they are transformed back. For CPUs.
+#include <cmath>
+#include <set>
+
+#include "strategies/cost_model.hpp"
+#include "strategies/winograd/vector_tile.hpp"
+
+namespace clconv::core::winograd {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+constexpr double kEfficiency = 0.95;
+
+// A cycle at two FMAs, in flops of the peak.
+double vector_flops(const VectorTile& tile) {
+  return 2 * 2 * tile.vw;
+}
+
+// All tiles, transformed.
+double v_bytes_touched(const Geometry& geometry) {
+  const double planes = static_cast<double>(geometry.c.groups * geometry.c.channels);
+  return static_cast<double>(geometry.tile.products()) * planes *
+         static_cast<double>(geometry.tiles) * kElement;
+}
+
+Pass input_pass(const Case& all, const Geometry& geometry) {
+  const VectorTile& tile = geometry.tile;
+  const Correlation& c = geometry.c;
+  const double chunks = static_cast<double>(geometry.chunks());
+  const double planes = static_cast<double>(c.groups * c.channels);
+  const double segments = planes * static_cast<double>(c.images * geometry.tiles_y) *
+                          static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
+  const bool few = few_registers(tile.vw);  // then what is transformed waits in memory
+  Pass input;
+  input.flops = segments * (tile.m == 2 ? few ? 200 : 120 : few ? 600 : 330) * vector_flops(tile);
+  input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
+  input.groups =
+      planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
+  input.launches = chunks;
+  input.efficiency = kEfficiency;
+  return input;
+}
+
+Pass multiply_pass(const Case& all, const Geometry& geometry) {
+  const VectorTile& tile = geometry.tile;
+  const Correlation& c = geometry.c;
+  const double tiles = static_cast<double>(geometry.tiles);
+  const double channels = static_cast<double>(c.channels);
+  const double xi = static_cast<double>(tile.products());
+  const bool few = few_registers(tile.vw);
+  const double strips = static_cast<double>(ceil_div(geometry.tiles, tile.strip()));
+  const double blocks_of_tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
+  const double accumulators = tile.kv * tile.tt;
+  const double fma_cycles = channels * std::max(4.0, accumulators / 2);
+  const double load_cycles = channels * (tile.kv + tile.tt) / 2 * 1.1;
+  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
+  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
+  const double waiting = few && (tile.kv + tile.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
+  const double loop_cycles = few ? 0.7 * channels : 0;
+  const double product_cycles =
+      blocks_of_tiles * xi *
+      (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + accumulators + 20);
+  const double run = static_cast<double>(tile.vw) / tile.m;
+  const double runs = static_cast<double>(c.images * geometry.tiles_y) *
+                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
+  const double result_cycles =
+      tile.kv * (tiles * (tile.m == 2 ? 30 : 150) + runs * tile.m * 6 * tile.vw);
+  Pass multiply;
+  multiply.groups = strips * static_cast<double>(geometry.blocks);
+  // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one,
+  // half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
+  const double fetch_cycles =
+      strips * xi * channels * static_cast<double>(tile.block() * kElement) / (few ? 24 : 256);
+  multiply.flops = static_cast<double>(geometry.blocks) *
+                   (product_cycles + result_cycles + fetch_cycles) * vector_flops(tile);
+  multiply.efficiency = kEfficiency;
+  // Weights that stay in the last cache from one execution to the next hardly wait for memory.
+  const std::int64_t packed_bytes = geometry.packed_bytes();
+  multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
+                   static_cast<double>(packed_bytes) *
+                       (packed_bytes <= all.profile.cache_bytes / 2 ? 0.25 : 1.0);
+  multiply.launches = static_cast<double>(geometry.chunks());
+  return multiply;
+}
+
+class Vectors : public Layout {
+ public:
+  Vectors(const Case& c, const VectorTile& tile) : case_(c), geometry_(c, tile) {}
+
+  void describe(Candidate& candidate) const override {
+    describe_transforms(candidate, case_.problem, geometry_.tile.m);
+    candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
+    candidate.prepared_weights_bytes = geometry_.packed_bytes();
+    candidate.predicted_us = predicted_us(
+        case_.profile, {input_pass(case_, geometry_), multiply_pass(case_, geometry_)});
+  }
+
+  void add_to(Executable& executable, Device& device) const override {
+    executable.workspace_bytes = geometry_.workspace_bytes(case_.profile);
+    executable.prepared_weights_bytes = geometry_.packed_bytes();
+    executable.prepare.add(transform_weights(device));
+    for (std::int64_t first = 0; first < geometry_.tiles; first += geometry_.chunk_tiles) {
+      const std::int64_t chunk = std::min(geometry_.chunk_tiles, geometry_.tiles - first);
+      executable.run.add(transform_input(device, first, chunk));
+      executable.run.add(multiply(device, first, chunk));
+    }
+  }
+
+ private:
+  Region v() const { return {kWorkspaceSlot, 0, geometry_.v_bytes()}; }
+
+  std::unique_ptr<Step> transform_weights(Device& device) const {
+    const Correlation& c = geometry_.c;
+    return std::make_unique<KernelStep>(
+        "transform_weights",
+        device.kernel("winograd", "winograd_weights",
+                      geometry_.tile.weights_defines(case_.problem)),
+        with_weight_strides({{"weights", Region{kWeightsSlot}},
+                             {"packed", Region{kPreparedSlot}},
+                             {"filters", narrow(c.filters)},
+                             {"channels", narrow(c.channels)},
+                             {"blocks_per_group", narrow(geometry_.blocks_per_group)}},
+                            c),
+        one_item_groups(geometry_.blocks * c.channels));
+  }
+
+  std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
+                                        std::int64_t chunk) const {
+    const Correlation& c = geometry_.c;
+    const std::int64_t part = ceil_div(chunk, geometry_.parts(chunk, case_.profile));
+    return std::make_unique<KernelStep>(
+        "transform_input",
+        device.kernel("winograd", "winograd_input", geometry_.tile.input_defines(case_.problem)),
+        std::vector<Argument>{{"x", input_of(case_.problem)},
+                              {"y", mask_of(case_.problem)},
+                              {"V", v()},
+                              {"channels", narrow(c.channels)},
+                              {"groups", narrow(c.groups)},
+                              {"in_h", narrow(c.in_h)},
+                              {"in_w", narrow(c.in_w)},
+                              {"top", narrow(c.top)},
+                              {"left", narrow(c.left)},
+                              {"tiles_y", narrow(geometry_.tiles_y)},
+                              {"tiles_x", narrow(geometry_.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry_.chunk_pitch)},
+                              {"xi_step", cl_long{geometry_.xi_step}},
+                              {"part_tiles", narrow(part)}},
+        one_item_groups(c.groups * c.channels * ceil_div(chunk, part)));
+  }
+
+  std::unique_ptr<Step> multiply(Device& device, std::int64_t first, std::int64_t chunk) const {
+    const Correlation& c = geometry_.c;
+    const std::int64_t strips = ceil_div(chunk, geometry_.tile.strip());
+    // Whichever is larger, weights or tiles, should be read once and not per strip or block.
+    const bool blocks_inner = geometry_.packed_bytes() <= geometry_.v_bytes();
+    return std::make_unique<KernelStep>(
+        "multiply",
+        device.kernel("winograd", "winograd_multiply",
+                      geometry_.tile.multiply_defines(case_.problem)),
+        std::vector<Argument>{{"V", v()},
+                              {"packed", Region{kPreparedSlot}},
+                              {"b", Region{kBiasSlot}},
+                              {"r", Region{kResidualSlot}},
+                              {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                              {"channels", narrow(c.channels)},
+                              {"slab", narrow(geometry_.slab())},
+                              {"tiles_y", narrow(geometry_.tiles_y)},
+                              {"tiles_x", narrow(geometry_.tiles_x)},
+                              {"first_tile", cl_long{first}},
+                              {"tiles", narrow(chunk)},
+                              {"pitch", narrow(geometry_.chunk_pitch)},
+                              {"xi_step", cl_long{geometry_.xi_step}},
+                              {"oh", narrow(c.oh)},
+                              {"ow", narrow(c.ow)},
+                              {"filters", narrow(c.filters)},
+                              {"blocks_per_group", narrow(geometry_.blocks_per_group)},
+                              {"groups", narrow(c.groups)},
+                              {"strips", narrow(strips)},
+                              {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}},
+        one_item_groups(geometry_.blocks * strips));
+  }
+
+  const Case& case_;
+  Geometry geometry_;
+};
+
+// Tiles of a strip: with more, products leave the second cache and work-groups get few and long (56 tiles for
+// resnet_3x3_56: 255 against 238 us, fastest of a run on a busy 2-core Zen 5; 2026-11).
+constexpr std::int64_t kMostStrip = 32;
+
+// All that fill the registers, one strip per chunk.
+std::vector<VectorTile> tiles_of_one_strip(const Case& all, int m) {
+  const Tiles result(all, m);
+  const int vw = vector_width(all.profile);
+  const int registers = vector_registers(vw);
+  int vt = 4;
+  while (vt < vw && vt < result.tiles_x)
+    vt *= 2;
+  std::vector<VectorTile> tiles;
+  for (int kv = 1; kv <= 4; ++kv) {
+    if (kv > 1 && (kv - 1) * vw >= result.c.filters) continue;
+    const std::int64_t most = std::min<std::int64_t>((registers - kv - 1) / kv, result.tiles);
+    std::set<std::int64_t> sizes = {most, ceil_div(result.tiles, ceil_div(result.tiles, most))};
+    if (result.tiles_x <= most) sizes.insert(result.tiles_x);
+    for (const std::int64_t tt : sizes) {
+      for (const int bt : {1, 2, 4}) {
+        if (bt > 1 && (bt / 2 * tt >= result.tiles || bt * tt > kMostStrip)) continue;
+        tiles.push_back({m, vt, static_cast<int>(tt), bt, kv, vw, 1});
+      }
+    }
+  }
+  return tiles;
+}
+
+// Strips of a chunk: what the second caches hold, or less to keep the limit.
+int wanted_strips(const Case& all, VectorTile tile) {
+  // Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay in
+  // their second caches (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
+  // Zen 5 with 1 MiB each, 2026-11).
+  constexpr std::int64_t kChunkBytesPerUnit = 1 << 20;
+  const Geometry one(all, tile);
+  const std::int64_t units = all.profile.compute_units;
+  const std::int64_t strip_bytes =
+      saturating_product(tile.products(), one.c.groups * one.c.channels, tile.strip(), kElement);
+  const std::int64_t wanted = std::max(kChunkBytesPerUnit * units / strip_bytes, 2 * units);
+  return strips_within(all.workspace_limit - one.packed_bytes(),
+                       static_cast<int>(std::min(wanted, ceil_div(one.tiles, tile.strip()))),
+                       [&](int strips) {
+                         tile.strips = strips;
+                         return Geometry(all, tile).workspace_bytes(all.profile);
+                       });
+}
+
+template <int kM>
+Fit fit(const Case& c, const Config& config) {
+  const VectorTile tile = VectorTile::from(config, kM);
+  if (!tile.fits(c.profile)) return over_local_memory(tile.local_bytes(), c.profile);
+  return std::make_unique<const Vectors>(c, tile);
+}
+
+// Where none fits, the one with the least local memory: fit() then says what is needed at least.
+template <int kM>
+std::vector<Config> variants(const Case& all) {
+  std::vector<VectorTile> tiles = tiles_of_one_strip(all, kM);
+  const auto fits = [&](const VectorTile& tile) { return tile.fits(all.profile); };
+  if (std::none_of(tiles.begin(), tiles.end(), fits)) {
+    const auto smaller = [](const VectorTile& a, const VectorTile& b) {
+      return a.local_bytes() < b.local_bytes();
+    };
+    return {std::min_element(tiles.begin(), tiles.end(), smaller)->config()};
+  }
+  std::vector<Config> configs;
+  for (VectorTile& tile : tiles) {
+    tile.strips = wanted_strips(all, tile);
+    configs.push_back(tile.config());
+  }
+  return configs;
+}
+
+}  // namespace
+
+const Body body_f2x2 = {"f2x2", Suits::kCpus, 2, variants<2>, fit<2>};
+const Body body_f4x4 = {"f4x4", Suits::kCpus, 2, variants<4>, fit<4>};
+
+}  // namespace clconv::core::winograd

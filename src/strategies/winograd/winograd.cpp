@@ -1,0 +1,37 @@
+// Winograd's minimal filtering for 3x3 filters at stride 1: the input of a chunk of tiles is transformed into the
+// workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs.
+#include "strategies/winograd/bodies.hpp"
+
+namespace clconv::core {
+namespace {
+
+using namespace winograd;
+
+const Bodies& bodies_for(const Problem&) {
+  static const Bodies bodies = {&body_f2x2, &body_f4x4, &body_f2x2_tile, &body_f4x4_tile};
+  return bodies;
+}
+
+Case case_of(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
+  return {p, profile, workspace_limit};
+}
+
+std::optional<Rejection> rejection(const Problem& p) {
+  if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
+  if (auto refused = storage_not_served(p, {Serves::kNarrow})) return refused;
+  if (auto refused = too_large(p)) return refused;
+  const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> wanted[] = {
+      {"kh", {p.kh, 3}}, {"kw", {p.kw, 3}}, {"sh", {p.sh, 1}},
+      {"sw", {p.sw, 1}}, {"dh", {p.dh, 1}}, {"dw", {p.dw, 1}}};
+  for (const auto& [field, values] : wanted) {
+    if (values.first != values.second) return other_than(field, values.first, values.second);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+extern const Strategy strategy_winograd;
+const Strategy strategy_winograd = strategy_of_bodies<rejection, bodies_for, case_of>("winograd");
+
+}  // namespace clconv::core
