@@ -36,8 +36,8 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
       CHECK(rejection.code == Reason::kWorkspaceLimit);
       CHECK(rejection.limit == 1000);
       // The least it says it needs is enough.
-      CHECK(std::holds_alternative<Offers>(
-          strategy.offer(p, device().profile(), rejection.actual)));
+      CHECK(
+          std::holds_alternative<Offers>(strategy.offer(p, device().profile(), rejection.actual)));
     }
   }
 }
@@ -45,9 +45,7 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
 TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts rows or refuses") {
   const Strategy& lean = find_strategy("im2row_lean");
   const Strategy& im2col = find_strategy("im2col_gemm");
-  const auto candidates = [](const Offer& offer) {
-    return candidates_of(offer);
-  };
+  const auto candidates = [](const Offer& offer) { return candidates_of(offer); };
   const Problem alexnet = parse_problem("n1c3h227w227k96kh11kw11s4");
   const std::int64_t image = round_up(3 * 227 * 227 * 4, device().profile().base_alignment_bytes);
   for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kNoLimit))) {
@@ -87,8 +85,8 @@ TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts ro
 
 TEST_CASE("the workspace of ResNet's 3x3 at batch 32 is what its matrix takes") {
   const Problem p = parse_problem("n32c64h56w56k64kh3kw3p1");
-  const auto candidates = candidates_of(
-      find_strategy("im2col_gemm").offer(p, device().profile(), kNoLimit));
+  const auto candidates =
+      candidates_of(find_strategy("im2col_gemm").offer(p, device().profile(), kNoLimit));
   bool whole = false;
   for (const Candidate& candidate : candidates) {
     if (candidate.config.get("images", 1, 32) != 32) continue;

@@ -270,8 +270,7 @@ TEST_CASE("output padding below max(stride, dilation): every candidate against t
         transposed_reference(seen, rows, columns, tensors[Tensor::kDy], tensors[Tensor::kW]);
     const auto y =
         run(device(), yardstick(), p,
-            candidates_of(yardstick().offer(p, device().profile(), kNoLimit))[0],
-            tensors);
+            candidates_of(yardstick().offer(p, device().profile(), kNoLimit))[0], tensors);
     REQUIRE(y.size() == expected.result.size());
     for (std::size_t i = 0; i < y.size(); ++i)
       REQUIRE(std::fabs(static_cast<double>(y[i]) - expected.result[i]) <= 1e-4);

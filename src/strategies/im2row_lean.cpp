@@ -8,6 +8,7 @@
 // is cut into runs of output columns, whose strips repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
 #include <algorithm>
 
+#include "machine/machine.hpp"
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
@@ -117,7 +118,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
     const double store_cycles =
         tile.kv * (70 * tile.th * static_cast<double>(ceil_div(tile.tw, tile.vw)) + 8 * pixels);
     // With 16 registers a product is too little work to hide the loop around it.
-    const double loop_cycles = few_registers(tile.vw) ? 1.5 * reduction : 0;
+    const double loop_cycles = Machine::of(profile).few_registers() ? 1.5 * reduction : 0;
     const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
     multiply.flops = multiply.groups * cycles * 2 * 2 * tile.vw * times;
     multiply.efficiency = profile.family == Family::kCpu ? kTileOnCpu : kTileOnGpu;
@@ -148,12 +149,13 @@ std::vector<Candidate> candidates_within(const Problem& p, const DeviceProfile& 
     return candidates;
   }
   Tile tile;
-  tile.vw = vector_width(profile);
+  const Machine machine = Machine::of(profile);
+  tile.vw = machine.lanes;
   for (tile.kv = 1; tile.kv <= 4; ++tile.kv) {
     if (tile.kv > 1 && (tile.kv - 1) * tile.vw >= p.k_per_group()) break;
     const std::int64_t columns = columns_within(p, profile, tile, limit);
     if (columns == 0) continue;
-    const int most_pixels = (vector_registers(tile.vw) - tile.kv - 1) / tile.kv;
+    const int most_pixels = (machine.registers - tile.kv - 1) / tile.kv;
     for (tile.th = 1; tile.th <= std::min<std::int64_t>(most_pixels, p.oh()); ++tile.th) {
       tile.tw = static_cast<int>(std::min<std::int64_t>(most_pixels / tile.th, columns));
       candidates.push_back(candidate(p, profile, tile, columns));
@@ -180,7 +182,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   auto candidates = candidates_within(p, profile, workspace_limit);
   if (!candidates.empty()) return candidates;
   Tile least;
-  least.vw = profile.family == Family::kCpu ? vector_width(profile) : 1;
+  least.vw = profile.family == Family::kCpu ? Machine::of(profile).lanes : 1;
   const std::int64_t columns = ceil_div(p.ow(), kMaxChunks / p.n);
   return over_limit(workspace_bytes(p, profile, columns), least.blocks(p).bytes(), workspace_limit);
 }

@@ -235,18 +235,6 @@ double result_error_floor(const Problem& p) {
   return row_of(p.activation).at_zero * finishing_error(p) + row_of(p.data_type).spacing;
 }
 
-int vector_width(const DeviceProfile& profile) {
-  return profile.float_width >= 16 ? 16 : profile.float_width >= 8 ? 8 : 4;
-}
-
-int vector_registers(int width) {
-  return width == 16 ? 32 : 16;
-}
-
-bool few_registers(int width) {
-  return vector_registers(width) < 32;
-}
-
 Region WorkspaceLayout::add(std::int64_t bytes) {
   const Region region{kWorkspaceSlot, bytes_, bytes};
   bytes_ = round_up(bytes_ + bytes, alignment_);

@@ -203,13 +203,7 @@ double result_error_bound(const Problem& problem, double sum_error_bound);
 // closer numbers.
 double result_error_floor(const Problem& problem);
 
-// Vector width of bodies for CPUs; on a scalar architecture (a GPU running them anyway) 4.
-int vector_width(const DeviceProfile& profile);
-// Vector registers: 32 with AVX-512, 16 with AVX, SSE (and NEON's 32 used as 16).
-int vector_registers(int width);
-// 16: a register tile is then small enough that what surrounds its multiply-adds counts.
-bool few_registers(int width);
-// Then channels are multiplied in slabs, and sums put aside between them: after so many products at most, or with one
+// With few registers channels are multiplied in slabs, and sums put aside between them: after so many products at most, or with one
 // tap and in Winograd's tiles after so many channels. What trust is checked on has more, where the problem has.
 constexpr std::int64_t kSlabProducts = 256, kSlabChannels = 64;
 

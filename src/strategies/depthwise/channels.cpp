@@ -128,10 +128,10 @@ class ChannelsLayout : public Layout {
 // As many accumulators as registers serve.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  int vw = vector_width(c.profile);
+  int vw = c.machine.lanes;
   while (vw > 4 && vw > p.c)
     vw /= 2;
-  const std::int64_t widest = vector_registers(vw) == 32 ? 7 : 3;
+  const std::int64_t widest = c.machine.registers == 32 ? 7 : 3;
   return {{"channels",
            {{"th", static_cast<int>(std::min<std::int64_t>(2, p.oh()))},
             {"tw", static_cast<int>(std::min(widest, p.ow()))},

@@ -106,8 +106,8 @@ Config config_of(int rb, int vw) {
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const std::int64_t steps = Axis::rows(p).steps;
-  for (int vw = vector_width(c.profile); vw >= 4; vw /= 2) {
-    const int most = vector_registers(vw) == 32 ? 7 : 4;
+  for (int vw = c.machine.lanes; vw >= 4; vw /= 2) {
+    const int most = c.machine.registers == 32 ? 7 : 4;
     for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps)); rb > 0; --rb) {
       if (!rejection(p, rb, PlaneBlocks(p, rb, vw))) return {config_of(rb, vw)};
     }

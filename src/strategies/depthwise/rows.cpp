@@ -130,7 +130,7 @@ class RowsLayout : public Layout {
 };
 
 std::vector<Config> variants(const Case& c) {
-  const int widest = vector_width(c.profile);
+  const int widest = c.machine.lanes;
   const int rb = static_cast<int>(std::min<std::int64_t>(4, Axis::rows(c.problem).steps));
   const auto config_of = [&](int vw) { return Config{"rows", {{"rb", rb}, {"vw", vw}}}; };
   std::vector<Config> configs{config_of(widest)};

@@ -8,9 +8,10 @@
 
 namespace clconv::core::depthwise {
 
-WeightsTile WeightsTile::widest(const Problem& p, int vw) {
+WeightsTile WeightsTile::widest(const Case& c, int vw) {
+  const Problem& p = c.problem;
   const std::int64_t all = p.kh * p.kw;
-  const std::int64_t registers = vector_registers(vw);
+  const std::int64_t registers = c.machine.registers;
   // dy and an x besides the sums.
   const std::int64_t taps =
       all <= registers - 4 ? all : std::min<std::int64_t>(p.kw, registers - 4);

@@ -13,7 +13,7 @@ struct WeightsTile {
   int vw;    // floats of a vector
 
   // The most rows and taps that registers serve.
-  static WeightsTile widest(const Problem& p, int vw);
+  static WeightsTile widest(const Case& c, int vw);
   static WeightsTile from(const Config& c);
   Config config(const char* body) const;
 

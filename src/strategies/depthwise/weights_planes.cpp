@@ -53,11 +53,11 @@ std::optional<Rejection> rejection(const Problem& p, const WeightsTile& tile,
 // The widest vectors with which the planes can be read, and as many rows.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
-  const int widest = vector_width(c.profile);
-  WeightsTile least = WeightsTile::widest(p, widest);
+  const int widest = c.machine.lanes;
+  WeightsTile least = WeightsTile::widest(c, widest);
   // Narrower vectors have no more registers.
   for (int vw = widest; vw >= 4; vw /= 2) {
-    WeightsTile tile = WeightsTile::widest(p, vw);
+    WeightsTile tile = WeightsTile::widest(c, vw);
     if (!tile.all_taps(p)) break;
     for (; tile.rows > 0; --tile.rows) {
       if (!rejection(p, tile, PlaneBlocks(p, tile.rows, vw)))

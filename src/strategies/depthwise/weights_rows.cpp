@@ -75,7 +75,7 @@ class WeightsRowsLayout : public WeightsLayout {
 };
 
 std::vector<Config> variants(const Case& c) {
-  return {WeightsTile::widest(c.problem, vector_width(c.profile)).config("weights_rows")};
+  return {WeightsTile::widest(c, c.machine.lanes).config("weights_rows")};
 }
 
 Fit fit(const Case& c, const Config& config) {

@@ -104,9 +104,9 @@ class Dot : public Layout {
 
 // Register tiles that fill the vector registers, or for one row what reads fastest.
 std::vector<Config> variants(const Case& all) {
-  const int width = vector_width(all.profile);
+  const int width = all.machine.lanes;
   if (all.problem.n == 1) return {DotTile{8, 1, width}.config()};
-  if (few_registers(width)) return {DotTile{2, 4, width}.config()};
+  if (all.machine.few_registers()) return {DotTile{2, 4, width}.config()};
   // Of float16, w is what costs to load.
   const bool half = all.problem.data_type != DataType::kFloat32;
   return {half ? DotTile{4, 6, width}.config() : DotTile{6, 4, width}.config()};

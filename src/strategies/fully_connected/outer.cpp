@@ -70,9 +70,9 @@ class Outer : public Layout {
 
 // Register tiles that fill the vector registers, or for one row what reads fastest.
 std::vector<Config> variants(const Case& all) {
-  const int width = vector_width(all.profile);
+  const int width = all.machine.lanes;
   if (rows_of(all.problem) == 1) return {OuterTile{1, 8, width}.config()};
-  if (few_registers(width)) {
+  if (all.machine.few_registers()) {
     return {OuterTile{2, 4, width}.config(), OuterTile{4, 2, width}.config()};
   }
   return {OuterTile{4, 6, width}.config(), OuterTile{6, 4, width}.config()};

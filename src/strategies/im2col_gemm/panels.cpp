@@ -26,8 +26,7 @@ class Panels : public ChunkedLayout {
                  k = static_cast<double>(gemm.k), batch = static_cast<double>(gemm.batch);
     Pass pass;
     pass.flops = 2.0 * batch * m * n * k;
-    pass.efficiency =
-        few_registers(vector_width(case_.profile)) ? kEfficiencyFewRegisters : kEfficiency;
+    pass.efficiency = case_.machine.few_registers() ? kEfficiencyFewRegisters : kEfficiency;
     pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
     pass.groups = static_cast<double>(panel_groups(case_.profile, gemm));
     return pass;

@@ -92,13 +92,12 @@ struct Geometry : Tiles {
                               Problem::kFloatBytes);
   }
   // Channels multiplied at a time: all, or with few registers as many as leave their filters and a line of tiles
-  // each in half of the first cache for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3,
+  // each in half of L1 for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3,
   // 2026-11).
-  std::int64_t slab() const {
-    if (!few_registers(tile.vw)) return c.channels;
-    constexpr std::int64_t kNearBytes = 16 << 10;
-    const std::int64_t most =
-        std::min(kSlabChannels, kNearBytes / ((tile.block() + kLine) * Problem::kFloatBytes));
+  std::int64_t slab(const Machine& machine) const {
+    if (!machine.few_registers()) return c.channels;
+    const std::int64_t most = std::min(
+        kSlabChannels, machine.l1_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
     return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // Work-groups per plane of the input transform.

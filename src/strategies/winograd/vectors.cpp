@@ -32,7 +32,7 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
   const double planes = static_cast<double>(c.groups * c.channels);
   const double segments = planes * static_cast<double>(c.images * geometry.tiles_y) *
                           static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
-  const bool few = few_registers(tile.vw);  // then what is transformed waits in memory
+  const bool few = all.machine.few_registers();  // then what is transformed waits in memory
   Pass input;
   input.flops = segments * (tile.m == 2 ? few ? 200 : 120 : few ? 600 : 330) * vector_flops(tile);
   input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
@@ -49,7 +49,7 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   const double tiles = static_cast<double>(geometry.tiles);
   const double channels = static_cast<double>(c.channels);
   const double xi = static_cast<double>(tile.products());
-  const bool few = few_registers(tile.vw);
+  const bool few = all.machine.few_registers();
   const double strips = static_cast<double>(ceil_div(geometry.tiles, tile.strip()));
   const double blocks_of_tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
   const double accumulators = tile.kv * tile.tt;
@@ -167,7 +167,7 @@ class Vectors : public Layout {
                               {"r", Region{kResidualSlot}},
                               {"result", Region{static_cast<int>(result_of(case_.problem))}},
                               {"channels", narrow(c.channels)},
-                              {"slab", narrow(geometry_.slab())},
+                              {"slab", narrow(geometry_.slab(case_.machine))},
                               {"tiles_y", narrow(geometry_.tiles_y)},
                               {"tiles_x", narrow(geometry_.tiles_x)},
                               {"first_tile", cl_long{first}},
@@ -195,8 +195,8 @@ constexpr std::int64_t kMostStrip = 32;
 // All that fill the registers, one strip per chunk.
 std::vector<VectorTile> tiles_of_one_strip(const Case& all, int m) {
   const Tiles result(all, m);
-  const int vw = vector_width(all.profile);
-  const int registers = vector_registers(vw);
+  const int vw = all.machine.lanes;
+  const int registers = all.machine.registers;
   int vt = 4;
   while (vt < vw && vt < result.tiles_x)
     vt *= 2;
@@ -219,14 +219,13 @@ std::vector<VectorTile> tiles_of_one_strip(const Case& all, int m) {
 // Strips of a chunk: what the second caches hold, or less to keep the limit.
 int wanted_strips(const Case& all, VectorTile tile) {
   // Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay in
-  // their second caches (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
+  // their L2 (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
   // Zen 5 with 1 MiB each, 2026-11).
-  constexpr std::int64_t kChunkBytesPerUnit = 1 << 20;
   const Geometry one(all, tile);
   const std::int64_t units = all.profile.compute_units;
   const std::int64_t strip_bytes =
       saturating_product(tile.products(), one.c.groups * one.c.channels, tile.strip(), kElement);
-  const std::int64_t wanted = std::max(kChunkBytesPerUnit * units / strip_bytes, 2 * units);
+  const std::int64_t wanted = std::max(all.machine.l2_bytes * units / strip_bytes, 2 * units);
   return strips_within(all.workspace_limit - one.packed_bytes(),
                        static_cast<int>(std::min(wanted, ceil_div(one.tiles, tile.strip()))),
                        [&](int strips) {
