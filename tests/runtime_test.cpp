@@ -229,6 +229,34 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a kernel's arguments are compared with its parameters by name, type and number") {
+  const cl::Program program(device().context(),
+                            "kernel void scale(global float* x, int step, long n) {"
+                            "  if (get_global_id(0) < n) x[get_global_id(0) * step] *= 2; }");
+  program.build({device().cl()}, "-cl-kernel-arg-info");
+  const auto make = [&](const std::vector<Argument>& arguments) {
+    KernelStep("scale", cl::Kernel(program, "scale"), arguments, Range{});
+  };
+  const Argument x{"x", Region{0}}, n{"n", cl_long{1}};
+  // `step` is a built-in function, too.
+  CHECK_NOTHROW(make({x, {"step", cl_int{1}}, n}));
+  CHECK(error_of(Code::kInternal, [&] {
+          make({x, n});
+        }) == "kernel scale: 2 arguments for 3 parameters");
+  try {
+    cl::Kernel(program, "scale").getArgInfo<CL_KERNEL_ARG_NAME>(0);
+  } catch (const cl::Error&) {
+    MESSAGE("skipped: the device keeps no names of parameters");
+    return;
+  }
+  CHECK(error_of(Code::kInternal, [&] {
+          make({x, {"stride", cl_int{1}}, n});
+        }) == "kernel scale: parameter 1 is 'int step', the argument 'int stride'");
+  CHECK(error_of(Code::kInternal, [&] {
+          make({x, {"step", cl_long{1}}, n});
+        }) == "kernel scale: parameter 1 is 'int step', the argument 'long step'");
+}
+
 TEST_CASE("an empty sequence still gives an event behind the wait list") {
   cl::UserEvent gate(device().context());
   const cl_event wait = gate();

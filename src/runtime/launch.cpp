@@ -48,7 +48,7 @@ void check_arguments(const cl::Kernel& kernel, const std::vector<Argument>& argu
     // Some drivers count the terminating zero.
     name = name.c_str();
     type = type.c_str();
-    // PoCL's headers rename OpenCL's built-in functions, and with them parameters of the same name (step).
+    // PoCL puts this in front of names that built-in functions have, too.
     if (name.rfind("_cl_", 0) == 0) name.erase(0, 4);
     const std::string wanted = type_of(arguments[i]);
     const bool same_type = type == wanted || (wanted == "*" && !type.empty() && type.back() == '*');
