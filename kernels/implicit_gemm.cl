@@ -1,3 +1,4 @@
+// parts: common
 // Implicit GEMM: a correlation (a forward convolution, or a phase of a data gradient: see
 // src/ops/correlation.hpp) as a matrix product whose im2col matrix is gathered while multiplying and
 // never stored. Three bodies for the same product, chosen by which macros the config has:

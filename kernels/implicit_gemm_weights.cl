@@ -1,3 +1,4 @@
+// parts: common
 // Implicit GEMM for the weight gradient: dw (filters x channels*kh*kw) = dy (filters x pixels) times the
 // patches of x (pixels x channels*kh*kw), gathered while multiplying. The reduction runs over all pixels
 // of all images; it can be split into parts, whose sums another kernel adds in a fixed order.

@@ -1,3 +1,4 @@
+// parts: common
 // The step of an optimizer over one packed buffer of parameters, in place: each work-item takes `span`
 // neighbours, VW at a time.
 //

@@ -1,3 +1,4 @@
+// parts: common
 // Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
 // launches without either. Macros: VW, CHAINS.
 

@@ -122,14 +122,19 @@ TEST_CASE("there is one yardstick") {
   CHECK(std::count_if(all.begin(), all.end(), [](const auto* s) { return s->yardstick; }) == 1);
 }
 
-TEST_CASE("every .cl file is embedded, and opens with what it is") {
+TEST_CASE(
+    "every .cl file is embedded, and opens with what it is: a program with the parts it uses") {
   std::set<std::string> embedded;
   for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
     embedded.insert(clconv::core::kKernelSources[i].name);
   for (const std::string& file : files_below("kernels")) {
     if (fs::path(file).extension() != ".cl") continue;
-    CHECK(embedded.count(fs::path(file).stem().string()) == 1);
-    CHECK(content(file).rfind("// ", 0) == 0);
+    CAPTURE(file);
+    const std::string name =
+        fs::path(file).lexically_relative("kernels").replace_extension().string();
+    CHECK(embedded.count(name) == 1);
+    const bool part = name.rfind("parts/", 0) == 0;
+    CHECK(content(file).rfind(part ? "// " : "// parts:", 0) == 0);
   }
 }
 
