@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors activation
 // ReLU and its gradient, element by element: each work-item takes `span` neighbours, VW at a time. Results may
 // lie where an input lies.
 //

@@ -1,4 +1,4 @@
-// parts: common
+// parts: language
 // A work-item that keeps a thread of a CPU busy for about 4 * rounds cycles: each multiply-add waits for the one before.
 kernel void stay_awake(global float* out, int rounds) {
   float value = out[0];

@@ -1,4 +1,4 @@
-// parts: common
+// parts: epilogue
 // col2im, the adjoint of im2col: every entry of the matrix is added to the pixel it came from.
 //
 //   gather:  one work-item per pixel (in runs of `span`) sums the entries that came from it, always

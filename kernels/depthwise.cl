@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors row_end transpose epilogue mask
 // Depthwise convolution: every input channel has filters of its own (g = c), so that there is nothing to
 // share between channels and a matrix product has nothing to multiply. Seven bodies:
 //

@@ -1,4 +1,4 @@
-// parts: common
+// parts: epilogue
 // What a matrix product leaves to do: fold its rows into y and apply bias, residual and activation.
 //
 // Macros: BIAS, RESIDUAL, ACTIVATION, ACCUMULATE, STORAGE_... Each work-item handles `span` pixels of one filter of one image.

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors epilogue mask
 // Fully connected layers on CPUs: y (n,k) = x (n,c) * w (k,c)^T and its two gradients, from the tensors as
 // they lie, nothing packed. One work-item per work-group, explicit vectors, a register tile:
 //

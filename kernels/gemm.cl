@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors
 // Matrix products for CPUs: C (m x n) = A (m x k) * B (k x n), or added to C; per batch entry
 //
 //   A [k][m]: m innermost      B [n/NR][k][NR]: panels of NR columns      C [n][m]: m innermost

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors copy_row
 // im2col: the patches of x as a matrix. Each work-item writes, for one output row of one channel,
 // the kh*kw matrix rows (columns layout) or matrix entries (rows layout) of `span` output pixels:
 //

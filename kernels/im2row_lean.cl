@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors row_end transpose epilogue
 // Memory-lean im2row: y from a strip of padded input columns with the channels innermost (unfold_columns in
 // pack.cl). For one tap column q, the patches of all output rows i in an output column are a matrix whose rows
 // overlap in memory, its leading dimension sh*c smaller than its width kh*c where sh < kh:

@@ -1,9 +1,9 @@
-// parts: common
+// parts: vectors row_end transpose epilogue mask prefetch local_tile
 // Implicit GEMM: a correlation (a forward convolution, or a phase of a data gradient: see
 // src/ops/correlation.hpp) as a matrix product whose im2col matrix is gathered while multiplying and
 // never stored. Three bodies for the same product, chosen by which macros the config has:
 //
-//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see common.cl), a register
+//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see parts/local_tile.cl), a register
 //   BUFFERS GATHER PARTIAL    micro-tile per work-item.
 //   KV TH TW VW SUMS filters  CPUs: one work-item per work-group, explicit vectors along the
 //                             filters, a register tile of pixels.

@@ -1,9 +1,9 @@
-// parts: common
+// parts: vectors mask local_tile
 // Implicit GEMM for the weight gradient: dw (filters x channels*kh*kw) = dy (filters x pixels) times the
 // patches of x (pixels x channels*kh*kw), gathered while multiplying. The reduction runs over all pixels
 // of all images; it can be split into parts, whose sums another kernel adds in a fixed order.
 //
-//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see common.cl)
+//   BM BN BK TM TN   tile     GPUs: tiles of both matrices in local memory (see parts/local_tile.cl)
 //   BUFFERS
 //   KV TC TQ VW      filters  CPUs: vectors along the filters, a register tile of TC channels x TQ taps
 //                             of a filter row
@@ -305,7 +305,7 @@ void weights_pixels(global const float* restrict x, global const float* restrict
 typedef CLCONV_PASTE(int, VW) intv;
 typedef CLCONV_PASTE(uint, VW) uintv;
 #define AS_UINT(value) CLCONV_PASTE(as_uint, VW)(value)
-// Moved in one piece, see common.cl.
+// Moved in one piece, see parts/local_tile.cl.
 typedef struct __attribute__((packed)) { floatv v; } packed_floatv;
 #define IN_ONE_PIECE(space, pointer) (((space packed_floatv*)(pointer))->v)
 #endif

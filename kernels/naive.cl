@@ -1,4 +1,4 @@
-// parts: common
+// parts: epilogue mask
 // Direct convolution in all directions, one work-item per result element, all loops inside: the
 // fallback that always applies and the on-device reference for the others. 64-bit everywhere, no
 // tiling, no tricks.

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors
 // The step of an optimizer over one packed buffer of parameters, in place: each work-item takes `span`
 // neighbours, VW at a time.
 //

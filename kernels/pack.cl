@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors transpose copy_row
 // Rearrangements of tensors that the fast kernels read: weights in blocks of filters, planes with
 // their zero padding written out, gradients with the filters innermost.
 //

@@ -1,4 +1,4 @@
-// parts: common
+// parts:
 // Max and average pooling over windows of KH x KW, clipped at the edge of the image, and their gradients.
 //
 //   pool            y from x, `span` neighbouring results per work-item, line by line

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors
 // Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
 // launches without either. Macros: VW, CHAINS.
 

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors epilogue mask
 // Sums in a fixed order: parts of a split reduction, and the planes of a tensor (the bias gradient).
 //
 // Macros: ACCUMULATE (add to the result), MASK (a gradient counts only where y > 0), STORAGE_..; GRADIENT (1: the parts

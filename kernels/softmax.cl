@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors epilogue
 // Softmax and categorical cross-entropy in one pass over the logits (n,m):
 //
 //   row  z0 z1 ... | label      p_i = exp(z_i - top) / sum     loss = log(sum) - (z_label - top)

@@ -1,4 +1,4 @@
-// parts: common
+// parts: vectors row_end transpose epilogue mask prefetch
 // Winograd's minimal filtering F(M x M, 3x3) for M = 2 and 4 (A. Lavin, S. Gray, "Fast Algorithms for
 // Convolutional Neural Networks", 2016): y = A'[(G g G') * (B' d B)]A per tile of M x M results and
 // channel, summed over channels before A. (M+2)^2 multiplications instead of 9*M^2. Two bodies, chosen by

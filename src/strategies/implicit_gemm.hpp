@@ -11,8 +11,8 @@ std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);
 // The best `most` by predicted time, in that order.
 std::vector<Candidate> best_of(std::vector<Candidate> candidates, std::size_t most);
 
-// The tile of the GPU bodies (see common.cl): a work-group computes bm x bn results, a work-item tm x tn of them,
-// bk products at a time through local memory, whose next ones come meanwhile with `buffers` = 2. The reduction is
+// The tile of the GPU bodies (see parts/local_tile.cl): a work-group computes bm x bn results, a work-item tm x tn of
+// them, bk products at a time through local memory, whose next ones come meanwhile with `buffers` = 2. The reduction is
 // split among `split` work-groups.
 struct Tile {
   int bm, bn, bk, tm, tn, buffers = 2, split = 1;
