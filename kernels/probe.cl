@@ -1,6 +1,8 @@
 // parts: vectors
-// Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
-// launches without either. Macros: VW, CHAINS.
+// Measures the most that a device can do: multiply-adds without memory (probe_fma), copies without arithmetic
+// (probe_copy), launches without either (probe_nothing).
+//
+// Macros: VW, CHAINS.
 
 // CHAINS independent chains of fused multiply-adds per work-item.
 kernel void probe_fma(global float* restrict out, int rounds, float a, float b) {

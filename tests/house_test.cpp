@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
@@ -123,19 +124,28 @@ TEST_CASE("there is one yardstick") {
 }
 
 TEST_CASE(
-    "every .cl file is embedded, and opens with what it is: a program with the parts it uses") {
-  std::set<std::string> embedded;
+    "every .cl file is embedded and can be finished, a program names its parts, every part is "
+    "used") {
+  std::set<std::string> embedded, parts, used;
   for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
     embedded.insert(clconv::core::kKernelSources[i].name);
   for (const std::string& file : files_below("kernels")) {
     if (fs::path(file).extension() != ".cl") continue;
     CAPTURE(file);
-    const std::string name =
-        fs::path(file).lexically_relative("kernels").replace_extension().string();
-    CHECK(embedded.count(name) == 1);
-    const bool part = name.rfind("parts/", 0) == 0;
-    CHECK(content(file).rfind(part ? "// " : "// parts:", 0) == 0);
+    const std::string text = content(file);
+    const fs::path name = fs::path(file).lexically_relative("kernels").replace_extension();
+    CHECK(embedded.count(name.string()) == 1);
+    CHECK(std::count(text.begin(), text.end(), '\n') <= 350);
+    const bool part = name.parent_path() == "parts";
+    CHECK(text.rfind(part ? "// " : "// parts:", 0) == 0);
+    if (part) parts.insert(name.filename().string());
+    if (text.rfind("// parts:", 0) != 0) continue;
+    std::istringstream words(text.substr(9, text.find('\n') - 9));
+    for (std::string word; words >> word;)
+      used.insert(word);
   }
+  CHECK(parts.size() > 10);
+  CHECK(parts == used);
 }
 
 #ifdef CLCONV_LIBRARY  // a shared one

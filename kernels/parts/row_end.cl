@@ -1,9 +1,8 @@
 // parts: vectors
 // The end of a row: the first elements of a vector that does not fit, without a loop.
 //
-// Macros: VW (4, 8 or 16; nothing is defined for others).
+// Macros: VW (4, 8 or 16).
 
-#if VW >= 4
 // Stores the first `count` elements of v in the fewest stores. No branch is left where `count` is a constant.
 // All of v is converted, since PoCL converts fewer than 4 in software.
 inline void put_first(const floatv v, const int count, global element* out) {
@@ -81,4 +80,3 @@ inline floatv get_first(global const element* in, const int count) {
 #endif
 #endif
 }
-#endif

@@ -2,9 +2,8 @@
 // Vectors of VW floats: LOAD_V and STORE_V move floats, GET_V and PUT_V elements of a tensor; load_some, store_some,
 // get_some and put_some a part of a vector.
 //
-// Macros: VW (floats per vector: 1, 4, 8 or 16; without it nothing is defined here).
+// Macros: VW (floats per vector: 1, 4, 8 or 16).
 
-#ifdef VW
 #if VW == 1
 typedef float floatv;
 #define LOAD_V(pointer) (*(pointer))
@@ -18,6 +17,10 @@ typedef CLCONV_PASTE(float, VW) floatv;
 #define GET_V(pointer) GET_N(VW, pointer)
 #define PUT_V(value, pointer) PUT_N(VW, value, pointer)
 #endif
+
+// The vector at any address in `space`, loaded or stored in one piece: LLVM splits vstore (see parts/storage.cl).
+typedef struct __attribute__((packed)) { floatv v; } packed_floatv;
+#define IN_ONE_PIECE(space, pointer) (((space packed_floatv*)(pointer))->v)
 
 // The first `count` floats of a vector: all if count >= VW, none if count <= 0. load_some sets the others to 0,
 // store_some leaves them in memory as they are.
@@ -36,6 +39,7 @@ inline void store_some(const floatv value, global float* pointer, const int coun
   STORE_V(value, values);
   for (int i = 0; i < count; ++i) pointer[i] = values[i];
 }
+
 // The same for elements.
 #if STORED_BITS == 16 && VW == 1
 #define get_some(pointer, count) ((count) > 0 ? GET(pointer, 0) : 0.0f)
@@ -60,5 +64,4 @@ inline void put_some(const floatv value, global element* pointer, const int coun
 #else
 #define get_some load_some
 #define put_some store_some
-#endif
 #endif

@@ -333,7 +333,7 @@ std::unique_ptr<const Executable> build_planes(const Problem& p, const RowsBody&
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
       "depthwise",
-      device.kernel("depthwise", "depthwise_planes",
+      device.kernel("depthwise/planes", "depthwise_planes",
                     class_defines(p, body.config()) + planes.defines()),
       std::vector<Argument>{{"x", input},
                             {"y_mask", p.mask ? Region{kYSlot} : input},
@@ -380,7 +380,7 @@ std::unique_ptr<const Executable> build_rows(const Problem& p, const RowsBody& b
                               " -DSTAGE_FLOATS=" + std::to_string(t.stage_define());
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
-      "depthwise", device.kernel("depthwise", "depthwise_rows", options),
+      "depthwise", device.kernel("depthwise/rows", "depthwise_rows", options),
       std::vector<Argument>{{"x", input},
                             {"y_mask", p.mask ? Region{kYSlot} : input},
                             {"weights", Region{kWeightsSlot}},
@@ -505,7 +505,7 @@ std::unique_ptr<const Executable> build_channels(const Problem& p, const Channel
   executable->prepare.add(pack_filters(device, taps, packing, Region{kWeightsSlot}, packed));
   executable->run.add(std::make_unique<KernelStep>(
       "depthwise",
-      device.kernel("depthwise", "depthwise_channels",
+      device.kernel("depthwise/channels", "depthwise_channels",
                     class_defines(p, body.config()) + " -DUNROLL=" + (body.unrolls(p) ? "1" : "0")),
       std::vector<Argument>{{"x", Region{kXSlot}},
                             {"w", packed},
@@ -660,7 +660,7 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
   if (!body.stage) {
     executable->run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_weights_planes",
+        device.kernel("depthwise/weights_planes", "depthwise_weights_planes",
                       options + Planes(p, body.rows, body.vw).defines()),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
@@ -680,7 +680,7 @@ std::unique_ptr<const Executable> build_weights(const Problem& p, const WeightsB
     options += " -DALL_TAPS=" + std::string(body.all_taps(p) ? "1" : "0") +
                " -DSTAGE_FLOATS=" + std::to_string(t.stage_define());
     executable->run.add(std::make_unique<KernelStep>(
-        "depthwise", device.kernel("depthwise", "depthwise_weights_rows", options),
+        "depthwise", device.kernel("depthwise/weights_rows", "depthwise_weights_rows", options),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
                               {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
@@ -759,7 +759,7 @@ std::unique_ptr<const Executable> build_direct(const Problem& p, const Config& c
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
       "depthwise",
-      device.kernel("depthwise", "depthwise_direct",
+      device.kernel("depthwise/direct", "depthwise_direct",
                     class_defines(p, config) + " -DUNROLL=" + (ty > 1 ? "1" : "0")),
       std::vector<Argument>{{"x", input},
                             {"y_mask", p.mask ? Region{kYSlot} : input},
@@ -808,7 +808,9 @@ std::unique_ptr<const Executable> build_weights_direct(const Problem& p, const C
   }
   auto executable = std::make_unique<Executable>();
   executable->run.add(std::make_unique<KernelStep>(
-      "depthwise", device.kernel("depthwise", "depthwise_weights_direct", class_defines(p, config)),
+      "depthwise",
+      device.kernel("depthwise/weights_direct", "depthwise_weights_direct",
+                    class_defines(p, config)),
       std::vector<Argument>{{"x", Region{kXSlot}},
                             {"dy", Region{kDySlot}},
                             {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},

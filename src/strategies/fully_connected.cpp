@@ -114,7 +114,7 @@ struct DotBody {
     }
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
-        device.kernel("fully_connected", "fully_connected_dot",
+        device.kernel("fully_connected/dot", "fully_connected_dot",
                       defines(p, config()) + " -DX_FLOATS=" + (copies ? "1" : "0")),
         std::vector<Argument>{{"x", copies ? copy : Region{kXSlot}},
                               {"w", Region{kWeightsSlot}},
@@ -158,7 +158,7 @@ struct OuterBody {
     const bool dx = p.wants_dx();
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
-        device.kernel("fully_connected", "fully_connected_outer", defines(p, config())),
+        device.kernel("fully_connected/outer", "fully_connected_outer", defines(p, config())),
         std::vector<Argument>{{"dy", Region{kDySlot}},
                               {"y", Region{p.mask ? kYSlot : kDySlot}},
                               {"rows", Region{dx ? kWeightsSlot : kXSlot}},

@@ -466,7 +466,7 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
           }
           executable->run.add(std::make_unique<KernelStep>(
               "multiply",
-              device.kernel("implicit_gemm",
+              device.kernel(slabs ? "implicit_gemm/slabs" : "implicit_gemm/filters",
                             slabs ? "implicit_gemm_slabs" : "implicit_gemm_filters",
                             class_defines(p, c, body.config().defines())),
               arguments, one_item_groups(groups)));
@@ -630,7 +630,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
           const std::int64_t run = blocks_in_a_run(device.profile(), c, blocks, tiles_x * images);
           executable->run.add(std::make_unique<KernelStep>(
               "multiply",
-              device.kernel("implicit_gemm", "implicit_gemm_pixels",
+              device.kernel("implicit_gemm/pixels", "implicit_gemm_pixels",
                             class_defines(p, c, body.config().defines()) + direct),
               std::vector<Argument>{
                   {"x", x},
@@ -912,7 +912,7 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
     const std::int64_t run = body.run(device.profile(), c, tile, blocks);
     executable->run.add(std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_patches",
+        device.kernel("implicit_gemm/patches", "implicit_gemm_patches",
                       class_defines(p, c, body.config().defines()) + scatter),
         std::vector<Argument>{{"x", operands.input},
                               {"y_mask", p.mask ? operands.mask : operands.input},
@@ -1067,7 +1067,7 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
     // FETCH_ROWS of the kernel.
     const std::int64_t fetch = gather == 0 ? tile.items() / tile.bn : 4 * tile.items() / tile.bn;
     executable->run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("implicit_gemm", "implicit_gemm_tile", defines),
+        "multiply", device.kernel("implicit_gemm/tile", "implicit_gemm_tile", defines),
         std::vector<Argument>{{"x", operands.input},
                               {"y_mask", p.mask ? operands.mask : operands.input},
                               {"packed", packed.regions[i]},
@@ -1110,7 +1110,7 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
               {local, 1, 1}}));
     if (tile.split == 1) continue;
     executable->run.add(std::make_unique<KernelStep>(
-        "fold", device.kernel("implicit_gemm", "implicit_gemm_fold", defines),
+        "fold", device.kernel("implicit_gemm/tile", "implicit_gemm_fold", defines),
         std::vector<Argument>{{"partial", partial},
                               {"b", Region{kBiasSlot}},
                               {"r", Region{kResidualSlot}},

@@ -240,7 +240,7 @@ std::unique_ptr<const Executable> build_filters(const Problem& p, const FiltersB
   const Result result(p, parts, layout);
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
-      device.kernel("implicit_gemm_weights", "weights_filters",
+      device.kernel("implicit_gemm_weights/filters", "weights_filters",
                     class_defines(p, body.config().defines())),
       std::vector<Argument>{{"x", x},
                             {"packed", packed},
@@ -364,7 +364,7 @@ std::unique_ptr<const Executable> build_pixels(const Problem& p, const PixelsBod
   const Result result(p, parts, layout);
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
-      device.kernel("implicit_gemm_weights", "weights_pixels",
+      device.kernel("implicit_gemm_weights/pixels", "weights_pixels",
                     class_defines(p, body.config().defines())),
       std::vector<Argument>{{"x", x},
                             {"dy", dy},
@@ -577,7 +577,7 @@ std::unique_ptr<const Executable> build_planes(const Problem& p, const PlanesBod
     arguments.push_back(argument);
   }
   executable->run.add(std::make_unique<KernelStep>(
-      "multiply", device.kernel("implicit_gemm_weights", "weights_planes", body.defines(p)),
+      "multiply", device.kernel("implicit_gemm_weights/planes", "weights_planes", body.defines(p)),
       arguments, one_item_groups(blocks * body.runs * p.g * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
@@ -700,8 +700,9 @@ std::unique_ptr<const Executable> build_patches(const Problem& p, const PatchesB
     arguments.push_back(argument);
   }
   executable->run.add(std::make_unique<KernelStep>(
-      "multiply", device.kernel("implicit_gemm_weights", "weights_patches", body.defines(p)),
-      arguments, one_item_groups(body.blocks(p) * body.runs * p.g * parts)));
+      "multiply",
+      device.kernel("implicit_gemm_weights/patches", "weights_patches", body.defines(p)), arguments,
+      one_item_groups(body.blocks(p) * body.runs * p.g * parts)));
   result.finish(*executable, device, p);
   executable->workspace_bytes = layout.bytes();
   return executable;
@@ -749,7 +750,7 @@ std::unique_ptr<const Executable> build_tile(const Problem& p, const Tile& tile,
   const auto local = static_cast<std::size_t>(tile.items());
   executable->run.add(std::make_unique<KernelStep>(
       "multiply",
-      device.kernel("implicit_gemm_weights", "weights_tile", class_defines(p, tile.defines())),
+      device.kernel("implicit_gemm_weights/tile", "weights_tile", class_defines(p, tile.defines())),
       std::vector<Argument>{
           {"x", Region{kXSlot}},
           {"dy", Region{kDySlot}},

@@ -304,7 +304,8 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
   executable->prepared_weights_bytes = geometry.packed_bytes(body);
   const Region packed{kPreparedSlot};
   executable->prepare.add(std::make_unique<KernelStep>(
-      "transform_weights", device.kernel("winograd", "winograd_weights", body.weights_defines(p)),
+      "transform_weights",
+      device.kernel("winograd/vectors_weights", "winograd_weights", body.weights_defines(p)),
       with_weight_strides({{"weights", Region{kWeightsSlot}},
                            {"packed", packed},
                            {"filters", narrow(c.filters)},
@@ -317,7 +318,8 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     const std::int64_t part = ceil_div(chunk, geometry.parts(chunk, device.profile()));
     const std::int64_t strips = ceil_div(chunk, body.strip());
     executable->run.add(std::make_unique<KernelStep>(
-        "transform_input", device.kernel("winograd", "winograd_input", body.input_defines(p)),
+        "transform_input",
+        device.kernel("winograd/vectors_input", "winograd_input", body.input_defines(p)),
         std::vector<Argument>{{"x", input_of(p)},
                               {"y", mask_of(p)},
                               {"V", v},
@@ -338,7 +340,8 @@ std::unique_ptr<const Executable> build_cpu(const Problem& p, const Body& body, 
     // Whichever is larger, weights or tiles, should be read once and not per strip or block.
     const bool blocks_inner = geometry.packed_bytes(body) <= geometry.workspace_bytes(body);
     executable->run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("winograd", "winograd_multiply", body.multiply_defines(p)),
+        "multiply",
+        device.kernel("winograd/vectors_multiply", "winograd_multiply", body.multiply_defines(p)),
         std::vector<Argument>{{"V", v},
                               {"packed", packed},
                               {"b", Region{kBiasSlot}},
@@ -521,7 +524,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
   executable->prepared_weights_bytes = geometry.packed_bytes;
   const Region packed{kPreparedSlot};
   executable->prepare.add(std::make_unique<KernelStep>(
-      "transform_weights", device.kernel("winograd", "winograd_gpu_weights", defines),
+      "transform_weights", device.kernel("winograd/tile", "winograd_gpu_weights", defines),
       with_weight_strides({{"weights", Region{kWeightsSlot}},
                            {"packed", packed},
                            {"filters", narrow(c.filters)},
@@ -533,7 +536,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
   for (std::int64_t first = 0; first < geometry.tiles; first += geometry.pitch) {
     const std::int64_t chunk = std::min(geometry.pitch, geometry.tiles - first);
     executable->run.add(std::make_unique<KernelStep>(
-        "transform_input", device.kernel("winograd", "winograd_gpu_input", defines),
+        "transform_input", device.kernel("winograd/tile", "winograd_gpu_input", defines),
         std::vector<Argument>{{"x", input_of(p)},
                               {"y", mask_of(p)},
                               {"V", v},
@@ -552,7 +555,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
     const std::int64_t strips = ceil_div(chunk, body.bn);
     const std::int64_t blocks = geometry.padded_filters / body.bm;
     executable->run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("winograd", "winograd_gpu_multiply", defines),
+        "multiply", device.kernel("winograd/tile", "winograd_gpu_multiply", defines),
         std::vector<Argument>{{"V", v},
                               {"packed", packed},
                               {"products", products},
@@ -563,7 +566,7 @@ std::unique_ptr<const Executable> build_gpu(const Problem& p, const GpuBody& bod
                               {"strips", narrow(strips)}},
         items(geometry.batch * blocks * strips * body.items(), body.items())));
     executable->run.add(std::make_unique<KernelStep>(
-        "transform_output", device.kernel("winograd", "winograd_gpu_output", defines),
+        "transform_output", device.kernel("winograd/tile", "winograd_gpu_output", defines),
         std::vector<Argument>{{"products", products},
                               {"b", Region{kBiasSlot}},
                               {"r", Region{kResidualSlot}},

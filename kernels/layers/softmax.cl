@@ -4,15 +4,15 @@
 //   row  z0 z1 ... | label      p_i = exp(z_i - top) / sum     loss = log(sum) - (z_label - top)
 //                               dz_i = (p_i - [i = label]) * gradient_scale / n
 //
-// top is the row's largest, so that nothing overflows. A work-group takes `rows_per_group` rows, its items take
-// them in turn; loss and hits are summed in a fixed order. One group writes the totals itself, several leave
-// theirs to softmax_totals. loss_scale is 1/n.
+// top is the row's maximum, so that nothing overflows. A work-group computes `rows_per_group` rows, which its
+// work-items take in turn; loss and hits are summed in a fixed order. A single work-group writes the totals itself;
+// those of several are added by softmax_totals. loss_scale is 1/n.
 //
-// Macros: VW and LOCAL (items per group): a CPU takes vectors and one item, a GPU a group and no vectors;
-// LOSS, PROBABILITIES, DLOGITS, CORRECT (which results are wanted; labels are read for all but
-// PROBABILITIES), ACCUMULATE (loss and correct are added to).
+// Macros: VW and LOCAL, the work-items per work-group (a CPU: vectors and 1; a GPU: 1 and a whole work-group); LOSS,
+// PROBABILITIES, DLOGITS, CORRECT (1: the result is wanted; labels are read for all but PROBABILITIES), ACCUMULATE
+// (adds to loss and correct).
 
-// Of elements i.. of the row; what is beyond it is of no meaning.
+// Of elements i.. of the row; those beyond its end have no meaning.
 #define EXPONENTIALS(z, i, top) exp(load_some((z) + (i), m - (i)) - (top))
 
 kernel __attribute__((reqd_work_group_size(LOCAL, 1, 1)))
@@ -68,7 +68,7 @@ void softmax_rows(global const float* restrict logits, global const int* restric
 #endif
 #if DLOGITS
     if (known) {
-      // Again from p: subtracting 1 first is exact where p is near 1.
+      // Computed again from p: subtracting 1 before scaling is exact where p is near 1.
       dlogits[row * m + label] = (exp(z[label] - top) / sum - 1.0f) * scale;
     }
 #endif

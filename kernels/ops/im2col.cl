@@ -1,6 +1,6 @@
 // parts: vectors copy_row
-// im2col: the patches of x as a matrix. Each work-item writes, for one output row of one channel,
-// the kh*kw matrix rows (columns layout) or matrix entries (rows layout) of `span` output pixels:
+// im2col: the patches of x as a matrix. Each work-item writes, for one output row of one channel, the kh*kw matrix rows
+// (columns layout) or matrix entries (rows layout) of `span` output pixels:
 //
 //      columns layout                           rows layout
 //           pixels ->                                c*kh*kw ->
@@ -8,15 +8,15 @@
 //      |   [ . # # # . . . ]  kh*kw such runs   |     [ . . | # # # # | . ]  one work-item:
 //      v   [ . # # # . . . ]  of `span`         v     [ . . | # # # # | . ]  `span` such runs
 //
-// A GPU takes span = 1 (neighbouring work-items write neighbouring pixels), a CPU a whole row.
+// On a GPU span is 1, so that neighbouring work-items write neighbouring pixels; on a CPU it is a whole row.
 //
 // cols[image*image_stride + group*group_stride + r*ld + pixel]   columns layout
 // cols[image*image_stride + group*group_stride + pixel*ld + r]    rows layout
-// r = (channel*kh + p)*kw + q within the group; pixel = (i - first_row)*ow + j within the chunk of `rows`
-// output rows; images count from first_image.
+// r = (channel*kh + p)*kw + q within the group; pixel = (i - first_row)*ow + j within the chunk of `rows` output rows;
+// images count from first_image.
 //
-// Macros: VW; SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient that counts
-// only where y > 0), STORAGE_.. (of x and y; the matrix is float).
+// Macros: VW; SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient), STORAGE_.. (of x and
+// y; the matrix is float).
 
 // The j in [j0, j1) with 0 <= j*SW + first < w, as [lo, hi).
 #define VALID_RANGE(first)                                                          \
@@ -24,8 +24,8 @@
   const int hi = clamp((first) >= w ? 0 : (w - (first) + SW - 1) / SW, lo, j1);
 
 kernel void im2col_columns(global const element* restrict x, global const element* restrict y,
-                           global float* restrict cols, int images, int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh,
-                           int dw, int ow, long first_image, int first_row, int rows,
+                           global float* restrict cols, int images, int c, int h, int w, int kh, int kw,
+                           int sh, int pt, int pl, int dh, int dw, int ow, long first_image, int first_row, int rows,
                            int channels_per_group, long image_stride, long group_stride, long ld,
                            int span) {
   const long id = get_global_id(0);
@@ -93,8 +93,8 @@ kernel void im2col_rows(global const element* restrict x, global float* restrict
   }
 }
 
-// Zeroes the border of a matrix per group, of which `rows` x `columns` are filled and rows_padded x ld
-// allocated; one work-item per row.
+// Sets the border of a matrix per group to 0. `rows` x `columns` of it are filled, rows_padded x ld allocated. One
+// work-item per row.
 kernel void zero_border(global float* restrict matrix, long all_rows, int rows, int rows_padded,
                         long columns, long ld) {
   const long row = get_global_id(0);

@@ -1,10 +1,11 @@
 // parts: vectors
-// The step of an optimizer over one packed buffer of parameters, in place: each work-item takes `span`
-// neighbours, VW at a time.
+// The step of an optimizer over one packed buffer of parameters, in place.
+//
+//   w  [ span | span | span | .. ]   each work-item: `span` neighbours, VW at a time
 //
 // Macros: VW; MOMENTUM (sgd keeps a velocity).
 
-// v = momentum*v + (dw + decay*w), w -= rate*v; without momentum v is what is in brackets.
+// v = momentum*v + (dw + decay*w), w -= rate*v; without momentum v = dw + decay*w.
 kernel void sgd(global float* restrict w, global const float* restrict dw, global float* restrict velocity,
                 long count, long span, float rate, float momentum, float decay) {
   const long first = (long)get_global_id(0) * span;

@@ -1,22 +1,20 @@
 // parts: vectors transpose copy_row
-// Rearrangements of tensors that the fast kernels read: weights in blocks of filters, planes with
-// their zero padding written out, gradients with the filters innermost.
+// Copies of tensors in the order in which the fast kernels read them: weights in blocks of filters, planes with their
+// zero padding written out, gradients with the filters innermost. Each kernel has its picture above it.
 //
-// Macros: VW (a CPU takes vectors, a GPU single elements); MASK (1: a gradient counts only where the
-// forward result y is above 0); STORAGE_.. (of what is read; what is written is float).
+// Macros: VW (vectors on a CPU; 1 on a GPU), MASK, STORAGE_.. (of what is read; what is written is float).
 
-// Runs that go through registers together.
-#define RUN 16
+#define RUN 16  // products that a work-item of pack_filters copies
 
 #if VW > 1
-// out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; zero from row `rows_left` on.
+// out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; 0 from row `rows_left` on.
 inline void pack_tile(global const element* restrict input, global const element* restrict y,
                       const long stride, const int rows_left, const int columns_left,
                       global float* restrict out, const int B, const int B_left) {
   floatv rows[VW], other[VW];
 #pragma unroll
   for (int f = 0; f < VW; ++f) {
-    // Not get_some() of none: its vector put together from scalars waits for all stores before it.
+    // Not get_some() with a count of 0: it builds a vector from scalars, whose load waits for all stores before it.
     rows[f] = (floatv)(0.0f);
     if (f < rows_left) {
       rows[f] = get_some(input + f * stride, columns_left);
@@ -33,10 +31,10 @@ inline void pack_tile(global const element* restrict input, global const element
 }
 #endif
 
-// packed[group][block][r][f] = weight(group, block*B + f, channel, u, v), r = (channel*taps_h + u)*taps_w
-// + v; zero where f or r is beyond the end; r < reduction_padded, f < B. One work-item per block and
-// run of RUN r: where the taps lie together, a run of one filter is a cache line on the reading side.
-// `dense`: all products of a filter lie together, in their order.
+// packed[group][block][r][f] = weight(group, block*B + f, channel, u, v), r = (channel*taps_h + u)*taps_w + v; 0 where
+// f or r is beyond the end; r < reduction_padded, f < B. One work-item per block and run of RUN r: where the taps lie
+// together, a run of one filter is one cache line that is read. `dense`: all products of a filter lie together, in
+// their order.
 //
 //   weights:  f [ r r r r ... ]      packed, per block:  r [ f f f f ... ]   B filters wide
 //             | [             ]  ->                      | [             ]
@@ -84,8 +82,12 @@ kernel void pack_filters(global const element* restrict weights, global float* r
   }
 }
 
-// padded[plane][i][j] = input[first_plane + plane][top + i][left + j], zero outside the input; the padded plane is hp
-// rows of wp. Each work-item writes `span` rows.
+// padded[plane][i][j] = input[first_plane + plane][top + i][left + j], 0 outside the input. The padded plane has hp
+// rows of wp floats. Each work-item writes `span` rows.
+//
+//   . . . .        0 0 0 0
+//   . a b .   ->   0 a b 0
+//   . . . .        0 0 0 0
 kernel void pad_planes(global const element* restrict input, global const element* restrict y,
                        global float* restrict padded, int in_h, int in_w, int top, int left, int hp,
                        int wp, long first_plane, long rows, int span) {
@@ -113,9 +115,9 @@ kernel void pad_planes(global const element* restrict input, global const elemen
   }
 }
 
-// packed[group][block][image*pixels + t][f] = dy[first_image + image][group*filters + block*B + f][first + t],
-// zero where f is beyond the filters: what pack_filters does, for `pixels` pixels of `images` gradients of
-// y. Blocks start block_stride apart. One work-item per block, image and `span` pixels.
+// packed[group][block][image*pixels + t][f] = dy[first_image + image][group*filters + block*B + f][first + t], 0 where
+// f is beyond the filters: as pack_filters, for `pixels` pixels of `images` gradients of y. Blocks are block_stride
+// apart. One work-item per block, image and `span` pixels.
 kernel void pack_gradient(global const element* restrict dy, global const element* restrict y,
                           global float* restrict packed, int first_image, int images, int first,
                           int pixels, int image_pixels, int filters, int B, int blocks_per_group,
@@ -151,14 +153,14 @@ kernel void pack_gradient(global const element* restrict dy, global const elemen
 }
 
 // The padded columns of an image, one after the other, channels innermost:
-// strip[group][s][row][channel] = x[group*channels + channel][row - top][s - left], zero outside the image, for
-// `columns` columns s of hp rows. A GPU work-item writes one element; a CPU's `span` rows of VW columns, in
-// a line per column: rows written by different cores would share cache lines where there are few channels.
+// strip[group][s][row][channel] = x[group*channels + channel][row - top][s - left], 0 outside the image, for `columns`
+// columns s of hp rows. On a GPU a work-item writes one element. On a CPU it writes `span` rows of VW columns: with few
+// channels, rows written by different cores would share cache lines.
 //
 //   x:  channel, row [ s s s s ]        strip, per group:  s, row [ channels ]     neighbouring rows of a column
 //                    [         ]   ->                      s, row + 1 [ channels ] lie together
-kernel void unfold_columns(global const element* restrict x, global float* restrict strip, int channels, int h,
-                           int w, int top, int left, int hp, int columns, long x_offset, long items,
+kernel void unfold_columns(global const element* restrict x, global float* restrict strip, int channels,
+                           int h, int w, int top, int left, int hp, int columns, long x_offset, long items,
                            int span) {
   const long id = get_global_id(0);
   if (id >= items) return;

@@ -1,12 +1,13 @@
 // parts:
 // Max and average pooling over windows of KH x KW, clipped at the edge of the image, and their gradients.
 //
-//   pool            y from x, `span` neighbouring results per work-item, line by line
-//   unpool_planes   dx from dy, whole planes per work-item: every window hands its share on, in order
-//   unpool_gather   dx from dy, one pixel per work-item: sums what the windows over it hand on, in the same order
+//   x  . . . . .      y or dy      pool            y from x: `span` neighbouring results per work-item, row by row
+//      . +---+ .        . .        unpool_planes   dx from dy: whole planes per work-item, windows in order
+//      . |   | .   <->  . #        unpool_gather   dx from dy: one pixel per work-item, the windows over it in the
+//      . +---+ .                                   same order
 //
-// So both give the same bits, and neither needs atomics. The maximum of a window is the first largest, or the
-// first NaN; the gradient finds it again in x.
+// Both kernels for dx give the same bits, and neither needs atomics. The maximum of a window is its first largest
+// element, or its first NaN; the gradient finds it again in x.
 //
 // Macros: KH KW SH SW, AVERAGE (else max).
 
@@ -23,10 +24,10 @@ inline Window window_at(const int i, const int j, const int h, const int w, cons
   return window;
 }
 
-// NaN beats every number, the first of equals stays.
+// NaN is larger than every number; the first of equals stays.
 #define BEATS(value, best) ((value) > (best) || ((value) != (value) && (best) == (best)))
 
-// Where the maximum is in the plane.
+// The index of the window's maximum in the plane.
 inline int argmax_of(global const float* plane, const Window window, const int w) {
   int at = window.p0 * w + window.q0;
   float best = plane[at];
@@ -58,7 +59,7 @@ inline float pooled(global const float* plane, const Window window, const int w)
 #endif
 }
 
-// A window that lies in the image: its bounds are constants, so that the compiler can take several at once.
+// For a window that lies in the image: its size is constant, so that the compiler can vectorise over windows.
 inline float pooled_inside(global const float* from, const int w) {
 #if AVERAGE
   float sum = 0.0f;
@@ -92,7 +93,7 @@ kernel void pool(global const float* restrict x, global float* restrict y, long 
     global const float* plane = x + line / oh * h * w;
     global float* to = y + line * ow;
     const int rows_inside = i * SH - pt >= 0 && i * SH - pt + KH <= h;
-    // Columns [left, right) have their window inside.
+    // The windows of columns [left, right) lie inside.
     const int left = rows_inside ? clamp((pl + SW - 1) / SW, j0, j1) : j1;
     const int fit = w + pl - KW;
     const int right = rows_inside && fit >= 0 ? clamp(fit / SW + 1, left, j1) : left;
@@ -140,7 +141,7 @@ kernel void unpool_gather(global const float* restrict x, global const float* re
     const int column = (int)(id % w);
     const int row = (int)(id / w % h);
     const long plane = id / w / h;
-    // The windows over this pixel; windows below and to the right of the last one do not exist.
+    // The windows over this pixel, of those that exist.
     const int i0 = row + pt < KH ? 0 : (row + pt - KH) / SH + 1;
     const int j0 = column + pl < KW ? 0 : (column + pl - KW) / SW + 1;
     const int i1 = min((row + pt) / SH, oh - 1);

@@ -1,22 +1,25 @@
 // parts: epilogue
-// col2im, the adjoint of im2col: every entry of the matrix is added to the pixel it came from.
+// col2im, the adjoint of im2col: adds every entry of the matrix to the pixel it came from.
 //
-//   gather:  one work-item per pixel (in runs of `span`) sums the entries that came from it, always
-//            in the same order: deterministic, no atomics, writes every pixel.
-//   atomic:  one work-item per matrix entry adds it to its pixel: dx must be zero before.
+//   gather   matrix  [ . # . # . ]        one work-item per `span` pixels: sums the entries that came from a pixel,
+//                       \ | /             always in the same order: deterministic, no atomics, writes every pixel
+//            dx           #
 //
-// Entry of (image, r, pixel): cols[image*image_stride + group*group_stride + r*reduction_stride +
-// pixel*pixel_stride], with r = (channel*kh + p)*kw + q within the group, pixel = (i - first_row)*ow + j
-// within a chunk of `rows` output rows; that covers both layouts. Images of dx count from first_image.
+//   atomic   matrix       #               one work-item per entry: adds it to its pixel. dx must be zero before
+//                         v
+//            dx      [ . .#. . ]
 //
-// Macros: FLOAT_ATOMICS 0: compare-exchange on the bits (any OpenCL 1.2 device),
-// 1: cl_ext_float_atomics, 2: NVIDIA PTX; BIAS, RESIDUAL, ACTIVATION (gather, with
-// the last chunk), STORAGE_.. (gather: of dx, b and r; the matrix is float).
+// Entry of (image, r, pixel): cols[image*image_stride + group*group_stride + r*reduction_stride + pixel*pixel_stride],
+// with r = (channel*kh + p)*kw + q within the group and pixel = (i - first_row)*ow + j within a chunk of `rows` output
+// rows. This covers both layouts. Images of dx count from first_image.
+//
+// Macros: FLOAT_ATOMICS (0: compare-exchange on the bits, on any OpenCL 1.2 device; 1: cl_ext_float_atomics; 2: NVIDIA
+// PTX); gather: those of the epilogue (with the last chunk), STORAGE_.. (of dx, b and r; the matrix is float).
 
-// add: to what dx holds (a chunk after the first, or accumulation); finish: apply the epilogue.
+// add: adds to what dx holds (a chunk after the first one, or accumulation); finish: applies the epilogue.
 kernel void col2im_gather(global const float* restrict cols, global const element* restrict b,
-                          global const element* restrict r, global element* restrict dx, long planes, int c, int h, int w, int kh,
-                          int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
+                          global const element* restrict r, global element* restrict dx, long planes,
+                          int c, int h, int w, int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
                           long first_image, int first_row, int rows, int channels_per_group,
                           long image_stride, long group_stride, long reduction_stride,
                           long pixel_stride, int span, int add, int finish) {
@@ -66,8 +69,8 @@ void add(volatile global float* target, float value) {
   __asm__ volatile("atom.global.add.f32 %0, [%1], %2;" : "=f"(old) : "l"(target), "f"(value) : "memory");
 }
 #else
-// Compares bits, not floats: a NaN in the sum must not make the loop run forever. The first guess is
-// the zero that dx mostly starts with; loading it instead would be a race.
+// Compares bits, not floats: a NaN in the sum must not make the loop run forever. The first guess is 0, with which dx
+// mostly starts; loading dx instead would be a race.
 void add(volatile global float* target, float value) {
   volatile global uint* bits = (volatile global uint*)target;
   uint seen = 0;

@@ -1,18 +1,17 @@
-// parts: vectors
+// parts: register_tile
 // Matrix products for CPUs: C (m x n) = A (m x k) * B (k x n), or added to C; per batch entry
 //
 //   A [k][m]: m innermost      B [n/NR][k][NR]: panels of NR columns      C [n][m]: m innermost
 //
-//            NR columns                 One work-item per work-group computes MP panels of MB = MV*VW rows of C
-//          k [ . . . ]                  by a run of column panels, KB of the k at a time: it copies that part of
-//            [ . . . ]                  its rows of A together (from one row of A to the next is a page or more),
-//    k       [ . . . ]                  takes it from the second-level cache once per column panel, while
-//  [ # # # ]                            KB x NR of B stay in the first-level cache for all MP.
-//  [ # # # ] MB rows: acc[NR][MV]       Per k: MV vector loads, NR scalar broadcasts, NR*MV fused multiply-adds;
-//                                       the host picks NR*MV + MV + 1 <= vector registers.
+//            NR columns                 One work-item per work-group computes MP panels of MB = MV*VW rows of C by a
+//          k [ . . . ]                  run of column panels, KB of the k at a time. It copies this part of its rows
+//            [ . . . ]                  of A to one place, since rows of A are a page or more apart, and reads it
+//    k       [ . . . ]                  from L2 once per column panel, while KB x NR of B stay in L1 for all MP
+//  [ # # # ]                            panels. Per k: MV vector loads, NR broadcasts, NR*MV fused multiply-adds in
+//  [ # # # ] MB rows: acc[NR][MV]       the register tile of parts/register_tile.cl.
 //
-// The structure of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008. m is
-// a multiple of MB, n of NR; what the padding holds only reaches the padding of C.
+// The structure of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008. m is a
+// multiple of MB, n of NR; the values of the padding only reach the padding of C.
 //
 // Macros: VW, MV, NR, KB, MP.
 
@@ -52,21 +51,9 @@ void gemm_panels(global const float* restrict a, global const float* restrict b,
         global float* out = c_rows + (long)n_panel * NR * m + panel * MB;
         local const float* ap = block + panel * KB * MB;
         floatv acc[NR][MV];
-#pragma unroll
-        for (int j = 0; j < NR; ++j) {
-#pragma unroll
-          for (int v = 0; v < MV; ++v) acc[j][v] = (floatv)(0.0f);
-        }
+        CLEAR_TILE(acc, NR, MV)
         for (int kk = 0; kk < count; ++kk, ap += MB, bp += NR) {
-          floatv rows[MV];
-#pragma unroll
-          for (int v = 0; v < MV; ++v) rows[v] = LOAD_V(ap + v * VW);
-#pragma unroll
-          for (int j = 0; j < NR; ++j) {
-            const floatv column = (floatv)(bp[j]);
-#pragma unroll
-            for (int v = 0; v < MV; ++v) acc[j][v] = fma(rows[v], column, acc[j][v]);
-          }
+          MULTIPLY_TILE(acc, NR, MV, LOAD_V(ap + v * VW), bp[i])
         }
 #pragma unroll
         for (int j = 0; j < NR; ++j) {

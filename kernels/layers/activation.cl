@@ -1,8 +1,9 @@
 // parts: vectors activation
-// ReLU and its gradient, element by element: each work-item takes `span` neighbours, VW at a time. Results may
-// lie where an input lies.
+// ReLU and its gradient, element by element. The result may overwrite an input.
 //
-// Macros: VW (a CPU takes vectors, a GPU single elements), ACTIVATION.
+//   x  [ span | span | span | .. ]   each work-item: `span` neighbours, VW at a time
+//
+// Macros: VW (vectors on a CPU; 1 on a GPU), ACTIVATION.
 
 kernel void relu(global const float* x, global float* y, long count, long span) {
   const long first = (long)get_global_id(0) * span;

@@ -1,13 +1,18 @@
 // parts: epilogue
-// What a matrix product leaves to do: fold its rows into y and apply bias, residual and activation.
+// After a matrix product: folds its rows into y and applies bias, residual and activation.
 //
-// Macros: BIAS, RESIDUAL, ACTIVATION, ACCUMULATE, STORAGE_... Each work-item handles `span` pixels of one filter of one image.
+//   product [ filter 0: pixels of image 0 | of image 1 | .. ]        y [image][filter][ pixels ]
+//           [ filter 1:                                      ]  ->
+//
+// Each work-item handles `span` pixels of one filter of one image.
+//
+// Macros: those of the epilogue.
 
 // y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b + r),
 // t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.
 kernel void fold_output(global const float* restrict product, global const element* restrict b,
-                        global const element* restrict r, global element* restrict y, int images, int k, int k_per_group,
-                        long group_stride, long ld, int pixels, long y_pixels,
+                        global const element* restrict r, global element* restrict y, int images, int k,
+                        int k_per_group, long group_stride, long ld, int pixels, long y_pixels,
                         long first_image, long first, int span) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
@@ -28,7 +33,7 @@ kernel void fold_output(global const float* restrict product, global const eleme
   }
 }
 
-// The same in place, where the product already is the result: `planes` planes of k channels.
+// The same in place, where the product is the result already: `planes` planes of k channels.
 kernel void finish_output(global const element* restrict b, global const element* restrict r,
                           global element* restrict y, long planes,
                           int k, int pixels, int span) {
@@ -46,7 +51,7 @@ kernel void finish_output(global const element* restrict b, global const element
   }
 }
 
-// The same with the channels last: `pixels` pixels of k channels; each work-item `span` channels of `lines` of
+// The same with the channels last: `pixels` pixels of k channels. Each work-item handles `span` channels of `lines` of
 // them.
 kernel void finish_channels(global const element* restrict b, global const element* restrict r,
                             global element* restrict y, long pixels, int k, int span, int lines) {
