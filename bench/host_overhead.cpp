@@ -8,6 +8,7 @@
 #include <clconv/clconv.hpp>
 #include <cstdio>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -31,6 +32,20 @@ std::string read(const std::string& path) {
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+// kernels/<name>.cl behind the parts that its first line names, as the library puts programs together.
+std::string program_source(const std::string& name, std::set<std::string>& used) {
+  const std::string text = read(CLCONV_KERNELS "/" + name + ".cl");
+  const std::string head = "// parts:";
+  std::string program;
+  if (text.compare(0, head.size(), head) == 0) {
+    std::istringstream parts(text.substr(head.size(), text.find('\n') - head.size()));
+    for (std::string part; parts >> part;) {
+      if (used.insert(part).second) program += program_source("parts/" + part, used);
+    }
+  }
+  return program + text;
 }
 
 struct Setup {
@@ -63,8 +78,8 @@ struct Setup {
 
 // naive's kernel with its arguments set, as an application without this library would hold it.
 cl::Kernel bare_kernel(const Setup& s, const clconv::Problem& p, const clconv::Operands& o) {
-  const cl::Program program(s.cl,
-                            read(CLCONV_KERNELS "/common.cl") + read(CLCONV_KERNELS "/naive.cl"));
+  std::set<std::string> used;
+  const cl::Program program(s.cl, program_source("naive", used));
   program.build({s.device}, "-DBIAS=0 -DRELU=0");
   cl::Kernel kernel(program, "naive_forward");
   kernel.setArg(0, o.x);

@@ -1,11 +1,11 @@
-# Writes a C++ file that holds every .cl file of a folder as a string literal.
+# Writes a C++ file that holds every .cl file of a folder and its subfolders as a string literal, named by its path.
 # usage: cmake -DKERNELS=folder -DOUTPUT=file.cpp -P embed.cmake
-file(GLOB sources "${KERNELS}/*.cl")
+file(GLOB_RECURSE sources RELATIVE "${KERNELS}" "${KERNELS}/*.cl")
 list(SORT sources)
 set(entries "")
 foreach(source IN LISTS sources)
-  get_filename_component(name "${source}" NAME_WE)
-  file(READ "${source}" text)
+  string(REGEX REPLACE "\\.cl$" "" name "${source}")
+  file(READ "${KERNELS}/${source}" text)
   # A literal may hold at most 65536 characters by the standard's guarantee.
   string(LENGTH "${text}" length)
   if(length GREATER 65000)

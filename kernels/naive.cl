@@ -1,9 +1,13 @@
-// Direct convolution in all directions, one work-item per result element, all loops inside: the
-// fallback that always applies and the on-device reference for the others. 64-bit everywhere, no
-// tiling, no tricks.
+// parts: epilogue mask
+// Direct convolution in all directions: the fallback that always applies, and the reference on the device for the
+// other strategies. 64-bit indices everywhere, no tiling, no tricks.
 //
-// Macros: BIAS, RESIDUAL, ACTIVATION (epilogue of forward and data), MASK (dy counts only where y > 0),
-// ACCUMULATE (add to the result), STORAGE_..; NHWC, KRSC (1: x and y, the weights with the channels last; forward).
+//   for (i, j, ..: one work-item per result element)
+//     for (channel or filter or image) for (rows) for (columns)
+//       sum += factor * factor, where both lie inside
+//
+// Macros: MASK (dy is masked), NHWC (1: x and y have the channels last; forward), KRSC (1: the weights have; forward),
+// and those of the epilogue (bias, residual and activation in forward and data).
 
 #if NHWC
 #define X_AT(image, channel, row, column) ((((image) * h + (row)) * w + (column)) * c + (channel))
@@ -18,8 +22,9 @@
 
 kernel void naive_forward(global const element* restrict x, global const element* restrict weights,
                           global const element* restrict b, global const element* restrict r,
-                          global element* restrict y, long n, long c, long h, long w, long k, long kh, long kw, long sh, long sw, long pt,
-                          long pl, long dh, long dw, long g, long oh, long ow) {
+                          global element* restrict y, long n, long c, long h, long w, long k, long kh,
+                          long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
+                          long oh, long ow) {
   const long id = get_global_id(0);
   if (id >= n * k * oh * ow) return;
 #if NHWC
@@ -53,9 +58,9 @@ kernel void naive_forward(global const element* restrict x, global const element
 
 kernel void naive_data(global const element* restrict dy, global const element* restrict y,
                        global const element* restrict weights, global const element* restrict b,
-                       global const element* restrict r, global element* restrict dx, long n, long c, long h, long w, long k, long kh,
-                       long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
-                       long oh, long ow) {
+                       global const element* restrict r, global element* restrict dx, long n, long c,
+                       long h, long w, long k, long kh, long kw, long sh, long sw, long pt, long pl,
+                       long dh, long dw, long g, long oh, long ow) {
   const long id = get_global_id(0);
   if (id >= n * c * h * w) return;
   const long column = id % w;
@@ -100,7 +105,7 @@ kernel void naive_weights(global const element* restrict x, global const element
 
   float sum = 0.0f;
   for (long image = 0; image < n; ++image) {
-    // Image by image, row by row: short sums added up keep the rounding error down.
+    // Summed by row, then by image: adding short sums keeps the rounding error small.
     float image_sum = 0.0f;
     for (long i = 0; i < oh; ++i) {
       const long row = i * sh - pt + p * dh;

@@ -1,5 +1,8 @@
-// Measures what a device can do at best: multiply-adds without memory, copies without arithmetic,
-// launches without either. Macros: VW, CHAINS.
+// parts: vectors
+// Measures the most that a device can do: multiply-adds without memory (probe_fma), copies without arithmetic
+// (probe_copy), launches without either (probe_nothing).
+//
+// Macros: VW, CHAINS.
 
 // CHAINS independent chains of fused multiply-adds per work-item.
 kernel void probe_fma(global float* restrict out, int rounds, float a, float b) {

@@ -1,5 +1,5 @@
 // What the sum of a result becomes, as rows of a table. A new activation is a value and a row here, its expression
-// `activate_...` in kernels/common.cl and its value in clconv.h; what loops over the table finds it. Refuses to
+// `activate_...` in kernels/parts/activation.cl and its value in clconv.h; what loops over the table finds it. Refuses to
 // know of OpenCL.
 #pragma once
 
@@ -29,7 +29,7 @@ struct ActivationRow {
   Activation activation;
   const char*
       word;  // in reports, in plan keys and on the command line, parameters behind it as word:slope:offset
-  const char* macro;  // its expression in kernels/common.cl
+  const char* macro;  // its expression in kernels/parts/activation.cl
   int parameters;     // 0; 1: slope; 2: slope and offset
   // |act(a) - act(b)| <= lipschitz * |a - b|, for slopes in [-1, 1].
   double lipschitz;

@@ -1,6 +1,6 @@
 // How the elements of the operands lie in memory, as rows of a table. A new type is a value and a row here, a block of
-// kernels/common.cl, its conversion in runtime/storage.hpp and its value in clconv.h. Sums are float32 whatever the
-// type is. Refuses to know of OpenCL.
+// kernels/parts/storage.cl, its conversion in runtime/storage.hpp and its value in clconv.h. Sums are float32 whatever
+// the type is. Refuses to know of OpenCL.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ struct DataTypeRow {
   DataType type;
   const char* word;   // in reports, in wisdom and on the command line
   const char* name;   // for people
-  const char* macro;  // chooses its block in kernels/common.cl
+  const char* macro;  // chooses its block in kernels/parts/storage.cl
   std::int64_t bytes;
   // Rounding a result to it changes the result by `rounding` times its magnitude at most, or by `spacing` where the
   // type has no closer numbers.

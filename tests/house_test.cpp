@@ -4,6 +4,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include "doctest/doctest.h"
 #include "runtime/files.hpp"
@@ -134,15 +135,29 @@ TEST_CASE("there is one yardstick") {
   CHECK(std::count_if(all.begin(), all.end(), [](const auto* s) { return s->yardstick; }) == 1);
 }
 
-TEST_CASE("every .cl file is embedded, and opens with what it is") {
-  std::set<std::string> embedded;
+TEST_CASE(
+    "every .cl file is embedded and can be finished, a program names its parts, every part is "
+    "used") {
+  std::set<std::string> embedded, parts, used;
   for (std::size_t i = 0; i < clconv::core::kKernelSourceCount; ++i)
     embedded.insert(clconv::core::kKernelSources[i].name);
   for (const std::string& file : files_below("kernels")) {
     if (fs::path(file).extension() != ".cl") continue;
-    CHECK(embedded.count(fs::path(file).stem().string()) == 1);
-    CHECK(content(file).rfind("// ", 0) == 0);
+    CAPTURE(file);
+    const std::string text = content(file);
+    const fs::path name = fs::path(file).lexically_relative("kernels").replace_extension();
+    CHECK(embedded.count(name.string()) == 1);
+    CHECK(std::count(text.begin(), text.end(), '\n') <= 350);
+    const bool part = name.parent_path() == "parts";
+    CHECK(text.rfind(part ? "// " : "// parts:", 0) == 0);
+    if (part) parts.insert(name.filename().string());
+    if (text.rfind("// parts:", 0) != 0) continue;
+    std::istringstream words(text.substr(9, text.find('\n') - 9));
+    for (std::string word; words >> word;)
+      used.insert(word);
   }
+  CHECK(parts.size() > 10);
+  CHECK(parts == used);
 }
 
 #ifdef CLCONV_LIBRARY  // a shared one

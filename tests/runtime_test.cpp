@@ -1,6 +1,7 @@
 // The runtime on a device: profiles, program cache, launches, scratch memory.
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <thread>
 
 #include "doctest/doctest.h"
@@ -89,6 +90,45 @@ TEST_CASE(
   CHECK(error_of(Code::kNoDevice, [] {
           select_device("7:9");
         }).find("no device matches '7:9'; there is 0:0") == 0);
+}
+
+TEST_CASE(
+    "a program is its parts in the order named, each once and behind its own, then its file") {
+  std::map<std::string, std::string> files = {
+      {"strategy/body", "// parts: vectors activation storage\nbody\n"},
+      {"plain", "// What has no parts.\n"},
+      {"lost", "// parts: vectors missing\n"},
+      {"parts/vectors", "// parts: storage\nvectors\n"},
+      {"parts/storage", "storage\n"},
+      {"parts/activation", "activation\n"},
+      {"parts/unused", "unused\n"},
+  };
+  const KernelSources sources = [&](const std::string& name) -> const char* {
+    const auto found = files.find(name);
+    return found == files.end() ? nullptr : found->second.c_str();
+  };
+  const std::string program = program_source("strategy/body", sources);
+  CHECK(program ==
+        "#line 1 \"kernels/parts/storage.cl\"\nstorage\n\n"
+        "#line 1 \"kernels/parts/vectors.cl\"\n// parts: storage\nvectors\n\n"
+        "#line 1 \"kernels/parts/activation.cl\"\nactivation\n\n"
+        "#line 1 \"kernels/strategy/body.cl\"\n// parts: vectors activation storage\nbody\n\n");
+  CHECK(program_source("plain", sources) ==
+        "#line 1 \"kernels/plain.cl\"\n// What has no parts.\n\n");
+  CHECK(error_of(Code::kInternal, [&] { program_source("lost", sources); }) ==
+        "kernels/lost.cl uses the part 'missing', but there is no kernels/parts/missing.cl");
+  CHECK(error_of(Code::kInternal, [&] { program_source("nowhere", sources); }) ==
+        "no kernel source named 'nowhere' is embedded");
+
+  files["parts/unused"] = files["plain"] = "changed\n";
+  CHECK(program_source("strategy/body", sources) == program);
+  files["parts/storage"] = "changed\n";  // used by a part only
+  CHECK(program_source("strategy/body", sources) != program);
+}
+
+TEST_CASE("the hash of a program is that of all it consists of") {
+  CHECK(program_hash("naive") == fnv1a(program_source("naive")));
+  CHECK(program_hash("naive") != program_hash("probe"));
 }
 
 TEST_CASE(

@@ -11,7 +11,7 @@ std::unique_ptr<Step> sgd(Device& device, std::int64_t count, const Region& w, c
   const Runs runs(device.profile(), count);
   const std::string momentum = velocity != nullptr ? "-DMOMENTUM=1 " : "-DMOMENTUM=0 ";
   return std::make_unique<KernelStep>(
-      "sgd", device.kernel("optimizer", "sgd", momentum + runs.define()),
+      "sgd", device.kernel("layers/optimizer", "sgd", momentum + runs.define()),
       std::vector<Argument>{{"w", w},
                             {"dw", dw},
                             {"velocity", velocity != nullptr ? *velocity : w},
@@ -42,7 +42,7 @@ std::unique_ptr<Step> adam(Device& device, std::int64_t count, const Region& w, 
                            const AdamNumbers& numbers) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
-      "adam", device.kernel("optimizer", "adam", "-DMOMENTUM=1 " + runs.define()),
+      "adam", device.kernel("layers/optimizer", "adam", "-DMOMENTUM=1 " + runs.define()),
       std::vector<Argument>{{"w", w},
                             {"dw", dw},
                             {"moment1", moment1},

@@ -16,7 +16,7 @@ std::unique_ptr<Step> sgd(Device& device, std::int64_t count, const Region& w, c
                           const Region* velocity, const SgdNumbers& numbers);
 
 struct AdamNumbers {
-  Number rate{0}, beta1{1}, beta2{2}, scale2{3}, epsilon{4}, decay{5};  // as in optimizer.cl
+  Number rate{0}, beta1{1}, beta2{2}, scale2{3}, epsilon{4}, decay{5};  // as in layers/optimizer.cl
 };
 struct AdamStep {
   std::int64_t step;  // 1 for the first

@@ -85,7 +85,7 @@ std::unique_ptr<Step> pool(Device& device, const Pooling& p, const Region& x, co
   std::vector<Argument> arguments = {{"x", x}, {"y", y}, {"results", cl_long{results}}};
   add_geometry(arguments, p);
   arguments.push_back({"span", cl_long{runs.span}});
-  return std::make_unique<KernelStep>("pool", device.kernel("pooling", "pool", defines(p)),
+  return std::make_unique<KernelStep>("pool", device.kernel("layers/pooling", "pool", defines(p)),
                                       arguments, runs.range);
 }
 
@@ -101,15 +101,15 @@ std::unique_ptr<Step> unpool(Device& device, const Pooling& p, const Region& x, 
     arguments.push_back({"planes", cl_long{planes}});
     add_geometry(arguments, p);
     arguments.push_back({"span", cl_long{span}});
-    return std::make_unique<KernelStep>("unpool",
-                                        device.kernel("pooling", "unpool_planes", defines(p)),
-                                        arguments, one_item_groups(ceil_div(planes, span)));
+    return std::make_unique<KernelStep>(
+        "unpool", device.kernel("layers/pooling", "unpool_planes", defines(p)), arguments,
+        one_item_groups(ceil_div(planes, span)));
   }
   const std::int64_t pixels = p.n * p.c * p.h * p.w;
   arguments.push_back({"pixels", cl_long{pixels}});
   add_geometry(arguments, p);
   return std::make_unique<KernelStep>(
-      "unpool", device.kernel("pooling", "unpool_gather", defines(p)), arguments,
+      "unpool", device.kernel("layers/pooling", "unpool_gather", defines(p)), arguments,
       items(pixels, Spans::local_size(device.profile())));
 }
 

@@ -64,7 +64,7 @@ Executable softmax_cross_entropy(Device& device, const Softmax& s, const Softmax
       flag("DLOGITS", r.dlogits != nullptr) + flag("ACCUMULATE", s.accumulate);
   const auto loss_scale = static_cast<cl_float>(1.0 / static_cast<double>(s.n));
   operation.run.add(std::make_unique<KernelStep>(
-      "softmax", device.kernel("softmax", "softmax_rows", options),
+      "softmax", device.kernel("layers/softmax", "softmax_rows", options),
       std::vector<Argument>{{"logits", r.logits},
                             {"labels", r.labels},
                             {"probabilities", or_any(r.probabilities)},
@@ -80,7 +80,7 @@ Executable softmax_cross_entropy(Device& device, const Softmax& s, const Softmax
       items(groups * local, local)));
   if (!single && (r.loss != nullptr || r.correct != nullptr)) {
     operation.run.add(std::make_unique<KernelStep>(
-        "softmax_totals", device.kernel("softmax", "softmax_totals", options),
+        "softmax_totals", device.kernel("layers/softmax", "softmax_totals", options),
         std::vector<Argument>{{"losses", losses},
                               {"hits", hits},
                               {"loss", or_any(r.loss)},

@@ -7,7 +7,8 @@ namespace clconv::core {
 std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, const Region& y) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
-      "relu", device.kernel("activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
+      "relu",
+      device.kernel("layers/activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
       std::vector<Argument>{
           {"x", x}, {"y", y}, {"count", cl_long{count}}, {"span", cl_long{runs.span}}},
       runs.range);
@@ -16,15 +17,15 @@ std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, 
 std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Region& y,
                                     const Region& dy, const Region& dx) {
   const Runs runs(device.profile(), count);
-  return std::make_unique<KernelStep>(
-      "relu_gradient",
-      device.kernel("activation", "relu_gradient", "-DACTIVATION=activate_relu " + runs.define()),
-      std::vector<Argument>{{"y", y},
-                            {"dy", dy},
-                            {"dx", dx},
-                            {"count", cl_long{count}},
-                            {"span", cl_long{runs.span}}},
-      runs.range);
+  return std::make_unique<KernelStep>("relu_gradient",
+                                      device.kernel("layers/activation", "relu_gradient",
+                                                    "-DACTIVATION=activate_relu " + runs.define()),
+                                      std::vector<Argument>{{"y", y},
+                                                            {"dy", dy},
+                                                            {"dx", dx},
+                                                            {"count", cl_long{count}},
+                                                            {"span", cl_long{runs.span}}},
+                                      runs.range);
 }
 
 }  // namespace clconv::core

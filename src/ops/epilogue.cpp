@@ -44,7 +44,7 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
                                   const Region& result) {
   const Spans spans(device.profile(), part.pixels);
   return std::make_unique<KernelStep>(
-      "fold", device.kernel("epilogue", "fold_output", epilogue_defines(p)),
+      "fold", device.kernel("ops/epilogue", "fold_output", epilogue_defines(p)),
       std::vector<Argument>{{"product", product},
                             {"b", b},
                             {"r", r},
@@ -72,7 +72,7 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
     const std::int64_t lines =
         device.profile().family == Family::kCpu ? ceil_div(kPerItem, channels) : 1;
     return std::make_unique<KernelStep>(
-        "epilogue", device.kernel("epilogue", "finish_channels", epilogue_defines(p)),
+        "epilogue", device.kernel("ops/epilogue", "finish_channels", epilogue_defines(p)),
         std::vector<Argument>{{"b", b},
                               {"r", r},
                               {"y", result},
@@ -84,7 +84,7 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
   }
   const Spans spans(device.profile(), pixels);
   return std::make_unique<KernelStep>(
-      "epilogue", device.kernel("epilogue", "finish_output", epilogue_defines(p)),
+      "epilogue", device.kernel("ops/epilogue", "finish_output", epilogue_defines(p)),
       std::vector<Argument>{{"b", b},
                             {"r", r},
                             {"y", result},

@@ -71,7 +71,7 @@ std::unique_ptr<Step> panel_gemm_step(Device& device, const PanelGemm& gemm, con
       " -DNR=" + std::to_string(gemm.panel) + " -DKB=" + std::to_string(kDepth) +
       " -DMP=" + std::to_string(kPanels);
   return std::make_unique<KernelStep>(
-      "gemm (own)", device.kernel("gemm", "gemm_panels", defines),
+      "gemm (own)", device.kernel("ops/gemm", "gemm_panels", defines),
       std::vector<Argument>{{"a", a},
                             {"b", b},
                             {"c", c},

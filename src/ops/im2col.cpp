@@ -82,7 +82,7 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
   arguments.push_back({columns ? "span" : "channel_span", narrow(spans.span)});
   return std::make_unique<KernelStep>(
       "im2col",
-      device.kernel("im2col", columns ? "im2col_columns" : "im2col_rows",
+      device.kernel("ops/im2col", columns ? "im2col_columns" : "im2col_rows",
                     vector_define(device.profile()) + " -DSW=" + std::to_string(p.sw) +
                         (mask != nullptr ? " -DMASK=1 " : " -DMASK=0 ") +
                         storage_define(p.data_type)),
@@ -112,16 +112,16 @@ std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayou
                                        {"finish", cl_int{finish ? 1 : 0}}});
     return std::make_unique<KernelStep>(
         "col2im_gather",
-        device.kernel("col2im", "col2im_gather", "-DFLOAT_ATOMICS=0 " + epilogue_defines(p)),
+        device.kernel("ops/col2im", "col2im_gather", "-DFLOAT_ATOMICS=0 " + epilogue_defines(p)),
         arguments, spans.range(planes * p.h));
   }
   const std::string& atomics = device.profile().float_atomics;
   const std::string options = atomics == "ext"   ? "-cl-std=CL3.0 -DFLOAT_ATOMICS=1"
                               : atomics == "ptx" ? "-DFLOAT_ATOMICS=2"
                                                  : "-DFLOAT_ATOMICS=0";
-  return std::make_unique<KernelStep>("col2im_atomic",
-                                      device.kernel("col2im", "col2im_atomic", options), arguments,
-                                      items(entries, Spans::local_size(device.profile())));
+  return std::make_unique<KernelStep>(
+      "col2im_atomic", device.kernel("ops/col2im", "col2im_atomic", options), arguments,
+      items(entries, Spans::local_size(device.profile())));
 }
 
 std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int64_t rows,
@@ -130,7 +130,8 @@ std::unique_ptr<Step> zero_border(Device& device, std::int64_t groups, std::int6
   const std::int64_t all_rows = groups * rows_padded;
   return std::make_unique<KernelStep>(
       "zero_border",
-      device.kernel("im2col", "zero_border", vector_define(device.profile()) + " -DSW=1 -DMASK=0"),
+      device.kernel("ops/im2col", "zero_border",
+                    vector_define(device.profile()) + " -DSW=1 -DMASK=0"),
       std::vector<Argument>{{"matrix", matrix},
                             {"all_rows", cl_long{all_rows}},
                             {"rows", narrow(rows)},

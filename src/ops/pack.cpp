@@ -8,7 +8,7 @@
 namespace clconv::core {
 namespace {
 
-// RUN of pack.cl: elements per work-item and filter, a cache line of the reading side.
+// RUN of ops/pack.cl: elements per work-item and filter, a cache line of the reading side.
 constexpr std::int64_t kRun = 16;
 
 // A CPU work-item copies about this many bytes, so that a launch is neither one work-group on one
@@ -46,7 +46,7 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlatio
   const bool dense = c.w_column == 1 && c.w_row == c.taps_w && c.w_channel == c.taps_h * c.taps_w;
   return std::make_unique<KernelStep>(
       "pack_filters",
-      device.kernel("pack", "pack_filters", defines(device.profile(), false, c.data_type)),
+      device.kernel("ops/pack", "pack_filters", defines(device.profile(), false, c.data_type)),
       std::vector<Argument>{{"weights", weights},
                             {"packed", packed},
                             {"filters", narrow(c.filters)},
@@ -80,7 +80,7 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
   const std::int64_t span = lines_per_item(device.profile(), planes.wp);
   return std::make_unique<KernelStep>(
       "pad",
-      device.kernel("pack", "pad_planes",
+      device.kernel("ops/pack", "pad_planes",
                     defines(device.profile(), mask != nullptr, window.data_type)),
       std::vector<Argument>{{"input", input},
                             {"y", mask != nullptr ? *mask : input},
@@ -105,7 +105,7 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const Grad
       p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, span);
   return std::make_unique<KernelStep>(
       "pack_gradient",
-      device.kernel("pack", "pack_gradient",
+      device.kernel("ops/pack", "pack_gradient",
                     defines(device.profile(), mask != nullptr, p.data_type)),
       std::vector<Argument>{{"dy", dy},
                             {"y", mask != nullptr ? *mask : dy},
@@ -135,7 +135,7 @@ std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const Col
                         : ceil_div(columns.columns, width) * ceil_div(columns.hp, span));
   return std::make_unique<KernelStep>(
       "unfold",
-      device.kernel("pack", "unfold_columns", defines(device.profile(), false, p.data_type)),
+      device.kernel("ops/pack", "unfold_columns", defines(device.profile(), false, p.data_type)),
       std::vector<Argument>{{"x", x},
                             {"strip", strip},
                             {"channels", narrow(p.c_per_group())},

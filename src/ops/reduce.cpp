@@ -40,7 +40,7 @@ std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t
   const std::int64_t span = cpu ? 1024 : 1;
   return std::make_unique<KernelStep>(
       "sum_parts",
-      device.kernel("reduce", "sum_parts",
+      device.kernel("ops/sum_parts", "sum_parts",
                     defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "") +
                         width_define(device)),
       std::vector<Argument>{{"parts", partials},
@@ -57,7 +57,7 @@ std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region&
   const std::int64_t local = group_size(device.profile());
   return std::make_unique<KernelStep>(
       "plane_sums",
-      device.kernel("reduce", "plane_sums",
+      device.kernel("ops/bias_gradient", "plane_sums",
                     stage_options(device, false, mask != nullptr, p.data_type)),
       std::vector<Argument>{{"dy", dy},
                             {"y", mask != nullptr ? *mask : dy},
@@ -72,7 +72,7 @@ std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Regio
                                    const Region& db) {
   return std::make_unique<KernelStep>(
       "channel_sums",
-      device.kernel("reduce", "channel_sums",
+      device.kernel("ops/bias_gradient", "channel_sums",
                     stage_options(device, p.accumulate, false, p.data_type)),
       std::vector<Argument>{
           {"sums", sums}, {"result", db}, {"images", narrow(p.n)}, {"channels", narrow(p.k)}},

@@ -48,7 +48,7 @@ struct Runs {
   }
   std::string define() const { return "-DVW=" + std::to_string(width); }
 
-  // What common.cl has a type for, at most the device's own.
+  // What parts/vectors.cl has a type for, at most the device's own.
   static std::int64_t vector_width(const DeviceProfile& profile) {
     return profile.float_width >= 16  ? 16
            : profile.float_width >= 8 ? 8

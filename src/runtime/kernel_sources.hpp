@@ -6,7 +6,7 @@
 namespace clconv::core {
 
 struct KernelSource {
-  const char* name;  // file name without .cl
+  const char* name;  // path below kernels/, without .cl
   const char* text;
 };
 extern const KernelSource kKernelSources[];

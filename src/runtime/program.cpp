@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <vector>
 
 #include "runtime/files.hpp"
@@ -25,20 +28,40 @@ double now_us() {
   return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
 }
 
-const char* find_source(const std::string& name) {
+const char* embedded_source(const std::string& name) {
   for (std::size_t i = 0; i < kKernelSourceCount; ++i) {
     if (name == kKernelSources[i].name) return kKernelSources[i].text;
   }
-  throw Error(Code::kInternal, "no kernel source named '" + name + "' is embedded");
+  return nullptr;
+}
+
+// The parts that a source names in its first line.
+std::vector<std::string> parts_of(const std::string& source) {
+  const std::string kHead = "// parts:";
+  if (source.compare(0, kHead.size(), kHead) != 0) return {};
+  std::istringstream words(source.substr(kHead.size(), source.find('\n') - kHead.size()));
+  return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
 }
 
 // #line makes the compiler's messages name our files and their lines.
-std::string full_source(const std::string& file) {
-  std::string source = "#line 1 \"kernels/common.cl\"\n";
-  source += find_source("common");
-  source += "\n#line 1 \"kernels/" + file + ".cl\"\n";
-  source += find_source(file);
-  return source;
+std::string with_line(const std::string& name, const std::string& text) {
+  return "#line 1 \"kernels/" + name + ".cl\"\n" + text + "\n";
+}
+
+// Appends the parts that the source `name` uses and that are not yet there, each behind its own parts.
+void append_parts(const std::string& name, const std::string& text, const KernelSources& sources,
+                  std::set<std::string>& used, std::string& program) {
+  for (const std::string& part : parts_of(text)) {
+    if (!used.insert(part).second) continue;
+    const std::string file = "parts/" + part;
+    const char* part_text = sources(file);
+    if (part_text == nullptr) {
+      throw Error(Code::kInternal, "kernels/" + name + ".cl uses the part '" + part +
+                                       "', but there is no kernels/" + file + ".cl");
+    }
+    append_parts(file, part_text, sources, used, program);
+    program += with_line(file, part_text);
+  }
 }
 
 // The first line of a build log that reports an error, else its first line.
@@ -72,6 +95,25 @@ std::string hex(std::uint64_t value) {
   for (std::size_t i = 16; i-- > 0; value >>= 4)
     text[i] = kDigits[value & 15];
   return text;
+}
+
+std::string program_source(const std::string& name, const KernelSources& sources) {
+  const char* text = sources(name);
+  if (text == nullptr) {
+    throw Error(Code::kInternal, "no kernel source named '" + name + "' is embedded");
+  }
+  std::set<std::string> used;
+  std::string program;
+  append_parts(name, text, sources, used, program);
+  return program + with_line(name, text);
+}
+
+std::string program_source(const std::string& name) {
+  return program_source(name, embedded_source);
+}
+
+std::uint64_t program_hash(const std::string& name) {
+  return fnv1a(program_source(name));
 }
 
 std::uint64_t kernels_hash() {
@@ -153,7 +195,7 @@ cl::Program ProgramCache::get(const std::string& file, const std::string& option
 }
 
 cl::Program ProgramCache::load_or_build(const std::string& file, const std::string& options) {
-  const std::string source = full_source(file);
+  const std::string source = program_source(file);
   const std::string key = device_key_ + "\n" + file + " " + options + "\n" + hex(fnv1a(source)) +
                           " " + std::to_string(source.size()) + "\n";
   cl::Program program;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -39,6 +40,19 @@ std::string hex(std::uint64_t value);
 // what was measured.
 std::uint64_t kernels_hash();
 
+// A text by the name of its file below kernels/, without .cl; null if there is none.
+using KernelSources = std::function<const char*(const std::string&)>;
+
+// Everything that the program kernels/<name>.cl consists of: the parts that its first line names
+// ("// parts: storage vectors": kernels/parts/storage.cl, kernels/parts/vectors.cl), in this order, then the file.
+// A part may name parts of its own, which come before it; each part comes once. Throws Error{kInternal}, which names
+// file and part, for one that does not exist.
+std::string program_source(const std::string& name, const KernelSources& sources);
+std::string program_source(const std::string& name);  // of the embedded sources
+
+// Hash of program_source(): changes only where the program itself, or a part that it uses, changes.
+std::uint64_t program_hash(const std::string& name);
+
 // Thread-safe; two threads that ask for the same program wait for one build. The disk cache is safe
 // between processes: entries appear by rename, and whatever is not exactly the entry asked for
 // (truncated, foreign, other driver, other options) counts as absent and is replaced.
@@ -47,7 +61,7 @@ class ProgramCache {
   ProgramCache(const cl::Context& context, const cl::Device& device, std::string device_key,
                CacheOptions options);
 
-  // kernels/<file>.cl, with kernels/common.cl in front. Throws Error{kBuildFailed} with file,
+  // kernels/<file>.cl behind the parts it uses. Throws Error{kBuildFailed} with file,
   // options and the first error line of the log; detail() is the whole log.
   cl::Program get(const std::string& file, const std::string& options);
 

@@ -252,7 +252,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
       }
       arguments.push_back({"image_planes", cl_long{image * p.k}});
       executable->run.add(std::make_unique<KernelStep>(
-          "multiply", device.kernel("im2row_lean", entry, defines), arguments,
+          "multiply",
+          device.kernel(tile.vw == 1 ? "im2row_lean/plain" : "im2row_lean/filters", entry, defines),
+          arguments,
           tile.vw == 1 ? items(p.k * p.oh() * columns, Spans::local_size(device.profile()))
                        : one_item_groups(tiles * blocks.blocks())));
     }

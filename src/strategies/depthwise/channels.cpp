@@ -84,7 +84,7 @@ class ChannelsLayout : public Layout {
     executable.prepare.add(pack_filters(device, taps_, packing_, Region{kWeightsSlot}, packed));
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_channels",
+        device.kernel("depthwise/channels", "depthwise_channels",
                       class_defines(p, config_) + define("UNROLL", block_.unrolls(p))),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"w", packed},

@@ -35,7 +35,7 @@ class DirectLayout : public Layout {
     const Operands operands(p);
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_direct",
+        device.kernel("depthwise/direct", "depthwise_direct",
                       class_defines(p, config_) + define("UNROLL", ty_ > 1)),
         std::vector<Argument>{{"x", operands.input},
                               {"y_mask", operands.mask},

@@ -55,7 +55,7 @@ class PlanesLayout : public Layout {
     defined.set("stage", 0);
     executable.run.add(
         std::make_unique<KernelStep>("depthwise",
-                                     device.kernel("depthwise", "depthwise_planes",
+                                     device.kernel("depthwise/planes", "depthwise_planes",
                                                    class_defines(p, defined) + blocks_.defines()),
                                      std::vector<Argument>{{"x", operands.input},
                                                            {"y_mask", operands.mask},

@@ -44,7 +44,7 @@ class RowsLayout : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
-        "depthwise", device.kernel("depthwise", "depthwise_rows", defines()), arguments(),
+        "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()), arguments(),
         one_item_groups(ceil_div(units_, span_))));
   }
 

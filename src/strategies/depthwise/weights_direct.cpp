@@ -27,7 +27,8 @@ class WeightsDirectLayout : public Layout {
     const Problem& p = case_.problem;
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_weights_direct", class_defines(p, config_)),
+        device.kernel("depthwise/weights_direct", "depthwise_weights_direct",
+                      class_defines(p, config_)),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
                               {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},

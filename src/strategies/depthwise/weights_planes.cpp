@@ -22,7 +22,8 @@ class WeightsPlanesLayout : public WeightsLayout {
     const Problem& p = case_.problem;
     return std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_weights_planes", defines + blocks_.defines()),
+        device.kernel("depthwise/weights_planes", "depthwise_weights_planes",
+                      defines + blocks_.defines()),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
                               {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},

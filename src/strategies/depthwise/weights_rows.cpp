@@ -35,7 +35,7 @@ class WeightsRowsLayout : public WeightsLayout {
     const Problem& p = case_.problem;
     return std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise", "depthwise_weights_rows",
+        device.kernel("depthwise/weights_rows", "depthwise_weights_rows",
                       defines + define("ALL_TAPS", tile_.all_taps(p)) +
                           define("STAGE_FLOATS", tiling_.stage_define())),
         arguments(result), one_item_groups(p.k * tile_.chunks(p) * parts_));

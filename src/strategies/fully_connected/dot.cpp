@@ -82,7 +82,7 @@ class Dot : public Layout {
     const std::int64_t images = images_per_item();
     return std::make_unique<KernelStep>(
         "fully_connected",
-        device.kernel("fully_connected", "fully_connected_dot",
+        device.kernel("fully_connected/dot", "fully_connected_dot",
                       defines_of(p, tile_.config()) + " -DX_FLOATS=" + (copies ? "1" : "0")),
         std::vector<Argument>{{"x", copies ? copied() : Region{kXSlot}},
                               {"w", Region{kWeightsSlot}},

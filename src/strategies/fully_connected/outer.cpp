@@ -40,7 +40,8 @@ class Outer : public Layout {
     const bool dx = p.wants_dx();
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
-        device.kernel("fully_connected", "fully_connected_outer", defines_of(p, tile_.config())),
+        device.kernel("fully_connected/outer", "fully_connected_outer",
+                      defines_of(p, tile_.config())),
         std::vector<Argument>{{"dy", Region{kDySlot}},
                               {"y", Region{p.mask ? kYSlot : kDySlot}},
                               {"rows", Region{dx ? kWeightsSlot : kXSlot}},

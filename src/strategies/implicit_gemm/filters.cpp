@@ -99,7 +99,7 @@ class Filters : public RegisterTileLayout {
                                    : 0;
     return std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_filters",
+        device.kernel("implicit_gemm/filters", "implicit_gemm_filters",
                       class_defines(case_.problem, c, config_.defines())),
         filter_arguments(operand, case_, view_, tile_, panel),
         one_item_groups(tiles * blocks.blocks() * operand.images));

@@ -5,7 +5,7 @@
 
 namespace clconv::core::implicit_gemm {
 
-// The tile of the GPU bodies (see common.cl): a work-group computes bm x bn results, a work-item tm x tn of them,
+// The tile of the GPU bodies (kernels/parts/local_tile.cl has the picture): a work-group computes bm x bn results, a work-item tm x tn of them,
 // bk products at a time through local memory, whose next ones come meanwhile with `buffers` = 2. The reduction is
 // split among `split` work-groups.
 struct Tile {

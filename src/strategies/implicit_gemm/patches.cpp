@@ -121,7 +121,7 @@ class Patches : public Layout {
     const bool scatter = PatchTile::scatters(case_.correlations);
     return std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_patches",
+        device.kernel("implicit_gemm/patches", "implicit_gemm_patches",
                       class_defines(p, c, tile_.config().defines()) +
                           (scatter ? " -DSCATTER=1" : " -DSCATTER=0")),
         arguments, one_item_groups(grid.all(c) * ceil_div(blocks.blocks_per_group, run)));

@@ -149,7 +149,7 @@ class Pixels : public RegisterTileLayout {
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel(
-            "implicit_gemm", "implicit_gemm_pixels",
+            "implicit_gemm/pixels", "implicit_gemm_pixels",
             class_defines(p, c, config_.defines()) + (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
         arguments,
         one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *

@@ -102,7 +102,7 @@ class SlabsLayout : public RegisterTileLayout {
                      {{"slab", narrow(slabs.channels)}, {"run", narrow(slabs.run)}});
     return std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm", "implicit_gemm_slabs",
+        device.kernel("implicit_gemm/slabs", "implicit_gemm_slabs",
                       class_defines(case_.problem, c, config_.defines())),
         arguments,
         one_item_groups(slabs.panels(tile_.tiles(c)) * slabs.runs(operand.blocks) * c.groups *

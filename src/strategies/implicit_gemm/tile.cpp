@@ -165,7 +165,8 @@ class TileLayout : public Layout {
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(
-        "multiply", device.kernel("implicit_gemm", "implicit_gemm_tile", defines(c)), arguments,
+        "multiply", device.kernel("implicit_gemm/tile", "implicit_gemm_tile", defines(c)),
+        arguments,
         Range{{static_cast<std::size_t>(grid.groups(c) * grid.parts) * local, 1, 1},
               {local, 1, 1}});
   }
@@ -184,7 +185,7 @@ class TileLayout : public Layout {
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(
-        "fold", device.kernel("implicit_gemm", "implicit_gemm_fold", defines(c)), arguments,
+        "fold", device.kernel("implicit_gemm/tile", "implicit_gemm_fold", defines(c)), arguments,
         items(c.groups * c.filters * grid.pixels,
               std::min<std::int64_t>(64, device.profile().max_work_group_size)));
   }

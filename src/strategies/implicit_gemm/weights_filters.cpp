@@ -87,7 +87,7 @@ class WeightsFilters : public Layout {
     const PartialSums result(p, parts, layout);
     executable.run.add(std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm_weights", "weights_filters",
+        device.kernel("implicit_gemm/weights_filters", "weights_filters",
                       weights_defines(p, tile_.config().defines())),
         std::vector<Argument>{{"x", x},
                               {"packed", packed},

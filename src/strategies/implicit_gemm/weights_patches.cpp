@@ -99,7 +99,8 @@ class WeightsPatches : public Layout {
                                        {"step", narrow(tile_.step(p, pixels_per_part))},
                                        {"part_stride", result.stride(p)}});
     executable.run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("implicit_gemm_weights", "weights_patches", tile_.defines(p)),
+        "multiply",
+        device.kernel("implicit_gemm/weights_patches", "weights_patches", tile_.defines(p)),
         arguments, one_item_groups(tile_.blocks(p) * tile_.runs * p.g * parts)));
     result.finish(executable, device, p);
     executable.workspace_bytes = layout.bytes();

@@ -88,7 +88,7 @@ class WeightsPixels : public Layout {
     const PartialSums result(p, parts, layout);
     executable.run.add(std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm_weights", "weights_pixels",
+        device.kernel("implicit_gemm/weights_pixels", "weights_pixels",
                       weights_defines(p, tile_.config().defines())),
         std::vector<Argument>{{"x", x},
                               {"dy", dy},

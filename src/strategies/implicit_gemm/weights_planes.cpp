@@ -115,7 +115,8 @@ class WeightsPlanes : public Layout {
                                        {"pieces_per_part", cl_long{pieces_per_part}},
                                        {"part_stride", result.stride(p)}});
     executable.run.add(std::make_unique<KernelStep>(
-        "multiply", device.kernel("implicit_gemm_weights", "weights_planes", tile_.defines(p)),
+        "multiply",
+        device.kernel("implicit_gemm/weights_planes", "weights_planes", tile_.defines(p)),
         arguments, one_item_groups(blocks * tile_.runs * p.g * parts)));
     result.finish(executable, device, p);
     executable.workspace_bytes = layout.bytes();

@@ -41,7 +41,8 @@ class WeightsTile : public Layout {
     const auto local = static_cast<std::size_t>(tile_.items());
     executable.run.add(std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("implicit_gemm_weights", "weights_tile", weights_defines(p, tile_.defines())),
+        device.kernel("implicit_gemm/weights_tile", "weights_tile",
+                      weights_defines(p, tile_.defines())),
         std::vector<Argument>{
             {"x", Region{kXSlot}},
             {"dy", Region{kDySlot}},

@@ -168,7 +168,7 @@ class TileLayout : public Layout {
 
  private:
   cl::Kernel kernel(Device& device, const char* entry) const {
-    return device.kernel("winograd", entry, defines_);
+    return device.kernel("winograd/tile", entry, defines_);
   }
 
   std::unique_ptr<Step> transform_weights(Device& device) const {

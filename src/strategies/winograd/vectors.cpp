@@ -115,7 +115,7 @@ class Vectors : public Layout {
     const Correlation& c = geometry_.c;
     return std::make_unique<KernelStep>(
         "transform_weights",
-        device.kernel("winograd", "winograd_weights",
+        device.kernel("winograd/vectors_weights", "winograd_weights",
                       geometry_.tile.weights_defines(case_.problem)),
         with_weight_strides({{"weights", Region{kWeightsSlot}},
                              {"packed", Region{kPreparedSlot}},
@@ -132,7 +132,8 @@ class Vectors : public Layout {
     const std::int64_t part = ceil_div(chunk, geometry_.parts(chunk, case_.profile));
     return std::make_unique<KernelStep>(
         "transform_input",
-        device.kernel("winograd", "winograd_input", geometry_.tile.input_defines(case_.problem)),
+        device.kernel("winograd/vectors_input", "winograd_input",
+                      geometry_.tile.input_defines(case_.problem)),
         std::vector<Argument>{{"x", input_of(case_.problem)},
                               {"y", mask_of(case_.problem)},
                               {"V", v()},
@@ -159,7 +160,7 @@ class Vectors : public Layout {
     const bool blocks_inner = geometry_.packed_bytes() <= geometry_.v_bytes();
     return std::make_unique<KernelStep>(
         "multiply",
-        device.kernel("winograd", "winograd_multiply",
+        device.kernel("winograd/vectors_multiply", "winograd_multiply",
                       geometry_.tile.multiply_defines(case_.problem)),
         std::vector<Argument>{{"V", v()},
                               {"packed", Region{kPreparedSlot}},

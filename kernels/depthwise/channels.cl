@@ -1,0 +1,124 @@
+// parts: depthwise_taps vectors epilogue
+// Depthwise convolution on CPUs, vectors along the channels: forward, channels last, as many filters as channels.
+//
+//   x, channels last                            registers, floatv each
+//     TH*SH.. rows x TW*SW.. pixels, VW           acc[TH][TW], KH*KW weights from [tap][channel]
+//     channels of each
+//
+// One work-item per work-group, `span` blocks of TH x TW results each, which it goes through along the channels. Each
+// vector of x is loaded once for all results that it reaches (UNROLL), or with large filters once per tap. Nothing is
+// copied: pixels outside the image are read at the nearest one inside and count as 0, in blocks at the border only.
+// Blocks and vectors at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
+//
+// Macros: VW TH TW, UNROLL; KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are arguments. The
+// weights are prepared: floats, channels last.
+
+#define IN_H ((TH - 1) * SH + REACH_H + 1)
+#define IN_W ((TW - 1) * SW + REACH_W + 1)
+
+// Computes `channels` channels of a block; x, w, b, r and y point to the first of them. (row, column) is what tap (0,0)
+// of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind cannot inline.
+ALWAYS_INLINE void channels_block(global const element* x, global const float* w, global const element* b,
+                    global const element* r, global element* y, const int channels, const int c,
+                    const int in_h, const int in_w, const int ow, const int row, const int column,
+                    const int border) {
+  // Offsets of rows and columns of pixels, from the first that the block sees; 0 for those that do not count.
+  long row_at[IN_H], column_at[IN_W];
+  int row_kept[IN_H], column_kept[IN_W];
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    const int inside = border ? clamp(row + p, 0, in_h - 1) : row + p;
+    row_at[p] = (long)inside * in_w * c;
+    row_kept[p] = inside == row + p ? -1 : 0;
+  }
+#pragma unroll
+  for (int q = 0; q < IN_W; ++q) {
+    const int inside = border ? clamp(column + q, 0, in_w - 1) : column + q;
+    column_at[q] = (long)inside * c;
+    column_kept[q] = inside == column + q ? -1 : 0;
+  }
+#define X_VECTOR(p, q)                                       \
+  floatv in = GET_V(x + row_at[p] + column_at[q] + channel); \
+  if (border) in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (row_kept[p] & column_kept[q]));
+  for (int first = 0; first < channels; first += VW) {
+    const int channel = min(first, channels - VW);
+    floatv acc[TH][TW];
+#if BIAS
+    const floatv start = GET_V(b + channel);
+#else
+    const floatv start = (floatv)(0.0f);
+#endif
+#pragma unroll
+    for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
+#if UNROLL
+    floatv weight[KH * KW];
+#pragma unroll
+    for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c + channel);
+#pragma unroll
+    for (int p = 0; p < IN_H; ++p) {
+#pragma unroll
+      for (int q = 0; q < IN_W; ++q) {
+        X_VECTOR(p, q)
+#pragma unroll
+        for (int t = 0; t < TH * TW; ++t) {
+          const int u = p - t / TW * SH;
+          const int v = q - t % TW * SW;
+          if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+            acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
+          }
+        }
+      }
+    }
+#else
+    __attribute__((opencl_unroll_hint(1)))
+    for (int u = 0; u < KH; ++u) {
+      __attribute__((opencl_unroll_hint(1)))
+      for (int v = 0; v < KW; ++v) {
+        const floatv weight = LOAD_V(w + (long)(u * KW + v) * c + channel);
+#pragma unroll
+        for (int t = 0; t < TH * TW; ++t) {
+          X_VECTOR(t / TW * SH + u * DH, t % TW * SW + v * DW)
+          acc[t / TW][t % TW] = fma(weight, in, acc[t / TW][t % TW]);
+        }
+      }
+    }
+#endif
+#pragma unroll
+    for (int t = 0; t < TH * TW; ++t) {
+      const long at = ((long)(t / TW) * ow + t % TW) * c + channel;
+#if RESIDUAL
+      const floatv value = acc[t / TW][t % TW] + GET_V(r + at);
+#else
+      const floatv value = acc[t / TW][t % TW];
+#endif
+      PUT_V(ACTIVATE(value), y + at);
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_channels(global const element* restrict x, global const float* restrict w,
+                        global const element* restrict b, global const element* restrict r,
+                        global element* restrict y, int c, int chunk, int chunks, int in_h, int in_w,
+                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long units, long span) {
+  const long first_unit = get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const int first = min((int)(unit % chunks) * chunk, c - chunk);
+    const long block = unit / chunks;
+    const int j = min((int)(block % blocks_w) * TW, ow - TW);
+    const int i = min((int)(block / blocks_w % blocks_h) * TH, oh - TH);
+    const long image = block / blocks_w / blocks_h;
+    const int row = i * SH - pt;
+    const int column = j * SW - pl;
+    const long from = image * in_h * in_w * c + first;
+    const long to = ((image * oh + i) * ow + j) * c + first;
+    if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
+      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
+                     column, 0);
+    } else {
+      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
+                     column, 1);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// parts: depthwise_taps epilogue mask
+// Depthwise convolution on GPUs: forward and data gradient, in either layout.
+//
+//     | | | |   Neighbouring work-items compute neighbouring columns of a row of results, so that their reads and
+//     | | | |   writes coalesce. Each goes down TY rows of a forward convolution and keeps in registers what it reads
+//     v v v v   of the input, for all of them. Channels last: neighbouring channels of a pixel.
+//
+// Macros: TY, UNROLL; NHWC (1: x, r and y have the channels last); KH KW SH SW DH DW, DATA, MASK, and those of the
+// epilogue. All other sizes are arguments.
+
+kernel void depthwise_direct(global const element* restrict x, global const element* restrict y_mask,
+                             global const element* restrict weights, global const element* restrict b,
+                             global const element* restrict r, global element* restrict result, int groups,
+                             int channels, int filters, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
+                             int row_blocks, long items) {
+  const long id = get_global_id(0);
+  if (id >= items) return;
+#if NHWC
+  const int f = (int)(id % ((long)groups * filters));
+  const long pixel = id / ((long)groups * filters);
+  const int column = (int)(pixel % res_w);
+  const int row0 = (int)(pixel / res_w % row_blocks) * TY;
+  const long image = pixel / res_w / row_blocks;
+  const long step = (long)groups * filters;  // from one pixel of the result to the next
+  const long to = ((image * res_h + row0) * res_w + column) * step + f;
+#else
+  const int column = (int)(id % res_w);
+  const int row0 = (int)(id / res_w % row_blocks) * TY;
+  const long plane = id / res_w / row_blocks;  // of the result
+  const int f = (int)(plane % ((long)groups * filters));
+  const long step = 1;
+  const long to = plane * res_h * res_w + (long)row0 * res_w + column;
+#endif
+  float acc[TY];
+#pragma unroll
+  for (int t = 0; t < TY; ++t) acc[t] = 0.0f;
+#if DATA
+  for (int channel = 0; channel < channels; ++channel) {
+    const long from_plane = (plane * channels + channel) * in_h * in_w;
+    global const element* w = weights + ((long)f * channels + channel) * (KH * KW);
+    for (int u = 0; u < KH; ++u) {
+      for (int v = 0; v < KW; ++v) {
+        const int q = column + pl - v * DW;
+        const int j = q / SW;
+        if (q >= 0 && j * SW == q && j < in_w) {
+#pragma unroll
+          for (int t = 0; t < TY; ++t) {
+            const int p = row0 + t + pt - u * DH;
+            const int i = p / SH;
+            if (p >= 0 && i * SH == p && i < in_h) {
+              acc[t] = MULTIPLY_ADD(MASKED(x, y_mask, from_plane + (long)i * in_w + j),
+                                    GET(w, u * KW + v), acc[t]);
+            }
+          }
+        }
+      }
+    }
+  }
+#else
+#if NHWC
+  global const element* from = x + image * in_h * in_w * groups + f / filters;
+  const long from_step = groups;
+#else
+  global const element* from = x + plane / filters * in_h * in_w;
+  const long from_step = 1;
+#endif
+  global const element* w = weights + (long)f * (KH * KW);
+  // Row p of the input is connected with row t of the results by tap (p - t*SH)/DH; a single row with every DH-th.
+#if UNROLL
+#pragma unroll
+#endif
+  for (int p = 0; p <= (TY - 1) * SH + REACH_H; p += TY == 1 ? DH : 1) {
+    const int i = row0 * SH - pt + p;
+#if UNROLL
+#pragma unroll
+#endif
+    for (int v = 0; v < KW; ++v) {
+      const int j = column * SW - pl + v * DW;
+      const int inside = i >= 0 && i < in_h && j >= 0 && j < in_w;
+      const float in = inside ? GET(from, ((long)i * in_w + j) * from_step) : 0.0f;
+#pragma unroll
+      for (int t = 0; t < TY; ++t) {
+        const int u = TAP_ROW(p, t, 0);
+        // Outside the image nothing is added: 0 times an infinite weight is NaN.
+        if (IS_TAP(u, DH, KH) && inside) {
+          acc[t] = MULTIPLY_ADD(in, GET(w, u / DH * KW + v), acc[t]);
+        }
+      }
+    }
+  }
+#endif
+#pragma unroll
+  for (int t = 0; t < TY; ++t) {
+    if (row0 + t < res_h) {
+      const long at = to + (long)t * res_w * step;
+      const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// parts: depthwise_planes epilogue
+// Depthwise convolution on CPUs, forward and data gradient, of planes that are read as they lie: see
+// parts/depthwise_planes.cl for the cases at the border.
+//
+//   input, as it lies                          registers, floatv each
+//     rows p that a block sees, VW columns       acc[RB], KH*KW weights
+//
+// One work-item per work-group, `span` bands of `band` blocks of RB rows each. Each vector of the input is used by up
+// to KH rows of results.
+//
+// Macros: RB, and those of parts/depthwise_planes.cl; KH KW SH SW DH DW, DATA, and those of the epilogue. All other
+// sizes are arguments.
+
+#define BLOCK RB
+
+ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask, const long from,
+                                const float* weight, const float bias, global const element* r,
+                                global element* result, const long to, const int in_w, const int res_w,
+                                const int top, const int bottom, const int left, const int right) {
+  // Sums are moved instead of their terms: once per row of results.
+  floatv sums[MOST_MOVES + 1][RB];
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
+#pragma unroll
+    for (int n = 0; n <= MOST_MOVES; ++n) sums[n][t] = (floatv)(n == 0 ? bias : 0.0f);
+  }
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    if (!IS_ROW(p, top, bottom)) continue;
+#pragma unroll
+    for (int q = 0; q <= REACH_W; ++q) {
+      const int v = TAP_COLUMN(q, 0);
+      if (!IS_TAP(v, DW, KW)) continue;
+      const floatv in = see_columns(input, y_mask, from + (long)p * in_w, q, left, right);
+      floatv* acc = sums[MOVES(q, left)];
+#pragma unroll
+      for (int t = 0; t < RB; ++t) {
+        const int u = TAP_ROW(p, t, 0);
+        if (IS_TAP(u, DH, KH)) acc[t] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t]);
+      }
+    }
+  }
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
+    const long at = to + (long)t * res_w;
+    floatv sum = sums[0][t];
+    if (left) {
+#pragma unroll
+      for (int n = 1; n <= MOST_MOVES; ++n) sum += MOVE(sums[n][t], n);
+    }
+#if RESIDUAL
+    const floatv value = UNDEAL(sum) + GET_V(r + at);
+#else
+    const floatv value = UNDEAL(sum);
+#endif
+    PUT_V(ACTIVATE(value), result + at);
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_planes(global const element* restrict x, global const element* restrict y_mask,
+                      global const element* restrict weights, global const element* restrict b,
+                      global const element* restrict r, global element* restrict result, int groups,
+                      int filters, int in_h, int in_w, int res_h, int res_w, int band, int bands,
+                      long units, long span) {
+  const int blocks = (res_h + RB - 1) / RB;
+  const long first_unit = get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const long plane = unit / bands;  // of the result
+    const int first = (int)(unit % bands) * band;
+    const long f = plane % ((long)groups * filters);
+    const long from = plane / filters * in_h * in_w - (long)TOP * in_w - LEFT;
+    const long to = plane * res_h * res_w;
+    const float bias = BIAS_OF(b, f);
+    float weight[KH * KW];
+#pragma unroll
+    for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);
+    for (int block = first; block < min(first + band, blocks); ++block) {
+#define PLANES_BLOCK(i, j, top, bottom, left, right)                                             \
+  planes_block(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, r,        \
+               result, to + (long)(i) * res_w + (j), in_w, res_w, top, bottom, left, right);
+      FOR_BLOCK(block, blocks, res_h, res_w, PLANES_BLOCK)
+    }
+  }
+}

@@ -1,0 +1,222 @@
+// parts: transpose row_end epilogue depthwise_stage
+// Depthwise convolution on CPUs, forward and data gradient, of planes in general: tiles of the input are copied to
+// local memory first.
+//
+//   staged input                    registers, floatv each
+//     row r   [ VW columns ]  q       acc[RB rows][RW], KH*KW weights
+//
+// One work-item per work-group, `span` tiles each. A block of RB result rows goes over the staged rows that its taps
+// see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With large or much
+// dilated filters each tap loads RB vectors instead.
+//
+// Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
+// all conditions. Where results add up, in place or in `sums`, they are cut instead. More than one input plane per
+// result plane (MULTI: data gradient with a channel multiplier) adds up in `sums`, behind the stage.
+//
+// Macros: VW RB STAGE_FLOATS, UNROLL, MULTI; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue.
+// All other sizes are arguments.
+
+#define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
+
+// Stores the first `count` results.
+inline void store_results(const floatv sum, global const element* r, global element* at,
+                          const int count) {
+#if RESIDUAL
+  const floatv value = sum + get_some(r, count);
+#else
+  const floatv value = sum;
+#endif
+#if ACCUMULATE
+  put_first(ACTIVATE(value) + get_some(at, count), count, at);
+#else
+  put_first(ACTIVATE(value), count, at);
+#endif
+}
+
+// Stores columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: elements behind the row
+// that are written later anyway.
+inline void store_steps(const floatv* acc, global const element* r, global element* row,
+                        const int column, const int width, const int spare) {
+#if RW == 1
+  store_results(acc[0], r + column, row + column, width - column + spare);
+#else
+  const floatv lo = interleave_lo(acc[0], acc[1]);
+  const floatv hi = interleave_hi(acc[0], acc[1]);
+  store_results(lo, r + column, row + column, width - column);
+  if (width - column > VW) {
+    store_results(hi, r + column + VW, row + column + VW, width - column - VW);
+  }
+#endif
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_rows(global const element* restrict x, global const element* restrict y_mask,
+                    global const element* restrict weights, global const element* restrict b,
+                    global const element* restrict r, global element* restrict result, int groups,
+                    int channels, int filters, int in_h, int in_w, long in_size, int top, int left,
+                    int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
+                    int tiles, long units, int span, int pitch, int shift, int stage_floats,
+                    int sums_pitch) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+#if MULTI
+  local float* sums = memory + stage_floats;
+#endif
+  const long first_unit = (long)get_group_id(0) * span;
+  const long last_unit = min(first_unit + span, units);
+  for (long unit = first_unit; unit < last_unit; ++unit) {
+    const int tile = (int)(unit % tiles);
+    const long plane = unit / tiles;
+    const int group_index = (int)(plane % groups);
+    const int first_a = tile / tiles_x * tile_h;
+    const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
+    const int b0 = tile % tiles_x * tile_w;
+    const int rows = min(tile_h, steps_h - a0);
+    const int columns = min(tile_w, steps_w - b0);
+    // A single vector that does not fit its row may overrun it into rows that are written later.
+    const int last_overlaps = WHOLE_BLOCKS && columns > VW;
+    const int spare_rows =
+        RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
+    for (int channel = 0; channel < channels; ++channel) {
+      stage_tile(x, y_mask, MASK, (plane * channels + channel) * in_h * in_w, in_size, in_h, in_w,
+                 top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
+                 (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+                 tiles > 1 || unit == first_unit);
+      for (int filter = 0; filter < filters; ++filter) {
+        const long f = (long)group_index * filters * channels + filter + channel;
+        global const element* w = weights + f * (KH * KW);
+        const long to = (plane * filters + filter) * res_h * res_w;
+        const float start = BIAS_OF(b, group_index * filters + filter);
+#if UNROLL
+        float weight[KH * KW];
+#pragma unroll
+        for (int t = 0; t < KH * KW; ++t) weight[t] = GET(w, t);
+#endif
+        for (int i0 = 0; i0 < rows; i0 += RB) {
+          const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
+          local const float* lines = memory + shift + i * IH * IW * pitch;
+#if UNROLL
+#pragma unroll
+          for (int ry = 0; ry < RH; ++ry) {
+            for (int j0 = 0; j0 < columns; j0 += VW) {
+              const int j = last_overlaps ? min(j0, columns - VW) : j0;
+              floatv acc[RB][RW];
+#pragma unroll
+              for (int t = 0; t < RB * RW; ++t) {
+#if MULTI
+                if (channel > 0) {
+                  acc[t / RW][t % RW] =
+                      LOAD_V(sums + (((i + t / RW) * RH + ry) * RW + t % RW) * sums_pitch + j);
+                } else
+#endif
+                  acc[t / RW][t % RW] = (floatv)(start);
+              }
+#pragma unroll
+              for (int p = 0; p <= (RB - 1) * IH + REACH_H; ++p) {
+#pragma unroll
+                for (int q = 0; q <= REACH_W; ++q) {
+                  const floatv in = LOAD_V(lines + (p * IW + q % IW) * pitch + q / IW + j);
+#pragma unroll
+                  for (int t = 0; t < RB * RW; ++t) {
+                    const int u = TAP_ROW(p, t / RW, ry);
+                    const int v = TAP_COLUMN(q, t % RW);
+                    if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+                      acc[t / RW][t % RW] =
+                          fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t / RW][t % RW]);
+                    }
+                  }
+                }
+              }
+#pragma unroll
+              for (int t = 0; t < RB; ++t) {
+#if MULTI
+                if (channel + 1 < channels) {
+#pragma unroll
+                  for (int rx = 0; rx < RW; ++rx) {
+                    STORE_V(acc[t][rx],
+                            sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                  }
+                  continue;
+                }
+#endif
+                const int row = (a0 + i + t) * RH + ry;
+                if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+                  const long at = to + (long)row * res_w;
+                  store_steps(acc[t], r + at, result + at, (b0 + j) * RW, res_w,
+                              spare_rows * (rows - 1 - i - t) * res_w);
+                }
+              }
+            }
+          }
+#else
+          for (int ry = 0; ry < RH; ++ry) {
+            for (int j = 0; j < columns; j += VW) {
+              for (int rx = 0; rx < RW; ++rx) {
+                floatv acc[RB];
+#pragma unroll
+                for (int t = 0; t < RB; ++t) {
+                  acc[t] = (floatv)(start);
+#if MULTI
+                  if (channel > 0) {
+                    acc[t] = LOAD_V(sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                  }
+#endif
+                }
+                __attribute__((opencl_unroll_hint(1)))
+                for (int u = 0; u < KH; ++u) {
+#if DATA
+                  const int from_row = ry + PT_MOD - u * DH;
+                  if (from_row % SH != 0) continue;
+                  local const float* line = lines + (from_row / SH + BASE_H) * pitch + j;
+#else
+                  local const float* line = lines + u * DH * IW * pitch + j;
+#endif
+                  __attribute__((opencl_unroll_hint(1)))
+                  for (int v = 0; v < KW; ++v) {
+#if DATA
+                    const int from_column = rx + PL_MOD - v * DW;
+                    if (from_column % SW != 0) continue;
+                    local const float* at = line + from_column / SW + BASE_W;
+#else
+                    local const float* at = line + v * DW % IW * pitch + v * DW / IW;
+#endif
+                    const floatv weight = (floatv)(GET(w, u * KW + v));
+#pragma unroll
+                    for (int t = 0; t < RB; ++t) {
+                      acc[t] = fma(weight, LOAD_V(at + t * IH * IW * pitch), acc[t]);
+                    }
+                  }
+                }
+#pragma unroll
+                for (int t = 0; t < RB; ++t) {
+#if MULTI
+                  if (channel + 1 < channels) {
+                    STORE_V(acc[t], sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
+                    continue;
+                  }
+#endif
+                  const int row = (a0 + i + t) * RH + ry;
+                  if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+#if RW == 1
+                    const long at = to + (long)row * res_w;
+                    store_steps(acc + t, r + at, result + at, b0 + j, res_w, 0);
+#else
+                    float values[VW];
+                    STORE_V(acc[t], values);
+                    const int column = (b0 + j) * RW + rx;
+                    for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
+                      const long at = to + (long)row * res_w + column + lane * RW;
+                      const float value = values[lane] + RESIDUAL_OF(r, at);
+                      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+                    }
+#endif
+                  }
+                }
+              }
+            }
+          }
+#endif
+        }
+      }
+    }
+  }
+}

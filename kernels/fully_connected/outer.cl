@@ -1,0 +1,71 @@
+// parts: register_tile epilogue mask
+// Gradients of fully connected layers on CPUs, from the tensors as they lie, nothing packed: dx = dz * w and
+// dw = dz^T * x, both sums over r of a number of dz times row r of w or x. Vectors run along the row.
+//
+//      r ->           columns ->                     registers, floatv each
+//   i  [ dz(i,r) ]    row r [ KV vectors ]           acc[MR][KV]
+//
+//   dx: i an image, r a filter, rows those of w      dw: i a filter, r an image, rows those of x
+//
+// One work-item per work-group. Per r: KV loads, MR broadcasts, MR*KV fused multiply-adds.
+//
+// Macros: MR KV VW; MASK (dz is dy where y > 0, else 0), and those of the epilogue.
+
+// Rows beyond the last one repeat it; their results are not stored.
+#define ROW(index, count) ((long)min(index, (count)-1))
+
+#define BLOCK (KV * VW)
+
+// The bias of up to VW columns from `column` on, of dx (n,c,h,w) with `plane` pixels per plane.
+#if BIAS
+inline floatv bias_some(global const element* b, const int column, const int plane, const int count) {
+  if (plane == 1) return get_some(b + column, count);
+  float values[VW];
+  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(b, (column + i) / plane) : 0.0f;
+  return LOAD_V(values);
+}
+#else
+#define bias_some(b, column, plane, count) 0.0f
+#endif
+
+// Of the block's columns, from `first` on, `left` exist. With the constant BLOCK the compiler drops the checks.
+inline void outer_block(global const element* restrict dy, global const element* restrict y,
+                        global const element* restrict rows, global const element* restrict b,
+                        global const element* restrict residual, global element* restrict result,
+                        const int i0, const int is, const int rs, const int columns, const long i_step,
+                        const long r_step, const int plane, const int first, const int left) {
+  floatv acc[MR][KV];
+  CLEAR_TILE(acc, MR, KV)
+  for (int r = 0; r < rs; ++r) {
+    MULTIPLY_TILE_SCALAR_FIRST(acc, MR, KV, MASKED(dy, y, ROW(i0 + i, is) * i_step + r * r_step),
+                               get_some(rows + (long)r * columns + first + v * VW, left - v * VW))
+  }
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+    if (i0 + m < is) {
+      const long at = (long)(i0 + m) * columns + first;
+#pragma unroll
+      for (int v = 0; v < KV; ++v) {
+        const int count = left - v * VW;
+        const floatv value = acc[m][v] + bias_some(b, first + v * VW, plane, count) +
+                             residual_some(residual + at + v * VW, count);
+        put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value)), result + at + v * VW, count);
+      }
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void fully_connected_outer(global const element* restrict dy, global const element* restrict y,
+                           global const element* restrict rows, global const element* restrict b,
+                           global const element* restrict r, global element* restrict result, int is,
+                           int rs, int columns, long i_step, long r_step, int plane) {
+  const int i0 = (int)get_group_id(0) * MR;
+  const int first = (int)get_group_id(1) * BLOCK;
+  if (columns - first >= BLOCK) {
+    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first, BLOCK);
+  } else {
+    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first,
+                columns - first);
+  }
+}

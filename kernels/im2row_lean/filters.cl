@@ -1,0 +1,82 @@
+// parts: register_tile row_end transpose epilogue
+// Memory-lean im2row on CPUs: y from a strip of padded input columns with the channels innermost
+// (unfold_columns in ops/pack.cl). For one tap column q, the patches of all output rows i in an output column are a
+// matrix whose rows overlap in memory. Its leading dimension sh*c is smaller than its width kh*c where sh < kh:
+//
+//   strip, one column:   row0[c] row1[c] row2[c] row3[c] row4[c] ...
+//                        |---- i = 0 ----|
+//                                |---- i = 1 ----|              kh = 3, sh = 1
+//                                        |---- i = 2 ----|
+//
+//
+// The next output column starts sw columns further on, the next tap column dw. The product is that matrix times the
+// weights, packed in the order q, p, channel with BLOCK filters innermost. A dilated filter takes its kh taps one by
+// one (taps_h rows of `run` products, tap_row apart); otherwise there is one run of kh*c products.
+//
+// One work-item per work-group computes TH rows x TW columns of pixels by KV vectors of filters in the register tile of
+// parts/register_tile.cl. Tiles at the lower and right edge overlap their neighbours instead of being partial.
+//
+// Macros: VW KV TH TW, and those of the epilogue. Nothing but the tile is compiled in: one binary serves all strides
+// and dilations.
+
+#define PIXELS (TH * TW)
+#define BLOCK (VW * KV)
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void im2row_lean_filters(global const float* restrict strip, global const float* restrict packed,
+                         global const element* restrict b, global const element* restrict r,
+                         global element* restrict y, long group_stride, long row_step,
+                         long column_step, int taps_w, int taps_h, int run, long tap_row,
+                         long tap_column, int oh, int ow, int first_column, int columns, int tiles_x,
+                         int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner,
+                         long image_planes) {
+  const long id = get_group_id(0);
+  const int tile = (int)(blocks_inner ? id / blocks : id % tiles);
+  const int block = (int)(blocks_inner ? id % blocks : id / tiles);
+  const int group_index = block / blocks_per_group;
+  const int i0 = min(tile / tiles_x * TH, oh - TH);
+  const int j0 = min(tile % tiles_x * TW, columns - TW);
+
+  global const float* first = strip + group_index * group_stride + i0 * row_step + j0 * column_step;
+  global const float* wp = packed + (long)block * taps_w * taps_h * run * BLOCK;
+  floatv acc[PIXELS][KV];
+  CLEAR_TILE(acc, PIXELS, KV)
+  for (int q = 0; q < taps_w; ++q) {
+    for (int p = 0; p < taps_h; ++p) {
+      global const float* tap = first + q * tap_column + p * tap_row;
+      for (int at = 0; at < run; ++at, ++tap, wp += BLOCK) {
+        MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V(wp + v * VW), tap[i / TW * row_step + i % TW * column_step])
+      }
+    }
+  }
+
+  // Transposes vectors along filters to vectors along the pixels of a row.
+  const int first_filter = block % blocks_per_group * BLOCK;
+  const long channel = (long)group_index * filters + first_filter;
+  const long out = ((image_planes + channel) * oh + i0) * ow + first_column + j0;
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+#pragma unroll
+    for (int row = 0; row < TH; ++row) {
+#pragma unroll
+      for (int from = 0; from < TW; from += VW) {
+        floatv rows[VW], other[VW];
+#pragma unroll
+        for (int i = 0; i < VW; ++i) {
+          rows[i] = from + i < TW ? acc[from + i < TW ? row * TW + from + i : 0][v] : (floatv)(0.0f);
+        }
+        TRANSPOSE(rows, other)
+#pragma unroll
+        for (int f = 0; f < VW; ++f) {
+          if (first_filter + v * VW + f < filters) {
+            const long at = out + ((long)(v * VW + f) * oh + row) * ow + from;
+            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, channel + v * VW + f) +
+                                 residual_some(r + at, TW - from);
+            const floatv activated = ACTIVATE(value);
+            put_first(activated, TW - from, y + at);
+          }
+        }
+      }
+    }
+  }
+}

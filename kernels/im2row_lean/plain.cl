@@ -1,0 +1,45 @@
+// parts: epilogue
+// Memory-lean im2row on GPUs: y from a strip of padded input columns with the channels innermost
+// (unfold_columns in ops/pack.cl). For one tap column q, the patches of all output rows i in an output column are a
+// matrix whose rows overlap in memory. Its leading dimension sh*c is smaller than its width kh*c where sh < kh:
+//
+//   strip, one column:   row0[c] row1[c] row2[c] row3[c] row4[c] ...
+//                        |---- i = 0 ----|
+//                                |---- i = 1 ----|              kh = 3, sh = 1
+//                                        |---- i = 2 ----|
+//
+//
+// The next output column starts sw columns further on, the next tap column dw. The product is that matrix times the
+// weights, packed in the order q, p, channel with the filters innermost. A dilated filter takes its kh taps one by one
+// (taps_h rows of `run` products, tap_row apart); otherwise there is one run of kh*c products.
+//
+// One work-item per result, neighbours along the filters.
+//
+// Macros: those of the epilogue. One binary serves all strides and dilations.
+
+kernel void im2row_lean_plain(global const float* restrict strip, global const float* restrict packed,
+                              global const element* restrict b, global const element* restrict r,
+                              global element* restrict y, long group_stride, long row_step,
+                              long column_step, int taps_w, int taps_h, int run, long tap_row,
+                              long tap_column, int oh, int ow, int first_column, int columns, int filters,
+                              int groups, long image_planes) {
+  const long id = get_global_id(0);
+  if (id >= (long)groups * filters * oh * columns) return;
+  const int filter = (int)(id % filters);
+  const int j = (int)(id / filters % columns);
+  const int i = (int)(id / filters / columns % oh);
+  const int group_index = (int)(id / filters / columns / oh);
+  global const float* first = strip + group_index * group_stride + i * row_step + j * column_step;
+  global const float* wp = packed + (long)group_index * taps_w * taps_h * run * filters + filter;
+  float sum = 0.0f;
+  for (int q = 0; q < taps_w; ++q) {
+    for (int p = 0; p < taps_h; ++p) {
+      global const float* tap = first + q * tap_column + p * tap_row;
+      for (int at = 0; at < run; ++at, wp += filters) sum = MULTIPLY_ADD(tap[at], *wp, sum);
+    }
+  }
+  const long channel = (long)group_index * filters + filter;
+  const long at = ((image_planes + channel) * oh + i) * ow + first_column + j;
+  const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, at);
+  PUT(ACTIVATE(value), y, at);
+}

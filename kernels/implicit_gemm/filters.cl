@@ -1,0 +1,121 @@
+// parts: filter_tile prefetch
+// Implicit GEMM on CPUs, vectors along the filters: a correlation (a forward convolution, or a phase of a data
+// gradient: src/ops/correlation.hpp) as a matrix product whose im2col matrix is gathered while multiplying and never
+// stored. One work-item per work-group computes the register tile of parts/filter_tile.cl. Per product: KV vector
+// loads, TH*TW broadcasts, TH*TW*KV fused multiply-adds. One register more than the CPU has costs 1.3x. x is float
+// whatever the storage: broadcasting a float16 takes three instructions.
+//
+// CHANNELS_LAST: the products of a tap lie together; the distances between pixels are known to the host only.
+// `channels` is the number of products that lie together: of a tap, or of a whole row of taps where these are
+// neighbours too. Otherwise a tile reads one or two lines of every plane, which no hardware prefetcher foresees: the
+// kernel prefetches the lines of later channels, the lines of the results, and the weights of the next block, of which
+// every tile takes a share.
+//
+// Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
+// counted over all groups; the residual has the same layout.
+//
+// Macros: KV TH TW VW, UNROLL (CHANNELS_LAST: channels per loop iteration); SH SW DH DW (as arguments they cost 1.9x on
+// PoCL 3.1), CHANNELS_LAST (of input and result), and those of the epilogue. All sizes are arguments, so that one
+// binary serves every size of a class.
+
+#define AHEAD 96  // channels; resnet50.txt's 1x1 from memory: 24 too late, 48 nearly (2-core Zen 5, 2026-11)
+#define LINE 16   // floats of a cache line
+
+// x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_filters(global const float* restrict x, global const float* restrict packed,
+                           global const element* restrict b, global const element* restrict r,
+                           global element* restrict result, int images, int channels, int taps_h,
+                           int taps_w, long x_image, long plane, int pitch, int step,
+                           long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
+                           int blocks_per_group, int groups, int panel, long out_image,
+                           long out_plane, long out_offset, long out_pitch, int out_step) {
+  // The order of work-groups: blocks, images, tiles; with panel > 0 images, panels of that many tiles, blocks, tiles.
+  const long id = get_group_id(0);
+  const int blocks = blocks_per_group * groups;
+  const long image = panel == 0 ? id / tiles % images : id / tiles / blocks;
+  const int in_image = (int)(panel == 0 ? id % tiles : id - image * tiles * blocks);
+  const int first_tile = panel == 0 ? 0 : in_image / (panel * blocks) * panel;
+  const int panel_tiles = panel == 0 ? tiles : min(panel, tiles - first_tile);
+  const int in_panel = in_image - first_tile * blocks;
+  const int tile = first_tile + in_panel % panel_tiles;
+  const int block = panel == 0 ? (int)(id / tiles / images) : in_panel / panel_tiles;
+  const int group_index = block / blocks_per_group;
+  const int first_i = tile / tiles_x * TH;
+  const int first_j = tile % tiles_x * TW;
+  const int i0 = min(first_i, oh - TH);
+  const int j0 = min(first_j, ow - TW);
+
+  global const float* xp = x + image * x_image + (long)group_index * channels * plane + x_offset +
+                           (long)(i0 * SH) * pitch + (long)(j0 * SW) * step;
+  global const float* wp = packed + (long)block * channels * taps_h * taps_w * BLOCK;
+  floatv acc[PIXELS][KV];
+  CLEAR_TILE(acc, PIXELS, KV)
+  const int first_filter = block % blocks_per_group * BLOCK;
+  const long first_b = (long)group_index * filters + first_filter;
+  const long first_out =
+      image * out_image + first_b * out_plane + out_offset + i0 * out_pitch + (long)j0 * out_step;
+#if CHANNELS_LAST
+  for (int p = 0; p < taps_h; ++p) {
+    for (int q = 0; q < taps_w; ++q) {
+      global const float* tap = xp + p * DH * pitch + q * DW * step;
+      global const float* pixels[PIXELS];
+#pragma unroll
+      for (int i = 0; i < PIXELS; ++i) pixels[i] = tap + i / TW * SH * pitch + i % TW * SW * step;
+      int channel = 0;
+      for (; channel + UNROLL <= channels; channel += UNROLL, wp += UNROLL * BLOCK) {
+#pragma unroll
+        for (int u = 0; u < UNROLL; ++u) MULTIPLY(wp + u * BLOCK, pixels[i][channel + u])
+      }
+      for (; channel < channels; ++channel, wp += BLOCK) MULTIPLY(wp, pixels[i][channel])
+    }
+  }
+#else
+  const int next_tile = tile + 1 < first_tile + panel_tiles ? tile + 1 : first_tile;
+  const int next_i = min(next_tile / tiles_x * TH, oh - TH);
+  const int next_j = min(next_tile % tiles_x * TW, ow - TW);
+  const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW;
+  // After the last channel, the prefetches go on with the next tile.
+  const int turn = channels - min(AHEAD, channels) - 1;
+  const long at_turn = to_next_tile - (channels - 1) * plane;
+  global const float* next_xp = xp + (turn < 0 ? to_next_tile : AHEAD * plane);
+  const int share = (BLOCK + panel_tiles - 1) / panel_tiles;
+  global const float* next_wp =
+      wp + (long)channels * taps_h * taps_w * (BLOCK + (tile - first_tile) * share);
+#pragma unroll
+  for (int f = 0; f < BLOCK; ++f) {
+    PREFETCH_TO_WRITE(result + first_out + f * out_plane + (TH - 1) * out_pitch +
+                      (TW - 1) * (long)out_step);
+  }
+#define PREFETCH_PIXELS()                                                \
+  {                                                                      \
+    _Pragma("unroll") for (int i = 0; i < TH; ++i) {                     \
+      _Pragma("unroll") for (int j = TW * SW - 1; j >= 0; j -= LINE) {   \
+        PREFETCH(next_xp + i * SH * pitch + j);                          \
+      }                                                                  \
+    }                                                                    \
+    next_xp += channel == turn ? at_turn : plane;                        \
+  }
+  if (taps_h * taps_w == 1) {  // the loops over taps would take as long as the products of a small tile
+    for (int channel = 0; channel < channels; ++channel, xp += plane, wp += BLOCK, next_wp += share) {
+      PREFETCH_PIXELS()
+      PREFETCH_FAR(next_wp);
+      MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+    }
+  } else {
+    for (int channel = 0; channel < channels; ++channel, xp += plane) {
+      PREFETCH_PIXELS()
+      for (int p = 0; p < taps_h; ++p) {
+        for (int q = 0; q < taps_w; ++q, wp += BLOCK, next_wp += share) {
+          global const float* tap = xp + p * DH * pitch + q * DW;
+          PREFETCH_FAR(next_wp);
+          MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
+        }
+      }
+    }
+  }
+#endif
+
+  store_tile(acc, b, r, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
+             out_plane, out_pitch, out_step);
+}

@@ -1,0 +1,235 @@
+// parts: register_tile row_end epilogue stage_taps
+// Implicit GEMM on CPUs, vectors along the pixels of a tile whose patches are first gathered in local memory: for small
+// images, short reductions, and CPUs with few vector registers.
+//
+//   packed weights, per block:      patches of the tile, in local memory           registers, floatv each
+//     r [ MR filters ]                r [ pixels, row after row: SPAN, SPAN, ... ]   acc[MR][NV]
+//     |                               |
+//     v                               v
+//
+// As `pixels`, but the tile's columns of the im2col matrix are gathered once for all filters, from the input itself:
+// no padded copy, no second launch, no shuffle in the loop. Rows of any width lie densely, so that results are stored
+// by whole vectors. A tile is `tile_images` whole images, some whole rows of an image, or a part of a row; the pixels
+// of every image begin with a vector.
+//
+// Where the patches of all channels would not stay in the cache, they are gathered in slabs of `slab` channels. A strip
+// of them, SPAN pixels wide, should fit L1, so that only weights come from L2. The sums of a tile wait for the next
+// slab in local memory.
+//
+// Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
+// counted over all groups; the residual has the same layout.
+//
+// Macros: MR NV VW; PATCH (KiB of local memory for patches); SUMS (KiB for sums; 0: one slab); SCATTER (1: the results
+// of a tile do not lie one behind the other and are stored one by one); SH SW DH DW, MASK, and those of the epilogue.
+// All sizes are arguments.
+
+#define SPAN (VW * NV)
+
+// Products per iteration: with 12 multiply-adds each, 4 take 2-15 % less time than 1 (2-core Zen 3, 2026-11); with 16,
+// 2 are level with 1.
+#if VW == 16
+#define UNROLLED 1
+#else
+#define UNROLLED 4
+#endif
+
+// With slabs a strip stays in L1 for all blocks. Without, results are stored row after row of a plane, which counts for
+// more where reductions are short (vgg_conv1_1: 1.9 against 2.7 ms; 2-core Zen 3, 2026-11).
+#define STRIPS for (int first_v = 0; first_v < all_vectors; first_v += NV)
+#define BLOCKS for (int block = first_block; block < last_block; ++block)
+#if SUMS
+#define FOR_STRIPS_AND_BLOCKS STRIPS BLOCKS
+#else
+#define FOR_STRIPS_AND_BLOCKS BLOCKS STRIPS
+#endif
+
+#if SCATTER
+#define PLACED(base, offset) (((global STORED()*)(base))[offset])
+// Loads the first `count` elements, each from its place; the others are 0.
+inline floatv gathered(global const element* base, const long* place, const int count) {
+  STORED(VW) there = 0;
+#pragma unroll
+  for (int i = 0; i < VW; ++i) {
+    if (i < count) ((STORED()*)&there)[i] = PLACED(base, place[i]);
+  }
+  return FROM_STORED(VW, there);
+}
+#endif
+
+// acc += MR filters times NV vectors of pixels.
+#define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
+
+// A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
+                           global const float* restrict packed, global const element* restrict b,
+                           global const element* restrict r, global element* restrict result,
+                           int channels, int slab, int taps_h, int taps_w, int in_h, int in_w,
+                           long in_size, int top, int left, int images, int oh, int ow,
+                           int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
+                           int filters, int blocks_per_group, int run, int groups, long out_image,
+                           long out_plane, long out_offset, long out_pitch, int out_step) {
+  local float patches[PATCH * 256] __attribute__((aligned(64)));
+#if SUMS
+  local float sums[SUMS * 256] __attribute__((aligned(64)));
+#endif
+  const int id = (int)get_group_id(0);
+  const int tile = id % tiles;
+  const int runs = (blocks_per_group + run - 1) / run;
+  const int first_block = id / tiles % runs * run;
+  const int last_block = min(first_block + run, blocks_per_group);
+  const int group_index = id / tiles / runs % groups;
+  const int first_image = id / tiles / runs / groups * tile_images;
+  const int i0 = tile / tiles_x * tile_h;
+  const int j0 = tile % tiles_x * tile_w;
+  const int image_count = min(tile_images, images - first_image);
+  const int rows = min(tile_h, oh - i0);
+  const int columns = min(tile_w, ow - j0);
+  const int pixels = rows * columns;
+  const int vectors = (pixels + VW - 1) / VW;  // of an image
+  const int all_vectors = image_count * vectors;
+#if SUMS
+  const int strips = (all_vectors + NV - 1) / NV;
+#endif
+
+  const long in_plane = (long)in_h * in_w;
+  const long in_image = groups * channels * in_plane;
+  const int taps = taps_h * taps_w;
+  for (int channel = 0; channel < channels; channel += slab) {
+    const int staged_channels = min(slab, channels - channel);
+    const long plane = first_image * in_image + (group_index * channels + channel) * in_plane;
+    local float* line = patches;
+    for (int p = 0; p < taps_h; ++p) {
+      const int first_row = top + i0 * SH + p * DH;
+      const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
+      const int below = rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, rows);
+      for (int q = 0; q < taps_w;) {
+        const int both = PAIRED && q + 1 < taps_w;
+        const int first_column = left + j0 * SW + q * DW;
+        const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
+#define STAGE(N)                                                                               \
+  stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, image_count, in_image, in_w, \
+               first_column, above, rows - above - below, below, columns, line, both, pitch,   \
+               vectors * VW, taps * pitch);
+#if VW == 16
+        if (columns > 8) {
+          STAGE(16)
+        } else
+#endif
+#if VW >= 8
+        if (columns > 4) {
+          STAGE(8)
+        } else
+#endif
+        {
+          STAGE(4)
+        }
+        q += 1 + both;
+        line += (1 + both) * pitch;
+      }
+    }
+
+    const int products = staged_channels * taps;
+    FOR_STRIPS_AND_BLOCKS {
+      const int v0 = max(min(first_v, all_vectors - NV), 0);
+      global const float* wp =
+          packed + (((long)group_index * blocks_per_group + block) * channels + channel) * taps * MR;
+      local const float* pixels_at = patches + v0 * VW;
+      floatv acc[MR][NV];
+#if SUMS
+      local float* kept = sums + ((block - first_block) * strips + first_v / NV) * (MR * SPAN);
+      if (channel > 0) {
+        LOAD_TILE(acc, MR, NV, kept + i * SPAN + v * VW)
+      } else
+#endif
+      {
+        CLEAR_TILE(acc, MR, NV)
+      }
+      int product = 0;
+      for (; product + UNROLLED <= products; product += UNROLLED) {
+#pragma unroll
+        for (int u = 0; u < UNROLLED; ++u, wp += MR, pixels_at += pitch) {
+          MULTIPLY(LOAD_V(pixels_at + v * VW))
+        }
+      }
+      for (; product < products; ++product, wp += MR, pixels_at += pitch) {
+        MULTIPLY(LOAD_V(pixels_at + v * VW))
+      }
+#if SUMS
+      if (channel + slab < channels) {
+        STORE_TILE(acc, MR, NV, kept + i * SPAN + v * VW)
+        continue;
+      }
+#endif
+      const long first_b = (long)group_index * filters + block * MR;
+      long at[NV];
+      int count[NV];
+#if SCATTER
+      long place[NV][VW];
+#endif
+#pragma unroll
+      for (int v = 0; v < NV; ++v) {
+        const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
+        const int from = (v0 + v - image * vectors) * VW;
+        at[v] = (first_image + image) * out_image + first_b * out_plane + out_offset +
+                i0 * out_pitch + (long)j0 * out_step;
+        count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
+#if SCATTER
+        int row = from / columns;
+        int column = from % columns;
+#pragma unroll
+        for (int i = 0; i < VW; ++i) {
+          place[v][i] = row * out_pitch + (long)column * out_step;
+          if (++column == columns) {
+            column = 0;
+            ++row;
+          }
+        }
+#else
+        at[v] += from;
+#endif
+      }
+#pragma unroll
+      for (int m = 0; m < MR; ++m) {
+        if (block * MR + m < filters) {
+          const float bias = BIAS_OF(b, first_b + m);
+#pragma unroll
+          for (int v = 0; v < NV; ++v) {
+            const long to = at[v] + m * out_plane;
+            const floatv sum = acc[m][v] + bias;
+#if SCATTER
+            // Converted as a vector, since PoCL converts single halves in software.
+            floatv value = sum;
+#if RESIDUAL
+            value += gathered(r + to, place[v], count[v]);
+#endif
+            value = ACTIVATE(value);
+#if ACCUMULATE
+            value += gathered(result + to, place[v], count[v]);
+#endif
+            const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+            for (int i = 0; i < VW; ++i) {
+              if (i < count[v]) PLACED(result + to, place[v][i]) = ((const STORED()*)&all)[i];
+            }
+#else
+            if (count[v] == VW) {
+              const floatv value = sum + RESIDUAL_V(r + to);
+              const floatv activated = ACTIVATE(value);
+              PUT_V(RESULT(GET_V(result + to), activated), result + to);
+            } else if (count[v] > 0) {
+              const floatv value = sum + residual_first(r + to, count[v]);
+              const floatv activated = ACTIVATE(value);
+#if ACCUMULATE
+              put_first(get_first(result + to, count[v]) + activated, count[v], result + to);
+#else
+              put_first(activated, count[v], result + to);
+#endif
+            }
+#endif
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+// parts: lanes depthwise_taps
+// Depthwise convolution of planes that are read as they lie, without a copy.
+//
+//        LEFT        RIGHT       The plane of results is divided into blocks of BLOCK rows x VW columns (steps). The
+//       . . . . . . . .          last ones overlap their neighbours, so that all are whole, and only the outer ones
+//   TOP . +---------+ .          see something outside the image: at most TOP, BOTTOM rows and LEFT, RIGHT columns,
+//       . |         | .          at the first and the last position of the filter. Each case is code of its own
+//       . |         | .          without conditions: rows outside are left out; columns outside are lanes set to 0,
+//       . +---------+ . BOTTOM   of a vector that is read inside the image. Nothing is read outside it.
+//       . . . . . . . .
+//
+// Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_BLOCK, ONE_VECTOR (1: there is one block, one vector of
+// columns); SHIFT_H, SHIFT_W (blocks and vectors between the first and the last begin so much earlier, so that only the
+// last sees the end). The program defines BLOCK.
+
+#define IN_H ((BLOCK - 1) * IH + REACH_H + 1)
+
+// Row p of those that a block sees is in the image.
+#define IS_ROW(p, top, bottom) (!((top) && (p) < TOP) && !((bottom) && (p) >= IN_H - (BOTTOM)))
+
+// The vector at `at` (of a masked gradient: where y > 0), of which the first `before` or the last `behind` elements lie
+// outside and are 0. Both are constants.
+ALWAYS_INLINE floatv see(global const element* input, global const element* y, const long at,
+                         const int before, const int behind) {
+  const int out = before > 0 ? before : behind > 0 ? -behind : 0;
+  floatv v = GET_V(input + at + out);
+#if MASK && DATA
+  v = GET_V(y + at + out) > 0.0f ? v : (floatv)(0.0f);
+#endif
+  return out == 0 ? v
+                  : shuffle2(v, (floatv)(0.0f), AS_UINTV((LANES - out) & (2 * VW - 1)));
+}
+
+// At stride 2, even and odd columns are taken from two vectors within lanes of 4 floats, by one instruction instead of
+// two. They, and the results, are then in the order of DEAL; UNDEAL before the store gives the order of columns
+// (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
+#if IW == 2 && VW == 16
+#define DEAL_EVEN(a, b) \
+  ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
+#define DEAL_ODD(a, b) \
+  ((floatv)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
+#define DEAL(v) ((v).s018923ab45cd67ef)
+#define UNDEAL(v) ((v).s014589cd2367abef)
+#elif IW == 2 && VW == 8
+#define DEAL_EVEN(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
+#define DEAL_ODD(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
+#define DEAL(v) ((v).s01452367)
+#define UNDEAL(v) ((v).s01452367)
+#else
+#define DEAL_EVEN(a, b) ((floatv)((a).even, (b).even))
+#define DEAL_ODD(a, b) ((floatv)((a).odd, (b).odd))
+#define DEAL(v) (v)
+#define UNDEAL(v) (v)
+#endif
+
+// At stride 2, the columns left of the image are those two further right, moved by one lane, with a 0 coming in. So
+// columns are read from the image's first on, if this does not read further to the right.
+#if IW == 2
+#define FROM_LEFT (LEFT > 0 && LEFT <= REACH_W && LEFT + ((REACH_W - LEFT) & ~1) <= (REACH_W & ~1))
+#define MOVES(q, left) ((left) && FROM_LEFT && (q) < LEFT ? (LEFT - (q) + 1) / 2 : 0)
+#define MOST_MOVES (FROM_LEFT ? (LEFT + 1) / 2 : 0)
+// In the order of DEAL: lane i of the result is lane i - n of v, or 0.
+#define MOVE(v, n)                                                                          \
+  shuffle2(v, (floatv)(0.0f),                                                               \
+           AS_UINTV(DEAL(LANES) < (intv)(n) || DEAL(LANES) >= (intv)(VW + (n))              \
+                        ? (intv)(VW)                                                        \
+                        : shuffle(UNDEAL(LANES), AS_UINTV((DEAL(LANES) - (intv)(n)) & (VW - 1)))))
+#else
+#define MOVES(q, left) 0
+#define MOST_MOVES 0
+#define MOVE(v, n) (v)
+#endif
+
+// VW columns, IW apart, from `at` + q on, in the order of DEAL; q is a constant up to REACH_W. The caller moves them by
+// MOVES(q, left) lanes.
+ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at,
+                                 const int q, const int left, const int right) {
+#if IW == 1
+  return see(input, y, at + q, left ? LEFT - q : 0, right ? RIGHT - (REACH_W - q) : 0);
+#else
+  const int seen = q + 2 * MOVES(q, left);
+  const int odd = (seen - (left && FROM_LEFT ? LEFT : 0)) & 1;
+  const int even = seen - odd;
+  const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);
+  const floatv b = see(input, y, at + even + VW, 0, right ? RIGHT - (REACH_W - even) + 1 : 0);
+  return odd ? DEAL_ODD(a, b) : DEAL_EVEN(a, b);
+#endif
+}
+
+// Does DO(row, column, top, bottom, left, right) for all vectors of block `block` of `blocks` in a plane of
+// `height` x `width` results. The last four are constants.
+#define FOR_VECTORS(row, top, bottom, width, DO)                                             \
+  DO(row, 0, top, bottom, 1, ONE_VECTOR)                                                     \
+  if (!ONE_VECTOR) {                                                                         \
+    __attribute__((opencl_unroll_hint(1)))                                                   \
+    for (int j = VW - SHIFT_W; j < (width) - VW; j += VW) { DO(row, j, top, bottom, 0, 0) }  \
+    DO(row, (width) - VW, top, bottom, 0, 1)                                                 \
+  }
+#define FOR_BLOCK(block, blocks, height, width, DO)       \
+  if ((block) == 0) {                                     \
+    FOR_VECTORS(0, 1, ONE_BLOCK, width, DO)               \
+  } else if ((block) + 1 < (blocks)) {                    \
+    FOR_VECTORS((block) * BLOCK - SHIFT_H, 0, 0, width, DO) \
+  } else if (!ONE_BLOCK) {                                \
+    FOR_VECTORS((height) - BLOCK, 0, 1, width, DO)        \
+  }

@@ -1,0 +1,101 @@
+// parts: lanes mask depthwise_taps
+// Copying a tile of an input plane to local memory, with its border.
+//
+//   a tile of an input plane            local memory, `pitch` floats per row and column phase
+//     . . . . . . . .                     0 0 0 0 0      IW == 2, even columns first:  0 b d 0 | a c e 0
+//     . a b c d e . .   stage_tile ->     0 a b c d
+//     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
+//                                                        neighbours, and borders need no care any more.
+//
+// Macros: VW (4, 8 or 16).
+
+// The first `count` elements at input[at], the others 0; with `masked` a gradient, which counts where y > 0. Elements
+// beyond them are read, too, if they belong to the tensor, which has `size` elements.
+inline floatv load_first(global const element* restrict input, global const element* restrict y,
+                         const int masked, const long at, const int count, const long size) {
+  floatv v;
+  if (at + VW <= size) {
+    v = GET_V(input + at);
+    if (masked) v = GET_V(y + at) > 0.0f ? v : (floatv)(0.0f);
+    if (count < VW) v = LANES < (intv)(count) ? v : (floatv)(0.0f);
+  } else {
+    v = get_some(input + at, count);
+    if (masked) v = get_some(y + at, count) > 0.0f ? v : (floatv)(0.0f);
+  }
+  return v;
+}
+
+// Copies rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], 0 outside it, to
+// stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image. Without `borders`
+// the columns outside are 0 already.
+inline void stage_tile(global const element* restrict input, global const element* restrict y,
+                       const int masked, const long plane, const long size, const int in_h,
+                       const int in_w, const int top, const int left, const int rows,
+                       const int columns, local float* stage, const int pitch, const int shift,
+                       const int borders) {
+  const int lo = clamp(-left, 0, columns);
+  const int hi = clamp(in_w - left, lo, columns);
+  for (int r = 0; r < rows; ++r, stage += IW * pitch) {
+    const int row = top + r;
+    if (row < 0 || row >= in_h) {
+      for (int t = 0; t < IW * pitch; t += VW) STORE_V((floatv)(0.0f), stage + t);
+    } else {
+      const long line = plane + (long)row * in_w + left;
+#if IW == 1
+      if (borders) {
+        for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+        for (int t = hi; t < columns; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+      }
+      if (hi - lo >= VW) {
+        // The last vector overlaps the one before.
+        for (int t = lo; t < hi; t += VW) {
+          const int at = min(t, hi - VW);
+          floatv v = GET_V(input + line + at);
+          if (masked) v = GET_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
+          STORE_V(v, stage + shift + at);
+        }
+      } else if (lo < hi) {
+        STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
+      }
+#elif IW == 2
+      for (int phase = 0; borders && phase < 2; ++phase) {
+        local float* start = stage + shift + phase * pitch;
+        for (int t = 0; 2 * t < lo; t += VW) STORE_V((floatv)(0.0f), start + t);
+        for (int t = (hi - phase + 1) / 2; 2 * t < columns; t += VW) {
+          STORE_V((floatv)(0.0f), start + t);
+        }
+      }
+      // Stores the columns of two vectors: the even ones, then the odd ones, `half_way` floats behind the first.
+#define STAGE_PAIR(a, b, half_way)                    \
+  {                                                   \
+    STORE_V(even_lanes(a, b), first + (half_way));    \
+    STORE_V(odd_lanes(a, b), second + (half_way));    \
+  }
+      local float* first = stage + shift + (lo & 1) * pitch + lo / 2;
+      local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
+      int t = lo;
+      for (; hi - t >= 2 * VW; t += 2 * VW) {
+        floatv a = GET_V(input + line + t);
+        floatv b = GET_V(input + line + t + VW);
+        if (masked) {
+          a = GET_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
+          b = GET_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
+        }
+        STAGE_PAIR(a, b, (t - lo) / 2)
+      }
+      if (t < hi) {
+        const floatv a = load_first(input, y, masked, line + t, hi - t, size);
+        const floatv b = hi - t > VW
+                             ? load_first(input, y, masked, line + t + VW, hi - t - VW, size)
+                             : (floatv)(0.0f);
+        STAGE_PAIR(a, b, (t - lo) / 2)
+      }
+#else
+      for (int t = 0; t < columns; ++t) {
+        const int counts = t >= lo && t < hi && (!masked || GET(y, line + t) > 0.0f);
+        stage[shift + t % IW * pitch + t / IW] = counts ? GET(input, line + t) : 0.0f;
+      }
+#endif
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// parts: register_tile row_end transpose epilogue
+// A register tile of TH x TW pixels by KV vectors of filters, and its transposing store.
+//
+//   packed weights, per block:        input (padding written out)    registers, floatv each
+//     r [ KV vectors of filters ]       . . . . . . . .              acc[PIXELS][KV]
+//     | [                       ]       . # # # # # # .  TH x TW
+//     v [                       ]       . # # # # # # .  pixels
+//
+// Tiles at the lower and right edge overlap their neighbours instead of being partial (oh >= TH, ow >= TW): both write
+// the same bits. With ACCUMULATE each pixel is added by one tile only, the first that covers it.
+//
+// Macros: KV TH TW VW, CHANNELS_LAST, and those of the epilogue.
+
+#define PIXELS (TH * TW)
+#define BLOCK (VW * KV)
+
+// acc += the filters at `weights` times one element of each pixel i.
+#define MULTIPLY(weights, element_of) MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V((weights) + v * VW), element_of)
+
+// Stores the tile of results at (i0, j0). Those above first_i and left of first_j belong to the tile before.
+ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element* b,
+                              global const element* r, global element* result, const long first_b,
+                              const int rest, const int i0, const int j0, const int first_i,
+                              const int first_j, const long first_out, const long out_plane,
+                              const long out_pitch, const int out_step) {
+#if CHANNELS_LAST
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+    const int left = rest - v * VW;
+    const floatv bias = BIAS ? get_some(b + first_b + v * VW, left) : (floatv)(0.0f);
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+      const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + v * VW;
+      const floatv value = acc[i][v] + bias + residual_some(r + at, left);
+      put_some(ACTIVATE(value), result + at, left);
+    }
+  }
+#else
+  // Transposes VW filters x VW pixels at a time, so that vectors run along pixels. They are stored as rows, or one by
+  // one, but converted as vectors, since PoCL converts single halves in software.
+#define ROW_OF(i) ((from + (i)) / TW)
+#define COLUMN_OF(i) ((from + (i)) % TW)
+#define PLACE(base, i) \
+  (((global STORED()*)(base))[ROW_OF(i) * out_pitch + (long)COLUMN_OF(i) * out_step])
+#define GATHER_V(value, base, count)                                                           \
+  {                                                                                            \
+    STORED(VW) there = 0;                                                                      \
+    _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
+      if (i < (count) && NEW_AT(i)) ((STORED()*)&there)[i] = PLACE(base, i);                   \
+    }                                                                                          \
+    value += FROM_STORED(VW, there);                                                           \
+  }
+#if ACCUMULATE
+#define NEW_AT(i) (i0 + ROW_OF(i) >= first_i && j0 + COLUMN_OF(i) >= first_j)
+#else
+#define NEW_AT(i) 1
+#endif
+#if ACCUMULATE
+  const int whole_rows = 0;
+#elif TH == 1
+  const int whole_rows = out_step == 1;
+#else
+  const int whole_rows = out_step == 1 && TW == out_pitch;
+#endif
+  // Handling the filters one by one, each with its checks, would take twice the time.
+  const int whole = whole_rows && rest >= BLOCK;
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+#pragma unroll
+    for (int from = 0; from < PIXELS; from += VW) {
+      floatv rows[VW], other[VW];
+#pragma unroll
+      for (int i = 0; i < VW; ++i) {
+        rows[i] = from + i < PIXELS ? acc[from + i < PIXELS ? from + i : 0][v] : (floatv)(0.0f);
+      }
+      TRANSPOSE(rows, other)
+      const int first_f = v * VW;
+      if (whole) {
+        long line = first_out + first_f * out_plane + from;
+#pragma unroll
+        for (int f = 0; f < VW; ++f, line += out_plane) {
+          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
+                               residual_first(r + line, PIXELS - from);
+          put_known(ACTIVATE(value), PIXELS - from, result + line);
+        }
+      } else {
+        float sums[VW * VW];
+#pragma unroll
+        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
+        const int count = min(PIXELS - from, VW);
+        const int there = min(rest - first_f, VW);
+#pragma nounroll
+        for (int f = 0; f < there; ++f) {
+          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
+          const long line = first_out + (first_f + f) * out_plane;
+          if (whole_rows) {
+            const floatv value = sum + residual_first(r + line + from, PIXELS - from);
+            put_first(ACTIVATE(value), PIXELS - from, result + line + from);
+          } else {
+            floatv value = sum;
+#if RESIDUAL
+            GATHER_V(value, r + line, count)
+#endif
+            value = ACTIVATE(value);
+#if ACCUMULATE
+            GATHER_V(value, result + line, count)
+#endif
+            const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+            for (int i = 0; i < VW; ++i) {
+              if (i < count && NEW_AT(i)) PLACE(result + line, i) = ((const STORED()*)&all)[i];
+            }
+          }
+        }
+      }
+    }
+  }
+#endif  // CHANNELS_LAST
+}

@@ -1,0 +1,233 @@
+// parts: epilogue mask winograd_transforms
+// Winograd on GPUs: one work-item per tile transforms it, around a batch of (M+2)^2 matrix products.
+//
+//   x --input--> V [group][xi][channel][tile] --multiply--> products [group][xi][filter][tile] --output--> y
+//
+//   multiply, per (group, xi):     tiles ->
+//                              +----- BN -----+       Work-group: BM filters x BN tiles, (BM/TM)*(BN/TN) work-items.
+//                         BK   |  V           |       There are two pairs of local tiles: while one is multiplied,
+//                              +--------------+       each work-item fetches its share of the other, so that a step
+//                  +-- BK --+  +--------------+       has one barrier. Its TM filters are blocks of 4 neighbours,
+//              BM  |   U    |  |  TM x TN per |       4*BM/TM apart, its TN tiles likewise: neighbouring work-items
+//                  |        |  |  work-item   |       read neighbouring float4s.
+//                  +--------+  +--------------+
+//
+// U is [group][xi][channel][filters, zero up to a multiple of BM]. V and the products have a multiple of BN tiles
+// (`pitch`); what those beyond the last hold is multiplied, but never read.
+//
+// Macros: M; BM BN BK TM TN (multiples of 4), MASK, and those of the epilogue. All sizes are arguments.
+
+typedef float floatv;
+typedef float floatt;
+
+#define LX (BN / TN)
+#define LY (BM / TM)
+#define ITEMS (LX * LY)
+#define U_FETCHES (BK * BM / 4 / ITEMS)
+#define V_FETCHES (BK * BN / 4 / ITEMS)
+
+// One work-item per group, channel and filter, filters fastest. Element (p,q) of a filter is at w_base +
+// group*w_group + filter*w_filter + channel*w_channel + p*w_row + q*w_column.
+kernel void winograd_gpu_weights(global const element* restrict weights, global float* restrict packed,
+                                 int filters, int channels, int groups, int padded_filters,
+                                 long w_base, long w_group, long w_filter, long w_channel, long w_row,
+                                 long w_column) {
+  const long id = get_global_id(0);
+  const int filter = (int)(id % padded_filters);
+  const int channel = (int)(id / padded_filters % channels);
+  const long group = id / padded_filters / channels;
+  if (group >= groups) return;
+  const long first = w_base + group * w_group + filter * w_filter + channel * w_channel;
+  const long xi_step = (long)channels * padded_filters;
+  global float* out = packed + group * XI * xi_step + (long)channel * padded_filters + filter;
+  float t[EDGE][3];
+#define TO(i) t[i][q]
+#pragma unroll
+  for (int q = 0; q < 3; ++q) {
+    float g[3];
+#pragma unroll
+    for (int p = 0; p < 3; ++p) {
+      g[p] = filter < filters ? GET(weights, first + p * w_row + q * w_column) : 0.0f;
+    }
+    G_TRANSFORM(g[0], g[1], g[2], TO)
+  }
+#undef TO
+#define TO(j) u[j]
+#pragma unroll
+  for (int i = 0; i < EDGE; ++i) {
+    float u[EDGE];
+    G_TRANSFORM(t[i][0], t[i][1], t[i][2], TO)
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) out[(i * EDGE + j) * xi_step] = u[j];
+  }
+#undef TO
+}
+
+// One work-item per tile, for every get_global_size(1)-th plane.
+kernel void winograd_gpu_input(global const element* restrict x, global const element* restrict y,
+                               global float* restrict V, int channels, int groups, int in_h, int in_w,
+                               int top, int left, int tiles_y, int tiles_x, long first_tile, int tiles,
+                               int pitch) {
+  const int t = get_global_id(0);
+  if (t >= tiles) return;
+  const int column = (int)((first_tile + t) % tiles_x) * M + left;
+  const int row = (int)((first_tile + t) / tiles_x % tiles_y) * M + top;
+  const long image = (first_tile + t) / tiles_x / tiles_y;
+  const int planes = channels * groups;
+  const long xi_step = (long)channels * pitch;
+  for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
+    const long origin = (image * planes + plane) * in_h;
+    float s[EDGE][EDGE];
+#define FROM(i) d[i]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) {
+      const int inside = column + j >= 0 && column + j < in_w;
+      float d[EDGE];
+#pragma unroll
+      for (int i = 0; i < EDGE; ++i) {
+        const long at = (origin + row + i) * in_w + column + j;
+        d[i] = inside && row + i >= 0 && row + i < in_h ? MASKED(x, y, at) : 0.0f;
+      }
+      B_TRANSFORM(FROM, TO)
+    }
+#undef FROM
+#undef TO
+    global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch + t;
+#define FROM(j) s[i][j]
+#define TO(j) v[j]
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      float v[EDGE];
+      B_TRANSFORM(FROM, TO)
+#pragma unroll
+      for (int j = 0; j < EDGE; ++j) out[(i * EDGE + j) * xi_step] = v[j];
+    }
+#undef FROM
+#undef TO
+  }
+}
+
+// Fetches the work-item's share of channels k0 .. k0+BK of both operands: zeroes beyond the last one.
+#define FETCH(k0)                                                                            \
+  _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) {                                    \
+    const int row = (k0) + (item + f * ITEMS) / (BM / 4);                                    \
+    const int at = (item + f * ITEMS) % (BM / 4);                                            \
+    next_u[f] = row < channels ? us[(long)row * (padded_filters / 4) + at] : (float4)(0.0f); \
+  }                                                                                          \
+  _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) {                                    \
+    const int row = (k0) + (item + f * ITEMS) / (BN / 4);                                    \
+    const int at = (item + f * ITEMS) % (BN / 4);                                            \
+    next_v[f] = row < channels ? vs[(long)row * (pitch / 4) + at] : (float4)(0.0f);          \
+  }
+#define KEEP(pair)                                                                                     \
+  _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) local_u[pair][item + f * ITEMS] = next_u[f];   \
+  _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) local_v[pair][item + f * ITEMS] = next_v[f];
+
+kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void winograd_gpu_multiply(global const float4* restrict V, global const float4* restrict packed,
+                           global float4* restrict products, int channels, int filters,
+                           int padded_filters, int pitch, int strips) {
+  local float4 local_u[2][BK * BM / 4];
+  local float4 local_v[2][BK * BN / 4];
+  const int item = get_local_id(0);
+  const int lx = item % LX;
+  const int ly = item / LX;
+  const int blocks = padded_filters / BM;
+  const long id = get_group_id(0);
+  const int block = (int)(id % blocks);
+  const int strip = (int)(id / blocks % strips);
+  const long batch = id / blocks / strips;  // group and xi
+  global const float4* us = packed + batch * channels * (padded_filters / 4) + block * (BM / 4);
+  global const float4* vs = V + batch * channels * (pitch / 4) + strip * (BN / 4);
+
+  float4 acc[TM][TN / 4];
+#pragma unroll
+  for (int i = 0; i < TM; ++i) {
+#pragma unroll
+    for (int j = 0; j < TN / 4; ++j) acc[i][j] = (float4)(0.0f);
+  }
+  float4 next_u[U_FETCHES], next_v[V_FETCHES];
+  FETCH(0)
+  KEEP(0)
+  barrier(CLK_LOCAL_MEM_FENCE);
+  int pair = 0;
+  for (int k0 = 0; k0 < channels; k0 += BK) {
+    FETCH(k0 + BK)
+#pragma unroll
+    for (int k = 0; k < BK; ++k) {
+      float4 u[TM / 4], v[TN / 4];
+#pragma unroll
+      for (int i = 0; i < TM / 4; ++i) u[i] = local_u[pair][k * (BM / 4) + ly + i * LY];
+#pragma unroll
+      for (int j = 0; j < TN / 4; ++j) v[j] = local_v[pair][k * (BN / 4) + lx + j * LX];
+#pragma unroll
+      for (int i = 0; i < TM / 4; ++i) {
+#pragma unroll
+        for (int j = 0; j < TN / 4; ++j) {
+          acc[4 * i][j] = MULTIPLY_ADD((float4)(u[i].x), v[j], acc[4 * i][j]);
+          acc[4 * i + 1][j] = MULTIPLY_ADD((float4)(u[i].y), v[j], acc[4 * i + 1][j]);
+          acc[4 * i + 2][j] = MULTIPLY_ADD((float4)(u[i].z), v[j], acc[4 * i + 2][j]);
+          acc[4 * i + 3][j] = MULTIPLY_ADD((float4)(u[i].w), v[j], acc[4 * i + 3][j]);
+        }
+      }
+    }
+    pair = 1 - pair;
+    KEEP(pair)
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+#pragma unroll
+  for (int i = 0; i < TM; ++i) {
+    const int filter = block * BM + (i / 4 * LY + ly) * 4 + i % 4;
+    if (filter < filters) {
+      global float4* out = products + (batch * filters + filter) * (pitch / 4) + strip * (BN / 4) + lx;
+#pragma unroll
+      for (int j = 0; j < TN / 4; ++j) out[j * LX] = acc[i][j];
+    }
+  }
+}
+
+// One work-item per tile, for every get_global_size(1)-th plane of the result.
+kernel void winograd_gpu_output(global const float* restrict products, global const element* restrict b,
+                                global const element* restrict r, global element* restrict result,
+                                int filters, int groups, int oh, int ow, int tiles_y, int tiles_x,
+                                long first_tile, int tiles, int pitch) {
+  const int t = get_global_id(0);
+  if (t >= tiles) return;
+  const int j0 = (int)((first_tile + t) % tiles_x) * M;
+  const int i0 = (int)((first_tile + t) / tiles_x % tiles_y) * M;
+  const long image = (first_tile + t) / tiles_x / tiles_y;
+  const int planes = filters * groups;
+  const long xi_step = (long)filters * pitch;
+  for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
+    global const float* from =
+        products + plane / filters * XI * xi_step + (long)(plane % filters) * pitch + t;
+    float s[M][EDGE];
+#define FROM(i) from[(i * EDGE + j) * xi_step]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+    const float bias = BIAS_OF(b, plane);
+    const long first = ((image * planes + plane) * oh + i0) * ow + j0;
+#define FROM(j) s[i][j]
+#define TO(j) sums[j]
+#pragma unroll
+    for (int i = 0; i < M; ++i) {
+      float sums[M];
+      A_TRANSFORM(FROM, TO)
+#pragma unroll
+      for (int j = 0; j < M; ++j) {
+        const long at = first + (long)i * ow + j;
+        if (i0 + i < oh && j0 + j < ow) {
+          const float value = sums[j] + bias + RESIDUAL_OF(r, at);
+          PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+        }
+      }
+    }
+#undef FROM
+#undef TO
+  }
+}

@@ -1,0 +1,154 @@
+// parts: mask winograd_transforms
+// Winograd on CPUs, second program: transforms the input, vectors along the tiles of a row (vectors_multiply.cl shows
+// the whole).
+//
+//   input plane                                    V[group][xi][channel][t] = (B' d B)[xi] of tile first_tile + t
+//     +------+                                       xi_step and pitch floats apart
+//     | d +--|---+   EDGE x EDGE, M apart   B' d B
+//     |   |  | d |   VT tiles at a time    ------->  [xi][channel][ VT tiles ]
+//     +---|--+   |
+//         +------+
+//
+// Macros: M; VT (tiles per vector, a power of two), VW (says only that this is a CPU, which has fma), MASK, STORAGE_...
+
+typedef CLCONV_PASTE(float, VT) floatt;
+#define LOAD_T(pointer) CLCONV_PASTE(vload, VT)(0, pointer)
+#define STORE_T(value, pointer) CLCONV_PASTE(vstore, VT)(value, 0, pointer)
+
+// Columns of a row that VT tiles and their vectors reach: at most M*VT + M.
+#define STAGED ((M + 1) * VT)
+
+inline floatt evens(const floatt a, const floatt b) {
+  floatt r;
+  r.lo = a.even;
+  r.hi = b.even;
+  return r;
+}
+inline floatt odds(const floatt a, const floatt b) {
+  floatt r;
+  r.lo = a.odd;
+  r.hi = b.odd;
+  return r;
+}
+
+#if defined(MASK) && MASK
+#define KEPT(at) (GET_N(VT, y + (at)) > (floatt)(0.0f) ? GET_N(VT, x + (at)) : (floatt)(0.0f))
+#else
+#define KEPT(at) GET_N(VT, x + (at))
+#endif
+
+// Copies `count` elements of x to `to`.
+inline void stage(global const element* restrict x, global const element* restrict y, float* to,
+                  const int count) {
+  if (count >= VT) {
+    for (int j = 0; j + VT <= count; j += VT) STORE_T(KEPT(j), to + j);
+    STORE_T(KEPT(count - VT), to + count - VT);
+  } else {
+    for (int j = 0; j < count; ++j) to[j] = MASKED(x, y, j);
+  }
+}
+
+// One work-group per plane and part of the tiles. Lanes beyond the end of a row of tiles hold nothing of use: the next
+// row overwrites them, and those of the last row are not stored where another part begins (V has VT floats of room
+// behind the tiles).
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_input(global const element* restrict x, global const element* restrict y,
+                    global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
+                    int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
+                    long xi_step, int part_tiles) {
+  const long id = get_group_id(0);
+  const int planes = channels * groups;
+  const int plane = (int)(id % planes);
+  const int begin = (int)(id / planes) * part_tiles;
+  const int end = min(begin + part_tiles, tiles);
+  const int room = end == tiles ? end + VT : end;
+  global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch;
+  int tile_x = (int)((first_tile + begin) % tiles_x);
+  int tile_y = (int)((first_tile + begin) / tiles_x % tiles_y);
+  long image = (first_tile + begin) / tiles_x / tiles_y;
+  float staged[EDGE][STAGED];
+  int t = begin;
+  while (t < end) {
+    const int row = tile_y * M + top;
+    const int column = tile_x * M + left;
+    const int lo = clamp(-column, 0, STAGED);
+    const int hi = clamp(in_w - column, lo, STAGED);
+    const long origin = (image * planes + plane) * in_h;
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      if (lo > 0 || hi < STAGED || row + i < 0 || row + i >= in_h) {
+#pragma unroll
+        for (int j = 0; j < STAGED; j += VT) STORE_T((floatt)(0.0f), staged[i] + j);
+      }
+      if (row + i >= 0 && row + i < in_h) {
+        const long at = (origin + row + i) * in_w + column + lo;
+        stage(x + at, y + at, staged[i] + lo, hi - lo);
+      }
+    }
+    floatt d[EDGE][EDGE], s[EDGE][EDGE];
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      const float* from = staged[i];
+#if M == 2
+      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+      const floatt e = LOAD_T(from + 2), f = LOAD_T(from + 2 + VT);
+      d[i][0] = evens(a, b);
+      d[i][1] = odds(a, b);
+      d[i][2] = evens(e, f);
+      d[i][3] = odds(e, f);
+#else
+      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+      const floatt e = LOAD_T(from + 2 * VT), f = LOAD_T(from + 3 * VT);
+      const floatt even0 = evens(a, b), odd0 = odds(a, b);
+      const floatt even1 = evens(e, f), odd1 = odds(e, f);
+      d[i][0] = evens(even0, even1);
+      d[i][1] = evens(odd0, odd1);
+      d[i][2] = odds(even0, even1);
+      d[i][3] = odds(odd0, odd1);
+      const floatt g = LOAD_T(from + 4), h = LOAD_T(from + 4 + VT);
+      const floatt k = LOAD_T(from + 4 + 2 * VT), l = LOAD_T(from + 4 + 3 * VT);
+      d[i][4] = evens(evens(g, h), evens(k, l));
+      d[i][5] = evens(odds(g, h), odds(k, l));
+#endif
+    }
+#define FROM(i) d[i][j]
+#define TO(i) s[i][j]
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) {
+      B_TRANSFORM(FROM, TO)
+    }
+#undef FROM
+#undef TO
+#define FROM(j) s[i][j]
+#define TO(j) r[j]
+#pragma unroll
+    for (int i = 0; i < EDGE; ++i) {
+      floatt r[EDGE];
+      B_TRANSFORM(FROM, TO)
+      if (t + VT <= room) {
+#pragma unroll
+        for (int j = 0; j < EDGE; ++j) STORE_T(r[j], out + (i * EDGE + j) * xi_step + t);
+      } else {
+        for (int j = 0; j < EDGE; ++j) {
+          float values[VT];
+          STORE_T(r[j], values);
+          for (int lane = 0; t + lane < room; ++lane) {
+            out[(i * EDGE + j) * xi_step + t + lane] = values[lane];
+          }
+        }
+      }
+    }
+#undef FROM
+#undef TO
+    const int done = min(VT, tiles_x - tile_x);
+    t += done;
+    tile_x += done;
+    if (tile_x == tiles_x) {
+      tile_x = 0;
+      if (++tile_y == tiles_y) {
+        tile_y = 0;
+        ++image;
+      }
+    }
+  }
+}
