@@ -20,9 +20,9 @@ bool can_scatter(const Problem& p);
 // Elements of a patch, per group.
 std::int64_t patch_of(const Problem& p);
 
-// A chunk's product per group: C (m x n) = A (m x k) * B (k x n), column-major, B stored with n innermost: the form for
-// which CLBlast copies nothing if all sizes are multiples of its tile. With tuned parameters they are, and the border is
-// zero. Our own product takes B in panels and pads only m and n, with anything.
+// A chunk's product per group: C (m x n) = A (m x k) * B (k x n), column-major, B stored with n innermost. CLBlast then
+// copies nothing if all sizes are multiples of its tile. With tuned parameters they are, and the border is zero. Our
+// own product takes B in panels and pads only m and n, with anything.
 //
 //             m        n        k        A                      B                 C
 //   forward   pixels   filters  patch    cols, columns layout   weights, packed   product

@@ -42,8 +42,7 @@ double result_bytes(const Problem& p);
 // What all candidates of one m have in common.
 void describe_transforms(Candidate& candidate, const Problem& p, int m);
 
-// The most strips per chunk, of at most `strips` and of these halved again and again, whose memory as `bytes_of(strips)`
-// gives it keeps the limit; 1 where none does.
+// Strips per chunk: `strips`, halved until the memory that `bytes_of` gives keeps the limit; 1 where none does.
 template <class BytesOf>
 int strips_within(std::int64_t workspace_limit, int strips, BytesOf&& bytes_of) {
   while (strips > 1 && bytes_of(strips) > workspace_limit)
