@@ -53,12 +53,17 @@ void add_offer(const Body& body, const Case& c, Offers& offers) {
 }  // namespace
 
 Case::Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit)
+    : Case(p, device_profile, limit,
+           p.direction == Direction::kForward || p.wants_dx() ? correlations_of(p)
+                                                              : std::vector<Correlation>{}) {}
+
+Case::Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit,
+           std::vector<Correlation> needed)
     : problem(p),
       profile(device_profile),
       machine(Machine::of(device_profile)),
-      workspace_limit(limit) {
-  if (p.direction == Direction::kForward || p.wants_dx()) correlations = correlations_of(p);
-}
+      workspace_limit(limit),
+      correlations(std::move(needed)) {}
 
 Offer offer_of(const Bodies& bodies, const Case& c) {
   Offers offers;

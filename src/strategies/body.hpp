@@ -19,12 +19,8 @@ namespace clconv::core {
 struct Case {
   Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit);
   // With the correlations that the bodies need, where those are not all: there are up to stride squared.
-  Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t limit,
-       std::vector<Correlation> needed)
-      : problem(p),
-        profile(device_profile),
-        workspace_limit(limit),
-        correlations(std::move(needed)) {}
+  Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit,
+       std::vector<Correlation> needed);
 
   Problem problem;  // as the strategy normalised it
   const DeviceProfile& profile;

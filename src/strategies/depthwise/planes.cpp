@@ -50,13 +50,10 @@ class PlanesLayout : public Layout {
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
     const Operands operands(p);
-    // The kernel file tells planes from rows by STAGE.
-    Config defined = config_;
-    defined.set("stage", 0);
     executable.run.add(
         std::make_unique<KernelStep>("depthwise",
                                      device.kernel("depthwise/planes", "depthwise_planes",
-                                                   class_defines(p, defined) + blocks_.defines()),
+                                                   class_defines(p, config_) + blocks_.defines()),
                                      std::vector<Argument>{{"x", operands.input},
                                                            {"y_mask", operands.mask},
                                                            {"weights", Region{kWeightsSlot}},

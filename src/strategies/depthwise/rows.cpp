@@ -78,10 +78,7 @@ class RowsLayout : public Layout {
   }
 
   std::string defines() const {
-    // The kernel file tells rows from planes by STAGE.
-    Config defined = config_;
-    defined.set("stage", 1);
-    return class_defines(case_.problem, defined) + define("UNROLL", unrolled_) +
+    return class_defines(case_.problem, config_) + define("UNROLL", unrolled_) +
            define("MULTI", channels() > 1) + define("STAGE_FLOATS", tiling_.stage_define());
   }
 

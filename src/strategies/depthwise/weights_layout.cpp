@@ -79,11 +79,8 @@ void WeightsLayout::add_to(Executable& executable, Device& device) const {
     multiplied.accumulate = false;  // sum_parts does it
   }
   executable.workspace_bytes = workspace.bytes();
-  // The kernel file tells the two bodies apart by STAGE.
-  Config defined = config_;
-  defined.set("stage", stage());
   executable.run.add(
-      multiply(device, class_defines(multiplied, defined) + define("PARTS", parts_ > 1), result));
+      multiply(device, class_defines(multiplied, config_) + define("PARTS", parts_ > 1), result));
   if (parts_ > 1) {
     executable.run.add(sum_parts(device, p.w_elements(), parts_, p.accumulate, result, nullptr,
                                  Region{kDwSlot}, p.data_type));

@@ -38,8 +38,6 @@ class WeightsLayout : public Layout {
   // One launch over all units into `result`: dw, or the parts that are summed later, which `defines` says.
   virtual std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                          const Region& result) const = 0;
-  // STAGE of the kernel file, which has both bodies.
-  virtual int stage() const = 0;
 
   const Case& case_;
   Config config_;

@@ -39,7 +39,6 @@ class WeightsPlanesLayout : public WeightsLayout {
                               {"part_stride", cl_long{p.w_elements()}}},
         one_item_groups(p.k * parts_));
   }
-  int stage() const override { return 0; }
 
  private:
   PlaneBlocks blocks_;

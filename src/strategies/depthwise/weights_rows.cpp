@@ -40,7 +40,6 @@ class WeightsRowsLayout : public WeightsLayout {
                           define("STAGE_FLOATS", tiling_.stage_define())),
         arguments(result), one_item_groups(p.k * tile_.chunks(p) * parts_));
   }
-  int stage() const override { return 1; }
 
  private:
   std::vector<Argument> arguments(const Region& result) const {
