@@ -61,6 +61,7 @@ Device pretended_gpu() {
   return pretending([](DeviceProfile& p) {
     p.family = Family::kGpu;
     p.float_width = 1;
+    p.vector_registers = 0;
     p.max_work_group_size = 128;
   });
 }

@@ -23,13 +23,16 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   for (const int narrow : {4, 8}) {
     CAPTURE(narrow);
     profile.float_width = narrow;
+    profile.vector_registers = 0;
     CHECK(offers_slabs(deep));
     CHECK_FALSE(offers_slabs(shallow));
   }
   profile.float_width = 16;
+  profile.vector_registers = 0;
   CHECK_FALSE(offers_slabs(deep));
   // Less local memory takes smaller ones, down to none.
   profile.float_width = 8;
+  profile.vector_registers = 0;
   profile.local_memory_bytes = 64 << 10;
   CHECK(offers_slabs(deep));
   profile.local_memory_bytes = 4 << 10;
@@ -39,12 +42,12 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
     const Offer offer = find_strategy("implicit_gemm")
                             .offer(parse_problem("n1c1024h14w14k256kh1kw1"), profile, kNoLimit);
     const auto& candidates = candidates_of(offer);
-    return std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) {
-      return c.config.has("kv") && c.config.has("sums");
-    });
+    return std::any_of(candidates.begin(), candidates.end(),
+                       [](const Candidate& c) { return c.config.body() == "slabs"; });
   };
   CHECK(offers_slabs_of_filters());
   profile.float_width = 16;
+  profile.vector_registers = 0;
   CHECK_FALSE(offers_slabs_of_filters());
 }
 
@@ -55,6 +58,7 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kCpu;
     p.float_width = 4;
+    p.vector_registers = 0;
   });
   for (const char* text : {"n1c260h2w3k5kh1kw1", "n2c60h4w5k14kh3kw3p1g2", "n1c530h3w3k6kh1kw1s2",
                            "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2",
@@ -65,11 +69,11 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
         const Tensors tensors(p);
         const Reference expected = reference(p, tensors);
         // The phases of a strided gradient may be a column wide.
-        const char* const wide =
-            p.sw == 1 ? "kv=1,sums=8,th=1,tw=2,vw=4" : "kv=1,sums=1,th=1,tw=1,vw=4";
-        for (const char* config :
-             {"mr=4,nv=2,patch=16,sums=4,vw=4", "mr=6,nv=2,patch=16,sums=8,vw=4", wide,
-              "kv=2,sums=1,th=1,tw=1,vw=4"}) {
+        const char* const wide = p.sw == 1 ? "body=slabs,kv=1,sums=8,th=1,tw=2,vw=4"
+                                           : "body=slabs,kv=1,sums=1,th=1,tw=1,vw=4";
+        for (const char* config : {"body=patches,mr=4,nv=2,patch=16,sums=4,vw=4",
+                                   "body=patches,mr=6,nv=2,patch=16,sums=8,vw=4", wide,
+                                   "body=slabs,kv=2,sums=1,th=1,tw=1,vw=4"}) {
           Candidate candidate;
           candidate.config = Config::parse(config);
           const auto executable = strategy.build(p, candidate.config, on);
@@ -90,8 +94,11 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
   for (const char* config :
-       {"kv=1,th=1,tw=14,vw=16", "kv=0,th=1,tw=1,vw=16", "mr=8,nv=2,patch=1,sums=0,vw=16",
-        "mr=32,nv=2,patch=128,sums=1,vw=8", "bm=64,bn=64,bk=16,tm=5,tn=4"}) {
+       {"body=filters,kv=1,th=1,tw=14,vw=16", "body=filters,kv=0,th=1,tw=1,vw=16",
+        "body=patches,mr=8,nv=2,patch=1,sums=0,vw=16",
+        "body=patches,mr=32,nv=2,patch=128,sums=1,vw=8",
+        "body=tile,bm=64,bn=64,bk=16,buffers=2,split=1,tm=5,tn=4", "kv=1,th=1,tw=1,vw=16",
+        "body=filtres,kv=1,th=1,tw=1,vw=16"}) {
     CAPTURE(config);
     error_of(Code::kInvalidArgument,
              [&] { find_strategy("implicit_gemm").build(p, Config::parse(config), device()); });

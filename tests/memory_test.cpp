@@ -64,7 +64,8 @@ TEST_CASE("nothing keeps a cl_context alive when the last clconv context on it i
           const Context other(cl, device);
           const cl::CommandQueue queue(cl, device);
           Work work(cl);
-          plan = context.plan(work.problem, forced("im2col_gemm", "images=2,rows=14,tuned=0"));
+          plan = context.plan(work.problem,
+                              forced("im2col_gemm", "body=clblast,images=2,rows=14,tuned=0"));
           plan.execute(queue, work.operands);
           if (gemm) {
             clconv::GemmParams params;
@@ -90,7 +91,7 @@ TEST_CASE(
   const cl::CommandQueue queue(cl, clconv::select_device());
   Work work(cl);
   const clconv::Plan plan =
-      context.plan(work.problem, forced("im2col_gemm", "images=2,rows=14,tuned=0"));
+      context.plan(work.problem, forced("im2col_gemm", "body=clblast,images=2,rows=14,tuned=0"));
   plan.execute(queue, work.operands);
   queue.finish();
   auto memory = context.memory();

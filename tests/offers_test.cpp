@@ -1,5 +1,7 @@
 // What strategies offer: within a workspace limit, well-formed, or a reason that is true.
+#include <map>
 #include <set>
+#include <sstream>
 
 #include "doctest/doctest.h"
 #include "support/candidates.hpp"
@@ -18,7 +20,7 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
       Offered cuts;
       for (const std::int64_t limit : {4000000, 250000, 150000, 100000, 75000, 60000}) {
         const Offer offer = strategy.offer(p, device().profile(), limit);
-        if (std::holds_alternative<Rejection>(offer)) continue;
+        if (refuses(offer)) continue;
         for (const Candidate& candidate : candidates_of(offer)) {
           CAPTURE(limit);
           CAPTURE(candidate.config.text());
@@ -31,13 +33,12 @@ TEST_CASE("a workspace limit cuts the batch, then the rows, and is kept, or it i
       }
       CHECK(cuts.size() >= 5);
       const Offer refused = strategy.offer(p, device().profile(), 1000);
-      REQUIRE(std::holds_alternative<Rejection>(refused));
-      const Rejection& rejection = std::get<Rejection>(refused);
+      REQUIRE(refuses(refused));
+      const Rejection rejection = refusal_of(refused);
       CHECK(rejection.code == Reason::kWorkspaceLimit);
       CHECK(rejection.limit == 1000);
       // The least it says it needs is enough.
-      CHECK(
-          std::holds_alternative<Offers>(strategy.offer(p, device().profile(), rejection.actual)));
+      CHECK_FALSE(refuses(strategy.offer(p, device().profile(), rejection.actual)));
     }
   }
 }
@@ -61,7 +62,7 @@ TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts ro
   for (const Candidate& c : candidates(lean.offer(alexnet, device().profile(), kCuts))) {
     CHECK(c.config.get("columns", 1, 55) == 55);
   }
-  CHECK(std::holds_alternative<Rejection>(im2col.offer(alexnet, device().profile(), kRefuses)));
+  CHECK(refuses(im2col.offer(alexnet, device().profile(), kRefuses)));
   const auto fits = [&](const Problem& p, std::int64_t limit) {
     const Tensors tensors(p);
     const Reference expected = reference(p, tensors);
@@ -78,7 +79,7 @@ TEST_CASE("im2row_lean takes one padded image and fits where im2col_gemm cuts ro
   const Problem odd =
       in_direction(parse_problem("n2c6h21w41k10kh3kw2s1,2p1,2d2,3g2"), Direction::kForward, true);
   fits(odd, 20000);
-  const auto refused = std::get<Rejection>(lean.offer(odd, device().profile(), 1000));
+  const auto refused = refusal_of(lean.offer(odd, device().profile(), 1000));
   CHECK(refused.code == Reason::kWorkspaceLimit);
   fits(odd, refused.actual);
 }
@@ -111,14 +112,21 @@ TEST_CASE(
             CAPTURE(limit);
             const Offer offer = strategy->offer(in_direction(item.problem, direction, false),
                                                 device().profile(), limit);
+            std::vector<Rejection> reasons;
             if (const auto* rejection = std::get_if<Rejection>(&offer)) {
-              CHECK_FALSE(rejection->field.empty());
-              if (rejection->code == Reason::kWorkspaceLimit)
-                CHECK(rejection->actual > rejection->limit);
-              continue;
+              reasons.push_back(*rejection);
+            } else {
+              for (const LeftOut& body : std::get<Offers>(offer).left_out) {
+                CHECK_FALSE(body.body.empty());
+                reasons.push_back(body.reason);
+              }
             }
-            const auto& candidates = candidates_of(offer);
-            CHECK_FALSE(candidates.empty());
+            for (const Rejection& reason : reasons) {
+              CHECK_FALSE(reason.field.empty());
+              if (reason.code == Reason::kWorkspaceLimit) CHECK(reason.actual > reason.limit);
+            }
+            const auto candidates = candidates_of(offer);
+            CHECK(candidates.empty() <= !reasons.empty());
             std::set<std::string> names;
             for (const Candidate& c : candidates) {
               if (std::string(strategy->name) == "im2col_gemm") {
@@ -142,10 +150,38 @@ TEST_CASE("problems too large for 32-bit indices are refused with the size, not 
     const Offer offer = strategy->offer(p, device().profile(), kNoLimit);
     if (std::string(strategy->name) == "reduction") continue;  // does not serve forward
     if (std::string(strategy->name) == "naive") {
-      CHECK(std::holds_alternative<Offers>(offer));
+      CHECK_FALSE(refuses(offer));
     } else {
-      REQUIRE(std::holds_alternative<Rejection>(offer));
-      CHECK(std::get<Rejection>(offer).code == Reason::kTooLarge);
+      REQUIRE(refuses(offer));
+      CHECK(refusal_of(offer).code == Reason::kTooLarge);
     }
   }
+}
+
+TEST_CASE("a variant compiles the programs that it names, and no others") {
+  Device on(device().context(), device().cl(), CacheOptions{}, device().profile());
+  std::map<std::string, std::set<std::string>> named, compiled;  // by strategy and body
+  for (const auto& item : suite("edge")) {
+    for (const Direction direction : kAll) {
+      const Problem p = in_direction(item.problem, direction, true);
+      for_each_candidate(on, p, kNoLimit,
+                         [&](const Strategy& strategy, const Candidate& candidate) {
+                           const std::string body = candidate.config.body();
+                           const std::string variant = std::string(strategy.name) + " " + body;
+                           std::istringstream words(body.empty() ? strategy.programs
+                                                                 : strategy.programs_of_body(body));
+                           for (std::string word; words >> word;)
+                             named[variant].insert(word);
+                           on.programs().trim();
+                           strategy.build(p, candidate.config, on);
+                           for (const std::string& name : on.programs().names()) {
+                             compiled[variant].insert(name);
+                             CAPTURE(name);
+                             CHECK(named[variant].count(name) == 1);
+                           }
+                           CHECK_FALSE(programs_hash(strategy, candidate.config).empty());
+                         });
+    }
+  }
+  CHECK(compiled == named);
 }

@@ -15,6 +15,7 @@ DeviceProfile calibrated_profile() {
   p.family = Family::kCpu;
   p.platform = "Portable Computing Language";
   p.float_width = 16;
+  p.vector_registers = 0;
   return p;
 }
 
@@ -37,10 +38,13 @@ TEST_CASE("calibrated are PoCL's CPU devices with vectors of 8 and 16 floats, an
   DeviceProfile p = calibrated_profile();
   CHECK(is_calibrated(p));
   p.float_width = 8;
+  p.vector_registers = 0;
   CHECK(is_calibrated(p));
   p.float_width = 4;
+  p.vector_registers = 0;
   CHECK_FALSE(is_calibrated(p));
   p.float_width = 16;
+  p.vector_registers = 0;
   p.family = Family::kGpu;
   CHECK_FALSE(is_calibrated(p));
   CHECK_FALSE(is_calibrated(unknown_profile("any")));

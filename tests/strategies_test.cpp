@@ -83,6 +83,7 @@ TEST_CASE("as a GPU: float16, and channels last") {
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kGpu;
     p.float_width = 1;
+    p.vector_registers = 0;
     p.max_work_group_size = 128;
   });
   check_suite(on, "edge", 1e300, 1, 5, kAll,
@@ -114,17 +115,24 @@ TEST_CASE("every strategy of the registry is offered in some direction of some p
 // long to compile where they are cut in halves.
 TEST_CASE("another vector width, 8 or 16: every candidate matches over a part of the edge suite") {
   const bool wide = device().profile().float_width >= 16;
-  Device on = pretending([&](DeviceProfile& p) { p.float_width = wide ? 8 : 16; });
+  Device on = pretending([&](DeviceProfile& p) {
+    p.float_width = wide ? 8 : 16;
+    p.vector_registers = 0;
+  });
   check_suite(on, "edge", 1e300, 0, wide ? 3 : 12, kAll);
 }
 TEST_CASE("vector width 4: every candidate matches over a third of the edge suite") {
-  Device on = pretending([](DeviceProfile& p) { p.float_width = 4; });
+  Device on = pretending([](DeviceProfile& p) {
+    p.float_width = 4;
+    p.vector_registers = 0;
+  });
   check_suite(on, "edge", 1e300, 1, 3, kAll);
 }
 TEST_CASE("as a GPU with small work-groups: every candidate matches over a third of the suite") {
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kGpu;
     p.float_width = 1;
+    p.vector_registers = 0;
     p.max_work_group_size = 64;
     p.base_alignment_bytes = 512;
   });

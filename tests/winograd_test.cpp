@@ -28,9 +28,7 @@ std::vector<Candidate> offered(const Problem& p, Device& on, std::int64_t limit 
 }
 
 Rejection refused(const Problem& p, const DeviceProfile& profile) {
-  const Offer offer = winograd().offer(p, profile, kNoLimit);
-  REQUIRE(std::holds_alternative<Rejection>(offer));
-  return std::get<Rejection>(offer);
+  return refusal_of(winograd().offer(p, profile, kNoLimit));
 }
 
 // The problem's operands with filters of one tap alone, the worst for F(4x4); all taps where `tap` is negative.

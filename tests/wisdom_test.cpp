@@ -38,7 +38,7 @@ TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
 }
 
 TEST_CASE(
-    "the key has problem, storage, device, driver and kernels, the epilogue is no part of it") {
+    "the key has problem, storage, device and driver; the epilogue and kernels are no part of it") {
   const WisdomBook book = book_of(record(kA, 1));
   Problem p = parse_problem(kA);
   p.bias = true;
@@ -57,12 +57,26 @@ TEST_CASE(
   CHECK(again.find(p, kScope) == nullptr);
   for (const WisdomScope& other : {WisdomScope{"other", "1.0", "abc", "2 units"},
                                    WisdomScope{kScope.device, "2.0", "abc", "2 units"},
-                                   WisdomScope{kScope.device, "1.0", "def", "2 units"},
                                    WisdomScope{kScope.device, "1.0", "abc", "1 units"}}) {
     CHECK(book.find(p, other) == nullptr);
   }
   CHECK(book.find_hint(p, {kScope.device, "2.0", "def", "1 units"}) != nullptr);
   CHECK(book.find_hint(p, {"other", "1.0", "abc", "2 units"}) == nullptr);
+  CHECK(book.find(p, {kScope.device, "1.0", "def", "2 units"}) != nullptr);
+}
+
+TEST_CASE("each candidate has the hash of its kernels, lines of earlier versions one for all") {
+  WisdomRecord r = record(kA, 1);
+  r.candidates[0].kernels = "123";
+  WisdomBook again;
+  again.read(book_of(r).write());
+  CHECK(again.find(parse_problem(kA), kScope)->candidates[0].kernels == "123");
+  std::string line = book_of(record(kA, 1)).write();
+  line.replace(line.find(R"("kernels":"","status")"), 13, "");
+  line.replace(line.find(R"("rigor")"), 0, R"("kernels":"old",)");
+  WisdomBook earlier;
+  CHECK(earlier.read(line).empty());
+  CHECK(earlier.find(parse_problem(kA), kScope)->candidates[0].kernels == "old");
 }
 
 TEST_CASE("newer replaces older candidate by candidate") {

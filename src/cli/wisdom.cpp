@@ -64,8 +64,7 @@ void show(const std::string& file, const std::string& text) {
     if (r.at("problem") != wanted) continue;
     found = true;
     const std::string heading = kind_of(r) + " on " + r.at("device").get<std::string>() +
-                                ", driver " + r.at("driver").get<std::string>() + ", kernels " +
-                                r.at("kernels").get<std::string>();
+                                ", driver " + r.at("driver").get<std::string>();
     std::printf("%s %s\n", wanted.c_str(), core::one_line(heading).c_str());
     Table table({"strategy", "config", "median", "min", "p90", "runs", "setup", "status"});
     for (const auto& c : r.at("candidates")) {
@@ -89,7 +88,7 @@ void show(const std::string& file, const std::string& text) {
 // What makes a record one of its own.
 std::string key_of(const Json& record) {
   std::string key = record.at("problem").get<std::string>() + ", " + kind_of(record);
-  for (const char* name : {"device", "driver", "kernels", "machine"})
+  for (const char* name : {"device", "driver", "machine"})
     key += ", " + record.value(name, std::string());
   return core::one_line(key);
 }

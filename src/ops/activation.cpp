@@ -8,7 +8,7 @@ std::unique_ptr<Step> relu(Device& device, std::int64_t count, const Region& x, 
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>(
       "relu",
-      device.kernel("layers/activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
+      device.kernel("ops/activation", "relu", "-DACTIVATION=activate_relu " + runs.define()),
       std::vector<Argument>{
           {"x", x}, {"y", y}, {"count", cl_long{count}}, {"span", cl_long{runs.span}}},
       runs.range);
@@ -18,7 +18,7 @@ std::unique_ptr<Step> relu_gradient(Device& device, std::int64_t count, const Re
                                     const Region& dy, const Region& dx) {
   const Runs runs(device.profile(), count);
   return std::make_unique<KernelStep>("relu_gradient",
-                                      device.kernel("layers/activation", "relu_gradient",
+                                      device.kernel("ops/activation", "relu_gradient",
                                                     "-DACTIVATION=activate_relu " + runs.define()),
                                       std::vector<Argument>{{"y", y},
                                                             {"dy", dy},

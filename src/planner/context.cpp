@@ -65,12 +65,18 @@ Context::Context(const cl::Context& context, const cl::Device& device,
               profile),
       wisdom_(wisdom_path(options.wisdom_path)),
       scope_{device_.profile().platform + " / " + device_.profile().name, device_.profile().driver,
-             hex(kernels_hash()), machine_of(device_)},
+             "", machine_of(device_)},
       plans_(options.plan_cache_capacity) {
-  const auto known = wisdom_.find_speed(scope_);
+  const auto known = wisdom_.find_speed(speed_scope());
   if (known) device_.set_speeds(known->peak_gflops, known->bandwidth_gbs, known->launch_us);
   device_.scratch().set_limit(scratch_limit(options.scratch_limit_bytes, device_.profile()));
   begin_gemm_use(device_.context()());
+}
+
+WisdomScope Context::speed_scope() const {
+  WisdomScope scope = scope_;
+  scope.kernels = hex(program_hash("probe"));
+  return scope;
 }
 
 Context::~Context() {
@@ -95,7 +101,7 @@ void Context::measure_speeds() {
   // Plans made so far were chosen by other speeds.
   plans_.clear();
   WisdomBook book;
-  book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
+  book.put(SpeedRecord{speed_scope(), speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
   wisdom_.add(book);
 }
 
@@ -106,7 +112,8 @@ void Context::measure_unknown_speeds() {
     const Speeds speeds = speeds_in_this_process(device_);
     device_.set_speeds(speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us);
     WisdomBook book;
-    book.put(SpeedRecord{scope_, speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
+    book.put(
+        SpeedRecord{speed_scope(), speeds.peak_gflops, speeds.bandwidth_gbs, speeds.launch_us});
     wisdom_.add(book);
   } catch (const std::exception& error) {
     speeds_note_ =

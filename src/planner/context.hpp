@@ -65,6 +65,7 @@ class Context {
   // On a device that the model was not calibrated on: measures its speeds once, in milliseconds, before they are
   // first needed. A failure is a note. Under plan_mutex_.
   void measure_unknown_speeds();
+  WisdomScope speed_scope() const;
   Report search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory);
 
   Device device_;

@@ -309,7 +309,9 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   if (problem_.n == 0) return std::nullopt;  // nothing is computed, and nothing learnt
   const std::string config = candidate.config.text();
   const std::string kind = problem_class(problem_);
-  const auto known = wisdom_.find_trust(strategy.name, config, kind, scope_);
+  WisdomScope scope = scope_;
+  scope.kernels = programs_hash(strategy, candidate.config);
+  const auto known = wisdom_.find_trust(strategy.name, config, kind, scope);
   if (known && known->trusted) return std::nullopt;
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 
@@ -323,7 +325,7 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
       candidate.error_bound + result_error_bound(small, summation_error_bound(small.reduction()));
   const double allowed =
       bound * (3.0 + static_cast<double>(small.reduction())) + 2 * result_error_floor(small);
-  TrustRecord record{strategy.name, config, kind, scope_, true, ""};
+  TrustRecord record{strategy.name, config, kind, scope, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =
         std::fabs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));

@@ -142,7 +142,9 @@ class Search {
     for (std::size_t i = 0; i < report_.entries.size(); ++i) {
       ReportEntry& entry = report_.entries[i];
       if (!usable(entry)) continue;
-      if (const WisdomCandidate* known = find(memory.record, entry)) {
+      const WisdomCandidate* known = find(memory.record, entry);
+      if (known != nullptr &&
+          known->kernels == programs_hash(*entry.strategy, entry.candidate.config)) {
         if (from_outside_the_domain(*known)) continue;
         if (known->status != Status::kApplicable) {
           const Reason reason = known->status == Status::kFailedBuild ? Reason::kBuildFailed
@@ -600,6 +602,7 @@ WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope) {
     WisdomCandidate c;
     c.strategy = entry.strategy->name;
     c.config = entry.candidate.config.text();
+    c.kernels = programs_hash(*entry.strategy, entry.candidate.config);
     const bool failed = entry.status == Status::kFailedBuild ||
                         entry.status == Status::kFailedRun || entry.status == Status::kFailedVerify;
     if (failed && entry.transient) continue;

@@ -11,8 +11,11 @@ using Json = nlohmann::ordered_json;
 constexpr int kVersion = 1;
 
 // Keys begin with the kind, so that one table can hold all of them.
+std::string machine_key(const WisdomScope& s) {
+  return s.device + "\n" + s.driver + "\n" + s.machine;
+}
 std::string scope_key(const WisdomScope& s) {
-  return s.device + "\n" + s.driver + "\n" + s.kernels + "\n" + s.machine;
+  return machine_key(s) + "\n" + s.kernels;
 }
 
 std::string hint_key(const WisdomRecord& r) {
@@ -20,7 +23,7 @@ std::string hint_key(const WisdomRecord& r) {
 }
 
 std::string key(const WisdomRecord& r) {
-  return "plan\n" + r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + scope_key(r.scope);
+  return "plan\n" + r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + machine_key(r.scope);
 }
 std::string key(const TrustRecord& r) {
   return "trust\n" + r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" +
@@ -48,13 +51,13 @@ auto find_in(const Map& map, const std::string& key) {
 void put_scope(Json& json, const WisdomScope& scope) {
   json["device"] = scope.device;
   json["driver"] = scope.driver;
-  json["kernels"] = scope.kernels;
+  if (!scope.kernels.empty()) json["kernels"] = scope.kernels;
   if (!scope.machine.empty()) json["machine"] = scope.machine;
 }
 
 WisdomScope get_scope(const Json& json) {
   return {json.at("device").get<std::string>(), json.at("driver").get<std::string>(),
-          json.at("kernels").get<std::string>(), json.value("machine", std::string())};
+          json.value("kernels", std::string()), json.value("machine", std::string())};
 }
 
 Json head(const char* kind) {
@@ -80,6 +83,7 @@ Json to_json(const WisdomRecord& r) {
     Json item;
     item["strategy"] = c.strategy;
     item["config"] = c.config;
+    item["kernels"] = c.kernels;
     item["status"] = to_string(c.status);
     if (c.measured) {
       item["median_us"] = c.measured->median_us;
@@ -160,6 +164,7 @@ WisdomRecord read_plan(const Json& json) {
     WisdomCandidate c;
     c.strategy = item.at("strategy").get<std::string>();
     c.config = item.at("config").get<std::string>();
+    c.kernels = item.value("kernels", r.scope.kernels);  // earlier versions: one for all candidates
     c.status = parse_status(item.at("status").get<std::string>());
     if (c.status == Status::kApplicable) {
       Measured m;
@@ -178,6 +183,7 @@ WisdomRecord read_plan(const Json& json) {
     }
     r.candidates.push_back(c);
   }
+  r.scope.kernels.clear();
   return r;
 }
 

@@ -14,7 +14,9 @@ namespace clconv::core {
 // To what a measurement belongs. Another driver or other kernels make other numbers.
 struct WisdomScope {
   std::string device, driver;  // DeviceProfile: "platform / name", driver
-  std::string kernels;         // hex of kernels_hash()
+  // Hash of the programs that were run. Of plans each candidate has its own, so that a change of one kernel voids only
+  // what was measured with it.
+  std::string kernels;
   // What the name does not tell and times depend on: machine_of(). Files of earlier versions lack it.
   std::string machine;
 };
@@ -22,6 +24,7 @@ struct WisdomScope {
 // One candidate of a problem: either times, or how it failed.
 struct WisdomCandidate {
   std::string strategy, config;
+  std::string kernels;  // programs_hash()
   std::optional<Measured> measured;
   double setup_us = 0;
   // With measured times: what else a tie is decided by, as it was then. Older files lack them.
@@ -59,7 +62,7 @@ struct SpeedRecord {
 struct WisdomEntry {
   std::string kind;             // "plan", "trust", "speed" or "unreadable"
   std::string key;              // newer replaces older with the same
-  std::string hint;             // of plans: the key without driver, kernels and machine
+  std::string hint;             // of plans: the key without driver and machine
   std::string problem, device;  // "" where it is of none
   std::string line;             // without the line break
 };
@@ -78,7 +81,7 @@ class WisdomBook {
   void put(const SpeedRecord& record);
 
   const WisdomRecord* find(const Problem& problem, const WisdomScope& scope) const;
-  // Of the same device with another driver or other kernels: no truth, but a hint at the order.
+  // Of the same device with another driver or machine: no truth, but a hint at the order.
   const WisdomRecord* find_hint(const Problem& problem, const WisdomScope& scope) const;
   const TrustRecord* find_trust(const std::string& strategy, const std::string& config,
                                 const std::string& problem_class, const WisdomScope& scope) const;

@@ -116,16 +116,6 @@ std::uint64_t program_hash(const std::string& name) {
   return fnv1a(program_source(name));
 }
 
-std::uint64_t kernels_hash() {
-  static const std::uint64_t hash = [] {
-    std::string all;
-    for (std::size_t i = 0; i < kKernelSourceCount; ++i)
-      all += kKernelSources[i].text;
-    return fnv1a(all);
-  }();
-  return hash;
-}
-
 CacheOptions cache_options(const std::string& directory, std::int64_t max_bytes) {
   CacheOptions options;
   if (max_bytes > 0) options.max_bytes = max_bytes;
@@ -162,6 +152,14 @@ void ProgramCache::trim() {
 std::int64_t ProgramCache::size() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return static_cast<std::int64_t>(programs_.size());
+}
+
+std::set<std::string> ProgramCache::names() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::set<std::string> names;
+  for (const auto& [key, program] : programs_)
+    names.insert(key.substr(0, key.find(' ')));
+  return names;
 }
 
 cl::Program ProgramCache::get(const std::string& file, const std::string& options) {

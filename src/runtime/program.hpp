@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,10 +36,6 @@ CacheOptions effective(const CacheOptions& options, bool driver_cache);
 // FNV-1a. For file names and change detection only: a cache entry also stores its whole key.
 std::uint64_t fnv1a(std::string_view text);
 std::string hex(std::uint64_t value);
-
-// Hash over all embedded sources: a new library version with other kernels is another "driver" to
-// what was measured.
-std::uint64_t kernels_hash();
 
 // A text by the name of its file below kernels/, without .cl; null if there is none.
 using KernelSources = std::function<const char*(const std::string&)>;
@@ -78,6 +75,8 @@ class ProgramCache {
   // Forgets the programs in memory; kernels made of them go on. The next get() builds, or reads a disk cache.
   void trim();
   std::int64_t size() const;
+  // Of the programs in memory, each once.
+  std::set<std::string> names() const;
 
  private:
   cl::Program load_or_build(const std::string& file, const std::string& options);

@@ -27,6 +27,13 @@ Candidate described(const Body& body, const Layout& layout, const Config& config
   return candidate;
 }
 
+// Of a need that the device or the limit does not meet, the least is the reason.
+bool needs_less(const Rejection& a, const Rejection& b) {
+  const bool need = a.code == Reason::kLocalMemory || a.code == Reason::kWorkGroupSize ||
+                    a.code == Reason::kWorkspaceLimit;
+  return need && a.code == b.code && a.actual < b.actual;
+}
+
 // Adds the body's candidates, or why there are none.
 void add_offer(const Body& body, const Case& c, Offers& offers) {
   std::vector<Candidate> found;
@@ -34,7 +41,7 @@ void add_offer(const Body& body, const Case& c, Offers& offers) {
   for (const Config& config : body.variants(c)) {
     const Fit fit = body.fit(c, config);
     if (const auto* rejection = std::get_if<Rejection>(&fit)) {
-      if (!reason) reason = *rejection;
+      if (!reason || needs_less(*rejection, *reason)) reason = *rejection;
     } else {
       found.push_back(described(body, *std::get<0>(fit), config));
     }

@@ -55,6 +55,7 @@ struct Body {
   Suits suits;
   // So many of its variants, the best by prediction, are candidates below rigor `exhaustive`.
   int most;
+  const char* programs;  // as Strategy::programs
   // The configs worth considering. Never empty: where the body does not apply, one for which fit() says why.
   std::vector<Config> (*variants)(const Case&);
   // The only place that knows what the body accepts. Throws Error{kInvalidArgument} for a config with values that
@@ -80,7 +81,7 @@ std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
 // `kBodies(problem)` is its list; `kCase(problem, profile, workspace_limit)` makes the case.
 template <auto kRejection, auto kBodies, auto kCase>
 Strategy strategy_of_bodies(const char* name) {
-  Strategy strategy;
+  Strategy strategy{};
   strategy.name = name;
   strategy.offer = [](const Problem& p, const DeviceProfile& profile, std::int64_t limit) -> Offer {
     if (const auto rejection = kRejection(p)) return *rejection;
@@ -96,6 +97,17 @@ Strategy strategy_of_bodies(const char* name) {
                     const Config& config) -> std::variant<Candidate, Rejection> {
     if (const auto rejection = kRejection(p)) return *rejection;
     return candidate_of(kBodies(p), kCase(p, profile, kNoWorkspaceLimit), config);
+  };
+  strategy.programs_of_body = [](const std::string& wanted) -> const char* {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData,
+                                      Direction::kBackwardWeights, Direction::kTransposed}) {
+      Problem p;
+      p.direction = direction;
+      for (const Body* body : kBodies(p)) {
+        if (wanted == body->name) return body->programs;
+      }
+    }
+    return "";
   };
   return strategy;
 }

@@ -264,6 +264,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
 
 }  // namespace
 
-extern const Strategy strategy_im2row_lean = {"im2row_lean", offer, build};
+extern const Strategy strategy_im2row_lean = {
+    "im2row_lean", offer, build, false, nullptr, "im2row_lean/filters im2row_lean/plain ops/pack"};
 
 }  // namespace clconv::core

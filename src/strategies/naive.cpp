@@ -113,6 +113,6 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
 
 }  // namespace
 
-extern const Strategy strategy_naive = {"naive", offer, build, true};
+extern const Strategy strategy_naive = {"naive", offer, build, true, nullptr, "naive"};
 
 }  // namespace clconv::core

@@ -202,6 +202,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
 
 }  // namespace
 
-extern const Strategy strategy_pointwise_gemm = {"pointwise_gemm", offer, build};
+extern const Strategy strategy_pointwise_gemm = {
+    "pointwise_gemm", offer, build, false, nullptr, "ops/activation ops/epilogue ops/pack"};
 
 }  // namespace clconv::core

@@ -51,6 +51,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
 
 }  // namespace
 
-extern const Strategy strategy_reduction = {"reduction", offer, build};
+extern const Strategy strategy_reduction = {"reduction", offer,   build,
+                                            false,       nullptr, "ops/bias_gradient"};
 
 }  // namespace clconv::core

@@ -1,11 +1,15 @@
 // What strategies share, and the words of the seam.
 #include "strategies/strategy.hpp"
+
+#include "runtime/program.hpp"
 #include "text.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <mutex>
+#include <sstream>
 
 namespace clconv::core {
 namespace {
@@ -239,6 +243,25 @@ Region WorkspaceLayout::add(std::int64_t bytes) {
   const Region region{kWorkspaceSlot, bytes_, bytes};
   bytes_ = round_up(bytes_ + bytes, alignment_);
   return region;
+}
+
+std::string programs_hash(const Strategy& strategy, const Config& config) {
+  static std::mutex mutex;
+  static std::map<std::string, std::string> known;
+  const std::string programs = strategy.programs_of_body != nullptr
+                                   ? strategy.programs_of_body(config.body())
+                                   : strategy.programs;
+  if (programs.empty()) return "";
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::string& hash = known[programs];
+  if (hash.empty()) {
+    std::istringstream names(programs);
+    std::string all;
+    for (std::string name; names >> name;)
+      all += hex(program_hash(name));
+    hash = hex(fnv1a(all));
+  }
+  return hash;
 }
 
 const Strategy& find_strategy(std::string_view name) {

@@ -161,7 +161,14 @@ struct Strategy {
   // Error{kInvalidArgument} for one that is valid for no problem.
   std::variant<Candidate, Rejection> (*fit)(const Problem& problem, const DeviceProfile& profile,
                                             const Config& config) = nullptr;
+  // The programs (names of .cl files, between spaces) that build() may compile: what was measured and checked depends
+  // on them. Of a strategy with bodies each body has its own.
+  const char* programs = "";
+  const char* (*programs_of_body)(const std::string& body) = nullptr;
 };
+
+// The hash of all programs of a variant, as wisdom keeps it. "" for a body that there is not.
+std::string programs_hash(const Strategy& strategy, const Config& config);
 
 // In the order of the report; registry.cpp has one line per strategy.
 const std::vector<const Strategy*>& strategies();

@@ -109,6 +109,23 @@ inline std::vector<Candidate> candidates_of(const Offer& offer) {
   return offers == nullptr ? std::vector<Candidate>() : shortlist(offers->candidates);
 }
 
+// Why a strategy offers nothing: its own reason, or of its bodies for the device the one that needs least.
+inline Rejection refusal_of(const Offer& offer) {
+  if (const auto* rejection = std::get_if<Rejection>(&offer)) return *rejection;
+  const Offers& offers = std::get<Offers>(offer);
+  CHECK(offers.candidates.empty());
+  std::optional<Rejection> least;
+  for (const LeftOut& body : offers.left_out) {
+    if (body.reason.code == Reason::kFamily) continue;
+    if (!least || body.reason.actual < least->actual) least = body.reason;
+  }
+  REQUIRE(least.has_value());
+  return *least;
+}
+inline bool refuses(const Offer& offer) {
+  return candidates_of(offer).empty();
+}
+
 // Calls `visit(strategy, candidate)` for all that is offered for `p` on `on`.
 template <class Visit>
 inline void for_each_candidate(Device& on, const Problem& p, std::int64_t limit, Visit&& visit) {

@@ -149,6 +149,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_rows = {"rows", Suits::kCpus, 2, variants, fit};
+const Body body_rows = {"rows", Suits::kCpus, 2, "depthwise/rows", variants, fit};
 
 }  // namespace clconv::core::depthwise

@@ -118,6 +118,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_dot = {"dot", Suits::kAll, 1, variants, fit};
+const Body body_dot = {"dot", Suits::kAll, 1, "fully_connected/dot ops/pack", variants, fit};
 
 }  // namespace clconv::core::fully_connected

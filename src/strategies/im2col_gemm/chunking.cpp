@@ -116,7 +116,9 @@ std::vector<Chunking> cuts(const Case& c, Product product) {
 }
 
 Cut Cut::from(const Problem& p, const Config& config) {
-  return {config.get("images", 1, INT32_MAX), config.get("rows", 1, INT32_MAX),
+  // A config made for a larger problem of the class just has fewer chunks here.
+  return {std::min<std::int64_t>(p.n, config.get("images", 1, INT32_MAX)),
+          std::min<std::int64_t>(p.oh(), config.get("rows", 1, INT32_MAX)),
           p.wants_dx() && config.get("atomic", 0, 1) == 1};
 }
 
@@ -127,8 +129,6 @@ Config Cut::config(const char* body, const Problem& p) const {
 }
 
 std::optional<Rejection> Cut::rejection(const Problem& p) const {
-  if (images > p.n) return above("images", images, p.n);
-  if (rows > p.oh()) return above("rows", rows, p.oh());
   // More than one image needs all of its rows, and so do narrow gradients.
   if (rows < p.oh() && (images > 1 || !can_cut_rows(p))) return other_than("rows", rows, p.oh());
   if (atomic && !can_scatter(p)) return unserved("atomic", row_of(p.data_type).name);

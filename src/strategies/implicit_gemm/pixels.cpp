@@ -201,6 +201,7 @@ Fit fit(const Case& all, const Config& config) {
 
 }  // namespace
 
-const Body body_pixels = {"pixels", Suits::kCpusAndLastResort, 2, variants, fit};
+const Body body_pixels = {
+    "pixels", Suits::kCpusAndLastResort, 2, "implicit_gemm/pixels ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -293,7 +293,7 @@ Fit fit(const Case& c, const Config& config) {
 }  // namespace
 
 // F(2x2) is for who wants it more exact; of the faster one the model may well mistake the tile.
-const Body body_f2x2_tile = {"f2x2_tile", Suits::kGpus, 1, variants<2>, fit<2>};
-const Body body_f4x4_tile = {"f4x4_tile", Suits::kGpus, 2, variants<4>, fit<4>};
+const Body body_f2x2_tile = {"f2x2_tile", Suits::kGpus, 1, "winograd/tile", variants<2>, fit<2>};
+const Body body_f4x4_tile = {"f4x4_tile", Suits::kGpus, 2, "winograd/tile", variants<4>, fit<4>};
 
 }  // namespace clconv::core::winograd
