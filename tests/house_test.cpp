@@ -125,8 +125,17 @@ TEST_CASE("one strategy is one .cpp of its name, and one line in the registry") 
   const std::string registry = content("src/strategies/registry.cpp");
   for (const auto* strategy : clconv::core::strategies()) {
     CAPTURE(std::string(strategy->name));
-    CHECK(fs::exists(kRoot + "/src/strategies/" + strategy->name + ".cpp"));
+    const std::string name = strategy->name, folder = kRoot + "/src/strategies/";
+    CHECK((fs::exists(folder + name + ".cpp") || fs::exists(folder + name + "/" + name + ".cpp")));
     CHECK(registry.find("X(" + std::string(strategy->name) + ")") != std::string::npos);
+  }
+}
+
+TEST_CASE("a file of a strategy can be finished") {
+  for (const std::string& file : files_below("src/strategies")) {
+    CAPTURE(file);
+    const std::string text = content(file);
+    CHECK(std::count(text.begin(), text.end(), '\n') <= 350);
   }
 }
 

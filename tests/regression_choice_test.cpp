@@ -93,7 +93,8 @@ TEST_CASE("names that are not known are refused wherever they are given") {
   says(no_variant("body=filtres,kv=1,th=1,tw=10,vw=16", CLCONV_INVALID_ARGUMENT),
        "body 'filtres' is none of");
   says(no_variant("body=filters,kv=1,th=1,tw=64,vw=16", CLCONV_CONSTRAINT),
-       "implicit_gemm (tw is 64, supported up to ")::setenv("CLCONV_STRATEGY", "implicitgemm", 1);
+       "implicit_gemm (tw is 64, supported up to ");
+  ::setenv("CLCONV_STRATEGY", "implicitgemm", 1);
   CHECK(refused([](Options&) {}).find("CLCONV_STRATEGY: strategy 'implicitgemm' is unknown") !=
         std::string::npos);
   ::unsetenv("CLCONV_STRATEGY");

@@ -22,9 +22,8 @@ void check_offers(Problem p, Direction direction, std::size_t step, std::size_t&
   DeviceLaboratory laboratory(device(), wisdom, {}, p);
   for (const Strategy* strategy : strategies()) {
     const Offer offer = strategy->offer(p, device().profile(), std::int64_t{1} << 40);
-    const auto* candidates = std::get_if<std::vector<Candidate>>(&offer);
-    if (candidates == nullptr || strategy->yardstick) continue;
-    for (const Candidate& candidate : *candidates) {
+    if (strategy->yardstick) continue;
+    for (const Candidate& candidate : candidates_of(offer)) {
       if (count++ % step != 0) continue;
       const std::string variant = strategy->name + std::string(" ") + candidate.config.text();
       CAPTURE(variant);

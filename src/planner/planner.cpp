@@ -94,7 +94,7 @@ Offer offer_of_nothing(const Strategy& strategy, const Problem& problem,
 class Search {
  public:
   Search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory)
-      : options_(options), laboratory_(laboratory) {
+      : options_(options), forced_(Config::parse(options.config).text()), laboratory_(laboratory) {
     report_.problem = problem;
     report_.rigor = options.rigor;
     report_.environment = options.environment;
@@ -222,8 +222,8 @@ class Search {
   // A forced config that is not considered otherwise, or that the strategy does not offer but can build.
   void add_forced(const Strategy& strategy, const DeviceProfile& profile, Offers& offers,
                   std::vector<Candidate>& candidates) const {
-    if (options_.config.empty()) return;
-    const Config config = Config::parse(options_.config);
+    if (forced_.empty()) return;
+    const Config config = Config::parse(forced_);
     const auto same = [&](const Candidate& c) { return c.config == config; };
     if (std::any_of(candidates.begin(), candidates.end(), same)) return;
     const auto offered = std::find_if(offers.candidates.begin(), offers.candidates.end(), same);
@@ -259,15 +259,16 @@ class Search {
     std::stable_sort(
         candidates.begin(), candidates.end(),
         [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
-    bool forced_found = options_.config.empty();
+    // A strategy of bodies has said why, in the body's row.
+    bool forced_found = forced_.empty() || base.strategy->fit != nullptr;
     for (Candidate& candidate : candidates) {
       ReportEntry entry = base;
       entry.candidate = std::move(candidate);
       entry.has_candidate = true;
       const std::string config = entry.candidate.config.text();
-      forced_found = forced_found || config == options_.config;
-      if (!options_.config.empty() && config != options_.config) {
-        reject(entry, Status::kRejected, not_allowed("config " + options_.config + " is forced"));
+      forced_found = forced_found || config == forced_;
+      if (!forced_.empty() && config != forced_) {
+        reject(entry, Status::kRejected, not_allowed("config " + forced_ + " is forced"));
       } else if (bytes_of(entry) > options_.workspace_limit) {
         reject(entry, Status::kRejected,
                over_limit(entry.candidate.workspace_bytes, entry.candidate.prepared_weights_bytes,
@@ -281,7 +282,7 @@ class Search {
       ReportEntry entry = base;
       reject(entry, Status::kRejected,
              {Reason::kUnknownConfig, "config", 0, 0,
-              "config " + options_.config +
+              "config " + forced_ +
                   " is not offered for this problem and device (a config is all of a variant's "
                   "values, as "
                   "reported)"});
@@ -557,6 +558,7 @@ class Search {
   }
 
   const PlannerOptions& options_;
+  const std::string forced_;  // options_.config as reports write it
   Laboratory* laboratory_;
   Report report_;
   std::map<std::size_t, double> hints_;  // entry -> time with another driver
