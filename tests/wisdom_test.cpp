@@ -38,7 +38,7 @@ TEST_CASE("a book reads back what it wrote: times, failures, trust, speeds") {
 }
 
 TEST_CASE(
-    "the key has problem, storage, device and driver; the epilogue and kernels are no part of it") {
+    "the key has problem, storage, device and driver, the epilogue and kernels are no part of it") {
   const WisdomBook book = book_of(record(kA, 1));
   Problem p = parse_problem(kA);
   p.bias = true;
@@ -72,7 +72,8 @@ TEST_CASE("each candidate has the hash of its kernels, lines of earlier versions
   again.read(book_of(r).write());
   CHECK(again.find(parse_problem(kA), kScope)->candidates[0].kernels == "123");
   std::string line = book_of(record(kA, 1)).write();
-  line.replace(line.find(R"("kernels":"","status")"), 13, "");
+  const std::string own = R"("kernels":"abc",)";
+  line.replace(line.find(own), own.size(), "");
   line.replace(line.find(R"("rigor")"), 0, R"("kernels":"old",)");
   WisdomBook earlier;
   CHECK(earlier.read(line).empty());

@@ -122,17 +122,14 @@ class Search {
       const bool all = options_.rigor == Rigor::kExhaustive;
       std::vector<Candidate> candidates = all ? offers.candidates : shortlist(offers.candidates);
       add_forced(*strategy, profile, offers, candidates);
-      for (Candidate& candidate : candidates) {
-        if (candidate.prepared_weights_bytes == 0 || report_.problem.empty()) continue;
-        candidate.predicted_packing_us = predicted_packing_us(profile, report_.problem.w_bytes(),
-                                                              candidate.prepared_weights_bytes);
-      }
-      if (!all) add_not_considered(offers);
+      for (std::vector<Candidate>* list : {&offers.candidates, &candidates})
+        predict_packing(profile, *list);
+      const std::vector<Candidate> considered = candidates;
       add_candidates(entry, std::move(candidates));
+      if (!all && forced_.empty()) add_not_considered(entry, offers.candidates, considered);
       for (LeftOut& body : offers.left_out) {
         entry.body = body.body;
-        const bool could_run = body.reason.code == Reason::kNotConsidered;
-        reject(entry, could_run ? Status::kNotTried : Status::kRejected, std::move(body.reason));
+        reject(entry, Status::kRejected, std::move(body.reason));
         report_.entries.push_back(entry);
       }
     }
@@ -219,6 +216,15 @@ class Search {
     return entry.has_candidate && entry.status == Status::kApplicable;
   }
 
+  void predict_packing(const DeviceProfile& profile, std::vector<Candidate>& candidates) const {
+    if (report_.problem.empty()) return;
+    for (Candidate& c : candidates) {
+      if (c.prepared_weights_bytes == 0) continue;
+      c.predicted_packing_us =
+          predicted_packing_us(profile, report_.problem.w_bytes(), c.prepared_weights_bytes);
+    }
+  }
+
   // A forced config that is not considered otherwise, or that the strategy does not offer but can build.
   void add_forced(const Strategy& strategy, const DeviceProfile& profile, Offers& offers,
                   std::vector<Candidate>& candidates) const {
@@ -239,19 +245,19 @@ class Search {
     }
   }
 
-  // The reason of each body of which nothing is left.
-  static void add_not_considered(Offers& offers) {
-    const auto considered = [&](const std::string& body) {
-      return std::any_of(offers.candidates.begin(), offers.candidates.end(),
-                         [&](const Candidate& c) {
-                           return c.config.body() == body && c.not_considered == nullptr;
-                         });
-    };
-    std::set<std::string> named;
-    for (const Candidate& c : offers.candidates) {
-      const std::string& body = c.config.body();
-      if (c.not_considered == nullptr || considered(body) || !named.insert(body).second) continue;
-      offers.left_out.push_back({body, {Reason::kNotConsidered, "rigor", 0, 0, c.not_considered}});
+  // Of each body of which nothing is considered the best variant, with the reason.
+  void add_not_considered(const ReportEntry& base, const std::vector<Candidate>& offered,
+                          const std::vector<Candidate>& considered) {
+    std::set<std::string> seen;
+    for (const Candidate& c : considered)
+      seen.insert(c.config.body());
+    for (const Candidate& c : offered) {
+      if (!seen.insert(c.config.body()).second) continue;
+      ReportEntry entry = base;
+      entry.candidate = c;
+      entry.has_candidate = true;
+      reject(entry, Status::kNotTried, {Reason::kNotConsidered, "rigor", 0, 0, c.not_considered});
+      report_.entries.push_back(std::move(entry));
     }
   }
 

@@ -76,7 +76,9 @@ Json to_json(const WisdomRecord& r) {
   json["problem"] = r.problem;
   json["direction"] = r.direction;
   if (!r.storage.empty()) json["storage"] = r.storage;
-  put_scope(json, r.scope);
+  WisdomScope scope = r.scope;
+  scope.kernels.clear();  // each candidate has its own
+  put_scope(json, scope);
   json["rigor"] = to_string(r.rigor);
   json["candidates"] = Json::array();
   for (const WisdomCandidate& c : r.candidates) {

@@ -51,7 +51,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
 
 }  // namespace
 
-extern const Strategy strategy_reduction = {"reduction", offer,   build,
-                                            false,       nullptr, "ops/bias_gradient"};
+extern const Strategy strategy_reduction = {
+    "reduction", offer, build, false, nullptr, "ops/bias_gradient ops/sum_parts"};
 
 }  // namespace clconv::core

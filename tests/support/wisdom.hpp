@@ -18,9 +18,11 @@ inline core::WisdomRecord record(const std::string& problem, double us,
   r.problem = problem;
   r.direction = "forward";
   r.scope = kScope;
+  r.scope.kernels.clear();
   core::WisdomCandidate c;
   c.strategy = strategy;
   c.config = "v=1";
+  c.kernels = "abc";
   c.measured = core::Measured{us, us, us, 7, true};
   r.candidates.push_back(c);
   return r;
