@@ -1,4 +1,4 @@
-// One axis of a depthwise convolution as the bodies for CPUs see it. Geometry only; depthwise.cl has the same as macros.
+// One axis of a depthwise convolution as the bodies for CPUs see it. Geometry only; the kernels have the same as macros.
 #pragma once
 
 #include <cstdint>

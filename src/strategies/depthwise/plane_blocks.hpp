@@ -1,5 +1,5 @@
-// Planes that are read as they lie in memory: results in blocks of `rows` x `vw`, all of them whole. depthwise.cl has
-// the picture. Shared by the bodies `planes` and `weights_planes`.
+// Planes that are read as they lie in memory: results in blocks of `rows` x `vw`, all of them whole.
+// kernels/depthwise/planes.cl has the picture. Shared by the bodies `planes` and `weights_planes`.
 #pragma once
 
 #include <optional>
