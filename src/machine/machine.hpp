@@ -27,6 +27,11 @@ struct Machine {
   double fma_latency = 4;      // from a sum to the next product that adds to it
   double l2_line = 2.75;       // to bring a cache line from L2 to L1
 
+  // Where channels are multiplied in slabs, with sums stored in between: so many channels, or products of a result, at
+  // most (docs/calibration.md, AMD Zen 3).
+  std::int64_t slab_channels = 64;
+  std::int64_t slab_products = 256;
+
   // A register tile is then so small that what surrounds its multiply-adds counts: x86 without AVX-512.
   bool few_registers() const { return registers < 32; }
 

@@ -122,36 +122,9 @@ namespace {
 std::string spaced(const std::string& words) {
   return words.empty() ? "" : " " + words;
 }
-
-// Of a channel's products, those that meet in one result: of a data gradient at a stride, one phase's.
-std::int64_t taps_of_a_result(const Problem& p) {
-  return p.wants_dx() ? ceil_div(p.kh, p.sh) * ceil_div(p.kw, p.sw) : p.kh * p.kw;
-}
-
-// Does a result sum up more than a slab? Then the fewest channels of which that is true, 0 otherwise.
-struct Depth {
-  const char* word = "";
-  std::int64_t channels = 0;
-
-  explicit Depth(const Problem& p) {
-    if (p.direction != Direction::kForward && !p.wants_dx()) return;
-    const std::int64_t all = p.wants_dx() ? p.k_per_group() : p.c_per_group();
-    const std::int64_t taps = taps_of_a_result(p);
-    if (all * taps > kSlabProducts) {
-      word = "deep";
-      channels = kSlabProducts / taps + 1;
-    }
-    const bool slabs_of_channels =
-        p.sh * p.sw == 1 && (p.kh * p.kw == 1 || (p.kh == 3 && p.kw == 3 && p.dh * p.dw == 1));
-    if (slabs_of_channels && all > kSlabChannels && channels <= kSlabChannels) {
-      word = "deep in channels";
-      channels = kSlabChannels + 1;
-    }
-  }
-};
 }  // namespace
 
-Problem small_problem(const Problem& problem) {
+Problem small_problem(const Problem& problem, std::int64_t slab_channels) {
   Problem p = problem;
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
   p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
@@ -162,10 +135,9 @@ Problem small_problem(const Problem& problem) {
   const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
   p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
   const bool tiles_channels = p.direction == Direction::kBackwardWeights;
-  const std::int64_t deep = Depth(problem).channels;
   const std::int64_t most_c =
-      std::max(tiles_channels ? kMostTiled : 7, problem.wants_dx() ? 0 : deep);
-  const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? deep : 0);
+      std::max(tiles_channels ? kMostTiled : 7, problem.wants_dx() ? 0 : slab_channels);
+  const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? slab_channels : 0);
   p.c = p.g * std::min(problem.c_per_group(), most_c);
   p.k = p.g * std::min(problem.k_per_group(), most_k);
   constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
@@ -178,8 +150,8 @@ Problem small_problem(const Problem& problem) {
   return p;
 }
 
-std::vector<Problem> stand_ins(const Problem& problem) {
-  const Problem least = small_problem(problem);
+std::vector<Problem> stand_ins(const Problem& problem, std::int64_t slab_channels) {
+  const Problem least = small_problem(problem, slab_channels);
   enum Axis : unsigned { kImages = 1, kPixels = 2, kChannels = 4, kFilters = 8, kGroups = 16 };
   constexpr unsigned kAll = kImages | kPixels | kChannels | kFilters | kGroups;
   const auto grown = [&](unsigned axes, std::int64_t factor) {
@@ -209,10 +181,12 @@ std::vector<Problem> stand_ins(const Problem& problem) {
   return all;
 }
 
-std::string problem_class(const Problem& problem) {
-  const Problem p = small_problem(problem);
+std::string problem_class(const Problem& problem, std::int64_t slab_channels) {
+  const Problem p = small_problem(problem, slab_channels);
+  const std::string slabs =
+      slab_channels > 0 ? " from " + std::to_string(slab_channels) + " channels on" : "";
   const char* grouping = p.g == 1 ? "dense" : p.c_per_group() == 1 ? "depthwise" : "grouped";
-  return std::string(to_string(p.direction)) + " " + grouping + spaced(Depth(p).word) + " kernel " +
+  return std::string(to_string(p.direction)) + " " + grouping + slabs + " kernel " +
          std::to_string(p.kh) + "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) +
          "x" + std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" +
          std::to_string(p.dw) + (p.padded() ? " padded" : "") +
@@ -260,10 +234,10 @@ double DeviceLaboratory::elapsed_us(const Sequence& sequence, Bindings& bindings
 }
 
 DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
-                                                     const Config& config) {
-  for (const Problem& small : stand_ins(problem_)) {
+                                                     const Candidate& candidate) {
+  for (const Problem& small : stand_ins(problem_, candidate.slab_channels)) {
     try {
-      return {small, strategy.build(small, config, device_)};
+      return {small, strategy.build(small, candidate.config, device_)};
     } catch (const Error& error) {
       // Not within what the variant serves, e.g. smaller than its tile: that says nothing against it.
       if (error.code() != Code::kInvalidArgument || small == problem_) throw;
@@ -308,14 +282,14 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                                                   const Candidate& candidate) {
   if (problem_.n == 0) return std::nullopt;  // nothing is computed, and nothing learnt
   const std::string config = candidate.config.text();
-  const std::string kind = problem_class(problem_);
+  const std::string kind = problem_class(problem_, candidate.slab_channels);
   WisdomScope scope = scope_;
   scope.kernels = programs_hash(strategy, candidate.config);
   const auto known = wisdom_.find_trust(strategy.name, config, kind, scope);
   if (known && known->trusted) return std::nullopt;
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 
-  const auto [small, executable] = stand_in(strategy, candidate.config);
+  const auto [small, executable] = stand_in(strategy, candidate);
   const std::vector<float> expected =
       result_of_small(*yardstick().build(small, Config(), device_), small);
   const std::vector<float> actual = result_of_small(*executable, small);

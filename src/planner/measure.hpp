@@ -14,16 +14,16 @@ namespace clconv::core {
 
 // A problem of the same class, small enough for naive: same filter, stride, dilation, padding,
 // epilogue and kind of grouping, no size larger than in `problem`, tails in every dimension that
-// can have one.
-Problem small_problem(const Problem& problem);
+// can have one. `slab_channels` as the candidate has it: with so many channels, where the problem has them.
+Problem small_problem(const Problem& problem, std::int64_t slab_channels = 0);
 
 // Problems of the same class to check a variant on, each within `problem` in every size: from small_problem()
 // on, grown in one size or in all, by operations; the last is `problem` itself. The first that the variant
 // can be built for is taken: only the variant knows its own domain.
-std::vector<Problem> stand_ins(const Problem& problem);
+std::vector<Problem> stand_ins(const Problem& problem, std::int64_t slab_channels = 0);
 
 // What a variant must be trusted for: everything that selects code in its kernels.
-std::string problem_class(const Problem& problem);
+std::string problem_class(const Problem& problem, std::int64_t slab_channels = 0);
 
 class DeviceLaboratory : public Laboratory {
  public:
@@ -47,7 +47,7 @@ class DeviceLaboratory : public Laboratory {
     std::unique_ptr<const Executable> executable;
   };
   // The smallest of stand_ins() that the variant takes, and the variant built for it.
-  StandIn stand_in(const Strategy& strategy, const Config& config);
+  StandIn stand_in(const Strategy& strategy, const Candidate& candidate);
   // The result on a problem small enough to copy to and fro.
   std::vector<float> result_of_small(const Executable& executable, const Problem& small);
 

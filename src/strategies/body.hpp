@@ -111,6 +111,11 @@ Strategy strategy_of_bodies(const char* name) {
   };
   return strategy;
 }
+// Candidate::slab_channels of a body whose slabs have at most `most` channels.
+inline std::int64_t slab_channels_within(const Correlation& c, std::int64_t most) {
+  return c.channels > most ? most + 1 : 0;
+}
+
 // "mr is 8, supported up to 4".
 inline Rejection above(const char* field, std::int64_t actual, std::int64_t limit) {
   return {Reason::kTooLarge, field, actual, limit, ""};

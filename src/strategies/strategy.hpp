@@ -106,6 +106,9 @@ struct Candidate {
   // that near may reach the result too: it was computed from inputs that are none of its own.
   double error_bound = 0;
   int error_reach = 0;
+  // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has; 0:
+  // it has no such code, or the problem too few. What trust is checked on has as many.
+  std::int64_t slab_channels = 0;
   // Why it is considered only with rigor `exhaustive` or as a forced config, where the model does not know it; null: it
   // is always considered.
   const char* not_considered = nullptr;
@@ -209,10 +212,6 @@ double result_error_bound(const Problem& problem, double sum_error_bound);
 // What comes on top whatever the magnitudes are: of activations that are not 0 at 0, and where the data type has no
 // closer numbers.
 double result_error_floor(const Problem& problem);
-
-// With few registers channels are multiplied in slabs, and sums put aside between them: after so many products at most, or with one
-// tap and in Winograd's tiles after so many channels. What trust is checked on has more, where the problem has.
-constexpr std::int64_t kSlabProducts = 256, kSlabChannels = 64;
 
 // The largest value in [1, most] that `fits`, which must hold for all smaller ones too; 0 if none.
 template <class Fits>

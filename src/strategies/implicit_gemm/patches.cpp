@@ -58,6 +58,12 @@ class Patches : public Layout {
           patches_us(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i]);
     }
     candidate.prepared_weights_bytes = packed_.bytes;
+    for (const Correlation& c : case_.correlations) {
+      if (tile_.sums == 0 || c.reduction() == 0) continue;
+      const std::int64_t most = case_.machine.slab_products / (c.taps_h * c.taps_w);
+      candidate.slab_channels = std::max(candidate.slab_channels,
+                                         slab_channels_within(c, std::max<std::int64_t>(1, most)));
+    }
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     candidate.predicted_setup_us = kPredictedBuildUs;
     // With 32 registers `filters` reads a tap alone as it lies, and is not behind; scattered results were measured with

@@ -39,7 +39,7 @@ struct Slabs {
     const std::int64_t row = std::min(panel * pixels * c.sw * kElement, most_of_row);
     const std::int64_t channel_bytes = taps * tile.block() * kElement + tile.th * row;
     const std::int64_t most =
-        std::clamp<std::int64_t>(near_bytes / channel_bytes, 1, kSlabChannels);
+        std::clamp<std::int64_t>(near_bytes / channel_bytes, 1, all.machine.slab_channels);
     channels = ceil_div(c.channels, ceil_div(c.channels, most));
   }
   std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
@@ -80,6 +80,10 @@ class SlabsLayout : public RegisterTileLayout {
 
   void describe(Candidate& candidate) const override {
     RegisterTileLayout::describe(candidate);
+    for (const Correlation& c : case_.correlations) {
+      candidate.slab_channels =
+          std::max(candidate.slab_channels, slab_channels_within(c, case_.machine.slab_channels));
+    }
     // With several taps, or strides, `patches` stages what is read several times or apart (resnet_1x1_s2 1.6 against
     // 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
     const Correlation& c = case_.correlations.front();

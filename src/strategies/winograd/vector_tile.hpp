@@ -96,8 +96,9 @@ struct Geometry : Tiles {
   // 2026-11).
   std::int64_t slab(const Machine& machine) const {
     if (!machine.few_registers()) return c.channels;
-    const std::int64_t most = std::min(
-        kSlabChannels, machine.l1_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
+    const std::int64_t most =
+        std::min(machine.slab_channels,
+                 machine.l1_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
     return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // Work-groups per plane of the input transform.

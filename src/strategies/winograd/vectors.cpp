@@ -93,6 +93,8 @@ class Vectors : public Layout {
     describe_transforms(candidate, case_.problem, geometry_.tile.m);
     candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     candidate.prepared_weights_bytes = geometry_.packed_bytes();
+    if (case_.machine.few_registers())
+      candidate.slab_channels = slab_channels_within(geometry_.c, case_.machine.slab_channels);
     candidate.predicted_us = predicted_us(
         case_.profile, {input_pass(case_, geometry_), multiply_pass(case_, geometry_)});
   }
