@@ -27,18 +27,21 @@ std::int64_t local_size(const DeviceProfile& profile) {
   return size;
 }
 
+// Of no rows the totals are 0.
+Executable of_nothing(const Softmax& s, const SoftmaxRegions& r) {
+  Executable nothing;
+  for (const Region* total : {r.loss, r.correct}) {
+    if (total == nullptr || s.accumulate) continue;
+    nothing.run.add(std::make_unique<FillStep>("zero", *total, Problem::kFloatBytes));
+  }
+  return nothing;
+}
+
 }  // namespace
 
 Executable softmax_cross_entropy(Device& device, const Softmax& s, const SoftmaxRegions& r) {
   const DeviceProfile& profile = device.profile();
-  if (s.n == 0) {
-    Executable nothing;
-    for (const Region* total : {r.loss, r.correct}) {
-      if (total == nullptr || s.accumulate) continue;
-      nothing.run.add(std::make_unique<FillStep>("zero", *total, Problem::kFloatBytes));
-    }
-    return nothing;
-  }
+  if (s.n == 0) return of_nothing(s, r);
   const std::int64_t local = local_size(profile);
   const std::int64_t rows = rows_per_group(profile, s, local);
   const std::int64_t groups = ceil_div(s.n, rows);

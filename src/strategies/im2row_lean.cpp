@@ -189,6 +189,73 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
 
 // ---- building -----------------------------------------------------------------------------------
 
+// What all launches of an executable have in common.
+struct Launch {
+  const Problem& p;
+  const Tile& tile;
+  const FilterBlocks& blocks;
+  const ColumnStrip& strip;
+  std::int64_t columns;
+  Region unfolded, packed;
+
+  bool plain() const { return tile.vw == 1; }
+  std::int64_t tiles_x() const { return ceil_div(columns, tile.tw); }
+  std::int64_t tiles() const { return tiles_x() * ceil_div(p.oh(), tile.th); }
+};
+
+std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std::int64_t first) {
+  const Problem& p = launch.p;
+  // Taps of one column: a run of kh*c if they lie together, else kh runs of c.
+  const std::int64_t c = p.c_per_group();
+  const bool together = p.dh == 1;
+  const FilterBlocks& blocks = launch.blocks;
+  std::vector<Argument> arguments = {{"strip", launch.unfolded},
+                                     {"packed", launch.packed},
+                                     {"b", Region{kBiasSlot}},
+                                     {"r", Region{kResidualSlot}},
+                                     {"y", Region{kYSlot}},
+                                     {"group_stride", cl_long{launch.strip.group_stride(p)}},
+                                     {"row_step", cl_long{p.sh * c}},
+                                     {"column_step", cl_long{p.sw * launch.strip.hp * c}},
+                                     {"taps_w", narrow(p.kw)},
+                                     {"taps_h", narrow(together ? 1 : p.kh)},
+                                     {"run", narrow(together ? p.kh * c : c)},
+                                     {"tap_row", cl_long{p.dh * c}},
+                                     {"tap_column", cl_long{p.dw * launch.strip.hp * c}},
+                                     {"oh", narrow(p.oh())},
+                                     {"ow", narrow(p.ow())},
+                                     {"first_column", narrow(first)},
+                                     {"columns", narrow(launch.columns)}};
+  if (launch.plain()) {
+    arguments.insert(arguments.end(),
+                     {{"filters", narrow(p.k_per_group())}, {"groups", narrow(p.g)}});
+  } else {
+    const bool blocks_inner = blocks.bytes() <= launch.strip.bytes(p);
+    arguments.insert(arguments.end(), {{"tiles_x", narrow(launch.tiles_x())},
+                                       {"tiles", narrow(launch.tiles())},
+                                       {"filters", narrow(p.k_per_group())},
+                                       {"blocks_per_group", narrow(blocks.blocks_per_group)},
+                                       {"blocks", narrow(blocks.blocks())},
+                                       {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}});
+  }
+  arguments.push_back({"image_planes", cl_long{image * p.k}});
+  return arguments;
+}
+
+std::unique_ptr<Step> multiply(Device& device, const Launch& launch, std::int64_t image,
+                               std::int64_t first) {
+  const std::string defines = launch.tile.config().defines() + " " + epilogue_defines(launch.p);
+  const std::vector<Argument> arguments = arguments_of(launch, image, first);
+  if (launch.plain()) {
+    return std::make_unique<KernelStep>(
+        "multiply", device.kernel("im2row_lean/plain", "im2row_lean_plain", defines), arguments,
+        items(launch.p.k * launch.p.oh() * launch.columns, Spans::local_size(device.profile())));
+  }
+  return std::make_unique<KernelStep>(
+      "multiply", device.kernel("im2row_lean/filters", "im2row_lean_filters", defines), arguments,
+      one_item_groups(launch.tiles() * launch.blocks.blocks()));
+}
+
 std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
   const Tile tile = Tile::from(config);
   const std::int64_t columns = std::min<std::int64_t>(p.ow(), config.get("columns", 1, INT32_MAX));
@@ -206,15 +273,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   executable->prepared_weights_bytes = blocks.bytes();
   executable->prepare.add(
       pack_filters(device, weights_of(p), blocks, Region{kWeightsSlot}, packed));
-
-  // Taps of one column: a run of kh*c if they lie together, else kh runs of c.
-  const std::int64_t c = p.c_per_group();
-  const bool together = p.dh == 1;
-  const std::int64_t tiles_x = ceil_div(columns, tile.tw);
-  const std::int64_t tiles = tiles_x * ceil_div(p.oh(), tile.th);
-  const bool blocks_inner = blocks.bytes() <= strip.bytes(p);
-  const char* entry = tile.vw == 1 ? "im2row_lean_plain" : "im2row_lean_filters";
-  const std::string defines = tile.config().defines() + " " + epilogue_defines(p);
+  const Launch launch{p, tile, blocks, strip, columns, unfolded, packed};
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t j = 0; j < p.ow(); j += columns) {
       // The last run of columns overlaps the one before instead of being shorter.
@@ -222,41 +281,7 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
       strip.image = image;
       strip.left = p.pl - first * p.sw;
       executable->run.add(unfold_columns(device, p, strip, Region{kXSlot}, unfolded));
-      std::vector<Argument> arguments = {{"strip", unfolded},
-                                         {"packed", packed},
-                                         {"b", Region{kBiasSlot}},
-                                         {"r", Region{kResidualSlot}},
-                                         {"y", Region{kYSlot}},
-                                         {"group_stride", cl_long{strip.group_stride(p)}},
-                                         {"row_step", cl_long{p.sh * c}},
-                                         {"column_step", cl_long{p.sw * strip.hp * c}},
-                                         {"taps_w", narrow(p.kw)},
-                                         {"taps_h", narrow(together ? 1 : p.kh)},
-                                         {"run", narrow(together ? p.kh * c : c)},
-                                         {"tap_row", cl_long{p.dh * c}},
-                                         {"tap_column", cl_long{p.dw * strip.hp * c}},
-                                         {"oh", narrow(p.oh())},
-                                         {"ow", narrow(p.ow())},
-                                         {"first_column", narrow(first)},
-                                         {"columns", narrow(columns)}};
-      if (tile.vw == 1) {
-        arguments.insert(arguments.end(),
-                         {{"filters", narrow(p.k_per_group())}, {"groups", narrow(p.g)}});
-      } else {
-        arguments.insert(arguments.end(), {{"tiles_x", narrow(tiles_x)},
-                                           {"tiles", narrow(tiles)},
-                                           {"filters", narrow(p.k_per_group())},
-                                           {"blocks_per_group", narrow(blocks.blocks_per_group)},
-                                           {"blocks", narrow(blocks.blocks())},
-                                           {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}});
-      }
-      arguments.push_back({"image_planes", cl_long{image * p.k}});
-      executable->run.add(std::make_unique<KernelStep>(
-          "multiply",
-          device.kernel(tile.vw == 1 ? "im2row_lean/plain" : "im2row_lean/filters", entry, defines),
-          arguments,
-          tile.vw == 1 ? items(p.k * p.oh() * columns, Spans::local_size(device.profile()))
-                       : one_item_groups(tiles * blocks.blocks())));
+      executable->run.add(multiply(device, launch, image, first));
     }
   }
   return executable;

@@ -49,58 +49,49 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   return std::vector<Candidate>{candidate};
 }
 
-std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
+struct Entry {
+  const char* name;
+  std::vector<Argument> buffers;
+};
+
+Entry entry_of(const Problem& p) {
+  const Region x{kXSlot}, weights{kWeightsSlot}, b{kBiasSlot}, r{kResidualSlot}, dy{kDySlot};
   const Region mask{p.mask ? kYSlot : kDySlot};
-  const char* entry = nullptr;
-  std::vector<Argument> arguments;
   switch (p.direction) {
     case Direction::kForward:
-      entry = "naive_forward";
-      arguments = {{"x", Region{kXSlot}},
-                   {"weights", Region{kWeightsSlot}},
-                   {"b", Region{kBiasSlot}},
-                   {"r", Region{kResidualSlot}},
-                   {"y", Region{kYSlot}}};
-      break;
+      return {"naive_forward",
+              {{"x", x}, {"weights", weights}, {"b", b}, {"r", r}, {"y", Region{kYSlot}}}};
     case Direction::kBackwardData:
     case Direction::kTransposed:
-      entry = "naive_data";
-      arguments = {{"dy", Region{kDySlot}},           {"y", mask},
-                   {"weights", Region{kWeightsSlot}}, {"b", Region{kBiasSlot}},
-                   {"r", Region{kResidualSlot}},      {"dx", Region{kDxSlot}}};
-      break;
+      return {"naive_data",
+              {{"dy", dy},
+               {"y", mask},
+               {"weights", weights},
+               {"b", b},
+               {"r", r},
+               {"dx", Region{kDxSlot}}}};
     case Direction::kBackwardWeights:
-      entry = "naive_weights";
-      arguments = {
-          {"x", Region{kXSlot}}, {"dy", Region{kDySlot}}, {"y", mask}, {"result", Region{kDwSlot}}};
-      break;
-    case Direction::kBackwardBias:
-      entry = "naive_bias";
-      arguments = {{"dy", Region{kDySlot}}, {"y", mask}, {"db", Region{kDbSlot}}};
-      break;
+      return {"naive_weights", {{"x", x}, {"dy", dy}, {"y", mask}, {"result", Region{kDwSlot}}}};
+    case Direction::kBackwardBias: break;
   }
-  if (p.direction == Direction::kBackwardBias) {
-    arguments.insert(
-        arguments.end(),
-        {{"n", cl_long{p.n}}, {"k", cl_long{p.k}}, {"pixels", cl_long{p.oh() * p.ow()}}});
-  } else {
-    arguments.insert(arguments.end(), {{"n", cl_long{p.n}},
-                                       {"c", cl_long{p.c}},
-                                       {"h", cl_long{p.h}},
-                                       {"w", cl_long{p.w}},
-                                       {"k", cl_long{p.k}},
-                                       {"kh", cl_long{p.kh}},
-                                       {"kw", cl_long{p.kw}},
-                                       {"sh", cl_long{p.sh}},
-                                       {"sw", cl_long{p.sw}},
-                                       {"pt", cl_long{p.pt}},
-                                       {"pl", cl_long{p.pl}},
-                                       {"dh", cl_long{p.dh}},
-                                       {"dw", cl_long{p.dw}},
-                                       {"g", cl_long{p.g}},
-                                       {"oh", cl_long{p.oh()}},
-                                       {"ow", cl_long{p.ow()}}});
-  }
+  return {"naive_bias", {{"dy", dy}, {"y", mask}, {"db", Region{kDbSlot}}}};
+}
+
+std::vector<Argument> sizes_of(const Problem& p) {
+  if (p.direction == Direction::kBackwardBias)
+    return {{"n", cl_long{p.n}}, {"k", cl_long{p.k}}, {"pixels", cl_long{p.oh() * p.ow()}}};
+  return {{"n", cl_long{p.n}},    {"c", cl_long{p.c}},   {"h", cl_long{p.h}},
+          {"w", cl_long{p.w}},    {"k", cl_long{p.k}},   {"kh", cl_long{p.kh}},
+          {"kw", cl_long{p.kw}},  {"sh", cl_long{p.sh}}, {"sw", cl_long{p.sw}},
+          {"pt", cl_long{p.pt}},  {"pl", cl_long{p.pl}}, {"dh", cl_long{p.dh}},
+          {"dw", cl_long{p.dw}},  {"g", cl_long{p.g}},   {"oh", cl_long{p.oh()}},
+          {"ow", cl_long{p.ow()}}};
+}
+
+std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
+  auto [entry, arguments] = entry_of(p);
+  for (const Argument& size : sizes_of(p))
+    arguments.push_back(size);
   const std::string defines =
       epilogue_defines(p) + (p.layout == TensorLayout::kNhwc ? " -DNHWC=1" : " -DNHWC=0") +
       (p.weights_layout == WeightsLayout::kKrsc ? " -DKRSC=1" : " -DKRSC=0");

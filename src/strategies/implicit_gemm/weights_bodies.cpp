@@ -22,14 +22,6 @@ std::int64_t parts_for(const DeviceProfile& profile, std::int64_t work_groups, s
   return Split(units, parts).parts;
 }
 
-void describe_weights(Candidate& candidate, const Problem& p, std::int64_t workspace_bytes,
-                      double us) {
-  candidate.workspace_bytes = workspace_bytes;
-  candidate.predicted_us = us;
-  candidate.predicted_setup_us = kPredictedBuildUs;
-  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
-}
-
 double all_bytes(const Problem& p) {
   return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
 }

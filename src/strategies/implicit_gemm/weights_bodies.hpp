@@ -94,10 +94,6 @@ struct PaddedInput {
   }
 };
 
-// All of a candidate but its memory.
-void describe_weights(Candidate& candidate, const Problem& p, std::int64_t workspace_bytes,
-                      double us);
-
 double all_bytes(const Problem& p);
 
 // What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.

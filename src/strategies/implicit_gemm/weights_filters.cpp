@@ -1,7 +1,7 @@
 // weights_filters: explicit vectors along the filters of a packed dy, a register tile of channels and taps. For CPUs.
 #include <algorithm>
 
-#include "strategies/implicit_gemm/weights_bodies.hpp"
+#include "strategies/implicit_gemm/split_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -60,37 +60,36 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
   return predicted_us(profile, {view.pass(p), pack, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsFilters : public Layout {
+class WeightsFilters : public SplitLayout {
  public:
   WeightsFilters(const Case& c, const WeightsFiltersTile& tile)
-      : case_(c),
+      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
         tile_(tile),
         blocks_(c.problem, std::int64_t{tile.vw} * tile.kv),
         view_(c.problem, 1) {}
 
-  void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
+ protected:
+  void reserve(WorkspaceLayout& layout) const override {
     if (view_.copied) layout.add(view_.planes.bytes());
-    layout.add(blocks_.bytes(p));
-    const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), filters_us(case_, tile_, blocks_, view_));
+    layout.add(blocks_.bytes(case_.problem));
   }
-
-  void add_to(Executable& executable, Device& device) const override {
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
     const Region x = view_.add_to(executable, device, layout);
     const Region packed = layout.add(blocks_.bytes(p));
     executable.run.add(pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), packed));
-    const auto [rows_per_part, parts] = split();
-    const PartialSums result(p, parts, layout);
-    executable.run.add(std::make_unique<KernelStep>(
+    return {x, packed};
+  }
+  double us() const override { return filters_us(case_, tile_, blocks_, view_); }
+  std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
+                                 const PartialSums& result) const override {
+    const Problem& p = case_.problem;
+    return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_filters", "weights_filters",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", x},
-                              {"packed", packed},
+        std::vector<Argument>{{"x", operands.x},
+                              {"packed", operands.dy},
                               {"result", result.region},
                               {"images", narrow(p.n)},
                               {"channels", narrow(p.c_per_group())},
@@ -105,17 +104,12 @@ class WeightsFilters : public Layout {
                               {"groups", narrow(p.g)},
                               {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
                               {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{rows_per_part}},
+                              {"rows_per_part", cl_long{split_.units_per_part}},
                               {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.groups(p, blocks_) * parts)));
-    result.finish(executable, device, p);
-    executable.workspace_bytes = layout.bytes();
+        one_item_groups(tile_.groups(p, blocks_) * split_.parts));
   }
 
  private:
-  Split split() const { return {case_.problem.n * case_.problem.oh(), tile_.split}; }
-
-  const Case& case_;
   WeightsFiltersTile tile_;
   GradientBlocks blocks_;
   PaddedInput view_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "strategies/implicit_gemm/weights_bodies.hpp"
+#include "strategies/implicit_gemm/split_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -72,47 +72,38 @@ double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGr
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPatches : public Layout {
+class WeightsPatches : public SplitLayout {
  public:
   WeightsPatches(const Case& c, const WeightsPatchesTile& tile)
-      : case_(c), tile_(tile), gradient_(c.problem) {}
+      : SplitLayout(c, c.problem.n * c.problem.oh() * c.problem.ow(), tile.split),
+        tile_(tile),
+        gradient_(c.problem) {}
 
-  void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
+ protected:
+  void reserve(WorkspaceLayout& layout) const override {
     if (gradient_.copied) layout.add(gradient_.planes.bytes());
-    const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), patches_us(case_, tile_, gradient_));
   }
-
-  void add_to(Executable& executable, Device& device) const override {
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
+    return {Region{kXSlot}, gradient_.add_to(executable, device, layout)};
+  }
+  double us() const override { return patches_us(case_, tile_, gradient_); }
+  std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
+                                 const PartialSums& result) const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
-    const Region dy = gradient_.add_to(executable, device, layout);
-    const auto [pixels_per_part, parts] = split();
-    const PartialSums result(p, parts, layout);
-    std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+    std::vector<Argument> arguments = patch_arguments(p, operands.dy, result.region);
     arguments.insert(arguments.end(), {{"blocks", narrow(tile_.blocks(p))},
                                        {"runs", narrow(tile_.runs)},
                                        {"pixels", cl_long{p.n * p.oh() * p.ow()}},
-                                       {"pixels_per_part", cl_long{pixels_per_part}},
-                                       {"step", narrow(tile_.step(p, pixels_per_part))},
+                                       {"pixels_per_part", cl_long{split_.units_per_part}},
+                                       {"step", narrow(tile_.step(p, split_.units_per_part))},
                                        {"part_stride", result.stride(p)}});
-    executable.run.add(std::make_unique<KernelStep>(
+    return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_patches", "weights_patches", tile_.defines(p)),
-        arguments, one_item_groups(tile_.blocks(p) * tile_.runs * p.g * parts)));
-    result.finish(executable, device, p);
-    executable.workspace_bytes = layout.bytes();
+        arguments, one_item_groups(tile_.blocks(p) * tile_.runs * p.g * split_.parts));
   }
 
  private:
-  Split split() const {
-    const Problem& p = case_.problem;
-    return {p.n * p.oh() * p.ow(), tile_.split};
-  }
-
-  const Case& case_;
   WeightsPatchesTile tile_;
   PlainGradient gradient_;
 };

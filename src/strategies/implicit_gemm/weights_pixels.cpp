@@ -2,7 +2,7 @@
 // and taps. For CPUs.
 #include <algorithm>
 
-#include "strategies/implicit_gemm/weights_bodies.hpp"
+#include "strategies/implicit_gemm/split_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -61,37 +61,38 @@ double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInp
   return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPixels : public Layout {
+class WeightsPixels : public SplitLayout {
  public:
   WeightsPixels(const Case& c, const WeightsPixelsTile& tile)
-      : case_(c), tile_(tile), view_(c.problem, tile.vw), gradient_(tile.gradient(c.problem)) {}
+      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
+        tile_(tile),
+        view_(c.problem, tile.vw),
+        gradient_(tile.gradient(c.problem)) {}
 
-  void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
+ protected:
+  void reserve(WorkspaceLayout& layout) const override {
     if (view_.copied) layout.add(view_.planes.bytes());
-    if (tile_.copies_gradient(p)) layout.add(gradient_.bytes());
-    const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), pixels_us(case_, tile_, view_));
+    if (tile_.copies_gradient(case_.problem)) layout.add(gradient_.bytes());
   }
-
-  void add_to(Executable& executable, Device& device) const override {
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
-    const Region x = view_.add_to(executable, device, layout);
-    Region dy{kDySlot};
+    Operands operands{view_.add_to(executable, device, layout), Region{kDySlot}};
     if (tile_.copies_gradient(p)) {
-      dy = layout.add(gradient_.bytes());
-      executable.run.add(pad_planes(device, gradient_, Region{kDySlot}, mask_of(p), dy));
+      operands.dy = layout.add(gradient_.bytes());
+      executable.run.add(pad_planes(device, gradient_, Region{kDySlot}, mask_of(p), operands.dy));
     }
-    const auto [rows_per_part, parts] = split();
-    const PartialSums result(p, parts, layout);
-    executable.run.add(std::make_unique<KernelStep>(
+    return operands;
+  }
+  double us() const override { return pixels_us(case_, tile_, view_); }
+  std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
+                                 const PartialSums& result) const override {
+    const Problem& p = case_.problem;
+    return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_pixels", "weights_pixels",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", x},
-                              {"dy", dy},
+        std::vector<Argument>{{"x", operands.x},
+                              {"dy", operands.dy},
                               {"result", result.region},
                               {"images", narrow(p.n)},
                               {"channels", narrow(p.c_per_group())},
@@ -108,17 +109,12 @@ class WeightsPixels : public Layout {
                               {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
                               {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
                               {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{rows_per_part}},
+                              {"rows_per_part", cl_long{split_.units_per_part}},
                               {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.groups(p) * parts)));
-    result.finish(executable, device, p);
-    executable.workspace_bytes = layout.bytes();
+        one_item_groups(tile_.groups(p) * split_.parts));
   }
 
  private:
-  Split split() const { return {case_.problem.n * case_.problem.oh(), tile_.split}; }
-
-  const Case& case_;
   WeightsPixelsTile tile_;
   PaddedInput view_;
   PaddedPlanes gradient_;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "strategies/implicit_gemm/weights_bodies.hpp"
+#include "strategies/implicit_gemm/split_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -84,27 +84,26 @@ double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGrad
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPlanes : public Layout {
+class WeightsPlanes : public SplitLayout {
  public:
   WeightsPlanes(const Case& c, const WeightsPlanesTile& tile)
-      : case_(c), tile_(tile), gradient_(c.problem) {}
+      : SplitLayout(c, c.problem.n * tile.pieces(c.problem), tile.split),
+        tile_(tile),
+        gradient_(c.problem) {}
 
-  void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
+ protected:
+  void reserve(WorkspaceLayout& layout) const override {
     if (gradient_.copied) layout.add(gradient_.planes.bytes());
-    const PartialSums result(p, split().parts, layout);
-    describe_weights(candidate, p, layout.bytes(), planes_us(case_, tile_, gradient_));
   }
-
-  void add_to(Executable& executable, Device& device) const override {
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
+    return {Region{kXSlot}, gradient_.add_to(executable, device, layout)};
+  }
+  double us() const override { return planes_us(case_, tile_, gradient_); }
+  std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
+                                 const PartialSums& result) const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
-    const Region dy = gradient_.add_to(executable, device, layout);
-    const auto [pieces_per_part, parts] = split();
     const std::int64_t blocks = tile_.blocks(p, case_.profile);
-    const PartialSums result(p, parts, layout);
-    std::vector<Argument> arguments = patch_arguments(p, dy, result.region);
+    std::vector<Argument> arguments = patch_arguments(p, operands.dy, result.region);
     arguments.insert(arguments.end(), {{"blocks", narrow(blocks)},
                                        {"runs", narrow(tile_.runs)},
                                        {"vectors", narrow(tile_.vectors(p))},
@@ -112,20 +111,15 @@ class WeightsPlanes : public Layout {
                                        {"piece", narrow(tile_.piece(p))},
                                        {"at_once", narrow(tile_.at_once(p))},
                                        {"all_pieces", cl_long{p.n * tile_.pieces(p)}},
-                                       {"pieces_per_part", cl_long{pieces_per_part}},
+                                       {"pieces_per_part", cl_long{split_.units_per_part}},
                                        {"part_stride", result.stride(p)}});
-    executable.run.add(std::make_unique<KernelStep>(
+    return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_planes", "weights_planes", tile_.defines(p)),
-        arguments, one_item_groups(blocks * tile_.runs * p.g * parts)));
-    result.finish(executable, device, p);
-    executable.workspace_bytes = layout.bytes();
+        arguments, one_item_groups(blocks * tile_.runs * p.g * split_.parts));
   }
 
  private:
-  Split split() const { return {case_.problem.n * tile_.pieces(case_.problem), tile_.split}; }
-
-  const Case& case_;
   WeightsPlanesTile tile_;
   PlainGradient gradient_;
 };

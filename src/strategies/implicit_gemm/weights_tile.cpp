@@ -1,6 +1,6 @@
 // weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For GPUs.
 #include "strategies/implicit_gemm/gpu_tile.hpp"
-#include "strategies/implicit_gemm/weights_bodies.hpp"
+#include "strategies/implicit_gemm/split_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -13,14 +13,14 @@ std::int64_t tile_groups(const Problem& p, const Tile& tile) {
          p.g;
 }
 
-class WeightsTile : public Layout {
+class WeightsTile : public SplitLayout {
  public:
-  WeightsTile(const Case& c, const Tile& tile) : case_(c), tile_(tile) {}
+  WeightsTile(const Case& c, const Tile& tile)
+      : SplitLayout(c, c.problem.n * c.problem.oh() * c.problem.ow(), tile.split), tile_(tile) {}
 
-  void describe(Candidate& candidate) const override {
+ protected:
+  double us() const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
-    const PartialSums result(p, split().parts, layout);
     const std::int64_t work_groups = tile_groups(p, tile_);
     Pass pass;
     pass.groups = tile_.filling(work_groups * tile_.split);
@@ -28,25 +28,21 @@ class WeightsTile : public Layout {
                  static_cast<double>(round_up(pixels(), tile_.bk));
     pass.efficiency = tile_.efficiency();
     pass.bytes = all_bytes(p);
-    describe_weights(candidate, p, layout.bytes(),
-                     predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)}));
+    return predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)});
   }
-
-  void add_to(Executable& executable, Device& device) const override {
+  std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
+                                 const PartialSums& result) const override {
     const Problem& p = case_.problem;
-    WorkspaceLayout layout(case_.profile);
     const std::int64_t image_pixels = p.oh() * p.ow();
-    const auto [pixels_per_part, parts] = split();
-    const PartialSums result(p, parts, layout);
     const auto local = static_cast<std::size_t>(tile_.items());
-    executable.run.add(std::make_unique<KernelStep>(
+    return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_tile", "weights_tile",
                       weights_defines(p, tile_.defines())),
         std::vector<Argument>{
-            {"x", Region{kXSlot}},
-            {"dy", Region{kDySlot}},
-            {"y_mask", Region{p.mask ? kYSlot : kDySlot}},
+            {"x", operands.x},
+            {"dy", operands.dy},
+            {"y_mask", p.mask ? Region{kYSlot} : operands.dy},
             {"result", result.region},
             {"channels", narrow(p.c_per_group())},
             {"h", narrow(p.h)},
@@ -60,24 +56,20 @@ class WeightsTile : public Layout {
             {"ow", narrow(p.ow())},
             {"groups", narrow(p.g)},
             {"pixels", cl_long{pixels()}},
-            {"pixels_per_part", cl_long{pixels_per_part}},
+            {"pixels_per_part", cl_long{split_.units_per_part}},
             {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.bm))},
             {"column_tiles", narrow(ceil_div(p.c_per_group() * p.kh * p.kw, tile_.bn))},
             {"step_image", narrow(tile_.bk / image_pixels)},
             {"step_i", narrow(tile_.bk % image_pixels / p.ow())},
             {"step_j", narrow(tile_.bk % p.ow())},
             {"part_stride", result.stride(p)}},
-        Range{{static_cast<std::size_t>(tile_groups(p, tile_) * parts) * local, 1, 1},
-              {local, 1, 1}}));
-    result.finish(executable, device, p);
-    executable.workspace_bytes = layout.bytes();
+        Range{{static_cast<std::size_t>(tile_groups(p, tile_) * split_.parts) * local, 1, 1},
+              {local, 1, 1}});
   }
 
  private:
   std::int64_t pixels() const { return case_.problem.n * case_.problem.oh() * case_.problem.ow(); }
-  Split split() const { return {pixels(), tile_.split}; }
 
-  const Case& case_;
   Tile tile_;
 };
 

@@ -1,0 +1,26 @@
+#include "strategies/implicit_gemm/split_layout.hpp"
+
+namespace clconv::core::implicit_gemm {
+
+void SplitLayout::describe(Candidate& candidate) const {
+  const Problem& p = case_.problem;
+  WorkspaceLayout layout(case_.profile);
+  reserve(layout);
+  const PartialSums result(p, split_.parts, layout);
+  candidate.workspace_bytes = layout.bytes();
+  candidate.predicted_us = us();
+  candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
+}
+
+void SplitLayout::add_to(Executable& executable, Device& device) const {
+  const Problem& p = case_.problem;
+  WorkspaceLayout layout(case_.profile);
+  const Operands operands = copy(executable, device, layout);
+  const PartialSums result(p, split_.parts, layout);
+  executable.run.add(multiply(device, operands, result));
+  result.finish(executable, device, p);
+  executable.workspace_bytes = layout.bytes();
+}
+
+}  // namespace clconv::core::implicit_gemm
