@@ -188,3 +188,35 @@ TEST_CASE("a variant compiles the programs that it names, and no others") {
   }
   CHECK(compiled.size() > 20);
 }
+
+// Of those that the other tests leave out every fifth, and all that are not considered.
+TEST_CASE("variants that only rigor exhaustive or a forced config reaches are right, too") {
+  std::size_t number = 0, tried = 0;
+  for (const char* text : {"n2c9h11w13k18kh3kw3p1", "n1c20h9w10k7kh1kw1", "n2c6h8w9k6kh3kw3s2p1g6",
+                           "n1c6h9w9k10kh3kw2s1,2p1g2"}) {
+    for (const Direction direction : kGeometric) {
+      const Problem p = in_direction(parse_problem(text), direction, number % 2 == 0);
+      const Tensors tensors(p);
+      Expected expected(p, tensors);
+      for (const Strategy* strategy : strategies()) {
+        const Offer offer = strategy->offer(p, device().profile(), kNoLimit);
+        if (std::holds_alternative<Rejection>(offer)) continue;
+        const std::vector<Candidate>& all = std::get<Offers>(offer).candidates;
+        const std::vector<Candidate> usual = shortlist(all);
+        for (const Candidate& c : all) {
+          const auto same = [&](const Candidate& other) { return other.config == c.config; };
+          if (std::any_of(usual.begin(), usual.end(), same)) continue;
+          if (c.not_considered == nullptr && number++ % 5 != 0) continue;
+          ++tried;
+          CAPTURE(to_text(p));
+          CAPTURE(std::string(to_string(direction)));
+          CAPTURE(std::string(strategy->name) + " " + c.config.text());
+          CHECK(worst(run(device(), *strategy, p, c, tensors), expected(c), c.error_bound,
+                      result_error_floor(p)) <= 1.0);
+        }
+      }
+    }
+  }
+  MESSAGE(tried << " variants");
+  CHECK(tried > 20);
+}

@@ -5,8 +5,8 @@
 // loads, TH*TW broadcasts, TH*TW*KV fused multiply-adds. One register more than the CPU has costs 1.3x. x is float
 // whatever the storage: broadcasting a float16 takes three instructions.
 //
-// CHANNELS_LAST: the products of a tap lie together; the distances between pixels are known to the host only.
-// `channels` is the number of products that lie together: of a tap, or of a whole row of taps where these are
+// CHANNELS_LAST: the products of a tap are adjacent in memory; the distances between pixels are known to the host only.
+// `channels` is the number of adjacent products: of a tap, or of a whole row of taps where these are
 // neighbours too. Otherwise a tile reads one or two lines of every plane, which no hardware prefetcher foresees: the
 // kernel prefetches the lines of later channels, the lines of the results, and the weights of the next block, of which
 // every tile takes a share.

@@ -9,13 +9,14 @@ namespace {
 constexpr std::int64_t kElementsOfOneGroup = 2048;
 // softmax_totals adds them up one after the other.
 constexpr std::int64_t kMostGroups = 256;
-constexpr std::int64_t kGroupsPerUnit = 4;
+constexpr std::int64_t kWorkGroupsPerUnit = 4;
 
 std::int64_t rows_per_group(const DeviceProfile& profile, const Softmax& s, std::int64_t local) {
   if (s.n * s.m <= kElementsOfOneGroup) return s.n;
-  const std::int64_t groups = profile.family == Family::kCpu
-                                  ? std::min(profile.compute_units * kGroupsPerUnit, kMostGroups)
-                                  : kMostGroups;
+  const std::int64_t groups =
+      profile.family == Family::kCpu
+          ? std::min(profile.compute_units * kWorkGroupsPerUnit, kMostGroups)
+          : kMostGroups;
   return std::max(local, ceil_div(s.n, groups));
 }
 

@@ -16,7 +16,7 @@ constexpr std::int64_t kVectors = 2;
 constexpr std::int64_t kDepth = 256, kPanels = 2;
 
 // Pieces per core, so that a core that falls behind is not waited for long.
-constexpr std::int64_t kGroupsPerUnit = 4;
+constexpr std::int64_t kWorkGroupsPerUnit = 4;
 
 std::int64_t most_columns(const DeviceProfile& profile) {
   const std::int64_t registers = Runs::vector_width(profile) == 16 ? 32 : 16;
@@ -30,7 +30,7 @@ std::int64_t row_blocks(const DeviceProfile& profile, const PanelGemm& gemm) {
 // Runs of column panels that a block of rows is divided into.
 std::int64_t column_runs(const DeviceProfile& profile, const PanelGemm& gemm) {
   const std::int64_t wanted =
-      ceil_div(profile.compute_units * kGroupsPerUnit, row_blocks(profile, gemm) * gemm.batch);
+      ceil_div(profile.compute_units * kWorkGroupsPerUnit, row_blocks(profile, gemm) * gemm.batch);
   return std::min(gemm.n / gemm.panel, wanted);
 }
 

@@ -38,11 +38,12 @@ struct Runs {
   Range range;
 
   Runs(const DeviceProfile& profile, std::int64_t count) {
-    constexpr std::int64_t kGroupsPerUnit = 4, kLeast = 4096;
+    constexpr std::int64_t kWorkGroupsPerUnit = 4, kLeast = 4096;
     const bool cpu = profile.family == Family::kCpu;
     width = cpu ? vector_width(profile) : 1;
-    span = cpu ? round_up(std::max(kLeast, ceil_div(count, profile.compute_units * kGroupsPerUnit)),
-                          width)
+    span = cpu ? round_up(
+                     std::max(kLeast, ceil_div(count, profile.compute_units * kWorkGroupsPerUnit)),
+                     width)
                : 1;
     range = items(ceil_div(count, span), cpu ? 1 : Spans::local_size(profile));
   }

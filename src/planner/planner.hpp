@@ -78,7 +78,7 @@ Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerO
             const std::vector<const Strategy*>& strategies, const Memory& memory,
             Laboratory* laboratory);
 
-// What of a report is worth remembering: measured now, or failed.
+// The part of a report that wisdom keeps: candidates that were measured now, or failed.
 WisdomRecord to_wisdom(const Report& report, const WisdomScope& scope);
 
 }  // namespace clconv::core

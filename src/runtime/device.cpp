@@ -53,7 +53,7 @@ void estimate_speeds(DeviceProfile& p) {
     p.launch_us = 5;
   } else {
     // 128 lanes a unit (NVIDIA since Maxwell; AMD's WGPs), an FMA each; memory as of a mid-range
-    // card. Unmeasured: no GPU has been at hand yet.
+    // card. Not measured: no GPU was available.
     p.peak_gflops = units * gigahertz * 128.0 * 2.0;
     p.bandwidth_gbs = 400;
     p.launch_us = 5;

@@ -29,7 +29,7 @@ struct Executable {
 // A step that needs no memory but its operands.
 Executable one_step(std::unique_ptr<Step> step);
 
-// What of an execution's memory the caller has bound.
+// Which memory of an execution the caller has bound.
 struct Provided {
   bool workspace = false;  // with room for the weights where they do not come prepared
   bool prepared = false;

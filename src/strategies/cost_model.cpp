@@ -9,10 +9,10 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
   const double units = static_cast<double>(profile.compute_units);
   double total = 0;
   for (const Pass& pass : passes) {
-    const double groups = std::max(1.0, pass.groups);
-    const double waves = std::ceil(groups / units);
-    const double balance = groups / (waves * units);
-    const double reach = std::min(1.0, groups / units);
+    const double work_groups = std::max(1.0, pass.work_groups);
+    const double waves = std::ceil(work_groups / units);
+    const double balance = work_groups / (waves * units);
+    const double reach = std::min(1.0, work_groups / units);
     const double compute_us = pass.flops / (profile.peak_gflops * 1e3 * pass.efficiency * balance);
     const double memory_us = pass.bytes / (profile.bandwidth_gbs * 1e3 * reach);
     total += std::max(compute_us, memory_us) + pass.launches * profile.launch_us;
@@ -29,7 +29,7 @@ double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes) {
   Pass pass;
   pass.bytes = static_cast<double>(bytes + prepared_bytes);
-  pass.groups = pass.bytes / 4096;  // rows of filters, about
+  pass.work_groups = pass.bytes / 4096;  // rows of filters, about
   return predicted_us(profile, {pass});
 }
 
@@ -48,8 +48,8 @@ Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Ge
   if (vectors_are_items(profile)) pass.efficiency = 0.12;
   pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
   if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= 2;
-  pass.groups = batch * std::ceil(m / static_cast<double>(tile.m)) *
-                std::ceil(n / static_cast<double>(tile.n));
+  pass.work_groups = batch * std::ceil(m / static_cast<double>(tile.m)) *
+                     std::ceil(n / static_cast<double>(tile.n));
   // What a call of the library costs besides, in launches: 25-90 us for products of next to nothing on PoCL.
   pass.launches = profile.family == Family::kCpu ? 20 : 2;
   return pass;

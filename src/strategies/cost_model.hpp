@@ -12,9 +12,9 @@ namespace clconv::core {
 // One launch (or one library call).
 struct Pass {
   double flops = 0;
-  double efficiency = 1;  // fraction of the device's peak its inner loop reaches when fed
-  double bytes = 0;       // read and written in memory
-  double groups = 1;      // independent pieces the launch divides into
+  double efficiency = 1;   // fraction of the device's peak its inner loop reaches when fed
+  double bytes = 0;        // read and written in memory
+  double work_groups = 1;  // of the launch
   double launches = 1;
 };
 

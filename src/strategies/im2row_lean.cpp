@@ -101,17 +101,17 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   Pass unfold;
   unfold.bytes = kUnfoldBytes * strip_bytes * times;
   unfold.launches = times;
-  unfold.groups = static_cast<double>(p.g * strip_of(p, columns).hp);
+  unfold.work_groups = static_cast<double>(p.g * strip_of(p, columns).hp);
   Pass multiply;
   if (tile.vw == 1) {
     multiply.flops = 2.0 * reduction * static_cast<double>(p.k * p.oh() * columns) * times;
     multiply.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
-    multiply.groups =
+    multiply.work_groups =
         static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
   } else {
     const double pixels = tile.th * tile.tw;
-    multiply.groups = static_cast<double>(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) *
-                                          blocks.blocks());
+    multiply.work_groups = static_cast<double>(ceil_div(p.oh(), tile.th) *
+                                               ceil_div(columns, tile.tw) * blocks.blocks());
     // Cycles of a work-group as in implicit_gemm: two FMAs or loads each, then the transposing store.
     const double fma_cycles = reduction * std::max(4.0, tile.kv * pixels / 2);
     const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
@@ -120,7 +120,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
     // With 16 registers a product is too little work to hide the loop around it.
     const double loop_cycles = Machine::of(profile).few_registers() ? 1.5 * reduction : 0;
     const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
-    multiply.flops = multiply.groups * cycles * 2 * 2 * tile.vw * times;
+    multiply.flops = multiply.work_groups * cycles * 2 * 2 * tile.vw * times;
     multiply.efficiency = profile.family == Family::kCpu ? kTileOnCpu : kTileOnGpu;
   }
   multiply.bytes = strip_bytes * times + static_cast<double>(blocks.bytes()) * times +
@@ -205,7 +205,7 @@ struct Launch {
 
 std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std::int64_t first) {
   const Problem& p = launch.p;
-  // Taps of one column: a run of kh*c if they lie together, else kh runs of c.
+  // Taps of one column: kh*c adjacent products where dilation is 1, else kh times c.
   const std::int64_t c = p.c_per_group();
   const bool together = p.dh == 1;
   const FilterBlocks& blocks = launch.blocks;

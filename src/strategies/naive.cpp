@@ -40,7 +40,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
                                                      : kGpuEfficiency;
   pass.bytes = static_cast<double>(p.x_bytes()) + static_cast<double>(p.w_bytes()) +
                static_cast<double>(p.y_bytes());
-  pass.groups =
+  pass.work_groups =
       std::ceil(static_cast<double>(results(p)) / static_cast<double>(local_size(profile)));
   Candidate candidate;
   candidate.predicted_us = predicted_us(profile, {pass});

@@ -121,7 +121,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
       (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
       (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
   finish.launches = (finishes ? 1 : 0) + (p.mask ? 1 : 0);
-  finish.groups = static_cast<double>(p.n * p.k);
+  finish.work_groups = static_cast<double>(p.n * p.k);
   c.predicted_us = predicted_us(profile, {multiply, finish});
   return c;
 }

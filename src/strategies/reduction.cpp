@@ -19,11 +19,11 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (!one_stage(p)) layout.add(p.n * p.k * Problem::kFloatBytes);
   Pass planes;
   planes.bytes = static_cast<double>(p.y_bytes()) * (p.mask ? 2 : 1);
-  planes.groups = static_cast<double>(p.n * p.k);
+  planes.work_groups = static_cast<double>(p.n * p.k);
   planes.launches = one_stage(p) ? 0 : 1;
   Pass channels;
   channels.bytes = static_cast<double>(layout.bytes());
-  channels.groups = static_cast<double>(p.k);
+  channels.work_groups = static_cast<double>(p.k);
   Candidate candidate;
   candidate.workspace_bytes = layout.bytes();
   candidate.predicted_us = predicted_us(profile, {planes, channels});

@@ -19,7 +19,7 @@ struct ChannelsBlock {
   }
   std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
   std::int64_t in_w(const Problem& p) const { return (tw - 1) * p.sw + (p.kw - 1) * p.dw + 1; }
-  // A vector of weights per tap in registers, or near; and so many rows and columns that each vector is used
+  // A vector of weights per tap in registers or L1; and so many rows and columns that each vector is used
   // more than once.
   bool unrolls(const Problem& p) const {
     return p.kh * p.kw <= 25 && in_h(p) * in_w(p) <= 8 * th * tw;
@@ -69,7 +69,7 @@ class ChannelsLayout : public Layout {
     pass.flops =
         static_cast<double>(units_.units) * (100 + vectors * vector_cycles()) * 2 * 2 * block_.vw;
     pass.bytes = bytes_touched(p);
-    pass.groups = static_cast<double>(ceil_div(units_.units, units_.span));
+    pass.work_groups = static_cast<double>(ceil_div(units_.units, units_.span));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.prepared_weights_bytes = packing_.bytes();
     constexpr std::int64_t kMostPixels = 512;

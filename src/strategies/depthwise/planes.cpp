@@ -43,7 +43,7 @@ class PlanesLayout : public Layout {
         blocks * (blocks_.cycles(p) + store_cycles) * 2 * 2 * static_cast<double>(blocks_.vw);
     pass.efficiency = vector_efficiency(case_.profile);
     pass.bytes = cached(bytes_touched(p));
-    pass.groups = static_cast<double>(bands_.units);
+    pass.work_groups = static_cast<double>(bands_.units);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 

@@ -37,7 +37,7 @@ class RowsLayout : public Layout {
     pass.flops = tiles * tile_cycles() * 2 * 2 * tile_.vw;
     pass.efficiency = vector_efficiency(case_.profile);
     pass.bytes = cached(bytes_touched(p));
-    pass.groups = tiles;
+    pass.work_groups = tiles;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.not_considered = tiling_.not_considered(case_.profile);
   }

@@ -19,7 +19,7 @@ class WeightsDirectLayout : public Layout {
     pass.flops = p.flops();
     pass.efficiency = direct_efficiency(case_.profile);
     pass.bytes = bytes_touched(p);
-    pass.groups = static_cast<double>(p.w_elements());
+    pass.work_groups = static_cast<double>(p.w_elements());
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 

@@ -59,7 +59,7 @@ void WeightsLayout::describe(Candidate& candidate) const {
   multiply.flops = work_groups * cycles * 2 * 2 * tile_.vw;
   multiply.efficiency = vector_efficiency(case_.profile);
   multiply.bytes = cached(bytes_touched(p));
-  multiply.groups = work_groups;
+  multiply.work_groups = work_groups;
   Pass sum;
   sum.launches = parts_ > 1 ? 1 : 0;
   sum.bytes = static_cast<double>(partial_bytes());

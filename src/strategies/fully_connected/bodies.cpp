@@ -31,11 +31,11 @@ Pass product_pass(const DeviceProfile& profile, double groups, double group_cycl
                   double bytes) {
   Pass pass;
   pass.flops = groups * group_cycles * 2 * 2 * width;  // at full rate
-  // What of that is reached: everything comes from the second cache. PoCL 3.1, 2-core Zen 5, 2026-11:
+  // The fraction of it that is reached: all operands come from L2. PoCL 3.1, 2-core Zen 5, 2026-11:
   // n32c2048h1w1k250kh1kw1. On a device that wants no vectors: a guess.
   pass.efficiency = profile.family == Family::kCpu ? 0.6 : 0.02;
   pass.bytes = bytes;
-  pass.groups = groups;
+  pass.work_groups = groups;
   return pass;
 }
 

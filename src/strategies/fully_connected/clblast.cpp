@@ -48,7 +48,7 @@ class Clblast : public Layout {
     others.bytes = (p.finishes() ? 2.0 * static_cast<double>(bytes_of(p, result_of(p))) : 0) +
                    (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
     others.launches = (p.finishes() ? 1 : 0) + (p.mask ? 1 : 0);
-    others.groups = static_cast<double>(p.n * p.k);
+    others.work_groups = static_cast<double>(p.n * p.k);
     candidate.predicted_us =
         predicted_us(case_.profile, {gemm_pass(case_.profile, parameters_, product_), others});
   }

@@ -34,7 +34,7 @@ class Dot : public Layout {
     Pass copy;
     copy.bytes = 1.5 * static_cast<double>(copy_bytes());
     copy.launches = copy_bytes() > 0 ? 1 : 0;
-    copy.groups = copy.bytes / 4096;
+    copy.work_groups = copy.bytes / 4096;
     candidate.predicted_us = predicted_us(case_.profile, {copy, pass});
     candidate.workspace_bytes = workspace_bytes();
   }
@@ -61,9 +61,9 @@ class Dot : public Layout {
   // All where there are rows enough to divide the work by: w is then read once.
   std::int64_t images_per_item() const {
     // Work-groups per compute unit that even out what one takes longer than another.
-    constexpr std::int64_t kGroupsPerUnit = 4;
+    constexpr std::int64_t kWorkGroupsPerUnit = 4;
     const std::int64_t wanted =
-        ceil_div(case_.profile.compute_units * kGroupsPerUnit, row_blocks());
+        ceil_div(case_.profile.compute_units * kWorkGroupsPerUnit, row_blocks());
     return round_up(ceil_div(case_.problem.n, wanted), tile_.nr);
   }
 

@@ -220,7 +220,7 @@ Pass ChunkedLayout::before() const {
         kRunBytes * images * chunks * static_cast<double>(p.c * p.kh * p.kw * chunking_.rows);
   }
   pass.launches = 2 * chunks;
-  pass.groups = images * static_cast<double>(p.c * chunking_.rows);
+  pass.work_groups = images * static_cast<double>(p.c * chunking_.rows);
   return pass;
 }
 
@@ -240,7 +240,7 @@ Pass ChunkedLayout::after() const {
   // copy; a GPU's atomics are closer to its gather.
   if (atomic_) pass.bytes *= cpu ? 10 : 2;
   pass.launches = chunks;
-  pass.groups =
+  pass.work_groups =
       static_cast<double>(chunking_.images) * static_cast<double>(p.wants_dx() ? p.c : p.k);
   return pass;
 }

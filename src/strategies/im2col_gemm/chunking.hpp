@@ -33,7 +33,7 @@ struct Chunking {
   std::int64_t images, rows;  // per chunk; rows < oh only with one image
   std::int64_t pixels;        // that a chunk has
   std::int64_t m, n, k;       // per group, padded
-  std::int64_t block;         // columns of B that lie together
+  std::int64_t block;         // columns of B that are adjacent in memory
 
   Chunking(const Case& c, Product whose, std::int64_t images_per_chunk,
            std::int64_t rows_per_chunk);

@@ -28,7 +28,7 @@ class Panels : public ChunkedLayout {
     pass.flops = 2.0 * batch * m * n * k;
     pass.efficiency = case_.machine.few_registers() ? kEfficiencyFewRegisters : kEfficiency;
     pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
-    pass.groups = static_cast<double>(panel_groups(case_.profile, gemm));
+    pass.work_groups = static_cast<double>(panel_groups(case_.profile, gemm));
     return pass;
   }
 };

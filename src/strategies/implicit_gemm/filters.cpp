@@ -13,8 +13,9 @@ double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
                   const FilterBlocks& blocks, std::int64_t chunks) {
   const Problem& p = all.problem;
   const DeviceProfile& profile = all.profile;
-  const double groups = static_cast<double>(ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw)) *
-                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double work_groups =
+      static_cast<double>(ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw)) *
+      static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
   const double pixels = tile.th * tile.tw;
   // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; then the transposing store, which
@@ -62,10 +63,10 @@ double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
                         loop_cycles + store_cycles;
   Pass multiply;
   // In units of cycles spent at full rate, so that a phase without taps costs its stores.
-  multiply.flops = groups * cycles * 2 * 2 * tile.vw;
+  multiply.flops = work_groups * cycles * 2 * 2 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.groups = groups;
+  multiply.work_groups = work_groups;
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
@@ -131,15 +132,15 @@ std::vector<Config> variants(const Case& all) {
       if (tw < 1) continue;
       add(th, tw);
       if (c.channels_last) {
-        // Fewer pixels are as fast, so that a width without rest is to be had.
+        // Narrower tiles are as fast here, and one of them may divide the row.
         while (--tw * 2 > most_pixels / th)
           add(th, tw);
         continue;
       }
-      // A narrower tile with as many tiles in the row does less twice.
+      // A narrower tile with the same number of tiles per row computes fewer pixels twice.
       const int even = static_cast<int>(ceil_div(least.w, ceil_div(least.w, tw)));
       if (even != tw) add(th, even);
-      // Nor does one that divides the row, if nearly as many products are left to a load.
+      // A tile that divides the row computes none twice; it must keep more than half of the pixels per load.
       int without_rest = tw;
       while (least.w % without_rest != 0)
         --without_rest;

@@ -51,9 +51,9 @@ double Tile::filling(std::int64_t groups) const {
 
 int Tile::wanted_split(const DeviceProfile& profile, std::int64_t groups,
                        std::int64_t steps) const {
-  constexpr std::int64_t kGroupsPerUnit = 2, kLeastSteps = 8, kMostParts = 16;
-  const std::int64_t busy =
-      profile.compute_units * kGroupsPerUnit * std::max<std::int64_t>(1, kItemsPerUnit / items());
+  constexpr std::int64_t kWorkGroupsPerUnit = 2, kLeastSteps = 8, kMostParts = 16;
+  const std::int64_t busy = profile.compute_units * kWorkGroupsPerUnit *
+                            std::max<std::int64_t>(1, kItemsPerUnit / items());
   const std::int64_t most = std::clamp<std::int64_t>(steps / kLeastSteps, 1, kMostParts);
   return static_cast<int>(std::clamp<std::int64_t>(busy / groups, 1, most));
 }

@@ -77,7 +77,7 @@ struct InputView {
       pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
                                        element_bytes(planes.data_type)) +
                    static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0);
-      pass.groups = static_cast<double>(planes.planes * planes.hp);
+      pass.work_groups = static_cast<double>(planes.planes * planes.hp);
       pass.launches = static_cast<double>(chunks());
     } else {
       pass.launches = 0;

@@ -34,7 +34,7 @@ PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
     double cost = pixels;
     if (all.machine.few_registers()) {
       const double tiles = static_cast<double>(grid.all(c));
-      const double runs = std::max(1.0, static_cast<double>(wanted_groups(all)) / tiles);
+      const double runs = std::max(1.0, static_cast<double>(wanted_work_groups(all)) / tiles);
       const double staging = runs * kStagingInFilters / static_cast<double>(c.filters);
       cost = pixels * static_cast<double>(c.groups) * (1 + staging) + kWeightsInPixels * tiles +
              multiplied(images, h * w) / (2 * runs);
@@ -55,7 +55,7 @@ PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
 std::int64_t PatchTile::run(const Case& all, const Correlation& c, const PatchGrid& grid,
                             const FilterBlocks& blocks) const {
   const std::int64_t blocks_per_group = blocks.blocks_per_group;
-  std::int64_t runs = std::min(blocks_per_group, ceil_div(wanted_groups(all), grid.all(c)));
+  std::int64_t runs = std::min(blocks_per_group, ceil_div(wanted_work_groups(all), grid.all(c)));
   if (sums > 0) {
     const std::int64_t fitting = sums * 256 / sums_of_a_block(grid.images, grid.h * grid.w);
     runs = std::max(runs, ceil_div(blocks_per_group, fitting));

@@ -11,7 +11,7 @@ namespace clconv::core::implicit_gemm {
 struct PatchGrid {
   std::int64_t images = 0, h = 1, w = 1;  // no images: not to be divided
   std::int64_t pitch = 0;                 // floats of a row of patches
-  double multiplied = 0;                  // pixels of all images, those for nothing included
+  double multiplied = 0;  // pixels of all images, with the padding of vectors and tiles
 
   std::int64_t tiles_x(const Correlation& c) const { return ceil_div(c.ow, w); }
   std::int64_t tiles(const Correlation& c) const { return tiles_x(c) * ceil_div(c.oh, h); }
@@ -61,12 +61,12 @@ struct PatchTile {
     return mr * round_up(images * round_up(pixels, vw), span());
   }
 
-  // The tile that costs least: pixels multiplied, those for nothing included; with few registers, where these were
+  // The tile that costs least: pixels multiplied, padding included; with few registers, where these were
   // measured, also weights fetched for each tile, pixels staged for each run of blocks, and the core that waits for the
   // other one's last tile, of which half is left on the average.
   PatchGrid grid(const Case& all, const Correlation& c) const;
   // Work-groups that even out what one core starts later than another.
-  std::int64_t wanted_groups(const Case& all) const {
+  std::int64_t wanted_work_groups(const Case& all) const {
     return all.profile.compute_units * (all.machine.few_registers() ? 4 : 2);
   }
   // Blocks of filters that a work-item multiplies its patches with: all that there is room for sums for, where there

@@ -39,7 +39,7 @@ double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, 
   multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
   multiply.bytes = cached(bytes_touched(p, c, blocks.bytes()));
-  multiply.groups = runs * static_cast<double>(grid.all(c));
+  multiply.work_groups = runs * static_cast<double>(grid.all(c));
   return predicted_us(profile, {multiply});
 }
 

@@ -59,13 +59,13 @@ struct PixelTile {
 // the second block on, as long as the weights stay in a quarter of L2.
 std::int64_t blocks_in_a_run(const Case& all, const Correlation& c, const FilterBlocks& blocks,
                              std::int64_t row_tiles) {
-  constexpr std::int64_t kGroupsPerUnit = 16;
+  constexpr std::int64_t kWorkGroupsPerUnit = 16;
   const std::int64_t block_bytes =
       std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
   const std::int64_t tiles = row_tiles * c.oh * c.groups;
   const std::int64_t most =
       std::min(all.machine.l2_bytes / 4 / block_bytes,
-               tiles * blocks.blocks_per_group / (all.profile.compute_units * kGroupsPerUnit));
+               tiles * blocks.blocks_per_group / (all.profile.compute_units * kWorkGroupsPerUnit));
   const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
   return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
@@ -74,8 +74,8 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
                  const FilterBlocks& blocks, std::int64_t chunks) {
   const Problem& p = all.problem;
   const DeviceProfile& profile = all.profile;
-  const double groups = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
-                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double work_groups = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
+                             static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
   // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
   // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us of filters).
@@ -99,11 +99,11 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
   const double cycles =
       std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
   Pass multiply;
-  multiply.flops = groups * cycles * 2 * 2 * tile.vw;
+  multiply.flops = work_groups * cycles * 2 * 2 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.groups = groups / static_cast<double>(blocks.blocks_per_group) *
-                    static_cast<double>(ceil_div(blocks.blocks_per_group, run));
+  multiply.work_groups = work_groups / static_cast<double>(blocks.blocks_per_group) *
+                         static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
 }
@@ -183,7 +183,7 @@ std::vector<Config> variants(const Case& all) {
 Fit fit(const Case& all, const Config& config) {
   const PixelTile tile = PixelTile::from(config);
   const Correlation& c = all.correlations.front();
-  // The pixels of a channel do not lie together.
+  // The pixels of a channel are not adjacent in memory.
   if (c.channels_last) return unserved("layout", "channels last (nhwc)");
   if (c.sw > 2) return above("sw", c.sw, 2);  // would need a gather per vector
   if (tile.stage > 0) {

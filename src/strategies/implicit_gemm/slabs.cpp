@@ -24,7 +24,7 @@ struct Slabs {
     constexpr std::int64_t kMostPixels = 256;
     const std::int64_t near_bytes = all.machine.l1_bytes / 4 * 3;
     const std::int64_t most_of_row = 4 * all.machine.line_bytes;
-    constexpr std::int64_t kGroupsPerUnit = 4;
+    constexpr std::int64_t kWorkGroupsPerUnit = 4;
     const std::int64_t tiles = ceil_div(c.ow, tile.tw) * ceil_div(c.oh, tile.th);
     const std::int64_t pixels = tile.th * tile.tw;
     const std::int64_t fitting = kib * 256 / tile.sums();
@@ -32,8 +32,9 @@ struct Slabs {
     panel = ceil_div(tiles, ceil_div(tiles, panel));
     const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
     const std::int64_t blocks_per_group = blocks.blocks_per_group;
-    const std::int64_t runs = std::max(ceil_div(kGroupsPerUnit * all.profile.compute_units, panels),
-                                       ceil_div(blocks_per_group, fitting / panel));
+    const std::int64_t runs =
+        std::max(ceil_div(kWorkGroupsPerUnit * all.profile.compute_units, panels),
+                 ceil_div(blocks_per_group, fitting / panel));
     run = ceil_div(blocks_per_group, std::min(blocks_per_group, runs));
     const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
     const std::int64_t row = std::min(panel * pixels * c.sw * kElement, most_of_row);
@@ -67,7 +68,7 @@ double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, con
   multiply.flops = cycles * static_cast<double>(tiles * blocks.blocks() * c.images) * 4 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.92 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.groups =
+  multiply.work_groups =
       static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});

@@ -27,7 +27,9 @@ struct TileGrid {
         steps(ceil_div(c.reduction(), tile.bk)),
         steps_per_part(std::max<std::int64_t>(1, ceil_div(steps, tile.split))),
         parts(std::max<std::int64_t>(1, ceil_div(steps, steps_per_part))) {}
-  std::int64_t groups(const Correlation& c) const { return filter_tiles * pixel_tiles * c.groups; }
+  std::int64_t work_groups(const Correlation& c) const {
+    return filter_tiles * pixel_tiles * c.groups;
+  }
   // Of what is summed apart, if it is.
   std::int64_t partial_bytes(const Tile& tile, const Correlation& c) const {
     return tile.split == 1 ? 0 : saturating_product(parts, c.groups * c.filters, pixels, kElement);
@@ -102,15 +104,15 @@ class TileLayout : public Layout {
   double us_of(const Correlation& c) const {
     const TileGrid grid(tile_, c);
     Pass pass;
-    pass.groups = tile_.filling(grid.groups(c) * grid.parts);
-    pass.flops = static_cast<double>(grid.groups(c)) * 2.0 * tile_.bm * tile_.bn *
+    pass.work_groups = tile_.filling(grid.work_groups(c) * grid.parts);
+    pass.flops = static_cast<double>(grid.work_groups(c)) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(grid.steps * tile_.bk);
     pass.efficiency = tile_.efficiency();
     pass.bytes = bytes_touched(case_.problem, c, packed_.bytes);
     Pass fold;
     fold.launches = tile_.split > 1 ? 1 : 0;
     fold.bytes = 2.0 * static_cast<double>(grid.partial_bytes(tile_, c));
-    fold.groups = static_cast<double>(c.groups * c.filters * grid.pixels) / 64;
+    fold.work_groups = static_cast<double>(c.groups * c.filters * grid.pixels) / 64;
     return predicted_us(case_.profile, {pass, fold});
   }
   std::string defines(const Correlation& c) const {
@@ -167,7 +169,7 @@ class TileLayout : public Layout {
     return std::make_unique<KernelStep>(
         "multiply", device.kernel("implicit_gemm/tile", "implicit_gemm_tile", defines(c)),
         arguments,
-        Range{{static_cast<std::size_t>(grid.groups(c) * grid.parts) * local, 1, 1},
+        Range{{static_cast<std::size_t>(grid.work_groups(c) * grid.parts) * local, 1, 1},
               {local, 1, 1}});
   }
 
@@ -202,7 +204,8 @@ std::vector<Config> variants(const Case& all) {
   for (Tile tile : kTiles) {
     configs.push_back(tile.config("tile"));
     const TileGrid grid(tile, all.correlations.front());
-    tile.split = tile.wanted_split(all.profile, grid.groups(all.correlations.front()), grid.steps);
+    tile.split =
+        tile.wanted_split(all.profile, grid.work_groups(all.correlations.front()), grid.steps);
     if (tile.split > 1) configs.push_back(tile.config("tile"));
   }
   return configs;

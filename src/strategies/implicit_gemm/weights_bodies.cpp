@@ -15,8 +15,8 @@ std::string weights_defines(const Problem& p, const std::string& config) {
 std::int64_t parts_for(const DeviceProfile& profile, std::int64_t work_groups, std::int64_t units,
                        std::int64_t least) {
   // Work-groups per compute unit that even out what one takes longer than another.
-  constexpr std::int64_t kGroupsPerUnit = 4;
-  const std::int64_t wanted = ceil_div(profile.compute_units * kGroupsPerUnit, work_groups);
+  constexpr std::int64_t kWorkGroupsPerUnit = 4;
+  const std::int64_t wanted = ceil_div(profile.compute_units * kWorkGroupsPerUnit, work_groups);
   const std::int64_t parts =
       std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, units / least));
   return Split(units, parts).parts;

@@ -56,7 +56,7 @@ struct PartialSums {
     } else {
       pass.bytes = static_cast<double>(p.w_elements() * Problem::kFloatBytes) *
                    static_cast<double>(split + 1);
-      pass.groups = static_cast<double>(p.w_elements()) / 1024;
+      pass.work_groups = static_cast<double>(p.w_elements()) / 1024;
     }
     return pass;
   }
@@ -88,7 +88,7 @@ struct PaddedInput {
   Pass pass(const Problem& p) const {
     Pass pass;
     pass.bytes = copied ? cached(static_cast<double>(p.x_bytes() + planes.bytes())) : 0;
-    pass.groups = static_cast<double>(planes.planes * planes.hp);
+    pass.work_groups = static_cast<double>(planes.planes * planes.hp);
     pass.launches = copied ? 1 : 0;
     return pass;
   }
@@ -123,7 +123,7 @@ struct PlainGradient {
   Pass pass(const Problem& p) const {
     Pass pass;
     pass.bytes = copied ? cached(static_cast<double>(p.y_bytes() + planes.bytes())) : 0;
-    pass.groups = static_cast<double>(planes.planes);
+    pass.work_groups = static_cast<double>(planes.planes);
     pass.launches = copied ? 1 : 0;
     return pass;
   }

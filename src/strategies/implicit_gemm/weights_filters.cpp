@@ -19,7 +19,7 @@ struct WeightsFiltersTile {
             c.get("split", 1, INT32_MAX)};
   }
   // Of one part.
-  std::int64_t groups(const Problem& p, const GradientBlocks& blocks) const {
+  std::int64_t work_groups(const Problem& p, const GradientBlocks& blocks) const {
     return ceil_div(p.kw, tq) * p.kh * ceil_div(p.c_per_group(), tc) * p.g *
            blocks.blocks_per_group;
   }
@@ -39,12 +39,12 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
   const double store_cycles = 2.0 * taps * tile.kv * tile.vw + 100;
   Pass pack;
   pack.bytes = cached(static_cast<double>(p.y_bytes() + blocks.bytes(p)));
-  pack.groups =
+  pack.work_groups =
       static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
   Pass multiply;
-  multiply.groups = static_cast<double>(tile.groups(p, blocks) * tile.split);
-  multiply.flops = multiply.groups * (std::max(fma_cycles, load_cycles) + pixels + store_cycles) *
-                   2 * 2 * tile.vw;
+  multiply.work_groups = static_cast<double>(tile.work_groups(p, blocks) * tile.split);
+  multiply.flops = multiply.work_groups *
+                   (std::max(fma_cycles, load_cycles) + pixels + store_cycles) * 2 * 2 * tile.vw;
   // Half of what it reads was packed by another core, in about every second process (medians of the core suite:
   // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
   // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
@@ -54,7 +54,7 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
   const double group_bytes =
       pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
   const double read_again = group_bytes > static_cast<double>(all.machine.l2_bytes)
-                                ? multiply.groups * cached(group_bytes)
+                                ? multiply.work_groups * cached(group_bytes)
                                 : 0;
   multiply.bytes = std::max(all_bytes(p), read_again);
   return predicted_us(profile, {view.pass(p), pack, multiply, PartialSums::pass(p, tile.split)});
@@ -106,7 +106,7 @@ class WeightsFilters : public SplitLayout {
                               {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
                               {"rows_per_part", cl_long{split_.units_per_part}},
                               {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.groups(p, blocks_) * split_.parts));
+        one_item_groups(tile_.work_groups(p, blocks_) * split_.parts));
   }
 
  private:
@@ -128,7 +128,8 @@ std::vector<Config> variants(const Case& c) {
       const std::int64_t tc = std::min(p.c_per_group(), most / tq);
       WeightsFiltersTile tile{kv, static_cast<int>(tc), static_cast<int>(tq), vw, 1};
       const GradientBlocks blocks(p, std::int64_t{vw} * kv);
-      tile.split = static_cast<int>(parts_for(c.profile, tile.groups(p, blocks), p.n * p.oh()));
+      tile.split =
+          static_cast<int>(parts_for(c.profile, tile.work_groups(p, blocks), p.n * p.oh()));
       const Config config = tile.config();
       // Small filters reach the same tile by two ways.
       if (std::find(configs.begin(), configs.end(), config) == configs.end())

@@ -61,9 +61,9 @@ double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGr
   const double load_cycles = part * run_tiles * (tile.kv + tile.tf) / 2 * 1.1;
   const double store_cycles = run_tiles * steps * (4.0 * tile.kv * tile.tf + 150);
   Pass multiply;
-  multiply.groups = static_cast<double>(blocks * tile.runs * tile.split);
+  multiply.work_groups = static_cast<double>(blocks * tile.runs * tile.split);
   multiply.flops =
-      multiply.groups *
+      multiply.work_groups *
       (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
       tile.vw;
   const double share = with_few_registers(all.machine, tile.kv == 1 ? 0.8 : 1.0);

@@ -19,7 +19,7 @@ struct WeightsPixelsTile {
     return {c.get("mr", 1, 32), c.get("tp", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
             c.get("split", 1, INT32_MAX)};
   }
-  std::int64_t groups(const Problem& p) const {
+  std::int64_t work_groups(const Problem& p) const {
     return ceil_div(p.kw, tq) * ceil_div(p.kh, tp) * p.c_per_group() *
            ceil_div(p.k_per_group(), mr) * p.g;
   }
@@ -46,12 +46,12 @@ double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInp
   Pass copy;
   copy.bytes =
       tile.copies_gradient(p) ? cached(static_cast<double>(p.y_bytes() + gradient.bytes())) : 0;
-  copy.groups = static_cast<double>(p.n * p.k);
+  copy.work_groups = static_cast<double>(p.n * p.k);
   copy.launches = tile.copies_gradient(p) ? 1 : 0;
   Pass multiply;
-  multiply.groups = static_cast<double>(tile.groups(p) * tile.split);
+  multiply.work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
   multiply.flops =
-      multiply.groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
+      multiply.work_groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // Most of the loads cross a cache line, which costs more where they come from L2.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
   const double loaded =
@@ -111,7 +111,7 @@ class WeightsPixels : public SplitLayout {
                               {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
                               {"rows_per_part", cl_long{split_.units_per_part}},
                               {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.groups(p) * split_.parts));
+        one_item_groups(tile_.work_groups(p) * split_.parts));
   }
 
  private:
@@ -131,7 +131,7 @@ std::vector<Config> variants(const Case& c) {
     const int tq = static_cast<int>(std::min(p.kw, most));
     const int tp = static_cast<int>(std::min<std::int64_t>(p.kh, most / tq));
     WeightsPixelsTile tile{mr, tp, tq, vw, 1};
-    tile.split = static_cast<int>(parts_for(c.profile, tile.groups(p), p.n * p.oh()));
+    tile.split = static_cast<int>(parts_for(c.profile, tile.work_groups(p), p.n * p.oh()));
     configs.push_back(tile.config());
   }
   return configs;

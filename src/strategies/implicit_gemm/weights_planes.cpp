@@ -74,8 +74,8 @@ double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGrad
   const double sum_cycles = tiles * std::ceil(part / static_cast<double>(tile.at_once(p))) *
                             (4.0 * tile.mr * tile.ne + 30);
   Pass multiply;
-  multiply.groups = static_cast<double>(blocks * tile.runs * tile.split);
-  multiply.flops = multiply.groups *
+  multiply.work_groups = static_cast<double>(blocks * tile.runs * tile.split);
+  multiply.flops = multiply.work_groups *
                    (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // dy comes from the L2.
   multiply.efficiency =

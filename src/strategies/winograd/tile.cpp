@@ -120,14 +120,14 @@ double time_us(const Case& all, const Geometry& geometry) {
   const double additions = tile.m == 2 ? 32 : 180;
   input.flops = additions * static_cast<double>(c.groups * c.channels) * tiles;
   input.bytes = input_bytes(all.problem) + v_bytes;
-  input.groups = static_cast<double>(c.groups * c.channels) * std::ceil(tiles / size);
+  input.work_groups = static_cast<double>(c.groups * c.channels) * std::ceil(tiles / size);
   output.flops = additions * static_cast<double>(c.groups * c.filters) * tiles;
   output.bytes = product_bytes + result_bytes(all.problem);
-  output.groups = static_cast<double>(c.groups * c.filters) * std::ceil(tiles / size);
+  output.work_groups = static_cast<double>(c.groups * c.filters) * std::ceil(tiles / size);
   input.efficiency = output.efficiency = 0.25;
-  multiply.groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
-                    static_cast<double>(ceil_div(geometry.tiles, tile.bn));
-  multiply.flops = multiply.groups * 2.0 * tile.bm * tile.bn *
+  multiply.work_groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
+                         static_cast<double>(ceil_div(geometry.tiles, tile.bn));
+  multiply.flops = multiply.work_groups * 2.0 * tile.bm * tile.bn *
                    static_cast<double>(round_up(c.channels, tile.bk));
   // As implicit_gemm's tiles; and a float brought to local memory costs about 4 multiply-adds, a guess.
   const double reuse = static_cast<double>(tile.tm * tile.tn) / (tile.tm + tile.tn);
@@ -252,7 +252,7 @@ class TileLayout : public Layout {
   Region v_, products_;
 };
 
-// Strips of a chunk: what the last cache holds, or less to keep the limit.
+// Strips of a chunk: as many as fit in the last-level cache, or fewer to keep the workspace limit.
 int wanted_strips(const Case& all, GpuTile tile) {
   // Bytes of V and products of a chunk: enough tiles to fill the largest devices, and about what their last
   // cache holds. Unmeasured on a GPU.

@@ -36,7 +36,7 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
   Pass input;
   input.flops = segments * (tile.m == 2 ? few ? 200 : 120 : few ? 600 : 330) * vector_flops(tile);
   input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
-  input.groups =
+  input.work_groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
   input.launches = chunks;
   input.efficiency = kEfficiency;
@@ -68,7 +68,7 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   const double result_cycles =
       tile.kv * (tiles * (tile.m == 2 ? 30 : 150) + runs * tile.m * 6 * tile.vw);
   Pass multiply;
-  multiply.groups = strips * static_cast<double>(geometry.blocks);
+  multiply.work_groups = strips * static_cast<double>(geometry.blocks);
   // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one,
   // half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
   const double fetch_cycles =
@@ -76,7 +76,7 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   multiply.flops = static_cast<double>(geometry.blocks) *
                    (product_cycles + result_cycles + fetch_cycles) * vector_flops(tile);
   multiply.efficiency = kEfficiency;
-  // Weights that stay in the last cache from one execution to the next hardly wait for memory.
+  // Weights that stay in the last-level cache between executions cost little memory bandwidth.
   const std::int64_t packed_bytes = geometry.packed_bytes();
   multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
                    static_cast<double>(packed_bytes) *
@@ -191,7 +191,7 @@ class Vectors : public Layout {
   Geometry geometry_;
 };
 
-// Tiles of a strip: with more, products leave the second cache and work-groups get few and long (56 tiles for
+// Tiles of a strip: with more, products no longer fit in L2, and there are few, long work-groups (56 tiles for
 // resnet_3x3_56: 255 against 238 us, fastest of a run on a busy 2-core Zen 5; 2026-11).
 constexpr std::int64_t kMostStrip = 32;
 
@@ -219,7 +219,7 @@ std::vector<VectorTile> tiles_of_one_strip(const Case& all, int m) {
   return tiles;
 }
 
-// Strips of a chunk: what the second caches hold, or less to keep the limit.
+// Strips of a chunk: as many as fit in the L2 caches, or fewer to keep the workspace limit.
 int wanted_strips(const Case& all, VectorTile tile) {
   // Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay in
   // their L2 (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
