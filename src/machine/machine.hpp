@@ -15,8 +15,8 @@ struct Machine {
   int lanes;      // floats of the vectors that bodies for CPUs use
   int registers;  // vector registers
 
-  // Caches of a core that blocking plans with. Not the sizes of one processor: all calibrated ones have as much, and
-  // larger blocks were measured slower or no faster on those that have more.
+  // Caches of a core that blocking plans with, the same on all rows: not a processor's sizes (Zen 3 has 512 KiB of L2,
+  // Zen 5 48 KiB of L1), but those with which the blocks were measured fastest or level on both.
   std::int64_t l1_bytes = 32 << 10;
   std::int64_t l2_bytes = 1 << 20;
   std::int64_t line_bytes = 64;

@@ -51,7 +51,7 @@ struct DeviceLaboratory::Operands {
       const std::int64_t bytes = bytes_of(p, tensor);
       tensors.push_back(allocate(device.context(), bytes, device.profile().max_allocation_bytes,
                                  std::string(name_of(p, tensor)) + " to measure on"));
-      // A 64-byte pattern of noise fills a buffer without copying host data; the rest is zero.
+      // One 64-byte pattern of noise, repeated, fills a buffer without copying host data; a rest below 64 bytes is zero.
       const std::vector<unsigned char> values =
           to_storage(noise(64 / element_bytes(p.data_type), 7), p.data_type);
       cl_float16 pattern;
@@ -128,10 +128,10 @@ Problem small_problem(const Problem& problem, std::int64_t slab_channels) {
   Problem p = problem;
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
   p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
-  // More than a register tile of filters; where channels are tiled too, of those as well; and of what is
-  // summed so many channels that all is not done at once, where there are.
+  // More filters than the register tiles of two vectors have (those of three and four only come padded), and where
+  // channels are tiled, as many channels. Enough summed channels for two slabs, if the problem has them.
   constexpr std::int64_t kMostTiled = 35;
-  // Depthwise, vectors run along channels that come last.
+  // For depthwise nhwc, vectors run along the channels.
   const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
   p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
   const bool tiles_channels = p.direction == Direction::kBackwardWeights;
@@ -140,7 +140,7 @@ Problem small_problem(const Problem& problem, std::int64_t slab_channels) {
   const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? slab_channels : 0);
   p.c = p.g * std::min(problem.c_per_group(), most_c);
   p.k = p.g * std::min(problem.k_per_group(), most_k);
-  constexpr std::int64_t kMostOutputs = 33;  // beyond the largest register tile
+  constexpr std::int64_t kMostOutputs = 33;  // two vectors and a rest; wider tiles only come cut
   p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
   p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
   if (p.wants_dx()) {  // then dx is tiled, which with much padding is smaller than dy
@@ -239,7 +239,7 @@ DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
     try {
       return {small, strategy.build(small, candidate.config, device_)};
     } catch (const Error& error) {
-      // Not within what the variant serves, e.g. smaller than its tile: that says nothing against it.
+      // The variant does not accept this size, e.g. it is smaller than its tile: try the next.
       if (error.code() != Code::kInvalidArgument || small == problem_) throw;
     }
   }
@@ -261,7 +261,7 @@ std::vector<float> DeviceLaboratory::result_of_small(const Executable& executabl
   all.push_back(result);
   for (const Tensor tensor : all) {
     values = noise(elements_of(small, tensor), static_cast<unsigned>(tensor) + 1);
-    // What is not written shows, unless the result is to be added to.
+    // NaN shows elements that are not written, unless the result is added to.
     if (tensor == result && !small.accumulate) values.assign(values.size(), std::nanf(""));
     buffers.push_back(buffer(bytes_of(small, tensor)));
     stored = to_storage(values, small.data_type);

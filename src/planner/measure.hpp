@@ -22,7 +22,7 @@ Problem small_problem(const Problem& problem, std::int64_t slab_channels = 0);
 // can be built for is taken: only the variant knows its own domain.
 std::vector<Problem> stand_ins(const Problem& problem, std::int64_t slab_channels = 0);
 
-// What a variant must be trusted for: everything that selects code in its kernels.
+// The class of a problem: everything that selects code in a kernel. Trust is kept per class.
 std::string problem_class(const Problem& problem, std::int64_t slab_channels = 0);
 
 class DeviceLaboratory : public Laboratory {

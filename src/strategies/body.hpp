@@ -1,4 +1,4 @@
-// The seam for bodies. A body is one way to lay a strategy's work out on a machine, and the unit in which the
+// The interface of bodies. A body is one way to lay a strategy's work out on a machine, and the unit in which the
 // library grows: one .cpp and one .cl of its name and one row in its strategy's list. Offering and building are
 // generic over a list of bodies, so that a candidate and its executable come from the same Layout.
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace clconv::core {
 
-// What all bodies of a strategy are asked about, made once. Layouts refer to it: it must outlive them.
+// The problem, device and limits that every body of a strategy gets, made once. Layouts refer to it: it must outlive them.
 struct Case {
   Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit);
   // With the correlations that the bodies need, where those are not all: there are up to stride squared.
@@ -34,7 +34,7 @@ struct Case {
 class Layout {
  public:
   virtual ~Layout() = default;
-  // Fills in all but the config: times, memory, deterministic, error bound.
+  // Fills in what the config costs and promises; config, most_of_body and packing time are filled in elsewhere.
   virtual void describe(Candidate& candidate) const = 0;
   // Compiles and adds the steps. Throws Error{kBuildFailed}.
   virtual void add_to(Executable& executable, Device& device) const = 0;
@@ -47,13 +47,15 @@ enum class Suits {
   kCpus,
   kGpus,
   kAll,
-  kCpusAndLastResort,  // also where no other body applies
+  kCpusAndLastResort,  // also on other devices if no other body applies there
 };
 
 struct Body {
-  const char* name;  // first word of its configs: "body=patches,..."; = its .cpp = its .cl
+  const char*
+      name;  // first word of its configs: "body=patches,..."; = its .cpp and .cl, but where two bodies differ
+      // by a number only (f2x2, f4x4) or the kernel is a library's (clblast)
   Suits suits;
-  // So many of its variants, the best by prediction, are candidates below rigor `exhaustive`.
+  // At most this many of its variants, best predicted first, are candidates below rigor `exhaustive`.
   int most;
   const char* programs;  // as Strategy::programs
   // The configs worth considering. Never empty: where the body does not apply, one for which fit() says why.
@@ -69,7 +71,7 @@ constexpr std::int64_t kNoWorkspaceLimit = std::numeric_limits<std::int64_t>::ma
 
 // All variants that fit, best first within a body; for each body without one the reason.
 Offer offer_of(const Bodies& bodies, const Case& c);
-// What a config given by the user is, offered or not. Throws Error{kInvalidArgument} for a body that is not in the
+// The candidate for a config from the user, offered or not, or why it is rejected. Throws Error{kInvalidArgument} for a body that is not in the
 // list, naming those that are, and for values that no case makes valid.
 std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
                                                 const Config& config);

@@ -14,13 +14,13 @@ struct Pass {
   double flops = 0;
   double efficiency = 1;   // fraction of the device's peak its inner loop reaches when fed
   double bytes = 0;        // read and written in memory
-  double work_groups = 1;  // of the launch
+  double work_groups = 1;  // of the launch, about: independent pieces of work
   double launches = 1;
 };
 
-// Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and
-// memory, stretched where the pieces do not divide evenly among the compute units (arithmetic) or
-// are fewer than them (both), plus the cost of its launches.
+// Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and memory, stretched where
+// the work-groups do not divide evenly among the compute units (arithmetic) or are fewer than them (both), plus the
+// cost of its launches.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
 // Does the device fill its vectors with the work-items of a group? A CPU whose native vector has one float. Kernels

@@ -1,4 +1,4 @@
-// The seam: a strategy is a name and two functions. Everything outside src/strategies handles
+// The interface of strategies: a name, `offer` and `build`, and what the planner asks besides. Everything outside src/strategies handles
 // strategies only through this header and the registry.
 #pragma once
 
@@ -58,7 +58,7 @@ enum class Reason {
   kDirection,        // the strategy does not serve this direction
   kShape,            // `field` is `actual`, the strategy applies only where it is `limit`
   kStorage,          // the data type or layout in the detail is not served
-  kTooLarge,         // `field` is `actual`, the kernels' 32-bit indices end at `limit`
+  kTooLarge,         // `field` is `actual`, the strategy or body takes up to `limit`
   kWorkspaceLimit,   // needs `actual` bytes of `field` at least, allowed are `limit`
   kAllocationLimit,  // `field` needs one allocation of `actual` bytes, the device allows `limit`
   kLocalMemory,      // needs `actual` bytes of local memory, the device has `limit`
@@ -75,7 +75,7 @@ enum class Reason {
   kTimeLimit,         // the time limit ended the search first
   kBuildFailed,       // text says why
   kRunFailed,         // text says why
-  kWrongResult,       // differs from the yardstick by `actual` times its error bound
+  kWrongResult,       // differs from the yardstick; text says where
   kNoWisdom,          // wisdom_only, and there is none for it
 };
 const char* to_string(Reason reason);
@@ -87,7 +87,7 @@ struct Rejection {
   std::int64_t limit = 0;
   std::string detail;  // free text of failures
 };
-// One line for people, e.g. "kh is 3, applies only to 1".
+// One line for people, e.g. "kh is 3, applies only where it is 1".
 std::string to_text(const Rejection& rejection);
 
 // One way to compute a problem that a strategy offers. A value: nothing is compiled yet.
@@ -147,7 +147,7 @@ enum Slot : int {
 static_assert(kTensors <= kWorkspaceSlot);
 
 struct Strategy {
-  const char* name;  // = its file = its kernel file = its name in wisdom, CLI and JSON
+  const char* name;  // = its file or folder = its name in wisdom, CLI and JSON
   // Pure, cheap, no OpenCL: the candidates for a valid problem, of each body the best by prediction first.
   // One that can cut its work to fit does so to keep workspace plus prepared weights within
   // `workspace_limit` bytes; of the others the planner rejects what exceeds it, with the reason.

@@ -140,7 +140,7 @@ class Patches : public Layout {
 
 // Tiles of all heights; local memory by what a core's L2 holds.
 std::vector<Config> variants(const Case& all) {
-  // KiB. Beyond half of L2 there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
+  // KiB. Beyond 128 there is nothing to gain (vgg_conv1_1, 10 rows of 224 instead of 5: 0.43
   // instead of 0.40 ms) but where that is too little for whole vectors (resnet_conv1, 2 rows of 112: 0.54 instead of
   // 0.60 ms); 32, one row, took 0.47 ms for vgg_conv1_1.
   constexpr int kPatch = 128, kSums = 64;

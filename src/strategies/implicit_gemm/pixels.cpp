@@ -20,8 +20,8 @@ struct PixelTile {
   std::int64_t stage_bytes(const Correlation& c) const {
     return saturating_product(c.channels, span(), kElement);
   }
-  // KiB for the pixels of one tap as floats, a power of two so that few programs serve all; 0 where the pixels are
-  // read once, or dense loads do not pay for the copy.
+  // KiB of local memory for a tile's pixels as floats, rounded up to a power of two so that few programs suffice; 0
+  // where staging does not pay.
   // On PoCL 3.1, 2-core Zen 5, 2026-11: n32c64h56w56k256kh1kw1 7.4 instead of 7.8 ms (f16: 8.0), but with 256
   // channels, 96 KiB, only f16 gains. With 16 registers `patches` does the same better (resnet_1x1_56_exp: 0.88 against
   // 1.22 ms; 2-core Zen 3).
@@ -41,9 +41,8 @@ struct PixelTile {
       kib *= 2;
     return kib * 1024 <= profile.local_memory_bytes ? kib : 0;
   }
-  // Columns of the window that the last vectors reach, with the odd elements that stride 2 loads and
-  // drops.
-  std::int64_t wanted(const std::vector<Correlation>& correlations) const {
+  // Columns of the window that the last vectors read, with the odd ones that stride 2 discards.
+  std::int64_t padded_columns(const std::vector<Correlation>& correlations) const {
     const Window window = window_of(correlations);
     std::int64_t columns = 0;
     for (const Correlation& c : correlations) {
@@ -55,10 +54,10 @@ struct PixelTile {
   }
 };
 
-// Blocks of filters that a work-item of `pixels` multiplies its pixels with: its pixels are then in L1 from
-// the second block on, as long as the weights stay in a quarter of L2.
-std::int64_t blocks_in_a_run(const Case& all, const Correlation& c, const FilterBlocks& blocks,
-                             std::int64_t row_tiles) {
+// The run: the blocks of filters that one work-item multiplies its pixels by. From the second block on the pixels are in
+// L1; the run's weights must fit a quarter of L2. Both limits: no record of other values tried.
+std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& blocks,
+                    std::int64_t row_tiles) {
   constexpr std::int64_t kWorkGroupsPerUnit = 16;
   const std::int64_t block_bytes =
       std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
@@ -74,15 +73,15 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
                  const FilterBlocks& blocks, std::int64_t chunks) {
   const Problem& p = all.problem;
   const DeviceProfile& profile = all.profile;
-  const double work_groups = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
-                             static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double tiles = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
+                       static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
   const double reduction = static_cast<double>(c.reduction());
   // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
-  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us of filters).
+  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`).
   const bool staged = tile.stage > 0;
   const double vectors_loaded = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
   const double fma_cycles = reduction * tile.mr * tile.nv / 2;
-  // With few registers there are more of both beside each multiply-add (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
+  // With few registers loads and loop overhead cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
   // ms, which would else be 3.0; 2-core Zen 3, 2026-11).
   const bool few = all.machine.few_registers();
   const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + tile.mr) / 2;
@@ -91,18 +90,18 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
       staged && c.out_step == 1
           ? (tile.nv + 4.0) * tile.mr
           : (c.out_step == 1 ? 4.0 : (few ? 3.5 : 2.0) * tile.vw) * tile.mr * tile.nv + 30;
-  const std::int64_t run = blocks_in_a_run(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
+  const std::int64_t run = run_of(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
   const double stage_cycles =
       staged ? reduction * tile.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
-  // Shorter runs of a row wait more often for the next one.
+  // A narrower tile waits more often for the next row.
   const double waiting = !staged ? 1 + 0.1 / tile.nv : tile.stage > 16 ? 1.05 : 1.0;
   const double cycles =
       std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
   Pass multiply;
-  multiply.flops = work_groups * cycles * 2 * 2 * tile.vw;
+  multiply.flops = tiles * cycles * 2 * 2 * tile.vw;
   multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
   multiply.bytes = bytes_touched(p, c, blocks.bytes());
-  multiply.work_groups = work_groups / static_cast<double>(blocks.blocks_per_group) *
+  multiply.work_groups = tiles / static_cast<double>(blocks.blocks_per_group) *
                          static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);
   return predicted_us(profile, {multiply});
@@ -111,7 +110,8 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
 class Pixels : public RegisterTileLayout {
  public:
   Pixels(const Case& c, const PixelTile& tile)
-      : RegisterTileLayout(c, tile.config(), tile.mr, tile.wanted(c.correlations), false),
+      : RegisterTileLayout(c, tile.config(), tile.mr, tile.padded_columns(c.correlations),
+                           /*floats=*/false),
         tile_(tile) {}
 
  protected:
@@ -123,7 +123,7 @@ class Pixels : public RegisterTileLayout {
     const Correlation& c = operand.correlation;
     const FilterBlocks& blocks = operand.blocks;
     const std::int64_t tiles_x = ceil_div(c.ow, tile_.span());
-    const std::int64_t run = blocks_in_a_run(case_, c, blocks, tiles_x * operand.images);
+    const std::int64_t run = run_of(case_, c, blocks, tiles_x * operand.images);
     std::vector<Argument> arguments = {{"x", operand.x},
                                        {"packed", operand.packed},
                                        {"b", Region{kBiasSlot}},
