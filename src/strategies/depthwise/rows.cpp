@@ -14,7 +14,7 @@ struct RowsTile {
 
   Tiling tiling(const Case& c) const {
     const std::int64_t planes = c.problem.n * c.problem.c;
-    return {c.problem, vw, rb, ceil_div(2 * c.profile.compute_units, planes)};
+    return {c, vw, rb, ceil_div(2 * c.profile.compute_units, planes)};
   }
 };
 

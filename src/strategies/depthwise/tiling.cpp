@@ -6,28 +6,29 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// Floats, unless a single block of rows needs more: what an L1 of 32 KiB holds.
-constexpr std::int64_t kStage = 8192;
 constexpr std::int64_t kWidest = 512;  // columns of a tile
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 }  // namespace
 
-Tiling::Tiling(const Problem& p, int vw, std::int64_t block, std::int64_t pieces)
-    : rows(Axis::rows(p)), columns(Axis::columns(p)) {
+Tiling::Tiling(const Case& c, int vw, std::int64_t block, std::int64_t pieces)
+    : rows(Axis::rows(c.problem)),
+      columns(Axis::columns(c.problem)),
+      l1_floats(c.machine.l1_bytes / kElement) {
+  const Problem& p = c.problem;
   tile_w = std::min(round_up(columns.steps, vw), round_up(kWidest, vw));
   while (true) {
     lay_out(p, vw, block, block);
-    if (floats <= kStage || tile_w <= vw) break;
+    if (floats <= l1_floats || tile_w <= vw) break;
     tile_w = round_up(tile_w / 2, vw);
   }
   // As many rows as fit, in tiles of about the same height.
   std::int64_t most = round_up(rows.steps, block);
-  if (floats < kStage) {
+  if (floats < l1_floats) {
     const std::int64_t least = floats;
     lay_out(p, vw, block, 2 * block);
-    most = std::min(most,
-                    block + (kStage - least) / std::max<std::int64_t>(1, floats - least) * block);
+    most = std::min(
+        most, block + (l1_floats - least) / std::max<std::int64_t>(1, floats - least) * block);
   } else {
     most = block;
   }
@@ -40,7 +41,7 @@ Tiling::Tiling(const Problem& p, int vw, std::int64_t block, std::int64_t pieces
 }
 
 std::int64_t Tiling::stage_define() const {
-  std::int64_t size = kStage;
+  std::int64_t size = l1_floats;
   while (size < floats)
     size *= 2;
   return size;

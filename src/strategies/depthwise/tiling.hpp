@@ -13,10 +13,11 @@ struct Tiling {
   Axis rows, columns;
   std::int64_t tile_h, tile_w, tiles_x, tiles_y;
   std::int64_t pitch, shift, stage_floats, sums_pitch;
-  std::int64_t floats;  // of local memory that a tile needs
+  std::int64_t floats;     // of local memory that a tile needs
+  std::int64_t l1_floats;  // the most that it should, unless a single block of rows needs more
 
   // `block`: rows of results computed together; `pieces`: at least so many tiles where the plane allows.
-  Tiling(const Problem& p, int vw, std::int64_t block, std::int64_t pieces);
+  Tiling(const Case& c, int vw, std::int64_t block, std::int64_t pieces);
   std::int64_t tiles() const { return tiles_x * tiles_y; }
   // Floats of local memory as compiled in: few sizes, so that few programs serve all planes.
   std::int64_t stage_define() const;

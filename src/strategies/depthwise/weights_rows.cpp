@@ -82,7 +82,7 @@ Fit fit(const Case& c, const Config& config) {
   const WeightsTile tile = WeightsTile::from(config);
   if (auto refused = tile.rejection(p)) return *refused;
   const std::int64_t work_groups = p.k * tile.chunks(p) * p.n;
-  const Tiling tiling(p, tile.vw, 1, ceil_div(2 * c.profile.compute_units, work_groups));
+  const Tiling tiling(c, tile.vw, 1, ceil_div(2 * c.profile.compute_units, work_groups));
   if (auto refused = tiling.rejection(c.profile)) return *refused;
   return std::make_unique<const WeightsRowsLayout>(c, config, tile, tiling);
 }
