@@ -97,10 +97,29 @@ TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
        {"body=filters,kv=1,th=1,tw=14,vw=16", "body=filters,kv=0,th=1,tw=1,vw=16",
         "body=patches,mr=8,nv=2,patch=1,sums=0,vw=16",
         "body=patches,mr=32,nv=2,patch=128,sums=1,vw=8",
-        "body=tile,bm=64,bn=64,bk=16,buffers=2,split=1,tm=5,tn=4", "kv=1,th=1,tw=1,vw=16",
-        "body=filtres,kv=1,th=1,tw=1,vw=16"}) {
+        "body=tile,bm=64,bn=64,bk=16,buffers=2,split=1,tm=5,tn=4",
+        "body=filters,kv=1,th=1,tw=1,vw=5", "body=filters,foo=3,kv=1,th=1,tw=1,vw=16",
+        "kv=1,th=1,tw=1,vw=16", "body=filtres,kv=1,th=1,tw=1,vw=16"}) {
     CAPTURE(config);
     error_of(Code::kInvalidArgument,
              [&] { find_strategy("implicit_gemm").build(p, Config::parse(config), device()); });
+  }
+}
+
+TEST_CASE("more runs or parts than there is work are as good as fewer") {
+  const Strategy& strategy = find_strategy("implicit_gemm");
+  const Problem p =
+      in_direction(parse_problem("n2c7h13w17k11kh3kw3s2p1"), Direction::kBackwardWeights, true);
+  const Tensors tensors(p);
+  const Reference expected = reference(p, tensors);
+  for (const char* config :
+       {"body=weights_patches,kv=1,runs=2147483647,split=1,tf=5,vw=8",
+        "body=weights_planes,mr=1,ne=5,runs=2147483647,split=2147483647,vw=8"}) {
+    CAPTURE(std::string(config));
+    const auto fit = strategy.fit(p, device().profile(), Config::parse(config));
+    REQUIRE(std::holds_alternative<Candidate>(fit));
+    const Candidate& candidate = std::get<Candidate>(fit);
+    CHECK(worst(run(device(), strategy, p, candidate, tensors), expected, candidate.error_bound) <=
+          1.0);
   }
 }

@@ -453,6 +453,21 @@ TEST_CASE("wisdom decides without timing if it covers what would be timed") {
   CHECK(chosen(report) == "alpha v=1");
 }
 
+TEST_CASE("times of other kernels do not count, those of these kernels beside them do") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  Memory memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
+  std::vector<WisdomCandidate> others = memory.record->candidates;
+  for (WisdomCandidate& c : others)
+    c.kernels = "other";
+  memory.record->candidates.insert(memory.record->candidates.begin(), others.begin(), others.end());
+  CHECK(search(with_rigor(Rigor::kMeasure), &lab, memory).choice().measured->from_wisdom);
+  CHECK(lab.timed.empty());
+  memory.record->candidates = others;
+  CHECK_FALSE(search(with_rigor(Rigor::kMeasure), &lab, memory).choice().measured->from_wisdom);
+  CHECK_FALSE(lab.timed.empty());
+}
+
 TEST_CASE("wisdom with gaps (a constrained or cut-short search) neither decides nor is mixed in") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
@@ -574,6 +589,12 @@ TEST_CASE("words of the options") {
         }).find("rigor 'fast' is unknown") == 0);
   CHECK(error_of(Code::kInvalidArgument, [] { Config::parse("tw=14,kv"); }).find("at 'kv'") !=
         std::string::npos);
+  const Config with_body = Config::parse("tw=14,body=tall,kv=2");
+  CHECK(with_body.text() == "body=tall,kv=2,tw=14");
+  CHECK(with_body.defines() == "-DKV=2 -DTW=14");
+  CHECK(with_body.names() == "kv, tw");
+  for (const char* wrong : {"body", "body=", "body=a,body=b"})
+    CHECK_THROWS_AS(Config::parse(wrong), Error);
   CHECK(Config::parse("tw=14,kv=2").text() == "kv=2,tw=14");
   CHECK(Config::parse("tw=14,kv=2").defines() == "-DKV=2 -DTW=14");
 }

@@ -88,6 +88,13 @@ TEST_CASE("newer replaces older candidate by candidate") {
   REQUIRE(r->candidates.size() == 2);
   CHECK(r->candidates[0].measured->median_us == 5);
   CHECK(r->candidates[1].measured->median_us == 20);
+  // Of other kernels (another version of the library that shares the file): both stay.
+  WisdomRecord other = record(kA, 7);
+  other.candidates[0].kernels = "def";
+  book.put(other);
+  r = book.find(parse_problem(kA), kScope);
+  REQUIRE(r->candidates.size() == 3);
+  CHECK(r->candidates[0].measured->median_us == 5);
 }
 
 TEST_CASE("the best of a record is the planner's: within a tie the model's favourite") {

@@ -131,7 +131,7 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
   effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
   Memory memory;
   memory.record = wisdom_.find(problem, scope_);
-  memory.hint = memory.record ? memory.record : wisdom_.find_hint(problem, scope_);
+  if (!memory.record) memory.hint = wisdom_.find_hint(problem, scope_);
   Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;

@@ -128,6 +128,7 @@ class Search {
       add_candidates(entry, std::move(candidates));
       if (!all && forced_.empty()) add_not_considered(entry, offers.candidates, considered);
       for (LeftOut& body : offers.left_out) {
+        if (!forced_.empty() && body.body != Config::parse(forced_).body()) continue;
         entry.body = body.body;
         reject(entry, Status::kRejected, std::move(body.reason));
         report_.entries.push_back(entry);
@@ -139,9 +140,11 @@ class Search {
     for (std::size_t i = 0; i < report_.entries.size(); ++i) {
       ReportEntry& entry = report_.entries[i];
       if (!usable(entry)) continue;
-      const WisdomCandidate* known = find(memory.record, entry);
-      if (known != nullptr &&
-          known->kernels == programs_hash(*entry.strategy, entry.candidate.config)) {
+      // A record may have times of other versions' kernels, too.
+      const auto same_kernels = [&](const WisdomCandidate& c) {
+        return c.kernels == programs_hash(*entry.strategy, entry.candidate.config);
+      };
+      if (const WisdomCandidate* known = find(memory.record, entry, same_kernels)) {
         if (from_outside_the_domain(*known)) continue;
         if (known->status != Status::kApplicable) {
           const Reason reason = known->status == Status::kFailedBuild ? Reason::kBuildFailed
@@ -153,7 +156,8 @@ class Search {
           entry.setup_us = known->setup_us;
         }
       }
-      if (const WisdomCandidate* other = find(memory.hint, entry)) {
+      const auto any = [](const WisdomCandidate&) { return true; };
+      if (const WisdomCandidate* other = find(memory.hint, entry, any)) {
         if (other->measured) hints_[i] = other->measured->median_us;
       }
     }
@@ -236,6 +240,8 @@ class Search {
     if (offered != offers.candidates.end()) {
       candidates.push_back(*offered);
     } else if (strategy.fit != nullptr) {
+      // Says more than why the body's usual variants do not apply.
+      offers.left_out.clear();
       const auto fit = strategy.fit(one_image(report_.problem), profile, config);
       if (const auto* candidate = std::get_if<Candidate>(&fit)) {
         candidates.push_back(report_.problem.empty() ? of_nothing(*candidate) : *candidate);
@@ -296,11 +302,14 @@ class Search {
     }
   }
 
+  // What is remembered of the entry's variant, as far as `counts` says that it may be used.
+  template <class Counts>
   static const WisdomCandidate* find(const std::optional<WisdomRecord>& record,
-                                     const ReportEntry& entry) {
+                                     const ReportEntry& entry, Counts&& counts) {
     if (!record || !entry.has_candidate) return nullptr;
     for (const WisdomCandidate& c : record->candidates) {
-      if (c.strategy == entry.strategy->name && c.config == entry.candidate.config.text()) {
+      if (c.strategy == entry.strategy->name && c.config == entry.candidate.config.text() &&
+          counts(c)) {
         return &c;
       }
     }

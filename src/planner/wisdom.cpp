@@ -267,9 +267,10 @@ void WisdomBook::put(const WisdomRecord& record) {
   WisdomRecord& known = place->second;
   known.rigor = std::max(known.rigor, record.rigor);
   for (const WisdomCandidate& c : record.candidates) {
-    const auto same = std::find_if(
-        known.candidates.begin(), known.candidates.end(),
-        [&](const auto& k) { return k.strategy == c.strategy && k.config == c.config; });
+    const auto same =
+        std::find_if(known.candidates.begin(), known.candidates.end(), [&](const auto& k) {
+          return k.strategy == c.strategy && k.config == c.config && k.kernels == c.kernels;
+        });
     if (same == known.candidates.end()) {
       known.candidates.push_back(c);
     } else {

@@ -15,6 +15,14 @@ const Body& find_body(const Bodies& bodies, const Config& config) {
                                           "' is none of those for this direction: " + known);
 }
 
+// A value that no variant has would be one variant under two names.
+void check_names(const Body& body, const Case& c, const Config& config) {
+  const std::string names = body.variants(c).front().names();
+  if (config.names() == names) return;
+  throw Error(Code::kInvalidArgument, "config '" + config.text() + "': body '" + body.name +
+                                          "' has the values " + names + " and no others");
+}
+
 bool suits(const Body& body, Family family) {
   return body.suits == Suits::kAll || (body.suits == Suits::kGpus) == (family == Family::kGpu);
 }
@@ -99,15 +107,18 @@ std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case
   const Body& body = find_body(bodies, config);
   const Fit fit = body.fit(c, config);
   if (const auto* rejection = std::get_if<Rejection>(&fit)) return *rejection;
+  check_names(body, c, config);
   return described(body, *std::get<0>(fit), config);
 }
 
 std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
                                            const Config& config, Device& device) {
-  const Fit fit = find_body(bodies, config).fit(c, config);
+  const Body& body = find_body(bodies, config);
+  const Fit fit = body.fit(c, config);
   if (const auto* rejection = std::get_if<Rejection>(&fit)) {
     throw Error(Code::kInvalidArgument, "config '" + config.text() + "': " + to_text(*rejection));
   }
+  check_names(body, c, config);
   auto executable = std::make_unique<Executable>();
   std::get<0>(fit)->add_to(*executable, device);
   return executable;

@@ -30,6 +30,20 @@ int Config::get(const std::string& name, int minimum, int maximum) const {
   return found->second;
 }
 
+int Config::get_power_of_two(const std::string& name, int minimum, int maximum) const {
+  const int value = get(name, minimum, maximum);
+  if ((value & (value - 1)) != 0)
+    bad_config("'" + text() + "': " + name + "=" + std::to_string(value) + " is no power of two");
+  return value;
+}
+
+std::string Config::names() const {
+  std::string list;
+  for (const auto& [name, value] : values_)
+    list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 std::string Config::text() const {
   std::string text = body_.empty() ? "" : "body=" + body_;
   for (const auto& [name, value] : values_) {
@@ -58,7 +72,7 @@ Config Config::parse(std::string_view text) {
     const std::string_view item = text.substr(begin, end - begin);
     const std::size_t equals = item.find('=');
     begin = end + 1;
-    if (item.substr(0, equals) == "body" && config.body_.empty() && equals + 1 < item.size()) {
+    if (item.rfind("body=", 0) == 0 && config.body_.empty() && equals + 1 < item.size()) {
       config.body_ = item.substr(equals + 1);
       continue;
     }

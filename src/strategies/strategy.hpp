@@ -36,6 +36,9 @@ class Config {
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   // Throws Error{kInvalidArgument} where the value is missing or not in [minimum, maximum].
   int get(const std::string& name, int minimum, int maximum) const;
+  int get_power_of_two(const std::string& name, int minimum, int maximum) const;
+  // "kv, th, tw, vw"
+  std::string names() const;
 
   std::string text() const;     // "body=filters,kv=2,th=1,tw=14,vw=16"
   std::string defines() const;  // "-DKV=2 -DTH=1 -DTW=14 -DVW=16"

@@ -15,7 +15,7 @@ struct ChannelsBlock {
   int th, tw, vw;
 
   static ChannelsBlock from(const Config& c) {
-    return {c.get("th", 1, 4), c.get("tw", 1, 16), c.get("vw", 4, 16)};
+    return {c.get("th", 1, 4), c.get("tw", 1, 16), c.get_power_of_two("vw", 4, 16)};
   }
   std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
   std::int64_t in_w(const Problem& p) const { return (tw - 1) * p.sw + (p.kw - 1) * p.dw + 1; }

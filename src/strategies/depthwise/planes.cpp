@@ -114,7 +114,7 @@ std::vector<Config> variants(const Case& c) {
 
 Fit fit(const Case& c, const Config& config) {
   const int rb = config.get("rb", 1, 16);
-  const PlaneBlocks blocks(c.problem, rb, config.get("vw", 4, 16));
+  const PlaneBlocks blocks(c.problem, rb, config.get_power_of_two("vw", 4, 16));
   if (auto refused = rejection(c.problem, rb, blocks)) return *refused;
   return std::make_unique<const PlanesLayout>(c, config, blocks);
 }

@@ -138,7 +138,7 @@ std::vector<Config> variants(const Case& c) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  const RowsTile tile{config.get("rb", 1, 16), config.get("vw", 4, 16)};
+  const RowsTile tile{config.get("rb", 1, 16), config.get_power_of_two("vw", 4, 16)};
   if (c.problem.layout != TensorLayout::kNchw) return unserved("layout", "channels last (nhwc)");
   const std::int64_t steps = Axis::rows(c.problem).steps;
   if (tile.rb > steps) return above("rb", tile.rb, steps);

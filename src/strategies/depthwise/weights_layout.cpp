@@ -22,7 +22,7 @@ WeightsTile WeightsTile::widest(const Case& c, int vw) {
 }
 
 WeightsTile WeightsTile::from(const Config& c) {
-  return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get("vw", 4, 16)};
+  return {c.get("rows", 1, 8), c.get("taps", 1, 64), c.get_power_of_two("vw", 4, 16)};
 }
 
 Config WeightsTile::config(const char* body) const {

@@ -40,7 +40,7 @@ Pass product_pass(const DeviceProfile& profile, double groups, double group_cycl
 }
 
 int width_of(const Config& config) {
-  const int width = config.get("vw", 4, 16);
+  const int width = config.get_power_of_two("vw", 4, 16);
   if ((width & (width - 1)) != 0)
     throw Error(Code::kInvalidArgument, "config '" + config.text() + "': vw is no power of two");
   return width;

@@ -9,7 +9,8 @@ struct FilterTile {
   int kv, th, tw, vw;  // vectors of filters, rows and columns of pixels, floats of a vector
 
   static FilterTile from(const Config& c) {
-    return {c.get("kv", 1, 8), c.get("th", 1, 64), c.get("tw", 1, 64), c.get("vw", 4, 16)};
+    return {c.get("kv", 1, 8), c.get("th", 1, 64), c.get("tw", 1, 64),
+            c.get_power_of_two("vw", 4, 16)};
   }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t pixels() const { return std::int64_t{th} * tw; }

@@ -29,8 +29,8 @@ struct PatchTile {
     return {"patches", {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"patch", patch}, {"sums", sums}}};
   }
   static PatchTile from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("patch", 1, 256),
-            c.get("sums", 0, 256)};
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get_power_of_two("vw", 4, 16),
+            c.get("patch", 1, 256), c.get("sums", 0, 256)};
   }
   // Are the results of a tile anything but rows that lie one behind the other?
   static bool scatters(const std::vector<Correlation>& correlations) {

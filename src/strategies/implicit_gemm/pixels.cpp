@@ -15,7 +15,8 @@ struct PixelTile {
     return {"pixels", {{"mr", mr}, {"nv", nv}, {"vw", vw}, {"stage", stage}}};
   }
   static PixelTile from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get("vw", 4, 16), c.get("stage", 0, 128)};
+    return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get_power_of_two("vw", 4, 16),
+            c.get("stage", 0, 128)};
   }
   std::int64_t stage_bytes(const Correlation& c) const {
     return saturating_product(c.channels, span(), kElement);

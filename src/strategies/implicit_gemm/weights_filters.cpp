@@ -15,8 +15,8 @@ struct WeightsFiltersTile {
     return {"weights_filters", {{"kv", kv}, {"tc", tc}, {"tq", tq}, {"vw", vw}, {"split", split}}};
   }
   static WeightsFiltersTile from(const Config& c) {
-    return {c.get("kv", 1, 8), c.get("tc", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
-            c.get("split", 1, INT32_MAX)};
+    return {c.get("kv", 1, 8), c.get("tc", 1, 32), c.get("tq", 1, 32),
+            c.get_power_of_two("vw", 4, 16), c.get("split", 1, INT32_MAX)};
   }
   // Of one part.
   std::int64_t work_groups(const Problem& p, const GradientBlocks& blocks) const {

@@ -20,8 +20,9 @@ struct WeightsPatchesTile {
             {{"kv", kv}, {"tf", tf}, {"vw", vw}, {"runs", runs}, {"split", split}}};
   }
   static WeightsPatchesTile from(const Config& c, const Machine& machine) {
-    return {c.get("kv", 1, 8),           c.get("tf", 1, 32),           c.get("vw", 4, 16),
-            c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), machine.l1_bytes};
+    return {
+        c.get("kv", 1, 8),           c.get("tf", 1, 32),           c.get_power_of_two("vw", 4, 16),
+        c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), machine.l1_bytes};
   }
   std::int64_t block() const { return std::int64_t{kv} * vw; }
   std::int64_t depth() const { return patches_bytes / (block() * kElement); }
@@ -135,10 +136,13 @@ std::vector<Config> variants(const Case& c) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  const WeightsPatchesTile tile = WeightsPatchesTile::from(config, c.machine);
+  WeightsPatchesTile tile = WeightsPatchesTile::from(config, c.machine);
   if (tile.tf > c.problem.k_per_group()) return above("tf", tile.tf, c.problem.k_per_group());
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);
+  // More runs than tiles of filters would be empty.
+  tile.runs = static_cast<int>(
+      std::min<std::int64_t>(tile.runs, ceil_div(c.problem.k_per_group(), tile.tf)));
   return std::make_unique<const WeightsPatches>(c, tile);
 }
 

@@ -16,8 +16,8 @@ struct WeightsPixelsTile {
     return {"weights_pixels", {{"mr", mr}, {"tp", tp}, {"tq", tq}, {"vw", vw}, {"split", split}}};
   }
   static WeightsPixelsTile from(const Config& c) {
-    return {c.get("mr", 1, 32), c.get("tp", 1, 32), c.get("tq", 1, 32), c.get("vw", 4, 16),
-            c.get("split", 1, INT32_MAX)};
+    return {c.get("mr", 1, 32), c.get("tp", 1, 32), c.get("tq", 1, 32),
+            c.get_power_of_two("vw", 4, 16), c.get("split", 1, INT32_MAX)};
   }
   std::int64_t work_groups(const Problem& p) const {
     return ceil_div(p.kw, tq) * ceil_div(p.kh, tp) * p.c_per_group() *

@@ -25,8 +25,9 @@ struct WeightsPlanesTile {
             {{"mr", mr}, {"ne", ne}, {"vw", vw}, {"runs", runs}, {"split", split}}};
   }
   static WeightsPlanesTile from(const Config& c, const Machine& machine) {
-    return {c.get("mr", 1, 32),          c.get("ne", 1, 32),           c.get("vw", 4, 16),
-            c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), rows_in_l1(machine)};
+    return {
+        c.get("mr", 1, 32),          c.get("ne", 1, 32),           c.get_power_of_two("vw", 4, 16),
+        c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), rows_in_l1(machine)};
   }
   std::int64_t blocks(const Problem& p, const DeviceProfile& profile) const {
     const std::int64_t tiles = ceil_div(patch_elements(p), ne);
@@ -146,7 +147,7 @@ std::vector<Config> variants(const Case& c) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  const WeightsPlanesTile tile = WeightsPlanesTile::from(config, c.machine);
+  WeightsPlanesTile tile = WeightsPlanesTile::from(config, c.machine);
   const Problem& p = c.problem;
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (p.oh() * p.ow() < tile.vw) return above("vw", tile.vw, p.oh() * p.ow());
@@ -154,6 +155,9 @@ Fit fit(const Case& c, const Config& config) {
     return above("mr + ne", tile.mr + tile.ne, tile.rows_bytes / kElement / tile.vw);
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);
+  // More runs than tiles of filters would be empty.
+  tile.runs =
+      static_cast<int>(std::min<std::int64_t>(tile.runs, ceil_div(p.k_per_group(), tile.mr)));
   return std::make_unique<const WeightsPlanes>(c, tile);
 }
 

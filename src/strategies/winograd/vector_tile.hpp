@@ -23,7 +23,7 @@ struct VectorTile {
                           c.get("tt", 1, 64),
                           c.get("bt", 1, 64),
                           c.get("kv", 1, 8),
-                          c.get("vw", 4, 16),
+                          c.get_power_of_two("vw", 4, 16),
                           c.get("strips", 1, INT32_MAX)};
     const auto power = [](int value) { return (value & (value - 1)) == 0; };
     if (!power(tile.vt) || !power(tile.vw)) {
