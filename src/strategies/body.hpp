@@ -51,9 +51,9 @@ enum class Suits {
 };
 
 struct Body {
-  const char*
-      name;  // first word of its configs: "body=patches,..."; = its .cpp and .cl, but where two bodies differ
-             // by a number only (f2x2, f4x4) or the kernel is a library's (clblast)
+  // First word of its configs: "body=patches,...". Also the name of its .cpp and .cl, unless two bodies differ by a
+  // number only (f2x2, f4x4) or the kernel is a library's (clblast).
+  const char* name;
   Suits suits;
   // At most this many of its variants, best predicted first, are candidates below rigor `exhaustive`.
   int most;
