@@ -15,7 +15,7 @@
 // counted over all groups; the residual has the same layout.
 //
 // Macros: KV TH TW VW, UNROLL (CHANNELS_LAST: channels per loop iteration); SH SW DH DW (as arguments they cost 1.9x on
-// PoCL 3.1), CHANNELS_LAST (of input and result), and those of the epilogue. All sizes are arguments, so that one
+// PoCL 3.1), CHANNELS_LAST (of input and result), and those of the epilogue. All other sizes are arguments, so that one
 // binary serves every size of a class.
 
 #define AHEAD 96  // channels; resnet50.txt's 1x1 from memory: 24 too late, 48 nearly (2-core Zen 5, 2026-11)

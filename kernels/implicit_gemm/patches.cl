@@ -21,7 +21,7 @@
 //
 // Macros: MR NV VW; PATCH (KiB of local memory for patches); SUMS (KiB for sums; 0: one slab); SCATTER (1: the results
 // of a tile do not lie one behind the other and are stored one by one); SH SW DH DW, MASK, and those of the epilogue.
-// All sizes are arguments.
+// All other sizes are arguments.
 
 #define SPAN (VW * NV)
 

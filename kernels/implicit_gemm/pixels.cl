@@ -15,7 +15,7 @@
 //
 // Macros: MR NV VW; DIRECT (1, with 16-bit storage: x is the input itself instead of a float copy, since converting
 // whole vectors costs nothing); STAGE (KiB; with one tap: the pixels of all channels are first copied to local memory,
-// dense and as floats); SH SW DH DW, and those of the epilogue. All sizes are arguments.
+// dense and as floats); SH SW DH DW, and those of the epilogue. All other sizes are arguments.
 
 #define SPAN (VW * NV)
 

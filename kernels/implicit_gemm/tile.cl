@@ -17,7 +17,7 @@
 // counted over all groups; the residual has the same layout.
 //
 // Macros: BM BN BK TM TN BUFFERS (part local_tile), VW=4, GATHER, PARTIAL; SH SW DH DW, CHANNELS_LAST (of input and
-// result), MASK (the input is a gradient), and those of the epilogue. All sizes are arguments, so that one binary
+// result), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments, so that one binary
 // serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch

@@ -13,7 +13,7 @@
 // implicit_gemm/filters with taps and channels in the place of pixels. Tiles at the end of channels and taps overlap
 // (channels >= TC, kw >= TQ): both write the same bits.
 //
-// Macros: KV TC TQ VW; SH SW DH DW. x and dy are floats, masked already. All sizes are arguments.
+// Macros: KV TC TQ VW; SH SW DH DW. x and dy are floats, masked already. All other sizes are arguments.
 
 #define TAPS (TC * TQ)
 #define BLOCK (VW * KV)

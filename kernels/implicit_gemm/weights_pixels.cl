@@ -12,7 +12,7 @@
 // One work-item per work-group, a register tile of MR filters x TP*TQ taps. Per vector of pixels: MR + TP*TQ vector
 // loads (SW == 2: two each for x), MR*TP*TQ fused multiply-adds. The lanes are added up at the end.
 //
-// Macros: MR TP TQ VW; SH SW DH DW. x and dy are floats, masked already. All sizes are arguments.
+// Macros: MR TP TQ VW; SH SW DH DW. x and dy are floats, masked already. All other sizes are arguments.
 
 #define TAPS (TP * TQ)
 

@@ -13,8 +13,8 @@
 // one float4 longer than needed, so that what work-items of neighbouring filters or columns store goes to different
 // banks.
 //
-// Macros: BM BN BK TM TN BUFFERS (part local_tile), VW=4; SH SW DH DW, MASK and STORAGE_... All sizes are arguments. No
-// early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN BUFFERS (part local_tile), VW=4; SH SW DH DW, MASK and STORAGE_... All other sizes are
+// arguments. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define ROWS (ITEMS / BK)
 #define A_FETCHES (BM / ROWS)

@@ -18,8 +18,8 @@
 #define BIAS_OF(b, k) 0.0f
 #endif
 
-// The residual `r` has the layout of the result. RESIDUAL_V reads a whole vector of it; residual_some and
-// residual_first (part row_end) read its first `count` elements, the others are 0.
+// The residual `r` has the layout of the result. RESIDUAL_V reads a whole vector of it; residual_some (with part
+// vectors) and residual_first (with part row_end) read its first `count` elements, the others are 0.
 #if defined(RESIDUAL) && RESIDUAL
 #define RESIDUAL_OF(r, at) GET(r, at)
 #define RESIDUAL_V(pointer) GET_V(pointer)

@@ -6,7 +6,7 @@
 //     . # # # # .   tile, moved by tap    [                                  ]   tap (0,1)
 //     . # # # # .   outside: zeroes         :
 //
-// Macros: VW (vectors of 4 to VW pixels), SH SW DH DW (SW 1 or 2), MASK.
+// Macros: VW (vectors of 4 to VW pixels), SH SW DW (SW 1 or 2), MASK.
 
 #define KEEP(N, value, pointer) (((local CLCONV_PASTE(staged, N)*)(pointer))->v = (value))
 

@@ -15,7 +15,7 @@
 // U is [group][xi][channel][filters, zero up to a multiple of BM]. V and the products have a multiple of BN tiles
 // (`pitch`); what those beyond the last hold is multiplied, but never read.
 //
-// Macros: M; BM BN BK TM TN (multiples of 4), MASK, and those of the epilogue. All sizes are arguments.
+// Macros: M; BM BN BK TM TN (multiples of 4), MASK, and those of the epilogue. All other sizes are arguments.
 
 typedef float floatv;
 typedef float floatt;

@@ -17,7 +17,7 @@
 // `slab`: channels multiplied at a time. With few registers their weights and tiles should stay in L1 for the next TT
 // tiles.
 //
-// Macros: M KV TT BT VW, and those of the epilogue. All sizes are arguments.
+// Macros: M KV TT BT VW, and those of the epilogue. All other sizes are arguments.
 
 #define BLOCK (VW * KV)
 #define STRIP (TT * BT)

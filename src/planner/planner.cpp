@@ -94,7 +94,7 @@ Offer offer_of_nothing(const Strategy& strategy, const Problem& problem,
 class Search {
  public:
   Search(const Problem& problem, const PlannerOptions& options, Laboratory* laboratory)
-      : options_(options), forced_(Config::parse(options.config).text()), laboratory_(laboratory) {
+      : options_(options), forced_(Config::parse(options.config)), laboratory_(laboratory) {
     report_.problem = problem;
     report_.rigor = options.rigor;
     report_.environment = options.environment;
@@ -124,11 +124,13 @@ class Search {
       add_forced(*strategy, profile, offers, candidates);
       for (std::vector<Candidate>* list : {&offers.candidates, &candidates})
         predict_packing(profile, *list);
-      const std::vector<Candidate> considered = candidates;
+      std::set<std::string> considered;
+      for (const Candidate& c : candidates)
+        considered.insert(c.config.body());
       add_candidates(entry, std::move(candidates));
-      if (!all && forced_.empty()) add_not_considered(entry, offers.candidates, considered);
+      if (!is_forced()) add_not_considered(entry, offers.candidates, std::move(considered));
       for (LeftOut& body : offers.left_out) {
-        if (!forced_.empty() && body.body != Config::parse(forced_).body()) continue;
+        if (is_forced() && body.body != forced_.body()) continue;
         entry.body = body.body;
         reject(entry, Status::kRejected, std::move(body.reason));
         report_.entries.push_back(entry);
@@ -216,6 +218,7 @@ class Search {
   Report finish() { return std::move(report_); }
 
  private:
+  bool is_forced() const { return !options_.config.empty(); }
   static bool usable(const ReportEntry& entry) {
     return entry.has_candidate && entry.status == Status::kApplicable;
   }
@@ -232,9 +235,8 @@ class Search {
   // A forced config that is not considered otherwise, or that the strategy does not offer but can build.
   void add_forced(const Strategy& strategy, const DeviceProfile& profile, Offers& offers,
                   std::vector<Candidate>& candidates) const {
-    if (forced_.empty()) return;
-    const Config config = Config::parse(forced_);
-    const auto same = [&](const Candidate& c) { return c.config == config; };
+    if (!is_forced()) return;
+    const auto same = [&](const Candidate& c) { return c.config == forced_; };
     if (std::any_of(candidates.begin(), candidates.end(), same)) return;
     const auto offered = std::find_if(offers.candidates.begin(), offers.candidates.end(), same);
     if (offered != offers.candidates.end()) {
@@ -242,23 +244,20 @@ class Search {
     } else if (strategy.fit != nullptr) {
       // Says more than why the body's usual variants do not apply.
       offers.left_out.clear();
-      const auto fit = strategy.fit(one_image(report_.problem), profile, config);
+      const auto fit = strategy.fit(one_image(report_.problem), profile, forced_);
       if (const auto* candidate = std::get_if<Candidate>(&fit)) {
         candidates.push_back(report_.problem.empty() ? of_nothing(*candidate) : *candidate);
       } else {
-        offers.left_out.push_back({config.body(), std::get<Rejection>(fit)});
+        offers.left_out.push_back({forced_.body(), std::get<Rejection>(fit)});
       }
     }
   }
 
-  // Of each body of which nothing is considered the best variant, with the reason.
+  // The best variant of each body that is none of `bodies`, with the reason why it is not considered.
   void add_not_considered(const ReportEntry& base, const std::vector<Candidate>& offered,
-                          const std::vector<Candidate>& considered) {
-    std::set<std::string> seen;
-    for (const Candidate& c : considered)
-      seen.insert(c.config.body());
+                          std::set<std::string> bodies) {
     for (const Candidate& c : offered) {
-      if (!seen.insert(c.config.body()).second) continue;
+      if (!bodies.insert(c.config.body()).second) continue;
       ReportEntry entry = base;
       entry.candidate = c;
       entry.has_candidate = true;
@@ -272,15 +271,15 @@ class Search {
         candidates.begin(), candidates.end(),
         [](const Candidate& a, const Candidate& b) { return a.predicted_us < b.predicted_us; });
     // A strategy of bodies has said why, in the body's row.
-    bool forced_found = forced_.empty() || base.strategy->fit != nullptr;
+    bool forced_found = !is_forced() || base.strategy->fit != nullptr;
     for (Candidate& candidate : candidates) {
       ReportEntry entry = base;
       entry.candidate = std::move(candidate);
       entry.has_candidate = true;
-      const std::string config = entry.candidate.config.text();
-      forced_found = forced_found || config == forced_;
-      if (!forced_.empty() && config != forced_) {
-        reject(entry, Status::kRejected, not_allowed("config " + forced_ + " is forced"));
+      const bool wanted = entry.candidate.config == forced_;
+      forced_found = forced_found || wanted;
+      if (is_forced() && !wanted) {
+        reject(entry, Status::kRejected, not_allowed("config " + forced_.text() + " is forced"));
       } else if (bytes_of(entry) > options_.workspace_limit) {
         reject(entry, Status::kRejected,
                over_limit(entry.candidate.workspace_bytes, entry.candidate.prepared_weights_bytes,
@@ -294,7 +293,7 @@ class Search {
       ReportEntry entry = base;
       reject(entry, Status::kRejected,
              {Reason::kUnknownConfig, "config", 0, 0,
-              "config " + forced_ +
+              "config " + forced_.text() +
                   " is not offered for this problem and device (a config is all of a variant's "
                   "values, as "
                   "reported)"});
@@ -573,7 +572,7 @@ class Search {
   }
 
   const PlannerOptions& options_;
-  const std::string forced_;  // options_.config as reports write it
+  const Config forced_;  // options_.config
   Laboratory* laboratory_;
   Report report_;
   std::map<std::size_t, double> hints_;  // entry -> time with another driver

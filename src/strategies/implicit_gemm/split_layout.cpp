@@ -23,4 +23,13 @@ void SplitLayout::add_to(Executable& executable, Device& device) const {
   executable.workspace_bytes = layout.bytes();
 }
 
+void PlainGradientLayout::reserve(WorkspaceLayout& layout) const {
+  if (gradient_.copied) layout.add(gradient_.planes.bytes());
+}
+
+SplitLayout::Operands PlainGradientLayout::copy(Executable& executable, Device& device,
+                                                WorkspaceLayout& layout) const {
+  return {Region{kXSlot}, gradient_.add_to(executable, device, layout)};
+}
+
 }  // namespace clconv::core::implicit_gemm

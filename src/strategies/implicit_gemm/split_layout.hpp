@@ -32,4 +32,17 @@ class SplitLayout : public Layout {
   const Split split_;
 };
 
+// Of `weights_planes` and `weights_patches`: x as it lies, dy as floats.
+class PlainGradientLayout : public SplitLayout {
+ public:
+  PlainGradientLayout(const Case& c, std::int64_t units, std::int64_t split)
+      : SplitLayout(c, units, split), gradient_(c.problem) {}
+
+ protected:
+  void reserve(WorkspaceLayout& layout) const override;
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override;
+
+  const PlainGradient gradient_;
+};
+
 }  // namespace clconv::core::implicit_gemm

@@ -73,20 +73,13 @@ double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGr
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPatches : public SplitLayout {
+class WeightsPatches : public PlainGradientLayout {
  public:
   WeightsPatches(const Case& c, const WeightsPatchesTile& tile)
-      : SplitLayout(c, c.problem.n * c.problem.oh() * c.problem.ow(), tile.split),
-        tile_(tile),
-        gradient_(c.problem) {}
+      : PlainGradientLayout(c, c.problem.n * c.problem.oh() * c.problem.ow(), tile.split),
+        tile_(tile) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (gradient_.copied) layout.add(gradient_.planes.bytes());
-  }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
-    return {Region{kXSlot}, gradient_.add_to(executable, device, layout)};
-  }
   double us() const override { return patches_us(case_, tile_, gradient_); }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
@@ -106,7 +99,6 @@ class WeightsPatches : public SplitLayout {
 
  private:
   WeightsPatchesTile tile_;
-  PlainGradient gradient_;
 };
 
 std::vector<Config> variants(const Case& c) {

@@ -85,20 +85,12 @@ double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGrad
   return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPlanes : public SplitLayout {
+class WeightsPlanes : public PlainGradientLayout {
  public:
   WeightsPlanes(const Case& c, const WeightsPlanesTile& tile)
-      : SplitLayout(c, c.problem.n * tile.pieces(c.problem), tile.split),
-        tile_(tile),
-        gradient_(c.problem) {}
+      : PlainGradientLayout(c, c.problem.n * tile.pieces(c.problem), tile.split), tile_(tile) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (gradient_.copied) layout.add(gradient_.planes.bytes());
-  }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
-    return {Region{kXSlot}, gradient_.add_to(executable, device, layout)};
-  }
   double us() const override { return planes_us(case_, tile_, gradient_); }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
@@ -122,7 +114,6 @@ class WeightsPlanes : public SplitLayout {
 
  private:
   WeightsPlanesTile tile_;
-  PlainGradient gradient_;
 };
 
 std::vector<Config> variants(const Case& c) {

@@ -22,6 +22,24 @@ Region mask_of(const Problem& p) {
   return p.mask ? Region{kYSlot} : input_of(p);
 }
 
+std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, const Region& v,
+                                      std::int64_t first, std::int64_t chunk) {
+  const Correlation& c = tiles.c;
+  return {{"x", input_of(p)},
+          {"y", mask_of(p)},
+          {"V", v},
+          {"channels", narrow(c.channels)},
+          {"groups", narrow(c.groups)},
+          {"in_h", narrow(c.in_h)},
+          {"in_w", narrow(c.in_w)},
+          {"top", narrow(c.top)},
+          {"left", narrow(c.left)},
+          {"tiles_y", narrow(tiles.tiles_y)},
+          {"tiles_x", narrow(tiles.tiles_x)},
+          {"first_tile", cl_long{first}},
+          {"tiles", narrow(chunk)}};
+}
+
 double input_bytes(const Problem& p) {
   return static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
 }

@@ -34,6 +34,10 @@ std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const
 Region input_of(const Problem& p);
 Region mask_of(const Problem& p);
 
+// The first arguments of both transforms of the input, for `chunk` tiles from `first` on.
+std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, const Region& v,
+                                      std::int64_t first, std::int64_t chunk);
+
 // Bytes of x or dy.
 double input_bytes(const Problem& p);
 // And of the result with what it is computed from besides sums.

@@ -188,22 +188,10 @@ class TileLayout : public Layout {
   std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
                                         std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
+    std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v_, first, chunk);
+    arguments.push_back({"pitch", narrow(geometry_.pitch)});
     return std::make_unique<KernelStep>(
-        "transform_input", kernel(device, "winograd_gpu_input"),
-        std::vector<Argument>{{"x", input_of(case_.problem)},
-                              {"y", mask_of(case_.problem)},
-                              {"V", v_},
-                              {"channels", narrow(c.channels)},
-                              {"groups", narrow(c.groups)},
-                              {"in_h", narrow(c.in_h)},
-                              {"in_w", narrow(c.in_w)},
-                              {"top", narrow(c.top)},
-                              {"left", narrow(c.left)},
-                              {"tiles_y", narrow(geometry_.tiles_y)},
-                              {"tiles_x", narrow(geometry_.tiles_x)},
-                              {"first_tile", cl_long{first}},
-                              {"tiles", narrow(chunk)},
-                              {"pitch", narrow(geometry_.pitch)}},
+        "transform_input", kernel(device, "winograd_gpu_input"), arguments,
         transform_range(case_.profile, chunk, c.groups * c.channels));
   }
 

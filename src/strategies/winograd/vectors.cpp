@@ -132,27 +132,15 @@ class Vectors : public Layout {
                                         std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
     const std::int64_t part = ceil_div(chunk, geometry_.parts(chunk, case_.profile));
+    std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v(), first, chunk);
+    arguments.insert(arguments.end(), {{"pitch", narrow(geometry_.chunk_pitch)},
+                                       {"xi_step", cl_long{geometry_.xi_step}},
+                                       {"part_tiles", narrow(part)}});
     return std::make_unique<KernelStep>(
         "transform_input",
         device.kernel("winograd/vectors_input", "winograd_input",
                       geometry_.tile.input_defines(case_.problem)),
-        std::vector<Argument>{{"x", input_of(case_.problem)},
-                              {"y", mask_of(case_.problem)},
-                              {"V", v()},
-                              {"channels", narrow(c.channels)},
-                              {"groups", narrow(c.groups)},
-                              {"in_h", narrow(c.in_h)},
-                              {"in_w", narrow(c.in_w)},
-                              {"top", narrow(c.top)},
-                              {"left", narrow(c.left)},
-                              {"tiles_y", narrow(geometry_.tiles_y)},
-                              {"tiles_x", narrow(geometry_.tiles_x)},
-                              {"first_tile", cl_long{first}},
-                              {"tiles", narrow(chunk)},
-                              {"pitch", narrow(geometry_.chunk_pitch)},
-                              {"xi_step", cl_long{geometry_.xi_step}},
-                              {"part_tiles", narrow(part)}},
-        one_item_groups(c.groups * c.channels * ceil_div(chunk, part)));
+        arguments, one_item_groups(c.groups * c.channels * ceil_div(chunk, part)));
   }
 
   std::unique_ptr<Step> multiply(Device& device, std::int64_t first, std::int64_t chunk) const {
