@@ -13,7 +13,8 @@ namespace {
 
 static_assert(CLCONV_INTERNAL == static_cast<int>(Code::kInternal) &&
                   CLCONV_CONSTRAINT == static_cast<int>(Code::kConstraint) &&
-                  CLCONV_IO == static_cast<int>(Code::kIo),
+                  CLCONV_IO == static_cast<int>(Code::kIo) &&
+                  CLCONV_UNSUPPORTED == static_cast<int>(Code::kUnsupported),
               "clconv_status and Code must agree");
 
 thread_local std::string last_error;
@@ -50,6 +51,8 @@ const char* clconv_status_name(clconv_status status) {
     case CLCONV_GEMM: return "CLCONV_GEMM";
     case CLCONV_IO: return "CLCONV_IO";
     case CLCONV_INTERNAL: return "CLCONV_INTERNAL";
+    case CLCONV_INVALID_MODEL: return "CLCONV_INVALID_MODEL";
+    case CLCONV_UNSUPPORTED: return "CLCONV_UNSUPPORTED";
     default: return "?";
   }
 }
@@ -59,6 +62,10 @@ const char* clconv_last_error(void) {
 }
 const char* clconv_last_error_detail(void) {
   return last_detail.c_str();
+}
+clconv_status clconv_set_last_error(clconv_status status, const char* text, const char* detail) {
+  return fail(static_cast<Code>(status), text != nullptr ? text : "",
+              detail != nullptr ? detail : "");
 }
 const char* clconv_version(void) {
   return CLCONV_VERSION;

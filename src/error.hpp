@@ -22,6 +22,8 @@ enum class Code {
   kGemm = 8,
   kIo = 9,
   kInternal = 10,
+  kInvalidModel = 11,
+  kUnsupported = 12,
 };
 
 // `what()` is one line that names the thing, its value and what was expected; `detail()` is what

@@ -94,7 +94,9 @@ enum {
   CLCONV_OPENCL = 7,           /* any other failing OpenCL call */
   CLCONV_GEMM = 8,             /* CLBlast refused */
   CLCONV_IO = 9,               /* a file could not be read or written */
-  CLCONV_INTERNAL = 10         /* a bug in clconv */
+  CLCONV_INTERNAL = 10,        /* a bug in clconv */
+  CLCONV_INVALID_MODEL = 11,   /* net.h: a model is malformed, or its shapes do not fit */
+  CLCONV_UNSUPPORTED = 12      /* net.h: a model needs what is not supported: the text names it */
 };
 
 /** "CLCONV_OK" etc.; "?" for a number that is none. */
@@ -105,6 +107,11 @@ CLCONV_API const char* clconv_last_error(void);
 
 /** What does not fit a line (the build log), or "". Same lifetime. */
 CLCONV_API const char* clconv_last_error_detail(void);
+
+/** For libraries on top of this one, whose functions report as those here do: remembers a failure of this thread for
+ *  the two functions above, and returns `status`. Control characters of `text` are escaped; `detail` may be NULL. */
+CLCONV_API clconv_status clconv_set_last_error(clconv_status status, const char* text,
+                                               const char* detail);
 
 /** Library version, e.g. "0.1.0". */
 CLCONV_API const char* clconv_version(void);

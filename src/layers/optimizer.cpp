@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 

@@ -1,6 +1,6 @@
 #include "layers/softmax.hpp"
 
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {

@@ -1,6 +1,6 @@
 #include "ops/activation.hpp"
 
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {

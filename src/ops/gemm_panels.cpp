@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {

@@ -3,7 +3,7 @@
 #include <tuple>
 
 #include "ops/epilogue.hpp"
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {

@@ -1,7 +1,7 @@
 #include "ops/reduce.hpp"
 
 #include "ops/epilogue.hpp"
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {

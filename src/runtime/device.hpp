@@ -100,6 +100,12 @@ class Device {
     return cl::Kernel(programs_.get(file, options + dialect_), entry);
   }
 
+  // The same of a generated program (ProgramCache::get_generated).
+  cl::Kernel generated_kernel(const std::string& text, const char* entry,
+                              const std::string& options) {
+    return cl::Kernel(programs_.get_generated(text, options + dialect_), entry);
+  }
+
   cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
     return cl::CommandQueue(context_, device_, properties);
   }

@@ -64,6 +64,13 @@ void append_parts(const std::string& name, const std::string& text, const Kernel
   }
 }
 
+std::string source_of(const std::string& name, const char* text, const KernelSources& sources) {
+  std::set<std::string> used;
+  std::string program;
+  append_parts(name, text, sources, used, program);
+  return program + with_line(name, text);
+}
+
 // The first line of a build log that reports an error, else its first line.
 std::string first_error_line(const std::string& log) {
   std::string first;
@@ -102,14 +109,15 @@ std::string program_source(const std::string& name, const KernelSources& sources
   if (text == nullptr) {
     throw Error(Code::kInternal, "no kernel source named '" + name + "' is embedded");
   }
-  std::set<std::string> used;
-  std::string program;
-  append_parts(name, text, sources, used, program);
-  return program + with_line(name, text);
+  return source_of(name, text, sources);
 }
 
 std::string program_source(const std::string& name) {
   return program_source(name, embedded_source);
+}
+
+std::string generated_source(const std::string& name, const std::string& text) {
+  return source_of(name, text.c_str(), embedded_source);
 }
 
 std::uint64_t program_hash(const std::string& name) {
@@ -163,6 +171,16 @@ std::set<std::string> ProgramCache::names() const {
 }
 
 cl::Program ProgramCache::get(const std::string& file, const std::string& options) {
+  return get(file, options, [&] { return program_source(file); });
+}
+
+cl::Program ProgramCache::get_generated(const std::string& text, const std::string& options) {
+  const std::string name = "generated-" + hex(fnv1a(text));
+  return get(name, options, [&] { return generated_source(name, text); });
+}
+
+cl::Program ProgramCache::get(const std::string& file, const std::string& options,
+                              const std::function<std::string()>& source) {
   const std::string key = file + " " + options;
   std::promise<cl::Program> promise;
   std::shared_future<cl::Program> future;
@@ -181,7 +199,7 @@ cl::Program ProgramCache::get(const std::string& file, const std::string& option
   if (!ours) return future.get();
   const double begin = now_us();
   try {
-    promise.set_value(load_or_build(file, options));
+    promise.set_value(load_or_build(file, options, source()));
   } catch (...) {
     promise.set_exception(std::current_exception());
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -192,8 +210,8 @@ cl::Program ProgramCache::get(const std::string& file, const std::string& option
   return future.get();
 }
 
-cl::Program ProgramCache::load_or_build(const std::string& file, const std::string& options) {
-  const std::string source = program_source(file);
+cl::Program ProgramCache::load_or_build(const std::string& file, const std::string& options,
+                                        const std::string& source) {
   const std::string key = device_key_ + "\n" + file + " " + options + "\n" + hex(fnv1a(source)) +
                           " " + std::to_string(source.size()) + "\n";
   cl::Program program;

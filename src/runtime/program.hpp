@@ -46,6 +46,8 @@ using KernelSources = std::function<const char*(const std::string&)>;
 // file and part, for one that does not exist.
 std::string program_source(const std::string& name, const KernelSources& sources);
 std::string program_source(const std::string& name);  // of the embedded sources
+// The same for a text that is no embedded file, but may name embedded parts.
+std::string generated_source(const std::string& name, const std::string& text);
 
 // Hash of program_source(): changes only where the program itself, or a part that it uses, changes.
 std::uint64_t program_hash(const std::string& name);
@@ -61,6 +63,8 @@ class ProgramCache {
   // kernels/<file>.cl behind the parts it uses. Throws Error{kBuildFailed} with file,
   // options and the first error line of the log; detail() is the whole log.
   cl::Program get(const std::string& file, const std::string& options);
+  // A generated program: `text` behind the parts that its first line names.
+  cl::Program get_generated(const std::string& text, const std::string& options);
 
   struct Stats {
     std::int64_t built = 0;         // from source
@@ -79,7 +83,11 @@ class ProgramCache {
   std::set<std::string> names() const;
 
  private:
-  cl::Program load_or_build(const std::string& file, const std::string& options);
+  // `source` gives the program's text where it is not in memory.
+  cl::Program get(const std::string& file, const std::string& options,
+                  const std::function<std::string()>& source);
+  cl::Program load_or_build(const std::string& file, const std::string& options,
+                            const std::string& source);
   cl::Program build(const std::string& file, const std::string& options, const std::string& source);
   bool load(const std::string& key, cl::Program& program);
   void store(const std::string& key, const cl::Program& program);

@@ -12,7 +12,7 @@
 #include "ops/correlation.hpp"
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
-#include "ops/spans.hpp"
+#include "runtime/spans.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
 

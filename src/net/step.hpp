@@ -1,0 +1,129 @@
+// Steps: what a network's plan enqueues, one after another. A step names its buffers by number; a run says which
+// memory they are. Nothing is looked up, compiled or allocated when a step is enqueued.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "clconv/clconv.hpp"
+#include "runtime/launch.hpp"
+
+namespace clconv::net {
+
+// Number of a buffer of a plan.
+using BufferId = int;
+constexpr BufferId kNoBuffer = -1;
+
+// The memory of one run.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual cl_mem buffer(BufferId id) const = 0;
+  virtual cl_mem workspace() const = 0;  // of Step::workspace_bytes(); null where no step needs any
+};
+
+class Step {
+ public:
+  explicit Step(std::string name) : name_(std::move(name)) {}
+  virtual ~Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+  const std::string& name() const { return name_; }
+  virtual std::vector<BufferId> reads() const = 0;
+  virtual std::vector<BufferId> writes() const = 0;
+  virtual std::int64_t workspace_bytes() const { return 0; }
+  // Behind `dependencies`, without waiting. Thread-safe.
+  virtual void enqueue(cl_command_queue queue, const Memory& memory,
+                       const core::Dependencies& dependencies) const = 0;
+  // By the model, in microseconds; below 0 where nothing is known.
+  virtual double predicted_us() const { return -1; }
+
+ private:
+  std::string name_;
+};
+
+// A buffer as a kernel's argument: read, or written (all of the kernel's, as far as it writes).
+struct In {
+  BufferId buffer;
+};
+struct Out {
+  BufferId buffer;
+};
+struct Argument {
+  const char* name;  // of the kernel's parameter, which is checked
+  std::variant<In, Out, cl_int, cl_long, cl_float> value;
+};
+
+// One kernel launch. At most kMostBuffers of its arguments are buffers.
+class LaunchStep : public Step {
+ public:
+  static constexpr std::size_t kMostBuffers = core::Bindings::kSlots;
+
+  LaunchStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+             const core::Range& range, double predicted_us);
+  std::vector<BufferId> reads() const override { return reads_; }
+  std::vector<BufferId> writes() const override { return writes_; }
+  double predicted_us() const override { return predicted_us_; }
+  void enqueue(cl_command_queue queue, const Memory& memory,
+               const core::Dependencies& dependencies) const override;
+
+ private:
+  std::vector<BufferId> reads_, writes_, slots_;
+  double predicted_us_;
+  mutable std::mutex mutex_;  // arguments are state of the kernel object
+  mutable std::unique_ptr<core::KernelStep> step_;
+};
+
+// Copies bytes from the start of one buffer to the start of another.
+class CopyStep : public Step {
+ public:
+  CopyStep(std::string name, BufferId from, BufferId to, std::int64_t bytes, double predicted_us);
+  std::vector<BufferId> reads() const override { return {from_}; }
+  std::vector<BufferId> writes() const override { return {to_}; }
+  double predicted_us() const override { return predicted_us_; }
+  void enqueue(cl_command_queue queue, const Memory& memory,
+               const core::Dependencies& dependencies) const override;
+
+ private:
+  BufferId from_, to_;
+  std::int64_t bytes_;
+  double predicted_us_;
+};
+
+// A convolution, transposed convolution or fully connected layer through a plan of libclconv.
+class ConvolutionStep : public Step {
+ public:
+  // Of the problem's operands; kNoBuffer for what it does not take. Weights are constants: `weights` is the tensor as it
+  // is, or what clconv_plan_prepare() made of it.
+  struct Operands {
+    BufferId x = kNoBuffer, weights = kNoBuffer, bias = kNoBuffer, residual = kNoBuffer,
+             y = kNoBuffer;
+    bool prepared = false;
+  };
+
+  ConvolutionStep(std::string name, const Problem& problem, Plan plan, const Operands& operands);
+  std::vector<BufferId> reads() const override;
+  std::vector<BufferId> writes() const override { return {operands_.y}; }
+  std::int64_t workspace_bytes() const override { return info_.workspace_bytes; }
+  double predicted_us() const override;
+  void enqueue(cl_command_queue queue, const Memory& memory,
+               const core::Dependencies& dependencies) const override;
+
+  const Problem& problem() const { return problem_; }
+  const Plan& plan() const { return plan_; }
+  const clconv_plan_info& info() const { return info_; }
+  const Operands& operands() const { return operands_; }
+
+ private:
+  Problem problem_;
+  Plan plan_;
+  clconv_plan_info info_;
+  Operands operands_;
+};
+
+}  // namespace clconv::net
