@@ -374,7 +374,7 @@ TEST_CASE("one program of several statements reuses inputs and results") {
   const Shape shape{2, 3, 5, 7}, of_y{3, 1, 1};
   const Operands operands = random_operands({shape, of_y});
   NetGraph net;
-  const Node made = elementwise_node(program, {});
+  const Node made = elementwise_node(program, {}, {});
   NetGraph::AttributeList attributes;
   for (const auto& [name, value] : made.attributes.all())
     attributes.emplace_back(name.c_str(), value);

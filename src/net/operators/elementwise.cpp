@@ -61,7 +61,9 @@ Type output_type(const NodeView& view, const ElementwiseProgram& program) {
 
 void infer_elementwise(Inference& inference) {
   const ElementwiseProgram program = program_of(inference);
-  Shape shape;
+  // Constants that are no inputs any more may have had ones in front of all other sizes.
+  const bool own = inference.node().domain == kOwnDomain;
+  Shape shape = own ? inference.attributes().integers("shape") : Shape();
   for (std::size_t i = 0; i < inference.input_count(); ++i) {
     if (inference.has_input(i)) shape = broadcast(shape, inference.shape(i));
   }

@@ -192,7 +192,8 @@ std::optional<ElementwiseProgram> elementwise_program(const NodeView& view) {
   return of_row(view, *find_elementwise_row(row_name(view)));
 }
 
-Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> inputs) {
+Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> inputs,
+                      const Shape& shape) {
   Node node;
   node.op = "Elementwise";
   node.domain = kOwnDomain;
@@ -203,6 +204,7 @@ Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> in
     texts.push_back(text_of(statement));
   node.attributes.set(kStatements, texts);
   node.attributes.set(kNumbers, program.numbers);
+  node.attributes.set("shape", shape);
   return node;
 }
 

@@ -37,8 +37,10 @@ struct ElementwiseProgram {
 // checked beyond their kinds.
 std::optional<ElementwiseProgram> elementwise_program(const NodeView& view);
 
-// The node kOwnDomain.Elementwise that computes the program of these inputs; its outputs are the caller's to set.
-Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> inputs);
+// The node kOwnDomain.Elementwise that computes the program of these inputs, which broadcast to `shape`; its outputs are
+// the caller's to set.
+Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> inputs,
+                      const Shape& shape);
 
 // The program as it is lowered: inputs that are constants of one number are numbers, Pow by a number that has a simpler
 // form is that, and what is not read or comes twice is dropped.

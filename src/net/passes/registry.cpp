@@ -8,7 +8,10 @@ namespace clconv::net {
 
 // One line per pass, in the order in which they run: name, what it does for people.
 // clang-format off
-#define CLCONV_NET_PASSES(X)
+#define CLCONV_NET_PASSES(X)                                                                    \
+  X(identities, "drops Identity, Dropout and casts between floating types")                     \
+  X(activations, "recognises activations that are spelt out, such as hard-swish, GELU and SiLU") \
+  X(elementwise, "makes chains and trees of element-wise operators one kernel")
 // clang-format on
 
 #define CLCONV_NET_DECLARE(name, about) void name(Graph& graph, Changes& changes);
