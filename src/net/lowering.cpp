@@ -99,6 +99,12 @@ BufferId Lowering::upload(const std::string& name, const std::vector<cl_int>& va
                   static_cast<std::int64_t>(bytes));
 }
 
+cl::Buffer Lowering::take_constant(BufferId id) {
+  BufferSpec& taken = result_.buffers[static_cast<std::size_t>(id)];
+  taken.bytes = 0;
+  return std::exchange(taken.memory, cl::Buffer());
+}
+
 BufferId Lowering::scratch(const std::string& name, std::int64_t bytes) {
   BufferSpec spec;
   spec.name = name;
@@ -239,8 +245,16 @@ void finish_outputs(Graph& graph, Lowering& lowering, Lowered& result) {
     const auto to = static_cast<BufferId>(result.buffers.size() - 1);
     const std::size_t first = result.steps.size();
     lowering.copy("copy", from, to, result.buffers.back().bytes);
-    result.layers.push_back({name_of(graph, id), "Copy", first, 1});
+    result.layers.push_back({name_of(graph, id), "Copy", *graph.value(id).shape, first, 1});
   }
+}
+
+// Of the first output that is there.
+Shape shape_of_result(const Graph& graph, const Node& node) {
+  for (const ValueId id : node.outputs) {
+    if (id != kNoValue) return *graph.value(id).shape;
+  }
+  return {};
 }
 
 }  // namespace
@@ -261,7 +275,8 @@ Lowered lower(Graph& graph, core::Device& device, const Context& context,
     Lowering lowering(graph, node, device, context, queue, options, result);
     const std::size_t first = result.steps.size();
     op->lower(lowering);
-    result.layers.push_back({node.name, node.op, first, result.steps.size() - first});
+    result.layers.push_back(
+        {node.name, node.op, shape_of_result(graph, node), first, result.steps.size() - first});
   }
   Node outputs;  // stands for the caller, who reads them
   outputs.op = "Output";

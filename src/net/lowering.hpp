@@ -43,6 +43,7 @@ struct LoweringOptions {
 struct Lowered {
   struct Layer {
     std::string name, op;
+    Shape output;  // of its first output
     std::size_t first_step = 0, steps = 0;
   };
   std::vector<BufferSpec> buffers;
@@ -90,7 +91,10 @@ class Lowering : public NodeView {
   BufferId upload_stored(const std::string& name, const std::vector<float>& values);
   BufferId upload(const std::string& name, const std::vector<cl_int>& values);
   // A constant that lowering itself fills on queue().
+  using NodeView::constant;
   BufferId constant(const std::string& name, const cl::Buffer& memory, std::int64_t bytes);
+  // The memory of a constant that no step will read: the plan forgets it.
+  cl::Buffer take_constant(BufferId id);
   // Memory between the steps of this node.
   BufferId scratch(const std::string& name, std::int64_t bytes);
 

@@ -8,7 +8,11 @@ namespace clconv::net {
 
 // One line per pass, in the order in which they run: name, what it does for people.
 // clang-format off
-#define CLCONV_NET_PASSES(X)
+#define CLCONV_NET_PASSES(X)                                                                      \
+  X(padding, "zero padding in front of a convolution becomes its own")                            \
+  X(fully_connected, "MatMul and Gemm with constant weights are planned as fully connected")      \
+  X(scales, "batch normalization and constants per channel go into weights and bias")             \
+  X(epilogues, "activations and residual sums become epilogues of convolutions")
 // clang-format on
 
 #define CLCONV_NET_DECLARE(name, about) void name(Graph& graph, Changes& changes);
