@@ -8,6 +8,7 @@
 
 #include "error.hpp"
 #include "net/elements.hpp"
+#include "problem.hpp"
 
 namespace clconv::net {
 namespace {
@@ -47,10 +48,12 @@ void expect_shape(const Shape& shape, std::int64_t least, const std::string& who
     bad(who + " has " + std::to_string(shape.size()) + " sizes, at most " +
         std::to_string(kMostRank) + " are supported");
   }
+  std::int64_t product = 1;  // open sizes as 1
   for (const std::int64_t size : shape) {
     if (size < least) bad(who + " has size " + std::to_string(size));
+    product = core::saturating_product(product, size < 0 ? 1 : size);
   }
-  if (elements(shape) == std::numeric_limits<std::int64_t>::max()) {
+  if (product == std::numeric_limits<std::int64_t>::max()) {
     bad(who + " is " + to_string(shape) + ": too large");
   }
 }

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "error.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -34,7 +35,7 @@ class File {
 };
 
 std::string subject(const std::string& tensor, const ExternalData& data) {
-  return "tensor '" + tensor + "': external data '" + data.location + "'";
+  return "tensor '" + tensor + "': external data '" + core::one_line(data.location) + "'";
 }
 
 std::string reason(int error) {

@@ -6,6 +6,7 @@
 
 #include "net/onnx/attributes.hpp"
 #include "net/onnx/tensors.hpp"
+#include "problem.hpp"
 
 namespace clconv::net {
 namespace {
@@ -40,15 +41,17 @@ const char* kind_of(const TypeProto& type) {
 void set_shape(const TensorShapeProto& proto, const std::string& who, Value& value) {
   check_rank(static_cast<std::size_t>(proto.dim_size()), who);
   Shape shape;
+  std::int64_t least = 1;  // open sizes as 1
   for (const auto& dimension : proto.dim()) {
     const bool open = !dimension.has_dim_value() || dimension.dim_value() == -1;
     if (!open && dimension.dim_value() < 0) {
       invalid_model(who + " has size " + std::to_string(dimension.dim_value()));
     }
     shape.push_back(open ? -1 : dimension.dim_value());
+    least = core::saturating_product(least, open ? 1 : dimension.dim_value());
     value.size_names.push_back(dimension.dim_param());
   }
-  if (elements(shape) == std::numeric_limits<std::int64_t>::max()) {
+  if (least == std::numeric_limits<std::int64_t>::max()) {
     invalid_model(who + " is " + to_string(shape) + ": too large");
   }
   value.shape = std::move(shape);
