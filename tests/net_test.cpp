@@ -398,7 +398,7 @@ TEST_CASE("buffers are checked before anything is enqueued") {
   CHECK(std::string(clconv_last_error()) == "0 inputs given, the network has 1");
 }
 
-TEST_CASE("an output that is an input, a constant, or another output is a copy") {
+TEST_CASE("an output that is an input or a constant is a copy") {
   Builder builder;
   builder.input("x", {2, 3});
   const Numbers c = builder.constant("c", {5}, 1);
@@ -406,12 +406,12 @@ TEST_CASE("an output that is an input, a constant, or another output is a copy")
   builder.output("x");
   builder.output("c");
   builder.output("r");
-  builder.output("r");
   Net net(builder);
   const Numbers x = random_numbers(6, 2);
   net.write(0, x);
   net.run();
   CHECK(net.read(0) == x);
   CHECK(net.read(1) == c);
-  CHECK(net.read(2) == net.read(3));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    CHECK(net.read(2)[i] == std::max(x[i], 0.0f));
 }
