@@ -101,8 +101,12 @@ clconv_status clconv_context_get(clconv_context context, cl_context* cl, cl_devi
   });
 }
 
+clconv_status clconv_context_retain(clconv_context context) {
+  return guarded([&] { ++required(context, "context").references; });
+}
+
 void clconv_context_release(clconv_context context) {
-  delete context;
+  if (context != nullptr && --context->references == 0) delete context;
 }
 
 clconv_status clconv_context_profile(clconv_context context, int measure, char** json) {

@@ -25,17 +25,6 @@ static_assert(kActivations == CLCONV_GELU + 1 && kDataTypes == CLCONV_BFLOAT16 +
 
 }  // namespace
 
-clconv_status clconv::core::api::fail(Code code, const char* text, const char* detail) noexcept {
-  try {
-    last_error = one_line(text);
-    last_detail = detail;
-  } catch (...) {
-    last_error.clear();  // no memory for the text: the status must do
-    last_detail.clear();
-  }
-  return static_cast<clconv_status>(code);
-}
-
 // Defined with the C linkage that clconv.h declares.
 
 const char* clconv_status_name(clconv_status status) {
@@ -64,8 +53,14 @@ const char* clconv_last_error_detail(void) {
   return last_detail.c_str();
 }
 clconv_status clconv_set_last_error(clconv_status status, const char* text, const char* detail) {
-  return fail(static_cast<Code>(status), text != nullptr ? text : "",
-              detail != nullptr ? detail : "");
+  try {
+    last_error = one_line(text != nullptr ? text : "");
+    last_detail = detail != nullptr ? detail : "";
+  } catch (...) {
+    last_error.clear();  // no memory for the text: the status must do
+    last_detail.clear();
+  }
+  return status;
 }
 const char* clconv_version(void) {
   return CLCONV_VERSION;

@@ -294,6 +294,9 @@ CLCONV_API clconv_status clconv_context_create_on(const char* spec,
 CLCONV_API clconv_status clconv_context_get(clconv_context context, cl_context* cl,
                                             cl_device_id* device);
 
+/** Another reference, to be released as the first. */
+CLCONV_API clconv_status clconv_context_retain(clconv_context context);
+
 /** Drops the caller's reference; plans made in the context keep it alive. NULL is fine. */
 CLCONV_API void clconv_context_release(clconv_context context);
 

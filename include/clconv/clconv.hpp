@@ -311,6 +311,11 @@ class Context {
     return *this;
   }
   ~Context() { clconv_context_release(handle_); }
+  // Shares a context of the C ABI.
+  static Context shared(clconv_context handle) {
+    check(clconv_context_retain(handle));
+    return Context(handle);
+  }
 
   clconv_context get() const { return handle_; }
 
@@ -469,6 +474,8 @@ class Context {
   }
 
  private:
+  explicit Context(clconv_context handle) : handle_(handle) {}
+
   clconv_context handle_ = nullptr;
 };
 

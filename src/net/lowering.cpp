@@ -69,14 +69,21 @@ BufferId Lowering::in(std::size_t i) {
   return buffer;
 }
 
-BufferId Lowering::out(std::size_t i, core::DataType type) {
-  const ValueId id = node_.outputs[i];
+// The buffer of a value that a node makes: its own, or the part of another value's that places_of() gave it.
+BufferId Lowering::made(ValueId id, core::DataType type) {
   const auto found = result_.of_values.find(id);
   if (found != result_.of_values.end()) return found->second;
-  BufferSpec spec;
-  spec.name = name_of(graph_, id);
-  spec.bytes = core::saturating_product(elements(output_shape(i)), core::element_bytes(type));
-  const BufferId buffer = add_buffer(std::move(spec));
+  BufferSpec part;
+  part.name = name_of(graph_, id);
+  part.bytes =
+      core::saturating_product(elements(*graph_.value(id).shape), core::element_bytes(type));
+  const auto place = result_.places.find(id);
+  if (place != result_.places.end() && type == storage()) {
+    const BufferId whole = made(place->second.whole, type);
+    part.whole = spec(whole).whole == kNoBuffer ? whole : spec(whole).whole;
+    part.offset_bytes = spec(whole).offset_bytes + place->second.offset_bytes;
+  }
+  const BufferId buffer = add_buffer(std::move(part));
   result_.of_values[id] = buffer;
   return buffer;
 }
@@ -95,6 +102,18 @@ BufferId Lowering::upload_stored(const std::string& name, const std::vector<floa
 
 BufferId Lowering::upload(const std::string& name, const std::vector<cl_int>& values) {
   const std::size_t bytes = values.size() * sizeof(cl_int);
+  return constant(name, uploaded(device_, queue_, values.data(), bytes, name),
+                  static_cast<std::int64_t>(bytes));
+}
+
+cl::Buffer Lowering::take_constant(BufferId id) {
+  BufferSpec& taken = result_.buffers[static_cast<std::size_t>(id)];
+  taken.bytes = 0;
+  return std::exchange(taken.memory, cl::Buffer());
+}
+
+BufferId Lowering::upload(const std::string& name, const std::vector<cl_long>& values) {
+  const std::size_t bytes = values.size() * sizeof(cl_long);
   return constant(name, uploaded(device_, queue_, values.data(), bytes, name),
                   static_cast<std::int64_t>(bytes));
 }
@@ -129,6 +148,12 @@ void Lowering::alias(std::size_t output, BufferId buffer, std::int64_t offset_by
                                      "' from byte " + std::to_string(part.offset_bytes) + " on");
   }
   result_.of_values[id] = add_buffer(std::move(part));
+}
+
+bool Lowering::is_part(BufferId part, BufferId buffer, std::int64_t offset_bytes) const {
+  const auto root = [&](BufferId id) { return spec(id).whole == kNoBuffer ? id : spec(id).whole; };
+  return part != buffer && root(part) == root(buffer) &&
+         spec(part).offset_bytes == spec(buffer).offset_bytes + offset_bytes;
 }
 
 double Lowering::predicted_us(std::int64_t bytes) const {
@@ -239,8 +264,16 @@ void finish_outputs(Graph& graph, Lowering& lowering, Lowered& result) {
     const auto to = static_cast<BufferId>(result.buffers.size() - 1);
     const std::size_t first = result.steps.size();
     lowering.copy("copy", from, to, result.buffers.back().bytes);
-    result.layers.push_back({name_of(graph, id), "Copy", first, 1});
+    result.layers.push_back({name_of(graph, id), "Copy", *graph.value(id).shape, first, 1});
   }
+}
+
+// Of the first output that is there.
+Shape shape_of_result(const Graph& graph, const Node& node) {
+  for (const ValueId id : node.outputs) {
+    if (id != kNoValue) return *graph.value(id).shape;
+  }
+  return {};
 }
 
 }  // namespace
@@ -250,6 +283,8 @@ Lowered lower(Graph& graph, core::Device& device, const Context& context,
   Lowered result;
   if (options.storage != core::DataType::kFloat32) add_conversions(graph);
   add_externals(graph, result);
+  result.places =
+      places_of(graph, core::element_bytes(options.storage), device.profile().base_alignment_bytes);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     Node& node = graph.nodes[i];
     const Operator* op = find_operator(node.domain, node.op);
@@ -261,7 +296,8 @@ Lowered lower(Graph& graph, core::Device& device, const Context& context,
     Lowering lowering(graph, node, device, context, queue, options, result);
     const std::size_t first = result.steps.size();
     op->lower(lowering);
-    result.layers.push_back({node.name, node.op, first, result.steps.size() - first});
+    result.layers.push_back(
+        {node.name, node.op, shape_of_result(graph, node), first, result.steps.size() - first});
   }
   Node outputs;  // stands for the caller, who reads them
   outputs.op = "Output";

@@ -57,12 +57,13 @@ void CopyStep::enqueue(cl_command_queue queue, const Memory& memory,
 }
 
 ConvolutionStep::ConvolutionStep(std::string name, const Problem& problem, Plan plan,
-                                 const Operands& operands)
+                                 const Operands& operands, ConstantPtr weights)
     : Step(std::move(name)),
       problem_(problem),
       plan_(std::move(plan)),
       info_(plan_.info()),
-      operands_(operands) {}
+      operands_(operands),
+      weights_(std::move(weights)) {}
 
 std::vector<BufferId> ConvolutionStep::reads() const {
   std::vector<BufferId> all;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "clconv/clconv.hpp"
+#include "net/tensor.hpp"
 #include "runtime/launch.hpp"
 
 namespace clconv::net {
@@ -106,7 +107,9 @@ class ConvolutionStep : public Step {
     bool prepared = false;
   };
 
-  ConvolutionStep(std::string name, const Problem& problem, Plan plan, const Operands& operands);
+  // `weights` is what the operand was made of; null where it is no constant.
+  ConvolutionStep(std::string name, const Problem& problem, Plan plan, const Operands& operands,
+                  ConstantPtr weights);
   std::vector<BufferId> reads() const override;
   std::vector<BufferId> writes() const override { return {operands_.y}; }
   std::int64_t workspace_bytes() const override { return info_.workspace_bytes; }
@@ -118,12 +121,14 @@ class ConvolutionStep : public Step {
   const Plan& plan() const { return plan_; }
   const clconv_plan_info& info() const { return info_; }
   const Operands& operands() const { return operands_; }
+  const ConstantPtr& weights() const { return weights_; }
 
  private:
   Problem problem_;
   Plan plan_;
   clconv_plan_info info_;
   Operands operands_;
+  ConstantPtr weights_;
 };
 
 }  // namespace clconv::net

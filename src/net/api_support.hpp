@@ -1,0 +1,63 @@
+// What the functions of net.h stand on: the handles, and arguments that several of them take.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "clconv/clconv.hpp"
+#include "clconv/net.h"
+#include "net/model.hpp"
+#include "runtime/abi.hpp"
+
+struct clconv_net_model_s {
+  std::shared_ptr<clconv::net::Model> model;
+};
+
+namespace clconv::net::api {
+
+using core::Code;
+using core::Error;
+using core::api::bad;
+using core::api::copy_out;
+using core::api::known_size;
+using core::api::required;
+using core::api::text_of;
+using core::api::TextOut;
+using core::api::versioned;
+using core::api::write_defaults;
+
+// Runs `body`; no exception gets past here, those of clconv.hpp among them.
+template <class Body>
+clconv_status guarded(Body&& body) noexcept {
+  return core::api::guarded([&] {
+    try {
+      body();
+    } catch (const clconv::Error& error) {
+      throw Error(static_cast<Code>(error.status()), error.what(), error.detail());
+    }
+  });
+}
+
+inline std::int64_t in_range(std::int64_t value, std::int64_t least, std::int64_t most,
+                             const char* name) {
+  if (value < least || value > most) {
+    bad(std::string(name) + "=" + std::to_string(value) + ": must be from " +
+        std::to_string(least) + " to " + std::to_string(most));
+  }
+  return value;
+}
+
+// More than any network has, and few enough for sums to fit.
+constexpr std::int64_t kMostTensors = 65536;
+
+inline Model& model_of(clconv_net_model model) {
+  return *required(model, "model").model;
+}
+
+inline Shape shape_of(std::int64_t rank, const std::int64_t* sizes) {
+  in_range(rank, 0, CLCONV_NET_MAX_RANK, "rank");
+  if (rank > 0) required(sizes, "sizes");
+  return Shape(sizes, sizes + rank);
+}
+
+}  // namespace clconv::net::api

@@ -1,0 +1,108 @@
+#include "net/convolution.hpp"
+
+#include "error.hpp"
+#include "runtime/scratch.hpp"
+
+namespace clconv::net {
+namespace {
+
+clconv_activation activation_of(const NodeView& view) {
+  const std::string word = view.attributes().text(Epilogue::kActivation, "none");
+  for (clconv_activation i = 0; clconv_activation_name(i) != std::string("?"); ++i) {
+    if (word == clconv_activation_name(i)) return i;
+  }
+  throw core::Error(core::Code::kInternal, "unknown activation '" + word + "'");
+}
+
+// The weights as the plan wants them: packed once, now, or as they are.
+BufferId weights_for(Lowering& lowering, const Plan& plan, const std::string& name,
+                     const Constant& weights, bool& prepared) {
+  const BufferId stored = lowering.upload_stored(name, weights.floats);
+  const std::int64_t bytes = plan.info().prepared_weights_bytes;
+  prepared = bytes > 0;
+  if (!prepared) return stored;
+  const cl::Buffer packed =
+      core::allocate(lowering.device().context(), bytes, lowering.profile().max_allocation_bytes,
+                     "prepared weights '" + name + "'");
+  plan.prepare(lowering.queue(), lowering.take_constant(stored), packed);
+  return lowering.constant(name, packed, bytes);
+}
+
+}  // namespace
+
+std::array<std::int64_t, 2> spatial_sizes(const Shape& shape) {
+  return {shape.size() > 3 ? shape[2] : 1, shape.back()};
+}
+
+std::array<std::int64_t, 2> window_attribute(const NodeView& view, const char* name,
+                                             std::size_t rank, std::int64_t least) {
+  const std::vector<std::int64_t> given =
+      view.attributes().integers(name, std::vector<std::int64_t>(rank, 1));
+  if (given.size() != rank) {
+    view.invalid(std::string(name) + " has " + std::to_string(given.size()) +
+                 " numbers, expected " + std::to_string(rank));
+  }
+  for (const std::int64_t number : given) {
+    if (number >= least && number <= core::kIndexLimit) continue;
+    view.invalid(std::string(name) + " has " + std::to_string(number) + ", expected " +
+                 std::to_string(least) + " to " + std::to_string(core::kIndexLimit));
+  }
+  return {rank > 1 ? given[0] : 1, given.back()};
+}
+
+void set_pads(const NodeView& view, std::size_t rank, Window& window) {
+  const std::vector<std::int64_t> pads =
+      view.attributes().integers("pads", std::vector<std::int64_t>(2 * rank, 0));
+  if (pads.size() != 2 * rank) {
+    view.invalid("pads has " + std::to_string(pads.size()) + " numbers, expected " +
+                 std::to_string(2 * rank));
+  }
+  for (const std::int64_t pad : pads) {
+    if (pad < 0 || pad > core::kIndexLimit) view.unsupported("pads has " + std::to_string(pad));
+  }
+  window.before = {rank > 1 ? pads[0] : 0, pads[rank - 1]};
+  window.after = {rank > 1 ? pads[rank] : 0, pads[2 * rank - 1]};
+}
+
+std::string auto_pad(const NodeView& view) {
+  const std::string word = view.attributes().text("auto_pad", "NOTSET");
+  if (word != "NOTSET" && word != "SAME_UPPER" && word != "SAME_LOWER" && word != "VALID")
+    view.invalid("auto_pad is '" + word + "'");
+  return word;
+}
+
+bool has_activation(const Node& node) {
+  return node.attributes.text(Epilogue::kActivation, "none") != "none";
+}
+
+bool has_residual(const Node& node) {
+  return node.inputs.size() > Epilogue::kResidual && node.inputs[Epilogue::kResidual] != kNoValue;
+}
+
+void add_convolution(Lowering& lowering, Problem problem, const ConstantPtr& weights) {
+  const auto storage = static_cast<clconv_data_type>(lowering.storage());
+  problem.data_type = storage;
+  problem.bias = lowering.has_input(Epilogue::kBias) ? 1 : 0;
+  problem.residual = has_residual(lowering.node()) ? 1 : 0;
+  problem.activation = activation_of(lowering);
+  problem.activation_slope =
+      lowering.attributes().number(Epilogue::kSlope, problem.activation_slope);
+  problem.activation_offset =
+      lowering.attributes().number(Epilogue::kOffset, problem.activation_offset);
+  PlanOptions planning = lowering.options().planning;
+  planning.weights_change = weights == nullptr ? 1 : 0;
+  Plan plan = lowering.context().plan(problem, planning);
+  ConvolutionStep::Operands operands;
+  operands.x = lowering.in(0);
+  operands.y = lowering.out(0);
+  if (problem.bias != 0) operands.bias = lowering.in(Epilogue::kBias);
+  if (problem.residual != 0) operands.residual = lowering.in(Epilogue::kResidual);
+  operands.weights = weights == nullptr ? lowering.in(1)
+                                        : weights_for(lowering, plan, lowering.input(1).name,
+                                                      *weights, operands.prepared);
+  lowering.add(std::make_unique<ConvolutionStep>(
+      problem.direction == CLCONV_TRANSPOSED ? "transposed convolution" : "convolution", problem,
+      std::move(plan), operands, weights));
+}
+
+}  // namespace clconv::net
