@@ -175,8 +175,10 @@ void lower_same(Lowering& lowering) {
   const std::int64_t bytes = lowering.bytes_of(lowering.output_shape(0));
   if (lowering.may_alias(from, 0, bytes)) {
     lowering.alias(0, from);
-  } else {
+  } else if (bytes > 0) {
     lowering.copy("copy", from, lowering.out(0), bytes);
+  } else {
+    lowering.out(0);
   }
 }
 
