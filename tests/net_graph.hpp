@@ -182,6 +182,27 @@ class NetGraph {
     return graph_;
   }
   const Shape& shape(ValueId id) const { return *graph_.value(id).shape; }
+  // Inference, then the pass of that name; what it changed.
+  Changes apply(const std::string& name) {
+    infer();
+    Changes changes;
+    bool found = false;
+    for (const Pass& pass : passes()) {
+      if (name != pass.name) continue;
+      pass.run(graph_, changes);
+      found = true;
+    }
+    REQUIRE(found);
+    graph_.remove_unused();
+    return changes;
+  }
+  // The operators of the nodes, in their order.
+  std::vector<std::string> operators() const {
+    std::vector<std::string> names;
+    for (const Node& node : graph_.nodes)
+      names.push_back(node.op);
+    return names;
+  }
 
   // What the outputs are, as float32. Everything that a plan relies on is checked on the way. The graph stays as it is,
   // so that it can run again with other options.

@@ -9,10 +9,13 @@ namespace clconv::net {
 // One line per pass, in the order in which they run: name, what it does for people.
 // clang-format off
 #define CLCONV_NET_PASSES(X)                                                                      \
+  X(identities, "drops Identity, Dropout and casts between floating types")                       \
+  X(activations, "recognises activations that are spelt out, such as hard-swish, GELU and SiLU")  \
   X(padding, "zero padding in front of a convolution becomes its own")                            \
   X(fully_connected, "MatMul and Gemm with constant weights are planned as fully connected")      \
   X(scales, "batch normalization and constants per channel go into weights and bias")             \
-  X(epilogues, "activations and residual sums become epilogues of convolutions")
+  X(epilogues, "activations and residual sums become epilogues of convolutions")                  \
+  X(elementwise, "makes chains and trees of element-wise operators one kernel")
 // clang-format on
 
 #define CLCONV_NET_DECLARE(name, about) void name(Graph& graph, Changes& changes);
