@@ -109,6 +109,10 @@ IndexedAxis indexed_axis(std::int64_t from_size, std::vector<cl_int> table) {
   return {from_size, size, std::move(table)};
 }
 
+bool is_plain(const IndexedCopy& copy) {
+  return std::all_of(copy.axes.begin(), copy.axes.end(), is_whole);
+}
+
 void expect_indexable(const NodeView& view, std::int64_t size) {
   if (size <= std::numeric_limits<cl_int>::max()) return;
   view.unsupported("a dimension of size " + std::to_string(size) + " is beyond 32 bits");
