@@ -46,6 +46,7 @@ void add_bench(CLI::App& app, Session& session);
 void add_tune(CLI::App& app, Session& session);
 void add_wisdom(CLI::App& app, Session& session);
 void add_profile(CLI::App& app, Session& session);
+void add_net(CLI::App& app, Session& session);
 
 // ---- options that several verbs take ------------------------------------------------------------
 
@@ -171,6 +172,8 @@ class Progress {
   Progress(std::string what, std::size_t total);
   ~Progress();
   void step(const std::string& label);
+  // Clears the line, for what is printed next; so does the destructor.
+  void end();
 
  private:
   std::string what_;

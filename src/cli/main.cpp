@@ -16,7 +16,9 @@ int report(const std::string& text, int status) {
 int exit_status(clconv_status status) {
   switch (status) {
     case CLCONV_INVALID_ARGUMENT:
-    case CLCONV_INVALID_PROBLEM: return 2;
+    case CLCONV_INVALID_PROBLEM:
+    case CLCONV_INVALID_MODEL:
+    case CLCONV_UNSUPPORTED: return 2;
     case CLCONV_CONSTRAINT: return 3;
     default: return 1;
   }
@@ -70,7 +72,7 @@ int main(int argc, char** argv) {
   app.fallthrough();  // --device is understood behind the verb too
   app.require_subcommand(1);
   for (const auto add : {add_devices, add_plan, add_run, add_im2col, add_col2im, add_bench,
-                         add_tune, add_wisdom, add_profile}) {
+                         add_tune, add_wisdom, add_profile, add_net}) {
     add(app, session);
   }
   try {

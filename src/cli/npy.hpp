@@ -21,7 +21,7 @@ struct Array {
 };
 
 // Throws FileFailure where it cannot be read, BadInput for what is in it. `what` says what the axes are, e.g.
-// "(n,c,h,w)"; its rank is required.
+// "(n,c,h,w)"; its rank is required. "": any rank.
 Array read_npy(const std::string& path, const std::string& what);
 
 // The target appears whole or not at all, as write_file_atomically() has it. Throws std::runtime_error.

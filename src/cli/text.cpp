@@ -133,8 +133,13 @@ void Progress::step(const std::string& label) {
   ++done_;
 }
 
-Progress::~Progress() {
+void Progress::end() {
   if (visible_) std::fprintf(stderr, "\r\033[K");
+  visible_ = false;
+}
+
+Progress::~Progress() {
+  end();
 }
 
 }  // namespace clconv::cli

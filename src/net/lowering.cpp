@@ -69,14 +69,21 @@ BufferId Lowering::in(std::size_t i) {
   return buffer;
 }
 
-BufferId Lowering::out(std::size_t i, core::DataType type) {
-  const ValueId id = node_.outputs[i];
+// The buffer of a value that a node makes: its own, or the part of another value's that places_of() gave it.
+BufferId Lowering::made(ValueId id, core::DataType type) {
   const auto found = result_.of_values.find(id);
   if (found != result_.of_values.end()) return found->second;
-  BufferSpec spec;
-  spec.name = name_of(graph_, id);
-  spec.bytes = core::saturating_product(elements(output_shape(i)), core::element_bytes(type));
-  const BufferId buffer = add_buffer(std::move(spec));
+  BufferSpec part;
+  part.name = name_of(graph_, id);
+  part.bytes =
+      core::saturating_product(elements(*graph_.value(id).shape), core::element_bytes(type));
+  const auto place = result_.places.find(id);
+  if (place != result_.places.end() && type == storage()) {
+    const BufferId whole = made(place->second.whole, type);
+    part.whole = spec(whole).whole == kNoBuffer ? whole : spec(whole).whole;
+    part.offset_bytes = spec(whole).offset_bytes + place->second.offset_bytes;
+  }
+  const BufferId buffer = add_buffer(std::move(part));
   result_.of_values[id] = buffer;
   return buffer;
 }
@@ -103,6 +110,12 @@ cl::Buffer Lowering::take_constant(BufferId id) {
   BufferSpec& taken = result_.buffers[static_cast<std::size_t>(id)];
   taken.bytes = 0;
   return std::exchange(taken.memory, cl::Buffer());
+}
+
+BufferId Lowering::upload(const std::string& name, const std::vector<cl_long>& values) {
+  const std::size_t bytes = values.size() * sizeof(cl_long);
+  return constant(name, uploaded(device_, queue_, values.data(), bytes, name),
+                  static_cast<std::int64_t>(bytes));
 }
 
 BufferId Lowering::scratch(const std::string& name, std::int64_t bytes) {
@@ -135,6 +148,12 @@ void Lowering::alias(std::size_t output, BufferId buffer, std::int64_t offset_by
                                      "' from byte " + std::to_string(part.offset_bytes) + " on");
   }
   result_.of_values[id] = add_buffer(std::move(part));
+}
+
+bool Lowering::is_part(BufferId part, BufferId buffer, std::int64_t offset_bytes) const {
+  const auto root = [&](BufferId id) { return spec(id).whole == kNoBuffer ? id : spec(id).whole; };
+  return part != buffer && root(part) == root(buffer) &&
+         spec(part).offset_bytes == spec(buffer).offset_bytes + offset_bytes;
 }
 
 double Lowering::predicted_us(std::int64_t bytes) const {
@@ -264,6 +283,8 @@ Lowered lower(Graph& graph, core::Device& device, const Context& context,
   Lowered result;
   if (options.storage != core::DataType::kFloat32) add_conversions(graph);
   add_externals(graph, result);
+  result.places =
+      places_of(graph, core::element_bytes(options.storage), device.profile().base_alignment_bytes);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     Node& node = graph.nodes[i];
     const Operator* op = find_operator(node.domain, node.op);

@@ -10,6 +10,7 @@
 
 #include "clconv/clconv.hpp"
 #include "data_type.hpp"
+#include "net/in_place.hpp"
 #include "net/operator.hpp"
 #include "net/step.hpp"
 #include "runtime/device.hpp"
@@ -50,6 +51,7 @@ struct Lowered {
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<Layer> layers;  // one per node, in order
   std::map<ValueId, BufferId> of_values;
+  Places places;  // of values that are made as parts of others
 };
 
 // Lowers one node: what an operator's `lower` is given.
@@ -90,6 +92,7 @@ class Lowering : public NodeView {
   BufferId upload(const std::string& name, const std::vector<float>& values);
   BufferId upload_stored(const std::string& name, const std::vector<float>& values);
   BufferId upload(const std::string& name, const std::vector<cl_int>& values);
+  BufferId upload(const std::string& name, const std::vector<cl_long>& values);
   // A constant that lowering itself fills on queue().
   using NodeView::constant;
   BufferId constant(const std::string& name, const cl::Buffer& memory, std::int64_t bytes);
@@ -104,6 +107,8 @@ class Lowering : public NodeView {
   // The output is the buffer, or a part of it, without a step: Reshape, Split in place. Before out(i) was asked for,
   // and where may_alias() says so.
   void alias(std::size_t output, BufferId buffer, std::int64_t offset_bytes = 0);
+  // Was `part` made as the part of `buffer` from `offset_bytes` on?
+  bool is_part(BufferId part, BufferId buffer, std::int64_t offset_bytes) const;
 
   // A launch of entry point `entry` in kernels/<file>.cl. `bytes` is what it moves at least, for the prediction.
   void launch(const std::string& name, const char* file, const char* entry,
@@ -117,7 +122,8 @@ class Lowering : public NodeView {
   void add(std::unique_ptr<Step> step);
 
  private:
-  BufferId out(std::size_t i, core::DataType type);
+  BufferId out(std::size_t i, core::DataType type) { return made(node_.outputs[i], type); }
+  BufferId made(ValueId id, core::DataType type);
   BufferId add_buffer(BufferSpec spec);
   const BufferSpec& spec(BufferId id) const {
     return result_.buffers[static_cast<std::size_t>(id)];

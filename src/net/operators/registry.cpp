@@ -11,14 +11,18 @@ namespace clconv::net {
   X(conversion)                 \
   X(convolution)                \
   X(elementwise)                \
+  X(gather)                     \
   X(matrix)                     \
   X(movement)                   \
   X(normalization)              \
+  X(pad)                        \
+  X(parts)                      \
   X(pooling)                    \
   X(reduction)                  \
   X(resize)                     \
   X(shape)                      \
-  X(softmax)
+  X(softmax)                    \
+  X(views)
 // clang-format on
 
 #define CLCONV_NET_DECLARE(name) Operators name##_operators();

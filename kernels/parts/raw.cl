@@ -1,0 +1,24 @@
+// parts: vectors
+// Elements that are moved as they are, whatever the storage: `raw` has an element's bits, RAW_V(pointer) is the vector
+// of VW of them at any address.
+//
+// Macros: VW; the storage's (parts/storage.cl).
+
+#if STORED_BITS == 16
+typedef ushort raw;
+#else
+typedef float raw;
+#endif
+#if VW == 1
+#define RAW_V(pointer) (*(pointer))
+#else
+#define RAW_V(pointer) PACKED_OF(VW, pointer)
+#endif
+
+inline void move_raw(global const raw* restrict x, global raw* restrict y, const long count) {
+  long i = 0;
+  for (; i + VW <= count; i += VW)
+    RAW_V(y + i) = RAW_V(x + i);
+  for (; i < count; ++i)
+    y[i] = x[i];
+}
