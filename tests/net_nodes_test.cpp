@@ -99,6 +99,7 @@ struct Exception {
   const char* pattern;
   const char* reason;
 };
+const char* const kPlanes = "convolution and pooling have at most two dimensions";
 const Exception kExceptions[] = {
     {"node/test_cast_*STRING*", "texts are no data of a network"},
     {"node/test_castlike_*STRING*", "texts are no data of a network"},
@@ -111,7 +112,12 @@ const Exception kExceptions[] = {
     {"node/test_castlike_BFLOAT16_to_FLOAT_expanded",
      "its data is not of the shape that its model declares"},
     {"node/test_maxpool_2d_uint8", "a network's data are floats"},
-    {"*3d*", "convolution and pooling have two dimensions at most"},
+    {"node/test_averagepool_3d*", kPlanes},
+    {"node/test_maxpool_3d*", kPlanes},
+    {"node/test_convtranspose_3d", kPlanes},
+    {"pytorch-converted/test_AvgPool3d*", kPlanes},
+    {"pytorch-converted/test_MaxPool3d*", kPlanes},
+    {"pytorch-converted/test_Conv3d*", kPlanes},
 };
 
 // Inputs, by operator and number, that are parameters of a layer rather than data, and that libclconv wants when the
