@@ -8,6 +8,7 @@ namespace clconv::net {
 // One line per file of operators/. (Clang-format would put several on one.)
 // clang-format off
 #define CLCONV_NET_OPERATORS(X) \
+  X(batch_normalization)        \
   X(conversion)                 \
   X(convolution)                \
   X(elementwise)                \
