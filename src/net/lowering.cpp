@@ -265,8 +265,8 @@ void finish_outputs(Graph& graph, Lowering& lowering, Lowered& result) {
     const auto to = static_cast<BufferId>(result.buffers.size() - 1);
     const std::size_t first = result.steps.size();
     lowering.copy("copy", from, to, result.buffers.back().bytes);
-    result.layers.push_back({name_of(graph, id), "Copy", *graph.value(id).shape, first,
-                             result.steps.size() - first});
+    result.layers.push_back(
+        {name_of(graph, id), "Copy", *graph.value(id).shape, first, result.steps.size() - first});
   }
 }
 
