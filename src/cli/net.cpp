@@ -89,6 +89,7 @@ Json candidates_of(const Context& context, const Json& report) {
       if (all.contains(key)) continue;
       Problem problem(step.at("problem").get<std::string>());
       problem.direction = parse_direction(direction);
+      if (report.at("storage") == "f16") problem.data_type = CLCONV_FLOAT16;
       const Json explained = Json::parse(context.explain(problem, options));
       std::vector<Json> best;
       for (const Json& c : explained.at("candidates")) {
