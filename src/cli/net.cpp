@@ -43,7 +43,7 @@ struct NetVerb {
   void print(const Json& report, const std::vector<std::string>& wrote) const;
   void write_html(const Workbench& bench, const Json& report) const;
 
-  double start_ = 0;
+  double start_ = 0, import_us_ = 0;
   std::string skipped_;  // what NetworkOptions points to
 };
 
@@ -87,10 +87,15 @@ Json candidates_of(const Context& context, const Json& report) {
       const auto direction = step.at("direction").get<std::string>();
       const auto key = direction + " " + step.at("problem").get<std::string>();
       if (all.contains(key)) continue;
-      Problem problem(step.at("problem").get<std::string>());
-      problem.direction = parse_direction(direction);
-      if (report.at("storage") == "f16") problem.data_type = CLCONV_FLOAT16;
-      const Json explained = Json::parse(context.explain(problem, options));
+      Json explained;
+      try {
+        Problem problem(step.at("problem").get<std::string>());
+        problem.direction = parse_direction(direction);
+        if (report.at("storage") == "f16") problem.data_type = CLCONV_FLOAT16;
+        explained = Json::parse(context.explain(problem, options));
+      } catch (const Error&) {
+        continue;  // the report is of use without this list, too
+      }
       std::vector<Json> best;
       for (const Json& c : explained.at("candidates")) {
         if (!c.at("predicted_us").is_number()) continue;
@@ -245,6 +250,7 @@ void NetVerb::compute(const Session& session, const Model& loaded, const Json& d
   }
   progress.step("");
   report["model"] = model;
+  if (!report.at("times").contains("import_us")) report["times"]["import_us"] = import_us_;
   report["first_output_us"] = first;
   report["notes"] = Json::array();
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -270,6 +276,7 @@ void NetVerb::run(const Session& session) {
   if (supported) return print_supported(json);
   check_options();
   const Model loaded = Model::load(model);
+  import_us_ = now_us() - start_;
   compute(session, loaded, Json::parse(loaded.describe()));
 }
 
