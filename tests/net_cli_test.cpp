@@ -376,6 +376,7 @@ TEST_CASE("net: wrong words, files and shapes are one line each") {
   odd.input("x", {1, 3}).node("NoSuchOperator", "odd", {"x"}, {"y"}).output("y", {1, 3});
   write_file_atomically(folder.path("odd.onnx"), odd.bytes());
 
+  CHECK(run(folder, "--input 1,3,8,8 net.onnx --runs 0").status == 0);
   check_refused(folder, "", "name a MODEL.onnx, or --supported");
   check_refused(folder, "nosuch.onnx", "nosuch.onnx", 1);
   for (const char* file : {"text.onnx", "empty.onnx", "half.onnx"})

@@ -304,7 +304,8 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("MODEL", v->model, "an ONNX file");
   verb->add_option("--input", v->inputs,
                    "NAME=N,C,H,W (a shape) or NAME=FILE (.npy, .png, .jpg), once for each input; "
-                   "those without a file get random numbers in [0,1)");
+                   "those without a file get random numbers in [0,1)")
+      ->allow_extra_args(false);  // one value each: MODEL may stand behind
   verb->add_option("--batch", v->batch, "the first size of every input");
   add_picture_options(*verb, v->pictures);
   verb->add_option("--rigor", v->rigor, "wisdom-only, estimate (default), measure or exhaustive");
@@ -326,7 +327,8 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--html", v->html, "write the report as a page to look at");
   verb->add_flag("--json", v->json, "one JSON document");
   verb->add_flag("--passes", v->passes, "what each pass changed");
-  verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated");
+  verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated")
+      ->allow_extra_args(false);
   verb->add_flag("--supported", v->supported, "list operators and passes, and end");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }
