@@ -175,11 +175,7 @@ void Lowering::launch_generated(const std::string& name, const std::string& text
 }
 
 void Lowering::copy(const std::string& name, BufferId from, BufferId to, std::int64_t bytes) {
-<<<<<<< HEAD
-  if (bytes == 0) return;
-=======
   if (bytes == 0) return;  // OpenCL takes it for an error
->>>>>>> onnx
   add(std::make_unique<CopyStep>(name, from, to, bytes, predicted_us(2 * bytes)));
 }
 
