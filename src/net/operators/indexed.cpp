@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "net/operators/divide.hpp"
+#include "net/operators/rows.hpp"
 #include "problem.hpp"
 
 namespace clconv::net {
@@ -154,9 +154,9 @@ void launch_indexed(Lowering& lowering, const char* name, BufferId x, BufferId y
   if (outer.empty()) outer = {1, 0, -1};
   if (tables.empty()) tables = {0};
   const std::int64_t columns = axes.back().size, rows = count / columns;
-  const Divided divided(lowering.profile(), rows, columns);
+  const RowDivision division(lowering.profile(), rows, columns);
   const Run run = longest_run(axes.back().table);
-  const bool in_pieces = divided.columns_each < columns;
+  const bool in_pieces = division.columns_each < columns;
   lowering.launch(name, "net/indexed", "copy_indexed",
                   lowering.storage_define() +
                       index_define(lowering.profile(), std::max(count, from_count)) +
@@ -172,9 +172,9 @@ void launch_indexed(Lowering& lowering, const char* name, BufferId x, BufferId y
                    {"run_first", static_cast<cl_long>(run.first)},
                    {"run_count", static_cast<cl_long>(run.count)},
                    {"fill", static_cast<cl_float>(copy.fill)},
-                   {"rows_each", cl_long{divided.rows_each}},
-                   {"columns_each", cl_long{divided.columns_each}}},
-                  divided.range,
+                   {"rows_each", cl_long{division.rows_each}},
+                   {"columns_each", cl_long{division.columns_each}}},
+                  division.range,
                   core::element_bytes(lowering.storage()) * (count + std::min(count, from_count)));
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "net/operators/divide.hpp"
+#include "net/operators/rows.hpp"
 #include "problem.hpp"
 
 namespace clconv::net {
@@ -111,11 +111,11 @@ void launch_resampling(Lowering& lowering, BufferId x, BufferId y, const Resampl
   const char* entry = entry_of(profile, how);
   const bool elements = entry == std::string("resample_elements");
   const std::int64_t row = how.axes[2].size * how.inner, rows = count / row;
-  const Divided divided(profile, elements ? 1 : rows, elements ? count : row);
-  const std::int64_t items_each = elements ? divided.columns_each : divided.rows_each;
+  const RowDivision division(profile, elements ? 1 : rows, elements ? count : row);
+  const std::int64_t items_each = elements ? division.columns_each : division.rows_each;
   const std::int64_t kept = core::round_up(std::min(how.axes[2].from_size, kWidestKept), 64);
   const core::Range range =
-      elements ? divided.range : core::one_item_groups(core::ceil_div(rows, items_each));
+      elements ? division.range : core::one_item_groups(core::ceil_div(rows, items_each));
   lowering.launch("resize", "net/resample", entry,
                   lowering.storage_define() + index_define(profile, std::max(count, from_count)) +
                       vector_define(profile) + taps_define(how) + " -DKEPT=" + std::to_string(kept),
