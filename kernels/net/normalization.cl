@@ -5,8 +5,8 @@
 //   row 0  [ length ] . . . . . . [ length ] . . . .     runs of a row: run_stride apart
 //   row 1  . . . . . [ length ] . . . . . . [ length ]   rows: row_stride apart, each row_inner of them outer_stride
 //
-// Three passes over the row: its sum, the sum of the squares around the mean, the results. Sums stay short: totals of 64
-// vectors each are added to the total. A vector may be read beyond the end of a run where the tensor goes on.
+// Three passes over the row: its sum, the sum of the squares around the mean, the results. Sums stay short: totals of
+// 64 vectors each are added to the total. A vector may be read beyond the end of a run where the tensor goes on.
 //
 // Macros: VW; NORM (0: none, 1: sum of magnitudes, 2: root of the sum of squares); EPSILON_OUTSIDE (1: added to the
 // root); AFFINE (0: none, 1: a scale per row or run, 2: one per element of the row), BIAS (0 or 1).
