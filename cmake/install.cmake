@@ -4,11 +4,15 @@
 include(CMakePackageConfigHelpers)
 
 set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)
-install(TARGETS clconv EXPORT clconv-targets
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+# Networks are a component, `net`: who does not ask for them needs nothing of what they need.
+foreach(library clconv clconv_net)
+  string(REPLACE "_" "-" name ${library})
+  install(TARGETS ${library} EXPORT ${name}-targets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT ${name}-targets NAMESPACE clconv:: DESTINATION ${clconv_package_dir})
+endforeach()
 install(DIRECTORY include/clconv DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT clconv-targets NAMESPACE clconv:: DESTINATION ${clconv_package_dir})
 configure_package_config_file(cmake/clconv-config.cmake.in clconv-config.cmake INSTALL_DESTINATION ${clconv_package_dir})
 write_basic_package_version_file(clconv-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/clconv-config-version.cmake
@@ -49,9 +53,17 @@ endforeach()
 if(BUILD_SHARED_LIBS)
   set(CLCONV_PC_PRIVATE "Requires.private: sqlite3\nLibs.private: ${CLCONV_PC_NEEDS}")
   set(CLCONV_PC_REQUIRES OpenCL)
+  if(CLCONV_ONNX)
+    set(CLCONV_NET_PC_PRIVATE "Requires.private: protobuf-lite")
+  endif()
 else()
   set(CLCONV_PC_REQUIRES "OpenCL, sqlite3")
   set(CLCONV_PC_LIBS " ${CLCONV_PC_NEEDS}")
+  if(CLCONV_ONNX)
+    set(CLCONV_NET_PC_REQUIRES ", protobuf-lite")
+  endif()
 endif()
-configure_file(cmake/clconv.pc.in clconv.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv.pc DESTINATION ${clconv_pc_dir})
+foreach(name clconv clconv-net)
+  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${clconv_pc_dir})
+endforeach()

@@ -65,6 +65,9 @@ printf '#include <CL/opencl.hpp>\n#include <clconv/clconv.hpp>\n#include "use.hp
 printf '#include <clconv/clconv.h>\n' >"$work/alone.c"
 printf '#include <clconv/clconv.h>\n' >"$work/alone_h.cpp"
 printf '#include <clconv/clconv.hpp>\n' >"$work/alone.cpp"
+printf '#include <clconv/net.h>\n' >"$work/net.c"
+printf '#include <clconv/net.h>\n' >"$work/net_h.cpp"
+printf '#include <clconv/net.hpp>\n' >"$work/net.cpp"
 
 # ---- the matrix: one compilation a line ------------------------------------------------------------
 
@@ -74,6 +77,7 @@ c_programs() {
   local std version order expect
   for std in c99 c11; do
     echo "$cc -std=$std alone.c"
+    echo "$cc -std=$std net.c"
     for version in - 120 200 300; do
       expect=${version/-/300}
       echo "$cc -std=$std first.c$(define CL_TARGET_OPENCL_VERSION $version) -DEXPECT=$expect" \
@@ -112,6 +116,9 @@ cpp_programs() {
   local target minimum c_target expect_hpp expect_minimum expect orders order turn=0
   echo "$cxx -std=c++17 alone.cpp"
   echo "$cxx -std=c++20 alone_h.cpp"
+  echo "$cxx -std=c++17 net.cpp"
+  echo "$cxx -std=c++20 net.cpp -DCL_HPP_ENABLE_EXCEPTIONS"
+  echo "$cxx -std=c++20 net_h.cpp"
   table | while read -r target minimum c_target expect_hpp expect_minimum expect orders; do
     for order in $orders; do
       echo "$cxx -std=c++$((turn & 1 ? 20 : 17))$( ((turn & 2)) && echo ' -DCL_HPP_ENABLE_EXCEPTIONS')" \
@@ -149,8 +156,8 @@ cat failed.* >failed
 
 allowed='CL_TARGET_OPENCL_VERSION|CL_HPP_(TARGET|MINIMUM)_OPENCL_VERSION|CL_USE_DEPRECATED_OPENCL_1_[12]_APIS'
 printf '#include <CL/cl.h>\n#include <stddef.h>\n#include <stdint.h>\n' >without.c
-printf '#include <CL/opencl.hpp>\n#include <memory>\n#include <stdexcept>\n#include <string>\n#include <utility>\n%s\n' \
-  '#include <vector>' >without.cpp
+printf '#include <CL/opencl.hpp>\n#include <array>\n#include <cstdint>\n#include <memory>\n%s\n' \
+  '#include <stdexcept>' '#include <string>' '#include <utility>' '#include <vector>' >without.cpp
 added() {  # COMPILER EXTENSION HEADER: the macros
   cat "without.$2" >with."$2"
   echo "#include <clconv/$3>" >>"with.$2"
@@ -161,7 +168,7 @@ added() {  # COMPILER EXTENSION HEADER: the macros
   comm -13 without.macros with.macros
 }
 declared() {  # COMPILER EXTENSION HEADER: the text the header adds, strings emptied, on one line
-  { cat "without.$2"; [ "$2" = c ] || echo '#include <clconv/clconv.h>'; echo 'int the_header_begins;'
+  { cat "without.$2"; [ "$2" = c ] || echo '#include <clconv/net.h>'; echo 'int the_header_begins;'
     echo "#include <clconv/$3>"; } >names."$2"
   "$1" -E -P -DCL_TARGET_OPENCL_VERSION=300 -DCL_HPP_TARGET_OPENCL_VERSION=300 -I"$include" \
     "${opencl_flags[@]}" names."$2" | sed '1,/the_header_begins/d; s/"[^"]*"/""/g' | tr '\n' ' '
@@ -169,8 +176,10 @@ declared() {  # COMPILER EXTENSION HEADER: the text the header adds, strings emp
 {
   added "$cc" c clconv.h
   added "$cxx" cpp clconv.hpp
+  added "$cc" c net.h
+  added "$cxx" cpp net.hpp
 } | tee macros | grep -vE "^(CLCONV_\w+|$allowed)\$" | sed 's/^/FAILED: leaked macro /' >>failed
-declared "$cc" c clconv.h >text
+declared "$cc" c net.h >text  # clconv.h's among them
 # Enumerators, then, with every body and parameter list gone, the last word of each declaration; tags.
 {
   grep -oE 'enum *\{[^}]*\}' text | sed -E 's/enum *\{//; s/\}//' | tr ',' '\n' | grep -oE '^ *\w+'
@@ -180,7 +189,7 @@ declared "$cc" c clconv.h >text
 } | tr -d ' ' | sort -u | tee names | grep -vE '^(CLCONV_|clconv_|_cl_|enum$)' |
   sed 's/^/FAILED: leaked name /' >>failed
 # C++: nothing stands outside of namespace clconv.
-declared "$cxx" cpp clconv.hpp | sed -E ':a; s/\{[^{}]*\}//; ta; s/namespace clconv//g' | grep -oE '\S.*' |
+declared "$cxx" cpp net.hpp | sed -E ':a; s/\{[^{}]*\}//; ta; s/namespace clconv//g' | grep -oE '\S.*' |
   sed 's/^/FAILED: outside of namespace clconv: /' >>failed
 [ "$(wc -l <macros)" -gt 2 ] && [ "$(wc -l <names)" -gt 100 ] || echo "FAILED: names were not read" >>failed
 

@@ -212,7 +212,7 @@ void check_slice(const SliceCase& one) {
     std::int64_t start = one.starts[i] < 0 ? one.starts[i] + size : one.starts[i];
     std::int64_t end = one.ends[i] < 0 ? one.ends[i] + size : one.ends[i];
     start = by > 0 ? std::clamp<std::int64_t>(start, 0, size)
-                   : std::clamp<std::int64_t>(start, -1, size - 1);
+                   : std::clamp<std::int64_t>(start, 0, size - 1);
     end = by > 0 ? std::clamp<std::int64_t>(end, 0, size)
                  : std::clamp<std::int64_t>(end, -1, size - 1);
     to[d] = 0;
@@ -247,6 +247,7 @@ TEST_CASE("Slice: steps of both signs, ends beyond the tensor") {
                {1},
                {std::numeric_limits<std::int64_t>::min()}});
   check_slice({{1, 64, 8, 8}, {32}, {64}, {1}, {1}});
+  check_slice({{0, 3}, {-2}, {-5}, {0}, {-1}});
   std::mt19937 random(3);
   const auto number = [&](int low, int high) {
     return low + static_cast<std::int64_t>(random() % static_cast<unsigned>(high - low + 1));

@@ -1,4 +1,4 @@
-// Reductions, softmax and normalisations against their definitions in double precision.
+// Reductions against their definitions in double precision.
 #include <algorithm>
 #include <limits>
 

@@ -43,7 +43,7 @@ struct NetVerb {
   void print(const Json& report, const std::vector<std::string>& wrote) const;
   void write_html(const Workbench& bench, const Json& report) const;
 
-  double start_ = 0;
+  double start_ = 0, import_us_ = 0;
   std::string skipped_;  // what NetworkOptions points to
 };
 
@@ -87,9 +87,15 @@ Json candidates_of(const Context& context, const Json& report) {
       const auto direction = step.at("direction").get<std::string>();
       const auto key = direction + " " + step.at("problem").get<std::string>();
       if (all.contains(key)) continue;
-      Problem problem(step.at("problem").get<std::string>());
-      problem.direction = parse_direction(direction);
-      const Json explained = Json::parse(context.explain(problem, options));
+      Json explained;
+      try {
+        Problem problem(step.at("problem").get<std::string>());
+        problem.direction = parse_direction(direction);
+        if (report.at("storage") == "f16") problem.data_type = CLCONV_FLOAT16;
+        explained = Json::parse(context.explain(problem, options));
+      } catch (const Error&) {
+        continue;  // the report is of use without this list, too
+      }
       std::vector<Json> best;
       for (const Json& c : explained.at("candidates")) {
         if (!c.at("predicted_us").is_number()) continue;
@@ -244,6 +250,7 @@ void NetVerb::compute(const Session& session, const Model& loaded, const Json& d
   }
   progress.step("");
   report["model"] = model;
+  if (!report.at("times").contains("import_us")) report["times"]["import_us"] = import_us_;
   report["first_output_us"] = first;
   report["notes"] = Json::array();
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -269,6 +276,7 @@ void NetVerb::run(const Session& session) {
   if (supported) return print_supported(json);
   check_options();
   const Model loaded = Model::load(model);
+  import_us_ = now_us() - start_;
   compute(session, loaded, Json::parse(loaded.describe()));
 }
 
@@ -296,7 +304,8 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("MODEL", v->model, "an ONNX file");
   verb->add_option("--input", v->inputs,
                    "NAME=N,C,H,W (a shape) or NAME=FILE (.npy, .png, .jpg), once for each input; "
-                   "those without a file get random numbers in [0,1)");
+                   "those without a file get random numbers in [0,1)")
+      ->allow_extra_args(false);  // one value each: MODEL may stand behind
   verb->add_option("--batch", v->batch, "the first size of every input");
   add_picture_options(*verb, v->pictures);
   verb->add_option("--rigor", v->rigor, "wisdom-only, estimate (default), measure or exhaustive");
@@ -318,7 +327,8 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--html", v->html, "write the report as a page to look at");
   verb->add_flag("--json", v->json, "one JSON document");
   verb->add_flag("--passes", v->passes, "what each pass changed");
-  verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated");
+  verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated")
+      ->allow_extra_args(false);
   verb->add_flag("--supported", v->supported, "list operators and passes, and end");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }

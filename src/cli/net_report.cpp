@@ -178,6 +178,20 @@ std::string shares_text(const Json& report, bool measured) {
   return text;
 }
 
+// "reading 12 ms, passes 2 ms, ...": those that there are.
+std::string times_text(const Json& times) {
+  std::string text;
+  for (const auto& [field, words] : {std::pair{"import_us", "reading "},
+                                     {"passes_us", "passes "},
+                                     {"plan_us", "planning, building, preparing weights "},
+                                     {"prepare_us", "preparing weights "}}) {
+    if (has_number(times, field)) {
+      text += (text.empty() ? "" : ", ") + std::string(words) + format_us(number(times, field));
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string layers_table(const Json& report) {
@@ -234,9 +248,7 @@ std::string totals_text(const Json& report) {
           format_bytes(whole(memory, "arena_bytes")) + " (" +
           format_bytes(whole(memory, "alive_bytes")) + " alive at once), workspace " +
           format_bytes(whole(memory, "workspace_bytes"));
-  text += "\nmade      reading " + us_or_dash(times, "import_us") + ", passes " +
-          us_or_dash(times, "passes_us") + ", planning " + us_or_dash(times, "plan_us") +
-          ", preparing weights and programs " + us_or_dash(times, "prepare_us") + "\n";
+  text += "\nmade      " + times_text(times) + "\n";
   if (report.contains("ok")) {
     std::int64_t steps = 0;
     double worst = 0;

@@ -28,7 +28,7 @@ class Checker : public NetworkPlan::Observer {
         queue_(plan.device().make_queue()),
         storage_(plan.options().storage) {}
 
-  void after(std::size_t step, const Memory& memory, const cl::Event&) override {
+  void after(std::size_t step, const Memory& memory, double) override {
     const auto* one = dynamic_cast<const ConvolutionStep*>(plan_.lowered().steps[step].get());
     if (one != nullptr && one->weights() != nullptr && one->problem().n > 0)
       verdicts[step] = verdict(*one, memory);

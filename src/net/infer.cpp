@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "clconv/clconv.hpp"
 #include "error.hpp"
 #include "net/operator.hpp"
 
@@ -54,6 +55,11 @@ void infer_node(Graph& graph, Node& node) {
     const std::string who = subject(node, graph);
     if (text.rfind(who, 0) == 0) throw;
     throw Error(error.code(), who + ": " + text, error.detail());
+  } catch (const clconv::Error& error) {
+    // Of libclconv, about a convolution that the model's sizes make impossible.
+    const auto code = static_cast<Code>(error.status());
+    throw Error(code == Code::kInvalidProblem ? Code::kInvalidModel : code,
+                subject(node, graph) + ": " + error.what(), error.detail());
   }
 }
 

@@ -175,6 +175,7 @@ void Lowering::launch_generated(const std::string& name, const std::string& text
 }
 
 void Lowering::copy(const std::string& name, BufferId from, BufferId to, std::int64_t bytes) {
+  if (bytes == 0) return;  // OpenCL takes it for an error
   add(std::make_unique<CopyStep>(name, from, to, bytes, predicted_us(2 * bytes)));
 }
 
@@ -264,7 +265,8 @@ void finish_outputs(Graph& graph, Lowering& lowering, Lowered& result) {
     const auto to = static_cast<BufferId>(result.buffers.size() - 1);
     const std::size_t first = result.steps.size();
     lowering.copy("copy", from, to, result.buffers.back().bytes);
-    result.layers.push_back({name_of(graph, id), "Copy", *graph.value(id).shape, first, 1});
+    result.layers.push_back(
+        {name_of(graph, id), "Copy", *graph.value(id).shape, first, result.steps.size() - first});
   }
 }
 

@@ -50,6 +50,23 @@ class RunMemory : public Memory {
   const std::vector<cl_mem>& outputs_;
 };
 
+// Runs one step and waits: its device time. The event of a step of several commands covers the last one only, so that
+// those begin where a marker in front of them ends.
+double timed(const Step& step, const cl::CommandQueue& queue, const Memory& memory) {
+  cl::Event before, done;
+  const bool several = step.commands() > 1;
+  if (several) {
+    core::check(clEnqueueMarkerWithWaitList(queue(), 0, nullptr, &before()),
+                "clEnqueueMarkerWithWaitList");
+  }
+  step.enqueue(queue(), memory, {0, nullptr, &done(), nullptr});
+  core::check(clFinish(queue()), "clFinish");
+  const auto begin = several ? before.getProfilingInfo<CL_PROFILING_COMMAND_END>()
+                             : done.getProfilingInfo<CL_PROFILING_COMMAND_START>();
+  const auto end = done.getProfilingInfo<CL_PROFILING_COMMAND_END>();
+  return end > begin ? static_cast<double>(end - begin) / 1e3 : 0;
+}
+
 }  // namespace
 
 NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& context,
@@ -204,10 +221,7 @@ void NetworkPlan::run_observed(const std::vector<cl_mem>& inputs,
     if (wait_for() != nullptr) wait_for.wait();
     const RunMemory memory(lowered_, *instance, inputs, outputs);
     for (std::size_t i = 0; i < lowered_.steps.size(); ++i) {
-      cl::Event done;
-      lowered_.steps[i]->enqueue(queue(), memory, {0, nullptr, &done(), nullptr});
-      core::check(clFinish(queue()), "clFinish");
-      observer.after(i, memory, done);
+      observer.after(i, memory, timed(*lowered_.steps[i], queue, memory));
     }
   } catch (...) {
     arenas_.lose();

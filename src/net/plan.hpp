@@ -94,11 +94,11 @@ class NetworkPlan {
   // before it stay enqueued and no event is returned.
   void run(cl_command_queue queue, const std::vector<cl_mem>& inputs,
            const std::vector<cl_mem>& outputs, const core::Dependencies& dependencies) const;
-  // What is called of every step of a run that waits: after it has ended. `event` has its times.
+  // What is called of every step of a run that waits: after it has ended, in `us` microseconds of device time.
   class Observer {
    public:
     virtual ~Observer() = default;
-    virtual void after(std::size_t step, const Memory& memory, const cl::Event& event) = 0;
+    virtual void after(std::size_t step, const Memory& memory, double us) = 0;
   };
   // One run, step by step, on a profiling queue of its own, waiting for each.
   void run_observed(const std::vector<cl_mem>& inputs, const std::vector<cl_mem>& outputs,

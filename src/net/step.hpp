@@ -38,6 +38,7 @@ class Step {
   virtual std::vector<BufferId> reads() const = 0;
   virtual std::vector<BufferId> writes() const = 0;
   virtual std::int64_t workspace_bytes() const { return 0; }
+  virtual std::int64_t commands() const { return 1; }  // that enqueue() enqueues
   // Behind `dependencies`, without waiting. Thread-safe.
   virtual void enqueue(cl_command_queue queue, const Memory& memory,
                        const core::Dependencies& dependencies) const = 0;
@@ -113,6 +114,7 @@ class ConvolutionStep : public Step {
   std::vector<BufferId> reads() const override;
   std::vector<BufferId> writes() const override { return {operands_.y}; }
   std::int64_t workspace_bytes() const override { return info_.workspace_bytes; }
+  std::int64_t commands() const override { return info_.steps; }
   double predicted_us() const override;
   void enqueue(cl_command_queue queue, const Memory& memory,
                const core::Dependencies& dependencies) const override;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "net/operators/divide.hpp"
+#include "net/operators/rows.hpp"
 #include "problem.hpp"
 
 namespace clconv::net {
@@ -109,6 +109,10 @@ IndexedAxis indexed_axis(std::int64_t from_size, std::vector<cl_int> table) {
   return {from_size, size, std::move(table)};
 }
 
+bool is_plain(const IndexedCopy& copy) {
+  return std::all_of(copy.axes.begin(), copy.axes.end(), is_whole);
+}
+
 void expect_indexable(const NodeView& view, std::int64_t size) {
   if (size <= std::numeric_limits<cl_int>::max()) return;
   view.unsupported("a dimension of size " + std::to_string(size) + " is beyond 32 bits");
@@ -150,9 +154,9 @@ void launch_indexed(Lowering& lowering, const char* name, BufferId x, BufferId y
   if (outer.empty()) outer = {1, 0, -1};
   if (tables.empty()) tables = {0};
   const std::int64_t columns = axes.back().size, rows = count / columns;
-  const Divided divided(lowering.profile(), rows, columns);
+  const RowDivision division(lowering.profile(), rows, columns);
   const Run run = longest_run(axes.back().table);
-  const bool in_pieces = divided.columns_each < columns;
+  const bool in_pieces = division.columns_each < columns;
   lowering.launch(name, "net/indexed", "copy_indexed",
                   lowering.storage_define() +
                       index_define(lowering.profile(), std::max(count, from_count)) +
@@ -168,9 +172,9 @@ void launch_indexed(Lowering& lowering, const char* name, BufferId x, BufferId y
                    {"run_first", static_cast<cl_long>(run.first)},
                    {"run_count", static_cast<cl_long>(run.count)},
                    {"fill", static_cast<cl_float>(copy.fill)},
-                   {"rows_each", cl_long{divided.rows_each}},
-                   {"columns_each", cl_long{divided.columns_each}}},
-                  divided.range,
+                   {"rows_each", cl_long{division.rows_each}},
+                   {"columns_each", cl_long{division.columns_each}}},
+                  division.range,
                   core::element_bytes(lowering.storage()) * (count + std::min(count, from_count)));
 }
 

@@ -24,6 +24,7 @@ struct IndexedCopy {
 // An axis that is copied as it is, and one with a table.
 IndexedAxis whole_axis(std::int64_t size);
 IndexedAxis indexed_axis(std::int64_t from_size, std::vector<cl_int> table);
+bool is_plain(const IndexedCopy& copy);  // takes every element as it is
 // A size that a table's indices can name. Throws Error{kUnsupported}.
 void expect_indexable(const NodeView& view, std::int64_t size);
 

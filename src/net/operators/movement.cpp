@@ -73,16 +73,17 @@ struct Cut {
 };
 
 Cut cut_of(std::int64_t size, std::int64_t start, std::int64_t end, std::int64_t step) {
+  Cut cut;
+  if (size == 0) return cut;
   if (start < 0) start += size;
   if (end < 0) end += size;
-  Cut cut;
   if (step > 0) {
     cut.start = std::clamp<std::int64_t>(start, 0, size);
     end = std::clamp<std::int64_t>(end, 0, size);
     cut.count = end > cut.start ? (end - cut.start - 1) / step + 1 : 0;
   } else {
     step = std::max(step, -std::numeric_limits<std::int64_t>::max());
-    cut.start = std::clamp<std::int64_t>(start, -1, size - 1);
+    cut.start = std::clamp<std::int64_t>(start, 0, size - 1);
     end = std::clamp<std::int64_t>(end, -1, size - 1);
     cut.count = cut.start > end ? (cut.start - end - 1) / -step + 1 : 0;
   }

@@ -125,7 +125,10 @@ void evaluate_pad(Evaluation& evaluation) {
 }
 
 void lower_pad(Lowering& lowering) {
-  launch_indexed(lowering, "pad", lowering.in(0), lowering.out(0), copy_of(lowering));
+  const IndexedCopy copy = copy_of(lowering);
+  const std::vector<std::int64_t> strides = dense_strides(lowering.shape(0));
+  if (is_plain(copy)) return lower_part(lowering, 0, {lowering.shape(0), strides, strides});
+  launch_indexed(lowering, "pad", lowering.in(0), lowering.out(0), copy);
 }
 
 }  // namespace

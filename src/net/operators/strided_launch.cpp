@@ -3,7 +3,7 @@
 #include <limits>
 #include <utility>
 
-#include "net/operators/divide.hpp"
+#include "net/operators/rows.hpp"
 #include "net/operators/strided.hpp"
 #include "problem.hpp"
 #include "runtime/spans.hpp"
@@ -56,7 +56,7 @@ void launch_rows(Lowering& lowering, BufferId x, BufferId y, const StridedCopy& 
                  std::size_t inner) {
   const std::vector<cl_long> outer = outer_dimensions(copy, inner, inner);
   const std::int64_t columns = copy.sizes[inner], rows = elements(copy.sizes) / columns;
-  const Divided divided(lowering.profile(), rows, columns);
+  const RowDivision division(lowering.profile(), rows, columns);
   lowering.launch("copy", "net/copy", "copy_rows",
                   lowering.storage_define() + index_of(lowering, copy) +
                       vector_define(lowering.profile()) + step_define(copy, inner),
@@ -70,9 +70,9 @@ void launch_rows(Lowering& lowering, BufferId x, BufferId y, const StridedCopy& 
                    {"columns", cl_long{columns}},
                    {"x_step", cl_long{copy.from[inner]}},
                    {"y_step", cl_long{copy.to[inner]}},
-                   {"rows_each", cl_long{divided.rows_each}},
-                   {"columns_each", cl_long{divided.columns_each}}},
-                  divided.range, 2 * lowering.bytes_of(copy.sizes));
+                   {"rows_each", cl_long{division.rows_each}},
+                   {"columns_each", cl_long{division.columns_each}}},
+                  division.range, 2 * lowering.bytes_of(copy.sizes));
 }
 
 // Tiles of dimension `dense`, along which x has no gaps, and the last one, along which y has none.

@@ -12,6 +12,7 @@ namespace clconv::net {
   X(identities, "drops Identity, Dropout and casts between floating types")                       \
   X(activations, "recognises activations that are spelt out, such as hard-swish, GELU and SiLU")  \
   X(padding, "zero padding in front of a convolution becomes its own")                            \
+  X(movement, "drops what moves no data, merges reshapes with reshapes and transposes likewise")  \
   X(fully_connected, "MatMul and Gemm with constant weights are planned as fully connected")      \
   X(scales, "batch normalization and constants per channel go into weights and bias")             \
   X(epilogues, "activations and residual sums become epilogues of convolutions")                  \

@@ -91,8 +91,9 @@ void fold(Graph& graph, Node& convolution, const Affine& affine) {
   const ValueId old = convolution.inputs[Epilogue::kBias];
   for (std::size_t i = 0; i < bias.size(); ++i)
     bias[i] += old == kNoValue ? 0 : affine.scale[i] * graph.value(old).constant->floats[i];
-  convolution.inputs[Epilogue::kBias] = graph.add_constant(
-      name + "_bias", constant_of({static_cast<std::int64_t>(bias.size())}, std::move(bias)));
+  const Shape shape{static_cast<std::int64_t>(bias.size())};
+  convolution.inputs[Epilogue::kBias] =
+      graph.add_constant(name + "_bias", constant_of(shape, std::move(bias)));
 }
 
 bool can_fold(const Graph& graph, const Node& node) {

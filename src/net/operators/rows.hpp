@@ -17,11 +17,11 @@ namespace clconv::net {
 constexpr std::int64_t kWorkGroupsPerUnit = 4;  // of a CPU
 constexpr std::int64_t kTileItems = 256;        // work-items of a tile in local memory
 
-struct Divided {
+struct RowDivision {
   std::int64_t rows_each, columns_each;
   core::Range range;
 
-  Divided(const core::DeviceProfile& profile, std::int64_t rows, std::int64_t columns)
+  RowDivision(const core::DeviceProfile& profile, std::int64_t rows, std::int64_t columns)
       : rows_each(1), columns_each(1) {
     constexpr std::int64_t kLeast = 4096, kLine = 32;
     const bool cpu = profile.family == core::Family::kCpu;
