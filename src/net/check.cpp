@@ -15,8 +15,8 @@ using Values = std::vector<float>;
 
 struct Verdict {
   bool checked = false;
-  double error = 0;  // the largest difference
-  double bound = 0;  // of the element where the difference is largest against its bound
+  // Of the element whose difference is largest against its bound.
+  double error = 0, bound = 0;
   bool ok = true;
 };
 
@@ -175,9 +175,8 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
     const double bound = relative * static_cast<double>(sums[i]) + floor;
     if (got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]))) continue;
     const double error = std::fabs(static_cast<double>(got[i]) - static_cast<double>(wanted[i]));
-    verdict.error = std::max(verdict.error, error);
     if (!(error <= bound)) verdict.ok = false;
-    if (error / bound > worst) worst = error / bound, verdict.bound = bound;
+    if (error / bound > worst) worst = error / bound, verdict.error = error, verdict.bound = bound;
   }
   return verdict;
 }
