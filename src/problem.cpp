@@ -407,9 +407,9 @@ const char* name_of(const Problem& problem, Tensor tensor) {
 
 namespace {
 void validate_mask(const Problem& p) {
-  const ActivationRow& row = row_of(p.masked);
-  if (row.backward.reason != nullptr) {
-    invalid("mask has no backward of " + std::string(row.word) + ": " + row.backward.reason);
+  const char* const reason = backward_of(p.masked).reason;
+  if (reason != nullptr) {
+    invalid("mask has no backward of " + std::string(to_string(p.masked)) + ": " + reason);
   }
   // v below 0 gives y above 0 then, as v above 0 does.
   if (p.masked == Activation::kLeakyRelu && p.activation_slope < 0) {

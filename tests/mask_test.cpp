@@ -48,7 +48,8 @@ template <class Visit>
 void for_each_backward(Visit&& visit) {
   for (const ActivationRow& row : kActivationRows) {
     CAPTURE(std::string(row.word));
-    if (row.backward.macro != nullptr && row.activation != Activation::kNone) visit(row.activation);
+    if (backward_of(row.activation).macro != nullptr && row.activation != Activation::kNone)
+      visit(row.activation);
   }
 }
 

@@ -34,11 +34,11 @@
  *   bytes may be NULL.
  * - Infinity and NaN: where one of a result's own products (those inside the image) or what is added to them is not
  *   finite, the result is what float32 arithmetic makes of them, whatever the plan; Winograd may give NaN instead
- *   of infinity. dy that ReLU, ReLU6 or hard sigmoid masks out counts as 0, also where it is NaN. A result all of whose products are finite
- *   may still be NaN, depending on the plan, in these cases only: a weight, in weight gradients a dy, that is not
- *   finite and of which one product is with padding (0 times it, or skipped; for data gradients, positions outside
- *   dy are padding); in weight gradients, an x that is not finite, for all taps of its channel; and with
- *   error_reach > 0 (Winograd), an input that near or any weight of the filter that is not finite.
+ *   of infinity. dy that ReLU, ReLU6 or hard sigmoid masks out counts as 0, also where it is NaN. A result all of
+ *   whose products are finite may still be NaN, depending on the plan, in these cases only: a weight, in weight
+ *   gradients a dy, that is not finite and of which one product is with padding (0 times it, or skipped; for data
+ *   gradients, positions outside dy are padding); in weight gradients, an x that is not finite, for all taps of its
+ *   channel; and with error_reach > 0 (Winograd), an input that near or any weight of the filter that is not finite.
  *   clconv_plan_options.deterministic changes none of this.
  * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
  *   none of the names is refused, not undefined.
@@ -192,8 +192,8 @@ typedef struct clconv_problem {
   int64_t g;
   clconv_direction direction;
   int bias; /* forward, transposed: add b, one value per channel of the result */
-  clconv_activation activation; /* forward, transposed; backward with mask: the one whose backward the mask is */
-  int mask;       /* backward: dy counts times a derivative computed from y, an operand then; see below */
+  clconv_activation activation; /* forward, transposed; backward with mask: whose backward it is */
+  int mask;       /* backward: multiplies dy by a derivative computed from y, see below */
   int accumulate; /* backward: add to the gradient that the result buffer holds */
   int residual;   /* forward, transposed: add r, a tensor of the result's shape */
   float
@@ -403,7 +403,7 @@ typedef struct clconv_plan_info {
   double
       error_bound; /* |error| <= error_bound * the sum of the magnitudes added + error_floor, per element, while a
                       float16 result does not overflow; see error_reach. Slopes of CLCONV_PRELU count as being in
-                      [-1, 1]: with larger ones, multiply by the largest |slope| */
+                      [-1, 1]: with larger ones, multiply this and error_floor by the largest |slope| */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */

@@ -26,8 +26,8 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const 
 std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, const Region& b,
                                     const Region& r, const Region& result);
 
-// -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DSLOPES=.. -DMASK=.. -DACCUMULATE=.. -DSTORAGE_..: what of a problem, besides
-// its class, is compiled in.
+// -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DSLOPES=.. -DMASK=.. -DACCUMULATE=.. -DSTORAGE_..: what of a problem,
+// besides its class, is compiled in.
 std::string epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);

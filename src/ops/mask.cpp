@@ -32,7 +32,7 @@ std::string parameter_defines(const Problem& problem, Activation activation) {
 Mask mask_of(const Problem& problem) {
   if (!problem.mask) return {};
   return {true, Region{static_cast<int>(Tensor::kY)},
-          std::string(" -DMASK=1 -DBACKWARD=") + row_of(problem.masked).backward.macro +
+          std::string(" -DMASK=1 -DBACKWARD=") + backward_of(problem.masked).macro +
               parameter_defines(problem, problem.masked)};
 }
 

@@ -298,7 +298,7 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   const double bound =
       candidate.error_bound + result_error_bound(small, summation_error_bound(small.reduction()));
   const double allowed = bound * (3.0 + static_cast<double>(small.reduction()) *
-                                            (small.mask ? row_of(small.masked).backward.most : 1)) +
+                                            (small.mask ? backward_of(small.masked).most : 1)) +
                          2 * result_error_floor(small);
   TrustRecord record{strategy.name, config, kind, scope, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {

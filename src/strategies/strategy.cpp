@@ -243,7 +243,7 @@ namespace {
 // Relative to the result, or to what is added.
 double finishing_error(const Problem& p) {
   const double own_error =
-      row_of(p.activation).own_error + (p.mask ? row_of(p.masked).backward.own_error : 0);
+      row_of(p.activation).own_error + (p.mask ? backward_of(p.masked).own_error : 0);
   return own_error * kUnitRoundoff + row_of(p.data_type).rounding;
 }
 }  // namespace
