@@ -37,7 +37,8 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
   p.residual = c.residual != 0;
-  p.activation = known<Activation>("activation", c.activation, CLCONV_PRELU);
+  p.activation =
+      known<Activation>("activation", c.activation, static_cast<int32_t>(kActivations) - 1);
   p.activation_slope = c.activation_slope;
   p.activation_offset = c.activation_offset;
   p.mask = c.mask != 0;
