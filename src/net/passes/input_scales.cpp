@@ -40,7 +40,7 @@ std::optional<Numbers> of_channels(const Graph& graph, ValueId id, const Shape& 
 // Of Add, Sub, Mul and Div with a constant, where the result is x scaled and shifted.
 std::optional<Affine> arithmetic(const Graph& graph, const Node& node) {
   const Shape& shape = *graph.value(node.outputs[0]).shape;
-  for (const std::size_t at : {0, 1}) {
+  for (const std::size_t at : {0u, 1u}) {
     const std::optional<Numbers> numbers = of_channels(graph, node.inputs[at], shape);
     const ValueId x = node.inputs[1 - at];
     if (!numbers || graph.value(x).shape != shape || graph.value(x).constant != nullptr) continue;
