@@ -560,5 +560,5 @@ TEST_CASE("refusals name the node and what is wrong") {
           for (int i = 0; i < 12; ++i)
             inputs.push_back(with_input({3})(net));
           net.add("Sum", inputs);
-        }) == "node 'Sum0' (Sum, opset 17): has more than 10 inputs");
+        }) == "node 'Sum0' (Sum, opset 17): has more than 11 inputs");
 }
