@@ -348,7 +348,8 @@ TEST_CASE("errors name what is wrong") {
   builder.output("y");
   clconv_net net = nullptr;
   const auto error = [] { return std::string(clconv_last_error()); };
-  CHECK(clconv_net_create(context().get(), builder.model, nullptr, &net) == CLCONV_INVALID_ARGUMENT);
+  CHECK(clconv_net_create(context().get(), builder.model, nullptr, &net) ==
+        CLCONV_INVALID_ARGUMENT);
   CHECK(error().find("input 'image' is 1x3x?x8") != std::string::npos);
   clconv_net_shape shape;
   clconv_net_shape_init(&shape);

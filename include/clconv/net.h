@@ -111,16 +111,18 @@ typedef struct clconv_net_options {
    *  error elsewhere. NULL where num_shapes is 0. */
   int64_t num_shapes;
   const clconv_net_shape* shapes;
-  int64_t batch; /* > 0: the first size of every input, whatever the model says; 0: the model's, 1 where it is open */
+  int64_t
+      batch; /* > 0: the first size of every input, whatever the model says; 0: the model's, 1 where it is open */
   /** Of every convolution, as in clconv_plan_options. */
   clconv_rigor rigor;
-  double time_limit_s; /* for measuring, all layers together; <= 0: no limit */
+  double time_limit_s;           /* for measuring, all layers together; <= 0: no limit */
   int64_t workspace_limit_bytes; /* < 0: CLCONV_WORKSPACE_LIMIT, else the device's */
   int deterministic;
-  int64_t expected_runs;      /* > 0: compiling counts, spread over so many runs */
-  clconv_data_type data_type; /* of activations and weights: CLCONV_FLOAT32 or CLCONV_FLOAT16 (sums are float32) */
-  const char* skip_passes;    /* comma-separated names of passes that are not run; NULL: none */
-  int64_t plan_capacity;      /* sets of input shapes that stay compiled; 0: 8 */
+  int64_t expected_runs; /* > 0: compiling counts, spread over so many runs */
+  clconv_data_type
+      data_type; /* of activations and weights: CLCONV_FLOAT32 or CLCONV_FLOAT16 (sums are float32) */
+  const char* skip_passes; /* comma-separated names of passes that are not run; NULL: none */
+  int64_t plan_capacity;   /* sets of input shapes that stay compiled; 0: 8 */
 } clconv_net_options;
 
 CLCONV_API void clconv_net_options_defaults(clconv_net_options* options, size_t size);
@@ -141,17 +143,20 @@ CLCONV_API void clconv_net_release(clconv_net net);
 /** An input or output of a network, for the shapes it was compiled for. */
 typedef struct clconv_net_tensor_info {
   size_t struct_size;
-  const char* name; /* lives as long as the network */
+  const char* name;     /* lives as long as the network */
   clconv_net_type type; /* of the caller's buffer: CLCONV_NET_FLOAT32 */
   int64_t rank;
   int64_t sizes[CLCONV_NET_MAX_RANK];
   int64_t bytes;
 } clconv_net_tensor_info;
 
-CLCONV_API clconv_status clconv_net_counts(clconv_net net, int64_t* num_inputs, int64_t* num_outputs);
+CLCONV_API clconv_status clconv_net_counts(clconv_net net, int64_t* num_inputs,
+                                           int64_t* num_outputs);
 /** Set info->struct_size before. */
-CLCONV_API clconv_status clconv_net_input(clconv_net net, int64_t index, clconv_net_tensor_info* info);
-CLCONV_API clconv_status clconv_net_output(clconv_net net, int64_t index, clconv_net_tensor_info* info);
+CLCONV_API clconv_status clconv_net_input(clconv_net net, int64_t index,
+                                          clconv_net_tensor_info* info);
+CLCONV_API clconv_status clconv_net_output(clconv_net net, int64_t index,
+                                           clconv_net_tensor_info* info);
 
 /** Compiles for other shapes of the inputs, unless they are compiled already, and gives the outputs' (num_outputs
  *  structs with struct_size set; may be NULL with 0). The networks' least recently used set of shapes goes. */
@@ -170,12 +175,12 @@ CLCONV_API clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, 
 
 typedef struct clconv_net_memory_info {
   size_t struct_size;
-  int64_t weights_bytes;    /* constants on the device, prepared weights among them */
-  int64_t arena_bytes;      /* activations of one run */
-  int64_t alive_bytes;      /* the largest set of activations alive at once: no arena is below it */
-  int64_t workspace_bytes;  /* shared by all layers of one run */
-  int64_t arenas;           /* runs that may overlap without waiting for each other, so far */
-  int64_t plans;            /* sets of input shapes compiled */
+  int64_t weights_bytes;   /* constants on the device, prepared weights among them */
+  int64_t arena_bytes;     /* activations of one run */
+  int64_t alive_bytes;     /* the largest set of activations alive at once: no arena is below it */
+  int64_t workspace_bytes; /* shared by all layers of one run */
+  int64_t arenas;          /* runs that may overlap without waiting for each other, so far */
+  int64_t plans;           /* sets of input shapes compiled */
 } clconv_net_memory_info;
 
 /** Set info->struct_size before. */
@@ -186,9 +191,9 @@ CLCONV_API clconv_status clconv_net_report(clconv_net net, char** json);
 
 /** Runs on a profiling queue `rounds` times and waits: the report with "measured_us" (medians) of every layer, of the
  *  sum of them, and of the whole as it runs without profiling. Buffers as for clconv_net_run(). */
-CLCONV_API clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs, const cl_mem* inputs,
-                                            int64_t num_outputs, const cl_mem* outputs,
-                                            int64_t rounds, char** json);
+CLCONV_API clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs,
+                                            const cl_mem* inputs, int64_t num_outputs,
+                                            const cl_mem* outputs, int64_t rounds, char** json);
 
 /** Runs layer by layer and compares every convolution with strategy naive on the same operands: the report with
  *  "error" and "error_bound" (of the element whose difference is largest against its bound) and "ok" of every
