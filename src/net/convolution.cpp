@@ -79,18 +79,26 @@ bool has_residual(const Node& node) {
   return node.inputs.size() > Epilogue::kResidual && node.inputs[Epilogue::kResidual] != kNoValue;
 }
 
-void add_convolution(Lowering& lowering, Problem problem, const ConstantPtr& weights) {
-  const auto storage = static_cast<clconv_data_type>(lowering.storage());
-  problem.data_type = storage;
-  problem.bias = lowering.has_input(Epilogue::kBias) ? 1 : 0;
-  problem.residual = has_residual(lowering.node()) ? 1 : 0;
-  problem.activation = activation_of(lowering);
-  problem.activation_slope =
-      lowering.attributes().number(Epilogue::kSlope, problem.activation_slope);
+Problem with_epilogue(const NodeView& view, Problem problem, core::DataType storage) {
+  problem.data_type = static_cast<clconv_data_type>(storage);
+  problem.bias = view.has_input(Epilogue::kBias) ? 1 : 0;
+  problem.residual = has_residual(view.node()) ? 1 : 0;
+  problem.activation = activation_of(view);
+  problem.activation_slope = view.attributes().number(Epilogue::kSlope, problem.activation_slope);
   problem.activation_offset =
-      lowering.attributes().number(Epilogue::kOffset, problem.activation_offset);
+      view.attributes().number(Epilogue::kOffset, problem.activation_offset);
+  return problem;
+}
+
+void add_convolution(Lowering& lowering, const Problem& geometry, const ConstantPtr& weights) {
+  const Problem problem = with_epilogue(lowering, geometry, lowering.storage());
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
+  const auto choice = lowering.options().choices.find(problem_key(problem));
+  if (choice != lowering.options().choices.end()) {
+    planning.strategy = choice->second.strategy.c_str();
+    planning.config = choice->second.config.c_str();
+  }
   Plan plan = lowering.context().plan(problem, planning);
   ConvolutionStep::Operands operands;
   operands.x = lowering.in(0);

@@ -40,9 +40,13 @@ struct Epilogue {
 bool has_activation(const Node& node);
 bool has_residual(const Node& node);
 
-// Plans `problem` (geometry, direction) with the node's epilogue and the network's storage, prepares the weights where
+// The convolution that a Conv, ConvTranspose or FullyConnected is, with its epilogue; none for other operators.
+std::optional<Problem> convolution_of(const NodeView& view, core::DataType storage);
+
+// Plans `geometry`, a problem without epilogue, with the node's epilogue and the network's storage, prepares the weights where
 // they are constant, and adds the step. `weights` is input 1 where that is constant, else null: then its buffer is taken
 // as it is.
-void add_convolution(Lowering& lowering, Problem problem, const ConstantPtr& weights);
+void add_convolution(Lowering& lowering, const Problem& geometry, const ConstantPtr& weights);
+Problem with_epilogue(const NodeView& view, Problem geometry, core::DataType storage);
 
 }  // namespace clconv::net

@@ -10,6 +10,7 @@
 
 #include "clconv/clconv.hpp"
 #include "data_type.hpp"
+#include "net/choice.hpp"
 #include "net/in_place.hpp"
 #include "net/operator.hpp"
 #include "net/step.hpp"
@@ -38,6 +39,7 @@ struct BufferSpec {
 struct LoweringOptions {
   core::DataType storage = core::DataType::kFloat32;
   PlanOptions planning;
+  Choices choices;  // of convolutions whose variant is decided already
 };
 
 // Everything that lowering the nodes of a graph makes.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "error.hpp"
+#include "net/convolution.hpp"
 #include "problem.hpp"
 #include "runtime/buffers.hpp"
 
@@ -79,11 +80,21 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
   outputs_ = edges_of(graph_, graph_.outputs);
   passes_ = run_passes(graph_, skip_passes);
   const double lowering = now_us();
+  options_.choices = choose_programs(context, convolutions(), options_.planning);
   const cl::CommandQueue queue = device.make_queue();
   lowered_ = lower(graph_, device, context, queue, options_);
   core::check(clFinish(queue()), "clFinish");
   plan_memory();
   times_ = {lowering - begin, now_us() - lowering};
+}
+
+std::vector<Problem> NetworkPlan::convolutions() {
+  std::vector<Problem> problems;
+  for (Node& node : graph_.nodes) {
+    if (const auto problem = convolution_of(NodeView(graph_, node), options_.storage))
+      problems.push_back(*problem);
+  }
+  return problems;
 }
 
 void NetworkPlan::plan_memory() {

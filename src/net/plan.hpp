@@ -108,6 +108,7 @@ class NetworkPlan {
 
  private:
   static std::unique_ptr<Arenas::Instance> make_instance(const void* plan);
+  std::vector<Problem> convolutions();  // one per node that is one
   void plan_memory();
   // All steps; `last` gets the event that ends them.
   void enqueue(cl_command_queue queue, bool in_order, const Memory& memory,

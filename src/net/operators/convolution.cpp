@@ -204,6 +204,17 @@ void lower_fully_connected(Lowering& lowering) {
 
 }  // namespace
 
+std::optional<Problem> convolution_of(const NodeView& view, core::DataType storage) {
+  const Node& node = view.node();
+  const bool onnx = node.domain.empty();
+  if (onnx && node.op == "Conv") return with_epilogue(view, convolution_problem(view), storage);
+  if (onnx && node.op == "ConvTranspose")
+    return with_epilogue(view, transposed_problem(view), storage);
+  if (!onnx && node.op == "FullyConnected")
+    return with_epilogue(view, fully_connected_problem(view), storage);
+  return std::nullopt;
+}
+
 Operators convolution_operators();
 Operators convolution_operators() {
   return {{"Conv", "", 1, infer_conv, nullptr, lower_conv},

@@ -1,0 +1,159 @@
+#include "net/choice.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace clconv::net {
+namespace {
+
+// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 36 programs of
+// EfficientNet-Lite0 in 25.6 s.
+constexpr double kCompileUs = 7e5;
+// Variants slower than this are never worth a program.
+constexpr double kMostSlowdown = 3;
+
+struct Variant {
+  Choice choice;
+  double us = 0;
+  std::string program;  // equal texts, one program
+};
+
+struct Layer {
+  std::string key;
+  double runs = 0;                // of it in one run of the network
+  std::vector<Variant> variants;  // fastest first
+  std::size_t chosen = 0;
+};
+
+std::string numbers(std::initializer_list<std::int64_t> values) {
+  std::string text;
+  for (const std::int64_t value : values)
+    text += std::to_string(value) + ",";
+  return text;
+}
+
+std::string epilogue_of(const Problem& p) {
+  return numbers({p.direction, p.bias, p.residual, p.activation, p.data_type}) +
+         std::to_string(p.activation_slope) + "," + std::to_string(p.activation_offset);
+}
+
+// What the program of a variant depends on beside its config. Depthwise programs have the filter's size, and those for
+// planes that fit the cache the image's, as constants.
+std::string program_of(const Problem& p, const Choice& choice) {
+  std::string text = choice.strategy + " " + choice.config + " " +
+                     numbers({p.sh, p.sw, p.dh, p.dw}) + epilogue_of(p);
+  if (choice.strategy == "depthwise") {
+    text += numbers({p.kh, p.kw});
+    if (choice.config.find("planes") != std::string::npos)
+      text += numbers({p.h, p.w, p.pt, p.pl, p.pb, p.pr});
+  }
+  return text;
+}
+
+std::vector<Variant> variants_of(const Context& context, const Problem& problem,
+                                 const PlanOptions& planning) {
+  PlanOptions all = planning;
+  all.expected_runs = 0;
+  all.time_all = 1;
+  std::vector<Variant> variants;
+  const nlohmann::json report = nlohmann::json::parse(context.explain(problem, all));
+  for (const auto& candidate : report.at("candidates")) {
+    const std::string status = candidate.at("status");
+    if (status != "applicable" && status != "chosen") continue;
+    Variant variant;
+    variant.choice = {candidate.at("strategy"), candidate.at("config")};
+    variant.us = candidate.at("predicted_us");
+    variant.program = program_of(problem, variant.choice);
+    variants.push_back(std::move(variant));
+  }
+  std::stable_sort(variants.begin(), variants.end(),
+                   [](const Variant& a, const Variant& b) { return a.us < b.us; });
+  const auto slow = std::find_if(variants.begin(), variants.end(), [&](const Variant& one) {
+    return one.us > kMostSlowdown * variants.front().us;
+  });
+  variants.erase(slow, variants.end());
+  return variants;
+}
+
+std::vector<Layer> layers_of(const Context& context, const std::vector<Problem>& problems,
+                             const PlanOptions& planning) {
+  std::vector<Layer> layers;
+  std::map<std::string, std::size_t> known;
+  for (const Problem& problem : problems) {
+    const std::string key = problem_key(problem);
+    const auto [at, is_new] = known.emplace(key, layers.size());
+    if (is_new) layers.push_back({key, 0, variants_of(context, problem, planning), 0});
+    ++layers[at->second].runs;
+  }
+  return layers;
+}
+
+std::set<std::string> programs_of(const std::vector<Layer>& layers) {
+  std::set<std::string> programs;
+  for (const Layer& layer : layers) {
+    if (!layer.variants.empty()) programs.insert(layer.variants[layer.chosen].program);
+  }
+  return programs;
+}
+
+// What a run of the network takes longer without `given_up`, and the variants then chosen; infinite where a layer has
+// no other among `programs`.
+double without(const std::vector<Layer>& layers, const std::string& given_up,
+               const std::set<std::string>& programs, std::vector<std::size_t>& chosen) {
+  double longer = 0;
+  chosen.clear();
+  for (const Layer& layer : layers) {
+    chosen.push_back(layer.chosen);
+    if (layer.variants.empty() || layer.variants[layer.chosen].program != given_up) continue;
+    const auto other =
+        std::find_if(layer.variants.begin(), layer.variants.end(), [&](const Variant& variant) {
+          return variant.program != given_up && programs.count(variant.program) != 0;
+        });
+    if (other == layer.variants.end()) return std::numeric_limits<double>::infinity();
+    longer += layer.runs * (other->us - layer.variants[layer.chosen].us);
+    chosen.back() = static_cast<std::size_t>(other - layer.variants.begin());
+  }
+  return longer;
+}
+
+// Gives up the program whose loss is smallest. False where none pays.
+bool give_up_one(std::vector<Layer>& layers, double expected_runs) {
+  const std::set<std::string> programs = programs_of(layers);
+  double least = kCompileUs;
+  std::vector<std::size_t> best;
+  for (const std::string& program : programs) {
+    std::vector<std::size_t> chosen;
+    const double loss = expected_runs * without(layers, program, programs, chosen);
+    if (loss >= least) continue;
+    least = loss;
+    best = std::move(chosen);
+  }
+  for (std::size_t i = 0; i < best.size(); ++i)
+    layers[i].chosen = best[i];
+  return !best.empty();
+}
+
+}  // namespace
+
+std::string problem_key(const Problem& problem) {
+  return problem.text() + " " + epilogue_of(problem);
+}
+
+Choices choose_programs(const Context& context, const std::vector<Problem>& problems,
+                        const PlanOptions& planning) {
+  const bool estimates =
+      planning.rigor == CLCONV_RIGOR_DEFAULT || planning.rigor == CLCONV_ESTIMATE;
+  if (planning.expected_runs <= 0 || !estimates || planning.strategy != nullptr) return {};
+  std::vector<Layer> layers = layers_of(context, problems, planning);
+  while (give_up_one(layers, static_cast<double>(planning.expected_runs))) {
+  }
+  Choices choices;
+  for (const Layer& layer : layers) {
+    if (!layer.variants.empty()) choices[layer.key] = layer.variants[layer.chosen].choice;
+  }
+  return choices;
+}
+
+}  // namespace clconv::net

@@ -1,0 +1,29 @@
+// Which variant computes which convolution of a network where compiling counts: programs that serve several layers
+// instead of the fastest for each. Reads the planner's reports; compiles nothing.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "clconv/clconv.hpp"
+
+namespace clconv::net {
+
+// A forced variant, as clconv_plan_options has it.
+struct Choice {
+  std::string strategy, config;
+};
+// By problem_key().
+using Choices = std::map<std::string, Choice>;
+
+// Equal texts, equal plans: geometry, direction, epilogue and storage.
+std::string problem_key(const Problem& problem);
+
+// For all convolutions of a network, each as often as it runs, the variants whose predicted times for
+// planning.expected_runs runs, and whose programs' compile times, are least in sum. Starts with the fastest of each and
+// gives up programs one by one, as long as that pays. Empty where expected_runs is 0 or a strategy is forced.
+Choices choose_programs(const Context& context, const std::vector<Problem>& problems,
+                        const PlanOptions& planning);
+
+}  // namespace clconv::net
