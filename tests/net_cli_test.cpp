@@ -262,7 +262,7 @@ TEST_CASE("net: --html writes the report as a page") {
 }
 
 #ifdef CLCONV_HAS_PNG
-TEST_CASE("net: a picture in, a picture out; its size is the input's") {
+TEST_CASE("net: a picture in, a picture out, and its size is that of the input") {
   const TempFolder folder;
   write_file_atomically(folder.path("net.onnx"), picture_model({1, 3, -1, -1}));
   const Picture picture = colours(13, 9);

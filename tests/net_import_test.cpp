@@ -491,9 +491,10 @@ TEST_CASE("names: each value is made once, and what is read is made") {
   CHECK(error_of_model(Code::kInvalidModel, model) == "node 'relu' has no operator");
 }
 
-TEST_CASE("a cycle is named") {
+TEST_CASE("a cycle is named, by a node of it") {
   ModelProto model = test::empty_model();
   test::add_input(model, "x", {1});
+  test::add_node(model, "Abs", {"c"}, {"behind"})->set_name("behind");
   test::add_node(model, "Add", {"x", "c"}, {"a"})->set_name("first");
   test::add_node(model, "Neg", {"a"}, {"c"})->set_name("second");
   test::add_output(model, "c");

@@ -16,10 +16,10 @@
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 
-// Computes `channels` channels of a block; x, w, b, r and y point to the first of them. (row, column) is what tap (0,0)
+// Computes `channels` channels of a block; x, w, b, r, slopes and y point to the first of them. (row, column) is what tap (0,0)
 // of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind cannot inline.
 ALWAYS_INLINE void channels_block(global const element* x, global const float* w, global const element* b,
-                    global const element* r, global element* y, const int channels, const int c,
+                    global const element* r, global const element* slopes, global element* y, const int channels, const int c,
                     const int in_h, const int in_w, const int ow, const int row, const int column,
                     const int border) {
   // Offsets of rows and columns of pixels, from the first that the block sees; 0 for those that do not count.
@@ -48,6 +48,7 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 #else
     const floatv start = (floatv)(0.0f);
 #endif
+    const floatv slope = slopes_some(slopes + channel, VW);
 #pragma unroll
     for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
 #if UNROLL
@@ -91,7 +92,7 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 #else
       const floatv value = acc[t / TW][t % TW];
 #endif
-      PUT_V(ACTIVATE(value), y + at);
+      PUT_V(ACTIVATE(value, slope), y + at);
     }
   }
 }
@@ -100,7 +101,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_channels(global const element* restrict x, global const float* restrict w,
                         global const element* restrict b, global const element* restrict r,
                         global element* restrict y, int c, int chunk, int chunks, int in_h, int in_w,
-                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long units, long span) {
+                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long units, long span
+                        SLOPES_PARAMETER) {
   const long first_unit = get_group_id(0) * span;
   const long last_unit = min(first_unit + span, units);
   for (long unit = first_unit; unit < last_unit; ++unit) {
@@ -114,11 +116,11 @@ void depthwise_channels(global const element* restrict x, global const float* re
     const long from = image * in_h * in_w * c + first;
     const long to = ((image * oh + i) * ow + j) * c + first;
     if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
-      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
-                     column, 0);
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, chunk, c, in_h,
+                     in_w, ow, row, column, 0);
     } else {
-      channels_block(x + from, w + first, b + first, r + to, y + to, chunk, c, in_h, in_w, ow, row,
-                     column, 1);
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, chunk, c, in_h,
+                     in_w, ow, row, column, 1);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
@@ -86,24 +87,24 @@ class ChannelsLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
                       class_defines(p, config_) + define("UNROLL", block_.unrolls(p))),
-        std::vector<Argument>{{"x", Region{kXSlot}},
-                              {"w", packed},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"y", Region{kYSlot}},
-                              {"c", narrow(p.c)},
-                              {"chunk", narrow(units_.chunk)},
-                              {"chunks", narrow(units_.chunks)},
-                              {"in_h", narrow(p.h)},
-                              {"in_w", narrow(p.w)},
-                              {"pt", narrow(p.pt)},
-                              {"pl", narrow(p.pl)},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"blocks_h", narrow(units_.blocks_h)},
-                              {"blocks_w", narrow(units_.blocks_w)},
-                              {"units", cl_long{units_.units}},
-                              {"span", cl_long{units_.span}}},
+        with_slopes(p, {{"x", Region{kXSlot}},
+                        {"w", packed},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"y", Region{kYSlot}},
+                        {"c", narrow(p.c)},
+                        {"chunk", narrow(units_.chunk)},
+                        {"chunks", narrow(units_.chunks)},
+                        {"in_h", narrow(p.h)},
+                        {"in_w", narrow(p.w)},
+                        {"pt", narrow(p.pt)},
+                        {"pl", narrow(p.pl)},
+                        {"oh", narrow(p.oh())},
+                        {"ow", narrow(p.ow())},
+                        {"blocks_h", narrow(units_.blocks_h)},
+                        {"blocks_w", narrow(units_.blocks_w)},
+                        {"units", cl_long{units_.units}},
+                        {"span", cl_long{units_.span}}}),
         one_item_groups(ceil_div(units_.units, units_.span))));
   }
 

@@ -2,6 +2,7 @@
 // them. For CPUs; the workhorse.
 #include <cmath>
 
+#include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_tile.hpp"
 
 namespace clconv::core::implicit_gemm {
@@ -102,7 +103,7 @@ class Filters : public RegisterTileLayout {
         "multiply",
         device.kernel("implicit_gemm/filters", "implicit_gemm_filters",
                       class_defines(case_.problem, c, config_.defines())),
-        filter_arguments(operand, case_, view_, tile_, panel),
+        with_slopes(case_.problem, filter_arguments(operand, case_, view_, tile_, panel)),
         one_item_groups(tiles * blocks.blocks() * operand.images));
   }
 

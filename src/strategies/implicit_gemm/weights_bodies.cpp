@@ -31,11 +31,6 @@ double with_few_registers(const Machine& machine, double share) {
   return machine.few_registers() ? share : 1.0;
 }
 
-const Region* mask_of(const Problem& p) {
-  static const Region mask{kYSlot};
-  return p.mask ? &mask : nullptr;
-}
-
 std::int64_t patch_elements(const Problem& p) {
   return p.c_per_group() * p.kh * p.kw;
 }
