@@ -49,7 +49,7 @@ const PaddedPlanes kPlane = {1, 64, 64, 0, 0, 64, 64};
 Sequence copies(int steps) {
   Sequence sequence;
   for (int i = 0; i < steps; ++i) {
-    sequence.add(pad_planes(device(), kPlane, Region{i % 2}, nullptr, Region{1 - i % 2}));
+    sequence.add(pad_planes(device(), kPlane, Region{i % 2}, Mask{}, Region{1 - i % 2}));
   }
   return sequence;
 }
@@ -335,7 +335,7 @@ TEST_CASE("regions inside a buffer and inside a sub-buffer of the caller") {
   bindings.bind(0, source.get());
   bindings.bind(1, part());
   Sequence sequence;
-  sequence.add(pad_planes(device(), kPlane, Region{0}, nullptr, Region{1, 16384, 16384}));
+  sequence.add(pad_planes(device(), kPlane, Region{0}, Mask{}, Region{1, 16384, 16384}));
   sequence.enqueue(queue()(), bindings, {});
   const auto all = whole.read();
   const auto from = static_cast<std::size_t>((align + 16384) / 4);

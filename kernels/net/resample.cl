@@ -1,4 +1,4 @@
-// parts: transpose
+// parts: interleave
 // Weighted sums of neighbours along three axes a, b and c:
 //
 //   y[o][a][b][c][k] = sum over the taps ta, tb, tc of
@@ -80,17 +80,8 @@ inline void take_row(const float* kept, global element* restrict y,
       }
       of_phase[p] = sum;
     }
-#if PHASES == 4
-    const floatv even_lo = interleave_lo(of_phase[0], of_phase[2]);
-    const floatv even_hi = interleave_hi(of_phase[0], of_phase[2]);
-    const floatv odd_lo = interleave_lo(of_phase[1], of_phase[3]);
-    const floatv odd_hi = interleave_hi(of_phase[1], of_phase[3]);
-    const floatv all[PHASES] = {interleave_lo(even_lo, odd_lo), interleave_hi(even_lo, odd_lo),
-                                interleave_lo(even_hi, odd_hi), interleave_hi(even_hi, odd_hi)};
-#else
-    const floatv all[PHASES] = {interleave_lo(of_phase[0], of_phase[1]),
-                                interleave_hi(of_phase[0], of_phase[1])};
-#endif
+    floatv all[PHASES];
+    INTERLEAVE(PHASES, of_phase, all)
     for (int p = 0; p < PHASES; ++p) {
       const int c = i * PHASES + p * VW;
       if (c < c_size) put_some(all[p], y + c, min(c_size - c, VW));

@@ -2,25 +2,29 @@
 // the slope of v's channel where it has slopes. BACKWARD(dy, y) is dy times the derivative of the one chosen, where its
 // result is y. NaN stays NaN, which fmax and clamp would not give.
 //
-// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), BACKWARD (of a backward_ macro; none:
-// backward_relu), SLOPE and OFFSET (for some of them).
+// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPES (1: it takes a slope per channel),
+// BACKWARD (the name of a backward_ macro; none: backward_relu), SLOPE and OFFSET (for some of them).
 
-#define activate_none(v, slope) (v)
-#define activate_relu(v, slope) ((v) < 0.0f ? 0.0f : (v))
-#define activate_relu6(v, slope) CLCONV_BETWEEN(v, 0.0f, 6.0f)
-#define activate_leaky_relu(v, slope) ((v) < 0.0f ? SLOPE * (v) : (v))
-#define activate_silu(v, slope) ((v) / (1.0f + exp(-(v))))
-#define activate_hard_swish(v, slope) ((v) * CLCONV_BETWEEN((v) + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f))
-#define activate_hard_sigmoid(v, slope) CLCONV_BETWEEN(SLOPE * (v) + OFFSET, 0.0f, 1.0f)
-#define activate_sigmoid(v, slope) (1.0f / (1.0f + exp(-(v))))
-#define activate_tanh(v, slope) tanh(v)
-#define activate_gelu(v, slope) (0.5f * (v) * (1.0f + erf(0.70710678f * (v))))
+#define activate_none(v) (v)
+#define activate_relu(v) ((v) < 0.0f ? 0.0f : (v))
+#define activate_relu6(v) CLCONV_BETWEEN(v, 0.0f, 6.0f)
+#define activate_leaky_relu(v) ((v) < 0.0f ? SLOPE * (v) : (v))
+#define activate_silu(v) ((v) / (1.0f + exp(-(v))))
+#define activate_hard_swish(v) ((v) * CLCONV_BETWEEN((v) + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f))
+#define activate_hard_sigmoid(v) CLCONV_BETWEEN(SLOPE * (v) + OFFSET, 0.0f, 1.0f)
+#define activate_sigmoid(v) (1.0f / (1.0f + exp(-(v))))
+#define activate_tanh(v) tanh(v)
+#define activate_gelu(v) (0.5f * (v) * (1.0f + erf(0.70710678f * (v))))
 #define activate_prelu(v, slope) ((v) < 0.0f ? (slope) * (v) : (v))
 #define CLCONV_BETWEEN(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
 #ifndef ACTIVATION
 #define ACTIVATION activate_none
 #endif
+#if defined(SLOPES) && SLOPES
 #define ACTIVATE(v, slope) ACTIVATION(v, slope)
+#else
+#define ACTIVATE(v, slope) ACTIVATION(v)
+#endif
 
 // Where y is 0, v was below 0, or dy counts as if it was: a leaky ReLU rounds small results to 0, and one with slope 0
 // all. 1 - y*y would lose what is left of it where y is nearly 1.

@@ -3,7 +3,7 @@
 // finite result.
 
 inline floatv elementwise_softplus(const floatv v) {
-  return activate_relu(v, 0.0f) + log(1.0f + exp(-fabs(v)));
+  return activate_relu(v) + log(1.0f + exp(-fabs(v)));
 }
 
 // v*tanh(log(1 + exp(v))), by the exponential of what is not positive.
