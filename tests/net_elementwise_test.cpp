@@ -505,6 +505,7 @@ TEST_CASE("Where with a condition that is known") {
 
 TEST_CASE("refusals name the node and what is wrong") {
   using core::Code;
+  constexpr std::size_t most = LaunchStep::kMostBuffers - 1;
   const auto with_input = [](const Shape& shape, Type type = Type::kFloat32) {
     return [=](NetGraph& net) { return net.input(shape, {}, type); };
   };
@@ -557,8 +558,8 @@ TEST_CASE("refusals name the node and what is wrong") {
         }) == "node 'Elementwise0' (clconv.Elementwise, opset 17): operand 'x7' does not exist");
   CHECK(refusal(Code::kUnsupported, [&](NetGraph& net) {
           std::vector<ValueId> inputs;
-          for (int i = 0; i < 12; ++i)
+          for (std::size_t i = 0; i <= most; ++i)
             inputs.push_back(with_input({3})(net));
           net.add("Sum", inputs);
-        }) == "node 'Sum0' (Sum, opset 17): has more than 10 inputs");
+        }) == "node 'Sum0' (Sum, opset 17): has more than " + std::to_string(most) + " inputs");
 }
