@@ -13,6 +13,8 @@ namespace clconv::net {
 namespace {
 
 constexpr std::size_t kMostRank = 8;
+// Small constants may broadcast to what no host's memory holds.
+constexpr std::int64_t kMostFolded = std::int64_t{1} << 26;
 // A kernel takes as many buffers, its output among them.
 constexpr std::size_t kMostInputs = LaunchStep::kMostBuffers - 1;
 
@@ -129,6 +131,10 @@ void evaluate_elementwise(Evaluation& evaluation) {
   if (!evaluation.has_output(0)) return;
   const ElementwiseProgram program = program_of(evaluation);
   const Value& output = evaluation.graph().value(evaluation.node().outputs[0]);
+  if (elements(*output.shape) > kMostFolded) {
+    if (is_floating(output.type)) return;  // on the device
+    evaluation.unsupported("a constant of shape " + to_string(*output.shape) + " is too large");
+  }
   auto result = std::make_shared<Constant>();
   result->type = output.type;
   result->shape = *output.shape;
