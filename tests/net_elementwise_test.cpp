@@ -6,6 +6,7 @@
 #include "net/operators/elementwise_kernel.hpp"
 #include "net/operators/elementwise_program.hpp"
 #include "net/operators/elementwise_table.hpp"
+#include "net/operators/elementwise_tiling.hpp"
 #include "net_graph.hpp"
 #include "support/errors.hpp"
 
@@ -215,6 +216,35 @@ TEST_CASE("a large tensor is divided among work-items at any element") {
   for (const Shape& other : {Shape{5, 1, 1}, Shape{5, 113, 41}, Shape{41}, Shape{5, 113, 1}}) {
     check("Mul", random_operands({{4, 5, 113, 41}, other}),
           [](const double* v) { return v[0] * v[1]; });
+  }
+}
+
+TEST_CASE("constants that short rows share are repeated, so that many rows are one") {
+  const ElementwiseTiling tiling = tiled({1, 16, 16, 3}, {{1, 16, 16, 3}, {3}}, {false, true});
+  CHECK(tiling.output == Shape{1, 768});
+  CHECK(tiling.times == 256);
+  CHECK(tiling.inputs == std::vector<Shape>{{1, 768}, {1, 768}});
+  CHECK(tiled({2, 4, 3}, {{2, 4, 3}, {3}}, {false, false}).times == 1);  // no constant
+  CHECK(tiled({2, 4, 3}, {{2, 4, 1}, {3}}, {true, true}).times == 1);    // of each row
+  CHECK(tiled({8, 64}, {{8, 64}, {64}}, {false, true}).times == 1);      // long rows
+  CHECK(tiling.repeated({1, 2, 3, 4, 5, 6}).size() == 6 * 256);
+  const std::vector<std::pair<Shape, Shape>> cases = {{{2, 16, 15, 3}, {3}},
+                                                      {{2, 3, 20, 2}, {3, 1, 2}},
+                                                      {{1, 7, 13, 5}, {1, 1, 1, 5}},
+                                                      {{2, 3, 4, 5, 2}, {2, 1, 4, 1, 2}},
+                                                      {{1031, 3}, {1, 3}}};
+  for (const auto& [shape, other] : cases) {
+    CAPTURE(to_string(shape));
+    NetGraph net;
+    const Operands operands = random_operands({shape, other});
+    net.output(net.add(
+        "Sub", {net.input(shape, operands.values[0]), net.constant(other, operands.values[1])}));
+    std::vector<double> expected;
+    for (std::int64_t at = 0; at < elements(shape); ++at) {
+      expected.push_back(broadcast_element(operands.values[0], shape, shape, at) -
+                         broadcast_element(operands.values[1], other, shape, at));
+    }
+    CHECK(worst_error(net.run().at(0), expected) < 1e-6);
   }
 }
 
@@ -505,6 +535,7 @@ TEST_CASE("Where with a condition that is known") {
 
 TEST_CASE("refusals name the node and what is wrong") {
   using core::Code;
+  constexpr std::size_t most = LaunchStep::kMostBuffers - 1;
   const auto with_input = [](const Shape& shape, Type type = Type::kFloat32) {
     return [=](NetGraph& net) { return net.input(shape, {}, type); };
   };
@@ -557,8 +588,8 @@ TEST_CASE("refusals name the node and what is wrong") {
         }) == "node 'Elementwise0' (clconv.Elementwise, opset 17): operand 'x7' does not exist");
   CHECK(refusal(Code::kUnsupported, [&](NetGraph& net) {
           std::vector<ValueId> inputs;
-          for (int i = 0; i < 12; ++i)
+          for (std::size_t i = 0; i <= most; ++i)
             inputs.push_back(with_input({3})(net));
           net.add("Sum", inputs);
-        }) == "node 'Sum0' (Sum, opset 17): has more than 11 inputs");
+        }) == "node 'Sum0' (Sum, opset 17): has more than " + std::to_string(most) + " inputs");
 }

@@ -7,11 +7,14 @@
 #include "net/operator.hpp"
 #include "net/operators/elementwise_kernel.hpp"
 #include "net/operators/elementwise_program.hpp"
+#include "net/operators/elementwise_tiling.hpp"
 
 namespace clconv::net {
 namespace {
 
 constexpr std::size_t kMostRank = 8;
+// Small constants may broadcast to what no host's memory holds.
+constexpr std::int64_t kMostFolded = std::int64_t{1} << 26;
 // A kernel takes as many buffers, its output among them.
 constexpr std::size_t kMostInputs = LaunchStep::kMostBuffers - 1;
 
@@ -128,6 +131,10 @@ void evaluate_elementwise(Evaluation& evaluation) {
   if (!evaluation.has_output(0)) return;
   const ElementwiseProgram program = program_of(evaluation);
   const Value& output = evaluation.graph().value(evaluation.node().outputs[0]);
+  if (elements(*output.shape) > kMostFolded) {
+    if (is_floating(output.type)) return;  // on the device
+    evaluation.unsupported("a constant of shape " + to_string(*output.shape) + " is too large");
+  }
   auto result = std::make_shared<Constant>();
   result->type = output.type;
   result->shape = *output.shape;
@@ -150,23 +157,39 @@ void evaluate_elementwise(Evaluation& evaluation) {
   evaluation.output(0, result);
 }
 
+// Constants of floats that are broadcast are small: they keep their precision, and may be repeated.
+bool is_small_constant(const Lowering& lowering, std::size_t i) {
+  const ConstantPtr constant = lowering.input(i).constant;
+  return constant != nullptr && is_floating(constant->type) &&
+         lowering.shape(i) != lowering.output_shape(0);
+}
+
 void lower_elementwise(Lowering& lowering) {
   const SimplifiedProgram simple = simplified(program_of(lowering), lowering);
-  std::vector<ElementwiseSource> sources;
+  std::vector<Shape> shapes;
+  std::vector<bool> may_repeat;
   for (const std::size_t i : simple.inputs) {
-    // Constants that are broadcast are small, and keep their precision.
-    const ConstantPtr constant = lowering.input(i).constant;
-    const bool small = constant != nullptr && lowering.shape(i) != lowering.output_shape(0);
-    ElementwiseSource source{kNoBuffer, lowering.shape(i), false};
-    if (small && is_floating(constant->type)) {
-      source.buffer = lowering.upload(lowering.input(i).name, constant->floats);
-      source.float32 = true;
+    shapes.push_back(lowering.shape(i));
+    may_repeat.push_back(lowering.profile().family == core::Family::kCpu &&
+                         is_small_constant(lowering, i));
+  }
+  const ElementwiseTiling tiling = tiled(lowering.output_shape(0), shapes, may_repeat);
+  std::vector<ElementwiseSource> sources;
+  for (std::size_t k = 0; k < shapes.size(); ++k) {
+    const std::size_t i = simple.inputs[k];
+    ElementwiseSource source{kNoBuffer, tiling.inputs[k], is_small_constant(lowering, i)};
+    if (source.float32) {
+      const Value& value = lowering.input(i);
+      const std::vector<float>& floats = value.constant->floats;
+      source.buffer =
+          lowering.upload(value.name, tiling.is_repeated[k] ? tiling.repeated(floats) : floats);
     } else {
       source.buffer = lowering.in(i);
     }
     sources.push_back(source);
   }
-  launch_elementwise(lowering, simple.program.name(), simple.program, sources, lowering.out(0));
+  launch_elementwise(lowering, simple.program.name(), simple.program, sources, lowering.out(0),
+                     tiling.output);
 }
 
 // The output is the input, without a step where the memory allows.

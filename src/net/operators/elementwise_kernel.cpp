@@ -238,8 +238,8 @@ std::string elementwise_text(const ElementwiseProgram& program, const Walk& walk
 
 void launch_elementwise(Lowering& lowering, const std::string& name,
                         const ElementwiseProgram& program,
-                        const std::vector<ElementwiseSource>& sources, BufferId output) {
-  const Shape& shape = lowering.output_shape(0);
+                        const std::vector<ElementwiseSource>& sources, BufferId output,
+                        const Shape& shape) {
   const std::int64_t count = elements(shape);
   if (count == 0) return;
   std::vector<Shape> shapes;

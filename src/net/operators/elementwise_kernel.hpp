@@ -31,10 +31,11 @@ struct ElementwiseSource {
   bool float32 = false;  // whatever the storage is
 };
 
-// One launch that writes `output`, of output 0's shape, in storage.
+// One launch that writes `output`, of this shape, in storage.
 void launch_elementwise(Lowering& lowering, const std::string& name,
                         const ElementwiseProgram& program,
-                        const std::vector<ElementwiseSource>& sources, BufferId output);
+                        const std::vector<ElementwiseSource>& sources, BufferId output,
+                        const Shape& shape);
 
 // The text of that kernel. `float32` says so of each input.
 std::string elementwise_text(const ElementwiseProgram& program, const Walk& walk,
