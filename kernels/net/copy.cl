@@ -6,8 +6,8 @@
 // y stride, outermost first.
 //
 // Macros: INDEX (int or long, holds every offset); VW; the storage's (parts/storage.cl). copy_rows: ONE_PIECE (a row
-// has no gaps in x and y), REPEATED (a row is one element of x), STEPS (any). copy_interleaved: INTERLEAVED (2 or 4) and
-// one of JOINS (that many rows of x become one of y) and PARTS (one row of x becomes that many of y).
+// has no gaps in x and y), REPEATED (a row is one element of x), STEPS (any). copy_interleaved: INTERLEAVED (2 or 4)
+// and one of JOINS (that many rows of x become one of y) and PARTS (one row of x becomes that many of y).
 
 typedef INDEX index;
 
@@ -23,7 +23,7 @@ inline void find(global const long* outer, const int rank, index at, index* at_x
 }
 
 // One row of `count` elements.
-inline void copy_row_raw(global const raw* restrict x, global raw* restrict y, const index count,
+inline void copy_row_raw(global const raw* x, global raw* y, const index count,
                          const index x_step, const index y_step) {
 #ifdef ONE_PIECE
   move_raw(x, y, count);

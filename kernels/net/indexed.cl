@@ -23,16 +23,16 @@ inline raw raw_of(const float value) {
 #endif
 }
 
-inline void take(global const raw* restrict x, global raw* restrict y,
-                 global const int* restrict table, const raw fill, const index first,
+inline void take(global const raw* x, global raw* y,
+                 global const int* table, const raw fill, const index first,
                  const index last) {
   for (index i = first; i < last; ++i)
     y[i] = table[i] < 0 ? fill : x[table[i]];
 }
 
 // Elements [first, last) of a row; x and y are where the row begins.
-inline void take_row(global const raw* restrict x, global raw* restrict y,
-                     global const int* restrict table, const raw fill, const index first,
+inline void take_row(global const raw* x, global raw* y,
+                     global const int* table, const raw fill, const index first,
                      const index last, const index run_first, const index run_count) {
 #ifdef ONE_PIECE
   move_raw(x + first, y + first, last - first);

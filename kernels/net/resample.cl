@@ -52,7 +52,7 @@ kernel void resample_elements(global const element* restrict x, global element* 
 }
 
 #if VW > 1
-inline void fill_row(global element* restrict y, const float fill, const index count) {
+inline void fill_row(global element* y, const float fill, const index count) {
   for (index i = 0; i < count; i += VW)
     put_some((floatv)(fill), y + i, (int)min(count - i, (index)VW));
 }
@@ -65,8 +65,8 @@ inline void fill_row(global element* restrict y, const float fill, const index c
 //
 //   kept      0   1   2   3         phase 0 of 2:  w00 * kept[i - 1] + w01 * kept[i]
 //   y       0   1   2   3   4 ...   phase 1 of 2:  w10 * kept[i]     + w11 * kept[i + 1]
-inline void take_row(const float* kept, global element* restrict y,
-                     global const int* restrict indices, global const float* restrict weights,
+inline void take_row(const float* kept, global element* y,
+                     global const int* indices, global const float* weights,
                      const int c_size, const float fill) {
   const int inside = 2 * PHASES;
   for (int i = 0; i < c_size / PHASES; i += VW) {
@@ -90,8 +90,8 @@ inline void take_row(const float* kept, global element* restrict y,
 }
 #else
 #define BLOCK 256
-inline void take_row(const float* kept, global element* restrict y,
-                     global const int* restrict indices, global const float* restrict weights,
+inline void take_row(const float* kept, global element* y,
+                     global const int* indices, global const float* weights,
                      const int c_size, const float fill) {
   float values[BLOCK];
   for (int first = 0; first < c_size; first += BLOCK) {

@@ -15,7 +15,7 @@ typedef float raw;
 #define RAW_V(pointer) PACKED_OF(VW, pointer)
 #endif
 
-inline void move_raw(global const raw* restrict x, global raw* restrict y, const long count) {
+inline void move_raw(global const raw* x, global raw* y, const long count) {
   long i = 0;
   for (; i + VW <= count; i += VW)
     RAW_V(y + i) = RAW_V(x + i);
