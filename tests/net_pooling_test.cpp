@@ -147,6 +147,9 @@ TEST_CASE("pooling: large planes, wide windows, sizes of 1") {
   check(p);
   p = {1, 3, 38, 318, 2, 2, 2, 2};  // rows of results of two chunks, the second with a tail
   check(p);
+  p = {1, 2, 9, 301, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1};  // rows of several chunks, the last one odd
+  p.average = true;
+  check(p);
   p = {1, 1, 3, 2500, 2, 5, 1, 1, 1, 1, 0, 2, 0, 2};
   check(p);
   p.sw = 2;

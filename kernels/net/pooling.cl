@@ -37,7 +37,15 @@ ALWAYS_INLINE floatv fold(const floatv best, const floatv value) {
 }
 #endif
 
-// Of VW columns, the taps [p0, p1) of the window's rows; `left` columns are there.
+// Of VW columns, all rows of the window.
+ALWAYS_INLINE floatv fold_window(global const element* from, const int w) {
+  floatv best = GET_V(from);
+#pragma unroll 8
+  for (int p = 1; p < KH; ++p) best = fold(best, GET_V(from + (long)p * DH * w));
+  return best;
+}
+
+// The taps [p0, p1) of its rows; `left` columns are there.
 ALWAYS_INLINE floatv fold_rows(global const element* from, const int p0, const int p1, const int w, const int left) {
   if (p0 >= p1) return (floatv)(START);
   floatv best = get_some(from + (long)p0 * DH * w, left);
@@ -67,7 +75,7 @@ ALWAYS_INLINE void fill_line(float* line, global const element* restrict x, cons
     const int left = last_row + c + VW <= total ? VW : c1 - c;
     floatv best;
     if (p0 == 0 && p1 == KH && left == VW)
-      best = fold_rows(x + start + c, 0, KH, s.w, VW);
+      best = fold_window(x + start + c, s.w);
     else
       best = fold_rows(x + start + c, p0, p1, s.w, left);
     IN_ONE_PIECE(, line + (c - base)) = best;
@@ -75,17 +83,17 @@ ALWAYS_INLINE void fill_line(float* line, global const element* restrict x, cons
   for (int t = max(c1 - base, 0); t < needed; ++t) line[t] = START;
 }
 
-// VW places of the line from `at` on, SW apart.
-ALWAYS_INLINE floatv places(const float* line, const int at) {
+// VW places of the line from `tap` on, SW apart.
+ALWAYS_INLINE floatv places(const float* line, const int tap) {
 #if SW == 1
-  return IN_ONE_PIECE(const, line + at);
+  return IN_ONE_PIECE(const, line + tap);
 #elif SW == 2
-  const floatv a = IN_ONE_PIECE(const, line + (at & ~1));
-  const floatv b = IN_ONE_PIECE(const, line + (at & ~1) + VW);
-  return (at & 1) ? odd_lanes(a, b) : even_lanes(a, b);
+  const floatv a = IN_ONE_PIECE(const, line + (tap & ~1));
+  const floatv b = IN_ONE_PIECE(const, line + (tap & ~1) + VW);
+  return (tap & 1) ? odd_lanes(a, b) : even_lanes(a, b);
 #else
   float values[VW];
-  for (int lane = 0; lane < VW; ++lane) values[lane] = line[at + lane * SW];
+  for (int lane = 0; lane < VW; ++lane) values[lane] = line[tap + lane * SW];
   return LOAD_V(values);
 #endif
 }
@@ -112,9 +120,10 @@ ALWAYS_INLINE floatv divisors(const int top, const int column, const Sizes s) {
 ALWAYS_INLINE void take_line(const float* line, global element* to, const long writable, const int top, const int j0,
                              const int j1, const Sizes s) {
   for (int j = j0; j < j1; j += VW) {
-    const int from = (j - j0) * SW;
-    floatv best = places(line, from);
-    for (int q = 1; q < KW; ++q) best = fold(best, places(line, from + q * DW));
+    const float* from = line + (j - j0) * SW;
+    floatv best = places(from, 0);
+#pragma unroll 8
+    for (int q = 1; q < KW; ++q) best = fold(best, places(from, q * DW));
 #if AVERAGE
     best /= divisors(top, j * SW - s.pl, s);
 #endif
