@@ -1,7 +1,6 @@
 #include "net/choice.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -98,41 +97,78 @@ std::set<std::string> programs_of(const std::vector<Layer>& layers) {
   return programs;
 }
 
-// What a run of the network takes longer without `given_up`, and the variants then chosen; infinite where a layer has
-// no other among `programs`.
-double without(const std::vector<Layer>& layers, const std::string& given_up,
-               const std::set<std::string>& programs, std::vector<std::size_t>& chosen) {
-  double longer = 0;
-  chosen.clear();
-  for (const Layer& layer : layers) {
+using Chosen = std::vector<std::size_t>;
+
+Chosen chosen_of(const std::vector<Layer>& layers) {
+  Chosen chosen;
+  for (const Layer& layer : layers)
     chosen.push_back(layer.chosen);
-    if (layer.variants.empty() || layer.variants[layer.chosen].program != given_up) continue;
-    const auto other =
-        std::find_if(layer.variants.begin(), layer.variants.end(), [&](const Variant& variant) {
-          return variant.program != given_up && programs.count(variant.program) != 0;
-        });
-    if (other == layer.variants.end()) return std::numeric_limits<double>::infinity();
-    longer += layer.runs * (other->us - layer.variants[layer.chosen].us);
-    chosen.back() = static_cast<std::size_t>(other - layer.variants.begin());
-  }
-  return longer;
+  return chosen;
 }
 
-// Gives up the program whose loss is smallest. False where none pays.
-bool give_up_one(std::vector<Layer>& layers, double expected_runs) {
-  const std::set<std::string> programs = programs_of(layers);
-  double least = kCompileUs;
-  std::vector<std::size_t> best;
-  for (const std::string& program : programs) {
-    std::vector<std::size_t> chosen;
-    const double loss = expected_runs * without(layers, program, programs, chosen);
-    if (loss >= least) continue;
-    least = loss;
-    best = std::move(chosen);
+// What the network costs with these variants: its runs, and compiling.
+double cost(const std::vector<Layer>& layers, const Chosen& chosen, double expected_runs) {
+  double us = 0;
+  std::set<std::string> programs;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i].variants.empty()) continue;
+    const Variant& variant = layers[i].variants[chosen[i]];
+    us += layers[i].runs * variant.us;
+    programs.insert(variant.program);
   }
+  return expected_runs * us + kCompileUs * static_cast<double>(programs.size());
+}
+
+// The fastest variant of a layer whose program is one of those; its own where there is none.
+std::size_t fastest(const Layer& layer, const std::set<std::string>& programs) {
+  const auto found =
+      std::find_if(layer.variants.begin(), layer.variants.end(),
+                   [&](const Variant& variant) { return programs.count(variant.program) != 0; });
+  return found == layer.variants.end() ? layer.chosen
+                                       : static_cast<std::size_t>(found - layer.variants.begin());
+}
+
+// Without one program: its layers take the fastest of the others.
+Chosen without(const std::vector<Layer>& layers, std::set<std::string> programs,
+               const std::string& given_up) {
+  programs.erase(given_up);
+  Chosen chosen;
+  for (const Layer& layer : layers) {
+    const bool stays = layer.variants.empty() || layer.variants[layer.chosen].program != given_up;
+    chosen.push_back(stays ? layer.chosen : fastest(layer, programs));
+  }
+  return chosen;
+}
+
+// One program for all layers that have it.
+Chosen with(const std::vector<Layer>& layers, const std::string& program) {
+  Chosen chosen;
+  for (const Layer& layer : layers)
+    chosen.push_back(fastest(layer, {program}));
+  return chosen;
+}
+
+// The best single step: a program given up, or one for many layers. False where none pays.
+bool improve(std::vector<Layer>& layers, double expected_runs) {
+  const std::set<std::string> programs = programs_of(layers);
+  Chosen best = chosen_of(layers);
+  double least = cost(layers, best, expected_runs);
+  const auto consider = [&](const Chosen& chosen) {
+    const double one = cost(layers, chosen, expected_runs);
+    if (one < least) least = one, best = chosen;
+  };
+  std::set<std::string> all;
+  for (const Layer& layer : layers) {
+    for (const Variant& variant : layer.variants)
+      all.insert(variant.program);
+  }
+  for (const std::string& program : all)
+    consider(programs.count(program) != 0 ? without(layers, programs, program)
+                                          : with(layers, program));
+  const bool better = best != chosen_of(layers);
   for (std::size_t i = 0; i < best.size(); ++i)
     layers[i].chosen = best[i];
-  return !best.empty();
+  return better;
 }
 
 }  // namespace
@@ -147,7 +183,7 @@ Choices choose_programs(const Context& context, const std::vector<Problem>& prob
       planning.rigor == CLCONV_RIGOR_DEFAULT || planning.rigor == CLCONV_ESTIMATE;
   if (planning.expected_runs <= 0 || !estimates || planning.strategy != nullptr) return {};
   std::vector<Layer> layers = layers_of(context, problems, planning);
-  while (give_up_one(layers, static_cast<double>(planning.expected_runs))) {
+  while (improve(layers, static_cast<double>(planning.expected_runs))) {
   }
   Choices choices;
   for (const Layer& layer : layers) {
