@@ -255,6 +255,13 @@ TEST_CASE("sizes that change between runs are served from a bounded cache of pla
   memory.struct_size = sizeof(memory);
   check(clconv_net_memory(net.net, &memory));
   CHECK(memory.plans == 2);
+  // By position, which counts from the shapes given here, not from those of the options.
+  shape.name = nullptr;
+  shape.sizes[2] = 11;
+  clconv_net_tensor_info info{};
+  info.struct_size = sizeof(info);
+  check(clconv_net_prepare(net.net, 1, &shape, 1, &info));
+  CHECK(info.sizes[2] == 11);
 }
 
 TEST_CASE("several threads run one network at once, each with its own result") {

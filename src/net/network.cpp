@@ -44,7 +44,12 @@ std::shared_ptr<const NetworkPlan> Network::compiled(Graph graph) {
 
 std::shared_ptr<const NetworkPlan> Network::plan_for(const std::vector<WantedShape>& shapes) {
   std::vector<WantedShape> wanted = options_.shapes;
-  wanted.insert(wanted.end(), shapes.begin(), shapes.end());  // the later ones count
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    wanted.push_back(shapes[i]);  // the later ones count
+    const std::vector<ValueId>& inputs = model_->graph.inputs;
+    if (shapes[i].name.empty() && i < inputs.size())  // a position counts from these shapes
+      wanted.back().name = model_->graph.value(inputs[i]).name;
+  }
   Graph graph = with_shapes(*model_, wanted, options_.batch);
   const std::string key = key_of(graph);
   const auto find = [&]() -> std::shared_ptr<const NetworkPlan> {
