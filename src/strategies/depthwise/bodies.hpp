@@ -28,13 +28,9 @@ std::string define(const char* name, std::int64_t value);
 // the epilogue.
 std::string class_defines(const Problem& p, const Config& config);
 
-double bytes_touched(const Problem& p);
-
 // All of a candidate but its memory.
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us);
 
-// Fraction of peak of the bodies for CPUs, whose cycles are counted at full rate.
-double vector_efficiency(const DeviceProfile& profile);
 // Fraction of peak of the bodies for GPUs.
 double direct_efficiency(const DeviceProfile& profile);
 

@@ -65,10 +65,10 @@ class ChannelsLayout : public Layout {
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     const double vectors = std::ceil(static_cast<double>(units_.chunk) / block_.vw);
-    Pass pass;
-    pass.flops =
-        static_cast<double>(units_.units) * (100 + vectors * vector_cycles()) * 2 * 2 * block_.vw;
-    pass.bytes = bytes_touched(p);
+    constexpr double kUnit = 100;  // cycles
+    Pass pass = vector_pass(case_.profile, static_cast<double>(units_.units),
+                            kUnit + vectors * vector_cycles(), block_.vw, kFullRate);
+    pass.bytes = operand_bytes(p);
     pass.work_groups = static_cast<double>(ceil_div(units_.units, units_.span));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.prepared_weights_bytes = packing_.bytes();
@@ -110,11 +110,15 @@ class ChannelsLayout : public Layout {
  private:
   // Of a block, per vector of channels. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double vector_cycles() const {
+    constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
     const Problem& p = case_.problem;
     const double results = block_.th * block_.tw;
     const double taps = static_cast<double>(p.kh * p.kw);
     const double loads = static_cast<double>(block_.in_h(p) * block_.in_w(p));
-    return (block_.unrolls(p) ? 0.6 * results * taps + loads : results * taps) + taps + 2 * results;
+    // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+    const double products =
+        block_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
+    return products + taps + kStore * results;
   }
 
   const Case& case_;

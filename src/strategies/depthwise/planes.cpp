@@ -37,12 +37,11 @@ class PlanesLayout : public Layout {
     const Problem& p = case_.problem;
     const double blocks = static_cast<double>(p.n * (p.wants_dx() ? p.c : p.k) * blocks_.blocks() *
                                               blocks_.vectors());
-    const double store_cycles = 2.0 * static_cast<double>(blocks_.block);
-    Pass pass;
-    pass.flops =
-        blocks * (blocks_.cycles(p) + store_cycles) * 2 * 2 * static_cast<double>(blocks_.vw);
-    pass.efficiency = vector_efficiency(case_.profile);
-    pass.bytes = cached(bytes_touched(p));
+    constexpr double kStoreOfRow = 2;  // cycles
+    const double store_cycles = kStoreOfRow * static_cast<double>(blocks_.block);
+    Pass pass = vector_pass(case_.profile, blocks, blocks_.cycles(p) + store_cycles,
+                            static_cast<int>(blocks_.vw), kFullRate);
+    pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = static_cast<double>(bands_.units);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }

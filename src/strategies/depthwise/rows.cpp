@@ -32,11 +32,8 @@ class RowsLayout : public Layout {
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     const double tiles = static_cast<double>(units_);
-    Pass pass;
-    // In units of cycles at full rate: two FMAs each.
-    pass.flops = tiles * tile_cycles() * 2 * 2 * tile_.vw;
-    pass.efficiency = vector_efficiency(case_.profile);
-    pass.bytes = cached(bytes_touched(p));
+    Pass pass = vector_pass(case_.profile, tiles, tile_cycles(), tile_.vw, kFullRate);
+    pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = tiles;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.not_considered = tiling_.not_considered(case_.profile);
@@ -61,6 +58,9 @@ class RowsLayout : public Layout {
 
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double tile_cycles() const {
+    constexpr double kTile = 50, kFilter = 20;
+    constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
+    constexpr double kStore = 4;  // of a vector, or of each float where results are scattered
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
     const double vectors =
@@ -69,12 +69,12 @@ class RowsLayout : public Layout {
     const double taps = static_cast<double>(p.kh * p.kw);
     const double result_vectors =
         rows * vectors * static_cast<double>(t.rows.residues * t.columns.residues);
-    const double tap_cycles = rows * vectors * taps * (unrolled_ ? 0.65 : 1.6);
+    const double tap_cycles = rows * vectors * taps * (unrolled_ ? kProductUnrolled : kProduct);
     const double store_cycles =
-        result_vectors * (unrolled_ || t.columns.residues == 1 ? 4 : 4 * tile_.vw);
-    return 50 + static_cast<double>(channels()) *
-                    (t.stage_cycles(tile_.vw) +
-                     static_cast<double>(filters()) * (20 + tap_cycles + store_cycles));
+        result_vectors * (unrolled_ || t.columns.residues == 1 ? kStore : kStore * tile_.vw);
+    return kTile + static_cast<double>(channels()) *
+                       (t.stage_cycles(tile_.vw) +
+                        static_cast<double>(filters()) * (kFilter + tap_cycles + store_cycles));
   }
 
   std::string defines() const {

@@ -23,12 +23,14 @@ class WeightsRowsLayout : public WeightsLayout {
  protected:
   // Of a tile. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
+    constexpr double kRow = 12, kRowWithRest = 22, kVector = 4, kProduct = 0.8;
     const Tiling& t = tiling_;
     const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
     const double vectors = std::ceil(width / tile_.vw);
-    const double row_cycles = std::fmod(width, tile_.vw) == 0 ? 12 : 22;
+    const double row_cycles = std::fmod(width, tile_.vw) == 0 ? kRow : kRowWithRest;
     return t.stage_cycles(tile_.vw) +
-           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * tile_.taps));
+           static_cast<double>(t.tile_h) *
+               (row_cycles + vectors * (kVector + kProduct * tile_.taps));
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {

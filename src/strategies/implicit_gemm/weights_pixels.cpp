@@ -33,32 +33,30 @@ struct WeightsPixelsTile {
 };
 
 double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
+  constexpr double kLanesOfVector = 12, kLanesOfTile = 100;  // cycles to add up lanes
   const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t rows = p.n * p.oh();
+  const Machine& machine = all.machine;
   const PaddedPlanes gradient = tile.gradient(p);
-  const double vectors =
-      static_cast<double>(ceil_div(rows, tile.split) * ceil_div(p.ow(), tile.vw));
-  const double taps = tile.tp * tile.tq;
-  const double fma_cycles = vectors * tile.mr * taps / 2;
-  const double load_cycles = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4)) / 2 * 1.2;
-  const double sum_cycles = 12.0 * tile.mr * taps + 100;
-  Pass copy;
-  copy.bytes =
-      tile.copies_gradient(p) ? cached(static_cast<double>(p.y_bytes() + gradient.bytes())) : 0;
-  copy.work_groups = static_cast<double>(p.n * p.k);
-  copy.launches = tile.copies_gradient(p) ? 1 : 0;
-  Pass multiply;
-  multiply.work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
-  multiply.flops =
-      multiply.work_groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // Most of the loads cross a cache line, which costs more where they come from L2.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
-  const double loaded =
-      (plane_bytes > 2 * all.machine.l1_bytes ? 0.7 : 0.85) * with_few_registers(all.machine, 0.65);
-  multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
-  multiply.bytes = all_bytes(p);
-  return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});
+  const double efficiency =
+      (plane_bytes > 2 * machine.l1_blocking_bytes ? 0.7 : 0.85) * machine.measured(0.65, 1.0);
+  const double vectors =
+      static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
+  const double taps = tile.tp * tile.tq;
+  const double loads = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4));
+  const double products = std::max(issue_cycles(machine, vectors * tile.mr * taps),
+                                   load_cycles(machine, loads, kCrossingLoads));
+  const double sum_cycles = kLanesOfVector * tile.mr * taps + kLanesOfTile;
+  const double copied = static_cast<double>(p.y_bytes() + gradient.bytes());
+  const Pass copy = copy_pass(tile.copies_gradient(p) ? cached(machine, copied) : 0,
+                              static_cast<double>(p.n * p.k));
+  const double work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
+  Pass multiply = vector_pass(all.profile, work_groups, products + sum_cycles, tile.vw, efficiency);
+  multiply.work_groups = work_groups;
+  multiply.bytes = operand_bytes(p);
+  return predicted_us(all.profile,
+                      {view.pass(all), copy, multiply, PartialSums::pass(p, tile.split)});
 }
 
 class WeightsPixels : public SplitLayout {

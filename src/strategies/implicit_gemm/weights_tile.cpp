@@ -27,7 +27,7 @@ class WeightsTile : public SplitLayout {
     pass.flops = static_cast<double>(work_groups) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(round_up(pixels(), tile_.bk));
     pass.efficiency = tile_.efficiency();
-    pass.bytes = all_bytes(p);
+    pass.bytes = operand_bytes(p);
     return predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)});
   }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
