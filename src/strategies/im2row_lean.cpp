@@ -13,6 +13,7 @@
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "runtime/spans.hpp"
+#include "strategies/body.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
 
@@ -122,6 +123,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   c.prepared_weights_bytes = blocks.bytes();
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = 2 * kPredictedBuildUs;
+  c.coverage.filters = tile.vw == 1 ? 0 : std::int64_t{tile.kv} * tile.vw;
 
   const double times = static_cast<double>(chunks(p, columns));
   const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
@@ -271,6 +273,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
     throw Error(Code::kInvalidArgument,
                 "config '" + config.text() + "': a tile exceeds the result or its columns");
   }
+  const Machine machine = Machine::of(device.profile());
+  if (auto refused = over_registers(machine, tile.kv * tile.th * tile.tw, tile.vw))
+    throw Error(Code::kInvalidArgument, "config '" + config.text() + "': " + to_text(*refused));
   const FilterBlocks blocks = tile.blocks(p);
   ColumnStrip strip = strip_of(p, columns);
   WorkspaceLayout layout(device.profile());

@@ -181,7 +181,7 @@ inline void check_problem(Device& on, const Problem& p, Offered& offered) {
     const Reference& within = expected(candidate);
     CHECK(worst(result, within, candidate.error_bound, result_error_floor(p)) <= 1.0);
     // Every config can be verified on the small problem of its class.
-    CHECK_NOTHROW(strategy.build(small_problem(p, candidate.slab_channels), candidate.config, on));
+    CHECK_NOTHROW(strategy.build(small_problem(p, candidate.coverage), candidate.config, on));
     if (identity) {
       const double sum = candidate.error_reach == 0 ? scale
                                                     : std::accumulate(within.magnitude.begin(),

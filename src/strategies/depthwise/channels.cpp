@@ -150,6 +150,7 @@ Fit fit(const Case& c, const Config& config) {
   if (block.th > p.oh()) return above("th", block.th, p.oh());
   if (block.tw > p.ow()) return above("tw", block.tw, p.ow());
   if (block.vw > p.c) return above("vw", block.vw, p.c);
+  if (auto refused = over_registers(c.machine, block.th * block.tw, block.vw)) return *refused;
   return std::make_unique<const ChannelsLayout>(c, config, block);
 }
 

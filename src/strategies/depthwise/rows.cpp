@@ -36,6 +36,7 @@ class RowsLayout : public Layout {
     pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = tiles;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    candidate.coverage = tiling_.coverage();
     candidate.not_considered = tiling_.not_considered(case_.profile);
   }
 

@@ -59,6 +59,14 @@ const char* Tiling::not_considered(const DeviceProfile& profile) const {
              : nullptr;
 }
 
+Coverage Tiling::coverage() const {
+  Coverage coverage;
+  if (tiles() == 1) return coverage;
+  coverage.rows = std::min(tile_h, rows.steps) * rows.residues;
+  coverage.columns = std::min(tile_w, columns.steps) * columns.residues;
+  return coverage;
+}
+
 // Per row and per vector; beyond stride 2 floats are scattered one by one.
 // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
 double Tiling::stage_cycles(int vw) const {

@@ -17,6 +17,7 @@ class WeightsRowsLayout : public WeightsLayout {
 
   void describe(Candidate& candidate) const override {
     WeightsLayout::describe(candidate);
+    candidate.coverage = tiling_.coverage();
     candidate.not_considered = tiling_.not_considered(case_.profile);
   }
 

@@ -113,7 +113,9 @@ std::vector<Config> variants(const Case& all) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  return std::make_unique<const Dot>(c, DotTile::from(config));
+  const DotTile tile = DotTile::from(config);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.nr, tile.vw)) return *refused;
+  return std::make_unique<const Dot>(c, tile);
 }
 
 }  // namespace

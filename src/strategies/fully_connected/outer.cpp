@@ -32,6 +32,11 @@ class Outer : public Layout {
         product_pass(case_, static_cast<double>(row_blocks() * column_blocks()),
                      tile_cycles(case_.machine, p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw);
     candidate.predicted_us = predicted_us(case_.profile, {pass});
+    if (p.wants_dx()) {
+      candidate.coverage.filters = ceil_div(kv * vw, p.h * p.w);
+    } else {
+      candidate.coverage.elements = kv * vw;
+    }
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -80,7 +85,9 @@ std::vector<Config> variants(const Case& all) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  return std::make_unique<const Outer>(c, OuterTile::from(config));
+  const OuterTile tile = OuterTile::from(config);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.kv, tile.vw)) return *refused;
+  return std::make_unique<const Outer>(c, tile);
 }
 
 }  // namespace

@@ -14,6 +14,15 @@ class Panels : public ChunkedLayout {
     return panel_gemm_step(device, gemm, regions_.a, regions_.b, regions_.c);
   }
 
+  void describe(Candidate& candidate) const override {
+    ChunkedLayout::describe(candidate);
+    const Problem& p = case_.problem;
+    const std::int64_t rows = panel_rows(case_.profile);
+    candidate.coverage.filters =
+        p.wants_dx() ? ceil_div(chunking_.block, p.kh * p.kw) : chunking_.block;
+    if (p.direction == Direction::kBackwardWeights) candidate.coverage.elements = rows;
+  }
+
  protected:
   double multiply_setup_us() const override { return kPredictedBuildUs; }
   Pass multiply_pass() const override {

@@ -89,6 +89,7 @@ class Filters : public RegisterTileLayout {
       : RegisterTileLayout(c, config, tile.block(), 0, true), tile_(tile) {}
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.tw; }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return filters_us(case_, tile_, c, blocks, view_.chunks());
   }

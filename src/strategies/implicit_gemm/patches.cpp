@@ -70,11 +70,14 @@ class Patches : public Layout {
           patches_us(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i]);
     }
     candidate.prepared_weights_bytes = packed_.bytes;
+    // Its vectors run over the ends of rows.
+    candidate.coverage = coverage_of(case_, tile_.mr, 0);
     for (const Correlation& c : case_.correlations) {
       if (tile_.sums == 0 || c.reduction() == 0) continue;
       const std::int64_t most = case_.machine.slab_products / (c.taps_h * c.taps_w);
-      candidate.slab_channels = std::max(candidate.slab_channels,
-                                         slab_channels_within(c, std::max<std::int64_t>(1, most)));
+      candidate.coverage.slab_channels =
+          std::max(candidate.coverage.slab_channels,
+                   slab_channels_within(c, std::max<std::int64_t>(1, most)));
     }
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     candidate.predicted_setup_us = kPredictedBuildUs;
@@ -195,6 +198,7 @@ Fit fit(const Case& all, const Config& config) {
   // Pixels would be staged one by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters;
   // 2-core Zen 3, 2026-11).
   if (first.sw > 2) return above("sw", first.sw, 2);
+  if (auto refused = over_registers(all.machine, tile.mr * tile.nv, tile.vw)) return *refused;
   const std::int64_t local_bytes = std::int64_t{tile.patch + tile.sums} * 1024;
   if (local_bytes > all.profile.local_memory_bytes)
     return over_local_memory(local_bytes, all.profile);

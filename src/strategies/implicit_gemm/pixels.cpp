@@ -127,6 +127,7 @@ class Pixels : public RegisterTileLayout {
         tile_(tile) {}
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.span(); }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return pixels_us(case_, tile_, c, blocks, view_.chunks());
   }
@@ -198,6 +199,7 @@ Fit fit(const Case& all, const Config& config) {
   // The pixels of a channel are not adjacent in memory.
   if (c.channels_last) return unserved("layout", "channels last (nhwc)");
   if (c.sw > 2) return above("sw", c.sw, 2);  // would need a gather per vector
+  if (auto refused = over_registers(all.machine, tile.mr * tile.nv, tile.vw)) return *refused;
   if (tile.stage > 0) {
     if (all.correlations.size() > 1)
       return other_than("phases with a stage", static_cast<std::int64_t>(all.correlations.size()),

@@ -82,8 +82,8 @@ class SlabsLayout : public RegisterTileLayout {
   void describe(Candidate& candidate) const override {
     RegisterTileLayout::describe(candidate);
     for (const Correlation& c : case_.correlations) {
-      candidate.slab_channels =
-          std::max(candidate.slab_channels, slab_channels_within(c, case_.machine.slab_channels));
+      candidate.coverage.slab_channels = std::max(
+          candidate.coverage.slab_channels, slab_channels_within(c, case_.machine.slab_channels));
     }
     // With several taps, or strides, `patches` stages what is read several times or apart (resnet_1x1_s2 1.6 against
     // 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
@@ -96,6 +96,7 @@ class SlabsLayout : public RegisterTileLayout {
   }
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.tw; }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return slabs_us(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
   }

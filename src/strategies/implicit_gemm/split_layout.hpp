@@ -25,6 +25,9 @@ class SplitLayout : public Layout {
   // The operands as the kernel reads them.
   virtual Operands copy(Executable&, Device&, WorkspaceLayout&) const { return {}; }
   virtual double us() const = 0;
+  // Filters and patch elements of a tile.
+  virtual std::int64_t tile_filters() const = 0;
+  virtual std::int64_t tile_elements() const = 0;
   virtual std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                          const PartialSums& result) const = 0;
 

@@ -86,6 +86,7 @@ class TileLayout : public Layout {
     candidate.workspace_bytes = workspace_bytes_;
     candidate.prepared_weights_bytes = packed_.bytes;
     candidate.predicted_setup_us = kPredictedBuildUs;
+    candidate.coverage = coverage_of(case_, tile_.bm, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   }
 

@@ -83,6 +83,10 @@ class WeightsFilters : public SplitLayout {
     return {x, packed};
   }
   double us() const override { return filters_us(case_, tile_, blocks_, view_); }
+  std::int64_t tile_filters() const override { return std::int64_t{tile_.kv} * tile_.vw; }
+  std::int64_t tile_elements() const override {
+    return tile_.tc * case_.problem.kh * case_.problem.kw;
+  }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -146,6 +150,8 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   if (tile.tc > p.c_per_group()) return above("tc", tile.tc, p.c_per_group());
   if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tc * tile.tq, tile.vw))
+    return *refused;
   return std::make_unique<const WeightsFilters>(c, tile);
 }
 

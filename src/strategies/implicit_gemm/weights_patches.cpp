@@ -80,6 +80,8 @@ class WeightsPatches : public PlainGradientLayout {
 
  protected:
   double us() const override { return patches_us(case_, tile_, gradient_); }
+  std::int64_t tile_filters() const override { return tile_.tf; }
+  std::int64_t tile_elements() const override { return tile_.block(); }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -129,6 +131,7 @@ std::vector<Config> variants(const Case& c) {
 Fit fit(const Case& c, const Config& config) {
   WeightsPatchesTile tile = WeightsPatchesTile::from(config, c.machine);
   if (tile.tf > c.problem.k_per_group()) return above("tf", tile.tf, c.problem.k_per_group());
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tf, tile.vw)) return *refused;
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);
   // More runs than tiles of filters would be empty.

@@ -82,6 +82,8 @@ class WeightsPixels : public SplitLayout {
     return operands;
   }
   double us() const override { return pixels_us(case_, tile_, view_); }
+  std::int64_t tile_filters() const override { return tile_.mr; }
+  std::int64_t tile_elements() const override { return std::int64_t{tile_.tp} * tile_.tq; }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -142,6 +144,8 @@ Fit fit(const Case& c, const Config& config) {
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (tile.tp > p.kh) return above("tp", tile.tp, p.kh);
   if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.tp * tile.tq, tile.vw))
+    return *refused;
   return std::make_unique<const WeightsPixels>(c, tile);
 }
 

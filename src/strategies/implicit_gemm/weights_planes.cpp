@@ -96,6 +96,10 @@ class WeightsPlanes : public PlainGradientLayout {
 
  protected:
   double us() const override { return planes_us(case_, tile_, gradient_); }
+  std::int64_t tile_filters() const override { return tile_.mr; }
+  std::int64_t tile_elements() const override {
+    return WeightsPlanesTile::kElementTiles * tile_.ne;
+  }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -146,6 +150,7 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (p.oh() * p.ow() < tile.vw) return above("vw", tile.vw, p.oh() * p.ow());
+  if (auto refused = over_registers(c.machine, tile.mr * tile.ne, tile.vw)) return *refused;
   if (tile.depth() < tile.vw)
     return above("mr + ne", tile.mr + tile.ne, tile.rows_bytes / kElement / tile.vw);
   if (tile.local_bytes() > c.profile.local_memory_bytes)

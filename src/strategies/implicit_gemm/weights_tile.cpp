@@ -30,6 +30,8 @@ class WeightsTile : public SplitLayout {
     pass.bytes = operand_bytes(p);
     return predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)});
   }
+  std::int64_t tile_filters() const override { return tile_.bm; }
+  std::int64_t tile_elements() const override { return tile_.bn; }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;

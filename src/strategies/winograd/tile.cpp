@@ -151,6 +151,10 @@ class TileLayout : public Layout {
     describe_transforms(candidate, case_.problem, geometry_.tile.m);
     candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     candidate.prepared_weights_bytes = geometry_.packed_bytes;
+    const GpuTile& tile = geometry_.tile;
+    // A square of more than bn tiles.
+    const auto side = static_cast<std::int64_t>(std::ceil(std::sqrt(tile.bn))) * tile.m;
+    candidate.coverage = {tile.bm, side, side};
     candidate.predicted_us = time_us(case_, geometry_);
   }
 

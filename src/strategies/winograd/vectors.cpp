@@ -100,8 +100,10 @@ class Vectors : public Layout {
     describe_transforms(candidate, case_.problem, geometry_.tile.m);
     candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     candidate.prepared_weights_bytes = geometry_.packed_bytes();
+    candidate.coverage.filters = geometry_.tile.block();
     if (case_.machine.few_registers())
-      candidate.slab_channels = slab_channels_within(geometry_.c, case_.machine.slab_channels);
+      candidate.coverage.slab_channels =
+          slab_channels_within(geometry_.c, case_.machine.slab_channels);
     candidate.predicted_us = predicted_us(
         case_.profile, {input_pass(case_, geometry_), multiply_pass(case_, geometry_)});
   }
@@ -237,6 +239,7 @@ template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const VectorTile tile = VectorTile::from(config, kM);
   if (!tile.fits(c.profile)) return over_local_memory(tile.local_bytes(), c.profile);
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tt, tile.vw)) return *refused;
   return std::make_unique<const Vectors>(c, tile);
 }
 
