@@ -40,7 +40,7 @@ inline void stage_tile(global const element* restrict input, global const elemen
     if (row < 0 || row >= in_h) {
       for (int t = 0; t < IW * pitch; t += VW) STORE_V((floatv)(0.0f), stage + t);
     } else {
-      const long line = plane + (long)row * in_w + left;
+      const long row_at = plane + (long)row * in_w + left;
 #if IW == 1
       if (borders) {
         for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
@@ -50,12 +50,12 @@ inline void stage_tile(global const element* restrict input, global const elemen
         // The last vector overlaps the one before.
         for (int t = lo; t < hi; t += VW) {
           const int at = min(t, hi - VW);
-          floatv v = GET_V(input + line + at);
-          if (masked) v = GET_V(y + line + at) > 0.0f ? v : (floatv)(0.0f);
+          floatv v = GET_V(input + row_at + at);
+          if (masked) v = GET_V(y + row_at + at) > 0.0f ? v : (floatv)(0.0f);
           STORE_V(v, stage + shift + at);
         }
       } else if (lo < hi) {
-        STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
+        STORE_V(load_first(input, y, masked, row_at + lo, hi - lo, size), stage + shift + lo);
       }
 #elif IW == 2
       for (int phase = 0; borders && phase < 2; ++phase) {
@@ -75,25 +75,25 @@ inline void stage_tile(global const element* restrict input, global const elemen
       local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
       int t = lo;
       for (; hi - t >= 2 * VW; t += 2 * VW) {
-        floatv a = GET_V(input + line + t);
-        floatv b = GET_V(input + line + t + VW);
+        floatv a = GET_V(input + row_at + t);
+        floatv b = GET_V(input + row_at + t + VW);
         if (masked) {
-          a = GET_V(y + line + t) > 0.0f ? a : (floatv)(0.0f);
-          b = GET_V(y + line + t + VW) > 0.0f ? b : (floatv)(0.0f);
+          a = GET_V(y + row_at + t) > 0.0f ? a : (floatv)(0.0f);
+          b = GET_V(y + row_at + t + VW) > 0.0f ? b : (floatv)(0.0f);
         }
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
       if (t < hi) {
-        const floatv a = load_first(input, y, masked, line + t, hi - t, size);
+        const floatv a = load_first(input, y, masked, row_at + t, hi - t, size);
         const floatv b = hi - t > VW
-                             ? load_first(input, y, masked, line + t + VW, hi - t - VW, size)
+                             ? load_first(input, y, masked, row_at + t + VW, hi - t - VW, size)
                              : (floatv)(0.0f);
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
 #else
       for (int t = 0; t < columns; ++t) {
-        const int counts = t >= lo && t < hi && (!masked || GET(y, line + t) > 0.0f);
-        stage[shift + t % IW * pitch + t / IW] = counts ? GET(input, line + t) : 0.0f;
+        const int counts = t >= lo && t < hi && (!masked || GET(y, row_at + t) > 0.0f);
+        stage[shift + t % IW * pitch + t / IW] = counts ? GET(input, row_at + t) : 0.0f;
       }
 #endif
     }

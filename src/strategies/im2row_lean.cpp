@@ -229,7 +229,7 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
                                      {"column_step", cl_long{p.sw * launch.strip.hp * c}},
                                      {"taps_w", narrow(p.kw)},
                                      {"taps_h", narrow(together ? 1 : p.kh)},
-                                     {"run", narrow(together ? p.kh * c : c)},
+                                     {"adjacent", narrow(together ? p.kh * c : c)},
                                      {"tap_row", cl_long{p.dh * c}},
                                      {"tap_column", cl_long{p.dw * launch.strip.hp * c}},
                                      {"oh", narrow(p.oh())},

@@ -26,12 +26,12 @@ class RowsLayout : public Layout {
         tile_(tile),
         tiling_(tiling),
         unrolled_(unrolls(c.problem, tile.rb)),
-        units_(c.problem.n * c.problem.c * tiling.tiles()),
-        span_(ceil_div(units_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
+        all_tiles_(c.problem.n * c.problem.c * tiling.tiles()),
+        per_work_group_(ceil_div(all_tiles_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const double tiles = static_cast<double>(units_);
+    const double tiles = static_cast<double>(all_tiles_);
     Pass pass = vector_pass(case_.profile, tiles, tile_cycles(), tile_.vw, kFullRate);
     pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = tiles;
@@ -43,7 +43,7 @@ class RowsLayout : public Layout {
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()), arguments(),
-        one_item_groups(ceil_div(units_, span_))));
+        one_item_groups(ceil_div(all_tiles_, per_work_group_))));
   }
 
  private:
@@ -110,8 +110,8 @@ class RowsLayout : public Layout {
             {"tile_w", narrow(t.tile_w)},
             {"tiles_x", narrow(t.tiles_x)},
             {"tiles", narrow(t.tiles())},
-            {"units", cl_long{units_}},
-            {"span", narrow(span_)},
+            {"all_tiles", cl_long{all_tiles_}},
+            {"tiles_per_work_group", narrow(per_work_group_)},
             {"pitch", narrow(t.pitch)},
             {"shift", narrow(t.shift)},
             {"stage_floats", narrow(t.stage_floats)},
@@ -123,8 +123,8 @@ class RowsLayout : public Layout {
   RowsTile tile_;
   Tiling tiling_;
   bool unrolled_;
-  std::int64_t units_;  // tiles of all planes
-  std::int64_t span_;   // tiles of a work-group
+  std::int64_t all_tiles_;  // of all planes
+  std::int64_t per_work_group_;
 };
 
 std::vector<Config> variants(const Case& c) {

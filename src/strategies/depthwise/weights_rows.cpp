@@ -41,7 +41,7 @@ class WeightsRowsLayout : public WeightsLayout {
         device.kernel("depthwise/weights_rows", "depthwise_weights_rows",
                       defines + define("ALL_TAPS", tile_.all_taps(p)) +
                           define("STAGE_FLOATS", tiling_.stage_define())),
-        arguments(result), one_item_groups(p.k * tile_.chunks(p) * parts_));
+        arguments(result), one_item_groups(p.k * tile_.pieces(p) * parts_));
   }
 
  private:
@@ -66,8 +66,8 @@ class WeightsRowsLayout : public WeightsLayout {
             {"tile_w", narrow(t.tile_w)},
             {"tiles_x", narrow(t.tiles_x)},
             {"tiles", narrow(t.tiles())},
-            {"units", cl_long{units_}},
-            {"span", cl_long{span_}},
+            {"all_tiles", cl_long{units_}},
+            {"tiles_per_part", cl_long{units_per_part_}},
             {"pitch", narrow(t.pitch)},
             {"shift", narrow(t.shift)},
             {"part_stride", cl_long{p.w_elements()}}};
@@ -84,7 +84,7 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   const WeightsTile tile = WeightsTile::from(config);
   if (auto refused = tile.rejection(p)) return *refused;
-  const std::int64_t work_groups = p.k * tile.chunks(p) * p.n;
+  const std::int64_t work_groups = p.k * tile.pieces(p) * p.n;
   const Tiling tiling(c, tile.vw, 1, ceil_div(2 * c.profile.compute_units, work_groups));
   if (auto refused = tiling.rejection(c.profile)) return *refused;
   return std::make_unique<const WeightsRowsLayout>(c, config, tile, tiling);
