@@ -193,11 +193,7 @@ TEST_CASE("a variant compiles the programs that it names, and no others") {
 // Of those that the other tests leave out every fifth, and all that are not considered.
 TEST_CASE(
     "a forced tile with far more sums than registers is refused, not compiled for half a minute") {
-  DeviceProfile profile = device().profile();
-  profile.family = Family::kCpu;
-  profile.float_width = 16;
-  profile.vector_registers = 32;
-  profile.local_memory_bytes = 1 << 20;
+  DeviceProfile profile = as_cpu(device().profile(), 16, 32);
   const std::int64_t most = std::int64_t{kMostSumsPerRegister} * 32;
   const auto fit_of = [&](const char* strategy, const Problem& p, const char* config) {
     CAPTURE(config);

@@ -127,11 +127,7 @@ TEST_CASE("stand-ins are of one class, grow within the problem and end with it")
 TEST_CASE(
     "what trust is checked on has more channels than a slab where the variant needs it, and only "
     "then") {
-  DeviceProfile profile = device().profile();
-  profile.family = Family::kCpu;
-  profile.float_width = 8;
-  profile.vector_registers = 16;
-  profile.local_memory_bytes = 512 << 10;
+  const DeviceProfile profile = as_cpu(device().profile(), 8, 16);
   const Machine machine = Machine::of(profile);
   std::set<std::string> with_slabs;
   for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
@@ -194,12 +190,9 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
 TEST_CASE("what trust is checked on has a whole tile of the variant and a rest, and is small") {
   std::set<std::string> wide;  // bodies with a tile that the smallest problems would have cut only
   for (const std::int64_t width : {16, 8, 1}) {
-    DeviceProfile profile = device().profile();
-    profile.family = width == 1 ? Family::kGpu : Family::kCpu;
-    profile.float_width = width;
-    profile.vector_registers = 2 * width;
+    DeviceProfile profile = as_cpu(device().profile(), width, 2 * width);
+    if (width == 1) profile.family = Family::kGpu;
     profile.max_work_group_size = 256;
-    profile.local_memory_bytes = 512 << 10;
     for (const Direction direction : kDirections) {
       for (const char* text : {"n1c192h150w150k200kh3kw3p1", "n2c192h150w150k200kh3kw3s2p1",
                                "n1c192h150w150k200kh1kw1", "n1c150h160w160k150kh3kw3p1g150"}) {
@@ -256,11 +249,7 @@ TEST_CASE("of a tile that a problem has not whole, the class says nothing") {
 }
 
 TEST_CASE("planes of several tiles are checked on several tiles") {
-  DeviceProfile profile = device().profile();
-  profile.family = Family::kCpu;
-  profile.float_width = 16;
-  profile.vector_registers = 32;
-  profile.local_memory_bytes = 512 << 10;
+  const DeviceProfile profile = as_cpu(device().profile(), 16, 32);
   // 200 x 200 floats are more than the stage holds; dilation is not for `planes`.
   const Problem p = parse_problem("n1c20h200w200k20kh3kw3s3p1g20");
   int seen = 0;

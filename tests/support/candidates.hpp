@@ -103,6 +103,16 @@ inline double dot(const std::vector<float>& a, const std::vector<float>& b) {
   return sum;
 }
 
+// The device under test as if it were such a CPU.
+inline DeviceProfile as_cpu(DeviceProfile profile, std::int64_t float_width,
+                            std::int64_t vector_registers) {
+  profile.family = Family::kCpu;
+  profile.float_width = float_width;
+  profile.vector_registers = vector_registers;
+  profile.local_memory_bytes = 512 << 10;
+  return profile;
+}
+
 // What a strategy offers that is considered without rigor `exhaustive`; none where it does not apply.
 inline std::vector<Candidate> candidates_of(const Offer& offer) {
   const auto* offers = std::get_if<Offers>(&offer);

@@ -62,25 +62,18 @@ double filters_us(const Case& all, const WeightsFiltersTile& tile, const Gradien
                       {view.pass(all), pack, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsFilters : public SplitLayout {
+class WeightsFilters : public PaddedInputLayout {
  public:
   WeightsFilters(const Case& c, const WeightsFiltersTile& tile)
-      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
+      : PaddedInputLayout(c, tile.split, 1),
         tile_(tile),
-        blocks_(c.problem, std::int64_t{tile.vw} * tile.kv),
-        view_(c.problem, 1) {}
+        blocks_(c.problem, std::int64_t{tile.vw} * tile.kv) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (view_.copied) layout.add(view_.planes.bytes());
-    layout.add(blocks_.bytes(case_.problem));
-  }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
+  std::int64_t gradient_bytes() const override { return blocks_.bytes(case_.problem); }
+  std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const override {
     const Problem& p = case_.problem;
-    const Region x = view_.add_to(executable, device, layout);
-    const Region packed = layout.add(blocks_.bytes(p));
-    executable.run.add(pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), packed));
-    return {x, packed};
+    return pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), copy);
   }
   double us() const override { return filters_us(case_, tile_, blocks_, view_); }
   std::int64_t tile_filters() const override { return std::int64_t{tile_.kv} * tile_.vw; }
@@ -90,35 +83,25 @@ class WeightsFilters : public SplitLayout {
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
+    std::vector<Argument> arguments = first_arguments(operands, "packed", result);
+    arguments.insert(arguments.end(),
+                     {{"filters", narrow(p.k_per_group())},
+                      {"blocks_per_group", narrow(blocks_.blocks_per_group)},
+                      {"groups", narrow(p.g)},
+                      {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
+                      {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                      {"rows_per_part", cl_long{split_.units_per_part}},
+                      {"part_stride", result.stride(p)}});
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_filters", "weights_filters",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", operands.x},
-                              {"packed", operands.dy},
-                              {"result", result.region},
-                              {"images", narrow(p.n)},
-                              {"channels", narrow(p.c_per_group())},
-                              {"kh", narrow(p.kh)},
-                              {"kw", narrow(p.kw)},
-                              {"pitch", narrow(view_.pitch)},
-                              {"plane", cl_long{view_.plane}},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"filters", narrow(p.k_per_group())},
-                              {"blocks_per_group", narrow(blocks_.blocks_per_group)},
-                              {"groups", narrow(p.g)},
-                              {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
-                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{split_.units_per_part}},
-                              {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.work_groups(p, blocks_) * split_.parts));
+        arguments, one_item_groups(tile_.work_groups(p, blocks_) * split_.parts));
   }
 
  private:
   WeightsFiltersTile tile_;
   GradientBlocks blocks_;
-  PaddedInput view_;
 };
 
 std::vector<Config> variants(const Case& c) {

@@ -59,27 +59,19 @@ double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInp
                       {view.pass(all), copy, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPixels : public SplitLayout {
+class WeightsPixels : public PaddedInputLayout {
  public:
   WeightsPixels(const Case& c, const WeightsPixelsTile& tile)
-      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
+      : PaddedInputLayout(c, tile.split, tile.vw),
         tile_(tile),
-        view_(c.problem, tile.vw),
         gradient_(tile.gradient(c.problem)) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (view_.copied) layout.add(view_.planes.bytes());
-    if (tile_.copies_gradient(case_.problem)) layout.add(gradient_.bytes());
+  std::int64_t gradient_bytes() const override {
+    return tile_.copies_gradient(case_.problem) ? gradient_.bytes() : 0;
   }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
-    const Problem& p = case_.problem;
-    Operands operands{view_.add_to(executable, device, layout), Region{kDySlot}};
-    if (tile_.copies_gradient(p)) {
-      operands.dy = layout.add(gradient_.bytes());
-      executable.run.add(pad_planes(device, gradient_, Region{kDySlot}, mask_of(p), operands.dy));
-    }
-    return operands;
+  std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const override {
+    return pad_planes(device, gradient_, Region{kDySlot}, mask_of(case_.problem), copy);
   }
   double us() const override { return pixels_us(case_, tile_, view_); }
   std::int64_t tile_filters() const override { return tile_.mr; }
@@ -87,36 +79,26 @@ class WeightsPixels : public SplitLayout {
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
+    std::vector<Argument> arguments = first_arguments(operands, "dy", result);
+    arguments.insert(arguments.end(),
+                     {{"dy_pitch", narrow(gradient_.wp)},
+                      {"dy_plane", cl_long{gradient_.hp * gradient_.wp}},
+                      {"filters", narrow(p.k_per_group())},
+                      {"groups", narrow(p.g)},
+                      {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
+                      {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
+                      {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                      {"rows_per_part", cl_long{split_.units_per_part}},
+                      {"part_stride", result.stride(p)}});
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_pixels", "weights_pixels",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", operands.x},
-                              {"dy", operands.dy},
-                              {"result", result.region},
-                              {"images", narrow(p.n)},
-                              {"channels", narrow(p.c_per_group())},
-                              {"kh", narrow(p.kh)},
-                              {"kw", narrow(p.kw)},
-                              {"pitch", narrow(view_.pitch)},
-                              {"plane", cl_long{view_.plane}},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"dy_pitch", narrow(gradient_.wp)},
-                              {"dy_plane", cl_long{gradient_.hp * gradient_.wp}},
-                              {"filters", narrow(p.k_per_group())},
-                              {"groups", narrow(p.g)},
-                              {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
-                              {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
-                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{split_.units_per_part}},
-                              {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.work_groups(p) * split_.parts));
+        arguments, one_item_groups(tile_.work_groups(p) * split_.parts));
   }
 
  private:
   WeightsPixelsTile tile_;
-  PaddedInput view_;
   PaddedPlanes gradient_;
 };
 
