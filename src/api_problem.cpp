@@ -42,7 +42,7 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.activation_offset = c.activation_offset;
   p.mask = c.mask != 0;
   p.accumulate = c.accumulate != 0;
-  p.data_type = known<DataType>("data_type", c.data_type, CLCONV_BFLOAT16);
+  p.data_type = known<DataType>("data_type", c.data_type, static_cast<int>(kDataTypes) - 1);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
   p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
   return p;
