@@ -67,6 +67,10 @@ struct Body {
 };
 
 using Bodies = std::vector<const Body*>;
+// A strategy's list is a macro LIST(X) of the names of its bodies, in the order of preference. LIST(CLCONV_DECLARE_BODY)
+// declares them, each defined as body_NAME in its .cpp, and {LIST(CLCONV_BODY)} is the value.
+#define CLCONV_DECLARE_BODY(name) extern const Body body_##name;
+#define CLCONV_BODY(name) &body_##name,
 
 constexpr std::int64_t kNoWorkspaceLimit = std::numeric_limits<std::int64_t>::max();
 

@@ -7,9 +7,6 @@
 
 namespace clconv::core::depthwise {
 
-extern const Body body_planes, body_rows, body_channels, body_direct;
-extern const Body body_weights_planes, body_weights_rows, body_weights_direct;
-
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Work-groups per compute unit that even out what one takes longer than another.

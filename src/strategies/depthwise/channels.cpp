@@ -156,7 +156,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_channels = {"channels", Suits::kCpus, 1, "depthwise/channels ops/pack",
-                            variants,   fit};
+extern const Body body_channels = {"channels", Suits::kCpus, 1, "depthwise/channels ops/pack",
+                                   variants,   fit};
 
 }  // namespace clconv::core::depthwise

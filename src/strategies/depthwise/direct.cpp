@@ -89,6 +89,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_direct = {"direct", Suits::kAll, 1, "depthwise/direct", variants, fit};
+extern const Body body_direct = {"direct", Suits::kAll, 1, "depthwise/direct", variants, fit};
 
 }  // namespace clconv::core::depthwise

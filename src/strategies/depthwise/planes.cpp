@@ -120,6 +120,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_planes = {"planes", Suits::kCpus, 1, "depthwise/planes", variants, fit};
+extern const Body body_planes = {"planes", Suits::kCpus, 1, "depthwise/planes", variants, fit};
 
 }  // namespace clconv::core::depthwise

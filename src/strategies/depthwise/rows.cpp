@@ -150,6 +150,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_rows = {"rows", Suits::kCpus, 2, "depthwise/rows", variants, fit};
+extern const Body body_rows = {"rows", Suits::kCpus, 2, "depthwise/rows", variants, fit};
 
 }  // namespace clconv::core::depthwise

@@ -73,7 +73,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_direct = {"weights_direct",           Suits::kAll, 1,
-                                  "depthwise/weights_direct", variants,    fit};
+extern const Body body_weights_direct = {"weights_direct",           Suits::kAll, 1,
+                                         "depthwise/weights_direct", variants,    fit};
 
 }  // namespace clconv::core::depthwise

@@ -77,7 +77,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_planes = {
+extern const Body body_weights_planes = {
     "weights_planes", Suits::kCpus, 1, "depthwise/weights_planes ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::depthwise

@@ -92,7 +92,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_rows = {
+extern const Body body_weights_rows = {
     "weights_rows", Suits::kCpus, 1, "depthwise/weights_rows ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::depthwise

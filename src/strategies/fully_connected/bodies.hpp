@@ -8,8 +8,6 @@
 
 namespace clconv::core::fully_connected {
 
-extern const Body body_dot, body_outer, body_clblast;
-
 // Of the matrices x and w, c*h*w.
 std::int64_t columns_of(const Problem& p);
 Region result_region(const Problem& p);

@@ -68,8 +68,8 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_panels = {"panels", Suits::kCpus,
-                          0,        "ops/col2im ops/epilogue ops/gemm ops/im2col ops/pack",
-                          variants, fit};
+extern const Body body_panels = {"panels", Suits::kCpus,
+                                 0,        "ops/col2im ops/epilogue ops/gemm ops/im2col ops/pack",
+                                 variants, fit};
 
 }  // namespace clconv::core::im2col_gemm

@@ -8,8 +8,6 @@
 
 namespace clconv::core::implicit_gemm {
 
-extern const Body body_filters, body_slabs, body_pixels, body_patches, body_tile;
-
 // The operands by direction.
 struct Operands {
   Region input, result;

@@ -161,7 +161,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_filters = {
+extern const Body body_filters = {
     "filters", Suits::kCpusAndLastResort, 4, "implicit_gemm/filters ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -213,7 +213,7 @@ Fit fit(const Case& all, const Config& config) {
 
 }  // namespace
 
-const Body body_patches = {
+extern const Body body_patches = {
     "patches", Suits::kCpusAndLastResort, 2, "implicit_gemm/patches ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -215,7 +215,7 @@ Fit fit(const Case& all, const Config& config) {
 
 }  // namespace
 
-const Body body_pixels = {
+extern const Body body_pixels = {
     "pixels", Suits::kCpusAndLastResort, 2, "implicit_gemm/pixels ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

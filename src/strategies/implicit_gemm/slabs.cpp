@@ -157,7 +157,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_slabs = {
+extern const Body body_slabs = {
     "slabs", Suits::kCpusAndLastResort, 2, "implicit_gemm/slabs ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

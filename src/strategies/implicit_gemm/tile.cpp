@@ -220,6 +220,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_tile = {"tile", Suits::kGpus, 3, "implicit_gemm/tile ops/pack", variants, fit};
+extern const Body body_tile = {"tile",   Suits::kGpus, 3, "implicit_gemm/tile ops/pack",
+                               variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

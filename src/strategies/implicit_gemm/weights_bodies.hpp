@@ -11,9 +11,6 @@
 
 namespace clconv::core::implicit_gemm {
 
-extern const Body body_weights_filters, body_weights_pixels, body_weights_planes,
-    body_weights_patches, body_weights_tile;
-
 // The macros of a program: the config's, stride, dilation, epilogue.
 std::string weights_defines(const Problem& p, const std::string& config);
 

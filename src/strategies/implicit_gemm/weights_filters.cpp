@@ -140,11 +140,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_filters = {"weights_filters",
-                                   Suits::kCpusAndLastResort,
-                                   3,
-                                   "implicit_gemm/weights_filters ops/pack ops/sum_parts",
-                                   variants,
-                                   fit};
+extern const Body body_weights_filters = {"weights_filters",
+                                          Suits::kCpusAndLastResort,
+                                          3,
+                                          "implicit_gemm/weights_filters ops/pack ops/sum_parts",
+                                          variants,
+                                          fit};
 
 }  // namespace clconv::core::implicit_gemm

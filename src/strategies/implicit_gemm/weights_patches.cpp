@@ -142,11 +142,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_patches = {"weights_patches",
-                                   Suits::kCpusAndLastResort,
-                                   2,
-                                   "implicit_gemm/weights_patches ops/pack ops/sum_parts",
-                                   variants,
-                                   fit};
+extern const Body body_weights_patches = {"weights_patches",
+                                          Suits::kCpusAndLastResort,
+                                          2,
+                                          "implicit_gemm/weights_patches ops/pack ops/sum_parts",
+                                          variants,
+                                          fit};
 
 }  // namespace clconv::core::implicit_gemm

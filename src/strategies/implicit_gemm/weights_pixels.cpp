@@ -133,11 +133,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_pixels = {"weights_pixels",
-                                  Suits::kCpusAndLastResort,
-                                  2,
-                                  "implicit_gemm/weights_pixels ops/pack ops/sum_parts",
-                                  variants,
-                                  fit};
+extern const Body body_weights_pixels = {"weights_pixels",
+                                         Suits::kCpusAndLastResort,
+                                         2,
+                                         "implicit_gemm/weights_pixels ops/pack ops/sum_parts",
+                                         variants,
+                                         fit};
 
 }  // namespace clconv::core::implicit_gemm

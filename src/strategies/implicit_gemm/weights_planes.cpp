@@ -163,11 +163,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_planes = {"weights_planes",
-                                  Suits::kCpusAndLastResort,
-                                  1,
-                                  "implicit_gemm/weights_planes ops/pack ops/sum_parts",
-                                  variants,
-                                  fit};
+extern const Body body_weights_planes = {"weights_planes",
+                                         Suits::kCpusAndLastResort,
+                                         1,
+                                         "implicit_gemm/weights_planes ops/pack ops/sum_parts",
+                                         variants,
+                                         fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -95,7 +95,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_tile = {
+extern const Body body_weights_tile = {
     "weights_tile", Suits::kGpus, 3, "implicit_gemm/weights_tile ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

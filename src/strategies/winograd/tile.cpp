@@ -285,7 +285,9 @@ Fit fit(const Case& c, const Config& config) {
 }  // namespace
 
 // F(2x2) is for who wants it more exact; of the faster one the model may well mistake the tile.
-const Body body_f2x2_tile = {"f2x2_tile", Suits::kGpus, 1, "winograd/tile", variants<2>, fit<2>};
-const Body body_f4x4_tile = {"f4x4_tile", Suits::kGpus, 2, "winograd/tile", variants<4>, fit<4>};
+extern const Body body_f2x2_tile = {"f2x2_tile",     Suits::kGpus, 1,
+                                    "winograd/tile", variants<2>,  fit<2>};
+extern const Body body_f4x4_tile = {"f4x4_tile",     Suits::kGpus, 2,
+                                    "winograd/tile", variants<4>,  fit<4>};
 
 }  // namespace clconv::core::winograd

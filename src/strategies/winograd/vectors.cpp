@@ -264,11 +264,11 @@ std::vector<Config> variants(const Case& all) {
 
 }  // namespace
 
-const Body body_f2x2 = {
+extern const Body body_f2x2 = {
     "f2x2",      Suits::kCpus,
     2,           "winograd/vectors_input winograd/vectors_multiply winograd/vectors_weights",
     variants<2>, fit<2>};
-const Body body_f4x4 = {
+extern const Body body_f4x4 = {
     "f4x4",      Suits::kCpus,
     2,           "winograd/vectors_input winograd/vectors_multiply winograd/vectors_weights",
     variants<4>, fit<4>};
