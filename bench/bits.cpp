@@ -51,6 +51,11 @@ const std::vector<Setting> kSettings = {
        p.bias = p.residual = 1;
        p.activation = CLCONV_LEAKY_RELU;
      }},
+    {"forward bias prelu",
+     [](Problem& p) {
+       p.bias = 1;
+       p.activation = CLCONV_PRELU;
+     }},
     {"forward f16 bias relu6",
      [](Problem& p) {
        p.data_type = CLCONV_FLOAT16;
@@ -83,6 +88,12 @@ const std::vector<Setting> kSettings = {
        p.data_type = CLCONV_FLOAT16;
        p.mask = p.accumulate = 1;
      }},
+    {"backward-data sigmoid mask",
+     [](Problem& p) {
+       p.direction = CLCONV_BACKWARD_DATA;
+       p.mask = 1;
+       p.activation = CLCONV_SIGMOID;
+     }},
     {"backward-bias mask",
      [](Problem& p) {
        p.direction = CLCONV_BACKWARD_BIAS;
@@ -106,12 +117,13 @@ class Buffers {
     const cl::Context cl = context.opencl_context();
     const bool dx = p.direction == CLCONV_BACKWARD_DATA || p.direction == CLCONV_TRANSPOSED;
     std::uint32_t seed = 1;
-    const auto fill = [&](std::int64_t bytes) {
-      const std::vector<unsigned char> values = noise(bytes, seed++);
+    const auto filled = [&](std::int64_t bytes, std::uint32_t with) {
+      const std::vector<unsigned char> values = noise(bytes, with);
       cl::Buffer buffer(cl, CL_MEM_READ_WRITE, values.size());
       queue_.enqueueWriteBuffer(buffer, CL_TRUE, 0, values.size(), values.data());
       return buffer;
     };
+    const auto fill = [&](std::int64_t bytes) { return filled(bytes, seed++); };
     operands_.x = fill(p.direction == CLCONV_TRANSPOSED ? info_.y_bytes : info_.x_bytes);
     operands_.w = fill(info_.w_bytes);
     operands_.b = fill(info_.b_bytes);
@@ -121,6 +133,7 @@ class Buffers {
     operands_.dw = fill(info_.w_bytes);
     operands_.db = fill(info_.b_bytes);
     operands_.r = fill(dx ? info_.x_bytes : info_.y_bytes);
+    operands_.slopes = filled(info_.b_bytes, 100);  // what older builds fill keeps its seeds
     result_ = p.direction == CLCONV_BACKWARD_DATA      ? operands_.dx
               : p.direction == CLCONV_BACKWARD_WEIGHTS ? operands_.dw
               : p.direction == CLCONV_BACKWARD_BIAS    ? operands_.db

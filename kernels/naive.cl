@@ -24,7 +24,7 @@ kernel void naive_forward(global const element* restrict x, global const element
                           global const element* restrict b, global const element* restrict r,
                           global element* restrict y, long n, long c, long h, long w, long k, long kh,
                           long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
-                          long oh, long ow) {
+                          long oh, long ow SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= n * k * oh * ow) return;
 #if NHWC
@@ -53,14 +53,14 @@ kernel void naive_forward(global const element* restrict x, global const element
     }
   }
   const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, id);
-  PUT(ACTIVATE(value), y, id);
+  PUT(ACTIVATE(value, SLOPE_OF(slopes, filter)), y, id);
 }
 
 kernel void naive_data(global const element* restrict dy, global const element* restrict y,
                        global const element* restrict weights, global const element* restrict b,
                        global const element* restrict r, global element* restrict dx, long n, long c,
                        long h, long w, long k, long kh, long kw, long sh, long sw, long pt, long pl,
-                       long dh, long dw, long g, long oh, long ow) {
+                       long dh, long dw, long g, long oh, long ow SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= n * c * h * w) return;
   const long column = id % w;
@@ -88,7 +88,7 @@ kernel void naive_data(global const element* restrict dy, global const element* 
     }
   }
   const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, id);
-  PUT(RESULT(GET(dx, id), ACTIVATE(value)), dx, id);
+  PUT(RESULT(GET(dx, id), ACTIVATE(value, SLOPE_OF(slopes, channel))), dx, id);
 }
 
 kernel void naive_weights(global const element* restrict x, global const element* restrict dy,

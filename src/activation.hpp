@@ -1,6 +1,6 @@
-// What the sum of a result becomes, as rows of a table. A new activation is a value and a row here, its expression
-// `activate_...` in kernels/parts/activation.cl and its value in clconv.h; what loops over the table finds it. Refuses to
-// know of OpenCL.
+// What the sum of a result becomes, and its backward, as rows of tables. A new activation is a value and two rows
+// here, its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h; what
+// loops over the tables finds it. Refuses to know of OpenCL.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 namespace clconv::core {
 
 // relu: max(v, 0). relu6: min(max(v, 0), 6). leaky relu: v < 0 ? slope*v : v. silu: v*sigmoid(v). hard swish:
-// v*min(max(v + 3, 0), 6)/6. hard sigmoid: min(max(slope*v + offset, 0), 1). gelu: v*(1 + erf(v/sqrt 2))/2. NaN stays
-// NaN.
+// v*min(max(v + 3, 0), 6)/6. hard sigmoid: min(max(slope*v + offset, 0), 1). gelu: v*(1 + erf(v/sqrt 2))/2. prelu:
+// v < 0 ? slopes[channel]*v : v. NaN stays NaN.
 enum class Activation {
   kNone = 0,
   kRelu = 1,
@@ -22,8 +22,9 @@ enum class Activation {
   kSigmoid = 7,
   kTanh = 8,
   kGelu = 9,
+  kPrelu = 10,
 };
-constexpr std::size_t kActivations = 10;
+constexpr std::size_t kActivations = 11;
 
 struct ActivationRow {
   Activation activation;
@@ -31,6 +32,7 @@ struct ActivationRow {
       word;  // in reports, in plan keys and on the command line, parameters behind it as word:slope:offset
   const char* macro;  // its expression in kernels/parts/activation.cl
   int parameters;     // 0; 1: slope; 2: slope and offset
+  bool slopes;        // it has an operand of them, one per channel of the result
   // |act(a) - act(b)| <= lipschitz * |a - b|, for slopes in [-1, 1].
   double lipschitz;
   double at_zero;  // no less than |act(0)|
@@ -40,28 +42,60 @@ struct ActivationRow {
 };
 
 constexpr ActivationRow kActivationRows[kActivations] = {
-    {Activation::kNone, "none", "activate_none", 0, 1, 0, 0},
-    {Activation::kRelu, "relu", "activate_relu", 0, 1, 0, 0},
-    {Activation::kRelu6, "relu6", "activate_relu6", 0, 1, 0, 0},
-    {Activation::kLeakyRelu, "leaky-relu", "activate_leaky_relu", 1, 1, 0, 1},
-    {Activation::kSilu, "silu", "activate_silu", 0, 1.1, 0, 16},
-    {Activation::kHardSwish, "hard-swish", "activate_hard_swish", 0, 1.5, 0, 8},
-    {Activation::kHardSigmoid, "hard-sigmoid", "activate_hard_sigmoid", 2, 1, 1, 4},
-    {Activation::kSigmoid, "sigmoid", "activate_sigmoid", 0, 0.25, 0.5, 16},
-    {Activation::kTanh, "tanh", "activate_tanh", 0, 1, 0, 10},
-    {Activation::kGelu, "gelu", "activate_gelu", 0, 1.13, 0, 32},
+    {Activation::kNone, "none", "activate_none", 0, false, 1, 0, 0},
+    {Activation::kRelu, "relu", "activate_relu", 0, false, 1, 0, 0},
+    {Activation::kRelu6, "relu6", "activate_relu6", 0, false, 1, 0, 0},
+    {Activation::kLeakyRelu, "leaky-relu", "activate_leaky_relu", 1, false, 1, 0, 1},
+    {Activation::kSilu, "silu", "activate_silu", 0, false, 1.1, 0, 16},
+    {Activation::kHardSwish, "hard-swish", "activate_hard_swish", 0, false, 1.5, 0, 8},
+    {Activation::kHardSigmoid, "hard-sigmoid", "activate_hard_sigmoid", 2, false, 1, 1, 4},
+    {Activation::kSigmoid, "sigmoid", "activate_sigmoid", 0, false, 0.25, 0.5, 16},
+    {Activation::kTanh, "tanh", "activate_tanh", 0, false, 1, 0, 10},
+    {Activation::kGelu, "gelu", "activate_gelu", 0, false, 1.13, 0, 32},
+    {Activation::kPrelu, "prelu", "activate_prelu", 0, true, 1, 0, 1},
 };
 
-constexpr bool rows_in_order() {
+// The gradient at v from the one at y = act(v): dy*act'(v), computed from y alone.
+struct BackwardRow {
+  Activation activation;
+  const char* macro;   // its expression in kernels/parts/activation.cl; null: it cannot be computed
+  const char* reason;  // why it cannot; else null
+  double own_error;    // of the factor and its product with dy, as ActivationRow::own_error
+  double most;         // no less than the factor's magnitude where |y| <= 1
+};
+
+constexpr const char* kHidden = "y does not tell the derivative";
+
+constexpr BackwardRow kBackwardRows[kActivations] = {
+    {Activation::kNone, "backward_none", nullptr, 0, 1},
+    {Activation::kRelu, "backward_relu", nullptr, 0, 1},
+    {Activation::kRelu6, "backward_relu6", nullptr, 0, 1},
+    {Activation::kLeakyRelu, "backward_leaky_relu", nullptr, 1, 1},
+    {Activation::kSilu, nullptr, kHidden, 0, 0},
+    {Activation::kHardSwish, nullptr, kHidden, 0, 0},
+    {Activation::kHardSigmoid, "backward_hard_sigmoid", nullptr, 1, 1},
+    {Activation::kSigmoid, "backward_sigmoid", nullptr, 4, 2},
+    {Activation::kTanh, "backward_tanh", nullptr, 4, 1},
+    {Activation::kGelu, nullptr, kHidden, 0, 0},
+    {Activation::kPrelu, nullptr, "its slopes are no operand of a gradient", 0, 0},
+};
+
+constexpr bool activations_in_order() {
   for (std::size_t i = 0; i < kActivations; ++i) {
     if (static_cast<std::size_t>(kActivationRows[i].activation) != i) return false;
+    if (static_cast<std::size_t>(kBackwardRows[i].activation) != i) return false;
+    if ((kBackwardRows[i].macro == nullptr) == (kBackwardRows[i].reason == nullptr)) return false;
   }
   return true;
 }
-static_assert(rows_in_order(), "the rows follow the values of Activation");
+static_assert(activations_in_order(),
+              "the rows follow the values of Activation, and each has a backward or the reason");
 
 constexpr const ActivationRow& row_of(Activation activation) {
   return kActivationRows[static_cast<std::size_t>(activation)];
+}
+constexpr const BackwardRow& backward_of(Activation activation) {
+  return kBackwardRows[static_cast<std::size_t>(activation)];
 }
 constexpr const char* to_string(Activation activation) {
   return row_of(activation).word;

@@ -37,10 +37,16 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
   p.residual = c.residual != 0;
-  p.activation = known<Activation>("activation", c.activation, CLCONV_GELU);
+  p.activation =
+      known<Activation>("activation", c.activation, static_cast<int32_t>(kActivations) - 1);
   p.activation_slope = c.activation_slope;
   p.activation_offset = c.activation_offset;
   p.mask = c.mask != 0;
+  if (p.mask && p.direction != Direction::kForward && p.direction != Direction::kTransposed) {
+    // Before masks had an activation, they were ReLU's.
+    p.masked = p.activation == Activation::kNone ? Activation::kRelu : p.activation;
+    p.activation = Activation::kNone;
+  }
   p.accumulate = c.accumulate != 0;
   p.data_type = known<DataType>("data_type", c.data_type, static_cast<int>(kDataTypes) - 1);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
@@ -56,7 +62,7 @@ void put(clconv_problem* out, const Problem& p) {
   c.direction = static_cast<clconv_direction>(p.direction);
   c.bias = p.bias ? 1 : 0;
   c.residual = p.residual ? 1 : 0;
-  c.activation = static_cast<clconv_activation>(p.activation);
+  c.activation = static_cast<clconv_activation>(p.mask ? p.masked : p.activation);
   c.activation_slope = p.activation_slope;
   c.activation_offset = p.activation_offset;
   c.data_type = static_cast<clconv_data_type>(p.data_type);

@@ -20,7 +20,7 @@ static_assert(CLCONV_INTERNAL == static_cast<int>(Code::kInternal) &&
 thread_local std::string last_error;
 thread_local std::string last_detail;
 
-static_assert(kActivations == CLCONV_GELU + 1 && kDataTypes == CLCONV_BFLOAT16 + 1,
+static_assert(kActivations == CLCONV_PRELU + 1 && kDataTypes == CLCONV_BFLOAT16 + 1,
               "clconv.h names every row");
 
 }  // namespace

@@ -355,7 +355,8 @@ std::int64_t elements_of(const Problem& problem, Tensor tensor) {
     case Tensor::kW:
     case Tensor::kDw: return problem.w_elements();
     case Tensor::kB:
-    case Tensor::kDb: return problem.b_elements();
+    case Tensor::kDb:
+    case Tensor::kSlopes: return problem.b_elements();
     case Tensor::kY:
     case Tensor::kDy: return problem.y_elements();
     case Tensor::kR: return problem.wants_dx() ? problem.x_elements() : problem.y_elements();
@@ -379,6 +380,7 @@ std::vector<Tensor> inputs_of(const Problem& p) {
   if (p.bias) inputs.push_back(Tensor::kB);
   if (p.mask) inputs.push_back(Tensor::kY);
   if (p.residual) inputs.push_back(Tensor::kR);
+  if (row_of(p.activation).slopes) inputs.push_back(Tensor::kSlopes);
   return inputs;
 }
 
@@ -394,13 +396,28 @@ Tensor result_of(const Problem& p) {
 }
 
 const char* name_of(const Problem& problem, Tensor tensor) {
-  static const char* const kNames[kTensors] = {"x", "w", "b", "y", "dx", "dw", "db", "dy", "r"};
+  static const char* const kNames[kTensors] = {"x",  "w",  "b",  "y", "dx",
+                                               "dw", "db", "dy", "r", "slopes"};
   if (problem.direction == Direction::kTransposed) {
     if (tensor == Tensor::kDy) return "x";
     if (tensor == Tensor::kDx) return "y";
   }
   return kNames[static_cast<std::size_t>(tensor)];
 }
+
+namespace {
+void validate_mask(const Problem& p) {
+  const char* const reason = backward_of(p.masked).reason;
+  if (reason != nullptr) {
+    invalid("mask has no backward of " + std::string(to_string(p.masked)) + ": " + reason);
+  }
+  // v below 0 gives y above 0 then, as v above 0 does.
+  if (p.masked == Activation::kLeakyRelu && p.activation_slope < 0) {
+    invalid("mask has no backward of leaky-relu with activation_slope " +
+            number_text(p.activation_slope) + ": expected at least 0");
+  }
+}
+}  // namespace
 
 void Problem::validate() const {
   for (const Field& f : kFields) {
@@ -431,7 +448,7 @@ void Problem::validate() const {
   if (bias && !epilogue) refuse("bias", "forward and transposed");
   if (residual && !epilogue) refuse("residual", "forward and transposed");
   if (activation != Activation::kNone && !epilogue)
-    refuse(to_string(activation), "forward and transposed");
+    refuse(to_string(activation), "forward and transposed, and backward of mask");
   // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.
   if (!(std::fabs(activation_slope) <= 1.0f)) {
     invalid("activation_slope is " + number_text(activation_slope) + ": must be in [-1, 1]");
@@ -440,6 +457,7 @@ void Problem::validate() const {
     invalid("activation_offset is " + number_text(activation_offset) + ": must be finite");
   }
   if (mask && epilogue) refuse("mask", "the backward directions");
+  if (mask) validate_mask(*this);
   if (accumulate && epilogue) refuse("accumulate", "the backward directions");
   if (layout != TensorLayout::kNchw && direction != Direction::kForward)
     refuse("layout nhwc", "forward");
@@ -458,11 +476,12 @@ bool operator==(const Problem& a, const Problem& b) {
     if (a.*f.member != b.*f.member) return false;
   }
   const auto rest = [](const Problem& p) {
-    const int parameters = row_of(p.activation).parameters;
+    const Activation masked = p.mask ? p.masked : Activation::kNone;
+    const int parameters = std::max(row_of(p.activation).parameters, row_of(masked).parameters);
     return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
                            parameters > 0 ? p.activation_slope : 0.0f,
-                           parameters > 1 ? p.activation_offset : 0.0f, p.mask, p.accumulate,
-                           p.data_type, p.layout, p.weights_layout);
+                           parameters > 1 ? p.activation_offset : 0.0f, p.mask, masked,
+                           p.accumulate, p.data_type, p.layout, p.weights_layout);
   };
   return rest(a) == rest(b);
 }
@@ -506,14 +525,15 @@ std::string epilogue_words(const Problem& p) {
   };
   add(p.bias, "bias");
   add(p.residual, "residual");
-  const int parameters = row_of(p.activation).parameters;
-  std::string activation = to_string(p.activation);
-  const float values[] = {p.activation_slope, p.activation_offset};
-  for (int i = 0; i < parameters; ++i) {
-    activation += ":" + number_text(values[i]);
-  }
-  add(p.activation != Activation::kNone, activation);
-  add(p.mask, "mask");
+  const auto with_parameters = [&](Activation activation) {
+    std::string word = to_string(activation);
+    const float values[] = {p.activation_slope, p.activation_offset};
+    for (int i = 0; i < row_of(activation).parameters; ++i)
+      word += ":" + number_text(values[i]);
+    return word;
+  };
+  add(p.activation != Activation::kNone, with_parameters(p.activation));
+  add(p.mask, p.masked == Activation::kRelu ? "mask" : "mask:" + with_parameters(p.masked));
   add(p.accumulate, "accumulate");
   return words;
 }

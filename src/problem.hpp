@@ -44,15 +44,18 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: activation(sum + bias + residual), the bias one value per channel
-  // of the result, the residual r a tensor of the result's shape.
+  // Epilogue, forward and transposed: activation(sum + bias + residual), the bias and the slopes of PReLU one value
+  // per channel of the result, the residual r a tensor of the result's shape.
   bool bias = false;
   bool residual = false;
   Activation activation = Activation::kNone;
-  float activation_slope = 0.01f;  // of the leaky ReLU below 0 and of the hard sigmoid
+  float activation_slope =
+      0.01f;  // of the leaky ReLU below 0 and of the hard sigmoid; of `masked`, too
   float activation_offset = 0.5f;  // of the hard sigmoid
-  // Backward: dy counts only where the forward result y is above 0 (the backward of ReLU).
+  // Backward: dy counts times the derivative of the activation `masked`, computed from the forward result y. Of ReLU:
+  // it counts where y is above 0.
   bool mask = false;
+  Activation masked = Activation::kRelu;
   // Backward: the gradient is added to what the result holds, instead of replacing it.
   bool accumulate = false;
   DataType data_type = DataType::kFloat32;
@@ -119,8 +122,8 @@ struct Problem {
 Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
 
 // The tensors that an execution reads and writes.
-enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy, kR };
-constexpr int kTensors = 9;
+enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy, kR, kSlopes };
+constexpr int kTensors = 10;
 std::int64_t elements_of(const Problem& problem, Tensor tensor);
 std::int64_t bytes_of(const Problem& problem, Tensor tensor);
 std::vector<Tensor> inputs_of(const Problem& problem);
@@ -136,7 +139,8 @@ inline bool operator!=(const Problem& a, const Problem& b) {
 // The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction, epilogue
 // and storage are separate words and not part of it.
 std::string to_text(const Problem& problem);
-// "bias residual leaky-relu:0.01", "mask accumulate", ""; and "f16 nhwc krsc", "" for plain storage.
+// "bias residual leaky-relu:0.01", "mask:sigmoid accumulate" (of ReLU "mask"), ""; and "f16 nhwc krsc", "" for plain
+// storage.
 std::string epilogue_words(const Problem& problem);
 std::string storage_words(const Problem& problem);
 

@@ -391,10 +391,83 @@ TEST_CASE("a residual that is missing, and a float16 buffer of half the size") {
   CHECK(std::string(clconv_data_type_name(CLCONV_BFLOAT16)) == "bf16");
   CHECK(std::string(clconv_data_type_name(3)) == "?");
   CHECK(std::string(clconv_activation_name(CLCONV_GELU)) == "gelu");
-  CHECK(std::string(clconv_activation_name(10)) == "?");
+  CHECK(std::string(clconv_activation_name(CLCONV_PRELU)) == "prelu");
+  CHECK(std::string(clconv_activation_name(11)) == "?");
   CHECK(std::string(clconv_activation_name(-1)) == "?");
   CHECK(plan.report().find("\"storage\": \"\"") != std::string::npos);
   CHECK(halves.report().find("\"storage\": \"f16\"") != std::string::npos);
+}
+
+TEST_CASE("the slopes of PReLU are an operand, checked as the bias is") {
+  Case c(kDense);
+  c.problem.activation = CLCONV_PRELU;
+  const auto queue = make_queue();
+  const clconv::Plan plan = plan_with(c, "naive");
+  const auto refused = [&] {
+    return error_of(CLCONV_INVALID_ARGUMENT, [&] { plan.execute(queue, c.operands); });
+  };
+  CHECK(refused() ==
+        "buffer slopes is missing, the plan for n2c19h13w11k21kh3kw3p1 needs 84 bytes");
+  c.operands.slopes = empty_buffer(80);
+  CHECK(refused().find("buffer slopes has 80 bytes") == 0);
+  c.operands.slopes = c.operands.y;
+  CHECK(refused() == "buffers slopes and y overlap, and one of them is written");
+  c.operands.slopes = device_buffer(std::vector<float>(21, 0.0f));
+  const auto rectified = c.run(plan, queue);
+  c.operands.slopes = device_buffer(std::vector<float>(21, 1.0f));
+  const auto sums = c.run(plan, queue);
+  c.problem.activation = CLCONV_NO_ACTIVATION;
+  CHECK(c.run(plan_with(c, "naive"), queue) == sums);
+  c.problem.activation = CLCONV_RELU;
+  CHECK(c.run(plan_with(c, "naive"), queue) == rectified);  // -0 is 0
+  CHECK(rectified != sums);
+  // A caller that does not know the operand.
+  clconv_operands raw;
+  clconv_operands_init(&raw);
+  raw.struct_size = offsetof(clconv_operands, slopes);
+  raw.x = c.operands.x(), raw.w = c.operands.w(), raw.y = c.operands.y();
+  CHECK(clconv_plan_execute(plan.get(), queue(), &raw, 0, nullptr, nullptr) ==
+        CLCONV_INVALID_ARGUMENT);
+  CHECK(std::string(clconv_last_error()).find("buffer slopes is missing") == 0);
+  CHECK(clconv_plan_execute(plan_with(c, "naive").get(), queue(), &raw, 0, nullptr, nullptr) ==
+        CLCONV_OK);
+  queue.finish();
+  CHECK(read(c.operands.y) == rectified);
+}
+
+TEST_CASE("a mask without an activation is ReLU's, with one the backward of that") {
+  Case c(kDense);
+  const auto queue = make_queue();
+  c.problem.direction = CLCONV_BACKWARD_BIAS;
+  c.problem.mask = 1;
+  c.operands.dy = device_buffer(noise(c.info.y_bytes, 5));
+  c.operands.y = device_buffer(noise(c.info.y_bytes, 6));
+  const auto bias_gradient = [&](clconv_activation activation) {
+    c.problem.activation = activation;
+    const clconv::Plan plan = context().plan(c.problem);
+    CHECK(plan.report().find(std::string("\"activation\": \"") +
+                             clconv_activation_name(
+                                 activation == CLCONV_NO_ACTIVATION ? CLCONV_RELU : activation) +
+                             "\"") != std::string::npos);
+    c.operands.db = empty_buffer(c.info.b_bytes);
+    plan.execute(queue, c.operands);
+    queue.finish();
+    return read(c.operands.db);
+  };
+  const auto relu = bias_gradient(CLCONV_NO_ACTIVATION);
+  CHECK(bias_gradient(CLCONV_RELU) == relu);
+  CHECK(bias_gradient(CLCONV_SIGMOID) != relu);
+  c.problem.activation = CLCONV_SILU;
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { c.problem.info(); }) ==
+        "mask has no backward of silu: y does not tell the derivative");
+  c.problem.mask = 0;
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { c.problem.info(); }) ==
+        "silu is part of forward and transposed, and backward of mask, the direction is "
+        "backward-bias");
+  c.problem.direction = CLCONV_FORWARD;
+  c.problem.mask = 1;
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { c.problem.info(); }) ==
+        "mask is part of the backward directions, the direction is forward");
 }
 
 TEST_CASE("measuring leaves the caller's buffers alone and gives times") {

@@ -165,8 +165,8 @@ void check_direction(const Problem& p, const std::string& options,
                                           ? std::vector<std::int64_t>{p.k, p.kh, p.kw, p.c / p.g}
                                           : std::vector<std::int64_t>{p.k, p.c / p.g, p.kh, p.kw},
                                   b = {transposed ? p.c : p.k};
-  const std::vector<std::int64_t> shapes[] = {
-      x, w, b, y, x, w, b, y, transposed ? x : y};  // by Tensor
+  const std::vector<std::int64_t> shapes[] = {x, w, b, y, x, w, b, y, transposed ? x : y,
+                                              b};  // by Tensor
   const bool half = p.data_type == clconv::core::DataType::kFloat16;
   std::string command = "run --out out.npy --direction " + direction + options;
   for (const Tensor tensor : inputs_of(p)) {
@@ -217,6 +217,8 @@ TEST_CASE("run: residual, activations, float16 files and channels last") {
   p.activation_slope = 0.2f;
   const std::string last = geometry + " --layout nhwc --weights-layout krsc";
   check_direction(p, last + " --activation leaky-relu:0.2", {"", "naive", "implicit_gemm"});
+  p.activation = clconv::core::Activation::kPrelu;
+  check_direction(p, last + " --activation prelu", {"", "naive", "implicit_gemm"});
 }
 
 TEST_CASE("run: activations with parameters, and bfloat16 in memory") {
@@ -269,7 +271,7 @@ TEST_CASE("run: float16 and float32 files together, and words that are wrong") {
     check_fails(in.folder, command + " --activation " + word, 2,
                 "--activation '" + std::string(word) +
                     "': expected none, relu, relu6, leaky-relu[:SLOPE (0.01)], silu, hard-swish, "
-                    "hard-sigmoid[:SLOPE:OFFSET (0.2:0.5)], sigmoid, tanh, gelu");
+                    "hard-sigmoid[:SLOPE:OFFSET (0.2:0.5)], sigmoid, tanh, gelu, prelu");
   }
   check_fails(in.folder, command + " --r x.npy", 2,
               "x.npy: has shape (2,6,9,8), expected (2,4,5,5): the output of "
@@ -289,6 +291,9 @@ TEST_CASE("run: gradients, with and without the mask, by every strategy") {
     p.direction = Direction::kBackwardBias;
     check_direction(p, geometry, {"", "naive", "reduction"});
   }
+  p.masked = clconv::core::Activation::kSigmoid;
+  p.direction = Direction::kBackwardData;
+  check_direction(p, geometry + " --input-shape 2,6,10,8 --activation sigmoid", {"", "naive"});
 }
 
 TEST_CASE("run: transposed, with bias, ReLU and output padding, by every strategy") {
@@ -330,29 +335,41 @@ TEST_CASE("run: operands that a direction does not take: status 2") {
            "backward-bias or transposed");
   in.fails("forward --x x.npy",
            "--w is missing: --direction forward takes --x --w and, if wanted, --b --r --relu "
-           "--activation "
+           "--activation --slopes "
            "--layout --weights-layout");
   in.fails("forward --x x.npy --w w.npy --dy dy.npy",
            "--dy has no part in --direction forward, which takes --x --w and, if wanted, --b --r "
-           "--relu --activation "
+           "--relu --activation --slopes "
            "--layout --weights-layout");
   in.fails(in.data,
            "--input-shape is missing: --direction backward-data takes --dy --w --input-shape "
-           "and, if wanted, --y");
+           "and, if wanted, --y --activation");
   in.fails(
       in.data + " --input-shape 2,6,9,8 --relu",
       "--relu has no part in --direction backward-data, which takes --dy --w --input-shape and, "
-      "if wanted, --y");
+      "if wanted, --y --activation");
   in.fails(in.weights,
            "--kernel is missing: --direction backward-weights takes --x --dy --kernel and, "
-           "if wanted, --y");
+           "if wanted, --y --activation");
   in.fails(
       "backward-bias --dy dy.npy --kernel 3x3",
-      "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y");
+      "--kernel has no part in --direction backward-bias, which takes --dy and, if wanted, --y "
+      "--activation");
   in.fails("transposed --x t.npy --w w.npy --y dy.npy",
            "--y has no part in --direction transposed, which takes --x --w and, if wanted, --b --r "
            "--relu "
-           "--activation --output-pad");
+           "--activation --slopes --output-pad");
+  in.fails(in.data + " --input-shape 2,6,9,8 --activation tanh",
+           "--y is missing: --activation tanh in --direction backward-data is the one whose result "
+           "it is");
+  in.fails(in.data +
+               " --input-shape 2,6,9,8 --y dy.npy --activation gelu --groups 2 --stride 2,1 "
+               "--pad 1,0,2,1 --dilation 1,2",
+           "mask has no backward of gelu: y does not tell the derivative");
+  in.fails("forward --x x.npy --w w.npy --activation prelu",
+           "--slopes is missing: --activation prelu takes one for each channel of the result");
+  in.fails("forward --x x.npy --w w.npy --slopes b.npy --relu",
+           "--slopes has no part in --activation relu, expected prelu");
 }
 
 TEST_CASE("run: operands that do not fit a direction: status 2") {

@@ -11,27 +11,6 @@ const char* const kKinds[] = {"n2c5h9w11k19kh3kw3p1",      "n1c19h7w5k23kh1kw1",
                               "n2c6h11w13k12kh3kw3s2p1g6", "n3c67h1w1k23kh1kw1",
                               "n1c8h10w9k12kh3kw2s2g2",    "n1c3h17w19k9kh5kw5s3p2"};
 
-// Which body a config belongs to, as far as its keys tell.
-std::string keys_of(const std::string& config) {
-  std::string keys;
-  for (const char letter : config)
-    if (std::isalpha(static_cast<unsigned char>(letter)) != 0 || letter == ',') keys += letter;
-  return keys;
-}
-
-// The first candidate of every body: bodies differ in how they finish, their variants do not.
-void check_bodies(Device& on, const Problem& p) {
-  const Tensors tensors(p);
-  Expected expected(p, tensors);
-  std::set<std::string> seen;
-  for_each_candidate(on, p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
-    if (!seen.insert(strategy.name + keys_of(candidate.config.text())).second) return;
-    const auto result = run(on, strategy, p, candidate, tensors);
-    CHECK(worst(result, expected(candidate), candidate.error_bound, result_error_floor(p)) <= 1.0);
-  });
-  CHECK(seen.size() > 1);
-}
-
 Problem finished(const char* text, Direction direction, Activation activation) {
   Problem p = parse_problem(text);
   p.direction = direction;
@@ -51,19 +30,11 @@ void check_activations(Device& on, std::size_t part, std::size_t parts) {
       // Transposed convolutions finish as forward ones do, one kind each.
       const bool other = number % 5 == 4;
       if (number++ % parts != part) continue;
-      check_bodies(
-          on, finished(text, other ? Direction::kTransposed : Direction::kForward, row.activation));
+      const Problem p =
+          finished(text, other ? Direction::kTransposed : Direction::kForward, row.activation);
+      check_bodies(on, p, Tensors(p));
     }
   }
-}
-
-Device pretended_gpu() {
-  return pretending([](DeviceProfile& p) {
-    p.family = Family::kGpu;
-    p.float_width = 1;
-    p.vector_registers = 0;
-    p.max_work_group_size = 128;
-  });
 }
 
 }  // namespace
@@ -84,8 +55,34 @@ TEST_CASE("activations, in float16 and bfloat16, NHWC") {
     Problem p = finished(kKinds[number % 3], Direction::kForward, row.activation);
     p.data_type = number % 2 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
     if (number % 3 != 2) p.layout = TensorLayout::kNhwc;
-    check_bodies(device(), p);
+    check_bodies(device(), p, Tensors(p));
     ++number;
+  }
+}
+
+// Each body finds the slope of a channel in its own way, in each direction, layout and data type.
+TEST_CASE("prelu: slopes of both signs and above 1, in every strategy") {
+  Device gpu = pretended_gpu();
+  std::size_t number = 0;
+  for (const char* text : kKinds) {
+    for (const Direction direction : {Direction::kForward, Direction::kTransposed}) {
+      for (const bool narrow : {false, true}) {
+        Problem p = finished(text, direction, Activation::kPrelu);
+        p.bias = number % 3 != 0;
+        p.residual = number % 2 == 0;
+        if (narrow) p.data_type = number % 4 < 2 ? DataType::kFloat16 : DataType::kBfloat16;
+        if (direction == Direction::kForward && number++ % 3 == 1) p.layout = TensorLayout::kNhwc;
+        Tensors tensors(p);
+        float most = 1;
+        for (float& slope : tensors[Tensor::kSlopes]) {
+          slope *= 4;  // exact
+          most = std::max(most, std::fabs(slope));
+        }
+        check_bodies(narrow && number % 2 == 0 ? gpu : device(), p, tensors,
+                     static_cast<double>(most));
+        if (!narrow) check_bodies(gpu, p, tensors, static_cast<double>(most));
+      }
+    }
   }
 }
 
@@ -102,12 +99,13 @@ TEST_CASE("activations: values, and what they make of infinities and NaN") {
     Tensors tensors(p);
     tensors[Tensor::kX] = inputs;
     tensors[Tensor::kW] = {1.0f};
+    tensors[Tensor::kSlopes] = {0.3f};
     const Candidate candidate =
         candidates_of(yardstick().offer(p, device().profile(), kNoLimit)).front();
     const std::vector<float> result = run(device(), yardstick(), p, candidate, tensors);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       CAPTURE(inputs[i]);
-      const double exact = activated(p, static_cast<double>(inputs[i]));
+      const double exact = activated(p, static_cast<double>(inputs[i]), static_cast<double>(0.3f));
       const double actual = static_cast<double>(result[i]);
       if (std::isnan(exact)) {
         CHECK(std::isnan(actual));
@@ -126,10 +124,11 @@ TEST_CASE("activations: no less steep anywhere than their rows say") {
     CAPTURE(std::string(row.word));
     Problem p = finished(kKinds[0], Direction::kForward, row.activation);
     p.activation_slope = 1;
-    CHECK(std::fabs(activated(p, 0)) <= row.at_zero);
+    CHECK(std::fabs(activated(p, 0, 1)) <= row.at_zero);
     double steepest = 0;
     for (double v = -12; v < 12; v += 1e-3) {
-      steepest = std::max(steepest, std::fabs(activated(p, v + 1e-3) - activated(p, v)) / 1e-3);
+      steepest =
+          std::max(steepest, std::fabs(activated(p, v + 1e-3, 1) - activated(p, v, 1)) / 1e-3);
     }
     CHECK(steepest <= row.lipschitz + 1e-6);
     CHECK(steepest >= row.lipschitz * 0.95);

@@ -79,7 +79,9 @@ TEST_CASE("epilogue and storage in words, and where they have no part") {
   };
   const std::string where = " is part of forward and transposed, the direction is backward-weights";
   CHECK(refusal([](Problem& q) { q.residual = true; }) == "residual" + where);
-  CHECK(refusal([](Problem& q) { q.activation = Activation::kRelu6; }) == "relu6" + where);
+  CHECK(refusal([](Problem& q) { q.activation = Activation::kRelu6; }) ==
+        "relu6 is part of forward and transposed, and backward of mask, the direction is "
+        "backward-weights");
   CHECK(refusal([](Problem& q) { q.layout = TensorLayout::kNhwc; }) ==
         "layout nhwc is part of forward, the direction is backward-weights");
   CHECK(refusal([](Problem& q) { q.weights_layout = WeightsLayout::kKrsc; }) ==
@@ -88,6 +90,51 @@ TEST_CASE("epilogue and storage in words, and where they have no part") {
         "activation_slope is nan: must be in [-1, 1]");
   CHECK(refusal([](Problem& q) { q.activation_slope = -1.5f; }) ==
         "activation_slope is -1.5: must be in [-1, 1]");
+}
+
+TEST_CASE("a mask is the backward of an activation that can be computed from y") {
+  Problem p = parse_problem("n2c6h9w8k4kh3kw3p1");
+  p.direction = Direction::kBackwardWeights;
+  p.mask = true;
+  CHECK(epilogue_words(p) == "mask");
+  Problem other = p;
+  for (const ActivationRow& row : kActivationRows) {
+    CAPTURE(std::string(row.word));
+    other.masked = row.activation;
+    const char* const reason = backward_of(row.activation).reason;
+    CHECK((other == p) == (row.activation == Activation::kRelu));
+    if (reason == nullptr) {
+      CHECK_NOTHROW(other.validate());
+    } else {
+      CHECK(error_of(Code::kInvalidProblem, [&] { other.validate(); }) ==
+            "mask has no backward of " + std::string(row.word) + ": " + reason);
+    }
+  }
+  other.masked = Activation::kHardSigmoid;
+  other.activation_slope = -0.2f;
+  CHECK(epilogue_words(other) == "mask:hard-sigmoid:-0.2:0.5");
+  CHECK_NOTHROW(other.validate());
+  Problem moved = other;
+  moved.activation_offset = 0.25f;
+  CHECK(moved != other);
+  other.masked = Activation::kLeakyRelu;
+  CHECK(error_of(Code::kInvalidProblem, [&] { other.validate(); }) ==
+        "mask has no backward of leaky-relu with activation_slope -0.2: expected at least 0");
+  other.mask = false;  // then it does not matter
+  p.mask = false;
+  p.activation_slope = 0.5f;
+  CHECK(other == p);
+}
+
+TEST_CASE("prelu has an operand of slopes, one per channel of the result") {
+  Problem p = parse_problem("n2c6h9w8k4kh3kw3p1");
+  p.activation = Activation::kPrelu;
+  CHECK(inputs_of(p).back() == Tensor::kSlopes);
+  CHECK(elements_of(p, Tensor::kSlopes) == 4);
+  CHECK(std::string(name_of(p, Tensor::kSlopes)) == "slopes");
+  CHECK(epilogue_words(p) == "prelu");
+  p.direction = Direction::kTransposed;
+  CHECK(elements_of(p, Tensor::kSlopes) == 6);
 }
 
 TEST_CASE("the canonical text reads back to the same problem, for every suite") {

@@ -54,9 +54,10 @@ TEST_CASE("small half of the core suite, weight and bias gradient: every candida
 
 TEST_CASE("float16: every candidate matches over a quarter of the edge suite, in all directions") {
   const Offered offered =
-      check_suite(device(), "edge", 1e300, 0, 4, kAll, [](Problem& p, std::size_t) {
+      check_suite(device(), "edge", 1e300, 0, 4, kAll, [](Problem& p, std::size_t i) {
         p.data_type = DataType::kFloat16;
         if (p.finishes()) p.activation = Activation::kRelu6;
+        if (p.mask && i / 2 % 2 == 0) p.masked = Activation::kSigmoid;
       });
   for (const char* served :
        {"implicit_gemm forward", "im2col_gemm forward", "im2col_gemm backward-data",
@@ -71,7 +72,8 @@ TEST_CASE(
       check_suite(device(), "edge", 1e300, 0, 2, kForwardOnly, [](Problem& p, std::size_t i) {
         p.layout = TensorLayout::kNhwc;
         if (i / 2 % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
-        if (p.finishes()) p.activation = Activation::kLeakyRelu;
+        if (p.finishes())
+          p.activation = i / 4 % 2 == 0 ? Activation::kPrelu : Activation::kLeakyRelu;
         if (p.finishes()) p.activation_slope = -0.25f;
       });
   for (const char* strategy : {"naive", "implicit_gemm", "pointwise_gemm", "depthwise"}) {

@@ -34,11 +34,11 @@
  *   bytes may be NULL.
  * - Infinity and NaN: where one of a result's own products (those inside the image) or what is added to them is not
  *   finite, the result is what float32 arithmetic makes of them, whatever the plan; Winograd may give NaN instead
- *   of infinity. dy that is masked out counts as 0, also where it is NaN. A result all of whose products are finite
- *   may still be NaN, depending on the plan, in these cases only: a weight, in weight gradients a dy, that is not
- *   finite and of which one product is with padding (0 times it, or skipped; for data gradients, positions outside
- *   dy are padding); in weight gradients, an x that is not finite, for all taps of its channel; and with
- *   error_reach > 0 (Winograd), an input that near or any weight of the filter that is not finite.
+ *   of infinity. dy that ReLU, ReLU6 or hard sigmoid masks out counts as 0, also where it is NaN. A result all of
+ *   whose products are finite may still be NaN, depending on the plan, in these cases only: a weight, in weight
+ *   gradients a dy, that is not finite and of which one product is with padding (0 times it, or skipped; for data
+ *   gradients, positions outside dy are padding); in weight gradients, an x that is not finite, for all taps of its
+ *   channel; and with error_reach > 0 (Winograd), an input that near or any weight of the filter that is not finite.
  *   clconv_plan_options.deterministic changes none of this.
  * - Enumerations are int32_t with named values: their size is part of the ABI, and a value that is
  *   none of the names is refused, not undefined.
@@ -154,10 +154,11 @@ enum {
   CLCONV_HARD_SIGMOID = 6, /* min(max(activation_slope * v + activation_offset, 0), 1) */
   CLCONV_SIGMOID = 7,      /* 1 / (1 + exp(-v)) */
   CLCONV_TANH = 8,
-  CLCONV_GELU = 9 /* v * (1 + erf(v / sqrt 2)) / 2 */
+  CLCONV_GELU = 9,  /* v * (1 + erf(v / sqrt 2)) / 2 */
+  CLCONV_PRELU = 10 /* v < 0 ? slopes[channel] * v : v; the slopes are an operand */
 };
 
-/** "none", "relu", ... "gelu", as `clconv run --activation` has them; "?" for a number that is none. */
+/** "none", "relu", ... "prelu", as `clconv run --activation` has them; "?" for a number that is none. */
 CLCONV_API const char* clconv_activation_name(clconv_activation activation);
 
 /** How the elements of all operands lie in memory. Sums are float32 in any case; a result is rounded once, to
@@ -191,8 +192,8 @@ typedef struct clconv_problem {
   int64_t g;
   clconv_direction direction;
   int bias; /* forward, transposed: add b, one value per channel of the result */
-  clconv_activation activation; /* forward, transposed */
-  int mask;       /* backward: dy counts only where y > 0 (ReLU's backward); y is an operand then */
+  clconv_activation activation; /* forward, transposed; backward with mask: whose backward it is */
+  int mask;       /* backward: multiplies dy by a derivative computed from y, see below */
   int accumulate; /* backward: add to the gradient that the result buffer holds */
   int residual;   /* forward, transposed: add r, a tensor of the result's shape */
   float
@@ -202,6 +203,17 @@ typedef struct clconv_problem {
   clconv_weights_layout weights_layout;
   float activation_offset; /* of CLCONV_HARD_SIGMOID; finite; 0.5 by default */
 } clconv_problem;
+
+/* With `mask` a gradient is that of an activated convolution: dy is multiplied by the derivative of `activation`,
+ * which is computed from the forward result y, as it is stored:
+ *     none, relu     y > 0 ? 1 : 0
+ *     relu6          0 < y < 6 ? 1 : 0
+ *     leaky relu     y > 0 ? 1 : activation_slope, which must be at least 0
+ *     hard sigmoid   0 < y < 1 ? activation_slope : 0
+ *     sigmoid        y * (1 - y)
+ *     tanh           1 - y * y
+ * The derivatives of the others need what was activated, which a fused convolution does not store: SiLU, hard swish and
+ * GELU take one value twice, and PReLU's slopes are no operand of a gradient. They are CLCONV_INVALID_PROBLEM. */
 
 typedef struct clconv_problem_info {
   size_t struct_size;
@@ -390,7 +402,8 @@ typedef struct clconv_plan_info {
   int deterministic;
   double
       error_bound; /* |error| <= error_bound * the sum of the magnitudes added + error_floor, per element, while a
-                      float16 result does not overflow; see error_reach */
+                      float16 result does not overflow; see error_reach. Slopes of CLCONV_PRELU count as being in
+                      [-1, 1]: with larger ones, multiply this and error_floor by the largest |slope| */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
@@ -419,6 +432,7 @@ typedef struct clconv_operands {
   cl_mem prepared;
   cl_mem workspace; /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
   cl_mem r;         /* the residual, where the problem has one; must not overlap the result */
+  cl_mem slopes;    /* of CLCONV_PRELU: one value per channel of the result, as b */
 } clconv_operands;
 
 CLCONV_API void clconv_operands_defaults(clconv_operands* operands, size_t size);

@@ -136,7 +136,7 @@ inline std::string explain_profile(const std::string& profile, const Problem& pr
 
 // The buffers of an execution; what is left out is null.
 struct Operands {
-  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r;
+  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r, slopes;
 };
 
 // Of the network operations; each with its defaults set.
@@ -287,6 +287,7 @@ class Plan {
     raw.prepared = o.prepared();
     raw.workspace = o.workspace();
     raw.r = o.r();
+    raw.slopes = o.slopes();
     return raw;
   }
 

@@ -5,10 +5,9 @@
 //     TH*SH.. rows x TW*SW.. pixels, VW           acc[TH][TW], KH*KW weights from [tap][channel]
 //     channels of each
 //
-// One work-item per work-group, `blocks_per_work_group` blocks of TH x TW results and `block_channels` channels each,
-// which it goes through along the channels. Each vector of x is loaded once for all results that it reaches (UNROLL),
-// or with large filters once per tap. Nothing is copied: pixels outside the image are read at the nearest one inside
-// and count as 0, in blocks at the border only.
+// One work-item per work-group, `blocks_per_work_group` blocks of TH x TW results and `block_channels` channels
+// each, which it goes through along the channels. Each vector of x is loaded once for all results that it reaches (UNROLL), or with large filters once per tap. Nothing is
+// copied: pixels outside the image are read at the nearest one inside and count as 0, in blocks at the border only.
 // Blocks and vectors at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
 // Macros: VW TH TW, UNROLL; KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are arguments. The
@@ -17,10 +16,10 @@
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 
-// Computes `channels` channels of a block; x, w, b, r and y point to the first of them. (row, column) is what tap (0,0)
+// Computes `channels` channels of a block; x, w, b, r, slopes and y point to the first of them. (row, column) is what tap (0,0)
 // of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind cannot inline.
 ALWAYS_INLINE void channels_block(global const element* x, global const float* w, global const element* b,
-                    global const element* r, global element* y, const int channels, const int c,
+                    global const element* r, global const element* slopes, global element* y, const int channels, const int c,
                     const int in_h, const int in_w, const int ow, const int row, const int column,
                     const int border) {
   // Offsets of rows and columns of pixels, from the first that the block sees; 0 for those that do not count.
@@ -49,6 +48,7 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 #else
     const floatv start = (floatv)(0.0f);
 #endif
+    const floatv slope = slopes_some(slopes + channel, VW);
 #pragma unroll
     for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
 #if UNROLL
@@ -92,7 +92,7 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 #else
       const floatv value = acc[t / TW][t % TW];
 #endif
-      PUT_V(ACTIVATE(value), y + at);
+      PUT_V(ACTIVATE(value, slope), y + at);
     }
   }
 }
@@ -100,9 +100,9 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_channels(global const element* restrict x, global const float* restrict w,
                         global const element* restrict b, global const element* restrict r,
-                        global element* restrict y, int c, int block_channels, int channel_blocks, int in_h,
-                        int in_w, int pt, int pl, int oh, int ow, int blocks_h, int blocks_w,
-                        long all_blocks, long blocks_per_work_group) {
+                        global element* restrict y, int c, int block_channels, int channel_blocks, int in_h, int in_w,
+                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long all_blocks, long blocks_per_work_group
+                        SLOPES_PARAMETER) {
   const long first_index = get_group_id(0) * blocks_per_work_group;
   const long last_index = min(first_index + blocks_per_work_group, all_blocks);
   for (long index = first_index; index < last_index; ++index) {
@@ -116,11 +116,11 @@ void depthwise_channels(global const element* restrict x, global const float* re
     const long from = image * in_h * in_w * c + first;
     const long to = ((image * oh + i) * ow + j) * c + first;
     if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
-      channels_block(x + from, w + first, b + first, r + to, y + to, block_channels, c, in_h, in_w, ow, row,
-                     column, 0);
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
+                     in_w, ow, row, column, 0);
     } else {
-      channels_block(x + from, w + first, b + first, r + to, y + to, block_channels, c, in_h, in_w, ow, row,
-                     column, 1);
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
+                     in_w, ow, row, column, 1);
     }
   }
 }

@@ -12,7 +12,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
                              global const element* restrict weights, global const element* restrict b,
                              global const element* restrict r, global element* restrict result, int groups,
                              int channels, int filters, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
-                             int row_blocks, long items) {
+                             int row_blocks, long items SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= items) return;
 #if NHWC
@@ -94,7 +94,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
     if (row0 + t < res_h) {
       const long at = to + (long)t * res_w * step;
       const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
-      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(slopes, f))), result, at);
     }
   }
 }

@@ -13,9 +13,9 @@
 
 #define BLOCK RB
 
-ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask, const long from,
-                                const float* weight, const float bias, global const element* r,
-                                global element* result, const long to, const int in_w, const int res_w,
+ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask,
+                                const long from, const float* weight, const float bias,
+                                const float slope, global const element* r, global element* result, const long to, const int in_w, const int res_w,
                                 const int top, const int bottom, const int left, const int right) {
   // Sums are moved instead of their terms: once per row of results.
   floatv sums[MOST_MOVES + 1][RB];
@@ -53,7 +53,7 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
 #else
     const floatv value = UNSHUFFLED(sum);
 #endif
-    PUT_V(ACTIVATE(value), result + at);
+    PUT_V(ACTIVATE(value, slope), result + at);
   }
 }
 
@@ -62,7 +62,7 @@ void depthwise_planes(global const element* restrict x, global const element* re
                       global const element* restrict weights, global const element* restrict b,
                       global const element* restrict r, global element* restrict result, int groups,
                       int filters, int in_h, int in_w, int res_h, int res_w, int band, int bands,
-                      long all_bands, long bands_per_work_group) {
+                      long all_bands, long bands_per_work_group SLOPES_PARAMETER) {
   const int blocks = (res_h + RB - 1) / RB;
   const long first_index = get_group_id(0) * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);
@@ -73,12 +73,13 @@ void depthwise_planes(global const element* restrict x, global const element* re
     const long from = plane / filters * in_h * in_w - (long)TOP * in_w - LEFT;
     const long to = plane * res_h * res_w;
     const float bias = BIAS_OF(b, f);
+    const float slope = SLOPE_OF(slopes, f);
     float weight[KH * KW];
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);
     for (int block = first; block < min(first + band, blocks); ++block) {
 #define PLANES_BLOCK(i, j, top, bottom, left, right)                                             \
-  planes_block(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, r,        \
+  planes_block(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, slope, r, \
                result, to + (long)(i) * res_w + (j), in_w, res_w, top, bottom, left, right);
       FOR_BLOCK(block, blocks, res_h, res_w, PLANES_BLOCK)
     }

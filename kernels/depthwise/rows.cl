@@ -6,8 +6,8 @@
 //     row r   [ VW columns ]  q       acc[RB rows][RW], KH*KW weights
 //
 // One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes over the staged rows
-// that its taps see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With
-// large or much dilated filters each tap loads RB vectors instead.
+// that its taps see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With large or much
+// dilated filters each tap loads RB vectors instead.
 //
 // Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
 // all conditions. Where results add up, in place or in `sums`, they are cut instead. More than one input plane per
@@ -19,32 +19,32 @@
 #define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
 
 // Stores the first `count` results.
-inline void store_results(const floatv sum, global const element* r, global element* at,
-                          const int count) {
+inline void store_results(const floatv sum, const float slope, global const element* r,
+                          global element* at, const int count) {
 #if RESIDUAL
   const floatv value = sum + get_some(r, count);
 #else
   const floatv value = sum;
 #endif
 #if ACCUMULATE
-  put_first(ACTIVATE(value) + get_some(at, count), count, at);
+  put_first(ACTIVATE(value, slope) + get_some(at, count), count, at);
 #else
-  put_first(ACTIVATE(value), count, at);
+  put_first(ACTIVATE(value, slope), count, at);
 #endif
 }
 
 // Stores columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: elements behind the row
 // that are written later anyway.
-inline void store_steps(const floatv* acc, global const element* r, global element* row,
-                        const int column, const int width, const int spare) {
+inline void store_steps(const floatv* acc, const float slope, global const element* r,
+                        global element* row, const int column, const int width, const int spare) {
 #if RW == 1
-  store_results(acc[0], r + column, row + column, width - column + spare);
+  store_results(acc[0], slope, r + column, row + column, width - column + spare);
 #else
   const floatv lo = interleave_lo(acc[0], acc[1]);
   const floatv hi = interleave_hi(acc[0], acc[1]);
-  store_results(lo, r + column, row + column, width - column);
+  store_results(lo, slope, r + column, row + column, width - column);
   if (width - column > VW) {
-    store_results(hi, r + column + VW, row + column + VW, width - column - VW);
+    store_results(hi, slope, r + column + VW, row + column + VW, width - column - VW);
   }
 #endif
 }
@@ -56,7 +56,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                     int channels, int filters, int in_h, int in_w, long in_size, int top, int left,
                     int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
                     int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, int stage_floats,
-                    int sums_pitch) {
+                    int sums_pitch SLOPES_PARAMETER) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
 #if MULTI
   local float* sums = memory + stage_floats;
@@ -86,6 +86,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
         global const element* w = weights + f * (KH * KW);
         const long to = (plane * filters + filter) * res_h * res_w;
         const float start = BIAS_OF(b, group_index * filters + filter);
+        const float slope = SLOPE_OF(slopes, group_index * filters + filter);
 #if UNROLL
         float weight[KH * KW];
 #pragma unroll
@@ -141,7 +142,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                 const int row = (a0 + i + t) * RH + ry;
                 if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
                   const long at = to + (long)row * res_w;
-                  store_steps(acc[t], r + at, result + at, (b0 + j) * RW, res_w,
+                  store_steps(acc[t], slope, r + at, result + at, (b0 + j) * RW, res_w,
                               spare_rows * (rows - 1 - i - t) * res_w);
                 }
               }
@@ -198,7 +199,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                   if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
 #if RW == 1
                     const long at = to + (long)row * res_w;
-                    store_steps(acc + t, r + at, result + at, b0 + j, res_w, 0);
+                    store_steps(acc + t, slope, r + at, result + at, b0 + j, res_w, 0);
 #else
                     float values[VW];
                     STORE_V(acc[t], values);
@@ -206,7 +207,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                     for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
                       const long at = to + (long)row * res_w + column + lane * RW;
                       const float value = values[lane] + RESIDUAL_OF(r, at);
-                      PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+                      PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
                     }
 #endif
                   }

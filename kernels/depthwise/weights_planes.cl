@@ -37,7 +37,7 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
     const long at = gradient + (long)t * ow;
 #if MASK
     const floatv all = GET_V(dy + at);
-    const floatv v = SHUFFLED(GET_V(y + at) > 0.0f ? all : (floatv)(0.0f));
+    const floatv v = SHUFFLED(BACKWARD(all, GET_V(y + at)));
 #else
     const floatv v = SHUFFLED(GET_V(dy + at));
 #endif

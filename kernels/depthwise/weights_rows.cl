@@ -25,7 +25,7 @@ inline void add_vectors(floatv* acc, global const element* restrict dy,
     if (whole) {
       g[t] = GET_V(dy + at);
 #if MASK
-      g[t] = GET_V(y + at) > 0.0f ? g[t] : (floatv)(0.0f);
+      g[t] = BACKWARD(g[t], GET_V(y + at));
 #endif
     } else {
       g[t] = load_first(dy, y, MASK, at, left, dy_size);

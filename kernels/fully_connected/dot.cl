@@ -42,7 +42,8 @@ typedef element x_element;
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void fully_connected_dot(global const x_element* restrict x, global const element* restrict w,
                          global const element* restrict b, global const element* restrict r,
-                         global element* restrict y, int images, int c, int k, int images_per_item) {
+                         global element* restrict y, int images, int c, int k, int images_per_item
+                         SLOPES_PARAMETER) {
   const int k0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * images_per_item;
   const int last = min(first + images_per_item, images);
@@ -69,7 +70,7 @@ void fully_connected_dot(global const x_element* restrict x, global const elemen
         if (image + i < last && k0 + m < k) {
           const long result = (long)(image + i) * k + k0 + m;
           const float finished = value + BIAS_OF(b, k0 + m) + RESIDUAL_OF(r, result);
-          PUT(ACTIVATE(finished), y, result);
+          PUT(ACTIVATE(finished, SLOPE_OF(slopes, k0 + m)), y, result);
         }
       }
     }

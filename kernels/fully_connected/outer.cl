@@ -9,29 +9,38 @@
 //
 // One work-item per work-group. Per r: KV loads, MR broadcasts, MR*KV fused multiply-adds.
 //
-// Macros: MR KV VW; MASK (dz is dy where y > 0, else 0), and those of the epilogue.
+// Macros: MR KV VW; MASK and BACKWARD (dz is dy, masked), and those of the epilogue.
 
 // Rows beyond the last one repeat it; their results are not stored.
 #define ROW(index, count) ((long)min(index, (count)-1))
 
 #define BLOCK (KV * VW)
 
-// The bias of up to VW columns from `column` on, of dx (n,c,h,w) with `plane` pixels per plane.
-#if BIAS
-inline floatv bias_some(global const element* b, const int column, const int plane, const int count) {
-  if (plane == 1) return get_some(b + column, count);
-  float values[VW];
-  for (int i = 0; i < VW; ++i) values[i] = i < count ? GET(b, (column + i) / plane) : 0.0f;
-  return LOAD_V(values);
+// The bias, or the slope, of up to VW columns from `column` on, of dx (n,c,h,w) with `plane` pixels per plane.
+#if BIAS || SLOPES
+inline floatv of_channels(global const element* values, const int column, const int plane, const int count) {
+  if (plane == 1) return get_some(values + column, count);
+  float found[VW];
+  for (int i = 0; i < VW; ++i) found[i] = i < count ? GET(values, (column + i) / plane) : 0.0f;
+  return LOAD_V(found);
 }
+#endif
+#if BIAS
+#define bias_of_columns(b, column, plane, count) of_channels(b, column, plane, count)
 #else
-#define bias_some(b, column, plane, count) 0.0f
+#define bias_of_columns(b, column, plane, count) 0.0f
+#endif
+#if SLOPES
+#define slopes_of_columns(slopes, column, plane, count) of_channels(slopes, column, plane, count)
+#else
+#define slopes_of_columns(slopes, column, plane, count) 0.0f
 #endif
 
 // Of the block's columns, from `first` on, `left` exist. With the constant BLOCK the compiler drops the checks.
 inline void outer_block(global const element* restrict dy, global const element* restrict y,
                         global const element* restrict rows, global const element* restrict b,
-                        global const element* restrict residual, global element* restrict result,
+                        global const element* restrict residual, global const element* restrict slopes,
+                        global element* restrict result,
                         const int i0, const int is, const int rs, const int columns, const long i_step,
                         const long r_step, const int plane, const int first, const int left) {
   floatv acc[MR][KV];
@@ -47,9 +56,11 @@ inline void outer_block(global const element* restrict dy, global const element*
 #pragma unroll
       for (int v = 0; v < KV; ++v) {
         const int count = left - v * VW;
-        const floatv value = acc[m][v] + bias_some(b, first + v * VW, plane, count) +
+        const floatv value = acc[m][v] + bias_of_columns(b, first + v * VW, plane, count) +
                              residual_some(residual + at + v * VW, count);
-        put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value)), result + at + v * VW, count);
+        const floatv slope = slopes_of_columns(slopes, first + v * VW, plane, count);
+        put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value, slope)),
+                 result + at + v * VW, count);
       }
     }
   }
@@ -59,13 +70,13 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void fully_connected_outer(global const element* restrict dy, global const element* restrict y,
                            global const element* restrict rows, global const element* restrict b,
                            global const element* restrict r, global element* restrict result, int is,
-                           int rs, int columns, long i_step, long r_step, int plane) {
+                           int rs, int columns, long i_step, long r_step, int plane SLOPES_PARAMETER) {
   const int i0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * BLOCK;
   if (columns - first >= BLOCK) {
-    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first, BLOCK);
+    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, plane, first, BLOCK);
   } else {
-    outer_block(dy, y, rows, b, r, result, i0, is, rs, columns, i_step, r_step, plane, first,
+    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, plane, first,
                 columns - first);
   }
 }

@@ -29,7 +29,7 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
                          long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                          long tap_column, int oh, int ow, int first_column, int columns, int tiles_x,
                          int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner,
-                         long image_planes) {
+                         long image_planes SLOPES_PARAMETER) {
   const long id = get_group_id(0);
   const int tile = (int)(blocks_inner ? id / blocks : id % tiles);
   const int block = (int)(blocks_inner ? id % blocks : id / tiles);
@@ -72,7 +72,7 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
             const long at = out + ((long)(v * VW + f) * oh + row) * ow + from;
             const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, channel + v * VW + f) +
                                  residual_some(r + at, TW - from);
-            const floatv activated = ACTIVATE(value);
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, channel + v * VW + f));
             put_first(activated, TW - from, y + at);
           }
         }

@@ -22,7 +22,7 @@ kernel void im2row_lean_plain(global const float* restrict strip, global const f
                               global element* restrict y, long group_stride, long row_step,
                               long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                               long tap_column, int oh, int ow, int first_column, int columns, int filters,
-                              int groups, long image_planes) {
+                              int groups, long image_planes SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= (long)groups * filters * oh * columns) return;
   const int filter = (int)(id % filters);
@@ -41,5 +41,5 @@ kernel void im2row_lean_plain(global const float* restrict strip, global const f
   const long channel = (long)group_index * filters + filter;
   const long at = ((image_planes + channel) * oh + i) * ow + first_column + j;
   const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, at);
-  PUT(ACTIVATE(value), y, at);
+  PUT(ACTIVATE(value, SLOPE_OF(slopes, channel)), y, at);
 }

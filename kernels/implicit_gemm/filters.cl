@@ -29,7 +29,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
                            int taps_w, long x_image, long plane, int pitch, int step,
                            long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
                            int blocks_per_group, int groups, int panel, long out_image,
-                           long out_plane, long out_offset, long out_pitch, int out_step) {
+                           long out_plane, long out_offset, long out_pitch, int out_step
+                           SLOPES_PARAMETER) {
   // The order of work-groups: blocks, images, tiles; with panel > 0 images, panels of that many tiles, blocks, tiles.
   const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
@@ -116,6 +117,6 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   }
 #endif
 
-  store_tile(acc, b, r, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
+  store_tile(acc, b, r, SLOPES_PASSED, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
              out_plane, out_pitch, out_step);
 }

@@ -68,7 +68,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
                            long in_size, int top, int left, int images, int oh, int ow,
                            int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
                            int filters, int blocks_per_group, int run, int groups, long out_image,
-                           long out_plane, long out_offset, long out_pitch, int out_step) {
+                           long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
   local float patches[PATCH * 256] __attribute__((aligned(64)));
 #if SUMS
   local float sums[SUMS * 256] __attribute__((aligned(64)));
@@ -193,6 +193,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       for (int m = 0; m < MR; ++m) {
         if (block * MR + m < filters) {
           const float bias = BIAS_OF(b, first_b + m);
+          const float slope = SLOPE_OF(slopes, first_b + m);
 #pragma unroll
           for (int v = 0; v < NV; ++v) {
             const long to = at[v] + m * out_plane;
@@ -203,7 +204,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
 #if RESIDUAL
             value += load_scattered(r + to, place[v], count[v]);
 #endif
-            value = ACTIVATE(value);
+            value = ACTIVATE(value, slope);
 #if ACCUMULATE
             value += load_scattered(result + to, place[v], count[v]);
 #endif
@@ -215,11 +216,11 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
 #else
             if (count[v] == VW) {
               const floatv value = sum + RESIDUAL_V(r + to);
-              const floatv activated = ACTIVATE(value);
+              const floatv activated = ACTIVATE(value, slope);
               PUT_V(RESULT(GET_V(result + to), activated), result + to);
             } else if (count[v] > 0) {
               const floatv value = sum + residual_first(r + to, count[v]);
-              const floatv activated = ACTIVATE(value);
+              const floatv activated = ACTIVATE(value, slope);
 #if ACCUMULATE
               put_first(get_first(result + to, count[v]) + activated, count[v], result + to);
 #else

@@ -44,7 +44,7 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
                           long x_image, long plane, int pitch, long x_offset, int oh, int ow,
                           int tiles_x, int filters, int blocks_per_group, int run, int groups,
                           long out_image, long out_plane, long out_offset, long out_pitch,
-                          int out_step) {
+                          int out_step SLOPES_PARAMETER) {
   const long id = get_group_id(0);
   const int first_j = (int)(id % tiles_x) * SPAN;
   const int j0 = max(min(first_j, ow - SPAN), 0);
@@ -117,6 +117,7 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       if (first_filter + m < filters) {
+        const float slope = SLOPE_OF(slopes, first_b + m);
 #pragma unroll
         for (int v = 0; v < NV; ++v) {
           const floatv sum = acc[m][v] + BIAS_OF(b, first_b + m);
@@ -125,7 +126,7 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
           const int left = ow - j0 - v * VW;
           if (from <= 0 && left >= VW && out_step == 1) {
             const floatv value = sum + RESIDUAL_V(r + row_at);
-            const floatv activated = ACTIVATE(value);
+            const floatv activated = ACTIVATE(value, slope);
             PUT_V(RESULT(GET_V(result + row_at), activated), result + row_at);
           } else {
             float sums[VW];
@@ -133,7 +134,7 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
             for (int t = max(from, 0); t < min(left, VW); ++t) {
               const long at = row_at + (long)t * out_step;
               const float value = sums[t] + RESIDUAL_OF(r, at);
-              PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+              PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
             }
           }
         }

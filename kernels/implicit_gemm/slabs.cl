@@ -21,7 +21,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
                          int taps_w, long x_image, long plane, int pitch, int step, long x_offset,
                          int oh, int ow, int tiles_x, int tiles, int filters, int blocks_per_group,
                          int groups, int panel, long out_image, long out_plane, long out_offset,
-                         long out_pitch, int out_step, int slab, int run) {
+                         long out_pitch, int out_step, int slab, int run SLOPES_PARAMETER) {
   local float sums[SUMS * 256] __attribute__((aligned(64)));
   const int panels = (tiles + panel - 1) / panel;
   const int runs = (blocks_per_group + run - 1) / run;
@@ -87,7 +87,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
           STORE_TILE(acc, PIXELS, KV, tile_sums + (i * KV + v) * VW)
           continue;
         }
-        store_tile(acc, b, r, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
+        store_tile(acc, b, r, SLOPES_PASSED, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
                    image * out_image + first_b * out_plane + out_offset + i0 * out_pitch +
                        (long)j0 * out_step,
                    out_plane, out_pitch, out_step);

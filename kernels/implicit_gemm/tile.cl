@@ -33,7 +33,7 @@ typedef float fetched;
 #else
 typedef float4 fetched;
 #if MASK
-#define FETCHED(at) (GET_V(y_mask + (at)) > 0.0f ? GET_V(x + (at)) : (float4)(0.0f))
+#define FETCHED(at) BACKWARD(GET_V(x + (at)), GET_V(y_mask + (at)))
 #else
 #define FETCHED(at) GET_V(x + (at))
 #endif
@@ -104,7 +104,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
                         int in_w, int top, int left, int oh, int ow, int filters, int groups,
                         long pixels, int filter_tiles, long pixel_tiles, long in_image,
                         long in_group, long in_pitch, int in_step, long out_image, long out_plane,
-                        long out_offset, long out_pitch, int out_step) {
+                        long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
   local float4 A[BUFFERS][BK][BM / 4];
   local float4 B[BUFFERS][BK][BN / 4];
   const int item = get_local_id(0);
@@ -176,7 +176,8 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
           const float4 bias = BIAS ? get_some(b + first_filter + filter, count) : (float4)(0.0f);
           const float4 value = (float4)(sums[i][j], sums[i + 1][j], sums[i + 2][j], sums[i + 3][j]) +
                                bias + residual_some(r + out + filter, count);
-          put_some(ACTIVATE(value), result + out + filter, count);
+          put_some(ACTIVATE(value, slopes_some(slopes + first_filter + filter, count)),
+                   result + out + filter, count);
         }
       }
 #else
@@ -191,12 +192,13 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
           const long to = out + filter * out_plane;
           const float4 value =
               acc[i][j / 4] + BIAS_OF(b, first_filter + filter) + RESIDUAL_V(r + to);
-          const float4 activated = ACTIVATE(value);
+          const float4 activated = ACTIVATE(value, SLOPE_OF(slopes, first_filter + filter));
           PUT_V(RESULT(GET_V(result + to), activated), result + to);
 #else
           const long to = out + filter * out_plane;
           const float value = sums[i][j] + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);
-          PUT(RESULT(GET(result, to), ACTIVATE(value)), result, to);
+          const float slope = SLOPE_OF(slopes, first_filter + filter);
+          PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
 #endif
         }
       }
@@ -210,7 +212,7 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
                                global const element* restrict r, global element* restrict result,
                                int parts, int all_filters, long pixels, int oh, int ow,
                                long out_image, long out_plane, long out_offset, long out_pitch,
-                               int out_step) {
+                               int out_step SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= all_filters * pixels) return;
   const int filter = (int)(id / pixels);
@@ -221,5 +223,5 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
   float sum = 0.0f;
   for (int part = 0; part < parts; ++part) sum += partial[part * all_filters * pixels + id];
   const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-  PUT(RESULT(GET(result, to), ACTIVATE(value)), result, to);
+  PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
 }

@@ -22,7 +22,7 @@ void plane_sums(global const element* restrict dy, global const element* restric
   for (; i + VW <= pixels; i += VW) {
     floatv value = GET_V(dy + base + i);
 #if MASK
-    value = GET_V(y + base + i) > 0.0f ? value : (floatv)(0.0f);
+    value = BACKWARD(value, GET_V(y + base + i));
 #endif
     lanes += value;
   }

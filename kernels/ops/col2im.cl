@@ -22,7 +22,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
                           int c, int h, int w, int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
                           long first_image, int first_row, int rows, int channels_per_group,
                           long image_stride, long group_stride, long reduction_stride,
-                          long pixel_stride, int span, int add, int finish) {
+                          long pixel_stride, int span, int add, int finish SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (w + span - 1) / span;
   const int x0 = (int)(id % spans) * span;
@@ -51,7 +51,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
     }
     if (finish) {
       const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, row_at + column);
-      sum = ACTIVATE(value);
+      sum = ACTIVATE(value, SLOPE_OF(slopes, channel));
     }
     PUT(sum, dx, row_at + column);
   }

@@ -13,7 +13,7 @@
 kernel void fold_output(global const float* restrict product, global const element* restrict b,
                         global const element* restrict r, global element* restrict y, int images, int k,
                         int k_per_group, long group_stride, long ld, int pixels, long y_pixels,
-                        long first_image, long first, int span) {
+                        long first_image, long first, int span SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
   const int t0 = (int)(id % spans) * span;
@@ -27,16 +27,17 @@ kernel void fold_output(global const float* restrict product, global const eleme
   const long at = (first_image * k + image_filter) * y_pixels + first;
   global element* to = y + at;
   const float bias = BIAS_OF(b, filter);
+  const float slope = SLOPE_OF(slopes, filter);
   for (int t = t0; t < t1; ++t) {
     const float value = from[t] + bias + RESIDUAL_OF(r, at + t);
-    PUT(RESULT(GET(to, t), ACTIVATE(value)), to, t);
+    PUT(RESULT(GET(to, t), ACTIVATE(value, slope)), to, t);
   }
 }
 
 // The same in place, where the product is the result already: `planes` planes of k channels.
 kernel void finish_output(global const element* restrict b, global const element* restrict r,
                           global element* restrict y, long planes,
-                          int k, int pixels, int span) {
+                          int k, int pixels, int span SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
   const int t0 = (int)(id % spans) * span;
@@ -45,16 +46,18 @@ kernel void finish_output(global const element* restrict b, global const element
   const int t1 = min(t0 + span, pixels);
   global element* to = y + plane * pixels;
   const float bias = BIAS_OF(b, plane % k);
+  const float slope = SLOPE_OF(slopes, plane % k);
   for (int t = t0; t < t1; ++t) {
     const float value = GET(to, t) + bias + RESIDUAL_OF(r, plane * pixels + t);
-    PUT(ACTIVATE(value), to, t);
+    PUT(ACTIVATE(value, slope), to, t);
   }
 }
 
 // The same with the channels last: `pixels` pixels of k channels. Each work-item handles `span` channels of `lines` of
 // them.
 kernel void finish_channels(global const element* restrict b, global const element* restrict r,
-                            global element* restrict y, long pixels, int k, int span, int lines) {
+                            global element* restrict y, long pixels, int k, int span, int lines
+                            SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (k + span - 1) / span;
   const int t0 = (int)(id % spans) * span;
@@ -65,7 +68,7 @@ kernel void finish_channels(global const element* restrict b, global const eleme
     for (int t = t0; t < t1; ++t) {
       const long at = pixel * k + t;
       const float value = GET(y, at) + BIAS_OF(b, t) + RESIDUAL_OF(r, at);
-      PUT(ACTIVATE(value), y, at);
+      PUT(ACTIVATE(value, SLOPE_OF(slopes, t)), y, at);
     }
   }
 }

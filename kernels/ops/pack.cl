@@ -2,7 +2,8 @@
 // Copies of tensors in the order in which the fast kernels read them: weights in blocks of filters, planes with their
 // zero padding written out, gradients with the filters innermost. Each kernel has its picture above it.
 //
-// Macros: VW (vectors on a CPU; 1 on a GPU), MASK, STORAGE_.. (of what is read; what is written is float).
+// Macros: VW (vectors on a CPU; 1 on a GPU), MASK, BACKWARD, STORAGE_.. (of what is read; what is
+// written is float).
 
 #define PRODUCTS_PER_ITEM 16  // products that a work-item of pack_filters copies
 
@@ -19,7 +20,7 @@ inline void pack_tile(global const element* restrict input, global const element
     if (f < rows_left) {
       rows[f] = get_some(input + f * stride, columns_left);
 #if defined(MASK) && MASK
-      rows[f] = get_some(y + f * stride, columns_left) > 0.0f ? rows[f] : (floatv)(0.0f);
+      rows[f] = BACKWARD(rows[f], get_some(y + f * stride, columns_left));
 #endif
     }
   }

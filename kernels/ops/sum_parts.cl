@@ -13,7 +13,7 @@
 typedef element part_element;
 #define PART(parts, y, at) MASKED(parts, y, at)
 #if defined(MASK) && MASK
-#define PART_V(parts, y, at) (GET_V((y) + (at)) > 0.0f ? GET_V((parts) + (at)) : (floatv)(0.0f))
+#define PART_V(parts, y, at) BACKWARD(GET_V((parts) + (at)), GET_V((y) + (at)))
 #else
 #define PART_V(parts, y, at) GET_V((parts) + (at))
 #endif

@@ -1,7 +1,9 @@
-// Activations, of floats and of vectors of floats; ACTIVATE(v) is the one chosen. NaN stays NaN, which fmax and clamp
-// would not give.
+// Activations and their backward, of floats and of vectors of floats. ACTIVATE(v, slope) is the activation chosen, with
+// the slope of v's channel where it has slopes. BACKWARD(dy, y) is dy times the derivative of the one chosen, where its
+// result is y. NaN stays NaN, which fmax and clamp would not give.
 //
-// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPE and OFFSET (for some of them).
+// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPES (1: it takes a slope per channel),
+// BACKWARD (the name of a backward_ macro; none: backward_relu), SLOPE and OFFSET (for some of them).
 
 #define activate_none(v) (v)
 #define activate_relu(v) ((v) < 0.0f ? 0.0f : (v))
@@ -13,8 +15,26 @@
 #define activate_sigmoid(v) (1.0f / (1.0f + exp(-(v))))
 #define activate_tanh(v) tanh(v)
 #define activate_gelu(v) (0.5f * (v) * (1.0f + erf(0.70710678f * (v))))
+#define activate_prelu(v, slope) ((v) < 0.0f ? (slope) * (v) : (v))
 #define CLCONV_BETWEEN(v, low, high) ((v) < (low) ? (low) : (v) > (high) ? (high) : (v))
 #ifndef ACTIVATION
 #define ACTIVATION activate_none
 #endif
-#define ACTIVATE(v) ACTIVATION(v)
+#if defined(SLOPES) && SLOPES
+#define ACTIVATE(v, slope) ACTIVATION(v, slope)
+#else
+#define ACTIVATE(v, slope) ACTIVATION(v)
+#endif
+
+// Where y is 0, v was below 0, or dy counts as if it was: a leaky ReLU rounds small results to 0, and one with slope 0
+// all. 1 - y*y would lose what is left of it where y is nearly 1.
+#define backward_none(dy, y) (dy)
+#define backward_relu(dy, y) ((y) > 0.0f ? (dy) : 0.0f)
+#define backward_relu6(dy, y) ((y) > 0.0f ? ((y) < 6.0f ? (dy) : 0.0f) : 0.0f)
+#define backward_leaky_relu(dy, y) ((y) > 0.0f ? (dy) : SLOPE * (dy))
+#define backward_hard_sigmoid(dy, y) ((y) > 0.0f ? ((y) < 1.0f ? SLOPE * (dy) : 0.0f) : 0.0f)
+#define backward_sigmoid(dy, y) ((y) * (1.0f - (y)) * (dy))
+#define backward_tanh(dy, y) ((1.0f - (y)) * (1.0f + (y)) * (dy))
+#ifndef BACKWARD
+#define BACKWARD backward_relu
+#endif

@@ -1,4 +1,4 @@
-// parts: lanes depthwise_taps
+// parts: lanes mask depthwise_taps
 // Depthwise convolution of planes that are read as they lie, without a copy.
 //
 //        LEFT        RIGHT       The plane of results is divided into blocks of BLOCK rows x VW columns (steps). The
@@ -18,14 +18,14 @@
 // Row p of those that a block sees is in the image.
 #define IS_ROW(p, top, bottom) (!((top) && (p) < TOP) && !((bottom) && (p) >= IN_H - (BOTTOM)))
 
-// The vector at `at` (of a masked gradient: where y > 0), of which the first `before` or the last `behind` elements lie
+// The vector at `at` (of a gradient: masked), of which the first `before` or the last `behind` elements lie
 // outside and are 0. Both are constants.
 ALWAYS_INLINE floatv see(global const element* input, global const element* y, const long at,
                          const int before, const int behind) {
   const int out = before > 0 ? before : behind > 0 ? -behind : 0;
   floatv v = GET_V(input + at + out);
 #if MASK && DATA
-  v = GET_V(y + at + out) > 0.0f ? v : (floatv)(0.0f);
+  v = BACKWARD(v, GET_V(y + at + out));
 #endif
   return out == 0 ? v
                   : shuffle2(v, (floatv)(0.0f), AS_UINTV((LANES - out) & (2 * VW - 1)));

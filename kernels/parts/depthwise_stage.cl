@@ -9,18 +9,18 @@
 //
 // Macros: VW (4, 8 or 16).
 
-// The first `count` elements at input[at], the others 0; with `masked` a gradient, which counts where y > 0. Elements
+// The first `count` elements at input[at], the others 0; with `masked` a masked gradient. Elements
 // beyond them are read, too, if they belong to the tensor, which has `size` elements.
 inline floatv load_first(global const element* restrict input, global const element* restrict y,
                          const int masked, const long at, const int count, const long size) {
   floatv v;
   if (at + VW <= size) {
     v = GET_V(input + at);
-    if (masked) v = GET_V(y + at) > 0.0f ? v : (floatv)(0.0f);
+    if (masked) v = BACKWARD(v, GET_V(y + at));
     if (count < VW) v = LANES < (intv)(count) ? v : (floatv)(0.0f);
   } else {
     v = get_some(input + at, count);
-    if (masked) v = get_some(y + at, count) > 0.0f ? v : (floatv)(0.0f);
+    if (masked) v = BACKWARD(v, get_some(y + at, count));
   }
   return v;
 }
@@ -51,7 +51,7 @@ inline void stage_tile(global const element* restrict input, global const elemen
         for (int t = lo; t < hi; t += VW) {
           const int at = min(t, hi - VW);
           floatv v = GET_V(input + row_at + at);
-          if (masked) v = GET_V(y + row_at + at) > 0.0f ? v : (floatv)(0.0f);
+          if (masked) v = BACKWARD(v, GET_V(y + row_at + at));
           STORE_V(v, stage + shift + at);
         }
       } else if (lo < hi) {
@@ -78,8 +78,8 @@ inline void stage_tile(global const element* restrict input, global const elemen
         floatv a = GET_V(input + row_at + t);
         floatv b = GET_V(input + row_at + t + VW);
         if (masked) {
-          a = GET_V(y + row_at + t) > 0.0f ? a : (floatv)(0.0f);
-          b = GET_V(y + row_at + t + VW) > 0.0f ? b : (floatv)(0.0f);
+          a = BACKWARD(a, GET_V(y + row_at + t));
+          b = BACKWARD(b, GET_V(y + row_at + t + VW));
         }
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
@@ -92,8 +92,11 @@ inline void stage_tile(global const element* restrict input, global const elemen
       }
 #else
       for (int t = 0; t < columns; ++t) {
-        const int counts = t >= lo && t < hi && (!masked || GET(y, row_at + t) > 0.0f);
-        stage[shift + t % IW * pitch + t / IW] = counts ? GET(input, row_at + t) : 0.0f;
+        const int inside = t >= lo && t < hi;
+        const float v = !inside  ? 0.0f
+                        : masked ? BACKWARD(GET(input, row_at + t), GET(y, row_at + t))
+                                 : GET(input, row_at + t);
+        stage[shift + t % IW * pitch + t / IW] = v;
       }
 #endif
     }

@@ -1,9 +1,9 @@
 // parts: storage activation
 // What is done to a sum before it is stored: add the bias and the residual, activate, add to what is there.
 //
-//   PUT(RESULT(GET(y, at), ACTIVATE(sum + BIAS_OF(b, k) + RESIDUAL_OF(r, at))), y, at);
+//   PUT(RESULT(GET(y, at), ACTIVATE(sum + BIAS_OF(b, k) + RESIDUAL_OF(r, at), SLOPE_OF(slopes, k))), y, at);
 //
-// Macros: BIAS, RESIDUAL, ACCUMULATE (0 or 1), and those of the part activation.
+// Macros: BIAS, RESIDUAL, SLOPES, ACCUMULATE (0 or 1), and those of the part activation.
 
 // ACCUMULATE: the value is added to the old one.
 #if defined(ACCUMULATE) && ACCUMULATE
@@ -30,4 +30,19 @@
 #define RESIDUAL_V(pointer) 0.0f
 #define residual_some(pointer, count) 0.0f
 #define residual_first(pointer, count) 0.0f
+#endif
+
+// The slopes of an activation that has some, one per channel of the result. SLOPES_PARAMETER ends the parameters of
+// each kernel that activates. SLOPES_PASSED is the argument for a function's parameter `slopes`; without slopes it is some
+// pointer that is not read. slopes_some (with part vectors) reads `count` of them.
+#if defined(SLOPES) && SLOPES
+#define SLOPES_PARAMETER , global const element* restrict slopes
+#define SLOPES_PASSED slopes
+#define SLOPE_OF(slopes, k) GET(slopes, k)
+#define slopes_some(pointer, count) get_some(pointer, count)
+#else
+#define SLOPES_PARAMETER
+#define SLOPES_PASSED b
+#define SLOPE_OF(slopes, k) 0.0f
+#define slopes_some(pointer, count) 0.0f
 #endif

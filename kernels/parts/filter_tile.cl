@@ -19,7 +19,8 @@
 
 // Stores the tile of results at (i0, j0). Those above first_i and left of first_j belong to the tile before.
 ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element* b,
-                              global const element* r, global element* result, const long first_b,
+                              global const element* r, global const element* slopes,
+                              global element* result, const long first_b,
                               const int rest, const int i0, const int j0, const int first_i,
                               const int first_j, const long first_out, const long out_plane,
                               const long out_pitch, const int out_step) {
@@ -28,11 +29,12 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
   for (int v = 0; v < KV; ++v) {
     const int left = rest - v * VW;
     const floatv bias = BIAS ? get_some(b + first_b + v * VW, left) : (floatv)(0.0f);
+    const floatv slope = slopes_some(slopes + first_b + v * VW, left);
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
       const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + v * VW;
       const floatv value = acc[i][v] + bias + residual_some(r + at, left);
-      put_some(ACTIVATE(value), result + at, left);
+      put_some(ACTIVATE(value, slope), result + at, left);
     }
   }
 #else
@@ -81,7 +83,8 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
         for (int f = 0; f < VW; ++f, plane_at += out_plane) {
           const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
                                residual_first(r + plane_at, PIXELS - from);
-          put_known(ACTIVATE(value), PIXELS - from, result + plane_at);
+          const float slope = SLOPE_OF(slopes, first_b + first_f + f);
+          put_known(ACTIVATE(value, slope), PIXELS - from, result + plane_at);
         }
       } else {
         float sums[VW * VW];
@@ -92,16 +95,17 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
 #pragma nounroll
         for (int f = 0; f < there; ++f) {
           const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
+          const float slope = SLOPE_OF(slopes, first_b + first_f + f);
           const long plane_at = first_out + (first_f + f) * out_plane;
           if (whole_rows) {
             const floatv value = sum + residual_first(r + plane_at + from, PIXELS - from);
-            put_first(ACTIVATE(value), PIXELS - from, result + plane_at + from);
+            put_first(ACTIVATE(value, slope), PIXELS - from, result + plane_at + from);
           } else {
             floatv value = sum;
 #if RESIDUAL
             LOAD_SCATTERED(value, r + plane_at, count)
 #endif
-            value = ACTIVATE(value);
+            value = ACTIVATE(value, slope);
 #if ACCUMULATE
             LOAD_SCATTERED(value, result + plane_at, count)
 #endif

@@ -192,7 +192,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
 kernel void winograd_gpu_output(global const float* restrict products, global const element* restrict b,
                                 global const element* restrict r, global element* restrict result,
                                 int filters, int groups, int oh, int ow, int tiles_y, int tiles_x,
-                                long first_tile, int tiles, int pitch) {
+                                long first_tile, int tiles, int pitch SLOPES_PARAMETER) {
   const int t = get_global_id(0);
   if (t >= tiles) return;
   const int j0 = (int)((first_tile + t) % tiles_x) * M;
@@ -211,6 +211,7 @@ kernel void winograd_gpu_output(global const float* restrict products, global co
 #undef FROM
 #undef TO
     const float bias = BIAS_OF(b, plane);
+    const float slope = SLOPE_OF(slopes, plane);
     const long first = ((image * planes + plane) * oh + i0) * ow + j0;
 #define FROM(j) s[i][j]
 #define TO(j) sums[j]
@@ -223,7 +224,7 @@ kernel void winograd_gpu_output(global const float* restrict products, global co
         const long at = first + (long)i * ow + j;
         if (i0 + i < oh && j0 + j < ow) {
           const float value = sums[j] + bias + RESIDUAL_OF(r, at);
-          PUT(RESULT(GET(result, at), ACTIVATE(value)), result, at);
+          PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
         }
       }
     }

@@ -32,7 +32,7 @@ inline floatt odds(const floatt a, const floatt b) {
 }
 
 #if defined(MASK) && MASK
-#define KEPT(at) (GET_N(VT, y + (at)) > (floatt)(0.0f) ? GET_N(VT, x + (at)) : (floatt)(0.0f))
+#define KEPT(at) BACKWARD(GET_N(VT, x + (at)), GET_N(VT, y + (at)))
 #else
 #define KEPT(at) GET_N(VT, x + (at))
 #endif

@@ -31,7 +31,8 @@ void winograd_multiply(global const float* restrict V, global const float* restr
                        global const element* restrict b, global const element* restrict r,
                        global element* restrict result, int channels, int slab, int tiles_y,
                        int tiles_x, long first_tile, int tiles, int pitch, long xi_step, int oh, int ow,
-                       int filters, int blocks_per_group, int groups, int strips, int blocks_inner) {
+                       int filters, int blocks_per_group, int groups, int strips, int blocks_inner
+                       SLOPES_PARAMETER) {
   local float products[XI * PRODUCTS] __attribute__((aligned(64)));
   const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
@@ -122,7 +123,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
             const long at = out + (long)f * oh * ow;
             const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
                                  residual_some(r + at, pixels);
-            const floatv activated = ACTIVATE(value);
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, first_b + f));
 #if ACCUMULATE
             put_first(get_some(result + at, pixels) + activated, pixels, result + at);
 #else

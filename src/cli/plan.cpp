@@ -141,7 +141,9 @@ void add_plan(CLI::App& app, Session& session) {
   verb->add_flag("--bias", v->bias, "with bias (forward, transposed)");
   verb->add_flag("--residual", v->residual, "with a tensor to add (forward, transposed)");
   v->activation.add_to(*verb);
-  verb->add_flag("--mask", v->mask, "dy counts only where y > 0: ReLU's backward (backward-*)");
+  verb->add_flag("--mask", v->mask,
+                 "dy counts only where y > 0: ReLU's backward; with --activation that one's "
+                 "(backward-*)");
   verb->add_flag("--accumulate", v->accumulate, "add to what the result holds (backward-*)");
   v->storage.add_to(*verb);
   v->planning.add_to(*verb);

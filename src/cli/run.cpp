@@ -24,11 +24,12 @@ struct Takes {
   const char* needed;
   const char* optional;
 };
-constexpr Takes kTakes[] = {{"--x --w", "--b --r --relu --activation --layout --weights-layout"},
-                            {"--dy --w --input-shape", "--y"},
-                            {"--x --dy --kernel", "--y"},
-                            {"--dy", "--y"},
-                            {"--x --w", "--b --r --relu --activation --output-pad"}};
+constexpr Takes kTakes[] = {
+    {"--x --w", "--b --r --relu --activation --slopes --layout --weights-layout"},
+    {"--dy --w --input-shape", "--y --activation"},
+    {"--x --dy --kernel", "--y --activation"},
+    {"--dy", "--y --activation"},
+    {"--x --w", "--b --r --relu --activation --slopes --output-pad"}};
 
 bool contains(const char* list, const std::string& option) {
   return (" " + std::string(list) + " ").find(" " + option + " ") != std::string::npos;
@@ -42,7 +43,8 @@ void expect_shape(const std::string& path, const Array& array, const Shape& expe
 }
 
 struct RunVerb {
-  std::string direction_name = "forward", x, w, b, r, y, dy, input_shape, kernel, output_pad, out;
+  std::string direction_name = "forward", x, w, b, r, slopes, y, dy;
+  std::string input_shape, kernel, output_pad, out;
   ActivationOptions activation;
   StorageOptions storage;
   GeometryOptions geometry;
@@ -52,6 +54,8 @@ struct RunVerb {
 
  private:
   void check_options() const;
+  // That --activation comes with the operands it needs, and they with it.
+  void check_activation() const;
   void read_operands();
   // The type of all operands: --dtype, else that of the files.
   void settle_type();
@@ -61,7 +65,7 @@ struct RunVerb {
 
   clconv_direction direction_ = CLCONV_FORWARD;
   Problem storage_;  // what --dtype and the layouts say
-  Array x_, w_, b_, r_, y_, dy_;
+  Array x_, w_, b_, r_, slopes_, y_, dy_;
 };
 
 void RunVerb::check_options() const {
@@ -73,6 +77,7 @@ void RunVerb::check_options() const {
       {"--r", !r.empty()},
       {"--relu", activation.relu},
       {"--activation", activation.activation != "none"},
+      {"--slopes", !slopes.empty()},
       {"--layout", storage_.layout != CLCONV_NCHW},
       {"--weights-layout", storage_.weights_layout != CLCONV_KCRS},
       {"--y", !y.empty()},
@@ -87,10 +92,28 @@ void RunVerb::check_options() const {
                    " --direction " + direction_name + (present ? ", which takes " : " takes ") +
                    takes.needed + " and, if wanted, " + takes.optional);
   }
+  check_activation();
   if (geometry.groups < 1) {
     throw BadInput("--groups " + std::to_string(geometry.groups) + ": must be at least 1");
   }
-  check_out(out, {x, w, b, r, y, dy});
+  check_out(out, {x, w, b, r, slopes, y, dy});
+}
+
+void RunVerb::check_activation() const {
+  const std::string word = activation.relu ? "relu" : activation.activation;
+  const bool gradient = direction_ != CLCONV_FORWARD && direction_ != CLCONV_TRANSPOSED;
+  const bool has_slopes = word == clconv_activation_name(CLCONV_PRELU);
+  if (gradient && word != "none" && y.empty()) {
+    throw BadInput("--y is missing: --activation " + word + " in --direction " + direction_name +
+                   " is the one whose result it is");
+  }
+  if (!gradient && has_slopes && slopes.empty()) {
+    throw BadInput(
+        "--slopes is missing: --activation prelu takes one for each channel of the result");
+  }
+  if (!has_slopes && !slopes.empty()) {
+    throw BadInput("--slopes has no part in --activation " + word + ", expected prelu");
+  }
 }
 
 void RunVerb::read_operands() {
@@ -113,13 +136,14 @@ void RunVerb::read_operands() {
                                                       : "(k,c/g,kh,kw)");
   b_ = read(b, "(k)");
   r_ = read(r, last ? "(n,oh,ow,k)" : "(n,k,oh,ow)");
+  slopes_ = read(slopes, "(k)");
   dy_ = read(dy, "(n,k,oh,ow)");
   y_ = read(y, "(n,k,oh,ow)");
 }
 
 void RunVerb::settle_type() {
-  const std::pair<const std::string*, Array*> operands[] = {{&x, &x_}, {&w, &w_}, {&b, &b_},
-                                                            {&r, &r_}, {&y, &y_}, {&dy, &dy_}};
+  const std::pair<const std::string*, Array*> operands[] = {
+      {&x, &x_}, {&w, &w_}, {&b, &b_}, {&r, &r_}, {&slopes, &slopes_}, {&y, &y_}, {&dy, &dy_}};
   const std::pair<const std::string*, Array*>* first = nullptr;
   for (const auto& operand : operands) {
     if (operand.first->empty()) continue;
@@ -187,6 +211,7 @@ Problem RunVerb::gradient_or_forward() const {
   }
   const auto info = p.info();
   if (!b.empty()) expect_shape(b, b_, {p.k}, "one value for each filter of " + w);
+  if (!slopes.empty()) expect_shape(slopes, slopes_, {p.k}, "one value for each filter of " + w);
   const Shape output = {p.n, p.k, info.oh, info.ow};
   if (!dy.empty()) expect_shape(dy, dy_, output, "the output of " + p.text());
   if (!y.empty()) expect_shape(y, y_, output, "the output of " + p.text());
@@ -215,6 +240,8 @@ Problem RunVerb::transposed() const {
   activation.apply(seen);
   seen.data_type = storage_.data_type;
   if (!b.empty()) expect_shape(b, b_, {seen.k}, "one value for each channel of the result");
+  if (!slopes.empty())
+    expect_shape(slopes, slopes_, {seen.k}, "one value for each channel of the result");
   const Problem p = seen.transposed(pad_h, pad_w);
   if (!r.empty()) expect_shape(r, r_, {p.n, p.c, p.h, p.w}, "the result");
   return p;
@@ -280,7 +307,8 @@ void RunVerb::run(const Session& session) {
   Operands operands;
   for (const auto& [buffer, array] :
        {std::pair{&operands.x, &x_}, std::pair{&operands.w, &w_}, std::pair{&operands.b, &b_},
-        std::pair{&operands.r, &r_}, std::pair{&operands.y, &y_}, std::pair{&operands.dy, &dy_}}) {
+        std::pair{&operands.r, &r_}, std::pair{&operands.slopes, &slopes_},
+        std::pair{&operands.y, &y_}, std::pair{&operands.dy, &dy_}}) {
     if (!array->values.empty()) *buffer = bench.upload(*array);
   }
   Array result{result_shape(p), {}, p.data_type};
@@ -328,16 +356,20 @@ void add_run(CLI::App& app, Session& session) {
   auto v = std::make_shared<RunVerb>();
   verb->add_option("--direction", v->direction_name,
                    "forward (default): --x --w [--b] [--r] [--activation]; backward-data: --dy --w "
-                   "--input-shape [--y]; backward-weights: --x --dy --kernel [--y]; "
-                   "backward-bias: --dy [--y]; transposed: --x --w [--b] [--r] [--activation] "
-                   "[--output-pad]");
+                   "--input-shape [--y [--activation]]; backward-weights: --x --dy --kernel [--y "
+                   "[--activation]]; backward-bias: --dy [--y [--activation]]; transposed: --x --w "
+                   "[--b] [--r] [--activation] [--output-pad]");
   verb->add_option("--x", v->x, "input (n,c,h,w)");
   verb->add_option("--w", v->w, "weights (k,c/g,kh,kw); transposed: (c,k/g,kh,kw)");
   verb->add_option("--b", v->b, "bias (k)");
   verb->add_option("--r", v->r, "residual, added before the activation (shape of the result)");
   v->activation.add_to(*verb);
+  verb->add_option("--slopes", v->slopes, "slopes of --activation prelu (k)");
   verb->add_option("--dy", v->dy, "gradient of the output (n,k,oh,ow)");
-  verb->add_option("--y", v->y, "output: dy counts only where it is above 0 (ReLU's backward)");
+  verb->add_option(
+      "--y", v->y,
+      "output: dy counts times the derivative of --activation, computed from it; none given: "
+      "only where it is above 0 (ReLU's backward)");
   verb->add_option("--input-shape", v->input_shape, "shape of dx: N,C,H,W");
   verb->add_option("--kernel", v->kernel, "filter size of dw: KHxKW");
   verb->add_option(

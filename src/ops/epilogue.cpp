@@ -1,21 +1,9 @@
 #include "ops/epilogue.hpp"
 
-#include <cstdio>
-#include <cstring>
-
+#include "ops/mask.hpp"
 #include "runtime/spans.hpp"
 
 namespace clconv::core {
-namespace {
-
-std::uint32_t bits_of(float value) {
-  std::uint32_t bits;
-  static_assert(sizeof(bits) == sizeof(value));
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-
-}  // namespace
 
 std::string storage_define(DataType type) {
   return std::string("-D") + row_of(type).macro;
@@ -24,19 +12,17 @@ std::string storage_define(DataType type) {
 std::string epilogue_defines(const Problem& problem) {
   const auto flag = [](bool set) { return set ? "1" : "0"; };
   const ActivationRow& row = row_of(problem.activation);
-  std::string parameters;
-  const std::pair<const char*, float> values[] = {{"SLOPE", problem.activation_slope},
-                                                  {"OFFSET", problem.activation_offset}};
-  for (int i = 0; i < row.parameters; ++i) {
-    // As bits: exact, and the same in every locale.
-    char define[48];
-    std::snprintf(define, sizeof(define), " -D%s=as_float(0x%08xu)", values[i].first,
-                  bits_of(values[i].second));
-    parameters += define;
-  }
   return std::string("-DBIAS=") + flag(problem.bias) + " -DRESIDUAL=" + flag(problem.residual) +
-         " -DACTIVATION=" + row.macro + parameters + " -DMASK=" + flag(problem.mask) +
+         " -DACTIVATION=" + row.macro + parameter_defines(problem, problem.activation) +
+         " -DSLOPES=" + flag(row.slopes) + mask_of(problem).defines +
          " -DACCUMULATE=" + flag(problem.accumulate) + " " + storage_define(problem.data_type);
+}
+
+std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments) {
+  if (row_of(problem.activation).slopes) {
+    arguments.push_back({"slopes", Region{static_cast<int>(Tensor::kSlopes)}});
+  }
+  return arguments;
 }
 
 std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPart& part,
@@ -45,20 +31,20 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
   const Spans spans(device.profile(), part.pixels);
   return std::make_unique<KernelStep>(
       "fold", device.kernel("ops/epilogue", "fold_output", epilogue_defines(p)),
-      std::vector<Argument>{{"product", product},
-                            {"b", b},
-                            {"r", r},
-                            {"y", result},
-                            {"images", narrow(part.images)},
-                            {"k", narrow(part.planes)},
-                            {"k_per_group", narrow(part.planes_per_group)},
-                            {"group_stride", cl_long{part.group_stride}},
-                            {"ld", cl_long{part.ld}},
-                            {"pixels", narrow(part.pixels)},
-                            {"y_pixels", cl_long{part.plane_pixels}},
-                            {"first_image", cl_long{part.first_image}},
-                            {"first", cl_long{part.first}},
-                            {"span", narrow(spans.span)}},
+      with_slopes(p, {{"product", product},
+                      {"b", b},
+                      {"r", r},
+                      {"y", result},
+                      {"images", narrow(part.images)},
+                      {"k", narrow(part.planes)},
+                      {"k_per_group", narrow(part.planes_per_group)},
+                      {"group_stride", cl_long{part.group_stride}},
+                      {"ld", cl_long{part.ld}},
+                      {"pixels", narrow(part.pixels)},
+                      {"y_pixels", cl_long{part.plane_pixels}},
+                      {"first_image", cl_long{part.first_image}},
+                      {"first", cl_long{part.first}},
+                      {"span", narrow(spans.span)}}),
       spans.range(part.images * part.planes));
 }
 
@@ -73,25 +59,25 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
         device.profile().family == Family::kCpu ? ceil_div(kPerItem, channels) : 1;
     return std::make_unique<KernelStep>(
         "epilogue", device.kernel("ops/epilogue", "finish_channels", epilogue_defines(p)),
-        std::vector<Argument>{{"b", b},
-                              {"r", r},
-                              {"y", result},
-                              {"pixels", cl_long{p.n * pixels}},
-                              {"k", narrow(channels)},
-                              {"span", narrow(spans.span)},
-                              {"lines", narrow(lines)}},
+        with_slopes(p, {{"b", b},
+                        {"r", r},
+                        {"y", result},
+                        {"pixels", cl_long{p.n * pixels}},
+                        {"k", narrow(channels)},
+                        {"span", narrow(spans.span)},
+                        {"lines", narrow(lines)}}),
         spans.range(ceil_div(p.n * pixels, lines)));
   }
   const Spans spans(device.profile(), pixels);
   return std::make_unique<KernelStep>(
       "epilogue", device.kernel("ops/epilogue", "finish_output", epilogue_defines(p)),
-      std::vector<Argument>{{"b", b},
-                            {"r", r},
-                            {"y", result},
-                            {"planes", cl_long{p.n * channels}},
-                            {"k", narrow(channels)},
-                            {"pixels", narrow(pixels)},
-                            {"span", narrow(spans.span)}},
+      with_slopes(p, {{"b", b},
+                      {"r", r},
+                      {"y", result},
+                      {"planes", cl_long{p.n * channels}},
+                      {"k", narrow(channels)},
+                      {"pixels", narrow(pixels)},
+                      {"span", narrow(spans.span)}}),
       spans.range(p.n * channels));
 }
 

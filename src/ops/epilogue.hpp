@@ -26,10 +26,13 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const 
 std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, const Region& b,
                                     const Region& r, const Region& result);
 
-// -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DMASK=.. -DACCUMULATE=.. -DSTORAGE_..: what of a problem, besides its
-// class, is compiled in.
+// -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DSLOPES=.. -DMASK=.. -DACCUMULATE=.. -DSTORAGE_..: what of a problem,
+// besides its class, is compiled in.
 std::string epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);
+// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): the slopes behind them where
+// the problem's activation has some.
+std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments);
 
 }  // namespace clconv::core

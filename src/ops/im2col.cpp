@@ -69,12 +69,12 @@ std::int64_t columns_elements(const Problem& p) {
 }
 
 std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayout layout,
-                                  const MatrixPart& part, const Region& x, const Region* mask,
+                                  const MatrixPart& part, const Region& x, const Mask& mask,
                                   const Region& cols) {
   const bool columns = layout == ColumnsLayout::kColumns;
   const Spans spans(device.profile(), columns ? p.ow() : p.c);
   std::vector<Argument> arguments = {{"x", x}};
-  if (columns) arguments.push_back({"y", mask != nullptr ? *mask : x});
+  if (columns) arguments.push_back({"y", mask.y_or(x)});
   arguments.push_back({"cols", cols});
   arguments.push_back({"images", narrow(part.images)});
   add_geometry(arguments, p, part, false);
@@ -84,8 +84,7 @@ std::unique_ptr<Step> im2col_step(Device& device, const Problem& p, ColumnsLayou
       "im2col",
       device.kernel("ops/im2col", columns ? "im2col_columns" : "im2col_rows",
                     vector_define(device.profile()) + " -DSW=" + std::to_string(p.sw) +
-                        (mask != nullptr ? " -DMASK=1 " : " -DMASK=0 ") +
-                        storage_define(p.data_type)),
+                        mask.defines + " " + storage_define(p.data_type)),
       arguments, spans.range(part.images * part.rows * (columns ? p.c : p.ow())));
 }
 
@@ -113,7 +112,7 @@ std::unique_ptr<Step> col2im_step(Device& device, const Problem& p, ColumnsLayou
     return std::make_unique<KernelStep>(
         "col2im_gather",
         device.kernel("ops/col2im", "col2im_gather", "-DFLOAT_ATOMICS=0 " + epilogue_defines(p)),
-        arguments, spans.range(planes * p.h));
+        with_slopes(p, std::move(arguments)), spans.range(planes * p.h));
   }
   const std::string& atomics = device.profile().float_atomics;
   const std::string options = atomics == "ext"   ? "-cl-std=CL3.0 -DFLOAT_ATOMICS=1"
@@ -146,7 +145,7 @@ Sequence im2col(Device& device, const Problem& problem, ColumnsLayout layout, co
   const Problem p = checked(problem);
   Sequence sequence;
   if (p.empty()) return sequence;
-  sequence.add(im2col_step(device, p, layout, whole(p, layout), x, nullptr, cols));
+  sequence.add(im2col_step(device, p, layout, whole(p, layout), x, Mask(), cols));
   return sequence;
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "ops/mask.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
 #include "runtime/launch.hpp"
@@ -28,10 +29,9 @@ struct MatrixPart {
   std::int64_t first_row = 0, rows = 1;
   std::int64_t image_stride = 0, group_stride = 0, ld = 0;
 };
-// The matrix is float32 whatever x is. `mask`: x is a gradient that counts only where this is above 0; null to take
-// all of it. Columns only.
+// The matrix is float32 whatever x is. `mask`: of x, which is a gradient then; columns only.
 std::unique_ptr<Step> im2col_step(Device& device, const Problem& problem, ColumnsLayout layout,
-                                  const MatrixPart& part, const Region& x, const Region* mask,
+                                  const MatrixPart& part, const Region& x, const Mask& mask,
                                   const Region& cols);
 
 // The chunk's entries added to the pixels of dx they came from. `add`: dx already holds a part of the

@@ -25,10 +25,9 @@ std::int64_t local_size(const DeviceProfile& profile) {
   return profile.family == Family::kCpu ? 1 : Spans::local_size(profile);
 }
 
-std::string defines(const DeviceProfile& profile, bool mask, DataType type) {
+std::string defines(const DeviceProfile& profile, const Mask& mask, DataType type) {
   const std::int64_t width = profile.family == Family::kCpu ? Runs::vector_width(profile) : 1;
-  return "-DVW=" + std::to_string(width) + (mask ? " -DMASK=1 " : " -DMASK=0 ") +
-         storage_define(type);
+  return "-DVW=" + std::to_string(width) + mask.defines + " " + storage_define(type);
 }
 
 }  // namespace
@@ -46,7 +45,7 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlatio
   const bool dense = c.w_column == 1 && c.w_row == c.taps_w && c.w_channel == c.taps_h * c.taps_w;
   return std::make_unique<KernelStep>(
       "pack_filters",
-      device.kernel("ops/pack", "pack_filters", defines(device.profile(), false, c.data_type)),
+      device.kernel("ops/pack", "pack_filters", defines(device.profile(), Mask(), c.data_type)),
       std::vector<Argument>{{"weights", weights},
                             {"packed", packed},
                             {"filters", narrow(c.filters)},
@@ -68,7 +67,7 @@ std::unique_ptr<Step> pack_filters(Device& device, const Correlation& correlatio
 }
 
 std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, const Region& input,
-                                 const Region* mask, const Region& padded) {
+                                 const Mask& mask, const Region& padded) {
   PaddedPlanes planes = window;
   if (planes.top == 0 && planes.left == 0 && planes.hp == planes.in_h && planes.wp == planes.in_w &&
       planes.hp * planes.wp * Problem::kFloatBytes <= kBytesPerItem) {
@@ -80,10 +79,9 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
   const std::int64_t span = lines_per_item(device.profile(), planes.wp);
   return std::make_unique<KernelStep>(
       "pad",
-      device.kernel("ops/pack", "pad_planes",
-                    defines(device.profile(), mask != nullptr, window.data_type)),
+      device.kernel("ops/pack", "pad_planes", defines(device.profile(), mask, window.data_type)),
       std::vector<Argument>{{"input", input},
-                            {"y", mask != nullptr ? *mask : input},
+                            {"y", mask.y_or(input)},
                             {"padded", padded},
                             {"in_h", narrow(planes.in_h)},
                             {"in_w", narrow(planes.in_w)},
@@ -98,17 +96,16 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
 }
 
 std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const GradientBlocks& blocks,
-                                    const Region& dy, const Region* mask, const Region& packed) {
+                                    const Region& dy, const Mask& mask, const Region& packed) {
   const std::int64_t span =
       std::max(kRun, round_up(lines_per_item(device.profile(), blocks.block), kRun));
   const std::int64_t count =
       p.g * blocks.blocks_per_group * blocks.images * ceil_div(blocks.pixels, span);
   return std::make_unique<KernelStep>(
       "pack_gradient",
-      device.kernel("ops/pack", "pack_gradient",
-                    defines(device.profile(), mask != nullptr, p.data_type)),
+      device.kernel("ops/pack", "pack_gradient", defines(device.profile(), mask, p.data_type)),
       std::vector<Argument>{{"dy", dy},
-                            {"y", mask != nullptr ? *mask : dy},
+                            {"y", mask.y_or(dy)},
                             {"packed", packed},
                             {"first_image", narrow(blocks.first_image)},
                             {"images", narrow(blocks.images)},
@@ -135,7 +132,7 @@ std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const Col
                         : ceil_div(columns.columns, width) * ceil_div(columns.hp, span));
   return std::make_unique<KernelStep>(
       "unfold",
-      device.kernel("ops/pack", "unfold_columns", defines(device.profile(), false, p.data_type)),
+      device.kernel("ops/pack", "unfold_columns", defines(device.profile(), Mask(), p.data_type)),
       std::vector<Argument>{{"x", x},
                             {"strip", strip},
                             {"channels", narrow(p.c_per_group())},

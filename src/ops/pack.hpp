@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "ops/correlation.hpp"
+#include "ops/mask.hpp"
 #include "problem.hpp"
 #include "runtime/device.hpp"
 #include "runtime/launch.hpp"
@@ -44,9 +45,9 @@ struct PaddedPlanes {
 
   std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kFloatBytes); }
 };
-// `mask`: the forward result y, above 0 where the input counts; null to take all of it.
+// `mask`: of an input that is a gradient.
 std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& planes, const Region& input,
-                                 const Region* mask, const Region& padded);
+                                 const Mask& mask, const Region& padded);
 
 // dy with the filters innermost, in blocks of `block` filters, for the pixels [first, first + pixels) of
 // some images: packed[group*blocks_per_group + block][image*pixels + pixel][f], blocks block_stride apart.
@@ -69,7 +70,7 @@ struct GradientBlocks {
 };
 std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,
                                     const GradientBlocks& blocks, const Region& dy,
-                                    const Region* mask, const Region& packed);
+                                    const Mask& mask, const Region& packed);
 
 // Columns of a padded image, channels innermost: strip[group][s][row][channel] = x[image][group*channels +
 // channel][row - top][s - left], zero outside the image; s < columns, row < hp.

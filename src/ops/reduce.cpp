@@ -6,9 +6,9 @@
 namespace clconv::core {
 namespace {
 
-std::string defines(bool accumulate, bool mask, DataType type) {
-  return std::string("-DACCUMULATE=") + (accumulate ? "1" : "0") +
-         " -DMASK=" + (mask ? "1 " : "0 ") + storage_define(type);
+std::string defines(bool accumulate, const Mask& mask, DataType type) {
+  return std::string("-DACCUMULATE=") + (accumulate ? "1" : "0") + mask.defines + " " +
+         storage_define(type);
 }
 
 // Power of two, for the tree in local memory.
@@ -25,7 +25,7 @@ std::string width_define(const Device& device) {
   return " -DVW=" + std::to_string(cpu ? Runs::vector_width(device.profile()) : 1);
 }
 
-std::string stage_options(const Device& device, bool accumulate, bool mask, DataType type) {
+std::string stage_options(const Device& device, bool accumulate, const Mask& mask, DataType type) {
   return defines(accumulate, mask, type) + width_define(device) +
          " -DLOCAL=" + std::to_string(group_size(device.profile()));
 }
@@ -33,18 +33,18 @@ std::string stage_options(const Device& device, bool accumulate, bool mask, Data
 }  // namespace
 
 std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t parts,
-                                bool accumulate, const Region& partials, const Region* mask,
+                                bool accumulate, const Region& partials, const Mask& mask,
                                 const Region& result, DataType type, DataType parts_type) {
-  const bool gradient = mask != nullptr || parts_type != DataType::kFloat32;
+  const bool gradient = mask.on || parts_type != DataType::kFloat32;
   const bool cpu = device.profile().family == Family::kCpu;
   const std::int64_t span = cpu ? 1024 : 1;
   return std::make_unique<KernelStep>(
       "sum_parts",
       device.kernel("ops/sum_parts", "sum_parts",
-                    defines(accumulate, mask != nullptr, type) + (gradient ? " -DGRADIENT=1" : "") +
+                    defines(accumulate, mask, type) + (gradient ? " -DGRADIENT=1" : "") +
                         width_define(device)),
       std::vector<Argument>{{"parts", partials},
-                            {"y", mask != nullptr ? *mask : partials},
+                            {"y", mask.y_or(partials)},
                             {"result", result},
                             {"count", cl_long{count}},
                             {"parts_count", narrow(parts)},
@@ -53,14 +53,14 @@ std::unique_ptr<Step> sum_parts(Device& device, std::int64_t count, std::int64_t
 }
 
 std::unique_ptr<Step> plane_sums(Device& device, const Problem& p, const Region& dy,
-                                 const Region* mask, const Region& sums) {
+                                 const Mask& mask, const Region& sums) {
   const std::int64_t local = group_size(device.profile());
   return std::make_unique<KernelStep>(
       "plane_sums",
       device.kernel("ops/bias_gradient", "plane_sums",
-                    stage_options(device, false, mask != nullptr, p.data_type)),
+                    stage_options(device, false, mask, p.data_type)),
       std::vector<Argument>{{"dy", dy},
-                            {"y", mask != nullptr ? *mask : dy},
+                            {"y", mask.y_or(dy)},
                             {"sums", sums},
                             {"images", narrow(p.n)},
                             {"channels", narrow(p.k)},
@@ -73,7 +73,7 @@ std::unique_ptr<Step> channel_sums(Device& device, const Problem& p, const Regio
   return std::make_unique<KernelStep>(
       "channel_sums",
       device.kernel("ops/bias_gradient", "channel_sums",
-                    stage_options(device, p.accumulate, false, p.data_type)),
+                    stage_options(device, p.accumulate, Mask(), p.data_type)),
       std::vector<Argument>{
           {"sums", sums}, {"result", db}, {"images", narrow(p.n)}, {"channels", narrow(p.k)}},
       items(p.k, device.profile().family == Family::kCpu ? std::min<std::int64_t>(16, p.k)

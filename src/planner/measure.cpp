@@ -207,12 +207,13 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   const std::vector<float> expected =
       result_of_small(*yardstick().build(small, Config(), device_), small);
   const std::vector<float> actual = result_of_small(*executable, small);
-  // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the
-  // residual and what was there.
+  // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the residual and
+  // what was there. A mask multiplies products.
   const double bound =
       candidate.error_bound + result_error_bound(small, summation_error_bound(small.reduction()));
-  const double allowed =
-      bound * (3.0 + static_cast<double>(small.reduction())) + 2 * result_error_floor(small);
+  const double allowed = bound * (3.0 + static_cast<double>(small.reduction()) *
+                                            (small.mask ? backward_of(small.masked).most : 1)) +
+                         2 * result_error_floor(small);
   TrustRecord record{strategy.name, config, kind, scope, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =

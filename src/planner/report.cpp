@@ -106,7 +106,8 @@ std::string to_json(const Report& report) {
   json["direction"] = to_string(report.problem.direction);
   json["bias"] = report.problem.bias;
   json["residual"] = report.problem.residual;
-  json["activation"] = to_string(report.problem.activation);
+  json["activation"] =
+      to_string(report.problem.mask ? report.problem.masked : report.problem.activation);
   json["error_floor"] = result_error_floor(report.problem);
   json["mask"] = report.problem.mask;
   json["accumulate"] = report.problem.accumulate;

@@ -34,7 +34,7 @@ struct Number {
 // the commands that use them end.
 class Bindings {
  public:
-  static constexpr int kSlots = 11;
+  static constexpr int kSlots = 12;
   static constexpr int kNumbers = 6;
 
   void bind(int slot, cl_mem buffer) { at(slot) = {buffer, nullptr, 0, 0}; }

@@ -255,7 +255,7 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
 std::unique_ptr<Step> multiply(Device& device, const Launch& launch, std::int64_t image,
                                std::int64_t first) {
   const std::string defines = launch.tile.config().defines() + " " + epilogue_defines(launch.p);
-  const std::vector<Argument> arguments = arguments_of(launch, image, first);
+  const std::vector<Argument> arguments = with_slopes(launch.p, arguments_of(launch, image, first));
   if (launch.plain()) {
     return std::make_unique<KernelStep>(
         "multiply", device.kernel("im2row_lean/plain", "im2row_lean_plain", defines), arguments,

@@ -95,9 +95,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device&
       epilogue_defines(p) + (p.layout == TensorLayout::kNhwc ? " -DNHWC=1" : " -DNHWC=0") +
       (p.weights_layout == WeightsLayout::kKrsc ? " -DKRSC=1" : " -DKRSC=0");
   auto executable = std::make_unique<Executable>();
-  executable->run.add(
-      std::make_unique<KernelStep>("naive", device.kernel("naive", entry, defines), arguments,
-                                   items(results(p), local_size(device.profile()))));
+  executable->run.add(std::make_unique<KernelStep>(
+      "naive", device.kernel("naive", entry, defines), with_slopes(p, arguments),
+      items(results(p), local_size(device.profile()))));
   return executable;
 }
 

@@ -165,7 +165,8 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   }
   Region dy{kDySlot};
   if (p.mask) {
-    executable->run.add(relu_gradient(device, p.y_elements(), Region{kYSlot}, dy, regions.masked));
+    executable->run.add(
+        activation_gradient(device, p.y_elements(), mask_of(p), dy, regions.masked));
     dy = regions.masked;
   }
   const std::int64_t pixels = p.h * p.w;

@@ -34,17 +34,16 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
 
 std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
   auto executable = std::make_unique<Executable>();
-  const Region mask{kYSlot};
-  const Region* masked_by = p.mask ? &mask : nullptr;
+  const Mask mask = mask_of(p);
   if (one_stage(p)) {
-    executable->run.add(sum_parts(device, p.k, p.n, p.accumulate, Region{kDySlot}, masked_by,
+    executable->run.add(sum_parts(device, p.k, p.n, p.accumulate, Region{kDySlot}, mask,
                                   Region{kDbSlot}, p.data_type, p.data_type));
     return executable;
   }
   WorkspaceLayout layout(device.profile());
   const Region sums = layout.add(p.n * p.k * Problem::kFloatBytes);
   executable->workspace_bytes = layout.bytes();
-  executable->run.add(plane_sums(device, p, Region{kDySlot}, masked_by, sums));
+  executable->run.add(plane_sums(device, p, Region{kDySlot}, mask, sums));
   executable->run.add(channel_sums(device, p, sums, Region{kDbSlot}));
   return executable;
 }

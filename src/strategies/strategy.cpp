@@ -239,9 +239,12 @@ double summation_error_bound(std::int64_t terms) {
 }
 
 namespace {
-// Of computing the activation and of rounding what it gives to memory, relative to the result.
+// Of computing the activation, or the factors of a masked gradient, and of rounding what comes of it to memory.
+// Relative to the result, or to what is added.
 double finishing_error(const Problem& p) {
-  return row_of(p.activation).own_error * kUnitRoundoff + row_of(p.data_type).rounding;
+  const double own_error =
+      row_of(p.activation).own_error + (p.mask ? backward_of(p.masked).own_error : 0);
+  return own_error * kUnitRoundoff + row_of(p.data_type).rounding;
 }
 }  // namespace
 

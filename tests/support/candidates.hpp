@@ -95,6 +95,14 @@ class Expected {
   std::map<int, Reference> by_reach_;
 };
 
+// Which body a config belongs to, as far as its keys tell.
+inline std::string keys_of(const std::string& config) {
+  std::string keys;
+  for (const char letter : config)
+    if (std::isalpha(static_cast<unsigned char>(letter)) != 0 || letter == ',') keys += letter;
+  return keys;
+}
+
 inline double dot(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -150,6 +158,21 @@ inline void for_each_candidate(Device& on, const Problem& p, std::int64_t limit,
       visit(*strategy, candidate);
     }
   }
+}
+
+// The first candidate of every body: bodies differ in how they finish, or see a gradient, their variants do not.
+// `steepness`: how much larger errors may be than promised, of slopes that no promise knows.
+inline void check_bodies(Device& on, const Problem& p, const Tensors& tensors,
+                         double steepness = 1) {
+  Expected expected(p, tensors);
+  std::set<std::string> seen;
+  for_each_candidate(on, p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+    if (!seen.insert(strategy.name + keys_of(candidate.config.text())).second) return;
+    const auto result = run(on, strategy, p, candidate, tensors);
+    CHECK(worst(result, expected(candidate), candidate.error_bound * steepness,
+                result_error_floor(p) * steepness) <= 1.0);
+  });
+  CHECK(seen.size() > 1);
 }
 
 // The problem in a direction, plain or with all that can be added to it.
@@ -245,6 +268,15 @@ inline Device pretending(const std::function<void(DeviceProfile&)>& change) {
   DeviceProfile profile = device().profile();
   change(profile);
   return Device(device().context(), device().cl(), cache_options("", 0), profile);
+}
+
+inline Device pretended_gpu() {
+  return pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.float_width = 1;
+    p.vector_registers = 0;
+    p.max_work_group_size = 128;
+  });
 }
 
 }  // namespace clconv::test

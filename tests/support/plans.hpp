@@ -50,7 +50,9 @@ inline clconv::Problem public_problem(const Problem& p) {
   clconv::Problem q(to_text(p));
   q.direction = static_cast<clconv_direction>(p.direction);
   q.bias = p.bias;
-  q.activation = static_cast<clconv_activation>(p.activation);
+  q.activation = static_cast<clconv_activation>(p.mask ? p.masked : p.activation);
+  q.activation_slope = p.activation_slope;
+  q.activation_offset = p.activation_offset;
   q.residual = p.residual;
   q.mask = p.mask;
   q.accumulate = p.accumulate;
@@ -98,6 +100,7 @@ struct Case {
       case Tensor::kDb: return operands.db;
       case Tensor::kDy: return renamed ? operands.x : operands.dy;
       case Tensor::kR: return operands.r;
+      case Tensor::kSlopes: return operands.slopes;
     }
     return operands.x;
   }

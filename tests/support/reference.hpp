@@ -92,11 +92,34 @@ void for_each_product(const Problem& p, Visit&& visit) {
               }
 }
 
-inline double counted_dy(const Problem& p, const Tensors& t, std::size_t at) {
-  return p.mask && !(t[Tensor::kY][at] > 0) ? 0.0 : static_cast<double>(t[Tensor::kDy][at]);
+// The derivative of an activation where its result is y.
+inline double derivative(const Problem& p, core::Activation activation, double y) {
+  const auto slope = static_cast<double>(p.activation_slope);
+  switch (activation) {
+    case core::Activation::kNone: return 1;
+    case core::Activation::kRelu: return y > 0 ? 1 : 0;
+    case core::Activation::kRelu6: return y > 0 && y < 6 ? 1 : 0;
+    case core::Activation::kLeakyRelu: return y > 0 ? 1 : slope;
+    case core::Activation::kHardSigmoid: return y > 0 && y < 1 ? slope : 0;
+    case core::Activation::kSigmoid: return y * (1 - y);
+    case core::Activation::kTanh: return 1 - y * y;
+    case core::Activation::kSilu:
+    case core::Activation::kHardSwish:
+    case core::Activation::kGelu:
+    case core::Activation::kPrelu: break;  // y does not tell
+  }
+  return std::nan("");
 }
 
-inline double activated(const Problem& p, double value) {
+inline double counted_dy(const Problem& p, const Tensors& t, std::size_t at) {
+  const auto dy = static_cast<double>(t[Tensor::kDy][at]);
+  if (!p.mask) return dy;
+  const double factor = derivative(p, p.masked, static_cast<double>(t[Tensor::kY][at]));
+  return factor == 0 ? 0 : factor * dy;  // what is masked out may be NaN
+}
+
+// `slope` is the channel's, of an activation that has slopes.
+inline double activated(const Problem& p, double value, double slope = 0) {
   switch (p.activation) {
     case core::Activation::kNone: return value;
     case core::Activation::kRelu: return value < 0 ? 0 : value;
@@ -112,6 +135,7 @@ inline double activated(const Problem& p, double value) {
     case core::Activation::kSigmoid: return 1 / (1 + std::exp(-value));
     case core::Activation::kTanh: return std::tanh(value);
     case core::Activation::kGelu: return 0.5 * value * (1 + std::erf(value / std::sqrt(2.0)));
+    case core::Activation::kPrelu: return value < 0 ? slope * value : value;
   }
   return value;
 }
@@ -138,13 +162,15 @@ inline Reference reference(const Problem& p, const Tensors& t) {
     });
   }
   const auto channels = static_cast<std::size_t>(p.wants_dx() ? p.c : p.k);
+  const bool slopes = core::row_of(p.activation).slopes;
   const std::size_t plane = p.layout == core::TensorLayout::kNhwc ? 1
-                            : p.bias ? size / (static_cast<std::size_t>(p.n) * channels)
-                                     : 1;
+                            : p.bias || slopes ? size / (static_cast<std::size_t>(p.n) * channels)
+                                               : 1;
   for (std::size_t i = 0; i < size; ++i) {
-    if (p.bias) r.add(i, d(t[Tensor::kB][i / plane % channels]));
+    const std::size_t channel = i / plane % channels;
+    if (p.bias) r.add(i, d(t[Tensor::kB][channel]));
     if (p.residual) r.add(i, d(t[Tensor::kR][i]));
-    r.result[i] = activated(p, r.result[i]);
+    r.result[i] = activated(p, r.result[i], slopes ? d(t[Tensor::kSlopes][channel]) : 0.0);
     if (p.accumulate) r.add(i, d(t[result_of(p)][i]));
   }
   return r;

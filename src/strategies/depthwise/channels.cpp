@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
@@ -86,24 +87,24 @@ class ChannelsLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
                       class_defines(p, config_) + define("UNROLL", block_.unrolls(p))),
-        std::vector<Argument>{{"x", Region{kXSlot}},
-                              {"w", packed},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"y", Region{kYSlot}},
-                              {"c", narrow(p.c)},
-                              {"block_channels", narrow(grid_.block_channels)},
-                              {"channel_blocks", narrow(grid_.channel_blocks)},
-                              {"in_h", narrow(p.h)},
-                              {"in_w", narrow(p.w)},
-                              {"pt", narrow(p.pt)},
-                              {"pl", narrow(p.pl)},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"blocks_h", narrow(grid_.blocks_h)},
-                              {"blocks_w", narrow(grid_.blocks_w)},
-                              {"all_blocks", cl_long{grid_.blocks}},
-                              {"blocks_per_work_group", cl_long{grid_.per_work_group}}},
+        with_slopes(p, {{"x", Region{kXSlot}},
+                        {"w", packed},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"y", Region{kYSlot}},
+                        {"c", narrow(p.c)},
+                        {"block_channels", narrow(grid_.block_channels)},
+                        {"channel_blocks", narrow(grid_.channel_blocks)},
+                        {"in_h", narrow(p.h)},
+                        {"in_w", narrow(p.w)},
+                        {"pt", narrow(p.pt)},
+                        {"pl", narrow(p.pl)},
+                        {"oh", narrow(p.oh())},
+                        {"ow", narrow(p.ow())},
+                        {"blocks_h", narrow(grid_.blocks_h)},
+                        {"blocks_w", narrow(grid_.blocks_w)},
+                        {"all_blocks", cl_long{grid_.blocks}},
+                        {"blocks_per_work_group", cl_long{grid_.per_work_group}}}),
         one_item_groups(ceil_div(grid_.blocks, grid_.per_work_group))));
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 
@@ -37,23 +38,23 @@ class DirectLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/direct", "depthwise_direct",
                       class_defines(p, config_) + define("UNROLL", ty_ > 1)),
-        std::vector<Argument>{{"x", operands.input},
-                              {"y_mask", operands.mask},
-                              {"weights", Region{kWeightsSlot}},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"result", operands.result},
-                              {"groups", narrow(p.c)},
-                              {"channels", narrow(data ? multiplier : 1)},
-                              {"filters", narrow(data ? 1 : multiplier)},
-                              {"in_h", narrow(data ? p.oh() : p.h)},
-                              {"in_w", narrow(data ? p.ow() : p.w)},
-                              {"pt", narrow(p.pt)},
-                              {"pl", narrow(p.pl)},
-                              {"res_h", narrow(result_h())},
-                              {"res_w", narrow(result_w())},
-                              {"row_blocks", narrow(ceil_div(result_h(), ty_))},
-                              {"items", cl_long{work_items()}}},
+        with_slopes(p, {{"x", operands.input},
+                        {"y_mask", operands.mask},
+                        {"weights", Region{kWeightsSlot}},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"result", operands.result},
+                        {"groups", narrow(p.c)},
+                        {"channels", narrow(data ? multiplier : 1)},
+                        {"filters", narrow(data ? 1 : multiplier)},
+                        {"in_h", narrow(data ? p.oh() : p.h)},
+                        {"in_w", narrow(data ? p.ow() : p.w)},
+                        {"pt", narrow(p.pt)},
+                        {"pl", narrow(p.pl)},
+                        {"res_h", narrow(result_h())},
+                        {"res_w", narrow(result_w())},
+                        {"row_blocks", narrow(ceil_div(result_h(), ty_))},
+                        {"items", cl_long{work_items()}}}),
         items(work_items(), local_)));
   }
 

@@ -2,6 +2,7 @@
 // vector of the input serves all rows of results in the block. For CPUs.
 #include <algorithm>
 
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 #include "strategies/depthwise/plane_blocks.hpp"
@@ -53,22 +54,22 @@ class PlanesLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/planes", "depthwise_planes",
                       class_defines(p, config_) + blocks_.defines()),
-        std::vector<Argument>{{"x", operands.input},
-                              {"y_mask", operands.mask},
-                              {"weights", Region{kWeightsSlot}},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"result", operands.result},
-                              {"groups", narrow(p.c)},
-                              {"filters", narrow(p.k / p.c)},
-                              {"in_h", narrow(blocks_.in_h)},
-                              {"in_w", narrow(blocks_.in_w)},
-                              {"res_h", narrow(blocks_.rows.steps)},
-                              {"res_w", narrow(blocks_.columns.steps)},
-                              {"band", narrow(bands_.band)},
-                              {"bands", narrow(bands_.bands)},
-                              {"all_bands", cl_long{bands_.all}},
-                              {"bands_per_work_group", cl_long{bands_.per_work_group}}},
+        with_slopes(p, {{"x", operands.input},
+                        {"y_mask", operands.mask},
+                        {"weights", Region{kWeightsSlot}},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"result", operands.result},
+                        {"groups", narrow(p.c)},
+                        {"filters", narrow(p.k / p.c)},
+                        {"in_h", narrow(blocks_.in_h)},
+                        {"in_w", narrow(blocks_.in_w)},
+                        {"res_h", narrow(blocks_.rows.steps)},
+                        {"res_w", narrow(blocks_.columns.steps)},
+                        {"band", narrow(bands_.band)},
+                        {"bands", narrow(bands_.bands)},
+                        {"all_bands", cl_long{bands_.all}},
+                        {"bands_per_work_group", cl_long{bands_.per_work_group}}}),
         one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
 

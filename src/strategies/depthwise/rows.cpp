@@ -2,6 +2,7 @@
 // stride, dilation and padding reads whole vectors. For CPUs.
 #include <algorithm>
 
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 #include "strategies/depthwise/tiling.hpp"
@@ -42,7 +43,8 @@ class RowsLayout : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
-        "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()), arguments(),
+        "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()),
+        with_slopes(case_.problem, arguments()),
         one_item_groups(ceil_div(all_tiles_, per_work_group_))));
   }
 

@@ -80,7 +80,7 @@ void WeightsLayout::add_to(Executable& executable, Device& device) const {
   executable.run.add(
       multiply(device, class_defines(multiplied, config_) + define("PARTS", parts_ > 1), result));
   if (parts_ > 1) {
-    executable.run.add(sum_parts(device, p.w_elements(), parts_, p.accumulate, result, nullptr,
+    executable.run.add(sum_parts(device, p.w_elements(), parts_, p.accumulate, result, Mask(),
                                  Region{kDwSlot}, p.data_type));
   }
 }

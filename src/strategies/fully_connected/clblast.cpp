@@ -58,7 +58,7 @@ class Clblast : public Layout {
     executable.workspace_bytes = workspace_bytes_;
     Region dy{kDySlot};
     if (p.mask) {
-      executable.run.add(relu_gradient(device, p.y_elements(), Region{kYSlot}, dy, masked_));
+      executable.run.add(activation_gradient(device, p.y_elements(), mask_of(p), dy, masked_));
       dy = masked_;
     }
     Matrix a{Region{kWeightsSlot}}, b{dy};

@@ -1,6 +1,7 @@
 // dot: forward, the reduction along the rows of w and x. Explicit vectors along it, nothing packed.
 #include <algorithm>
 
+#include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "strategies/fully_connected/bodies.hpp"
 
@@ -73,7 +74,7 @@ class Dot : public Layout {
     rows.planes = p.n;
     rows.in_w = rows.wp = columns_of(p);
     rows.data_type = p.data_type;
-    return pad_planes(device, rows, Region{kXSlot}, nullptr, copied());
+    return pad_planes(device, rows, Region{kXSlot}, Mask(), copied());
   }
 
   std::unique_ptr<Step> multiply(Device& device) const {
@@ -84,15 +85,15 @@ class Dot : public Layout {
         "fully_connected",
         device.kernel("fully_connected/dot", "fully_connected_dot",
                       defines_of(p, tile_.config()) + " -DX_FLOATS=" + (copies ? "1" : "0")),
-        std::vector<Argument>{{"x", copies ? copied() : Region{kXSlot}},
-                              {"w", Region{kWeightsSlot}},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"y", Region{kYSlot}},
-                              {"images", narrow(p.n)},
-                              {"c", narrow(columns_of(p))},
-                              {"k", narrow(p.k)},
-                              {"images_per_item", narrow(images)}},
+        with_slopes(p, {{"x", copies ? copied() : Region{kXSlot}},
+                        {"w", Region{kWeightsSlot}},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"y", Region{kYSlot}},
+                        {"images", narrow(p.n)},
+                        {"c", narrow(columns_of(p))},
+                        {"k", narrow(p.k)},
+                        {"images_per_item", narrow(images)}}),
         Range{{static_cast<std::size_t>(row_blocks()),
                static_cast<std::size_t>(ceil_div(p.n, images)), 1},
               {1, 1, 1}});

@@ -1,5 +1,6 @@
 // outer: the gradients and transposed, vectors along the rows of w (of x), which are added with a number of dy each.
 // Nothing packed.
+#include "ops/epilogue.hpp"
 #include "strategies/fully_connected/bodies.hpp"
 
 namespace clconv::core::fully_connected {
@@ -47,18 +48,18 @@ class Outer : public Layout {
         "fully_connected",
         device.kernel("fully_connected/outer", "fully_connected_outer",
                       defines_of(p, tile_.config())),
-        std::vector<Argument>{{"dy", Region{kDySlot}},
-                              {"y", Region{p.mask ? kYSlot : kDySlot}},
-                              {"rows", Region{dx ? kWeightsSlot : kXSlot}},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"result", result_region(p)},
-                              {"is", narrow(rows_of(p))},
-                              {"rs", narrow(dx ? p.k : p.n)},
-                              {"columns", narrow(columns_of(p))},
-                              {"i_step", cl_long{dx ? images_step : filters_step}},
-                              {"r_step", cl_long{dx ? filters_step : images_step}},
-                              {"plane", narrow(p.h * p.w)}},
+        with_slopes(p, {{"dy", Region{kDySlot}},
+                        {"y", Region{p.mask ? kYSlot : kDySlot}},
+                        {"rows", Region{dx ? kWeightsSlot : kXSlot}},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"result", result_region(p)},
+                        {"is", narrow(rows_of(p))},
+                        {"rs", narrow(dx ? p.k : p.n)},
+                        {"columns", narrow(columns_of(p))},
+                        {"i_step", cl_long{dx ? images_step : filters_step}},
+                        {"r_step", cl_long{dx ? filters_step : images_step}},
+                        {"plane", narrow(p.h * p.w)}}),
         Range{
             {static_cast<std::size_t>(row_blocks()), static_cast<std::size_t>(column_blocks()), 1},
             {1, 1, 1}}));

@@ -101,17 +101,15 @@ class Builder {
     zeroed_pixels = chunk.pixels;
   }
 
-  const Region* mask() const { return p_.mask ? &kMask : nullptr; }
-
   // A and B of a forward problem or a data gradient: x's patches or dy, in columns.
   void fill_columns(MatrixPart& part, const Chunking& chunk) {
     part.image_stride = chunk.rows * p_.ow();
     const bool dx = p_.wants_dx();
     if (dx) {
       run(im2col_step(device_, gradient_problem(p_), ColumnsLayout::kColumns, part, Region{kDySlot},
-                      mask(), regions_.a));
+                      mask_of(p_), regions_.a));
     } else {
-      run(im2col_step(device_, p_, ColumnsLayout::kColumns, part, Region{kXSlot}, nullptr,
+      run(im2col_step(device_, p_, ColumnsLayout::kColumns, part, Region{kXSlot}, Mask(),
                       regions_.a));
     }
     zero_border_once(zeroed_a_, chunk, dx ? p_.k_per_group() : patch_of(p_), chunk.k, chunk.pixels,
@@ -122,7 +120,7 @@ class Builder {
   void fill_rows(MatrixPart& part, const Chunking& chunk) {
     const std::int64_t image_pixels = chunk.rows * p_.ow();
     part.image_stride = image_pixels * chunk.m;
-    run(im2col_step(device_, p_, ColumnsLayout::kRows, part, Region{kXSlot}, nullptr, regions_.a));
+    run(im2col_step(device_, p_, ColumnsLayout::kRows, part, Region{kXSlot}, Mask(), regions_.a));
     zero_border_once(zeroed_a_, chunk, chunk.pixels, chunk.k, patch_of(p_), chunk.m, regions_.a);
     GradientBlocks blocks(p_, chunk.block);
     blocks.first_image = part.first_image;
@@ -130,7 +128,7 @@ class Builder {
     blocks.first = part.first_row * p_.ow();
     blocks.pixels = image_pixels;
     blocks.block_stride = chunk.k * chunk.block;
-    run(pack_gradient(device_, p_, blocks, Region{kDySlot}, mask(), regions_.b));
+    run(pack_gradient(device_, p_, blocks, Region{kDySlot}, mask_of(p_), regions_.b));
     zero_border_once(zeroed_b_, chunk, chunk.pixels, chunk.k, chunk.n, chunk.n, regions_.b);
   }
 
@@ -184,8 +182,6 @@ class Builder {
     if (p_.direction == Direction::kForward) fold_result(part, chunk);
     if (p_.wants_dx()) fold_columns(part, chunk);
   }
-
-  static constexpr Region kMask{kYSlot};
 
   const Case& case_;
   const Problem& p_;

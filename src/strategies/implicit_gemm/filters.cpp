@@ -1,5 +1,6 @@
 // filters: explicit vectors along the filters, a register tile of pixels; weights and input as the prefetchers like
 // them. For CPUs; the workhorse.
+#include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_tile.hpp"
 
 namespace clconv::core::implicit_gemm {
@@ -105,7 +106,7 @@ class Filters : public RegisterTileLayout {
         "multiply",
         device.kernel("implicit_gemm/filters", "implicit_gemm_filters",
                       class_defines(case_.problem, c, config_.defines())),
-        filter_arguments(operand, case_, view_, tile_, panel),
+        with_slopes(case_.problem, filter_arguments(operand, case_, view_, tile_, panel)),
         one_item_groups(tiles * blocks.blocks() * operand.images));
   }
 

@@ -94,8 +94,8 @@ struct InputView {
     executable.workspace_bytes = layout.bytes();
     for (std::int64_t first = 0; first < images; first += chunk) {
       const std::int64_t count = std::min(chunk, images - first);
-      executable.run.add(pad_planes(device, part(first, count), operands.input,
-                                    p.mask ? &operands.mask : nullptr, padded));
+      executable.run.add(
+          pad_planes(device, part(first, count), operands.input, mask_of(p), padded));
       multiply(padded, first, count);
     }
   }

@@ -1,5 +1,6 @@
 // patches: explicit vectors along pixels, which are gathered for some rows or images in local memory first; for small
 // images, short reductions, and CPUs with 16 vector registers.
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/patch_tile.hpp"
 
@@ -145,7 +146,8 @@ class Patches : public Layout {
         device.kernel("implicit_gemm/patches", "implicit_gemm_patches",
                       class_defines(p, c, tile_.config().defines()) +
                           (scatter ? " -DSCATTER=1" : " -DSCATTER=0")),
-        arguments, one_item_groups(grid.all(c) * ceil_div(blocks.blocks_per_group, run)));
+        with_slopes(p, arguments),
+        one_item_groups(grid.all(c) * ceil_div(blocks.blocks_per_group, run)));
   }
 
   const Case& case_;

@@ -1,5 +1,6 @@
 // pixels: explicit vectors along the pixels of a row, a register tile of filters and vectors; for few filters per group
 // and short reductions. For CPUs.
+#include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/register_tile_layout.hpp"
 
 namespace clconv::core::implicit_gemm {
@@ -164,7 +165,7 @@ class Pixels : public RegisterTileLayout {
         device.kernel(
             "implicit_gemm/pixels", "implicit_gemm_pixels",
             class_defines(p, c, config_.defines()) + (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
-        arguments,
+        with_slopes(p, arguments),
         one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *
                         operand.images));
   }

@@ -1,5 +1,6 @@
 // slabs: the register tile of `filters`, the channels in slabs; between them the sums of some tiles wait in local
 // memory, so that what a slab reads stays in L1. For CPUs with 16 vector registers and filters of one tap.
+#include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_tile.hpp"
 
 namespace clconv::core::implicit_gemm {
@@ -110,7 +111,7 @@ class SlabsLayout : public RegisterTileLayout {
         "multiply",
         device.kernel("implicit_gemm/slabs", "implicit_gemm_slabs",
                       class_defines(case_.problem, c, config_.defines())),
-        arguments,
+        with_slopes(case_.problem, arguments),
         one_item_groups(slabs.panels(tile_.tiles(c)) * slabs.runs(operand.blocks) * c.groups *
                         operand.images));
   }

@@ -1,4 +1,5 @@
 // tile: a work-group's tile of both matrices in local memory, a register tile per work-item. For GPUs.
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/gpu_tile.hpp"
 #include "strategies/implicit_gemm/packed_weights.hpp"
@@ -169,7 +170,7 @@ class TileLayout : public Layout {
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(
         "multiply", device.kernel("implicit_gemm/tile", "implicit_gemm_tile", defines(c)),
-        arguments,
+        with_slopes(case_.problem, arguments),
         Range{{static_cast<std::size_t>(grid.work_groups(c) * grid.parts) * local, 1, 1},
               {local, 1, 1}});
   }
@@ -188,7 +189,8 @@ class TileLayout : public Layout {
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(
-        "fold", device.kernel("implicit_gemm/tile", "implicit_gemm_fold", defines(c)), arguments,
+        "fold", device.kernel("implicit_gemm/tile", "implicit_gemm_fold", defines(c)),
+        with_slopes(case_.problem, arguments),
         items(c.groups * c.filters * grid.pixels,
               std::min<std::int64_t>(64, device.profile().max_work_group_size)));
   }

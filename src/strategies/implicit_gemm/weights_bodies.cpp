@@ -22,11 +22,6 @@ std::int64_t parts_for(const DeviceProfile& profile, std::int64_t work_groups, s
   return Split(units, parts).parts;
 }
 
-const Region* mask_of(const Problem& p) {
-  static const Region mask{kYSlot};
-  return p.mask ? &mask : nullptr;
-}
-
 std::int64_t patch_elements(const Problem& p) {
   return p.c_per_group() * p.kh * p.kw;
 }

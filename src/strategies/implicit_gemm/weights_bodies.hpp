@@ -43,7 +43,7 @@ struct PartialSums {
   cl_long stride(const Problem& p) const { return cl_long{p.w_elements()}; }
   void finish(Executable& executable, Device& device, const Problem& p) const {
     if (direct) return;
-    executable.run.add(sum_parts(device, p.w_elements(), parts, p.accumulate, region, nullptr,
+    executable.run.add(sum_parts(device, p.w_elements(), parts, p.accumulate, region, Mask(),
                                  Region{kDwSlot}, p.data_type));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
@@ -73,7 +73,7 @@ struct PaddedInput {
   Region add_to(Executable& executable, Device& device, WorkspaceLayout& layout) const {
     if (!copied) return Region{kXSlot};
     const Region padded = layout.add(planes.bytes());
-    executable.run.add(pad_planes(device, planes, Region{kXSlot}, nullptr, padded));
+    executable.run.add(pad_planes(device, planes, Region{kXSlot}, Mask(), padded));
     return padded;
   }
   Pass pass(const Case& c) const {
@@ -83,25 +83,22 @@ struct PaddedInput {
   }
 };
 
-// y of a masked gradient; null without.
-const Region* mask_of(const Problem& p);
-
 // What `weights_planes` and `weights_patches` share: dy as it lies, and x as patches in local memory.
 
 // dy as floats, masked: a copy only where it is not that already.
 struct PlainGradient {
-  bool masked, copied;
+  Mask mask;
+  bool copied;
   PaddedPlanes planes;
 
   explicit PlainGradient(const Problem& p)
-      : masked(p.mask),
+      : mask(mask_of(p)),
         copied(p.mask || p.data_type != DataType::kFloat32),
         planes{p.n * p.k, p.oh(), p.ow(), 0, 0, p.oh(), p.ow(), 0, p.data_type} {}
   Region add_to(Executable& executable, Device& device, WorkspaceLayout& layout) const {
     if (!copied) return Region{kDySlot};
-    const Region mask{kYSlot};
     const Region copy = layout.add(planes.bytes());
-    executable.run.add(pad_planes(device, planes, Region{kDySlot}, masked ? &mask : nullptr, copy));
+    executable.run.add(pad_planes(device, planes, Region{kDySlot}, mask, copy));
     return copy;
   }
   Pass pass(const Case& c) const {

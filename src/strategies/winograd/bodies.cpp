@@ -18,7 +18,7 @@ Region input_of(const Problem& p) {
   return {p.wants_dx() ? kDySlot : kXSlot};
 }
 
-Region mask_of(const Problem& p) {
+Region y_of(const Problem& p) {
   return p.mask ? Region{kYSlot} : input_of(p);
 }
 
@@ -26,7 +26,7 @@ std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, cons
                                       std::int64_t first, std::int64_t chunk) {
   const Correlation& c = tiles.c;
   return {{"x", input_of(p)},
-          {"y", mask_of(p)},
+          {"y", y_of(p)},
           {"V", v},
           {"channels", narrow(c.channels)},
           {"groups", narrow(c.groups)},

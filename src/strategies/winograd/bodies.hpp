@@ -30,7 +30,8 @@ struct Tiles {
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c);
 
 Region input_of(const Problem& p);
-Region mask_of(const Problem& p);
+// Of the mask.
+Region y_of(const Problem& p);
 
 // The first arguments of both transforms of the input, for `chunk` tiles from `first` on.
 std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, const Region& v,

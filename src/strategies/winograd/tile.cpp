@@ -222,19 +222,19 @@ class TileLayout : public Layout {
     const Correlation& c = geometry_.c;
     return std::make_unique<KernelStep>(
         "transform_output", kernel(device, "winograd_gpu_output"),
-        std::vector<Argument>{{"products", products_},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"result", Region{static_cast<int>(result_of(case_.problem))}},
-                              {"filters", narrow(c.filters)},
-                              {"groups", narrow(c.groups)},
-                              {"oh", narrow(c.oh)},
-                              {"ow", narrow(c.ow)},
-                              {"tiles_y", narrow(geometry_.tiles_y)},
-                              {"tiles_x", narrow(geometry_.tiles_x)},
-                              {"first_tile", cl_long{first}},
-                              {"tiles", narrow(chunk)},
-                              {"pitch", narrow(geometry_.pitch)}},
+        with_slopes(case_.problem, {{"products", products_},
+                                    {"b", Region{kBiasSlot}},
+                                    {"r", Region{kResidualSlot}},
+                                    {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                                    {"filters", narrow(c.filters)},
+                                    {"groups", narrow(c.groups)},
+                                    {"oh", narrow(c.oh)},
+                                    {"ow", narrow(c.ow)},
+                                    {"tiles_y", narrow(geometry_.tiles_y)},
+                                    {"tiles_x", narrow(geometry_.tiles_x)},
+                                    {"first_tile", cl_long{first}},
+                                    {"tiles", narrow(chunk)},
+                                    {"pitch", narrow(geometry_.pitch)}}),
         transform_range(case_.profile, chunk, c.groups * c.filters));
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
+#include "ops/mask.hpp"
 #include "strategies/winograd/bodies.hpp"
 
 namespace clconv::core::winograd {
@@ -38,7 +39,7 @@ struct VectorTile {
   }
   std::string input_defines(const Problem& p) const {
     return Config{{"m", m}, {"vt", vt}, {"vw", vw}}.defines() + " " + storage_define(p.data_type) +
-           (p.mask ? " -DMASK=1" : " -DMASK=0");
+           mask_of(p).defines;
   }
   std::string multiply_defines(Problem p) const {
     p.mask = false;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/winograd/vector_tile.hpp"
 
@@ -161,26 +162,26 @@ class Vectors : public Layout {
         "multiply",
         device.kernel("winograd/vectors_multiply", "winograd_multiply",
                       geometry_.tile.multiply_defines(case_.problem)),
-        std::vector<Argument>{{"V", v()},
-                              {"packed", Region{kPreparedSlot}},
-                              {"b", Region{kBiasSlot}},
-                              {"r", Region{kResidualSlot}},
-                              {"result", Region{static_cast<int>(result_of(case_.problem))}},
-                              {"channels", narrow(c.channels)},
-                              {"slab", narrow(geometry_.slab(case_.machine))},
-                              {"tiles_y", narrow(geometry_.tiles_y)},
-                              {"tiles_x", narrow(geometry_.tiles_x)},
-                              {"first_tile", cl_long{first}},
-                              {"tiles", narrow(chunk)},
-                              {"pitch", narrow(geometry_.chunk_pitch)},
-                              {"xi_step", cl_long{geometry_.xi_step}},
-                              {"oh", narrow(c.oh)},
-                              {"ow", narrow(c.ow)},
-                              {"filters", narrow(c.filters)},
-                              {"blocks_per_group", narrow(geometry_.blocks_per_group)},
-                              {"groups", narrow(c.groups)},
-                              {"strips", narrow(strips)},
-                              {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}},
+        with_slopes(case_.problem, {{"V", v()},
+                                    {"packed", Region{kPreparedSlot}},
+                                    {"b", Region{kBiasSlot}},
+                                    {"r", Region{kResidualSlot}},
+                                    {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                                    {"channels", narrow(c.channels)},
+                                    {"slab", narrow(geometry_.slab(case_.machine))},
+                                    {"tiles_y", narrow(geometry_.tiles_y)},
+                                    {"tiles_x", narrow(geometry_.tiles_x)},
+                                    {"first_tile", cl_long{first}},
+                                    {"tiles", narrow(chunk)},
+                                    {"pitch", narrow(geometry_.chunk_pitch)},
+                                    {"xi_step", cl_long{geometry_.xi_step}},
+                                    {"oh", narrow(c.oh)},
+                                    {"ow", narrow(c.ow)},
+                                    {"filters", narrow(c.filters)},
+                                    {"blocks_per_group", narrow(geometry_.blocks_per_group)},
+                                    {"groups", narrow(c.groups)},
+                                    {"strips", narrow(strips)},
+                                    {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}}),
         one_item_groups(geometry_.blocks * strips));
   }
 
