@@ -630,9 +630,13 @@ TEST_CASE("a constraint that cannot be met: status 3") {
         std::string("the limit is ") + bytes);
   }
   CHECK(run(f, std::string("plan ") + kSmall + " --workspace-limit 2GiB").status == 0);
+  check_fails_with(f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv=9", 2,
+                   "config 'kv=9' names no body, expected body= one of those for this direction: "
+                   "filters, slabs, pixels");
   check_fails_with(
-      f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config kv=9", 2,
-      "config 'kv=9': body '' is none of those for this direction: filters, slabs, pixels");
+      f, std::string("plan ") + kSmall + " --strategy implicit_gemm --config body=pixel,mr=1", 2,
+      "config 'body=pixel,mr=1': body 'pixel' is none of those for this direction: filters, slabs, "
+      "pixels");
   check_fails_with(f, std::string("plan ") + kSmall + " --rigor wisdom-only", 3, "no wisdom");
   check_fails_with(f, std::string(kRun) + " --groups 2 --strategy pointwise_gemm", 3,
                    "pointwise_gemm (kh is 3");

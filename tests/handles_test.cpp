@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/application.hpp"
+#include "support/temp.hpp"
 
 using namespace clconv::test;
 using clconv::Events;
@@ -40,6 +41,63 @@ cl::Buffer over(float* memory, std::size_t bytes) {
 
 std::string refused(const std::function<void()>& call) {
   return error_of(CLCONV_INVALID_ARGUMENT, call);
+}
+
+// The operations of a network, im2col and a product, with results that are known. True if all of them are right.
+bool operations_are_right(const clconv::Context& on, const cl::CommandQueue& queue) {
+  const std::vector<float> values = {-1, 2, -3, 4, 5, -6, 7, -8, 9, 10, -11, 12, -13, 14, 15, -16};
+  const cl::Buffer x = device_buffer(values), y = empty_buffer(64), dx = empty_buffer(64);
+  on.relu(queue, 16, x, y);
+  on.relu_backward(queue, 16, y, x, dx);
+  bool right = read(y, queue) == read(dx, queue) && read(y, queue)[9] == 10;
+  clconv::Pooling pooling;
+  pooling.h = pooling.w = 4, pooling.kh = pooling.kw = pooling.sh = pooling.sw = 2;
+  const cl::Buffer largest = empty_buffer(16);
+  on.pooling_forward(queue, pooling, x, largest);
+  on.pooling_backward(queue, pooling, x, largest, dx);
+  right = right && read(largest, queue) == std::vector<float>{5, 7, 14, 15} &&
+          read(dx, queue)[14] == 15;
+  clconv::SgdParams sgd;
+  sgd.count = 16, sgd.learning_rate = 1;
+  on.sgd(queue, sgd, y, x, cl::Buffer());
+  right = right && read(y, queue)[5] == 6 && read(y, queue)[9] == 0;
+  clconv::SoftmaxParams softmax;
+  softmax.n = 4, softmax.m = 4;
+  clconv::SoftmaxOperands operands;
+  operands.logits = device_buffer(std::vector<float>(16, 3));
+  operands.probabilities = empty_buffer(64);
+  on.softmax_cross_entropy(queue, softmax, operands);
+  right = right && read(operands.probabilities, queue) == std::vector<float>(16, 0.25f);
+  const cl::Buffer cols = empty_buffer(64), product = empty_buffer(64);
+  on.im2col(queue, Problem("n1c1h5w5k1kh2kw2"), CLCONV_ROWS,
+            device_buffer(std::vector<float>(25, 2)), empty_buffer(256));
+  on.im2col(queue, Problem("n1c4h2w2k1kh1kw1"), CLCONV_COLUMNS, x, cols);
+  on.col2im(queue, Problem("n1c4h2w2k1kh1kw1"), CLCONV_COLUMNS, CLCONV_COL2IM_GATHER, cols, dx);
+  clconv::GemmParams gemm;
+  gemm.m = gemm.n = gemm.k = gemm.lda = gemm.ldb = gemm.ldc = 4;
+  on.gemm(queue, gemm, device_buffer({1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}), x, product);
+  return right && read(dx, queue) == values && read(product, queue) == values;
+}
+
+// Plans by measuring, prepares, executes and profiles: true if what it finds is what it was told to expect.
+bool measures_right(const clconv::Context& on, const cl::CommandQueue& queue, std::int64_t height) {
+  Problem problem("n1c2h3w9k3kh1kw1");
+  problem.h = height;
+  clconv::PlanOptions options;
+  options.rigor = CLCONV_MEASURE;
+  options.allow = "naive,implicit_gemm";
+  options.time_limit_s = 0.01;
+  on.explain(problem, options);
+  const clconv::Plan plan = on.plan(problem, options);
+  Operands operands;
+  operands.x = device_buffer(std::vector<float>(static_cast<std::size_t>(18 * height), 3));
+  operands.w = device_buffer(std::vector<float>(6, 0.5f));
+  operands.y = empty_buffer(problem.info().y_bytes);
+  operands.prepared = plan.prepare(queue, operands.w);
+  plan.execute(queue, operands);
+  const std::vector<float> expected(static_cast<std::size_t>(27 * height), 3);
+  const bool right = read(operands.y, queue) == expected;
+  return right && !plan.profile(operands).empty() && !plan.report().empty();
 }
 
 std::string last_error_of(clconv_status status) {
@@ -228,4 +286,45 @@ TEST_CASE("planning, executing, measuring, telling and giving back at once, from
   CHECK(wrong == 0);
   plan.execute(s.queue, s.operands);
   CHECK(read(s.operands.y) == expected);
+}
+
+TEST_CASE("operations, searches and wisdom from many threads, while other contexts come and go") {
+  const TempFolder folder;
+  const std::string path = folder.path("wisdom"), copy = folder.path("copy");
+  clconv::wisdom_check(path);  // makes the file: the first export may come before the first record
+  clconv::ContextOptions options;
+  options.wisdom_path = path.c_str();
+  const clconv::Context shared(application_context(), clconv::select_device(), options);
+  std::atomic<int> wrong{0};
+  const auto repeat = [&](const std::function<bool(int)>& part) {
+    return std::thread([&wrong, part] {
+      try {
+        for (int i = 0; i < 6; ++i)
+          if (!part(i)) ++wrong;
+      } catch (const clconv::Error& error) {
+        ++wrong;
+        MESSAGE(std::string(error.what()));
+      }
+    });
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.push_back(
+        repeat([&, queue = own_queue()](int) { return operations_are_right(shared, queue); }));
+  threads.push_back(
+      repeat([&, queue = own_queue()](int i) { return measures_right(shared, queue, 4 + i); }));
+  threads.push_back(repeat([&, queue = own_queue()](int i) {
+    const clconv::Context own(application_context(), clconv::select_device(), options);
+    return measures_right(own, queue, 6 + i) && operations_are_right(own, queue);
+  }));
+  threads.push_back(repeat([&](int) {
+    clconv::wisdom_export(path, copy);
+    clconv::wisdom_forget(path, "n1c2h5w9k3kh1kw1");
+    clconv::wisdom_import(path, copy);
+    shared.trim();
+    return !clconv::wisdom_read(path).empty() && shared.memory().scratch_bytes >= 0;
+  }));
+  for (std::thread& thread : threads)
+    thread.join();
+  CHECK(wrong == 0);
 }

@@ -251,6 +251,24 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "every test of a device is named in tests/portability.sh: it runs there, or is left out on "
+    "purpose") {
+  const std::string units = content("tests/CMakeLists.txt"),
+                    script = content("tests/portability.sh");
+  int count = 0;
+  for (const std::string& file : files_below("tests")) {
+    const fs::path path(file);
+    const std::string name = path.stem().string();
+    if (path.extension() != ".cpp" || name.size() < 5 || name.substr(name.size() - 5) != "_test")
+      continue;
+    if (units.find("clconv_test(" + name + " unit") != std::string::npos) continue;
+    ++count;
+    CHECK_MESSAGE(std::regex_search(script, std::regex("\\b" + name + "\\b")), name);
+  }
+  CHECK(count > 20);
+}
+
 TEST_CASE("no path of anybody's machine, and nothing of the workshop, in any file") {
   const std::regex home("/(home|root|Users)/[a-z]");
   for (const char* folder :

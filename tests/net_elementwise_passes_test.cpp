@@ -1,4 +1,4 @@
-// The passes `identities`, `activations` and `elementwise`: what they make of a graph, what they leave, and that the
+// The passes `identities`, `activations`, `input_scales` and `elementwise`: what they make of a graph, what they leave, and that the
 // results stay.
 #include <functional>
 
@@ -19,7 +19,7 @@ struct Rewritten {
 
   Rewritten(const char* pass, const Shape& shape,
             const std::function<ValueId(NetGraph&, ValueId)>& build, std::int64_t opset = 17,
-            double tolerance = 2e-6) {
+            double tolerance = 5e-6) {
     NetGraph net(opset);
     net.output(build(net, net.input(shape, random_numbers(shape, 1, -5, 5))));
     const Numbers before = net.run().at(0);
@@ -247,4 +247,51 @@ TEST_CASE("a kernel of a fused tree reads at most 8 buffers") {
   });
   CHECK(wide.operators == Names{"Elementwise", "Elementwise"});
   CHECK(wide.changes.size() == 2);
+}
+
+TEST_CASE("what scales and shifts a convolution's input goes into its weights and bias") {
+  const Shape shape{2, 4, 6, 5};
+  const auto convolution = [](NetGraph& net, ValueId x, std::int64_t groups, std::int64_t pad,
+                              bool bias) {
+    const Shape weights{6, 4 / groups, 3, 3};
+    std::vector<ValueId> inputs = {x, net.constant(weights, random_numbers(weights, 9))};
+    if (bias) inputs.push_back(net.constant({6}, random_numbers(6, 10)));
+    return net.add("Conv", inputs,
+                   {{"group", groups}, {"pads", std::vector<std::int64_t>{pad, pad, pad, pad}}});
+  };
+  for (const std::int64_t groups : {1, 2}) {
+    for (const bool bias : {false, true}) {
+      const Rewritten both("input_scales", shape, [&](NetGraph& net, ValueId x) {
+        const ValueId relu = net.add("Relu", {x});
+        const ValueId product =
+            net.add("Mul", {net.constant({4, 1, 1}, Numbers{2, -1, 0.5f, 3}), relu});
+        return convolution(net, net.add("Sub", {scalar(net, 1), product}), groups, 0, bias);
+      });
+      CHECK(both.operators == Names{"Relu", "Conv"});
+      CHECK(both.changes.size() == 2);
+    }
+  }
+  // The padding's zeros are neither scaled nor shifted.
+  const Rewritten padded("input_scales", shape, [&](NetGraph& net, ValueId x) {
+    const ValueId product = net.add("Div", {net.add("Relu", {x}), scalar(net, 3)});
+    return convolution(net, product, 1, 1, false);
+  });
+  CHECK(padded.operators == Names{"Relu", "Conv"});
+  const Rewritten shifted("input_scales", shape, [&](NetGraph& net, ValueId x) {
+    return convolution(net, net.add("Add", {net.add("Relu", {x}), scalar(net, 3)}), 1, 1, false);
+  });
+  CHECK(shifted.operators == Names{"Relu", "Add", "Conv"});
+  // Several readers: all convolutions, or none takes it.
+  const Rewritten two("input_scales", shape, [&](NetGraph& net, ValueId x) {
+    const ValueId product = net.add("Mul", {net.add("Relu", {x}), scalar(net, 3)});
+    return net.add("Sub",
+                   {convolution(net, product, 1, 1, true), convolution(net, product, 2, 1, true)});
+  });
+  CHECK(two.operators == Names{"Relu", "Conv", "Conv", "Sub"});
+  const Rewritten shared("input_scales", shape, [&](NetGraph& net, ValueId x) {
+    const ValueId product = net.add("Mul", {net.add("Relu", {x}), scalar(net, 3)});
+    net.output(product);
+    return convolution(net, product, 1, 1, true);
+  });
+  CHECK(shared.operators == Names{"Relu", "Mul", "Conv"});
 }

@@ -201,6 +201,33 @@ TEST_CASE("layer normalisation: the last axes, with and without a bias") {
   }
 }
 
+TEST_CASE("layer normalisation: the mean and the inverse deviation of each row") {
+  const Shape shape{3, 4, 5}, row{4, 5};
+  const Numbers x = random_numbers(shape, 1, 0, 3);
+  for (core::Device* on : {&device(), &as_gpu()}) {
+    NetGraph net;
+    const ValueId ones = net.constant(row, Numbers(20, 1));
+    for (const ValueId id : net.add_node("LayerNormalization", {net.input(shape, x), ones}, 3,
+                                         {{"axis", std::int64_t{1}}}))
+      net.output(id);
+    RunOptions options;
+    options.on = on;
+    const auto results = net.run(options);
+    std::vector<double> means, inverses;
+    for (std::size_t r = 0; r < 3; ++r) {
+      double mean = 0, variance = 0;
+      for (std::size_t i = 0; i < 20; ++i)
+        mean += x[r * 20 + i] / 20.0;
+      for (std::size_t i = 0; i < 20; ++i)
+        variance += (x[r * 20 + i] - mean) * (x[r * 20 + i] - mean) / 20.0;
+      means.push_back(mean);
+      inverses.push_back(1 / std::sqrt(variance + 1e-5));
+    }
+    CHECK(worst_error(results[1], means) <= 1e-6);
+    CHECK(worst_error(results[2], inverses) <= 1e-6);
+  }
+}
+
 TEST_CASE("group normalisation: a scale per group at opset 18, per channel at 21") {
   const Shape shape{2, 6, 5, 7};
   for (const std::int64_t opset : {18, 21}) {
@@ -307,20 +334,16 @@ TEST_CASE("local response normalisation: odd and even sizes, more than the chann
 TEST_CASE("normalisations: what is refused is named") {
   const Shape shape{1, 4, 2, 2};
   const auto message = [&](const char* op, std::initializer_list<Shape> parameters,
-                           const NetGraph::AttributeList& attributes = {},
-                           std::size_t outputs = 1) {
+                           const NetGraph::AttributeList& attributes = {}) {
     NetGraph net(18);
     std::vector<ValueId> inputs = {net.input(shape, random_numbers(shape, 1))};
     for (const Shape& parameter : parameters)
       inputs.push_back(net.constant(parameter, random_numbers(parameter, 1)));
-    for (const ValueId id : net.add_node(op, inputs, outputs, attributes))
-      net.output(id);
+    net.output(net.add(op, inputs, attributes));
     return refusal(net);
   };
   CHECK(contains(message("InstanceNormalization", {{4}, {3}}),
                  "has 3 elements, expected one per channel, 4"));
-  CHECK(contains(message("LayerNormalization", {{2}, {2}}, {}, 3),
-                 "mean and deviation are not supported"));
   CHECK(contains(message("GroupNormalization", {{3}, {3}}, {{"num_groups", std::int64_t{3}}}),
                  "num_groups is 3, which does not divide the 4 channels"));
   CHECK(contains(message("LRN", {}), "size is 0"));

@@ -145,6 +145,8 @@ TEST_CASE("pooling: random windows, strides, dilations and padding") {
 TEST_CASE("pooling: large planes, wide windows, sizes of 1") {
   Case p = {1, 2, 200, 300, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
   check(p);
+  p = {1, 3, 38, 318, 2, 2, 2, 2};  // rows of results of two chunks, the second with a tail
+  check(p);
   p = {1, 1, 3, 2500, 2, 5, 1, 1, 1, 1, 0, 2, 0, 2};
   check(p);
   p.sw = 2;

@@ -280,6 +280,23 @@ TEST_CASE("Resize: random sizes") {
   }
 }
 
+TEST_CASE("Resize: by 2 and 4, where neighbours of one phase follow each other") {
+  for (const std::string& coordinates : kCoordinates) {
+    for (const std::int64_t width : {5, 6, 16, 37}) {
+      for (const std::string mode : {"linear", "cubic"}) {
+        Case one;
+        one.mode = mode;
+        one.coordinates = coordinates;
+        one.from = {1, 2, 3, width};
+        one.scales = {1, 1, 4, 2};
+        check_case(one);
+        one.scales = {1, 1, 1, 4};
+        check_case(one);
+      }
+    }
+  }
+}
+
 TEST_CASE("Resize: a row wider than what is blended in private memory") {
   Case one;
   one.from = {1, 1, 2, 5000};

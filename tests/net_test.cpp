@@ -415,3 +415,25 @@ TEST_CASE("an output that is an input or a constant is a copy") {
   for (std::size_t i = 0; i < x.size(); ++i)
     CHECK(net.read(2)[i] == std::max(x[i], 0.0f));
 }
+
+TEST_CASE("more inputs and outputs than any convolution has") {
+  Builder builder;
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i)
+    names.push_back("x" + std::to_string(i));
+  for (const std::string& name : names) {
+    builder.input(name.c_str(), {3});
+    builder.node("Relu", {name.c_str()}, ("y" + name).c_str());
+    builder.output(("y" + name).c_str());
+  }
+  Net net(builder);
+  for (std::size_t i = 0; i < names.size(); ++i)
+    net.write(i, random_numbers(3, static_cast<unsigned>(i)));
+  net.run();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Numbers expected = random_numbers(3, static_cast<unsigned>(i));
+    for (float& value : expected)
+      value = std::max(value, 0.0f);
+    CHECK(net.read(i) == expected);
+  }
+}

@@ -1,13 +1,14 @@
 # Tests of the importer, and of models built by hand, which need none.
-clconv_test(net_builder_test unit clconv_net_core)
+clconv_net_test(net_builder_test unit)
 if(NOT CLCONV_ONNX)
   return()
 endif()
-clconv_test(net_import_test unit clconv_net_core)
+clconv_net_test(net_import_test unit)
 target_compile_definitions(net_import_test PRIVATE
   $<$<BOOL:${BUILD_SHARED_LIBS}>:CLCONV_NET_LIBRARY="$<TARGET_FILE:clconv_net>">)
 add_dependencies(net_import_test clconv_net)
-clconv_test(net_import_fuzz_test unit clconv_net_core)
+clconv_net_test(net_import_fuzz_test unit)
+
 # ONNX's own tests, as an application runs them: the shared library, and the format to read them with.
 find_path(CLCONV_ONNX_TESTDATA node/test_relu/model.onnx PATHS /usr/share/libonnx-testdata/data)
 mark_as_advanced(CLCONV_ONNX_TESTDATA)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the device tests and a small benchmark on several OpenCL implementations; `./dev portability` builds first and
 # calls this in the repository's root. What is fetched goes to build/portability, but for libclc-15, whose place
-# rusticl has built in. Variables: PORTABILITY ("pocl intel rusticl"), TEST_TIMEOUT, PROBLEM_TIMEOUT (seconds).
+# rusticl has built in. Variables: PORTABILITY ("pocl intel rusticl"), TESTS (test programs, instead of tests_of below),
+# TEST_TIMEOUT, PROBLEM_TIMEOUT (seconds).
 set -u
 root=$PWD/build/portability
 bin=$PWD/build
@@ -68,13 +69,19 @@ run() {
 }
 
 # The tests of an implementation. llvmpipe does 0.1 to 1 GFLOP/s and compiles every variant for a second: the tests that
-# run every variant on every problem (strategies_test and those of its kind) and those of programs (cli, bench, digits)
-# take hours there.
+# run every variant on every problem (strategies_test and those of its kind) take hours there. No implementation runs
+# the tests of programs: cli_test environment_test bench_test digits_test locale_test net_cli_test; and those that need no
+# device: image_test net_html_test net_builder_test net_import_test net_import_fuzz_test.
 tests_of() {
-  common="runtime_test portability_test api_test ops_test measure_test network_test regression_test regression_keys_test
-    regression_choice_test regression_memory_test regression_events_test"
-  variants="strategies_test winograd_test implicit_gemm_test offers_test properties_test"
-  [ "$1" = rusticl ] && echo "$common" || echo "$common $variants"
+  common="runtime_test portability_test api_test handles_test memory_test exit_test empty_batch_test ops_test
+    measure_test network_test regression_test regression_keys_test regression_choice_test regression_memory_test
+    regression_events_test mask_test net_test net_convolution_test"
+  networks="net_elementwise_test net_elementwise_passes_test net_movement_test net_shape_test net_resize_test
+    net_pooling_test net_reduction_test net_normalization_test net_matrix_test net_nodes_test"
+  variants="strategies_test winograd_test implicit_gemm_test offers_test properties_test finishing_test semantics_test
+    special_values_test trust_test"
+  [ -z "${TESTS:-}" ] || { echo "$TESTS"; return; }
+  [ "$1" = rusticl ] && echo "$common" || echo "$common $networks $variants"
 }
 
 # Problems that one core of llvmpipe gets through: from tests/suites/core.txt, and a small dense one.

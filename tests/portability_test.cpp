@@ -71,14 +71,24 @@ TEST_CASE("before the first estimate an unknown device is measured, a calibrated
   CHECK(second.device().profile().launch_us == measured.launch_us);
 }
 
+// Other programs may slow one of the two down by any factor, but hardly five times in a row.
 TEST_CASE("the quick probe finds what the full one finds, within what a busy machine allows") {
-  const Speeds full = probe(device()), quick = quick_probe(device());
-  CHECK(quick.peak_gflops > full.peak_gflops / 8);
-  CHECK(quick.peak_gflops < full.peak_gflops * 8);
-  CHECK(quick.bandwidth_gbs > full.bandwidth_gbs / 8);
-  CHECK(quick.bandwidth_gbs < full.bandwidth_gbs * 16);  // what it copies may lie in a cache
-  CHECK(quick.launch_us > 0);
-  CHECK(quick.launch_us < full.launch_us * 20);
+  const auto near = [](double quick, double full, double factor) {
+    return quick > full / factor && quick < full * factor;
+  };
+  bool found = false;
+  for (int attempt = 0; attempt < 5 && !found; ++attempt) {
+    const Speeds full = probe(device()), quick = quick_probe(device());
+    CAPTURE(attempt);
+    INFO("GFLOP/s: ", quick.peak_gflops, ", ", full.peak_gflops);
+    INFO("GB/s: ", quick.bandwidth_gbs, ", ", full.bandwidth_gbs);
+    INFO("launch, us: ", quick.launch_us, ", ", full.launch_us);
+    // What the quick one copies may lie in a cache.
+    found = near(quick.peak_gflops, full.peak_gflops, 8) &&
+            near(quick.bandwidth_gbs, full.bandwidth_gbs, 16) && quick.launch_us > 0 &&
+            quick.launch_us < full.launch_us * 20;
+    if (attempt == 4) CHECK(found);
+  }
 }
 
 TEST_CASE("the kinds of queue are those the device makes") {

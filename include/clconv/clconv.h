@@ -698,7 +698,7 @@ CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
 /** Can records be kept in `path` now? Makes the file where it is missing. \retval CLCONV_IO no; the text says why. */
 CLCONV_API clconv_status clconv_wisdom_check(const char* path);
 
-/** Writes all of `path` to the file `to`, as JSON lines (docs/planner.md). */
+/** Writes all of `path`, which must exist, to the file `to`, as JSON lines (docs/planner.md). */
 CLCONV_API clconv_status clconv_wisdom_export(const char* path, const char* to);
 
 /** Merges the file `from`, JSON lines or a wisdom file, into `path`, all or nothing: a line that cannot be read

@@ -191,7 +191,8 @@ CLCONV_API clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs, 
                                             int64_t rounds, char** json);
 
 /** Runs layer by layer and compares every convolution with strategy naive on the same operands: the report with
- *  "error" (largest difference), "error_bound" and "ok" of every layer checked, and "ok" of the whole. */
+ *  "error" and "error_bound" (of the element whose difference is largest against its bound) and "ok" of every
+ *  convolution checked, and "ok" of the whole. */
 CLCONV_API clconv_status clconv_net_check(clconv_net net, int64_t num_inputs, const cl_mem* inputs,
                                           int64_t num_outputs, const cl_mem* outputs, char** json);
 

@@ -129,7 +129,8 @@ void weights_patches(global const element* restrict x, global const float* restr
       const long from = (image * groups + group_index) * channels * h * w + (long)i * sh * w + j * sw;
       local float* out = block + t * BLOCK;
 #if SW > 0
-      if (from + least >= 0 && from + most + (run + 3) / 4 * 4 * SW <= x_elements) {
+      // Not `from + least >= 0`: of that, Intel's runtime for CPUs (2026.22) makes code that reads in front of x.
+      if (from >= -(long)least && from + most + (run + 3) / 4 * 4 * SW <= x_elements) {
 #pragma unroll
         for (int v = 0; v < KV; ++v) {
           intv starts[4];  // columns of the first quads; far out where the row is

@@ -1,12 +1,13 @@
-// parts: transpose raw
-// Strided copies. Elements are moved as they are, with two exceptions: tiles of float16 pass through float, which holds
-// each of them.
+// parts: transpose interleave raw
+// Strided copies. Elements are moved as they are, but those of float16 in vectors that are transposed or interleaved
+// pass through float, which holds each of them.
 //
 // `outer` has a row of 3 numbers for each dimension but those that the kernel walks along itself: size, x stride and
 // y stride, outermost first.
 //
 // Macros: INDEX (int or long, holds every offset); VW; the storage's (parts/storage.cl). copy_rows: ONE_PIECE (a row
-// has no gaps in x and y), REPEATED (a row is one element of x), STEPS (any).
+// has no gaps in x and y), REPEATED (a row is one element of x), STEPS (any). copy_interleaved: INTERLEAVED (2 or 4) and
+// one of JOINS (that many rows of x become one of y) and PARTS (one row of x becomes that many of y).
 
 typedef INDEX index;
 
@@ -114,6 +115,40 @@ kernel void copy_tiles(global const element* restrict x, global element* restric
     }
   }
 }
+
+#ifdef INTERLEAVED
+// A row is `columns` positions of INTERLEAVED elements, which lie side by side in one tensor and `pitch` apart in the
+// other. Work is divided as in copy_rows.
+kernel void copy_interleaved(global const element* restrict x, global element* restrict y,
+                             global const long* restrict outer, int rank, long x_first,
+                             long y_first, long rows, long columns, long pitch, long rows_each,
+                             long columns_each) {
+  const index id = get_global_id(0);
+  const index pieces = (columns + columns_each - 1) / columns_each;
+  const index first_column = id % pieces * columns_each;
+  const index last_column = min(first_column + columns_each, columns);
+  const index first = id / pieces * rows_each, last = min(first + rows_each, rows);
+  for (index row = first; row < last; ++row) {
+    index at_x = x_first, at_y = y_first;
+    find(outer, rank, row, &at_x, &at_y);
+    for (index c = first_column; c < last_column; c += VW) {
+      const int some = (int)min(last_column - c, (index)VW);
+      floatv from[INTERLEAVED], to[INTERLEAVED];
+#ifdef JOINS
+      for (int p = 0; p < INTERLEAVED; ++p) from[p] = get_some(x + at_x + p * pitch + c, some);
+      INTERLEAVE(INTERLEAVED, from, to)
+      for (int p = 0; p < INTERLEAVED; ++p)
+        put_some(to[p], y + at_y + c * INTERLEAVED + p * VW, some * INTERLEAVED - p * VW);
+#else
+      for (int p = 0; p < INTERLEAVED; ++p)
+        from[p] = get_some(x + at_x + c * INTERLEAVED + p * VW, some * INTERLEAVED - p * VW);
+      PART(INTERLEAVED, from, to)
+      for (int p = 0; p < INTERLEAVED; ++p) put_some(to[p], y + at_y + p * pitch + c, some);
+#endif
+    }
+  }
+}
+#endif
 #else
 // A tile in local memory, with a column more so that neither side meets one bank only.
 #define SIDE 32

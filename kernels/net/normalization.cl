@@ -9,7 +9,8 @@
 // 64 vectors each are added to the total. A vector may be read beyond the end of a run where the tensor goes on.
 //
 // Macros: VW; NORM (0: none, 1: sum of magnitudes, 2: root of the sum of squares); EPSILON_OUTSIDE (1: added to the
-// root); AFFINE (0: none, 1: a scale per row or run, 2: one per element of the row), BIAS (0 or 1).
+// root); AFFINE (0: none, 1: a scale per row or run, 2: one per element of the row), BIAS (0 or 1); MEAN, DEVIATION
+// (1: each row's mean and 1 / deviation are written, too).
 
 #define SHORT 64
 
@@ -66,6 +67,12 @@ kernel void normalize_rows(global const element* restrict x, global element* res
 #if BIAS
                            global const element* restrict bias,
 #endif
+#if MEAN
+                           global element* restrict means,
+#endif
+#if DEVIATION
+                           global element* restrict inverse_deviations,
+#endif
                            long rows, long row_inner, long outer_stride, long row_stride, long runs, long run_stride,
                            long length, long parameter_rows, long parameter_step, long parameter_run, float epsilon,
                            long total, long span) {
@@ -87,6 +94,12 @@ kernel void normalize_rows(global const element* restrict x, global element* res
     const float norm = sqrt(sum_of_squares(row, 0.0f));
 #endif
     const float factor = norm == 0.0f ? 0.0f : 1.0f / norm;
+#endif
+#if MEAN
+    PUT(mean, means, at);
+#endif
+#if DEVIATION
+    PUT(factor, inverse_deviations, at);
 #endif
     for (long run = 0; run < runs; ++run) {
       global const element* from = row.x + run * run_stride;

@@ -45,6 +45,12 @@ void normalize_rows(global const element* restrict x, global element* restrict y
 #if BIAS
                     global const element* restrict bias,
 #endif
+#if MEAN
+                    global element* restrict means,
+#endif
+#if DEVIATION
+                    global element* restrict inverse_deviations,
+#endif
                     long rows, long row_inner, long outer_stride, long row_stride, long runs, long run_stride,
                     long length, long parameter_rows, long parameter_step, long parameter_run, float epsilon) {
   local float values[LOCAL];
@@ -63,6 +69,12 @@ void normalize_rows(global const element* restrict x, global element* restrict y
   const float norm = sqrt(sum_of_group(sum_of_squares(row, 0.0f), values));
 #endif
   const float factor = norm == 0.0f ? 0.0f : 1.0f / norm;
+#endif
+#if MEAN
+  if (get_local_id(0) == 0) PUT(mean, means, at);
+#endif
+#if DEVIATION
+  if (get_local_id(0) == 0) PUT(factor, inverse_deviations, at);
 #endif
   for (long i = get_local_id(0); i < row.count; i += LOCAL) {
     const long place = PLACE(row, i);

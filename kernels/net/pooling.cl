@@ -142,11 +142,13 @@ kernel void pool_rows(global const element* restrict x, global element* restrict
         plane += (long)h * w;
       }
     }
+    // Of several chunks, the first ones of all ROWS rows are there before a last one is written: not over the next row.
+    const int in_one = ow <= CHUNK;
     for (int j0 = 0; j0 < ow; j0 += CHUNK) {
       const int j1 = min(j0 + CHUNK, ow);
       for (int r = 0; r < count; ++r) fill_line(lines[r], x, starts[r], tops[r], j0, j1, s, total);
       for (int r = 0; r < count; ++r)
-        take_line(lines[r], y + (row + r) * ow, (last - row - r) * ow, tops[r], j0, j1, s);
+        take_line(lines[r], y + (row + r) * ow, in_one ? (last - row - r) * ow : ow, tops[r], j0, j1, s);
     }
   }
 }

@@ -216,7 +216,8 @@ std::string layers_table(const Json& report) {
     rows.push_back(std::move(row));
     idle.push_back(layer.at("steps").empty());
   }
-  fit(rows, {{0, 14, true}, {2, 20, false}, {1, 10, false}, {3, 14, false}, {4, 9, false}});
+  fit(rows,
+      {{1, 10, false}, {0, 14, true}, {2, 20, false}, {3, 14, false}, {0, 8, true}, {4, 9, false}});
   Table table(rows.front());
   for (std::size_t i = 1; i < rows.size(); ++i) {
     const bool wrong = checked && rows[i].back().find("WRONG") != std::string::npos;
@@ -251,18 +252,18 @@ std::string totals_text(const Json& report) {
   text += "\nmade      " + times_text(times) + "\n";
   if (report.contains("ok")) {
     std::int64_t steps = 0;
-    double worst = 0;
+    double closest = 0;  // to its bound
     for (const Json& layer : report.at("layers")) {
       for (const Json& step : layer.at("steps")) {
         if (!has_number(step, "error")) continue;
         ++steps;
         const double bound = number(step, "error_bound");
-        if (bound > 0) worst = std::max(worst, number(step, "error") / bound);
+        if (bound > 0) closest = std::max(closest, number(step, "error") / bound);
       }
     }
     text += "check     " + counted(steps, "convolution") + " beside strategy naive: " +
-            (report.at("ok").get<bool>() ? "all within their bounds" : "WRONG") +
-            ", the largest error is " + fixed(worst, 3) + " of its bound\n";
+            (report.at("ok").get<bool>() ? "all within their bounds" : "WRONG") + ", at most " +
+            fixed(closest, 3) + " of one\n";
   }
   return text;
 }

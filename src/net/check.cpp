@@ -15,8 +15,8 @@ using Values = std::vector<float>;
 
 struct Verdict {
   bool checked = false;
-  double error = 0;  // the largest difference
-  double bound = 0;  // of the element where the difference is largest against its bound
+  // Of the element whose difference is largest against its bound.
+  double error = 0, bound = 0;
   bool ok = true;
 };
 
@@ -39,7 +39,7 @@ class Checker : public NetworkPlan::Observer {
  private:
   // What a convolution reads, on the host.
   struct Host {
-    Values x, w, b, r;
+    Values x, w, b, r, slopes;
   };
 
   Values read(cl_mem buffer, std::int64_t count) const {
@@ -72,14 +72,15 @@ class Checker : public NetworkPlan::Observer {
 
 // Elements of input and result, whatever the direction.
 struct Counts {
-  std::int64_t x, y, w, b;
+  std::int64_t x, y, w, b, channels;
 };
 Counts counts_of(const Problem& problem) {
   const clconv_problem_info info = problem.info();
   const bool transposed = problem.direction == CLCONV_TRANSPOSED;
   const std::int64_t size = problem.data_type == CLCONV_FLOAT32 ? 4 : 2;
   const std::int64_t x = info.x_bytes / size, y = info.y_bytes / size;
-  return {transposed ? y : x, transposed ? x : y, info.w_bytes / size, info.b_bytes / size};
+  return {transposed ? y : x, transposed ? x : y, info.w_bytes / size, info.b_bytes / size,
+          transposed ? problem.c : problem.k};
 }
 
 Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info) const {
@@ -91,10 +92,13 @@ Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info)
                    y = write(Values(static_cast<std::size_t>(counts.y)), "the result of a check");
   const cl::Buffer b = problem.bias != 0 ? write(host.b, "the bias of a check") : cl::Buffer(),
                    r = problem.residual != 0 ? write(host.r, "the residual of a check")
-                                             : cl::Buffer();
+                                             : cl::Buffer(),
+                   slopes = problem.activation == CLCONV_PRELU
+                                ? write(host.slopes, "the slopes of a check")
+                                : cl::Buffer();
   clconv_operands raw;
   clconv_operands_init(&raw);
-  raw.x = x(), raw.w = w(), raw.b = b(), raw.y = y(), raw.r = r();
+  raw.x = x(), raw.w = w(), raw.b = b(), raw.y = y(), raw.r = r(), raw.slopes = slopes();
   clconv::check(clconv_plan_execute(plan.get(), queue_(), &raw, 0, nullptr, nullptr));
   if (info != nullptr) *info = plan.info();
   return read(y(), counts.y);
@@ -147,7 +151,7 @@ Values plane_magnitudes(const Problem& problem, const Values& x, const Values& w
 Values Checker::magnitudes(const ConvolutionStep& step, const Host& host) const {
   Problem problem = step.problem();
   problem.activation = CLCONV_NO_ACTIVATION;
-  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r)};
+  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r), {}};
   if (step.info().error_reach > 0) return plane_magnitudes(problem, all.x, all.w, all.b, all.r);
   return naive(problem, all, nullptr);
 }
@@ -161,6 +165,8 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   host.w = step.weights()->floats;
   if (problem.bias != 0) host.b = read(memory.buffer(operands.bias), counts.b);
   if (problem.residual != 0) host.r = read(memory.buffer(operands.residual), counts.y);
+  if (problem.activation == CLCONV_PRELU)
+    host.slopes = read(memory.buffer(operands.slopes), counts.channels);
   clconv_plan_info reference{};
   reference.struct_size = sizeof(reference);
   const Values wanted = naive(problem, host, &reference);
@@ -175,9 +181,8 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
     const double bound = relative * static_cast<double>(sums[i]) + floor;
     if (got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]))) continue;
     const double error = std::fabs(static_cast<double>(got[i]) - static_cast<double>(wanted[i]));
-    verdict.error = std::max(verdict.error, error);
     if (!(error <= bound)) verdict.ok = false;
-    if (error / bound > worst) worst = error / bound, verdict.bound = bound;
+    if (error / bound > worst) worst = error / bound, verdict.error = error, verdict.bound = bound;
   }
   return verdict;
 }

@@ -97,6 +97,7 @@ void add_convolution(Lowering& lowering, Problem problem, const ConstantPtr& wei
   operands.y = lowering.out(0);
   if (problem.bias != 0) operands.bias = lowering.in(Epilogue::kBias);
   if (problem.residual != 0) operands.residual = lowering.in(Epilogue::kResidual);
+  if (problem.activation == CLCONV_PRELU) operands.slopes = lowering.in(Epilogue::kSlopes);
   operands.weights = weights == nullptr ? lowering.in(1)
                                         : weights_for(lowering, plan, lowering.input(1).name,
                                                       *weights, operands.prepared);

@@ -23,6 +23,18 @@ const T* found(const std::map<std::string, AttributeValue>& values, const std::s
   return value;
 }
 
+// A node of a cycle, where some nodes miss inputs for ever: going from one to what it needs ends in a cycle.
+std::size_t in_cycle(const std::vector<std::vector<std::size_t>>& needs,
+                     const std::vector<std::size_t>& missing) {
+  const auto waits = [&](std::size_t i) { return missing[i] > 0; };
+  std::size_t at = 0;
+  while (!waits(at))
+    ++at;
+  for (std::size_t steps = 0; steps < needs.size(); ++steps)
+    at = *std::find_if(needs[at].begin(), needs[at].end(), waits);
+  return at;
+}
+
 }  // namespace
 
 std::int64_t Attributes::integer(const std::string& name, std::int64_t otherwise) const {
@@ -130,32 +142,38 @@ int Graph::remove_unused() {
 }
 
 void Graph::sort() {
-  std::set<ValueId> made(inputs.begin(), inputs.end());
-  std::set<ValueId> by_nodes;
-  for (const Node& node : nodes)
-    by_nodes.insert(node.outputs.begin(), node.outputs.end());
-  const auto ready = [&](const Node& node) {
-    return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-      return id == kNoValue || by_nodes.count(id) == 0 || made.count(id) != 0;
-    });
-  };
+  std::map<ValueId, std::size_t> makers;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (const ValueId id : nodes[i].outputs)
+      makers[id] = i;
+  }
+  makers.erase(kNoValue);
+  std::vector<std::vector<std::size_t>> needs(nodes.size()), readers(nodes.size());
+  std::set<std::size_t> ready;  // the first of them is next: nodes in order stay as they are
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (const ValueId id : nodes[i].inputs) {
+      const auto maker = makers.find(id);
+      if (maker == makers.end()) continue;
+      needs[i].push_back(maker->second);
+      readers[maker->second].push_back(i);
+    }
+    if (needs[i].empty()) ready.insert(i);
+  }
+  std::vector<std::size_t> missing(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    missing[i] = needs[i].size();
   std::vector<Node> sorted;
-  std::vector<Node> waiting = std::move(nodes);
-  while (!waiting.empty()) {
-    std::vector<Node> later;
-    for (Node& node : waiting) {
-      if (!ready(node)) {
-        later.push_back(std::move(node));
-        continue;
-      }
-      made.insert(node.outputs.begin(), node.outputs.end());
-      sorted.push_back(std::move(node));
+  while (!ready.empty()) {
+    const std::size_t next = *ready.begin();
+    ready.erase(ready.begin());
+    for (const std::size_t reader : readers[next]) {
+      if (--missing[reader] == 0) ready.insert(reader);
     }
-    if (later.size() == waiting.size()) {
-      throw Error(Code::kInvalidModel,
-                  "the graph has a cycle through node '" + later.front().name + "'");
-    }
-    waiting = std::move(later);
+    sorted.push_back(std::move(nodes[next]));
+  }
+  if (sorted.size() < nodes.size()) {
+    throw Error(Code::kInvalidModel, "the graph has a cycle through node '" +
+                                         nodes[in_cycle(needs, missing)].name + "'");
   }
   nodes = std::move(sorted);
 }

@@ -1,7 +1,6 @@
 #include "runtime/buffers.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace clconv::core {
@@ -86,11 +85,10 @@ Extent check_buffer(const Device& device, const BufferUse& use, const std::strin
 
 void check_buffers(const Device& device, const std::vector<BufferUse>& uses, const std::string& who,
                    const std::vector<std::pair<const char*, const char*>>& in_place) {
-  constexpr std::size_t kMost = 12;
-  std::array<Extent, kMost> extents{};
-  for (std::size_t i = 0; i < uses.size(); ++i) {
-    extents.at(i) = check_buffer(device, uses[i], who);
-  }
+  std::vector<Extent> extents;
+  extents.reserve(uses.size());
+  for (const BufferUse& use : uses)
+    extents.push_back(check_buffer(device, use, who));
   const auto allowed = [&](const BufferUse& a, const BufferUse& b, bool same) {
     return same && std::any_of(in_place.begin(), in_place.end(), [&](const auto& pair) {
              return std::strcmp(pair.first, a.name) == 0 && std::strcmp(pair.second, b.name) == 0;

@@ -11,8 +11,12 @@ const Body& find_body(const Bodies& bodies, const Config& config) {
     if (config.body() == body->name) return *body;
     known += (known.empty() ? "" : ", ") + std::string(body->name);
   }
-  throw Error(Code::kInvalidArgument, "config '" + config.text() + "': body '" + config.body() +
-                                          "' is none of those for this direction: " + known);
+  const std::string text = "config '" + config.text() + "'";
+  throw Error(
+      Code::kInvalidArgument,
+      config.body().empty()
+          ? text + " names no body, expected body= one of those for this direction: " + known
+          : text + ": body '" + config.body() + "' is none of those for this direction: " + known);
 }
 
 // A value that no variant has would be one variant under two names.

@@ -26,9 +26,7 @@ void infer_batch_normalization(Inference& inference) {
   }
   const std::int64_t channels = inference.shape(0)[1];
   for (std::size_t i = 1; i < 5; ++i) {
-    if (inference.constant(i) == nullptr || !is_floating(inference.type(i))) {
-      inference.unsupported("input '" + inference.input(i).name + "' is no constant of floats");
-    }
+    inference.expect_floating(i);
     if (inference.shape(i) != Shape{channels}) {
       inference.invalid("input '" + inference.input(i).name + "' is " +
                         to_string(inference.shape(i)) + ", expected one number for each of " +
@@ -38,12 +36,33 @@ void infer_batch_normalization(Inference& inference) {
   inference.output(0, inference.type(0), inference.shape(0));
 }
 
+Operand input(std::size_t i) {
+  return {Operand::Kind::kInput, i};
+}
+
+// With statistics that are computed, too: the definition.
+void lower_definition(Lowering& lowering) {
+  const Shape& shape = lowering.shape(0);
+  const Shape of_channels = channel_shape(shape[1], shape.size());
+  ElementwiseProgram program;
+  const float epsilon = lowering.attributes().number("epsilon", 1e-5f);
+  const Operand spread =
+      program.add("Sqrt", {program.add("Add", {input(4), program.number(epsilon)})});
+  const Operand factor = program.add("Div", {input(1), spread});
+  const Operand centred = program.add("Sub", {input(0), input(3)});
+  program.add("MultiplyAdd", {centred, factor, input(2)});
+  std::vector<ElementwiseSource> sources = {{lowering.in(0), shape, false}};
+  for (std::size_t i = 1; i < 5; ++i)
+    sources.push_back({lowering.in(i), of_channels, false});
+  launch_elementwise(lowering, "BatchNormalization", program, sources, lowering.out(0));
+}
+
 void lower_batch_normalization(Lowering& lowering) {
+  if (!has_known_statistics(lowering)) return lower_definition(lowering);
   const ChannelScale scale = channel_scale(lowering);
   const Shape& shape = lowering.shape(0);
   const Shape of_channels = channel_shape(shape[1], shape.size());
   ElementwiseProgram program;
-  const auto input = [](std::size_t i) { return Operand{Operand::Kind::kInput, i}; };
   program.add("MultiplyAdd", {input(0), input(1), input(2)});
   const std::string& name = lowering.node().name;
   launch_elementwise(lowering, "BatchNormalization", program,
@@ -54,6 +73,13 @@ void lower_batch_normalization(Lowering& lowering) {
 }
 
 }  // namespace
+
+bool has_known_statistics(const NodeView& view) {
+  for (std::size_t i = 1; i < 5; ++i) {
+    if (view.constant(i) == nullptr) return false;
+  }
+  return true;
+}
 
 ChannelScale channel_scale(const NodeView& view) {
   ChannelScale result;

@@ -11,7 +11,9 @@ struct ChannelScale {
   std::vector<float> factors, summands;  // y = x*factor + summand
 };
 
-// Of a BatchNormalization node whose inference passed.
+// Are scale, bias, mean and variance constants?
+bool has_known_statistics(const NodeView& view);
+// Of a BatchNormalization node whose inference passed and whose statistics are known.
 ChannelScale channel_scale(const NodeView& view);
 // The shape in which one number per channel broadcasts to a tensor of this rank: Cx1x1 for 4.
 Shape channel_shape(std::int64_t channels, std::size_t rank);

@@ -113,14 +113,14 @@ std::size_t element_of(const Shape& input, const Shape& output, std::int64_t at)
 template <class T, class Get, class Put>
 void fold(Evaluation& evaluation, const ElementwiseProgram& program, Get&& get, Put&& put) {
   const Shape& shape = *evaluation.graph().value(evaluation.node().outputs[0]).shape;
-  std::vector<T> values(evaluation.input_count());
+  std::vector<T> values(evaluation.input_count()), results;
   for (std::int64_t at = 0; at < elements(shape); ++at) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!evaluation.has_input(i)) continue;
       const Constant& input = evaluation.constant_input(i);
       values[i] = get(input, element_of(input.shape, shape, at));
     }
-    put(run_on_host(program, values));
+    put(run_on_host(program, values, results));
   }
 }
 
@@ -175,8 +175,10 @@ void lower_same(Lowering& lowering) {
   const std::int64_t bytes = lowering.bytes_of(lowering.output_shape(0));
   if (lowering.may_alias(from, 0, bytes)) {
     lowering.alias(0, from);
-  } else {
+  } else if (bytes > 0) {
     lowering.copy("copy", from, lowering.out(0), bytes);
+  } else {
+    lowering.out(0);
   }
 }
 

@@ -192,6 +192,15 @@ class KernelText {
   std::size_t last_;  // the innermost dimension
 };
 
+// What a launch moves at least; where a CPU computes longer, what it could move in that time: predictions go by bytes.
+std::int64_t predicted_bytes(const core::DeviceProfile& profile, const ElementwiseProgram& program,
+                             std::int64_t count, std::int64_t moved) {
+  if (profile.family != core::Family::kCpu) return moved;
+  const double seconds =
+      static_cast<double>(count) * flops_of(program) / (profile.peak_gflops * 1e9);
+  return std::max(moved, static_cast<std::int64_t>(seconds * profile.bandwidth_gbs * 1e9));
+}
+
 // A size as the kernel's type INDEX.
 std::variant<In, Out, cl_int, cl_long, cl_float> size_argument(bool wide, std::int64_t value) {
   if (wide) return cl_long{value};
@@ -268,7 +277,7 @@ void launch_elementwise(Lowering& lowering, const std::string& name,
   lowering.launch_generated(
       name, elementwise_text(program, walk, float32), "elementwise",
       lowering.storage_define() + " " + runs.define() + (wide ? " -DINDEX=long" : " -DINDEX=int"),
-      arguments, runs.range, bytes);
+      arguments, runs.range, predicted_bytes(lowering.profile(), program, count, bytes));
 }
 
 }  // namespace clconv::net

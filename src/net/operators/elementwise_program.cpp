@@ -127,10 +127,9 @@ ElementwiseProgram of_attributes(const NodeView& view) {
 }
 
 template <class T>
-T run(const ElementwiseProgram& program, const std::vector<T>& inputs,
+T run(const ElementwiseProgram& program, const std::vector<T>& inputs, std::vector<T>& results,
       T (*ElementwiseRow::*function)(const T*)) {
-  std::vector<T> results;
-  results.reserve(program.statements.size());
+  results.clear();
   for (const Statement& statement : program.statements) {
     T values[8];
     for (std::size_t i = 0; i < statement.operands.size(); ++i) {
@@ -266,12 +265,20 @@ SimplifiedProgram simplified(const ElementwiseProgram& program, const NodeView& 
   return result;
 }
 
-double run_on_host(const ElementwiseProgram& program, const std::vector<double>& inputs) {
-  return run(program, inputs, &ElementwiseRow::numbers);
+double run_on_host(const ElementwiseProgram& program, const std::vector<double>& inputs,
+                   std::vector<double>& results) {
+  return run(program, inputs, results, &ElementwiseRow::numbers);
 }
-std::int64_t run_on_host(const ElementwiseProgram& program,
-                         const std::vector<std::int64_t>& inputs) {
-  return run(program, inputs, &ElementwiseRow::integers);
+std::int64_t run_on_host(const ElementwiseProgram& program, const std::vector<std::int64_t>& inputs,
+                         std::vector<std::int64_t>& results) {
+  return run(program, inputs, results, &ElementwiseRow::integers);
+}
+
+double flops_of(const ElementwiseProgram& program) {
+  double flops = 0;
+  for (const Statement& statement : program.statements)
+    flops += statement.row->flops;
+  return flops;
 }
 
 std::string missing_on_integers(const ElementwiseProgram& program) {

@@ -50,10 +50,14 @@ struct SimplifiedProgram {
 };
 SimplifiedProgram simplified(const ElementwiseProgram& program, const NodeView& view);
 
-// On the host, for one element of each input, where every row has that function.
-double run_on_host(const ElementwiseProgram& program, const std::vector<double>& inputs);
-std::int64_t run_on_host(const ElementwiseProgram& program,
-                         const std::vector<std::int64_t>& inputs);
+// On the host, for one element of each input, where every row has that function. `results` is memory for the statements'
+// results, so that none is allocated per element.
+double run_on_host(const ElementwiseProgram& program, const std::vector<double>& inputs,
+                   std::vector<double>& results);
+std::int64_t run_on_host(const ElementwiseProgram& program, const std::vector<std::int64_t>& inputs,
+                         std::vector<std::int64_t>& results);
+// Per element, on the device.
+double flops_of(const ElementwiseProgram& program);
 // The name of the first row that has no such function; empty where all do.
 std::string missing_on_integers(const ElementwiseProgram& program);
 std::string missing_on_numbers(const ElementwiseProgram& program);

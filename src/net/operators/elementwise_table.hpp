@@ -29,6 +29,8 @@ struct ElementwiseRow {
   double (*numbers)(const double* v);
   std::int64_t (*integers)(const std::int64_t* v);
   bool gives_bool = false;
+  // Floating-point operations that take a CPU as long as the expression; docs/calibration.md says on which.
+  double flops = 1;
 
   std::size_t parameter_count() const {
     return parameters[1].attribute != nullptr ? 2u : parameters[0].attribute != nullptr ? 1u : 0u;

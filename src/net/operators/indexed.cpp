@@ -66,7 +66,7 @@ Run longest_run(const std::vector<cl_int>& table) {
   Run longest;
   for (std::size_t first = 0; first < table.size();) {
     std::size_t end = first + 1;
-    while (end < table.size() && table[end] == table[end - 1] + 1)
+    while (end < table.size() && table[first] >= 0 && table[end] == table[end - 1] + 1)
       ++end;
     if (table[first] >= 0 && end - first > longest.count) longest = {first, end - first};
     first = end;

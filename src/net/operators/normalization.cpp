@@ -19,17 +19,28 @@ struct Rows {
   int norm = 0;
   bool epsilon_outside = false;
   float epsilon = 0;
+  bool statistics = false;  // outputs 1 and 2 are the means and 1 / deviations
 };
+
+bool is_used(const NodeView& view, std::size_t output) {
+  return view.has_output(output) && view.graph().uses(view.node().outputs[output]) > 0;
+}
 
 void launch(Lowering& lowering, const char* name, const Rows& rows) {
   const core::DeviceProfile& profile = lowering.profile();
   const std::int64_t total = elements(lowering.shape(0)), row = rows.runs * rows.length;
   const bool bias = rows.affine != 0 && lowering.has_input(2);
   const BufferId y = lowering.out(0);
+  const bool mean = rows.statistics && is_used(lowering, 1);
+  const bool deviation = rows.statistics && is_used(lowering, 2);
+  const BufferId means = mean ? lowering.out(1) : kNoBuffer;
+  const BufferId deviations = deviation ? lowering.out(2) : kNoBuffer;
   if (total == 0) return;
   std::vector<Argument> arguments = {{"x", In{lowering.in(0)}}, {"y", Out{y}}};
   if (rows.affine != 0) arguments.push_back({"scale", In{lowering.in(1)}});
   if (bias) arguments.push_back({"bias", In{lowering.in(2)}});
+  if (mean) arguments.push_back({"means", Out{means}});
+  if (deviation) arguments.push_back({"inverse_deviations", Out{deviations}});
   const std::pair<const char*, std::int64_t> sizes[] = {{"rows", rows.rows},
                                                         {"row_inner", rows.row_inner},
                                                         {"outer_stride", rows.outer_stride},
@@ -43,10 +54,13 @@ void launch(Lowering& lowering, const char* name, const Rows& rows) {
   for (const auto& [size, value] : sizes)
     arguments.push_back({size, cl_long{value}});
   arguments.push_back({"epsilon", cl_float{rows.epsilon}});
-  std::string defines = lowering.storage_define() + " -DNORM=" + std::to_string(rows.norm) +
-                        " -DAFFINE=" + std::to_string(rows.affine) +
-                        (bias ? " -DBIAS=1" : " -DBIAS=0") +
-                        " -DEPSILON_OUTSIDE=" + (rows.epsilon_outside ? "1" : "0");
+  std::string defines = lowering.storage_define();
+  const std::pair<const char*, int> macros[] = {
+      {"NORM", rows.norm}, {"AFFINE", rows.affine},
+      {"BIAS", bias},      {"EPSILON_OUTSIDE", rows.epsilon_outside},
+      {"MEAN", mean},      {"DEVIATION", deviation}};
+  for (const auto& [macro, value] : macros)
+    defines += std::string(" -D") + macro + "=" + std::to_string(value);
   const std::int64_t bytes = 2 * lowering.bytes_of(lowering.shape(0));
   if (takes_vectors(profile)) {
     const Tasks tasks(profile, rows.rows, 3 * row);
@@ -112,13 +126,8 @@ void infer_layer(Inference& inference) {
   infer_same(inference);
   Shape statistics(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(axis));
   statistics.resize(shape.size(), 1);
-  for (std::size_t i = 1; i < 3; ++i) {
-    if (!inference.has_output(i)) continue;
-    if (inference.graph().uses(inference.node().outputs[i]) > 0) {
-      inference.unsupported("its outputs mean and deviation are not supported");
-    }
+  for (std::size_t i = 1; i < 3; ++i)
     inference.output(i, Type::kFloat32, statistics);
-  }
 }
 
 void lower_layer(Lowering& lowering) {
@@ -128,6 +137,7 @@ void lower_layer(Lowering& lowering) {
   rows.rows = rows.row_inner = std::max<std::int64_t>(elements(shape, 0, axis), 1);
   rows.length = rows.row_stride = elements(shape, axis, shape.size());
   rows.affine = 2;
+  rows.statistics = true;
   rows.epsilon = lowering.attributes().number("epsilon", 1e-5F);
   launch(lowering, "layer normalization", rows);
 }

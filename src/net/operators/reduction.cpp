@@ -31,7 +31,7 @@ const Reduction& reduction_of(const NodeView& view) {
                        [&](const Reduction& row) { return view.node().op == row.name; });
 }
 
-// Which axes are reduced: those given, else all, or none with noop_with_empty_axes.
+// Which axes are reduced: those given, else all, or none with noop_with_empty_axes, when each element is reduced alone.
 std::vector<bool> reduced_axes(const NodeView& view) {
   const std::size_t rank = view.shape(0).size();
   const auto axes = view.integers_or(1, "axes", {});
@@ -40,10 +40,6 @@ std::vector<bool> reduced_axes(const NodeView& view) {
   for (const std::int64_t axis : axes)
     reduced[normalized_axis(axis, rank)] = true;
   return reduced;
-}
-
-bool is_noop(const std::vector<bool>& reduced) {
-  return !reduced.empty() && std::find(reduced.begin(), reduced.end(), true) == reduced.end();
 }
 
 void infer_reduction(Inference& inference) {
@@ -179,9 +175,7 @@ void evaluate_reduction(Evaluation& evaluation) {
   result->shape = *evaluation.graph().value(evaluation.node().outputs[0]).shape;
   const auto results = static_cast<std::size_t>(result->count());
   const std::vector<std::size_t> places = results_of(x.shape, reduced);
-  if (is_noop(reduced)) {
-    *result = x;
-  } else if (is_floating(x.type)) {
+  if (is_floating(x.type)) {
     const std::vector<double> values(x.floats.begin(), x.floats.end());
     for (const double value : reduced_values(reduction, values, places, results))
       result->floats.push_back(static_cast<float>(value));
@@ -200,11 +194,7 @@ void evaluate_reduction(Evaluation& evaluation) {
 }
 
 void lower(Lowering& lowering) {
-  const std::vector<bool> reduced = reduced_axes(lowering);
-  const Reduction& reduction = reduction_of(lowering);
-  // With noop_with_empty_axes and without axes, the elements stay as they are.
-  lower_reduction(lowering, is_noop(reduced) ? Reduction{reduction.name, Fold::kSum} : reduction,
-                  reduced);
+  lower_reduction(lowering, reduction_of(lowering), reduced_axes(lowering));
 }
 
 }  // namespace

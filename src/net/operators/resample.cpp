@@ -55,12 +55,54 @@ const char* entry_of(const core::DeviceProfile& profile, const Resampling& how) 
   return how.axes.back().from_size <= kWidestKept ? "resample_rows" : "resample_elements";
 }
 
+// 2 or 4 where the results of that many phases take neighbours 1 apart with the same weights, ends repeated; else 0.
+std::int64_t phases_of(const Taps& taps) {
+  constexpr std::int64_t kInside = 2;  // of a phase: the neighbours of that one are all inside
+  const std::int64_t phases = taps.from_size > 0 ? taps.size / taps.from_size : 0;
+  if ((phases != 2 && phases != 4) || taps.size != phases * taps.from_size) return 0;
+  if (taps.from_size < 2 * kInside + 2) return 0;
+  for (std::int64_t c = 0; c < taps.size; ++c) {
+    for (std::int64_t t = 0; t < taps.count; ++t) {
+      const auto at = static_cast<std::size_t>(c * taps.count + t);
+      const auto inside =
+          static_cast<std::size_t>((kInside * phases + c % phases) * taps.count + t);
+      const std::int64_t index = taps.indices[inside] + c / phases - kInside;
+      const bool same = taps.weights[at] == taps.weights[inside] &&
+                        taps.indices[at] == std::clamp<std::int64_t>(index, 0, taps.from_size - 1);
+      if (!same) return 0;
+    }
+  }
+  return phases;
+}
+
+// The kernel's tables: the last axis by taps, so that neighbours of one tap follow each other.
+template <class T>
+void append(std::vector<T>& table, const std::vector<T>& taps, std::int64_t count, bool by_taps) {
+  if (!by_taps) {
+    table.insert(table.end(), taps.begin(), taps.end());
+    return;
+  }
+  const auto step = static_cast<std::size_t>(count);
+  for (std::size_t t = 0; t < step; ++t) {
+    for (std::size_t at = t; at < taps.size(); at += step)
+      table.push_back(taps[at]);
+  }
+}
+
 std::string taps_define(const Resampling& how) {
   std::string defines;
   const char* const names[] = {" -DTAPS_A=", " -DTAPS_B=", " -DTAPS_C="};
   for (std::size_t a = 0; a < how.axes.size(); ++a)
     defines += names[a] + std::to_string(how.axes[a].count);
   return defines;
+}
+
+// Only of resample_rows.
+std::string rows_define(const std::string& entry, const Resampling& how) {
+  if (entry != "resample_rows") return " -DKEPT=1";
+  const std::int64_t phases = phases_of(how.axes.back());
+  return " -DKEPT=" + std::to_string(core::round_up(how.axes.back().from_size, 64)) +
+         (phases != 0 ? " -DPHASES=" + std::to_string(phases) : "");
 }
 
 }  // namespace
@@ -104,8 +146,9 @@ void launch_resampling(Lowering& lowering, BufferId x, BufferId y, const Resampl
   std::vector<cl_int> indices;
   std::vector<float> weights;
   for (const Taps& taps : how.axes) {
-    indices.insert(indices.end(), taps.indices.begin(), taps.indices.end());
-    weights.insert(weights.end(), taps.weights.begin(), taps.weights.end());
+    const bool is_last = &taps == &how.axes.back();
+    append(indices, taps.indices, taps.count, is_last);
+    append(weights, taps.weights, taps.count, is_last);
   }
   const core::DeviceProfile& profile = lowering.profile();
   const char* entry = entry_of(profile, how);
@@ -113,12 +156,11 @@ void launch_resampling(Lowering& lowering, BufferId x, BufferId y, const Resampl
   const std::int64_t row = how.axes[2].size * how.inner, rows = count / row;
   const RowDivision division(profile, elements ? 1 : rows, elements ? count : row);
   const std::int64_t items_each = elements ? division.columns_each : division.rows_each;
-  const std::int64_t kept = core::round_up(std::min(how.axes[2].from_size, kWidestKept), 64);
   const core::Range range =
       elements ? division.range : core::one_item_groups(core::ceil_div(rows, items_each));
   lowering.launch("resize", "net/resample", entry,
                   lowering.storage_define() + index_define(profile, std::max(count, from_count)) +
-                      vector_define(profile) + taps_define(how) + " -DKEPT=" + std::to_string(kept),
+                      vector_define(profile) + taps_define(how) + rows_define(entry, how),
                   {{"x", In{x}},
                    {"y", Out{y}},
                    {"indices", In{lowering.upload("resize", indices)}},

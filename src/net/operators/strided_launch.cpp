@@ -110,6 +110,52 @@ void launch_tiles(Lowering& lowering, BufferId x, BufferId y, const StridedCopy&
                   range, 2 * lowering.bytes_of(copy.sizes));
 }
 
+// Two dimensions that interleave: `near` elements, 2 or 4, lie side by side in one tensor and apart in the other, at
+// each position along `along`, which has no gaps there.
+struct Interleaved {
+  std::size_t along, near;
+  bool joins;  // they lie side by side in y, else in x
+};
+
+bool find_interleaved(const Lowering& lowering, const StridedCopy& copy, std::size_t dense,
+                      Interleaved& found) {
+  const core::DeviceProfile& profile = lowering.profile();
+  const std::size_t last = copy.sizes.size() - 1;
+  if (profile.family != Family::kCpu || core::Runs::vector_width(profile) == 1) return false;
+  if (dense >= last || copy.to[last] != 1) return false;
+  const auto is_near = [](std::int64_t size) { return size == 2 || size == 4; };
+  if (is_near(copy.sizes[last]) && copy.to[dense] == copy.sizes[last]) {
+    found = {dense, last, true};
+    return true;
+  }
+  found = {last, dense, false};
+  return is_near(copy.sizes[dense]) && copy.from[last] == copy.sizes[dense];
+}
+
+void launch_interleaved(Lowering& lowering, BufferId x, BufferId y, const StridedCopy& copy,
+                        const Interleaved& how) {
+  const std::vector<cl_long> outer = outer_dimensions(copy, how.along, how.near);
+  const std::int64_t columns = copy.sizes[how.along], near = copy.sizes[how.near];
+  const std::int64_t rows = elements(copy.sizes) / columns / near;
+  const RowDivision division(lowering.profile(), rows, columns);
+  lowering.launch("copy", "net/copy", "copy_interleaved",
+                  lowering.storage_define() + index_of(lowering, copy) +
+                      vector_define(lowering.profile()) + " -DINTERLEAVED=" + std::to_string(near) +
+                      (how.joins ? " -DJOINS" : " -DPARTS"),
+                  {{"x", In{x}},
+                   {"y", Out{y}},
+                   {"outer", In{lowering.upload("copy", outer)}},
+                   {"rank", static_cast<cl_int>(outer.size() / 3)},
+                   {"x_first", cl_long{copy.from_first}},
+                   {"y_first", cl_long{copy.to_first}},
+                   {"rows", cl_long{rows}},
+                   {"columns", cl_long{columns}},
+                   {"pitch", cl_long{how.joins ? copy.from[how.near] : copy.to[how.near]}},
+                   {"rows_each", cl_long{division.rows_each}},
+                   {"columns_each", cl_long{division.columns_each}}},
+                  division.range, 2 * lowering.bytes_of(copy.sizes));
+}
+
 bool takes_tiles(const Lowering& lowering, const StridedCopy& copy, std::size_t dense) {
   const std::size_t last = copy.sizes.size() - 1;
   if (dense >= last || copy.to[last] != 1) return false;
@@ -127,7 +173,11 @@ void launch_copy(Lowering& lowering, BufferId x, BufferId y, const StridedCopy& 
   if (small.sizes.empty()) small = {{1}, {1}, {1}, small.from_first, small.to_first};
   const std::size_t dense = dense_dimension(small), last = small.sizes.size() - 1;
   if (takes_tiles(lowering, small, dense)) return launch_tiles(lowering, x, y, small, dense);
-  // Where two dimensions interleave, a CPU walks along the longer one.
+  Interleaved interleaved{};
+  if (find_interleaved(lowering, small, dense, interleaved)) {
+    return launch_interleaved(lowering, x, y, small, interleaved);
+  }
+  // Of two dimensions of which one is short, a CPU walks along the longer one.
   const bool cpu = lowering.profile().family == Family::kCpu;
   const bool swaps = cpu && dense < last && small.sizes[dense] > small.sizes[last];
   launch_rows(lowering, x, y, small, swaps ? dense : last);

@@ -41,7 +41,7 @@ class Matcher {
     collect(node, product);
     if (product.factors.size() == 1) return match_one(product);
     if (product.factors.size() != 2) return std::nullopt;
-    for (const std::size_t first : {0, 1}) {
+    for (const std::size_t first : {0u, 1u}) {
       const auto found =
           match_two(product.factors[first], product.factors[1 - first], product.scale);
       if (found) return found;
@@ -95,7 +95,7 @@ class Matcher {
   ValueId of_sum(ValueId id, double wanted) const {
     const Node* node = inner(id);
     if (!is(node, "Add")) return kNoValue;
-    for (const std::size_t at : {0, 1}) {
+    for (const std::size_t at : {0u, 1u}) {
       const auto summand = number(node->inputs[at]);
       if (summand && is_about(*summand, wanted)) return node->inputs[1 - at];
     }
@@ -142,7 +142,7 @@ class Matcher {
     if (product.factors.size() != 1 || !is_about(product.scale, 0.7978845608)) return false;
     const Node* sum = inner(product.factors[0]);
     if (!is(sum, "Add")) return false;
-    for (const std::size_t at : {0, 1}) {
+    for (const std::size_t at : {0u, 1u}) {
       if (sum->inputs[at] == x && is_cube(sum->inputs[1 - at], 0.044715, x)) return true;
     }
     return false;

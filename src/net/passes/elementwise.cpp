@@ -43,7 +43,7 @@ bool is_batch_normalization(const Node& node) {
 bool is_elementwise(Graph& graph, Node& node) {
   if (node.outputs.size() != 1 || node.inputs.empty()) return false;
   if (!is_floating(graph.value(node.outputs[0]).type)) return false;
-  if (is_batch_normalization(node)) return true;
+  if (is_batch_normalization(node)) return has_known_statistics(NodeView(graph, node));
   const auto program = elementwise_program(NodeView(graph, node));
   return program && missing_on_device(*program).empty();
 }

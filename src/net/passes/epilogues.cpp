@@ -1,6 +1,7 @@
 // Activations and residual sums become epilogues of the convolutions in front of them: activation(sum + bias + residual).
-#include <cmath>
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "net/convolution.hpp"
 #include "net/passes.hpp"
@@ -68,10 +69,24 @@ std::optional<Activation> activation_of(const Graph& graph, const Node& node) {
   return std::nullopt;
 }
 
+// PReLU with a constant slope per channel. Slopes beyond [-1, 1] stay a layer of their own: the error bound of a plan
+// counts on them.
+std::optional<Activation> take_slopes(Graph& graph, Node& convolution, const Node& node) {
+  if (node.op != "PRelu" || !node.domain.empty()) return std::nullopt;
+  const std::optional<std::vector<float>> slopes = per_channel(convolution, graph, node.inputs[1]);
+  if (!slopes || !std::all_of(slopes->begin(), slopes->end(), is_slope)) return std::nullopt;
+  convolution.inputs.resize(std::max(convolution.inputs.size(), Epilogue::kSlopes + 1), kNoValue);
+  const Shape shape{static_cast<std::int64_t>(slopes->size())};
+  convolution.inputs[Epilogue::kSlopes] =
+      graph.add_constant(node.name + "_slopes", constant_of(shape, *slopes));
+  return Activation{"prelu", {}, {}};
+}
+
 void take_activation(Graph& graph, Node& convolution, Changes& changes) {
   Node* user = graph.only_user(convolution.outputs[0]);
   if (user == nullptr || user->inputs[0] != convolution.outputs[0]) return;
-  const std::optional<Activation> activation = activation_of(graph, *user);
+  std::optional<Activation> activation = activation_of(graph, *user);
+  if (!activation) activation = take_slopes(graph, convolution, *user);
   if (!activation) return;
   changes.push_back(label(convolution) + " takes " + label(*user));
   convolution.attributes.set(Epilogue::kActivation, activation->word);
