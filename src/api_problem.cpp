@@ -48,7 +48,7 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
     p.activation = Activation::kNone;
   }
   p.accumulate = c.accumulate != 0;
-  p.data_type = known<DataType>("data_type", c.data_type, CLCONV_BFLOAT16);
+  p.data_type = known<DataType>("data_type", c.data_type, static_cast<int>(kDataTypes) - 1);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
   p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
   return p;

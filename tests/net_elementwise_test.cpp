@@ -21,7 +21,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 float stored(double value, core::DataType type) {
   const auto single = static_cast<float>(value);
   if (type == core::DataType::kFloat32) return single;
-  return core::from_16_bits(core::to_16_bits(single, type), type);
+  return core::from_storage(core::to_storage({single}, type), type).front();
 }
 
 double tolerance(core::DataType type) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "doctest/doctest.h"
+#include "strategies/body.hpp"
 #include "support/candidates.hpp"
 
 using namespace clconv::core;
@@ -190,6 +191,44 @@ TEST_CASE("a variant compiles the programs that it names, and no others") {
 }
 
 // Of those that the other tests leave out every fifth, and all that are not considered.
+TEST_CASE(
+    "a forced tile with far more sums than registers is refused, not compiled for half a minute") {
+  DeviceProfile profile = as_cpu(device().profile(), 16, 32);
+  const std::int64_t most = std::int64_t{kMostSumsPerRegister} * 32;
+  const auto fit_of = [&](const char* strategy, const Problem& p, const char* config) {
+    CAPTURE(config);
+    return find_strategy(strategy).fit(p, profile, Config::parse(config));
+  };
+  const auto refused = [&](const char* strategy, const Problem& p, const char* config,
+                           std::int64_t sums) {
+    CAPTURE(config);
+    const auto fit = fit_of(strategy, p, config);
+    const auto* rejection = std::get_if<Rejection>(&fit);
+    REQUIRE(rejection != nullptr);
+    CHECK(rejection->code == Reason::kTooLarge);
+    CHECK(rejection->field == "registers for a tile's sums");
+    CHECK(rejection->actual == sums);
+    CHECK(rejection->limit == most);
+  };
+  Problem p = parse_problem("n1c64h28w28k512kh3kw3p1");
+  refused("implicit_gemm", p, "body=filters,kv=8,th=13,tw=11,vw=16", 1144);
+  refused("implicit_gemm", p, "body=slabs,kv=8,sums=256,th=1,tw=17,vw=16", 136);
+  refused("implicit_gemm", p, "body=pixels,mr=32,nv=8,vw=16,stage=0", 256);
+  refused("implicit_gemm", p, "body=patches,mr=32,nv=8,vw=16,patch=256,sums=0", 256);
+  refused("winograd", p, "body=f4x4,bt=1,kv=4,strips=1,tt=33,vt=16,vw=16", 132);
+  // As many as the limit are compiled, and count double where a vector takes two registers.
+  const char* at_limit = "body=filters,kv=8,th=1,tw=16,vw=16";
+  CHECK(std::holds_alternative<Candidate>(fit_of("implicit_gemm", p, at_limit)));
+  profile.float_width = 8;
+  refused("implicit_gemm", p, at_limit, 256);
+  profile.float_width = 16;
+  p.direction = Direction::kBackwardWeights;
+  refused("implicit_gemm", p, "body=weights_filters,kv=4,split=1,tc=32,tq=3,vw=16", 384);
+  refused("implicit_gemm", p, "body=weights_patches,kv=8,runs=1,split=1,tf=32,vw=16", 256);
+  refused("implicit_gemm", p, "body=weights_pixels,mr=32,split=1,tp=3,tq=3,vw=16", 288);
+  refused("implicit_gemm", p, "body=weights_planes,mr=32,ne=8,runs=1,split=1,vw=16", 256);
+}
+
 TEST_CASE("variants that only rigor exhaustive or a forced config reaches are right, too") {
   std::size_t number = 0, tried = 0;
   for (const char* text : {"n2c9h11w13k18kh3kw3p1", "n1c20h9w10k7kh1kw1", "n2c6h8w9k6kh3kw3s2p1g6",

@@ -127,11 +127,7 @@ TEST_CASE("stand-ins are of one class, grow within the problem and end with it")
 TEST_CASE(
     "what trust is checked on has more channels than a slab where the variant needs it, and only "
     "then") {
-  DeviceProfile profile = device().profile();
-  profile.family = Family::kCpu;
-  profile.float_width = 8;
-  profile.vector_registers = 16;
-  profile.local_memory_bytes = 512 << 10;
+  const DeviceProfile profile = as_cpu(device().profile(), 8, 16);
   const Machine machine = Machine::of(profile);
   std::set<std::string> with_slabs;
   for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
@@ -144,26 +140,128 @@ TEST_CASE(
         for (const Candidate& c : candidates_of(strategy->offer(p, profile, kNoLimit))) {
           CAPTURE(text);
           CAPTURE(std::string(strategy->name) + " " + c.config.text());
-          const Problem small = small_problem(p, c.slab_channels);
+          const Problem small = small_problem(p, c.coverage);
           const std::int64_t channels = small.wants_dx() ? small.k : small.c;
-          CHECK(problem_class(small, c.slab_channels) == problem_class(p, c.slab_channels));
-          CHECK(c.slab_channels <= all);
-          CHECK(channels >= c.slab_channels);
-          if (all <= 8 || c.slab_channels == 0) {
-            CHECK(c.slab_channels == 0);
+          CHECK(problem_class(small, c.coverage) == problem_class(p, c.coverage));
+          CHECK(c.coverage.slab_channels <= all);
+          CHECK(channels >= c.coverage.slab_channels);
+          if (all <= 8 || c.coverage.slab_channels == 0) {
+            CHECK(c.coverage.slab_channels == 0);
             CHECK(channels <= 35);
             continue;
           }
           with_slabs.insert(c.config.body());
           // More than any slab of it.
-          CHECK((c.slab_channels > machine.slab_channels ||
-                 c.slab_channels * p.kh * p.kw > machine.slab_products));
-          CHECK(problem_class(p, c.slab_channels) != problem_class(p));
+          CHECK((c.coverage.slab_channels > machine.slab_channels ||
+                 c.coverage.slab_channels * p.kh * p.kw > machine.slab_products));
+          CHECK(problem_class(p, c.coverage) != problem_class(p));
         }
       }
     }
   }
   CHECK(with_slabs == std::set<std::string>{"f2x2", "f4x4", "patches", "slabs"});
+}
+
+namespace {
+
+// The tile that a config names: filters (of a data gradient channels) and columns of the result, elements of a filter.
+struct NamedTile {
+  std::int64_t filters = 0, columns = 0, elements = 0;
+};
+NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
+  if (std::string(strategy.name) == "depthwise") return {};
+  const auto value = [&](const char* name) { return std::int64_t{c.get(name, 0, INT32_MAX)}; };
+  const std::string& body = c.body();
+  if (body == "filters" || body == "slabs") return {value("kv") * value("vw"), value("tw")};
+  if (body == "pixels") return {value("mr"), value("nv") * value("vw")};
+  if (body == "patches" || body == "weights_pixels") return {value("mr")};
+  if (body == "f2x2" || body == "f4x4") return {value("kv") * value("vw")};
+  if (body == "tile" || body == "f2x2_tile" || body == "f4x4_tile") return {value("bm")};
+  if (body == "weights_filters")
+    return {value("kv") * value("vw"), 0, value("tc") * value("tq") * p.kh};
+  if (body == "weights_patches") return {value("tf"), 0, value("kv") * value("vw")};
+  if (body == "weights_planes") return {value("mr"), 0, value("ne")};
+  if (body == "weights_tile") return {value("bm"), 0, value("bn")};
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("what trust is checked on has a whole tile of the variant and a rest, and is small") {
+  std::set<std::string> wide;  // bodies with a tile that the smallest problems would have cut only
+  for (const std::int64_t width : {16, 8, 1}) {
+    DeviceProfile profile = as_cpu(device().profile(), width, 2 * width);
+    if (width == 1) profile.family = Family::kGpu;
+    profile.max_work_group_size = 256;
+    for (const Direction direction : kDirections) {
+      for (const char* text : {"n1c192h150w150k200kh3kw3p1", "n2c192h150w150k200kh3kw3s2p1",
+                               "n1c192h150w150k200kh1kw1", "n1c150h160w160k150kh3kw3p1g150"}) {
+        const Problem p = in_direction(parse_problem(text), direction, false);
+        for (const Strategy* strategy : strategies()) {
+          const Offer offer = strategy->offer(p, profile, kNoLimit);
+          const auto* offers = std::get_if<Offers>(&offer);
+          if (offers == nullptr) continue;
+          for (const Candidate& c : offers->candidates) {
+            CAPTURE(text);
+            CAPTURE(std::string(to_string(direction)));
+            CAPTURE(std::string(strategy->name) + " " + c.config.text());
+            const Problem s = small_problem(p, c.coverage);
+            CAPTURE(to_text(s));
+            const NamedTile tile = tile_of(*strategy, c.config, p);
+            // A group may have fewer than a tile.
+            const std::int64_t all = p.wants_dx() ? p.c_per_group() : p.k_per_group();
+            const std::int64_t filters = p.wants_dx() ? s.c_per_group() : s.k_per_group();
+            CHECK(filters >= std::min(all, tile.filters + 1));
+            const bool flat = p.kh * p.sh == 1;  // an image is one row
+            if (!flat) CHECK((p.wants_dx() ? s.w : s.ow()) > tile.columns);
+            CHECK(s.c_per_group() * s.kh * s.kw >=
+                  std::min(p.c_per_group() * p.kh * p.kw, tile.elements + 1));
+            CHECK(problem_class(s, c.coverage) == problem_class(p, c.coverage));
+            CHECK(s.flops() < 1.5e9);  // what naive takes a few tenths of a second for
+            if (tile.filters > 35 || tile.columns > 33 || tile.elements > 35 * p.kh * p.kw)
+              wide.insert(c.config.body());
+          }
+        }
+      }
+    }
+  }
+  std::string names;
+  for (const std::string& name : wide)
+    names += name + " ";
+  CHECK(names ==
+        "f2x2 f2x2_tile f4x4 f4x4_tile filters pixels slabs tile weights_filters weights_patches "
+        "weights_tile ");
+}
+
+TEST_CASE("of a tile that a problem has not whole, the class says nothing") {
+  Coverage coverage;
+  coverage.filters = 64;
+  Problem p = parse_problem("n1c8h20w20k63kh3kw3p1");
+  CHECK(problem_class(p, coverage) == problem_class(p));
+  CHECK(small_problem(p, coverage) == small_problem(p));
+  p.k = 64;
+  const std::string whole = problem_class(p, coverage);
+  CHECK(small_problem(p, coverage).k == 64);
+  p.k = 500;
+  const std::string with_rest = problem_class(p, coverage);
+  CHECK(small_problem(p, coverage).k == 67);
+  CHECK(std::set<std::string>{problem_class(p), whole, with_rest}.size() == 3);
+}
+
+TEST_CASE("planes of several tiles are checked on several tiles") {
+  const DeviceProfile profile = as_cpu(device().profile(), 16, 32);
+  // 200 x 200 floats are more than the stage holds; dilation is not for `planes`.
+  const Problem p = parse_problem("n1c20h200w200k20kh3kw3s3p1g20");
+  int seen = 0;
+  for (const Candidate& c : candidates_of(find_strategy("depthwise").offer(p, profile, kNoLimit))) {
+    if (c.config.body() != "rows") continue;
+    ++seen;
+    CHECK(c.coverage.rows > 0);
+    const Problem s = small_problem(p, c.coverage);
+    CHECK(s.oh() > c.coverage.rows);
+    CHECK(s.ow() >= c.coverage.columns);
+  }
+  CHECK(seen > 0);
 }
 
 TEST_CASE("a stand-in outside a variant's domain is no failure of the variant") {

@@ -5,8 +5,8 @@
 //     TH*SH.. rows x TW*SW.. pixels, VW           acc[TH][TW], KH*KW weights from [tap][channel]
 //     channels of each
 //
-// One work-item per work-group, `span` blocks of TH x TW results each, which it goes through along the channels. Each
-// vector of x is loaded once for all results that it reaches (UNROLL), or with large filters once per tap. Nothing is
+// One work-item per work-group, `blocks_per_work_group` blocks of TH x TW results and `block_channels` channels
+// each, which it goes through along the channels. Each vector of x is loaded once for all results that it reaches (UNROLL), or with large filters once per tap. Nothing is
 // copied: pixels outside the image are read at the nearest one inside and count as 0, in blocks at the border only.
 // Blocks and vectors at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
@@ -100,14 +100,14 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_channels(global const element* restrict x, global const float* restrict w,
                         global const element* restrict b, global const element* restrict r,
-                        global element* restrict y, int c, int chunk, int chunks, int in_h, int in_w,
-                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long units, long span
+                        global element* restrict y, int c, int block_channels, int channel_blocks, int in_h, int in_w,
+                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long all_blocks, long blocks_per_work_group
                         SLOPES_PARAMETER) {
-  const long first_unit = get_group_id(0) * span;
-  const long last_unit = min(first_unit + span, units);
-  for (long unit = first_unit; unit < last_unit; ++unit) {
-    const int first = min((int)(unit % chunks) * chunk, c - chunk);
-    const long block = unit / chunks;
+  const long first_index = get_group_id(0) * blocks_per_work_group;
+  const long last_index = min(first_index + blocks_per_work_group, all_blocks);
+  for (long index = first_index; index < last_index; ++index) {
+    const int first = min((int)(index % channel_blocks) * block_channels, c - block_channels);
+    const long block = index / channel_blocks;
     const int j = min((int)(block % blocks_w) * TW, ow - TW);
     const int i = min((int)(block / blocks_w % blocks_h) * TH, oh - TH);
     const long image = block / blocks_w / blocks_h;
@@ -116,10 +116,10 @@ void depthwise_channels(global const element* restrict x, global const float* re
     const long from = image * in_h * in_w * c + first;
     const long to = ((image * oh + i) * ow + j) * c + first;
     if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
-      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, chunk, c, in_h,
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
                      in_w, ow, row, column, 0);
     } else {
-      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, chunk, c, in_h,
+      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
                      in_w, ow, row, column, 1);
     }
   }

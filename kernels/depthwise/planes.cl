@@ -5,8 +5,8 @@
 //   input, as it lies                          registers, floatv each
 //     rows p that a block sees, VW columns       acc[RB], KH*KW weights
 //
-// One work-item per work-group, `span` bands of `band` blocks of RB rows each. Each vector of the input is used by up
-// to KH rows of results.
+// One work-item per work-group, `bands_per_work_group` bands of `band` blocks of RB rows each. Each vector of the input
+// is used by up to KH rows of results.
 //
 // Macros: RB, and those of parts/depthwise_planes.cl; KH KW SH SW DH DW, DATA, and those of the epilogue. All other
 // sizes are arguments.
@@ -49,9 +49,9 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
       for (int n = 1; n <= MOST_MOVES; ++n) sum += MOVE(sums[n][t], n);
     }
 #if RESIDUAL
-    const floatv value = UNDEAL(sum) + GET_V(r + at);
+    const floatv value = UNSHUFFLED(sum) + GET_V(r + at);
 #else
-    const floatv value = UNDEAL(sum);
+    const floatv value = UNSHUFFLED(sum);
 #endif
     PUT_V(ACTIVATE(value, slope), result + at);
   }
@@ -62,13 +62,13 @@ void depthwise_planes(global const element* restrict x, global const element* re
                       global const element* restrict weights, global const element* restrict b,
                       global const element* restrict r, global element* restrict result, int groups,
                       int filters, int in_h, int in_w, int res_h, int res_w, int band, int bands,
-                      long units, long span SLOPES_PARAMETER) {
+                      long all_bands, long bands_per_work_group SLOPES_PARAMETER) {
   const int blocks = (res_h + RB - 1) / RB;
-  const long first_unit = get_group_id(0) * span;
-  const long last_unit = min(first_unit + span, units);
-  for (long unit = first_unit; unit < last_unit; ++unit) {
-    const long plane = unit / bands;  // of the result
-    const int first = (int)(unit % bands) * band;
+  const long first_index = get_group_id(0) * bands_per_work_group;
+  const long last_index = min(first_index + bands_per_work_group, all_bands);
+  for (long index = first_index; index < last_index; ++index) {
+    const long plane = index / bands;  // of the result
+    const int first = (int)(index % bands) * band;
     const long f = plane % ((long)groups * filters);
     const long from = plane / filters * in_h * in_w - (long)TOP * in_w - LEFT;
     const long to = plane * res_h * res_w;

@@ -5,8 +5,8 @@
 //   staged input                    registers, floatv each
 //     row r   [ VW columns ]  q       acc[RB rows][RW], KH*KW weights
 //
-// One work-item per work-group, `span` tiles each. A block of RB result rows goes over the staged rows that its taps
-// see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With large or much
+// One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes over the staged rows
+// that its taps see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With large or much
 // dilated filters each tap loads RB vectors instead.
 //
 // Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
@@ -55,17 +55,17 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                     global const element* restrict r, global element* restrict result, int groups,
                     int channels, int filters, int in_h, int in_w, long in_size, int top, int left,
                     int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                    int tiles, long units, int span, int pitch, int shift, int stage_floats,
+                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, int stage_floats,
                     int sums_pitch SLOPES_PARAMETER) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
 #if MULTI
   local float* sums = memory + stage_floats;
 #endif
-  const long first_unit = (long)get_group_id(0) * span;
-  const long last_unit = min(first_unit + span, units);
-  for (long unit = first_unit; unit < last_unit; ++unit) {
-    const int tile = (int)(unit % tiles);
-    const long plane = unit / tiles;
+  const long first_index = (long)get_group_id(0) * tiles_per_work_group;
+  const long last_index = min(first_index + tiles_per_work_group, all_tiles);
+  for (long index = first_index; index < last_index; ++index) {
+    const int tile = (int)(index % tiles);
+    const long plane = index / tiles;
     const int group_index = (int)(plane % groups);
     const int first_a = tile / tiles_x * tile_h;
     const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
@@ -80,7 +80,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
       stage_tile(x, y_mask, MASK, (plane * channels + channel) * in_h * in_w, in_size, in_h, in_w,
                  top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                  (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-                 tiles > 1 || unit == first_unit);
+                 tiles > 1 || index == first_index);
       for (int filter = 0; filter < filters; ++filter) {
         const long f = (long)group_index * filters * channels + filter + channel;
         global const element* w = weights + f * (KH * KW);
@@ -94,7 +94,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
 #endif
         for (int i0 = 0; i0 < rows; i0 += RB) {
           const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
-          local const float* lines = memory + shift + i * IH * IW * pitch;
+          local const float* staged_rows = memory + shift + i * IH * IW * pitch;
 #if UNROLL
 #pragma unroll
           for (int ry = 0; ry < RH; ++ry) {
@@ -115,7 +115,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
               for (int p = 0; p <= (RB - 1) * IH + REACH_H; ++p) {
 #pragma unroll
                 for (int q = 0; q <= REACH_W; ++q) {
-                  const floatv in = LOAD_V(lines + (p * IW + q % IW) * pitch + q / IW + j);
+                  const floatv in = LOAD_V(staged_rows + (p * IW + q % IW) * pitch + q / IW + j);
 #pragma unroll
                   for (int t = 0; t < RB * RW; ++t) {
                     const int u = TAP_ROW(p, t / RW, ry);
@@ -167,18 +167,18 @@ void depthwise_rows(global const element* restrict x, global const element* rest
 #if DATA
                   const int from_row = ry + PT_MOD - u * DH;
                   if (from_row % SH != 0) continue;
-                  local const float* line = lines + (from_row / SH + BASE_H) * pitch + j;
+                  local const float* staged_row = staged_rows + (from_row / SH + BASE_H) * pitch + j;
 #else
-                  local const float* line = lines + u * DH * IW * pitch + j;
+                  local const float* staged_row = staged_rows + u * DH * IW * pitch + j;
 #endif
                   __attribute__((opencl_unroll_hint(1)))
                   for (int v = 0; v < KW; ++v) {
 #if DATA
                     const int from_column = rx + PL_MOD - v * DW;
                     if (from_column % SW != 0) continue;
-                    local const float* at = line + from_column / SW + BASE_W;
+                    local const float* at = staged_row + from_column / SW + BASE_W;
 #else
-                    local const float* at = line + v * DW % IW * pitch + v * DW / IW;
+                    local const float* at = staged_row + v * DW % IW * pitch + v * DW / IW;
 #endif
                     const floatv weight = (floatv)(GET(w, u * KW + v));
 #pragma unroll

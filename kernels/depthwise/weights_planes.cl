@@ -23,7 +23,7 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
   const int last = top && !bottom ? ROWS - SHIFT_H : ROWS;
   const int first_lane = right && !left ? TWICE_W - SHIFT_W : 0;
   const int last_lane = left && !right ? VW - SHIFT_W : VW;
-  const intv lanes = DEAL(LANES);
+  const intv lanes = SHUFFLED(LANES);
   // v, without the lanes that another block counts; for columns that are still to be moved by n.
 #define COUNTED(v, n)                                                                        \
   (first_lane > 0           ? (lanes >= first_lane ? (v) : (floatv)(0.0f))                   \
@@ -37,9 +37,9 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
     const long at = gradient + (long)t * ow;
 #if MASK
     const floatv all = GET_V(dy + at);
-    const floatv v = DEAL(BACKWARD(all, GET_V(y + at)));
+    const floatv v = SHUFFLED(BACKWARD(all, GET_V(y + at)));
 #else
-    const floatv v = DEAL(GET_V(dy + at));
+    const floatv v = SHUFFLED(GET_V(dy + at));
 #endif
     g[0][t] = COUNTED(v, 0);
 #pragma unroll
@@ -68,7 +68,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_weights_planes(global const element* restrict x, global const element* restrict dy,
                               global const element* restrict y_mask, global result_element* restrict result,
                               int groups, int filters, int in_h, int in_w, int oh, int ow,
-                              long images, long span, long part_stride) {
+                              long images, long images_per_part, long part_stride) {
   const int blocks = (oh + ROWS - 1) / ROWS;
   const long planes = (long)groups * filters;
   const long filter = get_group_id(0) % planes;
@@ -76,7 +76,7 @@ void depthwise_weights_planes(global const element* restrict x, global const ele
   floatv acc[TAPS];
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
-  for (long image = part * span; image < min((part + 1) * span, images); ++image) {
+  for (long image = part * images_per_part; image < min((part + 1) * images_per_part, images); ++image) {
     const long from = (image * groups + filter / filters) * in_h * in_w - (long)TOP * in_w - LEFT;
     const long gradient = (image * planes + filter) * oh * ow;
     for (int block = 0; block < blocks; ++block) {

@@ -14,7 +14,7 @@
 // acc += `count` rows (a constant) of dy times what they see of x, VW columns, of which `left` exist.
 inline void add_vectors(floatv* acc, global const element* restrict dy,
                         global const element* restrict y, const long gradient, const int ow,
-                        const int left, const long dy_size, local const float* lines,
+                        const int left, const long dy_size, local const float* staged_rows,
                         const int pitch, const int count, const int whole, const int u0,
                         const int v0) {
   floatv g[ROWS];
@@ -36,7 +36,7 @@ inline void add_vectors(floatv* acc, global const element* restrict dy,
   for (int r = 0; r <= (ROWS - 1) * IH + REACH_H; ++r) {
 #pragma unroll
     for (int v = 0; v < KW; ++v) {
-      floatv in = LOAD_V(lines + (r * IW + v * DW % IW) * pitch + v * DW / IW);
+      floatv in = LOAD_V(staged_rows + (r * IW + v * DW % IW) * pitch + v * DW / IW);
       // x is set to 0, too: what no result sees may be infinite, and 0 * infinity is NaN.
       if (!whole) in = LANES < (intv)(left) ? in : (floatv)(0.0f);
 #pragma unroll
@@ -52,7 +52,7 @@ inline void add_vectors(floatv* acc, global const element* restrict dy,
 #pragma unroll
   for (int v = 0; v < TAPS; ++v) {
     const int column = (v0 + v) * DW;
-    floatv in = LOAD_V(lines + (u0 * DH * IW + column % IW) * pitch + column / IW);
+    floatv in = LOAD_V(staged_rows + (u0 * DH * IW + column % IW) * pitch + column / IW);
     if (!whole) in = LANES < (intv)(left) ? in : (floatv)(0.0f);
     acc[v] = fma(g[0], in, acc[v]);
   }
@@ -61,14 +61,14 @@ inline void add_vectors(floatv* acc, global const element* restrict dy,
 
 inline void add_rows(floatv* acc, global const element* restrict dy, global const element* restrict y,
                      const long gradient, const int ow, const int columns, const long dy_size,
-                     local const float* lines, const int pitch, const int count, const int u0,
+                     local const float* staged_rows, const int pitch, const int count, const int u0,
                      const int v0) {
   int j = 0;
   for (; j + VW <= columns; j += VW) {
-    add_vectors(acc, dy, y, gradient + j, ow, VW, dy_size, lines + j, pitch, count, 1, u0, v0);
+    add_vectors(acc, dy, y, gradient + j, ow, VW, dy_size, staged_rows + j, pitch, count, 1, u0, v0);
   }
   if (j < columns) {
-    add_vectors(acc, dy, y, gradient + j, ow, columns - j, dy_size, lines + j, pitch, count, 0, u0,
+    add_vectors(acc, dy, y, gradient + j, ow, columns - j, dy_size, staged_rows + j, pitch, count, 0, u0,
                 v0);
   }
 }
@@ -78,7 +78,7 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
                             global const element* restrict y_mask, global result_element* restrict result,
                             int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
                             int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
-                            int tiles, long units, long span, int pitch, int shift,
+                            int tiles, long all_tiles, long tiles_per_part, int pitch, int shift,
                             long part_stride) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
@@ -89,15 +89,15 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
   const long part = id / chunks / ((long)groups * filters);
   const int u0 = chunk / chunks_w;
   const int v0 = max(0, min(chunk % chunks_w * TAPS, KW - TAPS));
-  const long first_unit = part * span;
-  const long last_unit = min(first_unit + span, units);
+  const long first_index = part * tiles_per_part;
+  const long last_index = min(first_index + tiles_per_part, all_tiles);
 
   floatv acc[TAPS];
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
-  for (long unit = first_unit; unit < last_unit; ++unit) {
-    const int tile = (int)(unit % tiles);
-    const long image = unit / tiles;
+  for (long index = first_index; index < last_index; ++index) {
+    const int tile = (int)(index % tiles);
+    const long image = index / tiles;
     const int a0 = tile / tiles_x * tile_h;
     const int b0 = tile % tiles_x * tile_w;
     const int rows = min(tile_h, oh - a0);
@@ -105,7 +105,7 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
     stage_tile(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
                top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-               tiles > 1 || unit == first_unit);
+               tiles > 1 || index == first_index);
     const long gradient = (image * groups * filters + filter) * oh * ow + (long)a0 * ow + b0;
     int i = 0;
     for (; i + ROWS <= rows; i += ROWS) {

@@ -11,7 +11,7 @@
 //
 // The next output column starts sw columns further on, the next tap column dw. The product is that matrix times the
 // weights, packed in the order q, p, channel with BLOCK filters innermost. A dilated filter takes its kh taps one by
-// one (taps_h rows of `run` products, tap_row apart); otherwise there is one run of kh*c products.
+// one (taps_h rows of `adjacent` products, tap_row apart); otherwise all kh*c products are adjacent.
 //
 // One work-item per work-group computes TH rows x TW columns of pixels by KV vectors of filters in the register tile of
 // parts/register_tile.cl. Tiles at the lower and right edge overlap their neighbours instead of being partial.
@@ -26,7 +26,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void im2row_lean_filters(global const float* restrict strip, global const float* restrict packed,
                          global const element* restrict b, global const element* restrict r,
                          global element* restrict y, long group_stride, long row_step,
-                         long column_step, int taps_w, int taps_h, int run, long tap_row,
+                         long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                          long tap_column, int oh, int ow, int first_column, int columns, int tiles_x,
                          int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner,
                          long image_planes SLOPES_PARAMETER) {
@@ -38,13 +38,13 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
   const int j0 = min(tile % tiles_x * TW, columns - TW);
 
   global const float* first = strip + group_index * group_stride + i0 * row_step + j0 * column_step;
-  global const float* wp = packed + (long)block * taps_w * taps_h * run * BLOCK;
+  global const float* wp = packed + (long)block * taps_w * taps_h * adjacent * BLOCK;
   floatv acc[PIXELS][KV];
   CLEAR_TILE(acc, PIXELS, KV)
   for (int q = 0; q < taps_w; ++q) {
     for (int p = 0; p < taps_h; ++p) {
       global const float* tap = first + q * tap_column + p * tap_row;
-      for (int at = 0; at < run; ++at, ++tap, wp += BLOCK) {
+      for (int at = 0; at < adjacent; ++at, ++tap, wp += BLOCK) {
         MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V(wp + v * VW), tap[i / TW * row_step + i % TW * column_step])
       }
     }

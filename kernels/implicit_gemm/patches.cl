@@ -46,7 +46,7 @@
 #if SCATTER
 #define PLACED(base, offset) (((global STORED()*)(base))[offset])
 // Loads the first `count` elements, each from its place; the others are 0.
-inline floatv gathered(global const element* base, const long* place, const int count) {
+inline floatv load_scattered(global const element* base, const long* place, const int count) {
   STORED(VW) there = 0;
 #pragma unroll
   for (int i = 0; i < VW; ++i) {
@@ -98,7 +98,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
   for (int channel = 0; channel < channels; channel += slab) {
     const int staged_channels = min(slab, channels - channel);
     const long plane = first_image * in_image + (group_index * channels + channel) * in_plane;
-    local float* line = patches;
+    local float* patch_row = patches;
     for (int p = 0; p < taps_h; ++p) {
       const int first_row = top + i0 * SH + p * DH;
       const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
@@ -109,7 +109,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
         const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
 #define STAGE(N)                                                                               \
   stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, image_count, in_image, in_w, \
-               first_column, above, rows - above - below, below, columns, line, both, pitch,   \
+               first_column, above, rows - above - below, below, columns, patch_row, both, pitch, \
                vectors * VW, taps * pitch);
 #if VW == 16
         if (columns > 8) {
@@ -125,7 +125,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
           STAGE(4)
         }
         q += 1 + both;
-        line += (1 + both) * pitch;
+        patch_row += (1 + both) * pitch;
       }
     }
 
@@ -137,9 +137,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       local const float* pixels_at = patches + v0 * VW;
       floatv acc[MR][NV];
 #if SUMS
-      local float* kept = sums + ((block - first_block) * strips + first_v / NV) * (MR * SPAN);
+      local float* tile_sums = sums + ((block - first_block) * strips + first_v / NV) * (MR * SPAN);
       if (channel > 0) {
-        LOAD_TILE(acc, MR, NV, kept + i * SPAN + v * VW)
+        LOAD_TILE(acc, MR, NV, tile_sums + i * SPAN + v * VW)
       } else
 #endif
       {
@@ -157,7 +157,7 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       }
 #if SUMS
       if (channel + slab < channels) {
-        STORE_TILE(acc, MR, NV, kept + i * SPAN + v * VW)
+        STORE_TILE(acc, MR, NV, tile_sums + i * SPAN + v * VW)
         continue;
       }
 #endif
@@ -202,11 +202,11 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
             // Converted as a vector, since PoCL converts single halves in software.
             floatv value = sum;
 #if RESIDUAL
-            value += gathered(r + to, place[v], count[v]);
+            value += load_scattered(r + to, place[v], count[v]);
 #endif
             value = ACTIVATE(value, slope);
 #if ACCUMULATE
-            value += gathered(result + to, place[v], count[v]);
+            value += load_scattered(result + to, place[v], count[v]);
 #endif
             const STORED(VW) all = TO_STORED(VW, value);
 #pragma unroll

@@ -121,18 +121,18 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 #pragma unroll
         for (int v = 0; v < NV; ++v) {
           const floatv sum = acc[m][v] + BIAS_OF(b, first_b + m);
-          const long line = first_out + m * out_plane + (long)(v * VW) * out_step;
+          const long row_at = first_out + m * out_plane + (long)(v * VW) * out_step;
           const int from = skipped - v * VW;
           const int left = ow - j0 - v * VW;
           if (from <= 0 && left >= VW && out_step == 1) {
-            const floatv value = sum + RESIDUAL_V(r + line);
+            const floatv value = sum + RESIDUAL_V(r + row_at);
             const floatv activated = ACTIVATE(value, slope);
-            PUT_V(RESULT(GET_V(result + line), activated), result + line);
+            PUT_V(RESULT(GET_V(result + row_at), activated), result + row_at);
           } else {
             float sums[VW];
             STORE_V(sum, sums);
             for (int t = max(from, 0); t < min(left, VW); ++t) {
-              const long at = line + (long)t * out_step;
+              const long at = row_at + (long)t * out_step;
               const float value = sums[t] + RESIDUAL_OF(r, at);
               PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
             }

@@ -38,7 +38,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
     const int last_channel = min(channel + slab, channels);
     global const float* slab_xp =
         x + image * x_image + ((long)group_index * channels + channel) * plane + x_offset;
-    local float* kept = sums;
+    local float* tile_sums = sums;
     const int share =
         ((last_channel - channel) * taps * BLOCK + last_tile - first_tile - 1) / (last_tile - first_tile);
     for (int block = first_block; block < last_block; ++block) {
@@ -47,14 +47,14 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
       global const float* next_wp = slab_wp + (long)channels * taps * BLOCK;
       const int first_filter = block * BLOCK;
       const long first_b = (long)group_index * filters + first_filter;
-      for (int tile = first_tile; tile < last_tile; ++tile, kept += PIXELS * BLOCK) {
+      for (int tile = first_tile; tile < last_tile; ++tile, tile_sums += PIXELS * BLOCK) {
         const int first_i = tile / tiles_x * TH;
         const int first_j = tile % tiles_x * TW;
         const int i0 = min(first_i, oh - TH);
         const int j0 = min(first_j, ow - TW);
         floatv acc[PIXELS][KV];
         if (channel > 0) {
-          LOAD_TILE(acc, PIXELS, KV, kept + (i * KV + v) * VW)
+          LOAD_TILE(acc, PIXELS, KV, tile_sums + (i * KV + v) * VW)
         } else {
           CLEAR_TILE(acc, PIXELS, KV)
         }
@@ -84,7 +84,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
           }
         }
         if (last_channel < channels) {
-          STORE_TILE(acc, PIXELS, KV, kept + (i * KV + v) * VW)
+          STORE_TILE(acc, PIXELS, KV, tile_sums + (i * KV + v) * VW)
           continue;
         }
         store_tile(acc, b, r, SLOPES_PASSED, result, first_b, filters - first_filter, i0, j0, first_i, first_j,

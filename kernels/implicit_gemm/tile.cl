@@ -25,7 +25,7 @@
 #define FETCH_ROWS (ITEMS / FETCH_COLUMNS * PRODUCTS)  // products that the work-group fetches at once
 #define FETCHES (BK / FETCH_ROWS)
 #define A_FETCHES (BK * BM / 4 / ITEMS)
-#define PANEL 8  // tiles of filters that stay in L2 while the pixels pass
+#define TILES_IN_L2 8  // tiles of filters that stay in L2 while the pixels pass
 
 #if GATHER == 0
 typedef float fetched;
@@ -53,9 +53,9 @@ typedef float4 fetched;
   }                                                                                              \
   weights += BK * BM;                                                                            \
   _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                          \
-    const int line = first_line + TAP_ROW * DH;                                                  \
+    const int in_row = first_row + TAP_ROW * DH;                                                 \
     const int column = first_column + TAP_COLUMN * DW;                                           \
-    const int inside = fetch_inside && outer_r < outer && line >= 0 && line < in_h &&            \
+    const int inside = fetch_inside && outer_r < outer && in_row >= 0 && in_row < in_h &&        \
                        column >= 0 && column < in_w;                                             \
     const long at = first_x + outer_r * outer_step + middle_r * middle_step +                    \
                     inner_r * inner_step;                                                        \
@@ -64,7 +64,7 @@ typedef float4 fetched;
   }
 
 #if GATHER == 2
-#define KEEP_B(buffer, row, value)                      \
+#define TO_LOCAL_B(buffer, row, value)                  \
   {                                                     \
     local float* to = (local float*)B[buffer][row] + fetch_n; \
     to[0] = value.s0;                                   \
@@ -73,16 +73,16 @@ typedef float4 fetched;
     to[3 * BN] = value.s3;                              \
   }
 #elif GATHER == 1
-#define KEEP_B(buffer, row, value) B[buffer][row][fetch_n / 4] = value;
+#define TO_LOCAL_B(buffer, row, value) B[buffer][row][fetch_n / 4] = value;
 #else
-#define KEEP_B(buffer, row, value) ((local float*)B[buffer][row])[fetch_n] = value;
+#define TO_LOCAL_B(buffer, row, value) ((local float*)B[buffer][row])[fetch_n] = value;
 #endif
 
-#define KEEP(buffer)                                                                           \
+#define TO_LOCAL(buffer)                                                                       \
   _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                      \
     A[buffer][(item + f * ITEMS) / (BM / 4)][(item + f * ITEMS) % (BM / 4)] = next_a[f];       \
   }                                                                                            \
-  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) KEEP_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f])
+  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) TO_LOCAL_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f])
 
 #define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
 
@@ -114,8 +114,8 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   const long tiles = filter_tiles * pixel_tiles;
   const long outermost = (long)get_group_id(0) / tiles;
   const long tile = (long)get_group_id(0) % tiles;
-  const int panel = (int)(tile / (PANEL * pixel_tiles)) * PANEL;
-  const int panel_tiles = min(PANEL, filter_tiles - panel);
+  const int panel = (int)(tile / (TILES_IN_L2 * pixel_tiles)) * TILES_IN_L2;
+  const int panel_tiles = min(TILES_IN_L2, filter_tiles - panel);
   const long in_panel = tile - panel * pixel_tiles;
   const int filter_tile = panel + (int)(in_panel % panel_tiles);
   const int group_index = (int)(outermost % groups);
@@ -132,10 +132,10 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   const int image_pixels = oh * ow;
   const long fetch_pixel = fetch_inside ? n0 + fetch_n : 0;
   const int position = (int)(fetch_pixel % image_pixels);
-  const int first_line = position / ow * SH + top;
+  const int first_row = position / ow * SH + top;
   const int first_column = position % ow * SW + left;
   const long first_x = fetch_pixel / image_pixels * in_image + group_index * in_group +
-                       first_line * in_pitch + (long)first_column * in_step;
+                       first_row * in_pitch + (long)first_column * in_step;
   const int first_r = first_step * BK + fetch_r;
   int outer_r = first_r / (middle * inner);
   int middle_r = first_r / inner % middle;
@@ -151,7 +151,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   }
   float4 next_a[A_FETCHES];
   fetched next_b[FETCHES];
-  FOR_EACH_STEP(first_step, last_step, FETCH, KEEP, MULTIPLY_BUFFER)
+  FOR_EACH_STEP(first_step, last_step, FETCH, TO_LOCAL, MULTIPLY_BUFFER)
 
   float sums[TM][TN];
 #pragma unroll

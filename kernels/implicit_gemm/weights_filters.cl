@@ -41,11 +41,11 @@ void weights_filters(global const float* restrict x, global const float* restric
   for (long row = first; row < last; ++row) {
     const long image = row / oh;
     const int y = (int)(row % oh);
-    global const float* line = x + ((image * groups + group_index) * channels + c0) * plane +
+    global const float* x_row = x + ((image * groups + group_index) * channels + c0) * plane +
                                (long)(y * SH + p * DH) * pitch + q0 * DW;
     global const float* gradient = packed + ((long)block * rows + row) * ow * BLOCK;
-    for (int j = 0; j < ow; ++j, line += SW, gradient += BLOCK) {
-      MULTIPLY_TILE(acc, TAPS, KV, LOAD_V(gradient + v * VW), line[i / TQ * plane + i % TQ * DW])
+    for (int j = 0; j < ow; ++j, x_row += SW, gradient += BLOCK) {
+      MULTIPLY_TILE(acc, TAPS, KV, LOAD_V(gradient + v * VW), x_row[i / TQ * plane + i % TQ * DW])
     }
   }
 

@@ -77,10 +77,10 @@ void weights_patches(global const element* restrict x, global const float* restr
   // Pixels are transposed in quads, the last of which may reach beyond them.
   local float block[(DEPTH + 3) * BLOCK] __attribute__((aligned(64)));
   local int offsets[BLOCK];
-  local int lines[BLOCK];
+  local int tap_rows[BLOCK];
   local int columns[BLOCK];
   // The same for the lanes of quads.
-  local int quad_lines[4 * BLOCK];
+  local int quad_rows[4 * BLOCK];
   local int quad_columns[4 * BLOCK];
   const long id = get_group_id(0);
   const int e0 = (int)(id % blocks) * BLOCK;
@@ -98,15 +98,15 @@ void weights_patches(global const element* restrict x, global const float* restr
   // Elements beyond the last one see no row of x.
   for (int e = 0; e < BLOCK; ++e) {
     const int at = min(e0 + e, patch - 1);
-    const int line = at / kw % kh * dh - pt;
+    const int in_row = at / kw % kh * dh - pt;
     columns[e] = at % kw * dw - pl;
-    offsets[e] = (at / (kh * kw) * h + line) * w + columns[e];
-    lines[e] = e0 + e < patch ? line : -INT_MAX / 2;
+    offsets[e] = (at / (kh * kw) * h + in_row) * w + columns[e];
+    tap_rows[e] = e0 + e < patch ? in_row : -INT_MAX / 2;
   }
   for (int at = 0; at < 4 * BLOCK; ++at) {
     const int lane = at % VW;
     const int e = at / (4 * VW) * VW + lane / 4 * 4 + at / VW % 4;
-    quad_lines[at] = lines[e];
+    quad_rows[at] = tap_rows[e];
     quad_columns[at] = columns[e] + lane % 4 * sw;
   }
   int least = offsets[0];
@@ -136,9 +136,9 @@ void weights_patches(global const element* restrict x, global const float* restr
           intv starts[4];  // columns of the first quads; far out where the row is
 #pragma unroll
           for (int k = 0; k < 4; ++k) {
-            const intv line = i * sh + LOAD_I(quad_lines + (v * 4 + k) * VW);
+            const intv in_row = i * sh + LOAD_I(quad_rows + (v * 4 + k) * VW);
             const intv column = j * SW + LOAD_I(quad_columns + (v * 4 + k) * VW);
-            starts[k] = line >= 0 && line < h ? column : (intv)(INT_MIN / 2);
+            starts[k] = in_row >= 0 && in_row < h ? column : (intv)(INT_MIN / 2);
           }
           for (int r = 0; r < run; r += 4) {
             floatv quads[4];
@@ -168,8 +168,8 @@ void weights_patches(global const element* restrict x, global const float* restr
 #endif
       {
         for (int e = 0; e < BLOCK; ++e) {
-          const int line = i * sh + lines[e];
-          const int real = line >= 0 && line < h;
+          const int in_row = i * sh + tap_rows[e];
+          const int real = in_row >= 0 && in_row < h;
           for (int r = 0; r < run; ++r) {
             const int column = (j + r) * sw + columns[e];
             out[r * BLOCK + e] =

@@ -45,13 +45,13 @@ void weights_pixels(global const float* restrict x, global const float* restrict
   for (long row = first; row < last; ++row) {
     const long image = row / oh;
     const int y = (int)(row % oh);
-    global const float* line = x + ((image * groups + group_index) * channels + channel) * plane +
+    global const float* x_row = x + ((image * groups + group_index) * channels + channel) * plane +
                                (long)(y * SH + p0 * DH) * pitch + q0 * DW;
     global const float* gradient =
         dy + ((image * groups + group_index) * filters + f0) * dy_plane + (long)y * dy_pitch;
     for (int j = 0; j < ow; j += VW) {
       MULTIPLY_LANES(acc, MR, TAPS, LOAD_V(gradient + i * dy_plane + j),
-                     LOAD_PIXELS(line + v / TQ * DH * pitch + v % TQ * DW + j * SW))
+                     LOAD_PIXELS(x_row + v / TQ * DH * pitch + v % TQ * DW + j * SW))
     }
   }
 #pragma unroll

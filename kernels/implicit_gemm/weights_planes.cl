@@ -90,10 +90,10 @@ void weights_planes(global const element* restrict x, global const float* restri
         int j = q0 * VW % ow;
         for (int t = q0 * VW; t < end;) {
           const int run = min(ow - j, end - t);
-          const int line = i * sh + tap_y;
+          const int in_row = i * sh + tap_y;
           const int column = j * sw + tap_x;
-          const long from = plane + (long)line * w + column;
-          if (line < 0 || line >= h) {
+          const long from = plane + (long)in_row * w + column;
+          if (in_row < 0 || in_row >= h) {
             for (int r = 0; r < run; r += VW) IN_ONE_PIECE(local, out + r) = (floatv)(0.0f);
 #if SW > 0
           } else if (from >= 0 && from + (run + VW - 1) / VW * VW * SW <= x_elements) {

@@ -32,16 +32,16 @@
     const long patch = image * x_image + (long)(i * SH) * w + j * SW;                          \
     _Pragma("unroll") for (int f = 0; f < B_FETCHES; ++f) {                                    \
       const int2 tap = taps[fetch_row + f * ROWS];                                             \
-      const int line = i * SH + tap.x;                                                         \
+      const int in_row = i * SH + tap.x;                                                       \
       const int column = j * SW + tap.y;                                                       \
-      const int real = inside && line >= 0 && line < h && column >= 0 && column < w;           \
+      const int real = inside && in_row >= 0 && in_row < h && column >= 0 && column < w;       \
       next_b[f] = real ? GET(x, patch + starts[fetch_row + f * ROWS]) : 0.0f;                  \
     }                                                                                          \
     pixel += BK;                                                                               \
     ADVANCE(image, i, j, oh, ow, step_image, step_i, step_j)                                   \
   }
 
-#define KEEP(buffer)                                                                           \
+#define TO_LOCAL(buffer)                                                                       \
   {                                                                                            \
     local float* a_line = (local float*)A[buffer][fetch_k] + fetch_row;                        \
     local float* b_line = (local float*)B[buffer][fetch_k] + fetch_row;                        \
@@ -105,7 +105,7 @@ void weights_tile(global const element* restrict x, global const element* restri
     for (int c = 0; c < TN / 4; ++c) acc[a][c] = (float4)(0.0f);
   }
   float next_a[A_FETCHES], next_b[B_FETCHES];
-  FOR_EACH_STEP(0, steps, FETCH, KEEP, MULTIPLY_BUFFER)
+  FOR_EACH_STEP(0, steps, FETCH, TO_LOCAL, MULTIPLY_BUFFER)
 
 #pragma unroll
   for (int a = 0; a < TM; ++a) {

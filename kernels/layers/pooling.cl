@@ -88,10 +88,10 @@ kernel void pool(global const float* restrict x, global float* restrict y, long 
   for (long at = first; at < last;) {
     const int j0 = (int)(at % ow);
     const int j1 = (int)min((long)ow, j0 + last - at);
-    const long line = at / ow;
-    const int i = (int)(line % oh);
-    global const float* plane = x + line / oh * h * w;
-    global float* to = y + line * ow;
+    const long result_row = at / ow;
+    const int i = (int)(result_row % oh);
+    global const float* plane = x + result_row / oh * h * w;
+    global float* to = y + result_row * ow;
     const int rows_inside = i * SH - pt >= 0 && i * SH - pt + KH <= h;
     // The windows of columns [left, right) lie inside.
     const int left = rows_inside ? clamp((pl + SW - 1) / SW, j0, j1) : j1;

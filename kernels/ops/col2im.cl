@@ -34,9 +34,9 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
   global const float* matrix = cols + plane / c * image_stride +
                                channel / channels_per_group * group_stride +
                                channel % channels_per_group * kh * kw * reduction_stride;
-  const long line = ((first_image * c + plane) * h + y) * w;
+  const long row_at = ((first_image * c + plane) * h + y) * w;
   for (int column = x0; column < x1; ++column) {
-    float sum = add ? GET(dx, line + column) : 0.0f;
+    float sum = add ? GET(dx, row_at + column) : 0.0f;
     for (int p = 0; p < kh; ++p) {
       const int from_y = y + pt - p * dh;
       const int i = from_y / sh;
@@ -50,10 +50,10 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
       }
     }
     if (finish) {
-      const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, line + column);
+      const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, row_at + column);
       sum = ACTIVATE(value, SLOPE_OF(slopes, channel));
     }
-    PUT(sum, dx, line + column);
+    PUT(sum, dx, row_at + column);
   }
 }
 

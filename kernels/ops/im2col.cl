@@ -42,15 +42,15 @@ kernel void im2col_columns(global const element* restrict x, global const elemen
   global float* out = cols + image * image_stride + (channel / channels_per_group) * group_stride +
                       (long)(channel % channels_per_group) * kh * kw * ld + (long)row * ow;
   for (int p = 0; p < kh; ++p) {
-    const int line = (first_row + row) * sh - pt + p * dh;
+    const int in_row = (first_row + row) * sh - pt + p * dh;
     for (int q = 0; q < kw; ++q, out += ld) {
       const int first = q * dw - pl;
       VALID_RANGE(first)
-      if (line < 0 || line >= h) {
+      if (in_row < 0 || in_row >= h) {
         for (int j = j0; j < j1; ++j) out[j] = 0.0f;
       } else {
         for (int j = j0; j < lo; ++j) out[j] = 0.0f;
-        const long from = plane + (long)line * w + first;
+        const long from = plane + (long)in_row * w + first;
 #if SW == 1
         copy_row(x + from + lo, y + from + lo, out + lo, hi - lo);
 #else
@@ -82,12 +82,12 @@ kernel void im2col_rows(global const element* restrict x, global float* restrict
     global float* out = pixel + channel / channels_per_group * group_stride +
                         (long)(channel % channels_per_group) * kh * kw;
     for (int p = 0; p < kh; ++p) {
-      const int line = (first_row + row) * sh - pt + p * dh;
-      const bool row_inside = line >= 0 && line < h;
+      const int in_row = (first_row + row) * sh - pt + p * dh;
+      const bool row_inside = in_row >= 0 && in_row < h;
       for (int q = 0; q < kw; ++q) {
         const int column = x0 + q * dw;
         const bool inside = row_inside && column >= 0 && column < w;
-        *out++ = inside ? GET(plane, (long)line * w + column) : 0.0f;
+        *out++ = inside ? GET(plane, (long)in_row * w + column) : 0.0f;
       }
     }
   }

@@ -5,7 +5,7 @@
 // Macros: VW (vectors on a CPU; 1 on a GPU), MASK, BACKWARD, STORAGE_.. (of what is read; what is
 // written is float).
 
-#define RUN 16  // products that a work-item of pack_filters copies
+#define PRODUCTS_PER_ITEM 16  // products that a work-item of pack_filters copies
 
 #if VW > 1
 // out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; 0 from row `rows_left` on.
@@ -33,9 +33,9 @@ inline void pack_tile(global const element* restrict input, global const element
 #endif
 
 // packed[group][block][r][f] = weight(group, block*B + f, channel, u, v), r = (channel*taps_h + u)*taps_w + v; 0 where
-// f or r is beyond the end; r < reduction_padded, f < B. One work-item per block and run of RUN r: where the taps lie
-// together, a run of one filter is one cache line that is read. `dense`: all products of a filter lie together, in
-// their order.
+// f or r is beyond the end; r < reduction_padded, f < B. One work-item per block and PRODUCTS_PER_ITEM r: where the
+// taps lie together, those of one filter are one cache line that is read. `dense`: all products of a filter lie
+// together, in their order.
 //
 //   weights:  f [ r r r r ... ]      packed, per block:  r [ f f f f ... ]   B filters wide
 //             | [             ]  ->                      | [             ]
@@ -45,10 +45,10 @@ kernel void pack_filters(global const element* restrict weights, global float* r
                          long w_filter, long w_channel, long w_row, long w_column, int dense) {
   const long id = get_global_id(0);
   if (id >= items) return;
-  const int runs = (reduction_padded + RUN - 1) / RUN;
-  const int r0 = (int)(id % runs) * RUN;
-  const long block = id / runs;
-  const int r1 = min(r0 + RUN, reduction_padded);
+  const int ranges = (reduction_padded + PRODUCTS_PER_ITEM - 1) / PRODUCTS_PER_ITEM;
+  const int r0 = (int)(id % ranges) * PRODUCTS_PER_ITEM;
+  const long block = id / ranges;
+  const int r1 = min(r0 + PRODUCTS_PER_ITEM, reduction_padded);
   const int f0 = (int)(block % blocks_per_group) * B;
   const long group = block / blocks_per_group;
   global float* out = packed + block * reduction_padded * B;
@@ -102,9 +102,9 @@ kernel void pad_planes(global const element* restrict input, global const elemen
     global float* out = padded + row * wp;
     const int at = i + top;
     if (at >= 0 && at < in_h) {
-      const long line = (plane * in_h + at) * in_w + left;
+      const long row_at = (plane * in_h + at) * in_w + left;
       for (int j = 0; j < lo; ++j) out[j] = 0.0f;
-      copy_row(input + line + lo, y + line + lo, out + lo, hi - lo);
+      copy_row(input + row_at + lo, y + row_at + lo, out + lo, hi - lo);
       for (int j = hi; j < wp; ++j) out[j] = 0.0f;
     } else {
       for (int j = 0; j < wp; ++j) out[j] = 0.0f;
@@ -145,9 +145,9 @@ kernel void pack_gradient(global const element* restrict dy, global const elemen
 #else
   for (int f = 0; f < B; ++f) {
     const bool real = f0 + f < filters;
-    const long line = (first_plane + f0 + f) * image_pixels + first;
+    const long filter_at = (first_plane + f0 + f) * image_pixels + first;
     for (int t = t0; t < t1; ++t) {
-      out[(long)t * B + f] = real ? MASKED(dy, y, line + t) : 0.0f;
+      out[(long)t * B + f] = real ? MASKED(dy, y, filter_at + t) : 0.0f;
     }
   }
 #endif
@@ -177,8 +177,8 @@ kernel void unfold_columns(global const element* restrict x, global float* restr
   global float* strips = strip + group_index * columns * column_step;
   global const element* planes = x + x_offset + group_index * channels * h * w - left;
   for (int row = row0; row < row1; ++row) {
-    const int line = row - top;
-    const bool inside = line >= 0 && line < h;
+    const int in_row = row - top;
+    const bool inside = in_row >= 0 && in_row < h;
     const int lo = inside ? clamp(left, s0, s1) : s1;
     const int hi = inside ? clamp(w + left, lo, s1) : s1;
     global float* out = strips + (long)row * channels;
@@ -188,7 +188,7 @@ kernel void unfold_columns(global const element* restrict x, global float* restr
     }
     if (lo == hi) continue;
     for (int channel = 0; channel < channels; channel += VW) {
-      global const element* from = planes + ((long)channel * h + line) * w + lo;
+      global const element* from = planes + ((long)channel * h + in_row) * w + lo;
       pack_tile(from, from, (long)h * w, channels - channel, hi - lo,
                 out + (long)lo * column_step + channel, column_step, channels - channel);
     }
@@ -198,9 +198,9 @@ kernel void unfold_columns(global const element* restrict x, global float* restr
   const int row = (int)(id / channels % hp);
   const int s = (int)(id / channels / hp % columns);
   const long plane = id / channels / hp / columns * channels + channel;
-  const int line = row - top;
+  const int in_row = row - top;
   const int column = s - left;
-  const bool inside = line >= 0 && line < h && column >= 0 && column < w;
-  strip[id] = inside ? GET(x, x_offset + (plane * h + line) * w + column) : 0.0f;
+  const bool inside = in_row >= 0 && in_row < h && column >= 0 && column < w;
+  strip[id] = inside ? GET(x, x_offset + (plane * h + in_row) * w + column) : 0.0f;
 #endif
 }

@@ -32,25 +32,25 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 }
 
 // At stride 2, even and odd columns are taken from two vectors within lanes of 4 floats, by one instruction instead of
-// two. They, and the results, are then in the order of DEAL; UNDEAL before the store gives the order of columns
-// (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
+// two. They, and the results, are then in shuffled order: SHUFFLED brings lanes to it, UNSHUFFLED before the store back
+// to the order of columns (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
 #if IW == 2 && VW == 16
-#define DEAL_EVEN(a, b) \
+#define EVEN_COLUMNS(a, b) \
   ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
-#define DEAL_ODD(a, b) \
+#define ODD_COLUMNS(a, b) \
   ((floatv)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
-#define DEAL(v) ((v).s018923ab45cd67ef)
-#define UNDEAL(v) ((v).s014589cd2367abef)
+#define SHUFFLED(v) ((v).s018923ab45cd67ef)
+#define UNSHUFFLED(v) ((v).s014589cd2367abef)
 #elif IW == 2 && VW == 8
-#define DEAL_EVEN(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
-#define DEAL_ODD(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
-#define DEAL(v) ((v).s01452367)
-#define UNDEAL(v) ((v).s01452367)
+#define EVEN_COLUMNS(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
+#define ODD_COLUMNS(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
+#define SHUFFLED(v) ((v).s01452367)
+#define UNSHUFFLED(v) ((v).s01452367)
 #else
-#define DEAL_EVEN(a, b) ((floatv)((a).even, (b).even))
-#define DEAL_ODD(a, b) ((floatv)((a).odd, (b).odd))
-#define DEAL(v) (v)
-#define UNDEAL(v) (v)
+#define EVEN_COLUMNS(a, b) ((floatv)((a).even, (b).even))
+#define ODD_COLUMNS(a, b) ((floatv)((a).odd, (b).odd))
+#define SHUFFLED(v) (v)
+#define UNSHUFFLED(v) (v)
 #endif
 
 // At stride 2, the columns left of the image are those two further right, moved by one lane, with a 0 coming in. So
@@ -59,19 +59,19 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #define FROM_LEFT (LEFT > 0 && LEFT <= REACH_W && LEFT + ((REACH_W - LEFT) & ~1) <= (REACH_W & ~1))
 #define MOVES(q, left) ((left) && FROM_LEFT && (q) < LEFT ? (LEFT - (q) + 1) / 2 : 0)
 #define MOST_MOVES (FROM_LEFT ? (LEFT + 1) / 2 : 0)
-// In the order of DEAL: lane i of the result is lane i - n of v, or 0.
+// In shuffled order: lane i of the result is lane i - n of v, or 0.
 #define MOVE(v, n)                                                                          \
   shuffle2(v, (floatv)(0.0f),                                                               \
-           AS_UINTV(DEAL(LANES) < (intv)(n) || DEAL(LANES) >= (intv)(VW + (n))              \
+           AS_UINTV(SHUFFLED(LANES) < (intv)(n) || SHUFFLED(LANES) >= (intv)(VW + (n))      \
                         ? (intv)(VW)                                                        \
-                        : shuffle(UNDEAL(LANES), AS_UINTV((DEAL(LANES) - (intv)(n)) & (VW - 1)))))
+                        : shuffle(UNSHUFFLED(LANES), AS_UINTV((SHUFFLED(LANES) - (intv)(n)) & (VW - 1)))))
 #else
 #define MOVES(q, left) 0
 #define MOST_MOVES 0
 #define MOVE(v, n) (v)
 #endif
 
-// VW columns, IW apart, from `at` + q on, in the order of DEAL; q is a constant up to REACH_W. The caller moves them by
+// VW columns, IW apart, from `at` + q on, in shuffled order; q is a constant up to REACH_W. The caller moves them by
 // MOVES(q, left) lanes.
 ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at,
                                  const int q, const int left, const int right) {
@@ -83,7 +83,7 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
   const int even = seen - odd;
   const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);
   const floatv b = see(input, y, at + even + VW, 0, right ? RIGHT - (REACH_W - even) + 1 : 0);
-  return odd ? DEAL_ODD(a, b) : DEAL_EVEN(a, b);
+  return odd ? ODD_COLUMNS(a, b) : EVEN_COLUMNS(a, b);
 #endif
 }
 

@@ -40,7 +40,7 @@ inline void stage_tile(global const element* restrict input, global const elemen
     if (row < 0 || row >= in_h) {
       for (int t = 0; t < IW * pitch; t += VW) STORE_V((floatv)(0.0f), stage + t);
     } else {
-      const long line = plane + (long)row * in_w + left;
+      const long row_at = plane + (long)row * in_w + left;
 #if IW == 1
       if (borders) {
         for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
@@ -50,12 +50,12 @@ inline void stage_tile(global const element* restrict input, global const elemen
         // The last vector overlaps the one before.
         for (int t = lo; t < hi; t += VW) {
           const int at = min(t, hi - VW);
-          floatv v = GET_V(input + line + at);
-          if (masked) v = BACKWARD(v, GET_V(y + line + at));
+          floatv v = GET_V(input + row_at + at);
+          if (masked) v = BACKWARD(v, GET_V(y + row_at + at));
           STORE_V(v, stage + shift + at);
         }
       } else if (lo < hi) {
-        STORE_V(load_first(input, y, masked, line + lo, hi - lo, size), stage + shift + lo);
+        STORE_V(load_first(input, y, masked, row_at + lo, hi - lo, size), stage + shift + lo);
       }
 #elif IW == 2
       for (int phase = 0; borders && phase < 2; ++phase) {
@@ -75,18 +75,18 @@ inline void stage_tile(global const element* restrict input, global const elemen
       local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
       int t = lo;
       for (; hi - t >= 2 * VW; t += 2 * VW) {
-        floatv a = GET_V(input + line + t);
-        floatv b = GET_V(input + line + t + VW);
+        floatv a = GET_V(input + row_at + t);
+        floatv b = GET_V(input + row_at + t + VW);
         if (masked) {
-          a = BACKWARD(a, GET_V(y + line + t));
-          b = BACKWARD(b, GET_V(y + line + t + VW));
+          a = BACKWARD(a, GET_V(y + row_at + t));
+          b = BACKWARD(b, GET_V(y + row_at + t + VW));
         }
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
       if (t < hi) {
-        const floatv a = load_first(input, y, masked, line + t, hi - t, size);
+        const floatv a = load_first(input, y, masked, row_at + t, hi - t, size);
         const floatv b = hi - t > VW
-                             ? load_first(input, y, masked, line + t + VW, hi - t - VW, size)
+                             ? load_first(input, y, masked, row_at + t + VW, hi - t - VW, size)
                              : (floatv)(0.0f);
         STAGE_PAIR(a, b, (t - lo) / 2)
       }
@@ -94,8 +94,8 @@ inline void stage_tile(global const element* restrict input, global const elemen
       for (int t = 0; t < columns; ++t) {
         const int inside = t >= lo && t < hi;
         const float v = !inside  ? 0.0f
-                        : masked ? BACKWARD(GET(input, line + t), GET(y, line + t))
-                                 : GET(input, line + t);
+                        : masked ? BACKWARD(GET(input, row_at + t), GET(y, row_at + t))
+                                 : GET(input, row_at + t);
         stage[shift + t % IW * pitch + t / IW] = v;
       }
 #endif

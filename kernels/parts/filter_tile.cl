@@ -44,7 +44,7 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
 #define COLUMN_OF(i) ((from + (i)) % TW)
 #define PLACE(base, i) \
   (((global STORED()*)(base))[ROW_OF(i) * out_pitch + (long)COLUMN_OF(i) * out_step])
-#define GATHER_V(value, base, count)                                                           \
+#define LOAD_SCATTERED(value, base, count)                                                     \
   {                                                                                            \
     STORED(VW) there = 0;                                                                      \
     _Pragma("unroll") for (int i = 0; i < VW; ++i) {                                           \
@@ -78,13 +78,13 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
       TRANSPOSE(rows, other)
       const int first_f = v * VW;
       if (whole) {
-        long line = first_out + first_f * out_plane + from;
+        long plane_at = first_out + first_f * out_plane + from;
 #pragma unroll
-        for (int f = 0; f < VW; ++f, line += out_plane) {
+        for (int f = 0; f < VW; ++f, plane_at += out_plane) {
           const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
-                               residual_first(r + line, PIXELS - from);
+                               residual_first(r + plane_at, PIXELS - from);
           const float slope = SLOPE_OF(slopes, first_b + first_f + f);
-          put_known(ACTIVATE(value, slope), PIXELS - from, result + line);
+          put_known(ACTIVATE(value, slope), PIXELS - from, result + plane_at);
         }
       } else {
         float sums[VW * VW];
@@ -96,23 +96,23 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
         for (int f = 0; f < there; ++f) {
           const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
           const float slope = SLOPE_OF(slopes, first_b + first_f + f);
-          const long line = first_out + (first_f + f) * out_plane;
+          const long plane_at = first_out + (first_f + f) * out_plane;
           if (whole_rows) {
-            const floatv value = sum + residual_first(r + line + from, PIXELS - from);
-            put_first(ACTIVATE(value, slope), PIXELS - from, result + line + from);
+            const floatv value = sum + residual_first(r + plane_at + from, PIXELS - from);
+            put_first(ACTIVATE(value, slope), PIXELS - from, result + plane_at + from);
           } else {
             floatv value = sum;
 #if RESIDUAL
-            GATHER_V(value, r + line, count)
+            LOAD_SCATTERED(value, r + plane_at, count)
 #endif
             value = ACTIVATE(value, slope);
 #if ACCUMULATE
-            GATHER_V(value, result + line, count)
+            LOAD_SCATTERED(value, result + plane_at, count)
 #endif
             const STORED(VW) all = TO_STORED(VW, value);
 #pragma unroll
             for (int i = 0; i < VW; ++i) {
-              if (i < count && NEW_AT(i)) PLACE(result + line, i) = ((const STORED()*)&all)[i];
+              if (i < count && NEW_AT(i)) PLACE(result + plane_at, i) = ((const STORED()*)&all)[i];
             }
           }
         }

@@ -32,15 +32,15 @@
     }                                                                                         \
   }
 
-// Runs the steps [first, last). FETCH() loads the work-item's share of the next step into registers, KEEP(buffer)
+// Runs the steps [first, last). FETCH() loads the work-item's share of the next step into registers, TO_LOCAL(buffer)
 // stores it to local memory, MULTIPLY(buffer) uses it. FETCH is called once per step, in order.
 #if BUFFERS == 2
-#define FOR_EACH_STEP(first, last, FETCH, KEEP, MULTIPLY)          \
+#define FOR_EACH_STEP(first, last, FETCH, TO_LOCAL, MULTIPLY)      \
   {                                                                \
     int buffer = 0;                                                \
     if ((first) < (last)) {                                        \
       FETCH()                                                      \
-      KEEP(0)                                                      \
+      TO_LOCAL(0)                                                  \
     }                                                              \
     barrier(CLK_LOCAL_MEM_FENCE);                                  \
     for (int step = first; step < (last); ++step) {                \
@@ -48,16 +48,16 @@
       if (more) { FETCH() }                                        \
       MULTIPLY(buffer)                                             \
       buffer = 1 - buffer;                                         \
-      if (more) { KEEP(buffer) }                                   \
+      if (more) { TO_LOCAL(buffer) }                               \
       barrier(CLK_LOCAL_MEM_FENCE);                                \
     }                                                              \
   }
 #else
-#define FOR_EACH_STEP(first, last, FETCH, KEEP, MULTIPLY)          \
+#define FOR_EACH_STEP(first, last, FETCH, TO_LOCAL, MULTIPLY)      \
   for (int step = first; step < (last); ++step) {                  \
     FETCH()                                                        \
     barrier(CLK_LOCAL_MEM_FENCE);                                  \
-    KEEP(0)                                                        \
+    TO_LOCAL(0)                                                    \
     barrier(CLK_LOCAL_MEM_FENCE);                                  \
     MULTIPLY(0)                                                    \
   }

@@ -8,39 +8,39 @@
 //
 // Macros: VW (vectors of 4 to VW pixels), SH SW DW (SW 1 or 2), MASK.
 
-#define KEEP(N, value, pointer) (((local CLCONV_PASTE(staged, N)*)(pointer))->v = (value))
+#define STORE_STAGED(N, value, pointer) (((local CLCONV_PASTE(staged, N)*)(pointer))->v = (value))
 
 // Copies all rows of a tap, N pixels at a time; at stride 2 those of BOTH this tap and the next one, whose pixels lie
 // between. Borders are masked before even and odd pixels are separated: otherwise LLVM 15 splits the loads.
 #define STAGE_ROWS(N, BOTH)                                                                  \
-  for (int i = 0; i < rows; ++i, to += columns, from += line) {                              \
+  for (int i = 0; i < rows; ++i, to += columns, from += row_step) {                          \
     int##N column = first_column + LANES_##N;                                                \
     for (int t = 0; t < columns; t += N, column += N * SW) {                                 \
-      DEAL(N, from + t * SW)                                                                 \
-      KEEP(N, DEALT_FIRST(N), to + t);                                                       \
-      if (BOTH) KEEP(N, DEALT_SECOND(N), to + pitch + t);                                    \
+      LOAD_COLUMNS(N, from + t * SW)                                                         \
+      STORE_STAGED(N, EVEN_OR_ALL(N), to + t);                                               \
+      if (BOTH) STORE_STAGED(N, ODD_OR_ALL(N), to + pitch + t);                              \
     }                                                                                        \
   }
 #define INSIDE(N, column, at) (as_uint##N(column) < (uint)in_w ? KEPT_N(N, at) : zero)
 #if SW == 1
-#define DEAL(N, at) const float##N a = INSIDE(N, column, at);
-#define DEALT_FIRST(N) a
-#define DEALT_SECOND(N) a
+#define LOAD_COLUMNS(N, at) const float##N a = INSIDE(N, column, at);
+#define EVEN_OR_ALL(N) a
+#define ODD_OR_ALL(N) a
 #define PAIRED 0
 #else
-#define DEAL(N, at)                                         \
+#define LOAD_COLUMNS(N, at)                                 \
   const float##N a = INSIDE(N, column, at);                 \
   const float##N b = INSIDE(N, column + N, (at) + N);
-#define DEALT_FIRST(N) ((float##N)(a.even, b.even))
-#define DEALT_SECOND(N) ((float##N)(a.odd, b.odd))
+#define EVEN_OR_ALL(N) ((float##N)(a.even, b.even))
+#define ODD_OR_ALL(N) ((float##N)(a.odd, b.odd))
 #define PAIRED (DW == 1)
 #endif
 
 #define STAGE_ZEROES(N, count)                                   \
   for (int i = 0; i < (count); ++i, to += columns) {             \
     for (int t = 0; t < columns; t += N) {                       \
-      KEEP(N, zero, to + t);                                     \
-      if (both) KEEP(N, zero, to + pitch + t);                   \
+      STORE_STAGED(N, zero, to + t);                             \
+      if (both) STORE_STAGED(N, zero, to + pitch + t);           \
     }                                                            \
   }
 
@@ -58,15 +58,15 @@
                            const int below, const int columns, local float* out, const int both,  \
                            const int pitch, const int image_step, const int channel_step) {       \
     const float##N zero = 0.0f;                                                                   \
-    const long line = SH * (long)in_w;                                                            \
-    const long reach = (rows - 1) * line + (columns + N - 1) / N * N * SW;                        \
+    const long row_step = SH * (long)in_w;                                                        \
+    const long reach = (rows - 1) * row_step + (columns + N - 1) / N * N * SW;                    \
     for (int channel = 0; channel < channels; ++channel, at += in_plane, out += channel_step) {   \
       for (int image = 0; image < images; ++image) {                                              \
         local float* to = out + image * image_step;                                               \
         long from = at + image * in_image;                                                        \
         STAGE_ZEROES(N, above)                                                                    \
         if (from < 0 || from + reach > size) {                                                    \
-          for (int i = 0; i < rows; ++i, to += columns, from += line) {                           \
+          for (int i = 0; i < rows; ++i, to += columns, from += row_step) {                       \
             for (int t = 0; t < columns; ++t) {                                                   \
               for (int odd = 0; odd <= both; ++odd) {                                             \
                 const int c = first_column + t * SW + odd;                                        \

@@ -10,19 +10,11 @@
 // Macros: STORAGE_FLOAT32 (or none), STORAGE_FLOAT16 or STORAGE_BFLOAT16; VW (optional). vload_half and vstore_half
 // are core OpenCL C, with or without cl_khr_fp16.
 
-#if defined(STORAGE_FLOAT16) || defined(STORAGE_BFLOAT16)
-#define STORED_BITS 16
-#else
-#define STORED_BITS 32
-#endif
-#if STORED_BITS == 16
-#define GET_N(N, pointer) CLCONV_PASTE(of_stored, N)(PACKED_OF(N, pointer))
-#define STORED(N) CLCONV_PASTE(ushort, N)
-#define TO_STORED(N, value) CLCONV_PASTE(to_stored, N)(value)
-#define FROM_STORED(N, stored) CLCONV_PASTE(of_stored, N)(stored)
-#endif
+// A block per type defines element, GET and PUT, packedN for N of 2, 4, 8 and 16, and where elements are not floats
+// STORED_AS, the integer that one is in a vector, with of_storedN and to_storedN.
 #ifdef STORAGE_FLOAT16
 typedef half element;
+#define STORED_AS ushort
 // Vectors are loaded and stored through packed structs. PoCL 3.1 assumes that the address of a half vector is aligned
 // to 16 bytes, which OpenCL C does not require, and crashes; LLVM splits its vstore of floats. float16 is converted in
 // private memory, which the compiler turns into registers.
@@ -52,6 +44,7 @@ HALF_VECTOR(16)
 #elif defined(STORAGE_BFLOAT16)
 // The upper half of a float's bits, rounded to nearest, ties to even. NaN stays NaN.
 typedef ushort element;
+#define STORED_AS ushort
 #define BFLOAT_CONVERSIONS(N)                                               \
   inline float##N of_stored##N(const ushort##N stored) {                    \
     return as_float##N(convert_uint##N(stored) << (uint##N)(16));           \
@@ -81,6 +74,14 @@ FLOAT_VECTOR(2)
 FLOAT_VECTOR(4)
 FLOAT_VECTOR(8)
 FLOAT_VECTOR(16)
+#endif
+
+#ifdef STORED_AS
+#define GET_N(N, pointer) CLCONV_PASTE(of_stored, N)(PACKED_OF(N, pointer))
+#define STORED(N) CLCONV_PASTE(STORED_AS, N)
+#define TO_STORED(N, value) CLCONV_PASTE(to_stored, N)(value)
+#define FROM_STORED(N, stored) CLCONV_PASTE(of_stored, N)(stored)
+#else
 #define GET_N(N, pointer) PACKED_OF(N, pointer)
 #define STORED(N) CLCONV_PASTE(float, N)
 #define TO_STORED(N, value) (value)

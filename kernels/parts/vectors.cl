@@ -41,16 +41,16 @@ inline void store_some(const floatv value, global float* pointer, const int coun
 }
 
 // The same for elements.
-#if STORED_BITS == 16 && VW == 1
+#if defined(STORED_AS) && VW == 1
 #define get_some(pointer, count) ((count) > 0 ? GET(pointer, 0) : 0.0f)
 inline void put_some(const float value, global element* pointer, const int count) {
   if (count > 0) PUT(value, pointer, 0);
 }
-#elif STORED_BITS == 16
+#elif defined(STORED_AS)
 inline floatv get_some(global const element* pointer, const int count) {
   if (count >= VW) return GET_V(pointer);
-  CLCONV_PASTE(ushort, VW) bits = 0;
-  for (int i = 0; i < count; ++i) ((ushort*)&bits)[i] = ((global const ushort*)pointer)[i];
+  STORED(VW) bits = 0;
+  for (int i = 0; i < count; ++i) ((STORED_AS*)&bits)[i] = ((global const STORED_AS*)pointer)[i];
   return FROM_STORED(VW, bits);
 }
 inline void put_some(const floatv value, global element* pointer, const int count) {
@@ -58,8 +58,8 @@ inline void put_some(const floatv value, global element* pointer, const int coun
     PUT_V(value, pointer);
     return;
   }
-  const CLCONV_PASTE(ushort, VW) bits = TO_STORED(VW, value);
-  for (int i = 0; i < count; ++i) ((global ushort*)pointer)[i] = ((const ushort*)&bits)[i];
+  const STORED(VW) bits = TO_STORED(VW, value);
+  for (int i = 0; i < count; ++i) ((global STORED_AS*)pointer)[i] = ((const STORED_AS*)&bits)[i];
 }
 #else
 #define get_some load_some

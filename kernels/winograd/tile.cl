@@ -120,7 +120,7 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
     const int at = (item + f * ITEMS) % (BN / 4);                                            \
     next_v[f] = row < channels ? vs[(long)row * (pitch / 4) + at] : (float4)(0.0f);          \
   }
-#define KEEP(pair)                                                                                     \
+#define TO_LOCAL(pair)                                                                                 \
   _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) local_u[pair][item + f * ITEMS] = next_u[f];   \
   _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) local_v[pair][item + f * ITEMS] = next_v[f];
 
@@ -149,7 +149,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
   }
   float4 next_u[U_FETCHES], next_v[V_FETCHES];
   FETCH(0)
-  KEEP(0)
+  TO_LOCAL(0)
   barrier(CLK_LOCAL_MEM_FENCE);
   int pair = 0;
   for (int k0 = 0; k0 < channels; k0 += BK) {
@@ -173,7 +173,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
       }
     }
     pair = 1 - pair;
-    KEEP(pair)
+    TO_LOCAL(pair)
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 

@@ -24,7 +24,7 @@
 #define PRODUCTS (STRIP * BLOCK + VW)  // one vector more than needed spreads them over the sets of a cache
 #define SHARE ((BLOCK + BT - 1) / BT)
 #define LINE 16  // floats of a cache line
-#define RUN (VW / M)  // tiles whose results fill a vector of a row
+#define TILES_PER_VECTOR (VW / M)  // tiles whose results fill a vector of a row
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_multiply(global const float* restrict V, global const float* restrict packed,
@@ -79,10 +79,10 @@ void winograd_multiply(global const float* restrict V, global const float* restr
   long image = (first_tile + begin) / tiles_x / tiles_y;
   int t = 0;
   while (t < count) {
-    const int run = min(min(RUN, tiles_x - tile_x), count - t);
+    const int tiles_stored = min(min(TILES_PER_VECTOR, tiles_x - tile_x), count - t);
     const int i0 = tile_y * M;
     const int j0 = tile_x * M;
-    const int pixels = min(run * M, ow - j0);
+    const int pixels = min(tiles_stored * M, ow - j0);
     const long first_plane_of_block = (image * groups + group_index) * filters + first_filter;
     for (int f = 0; f < BLOCK; ++f) {
       for (int i = 0; i < M; ++i) {
@@ -92,7 +92,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     }
     for (int v = 0; v < KV; ++v) {
       floatv y[M][VW];
-      for (int tile = 0; tile < run; ++tile) {
+      for (int tile = 0; tile < tiles_stored; ++tile) {
         local const float* from = products + (t + tile) * BLOCK + v * VW;
         floatv s[M][EDGE];
 #define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
@@ -133,8 +133,8 @@ void winograd_multiply(global const float* restrict V, global const float* restr
         }
       }
     }
-    t += run;
-    tile_x += run;
+    t += tiles_stored;
+    tile_x += tiles_stored;
     if (tile_x == tiles_x) {
       tile_x = 0;
       if (++tile_y == tiles_y) {

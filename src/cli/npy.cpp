@@ -1,8 +1,6 @@
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #include "cli/npy.hpp"
 
-#include <CL/cl_half.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -11,9 +9,9 @@
 #include <fstream>
 #include <limits>
 
-#include "bfloat16.hpp"
 #include "cli/cli.hpp"
 #include "runtime/files.hpp"
+#include "runtime/storage.hpp"
 
 namespace clconv::cli {
 namespace {
@@ -73,37 +71,14 @@ std::int64_t element_count(const std::string& path, const std::vector<std::int64
   return count;
 }
 
-std::int64_t element_size(clconv_data_type type) {
-  return type == CLCONV_FLOAT32 ? 4 : 2;
-}
-
 }  // namespace
 
 std::vector<unsigned char> Array::bytes() const {
-  const auto size = static_cast<std::size_t>(element_size(type));
-  std::vector<unsigned char> stored(values.size() * size);
-  if (type == CLCONV_FLOAT32 && !values.empty()) {
-    std::memcpy(stored.data(), values.data(), stored.size());
-  }
-  for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
-    const std::uint16_t bits = type == CLCONV_FLOAT16 ? cl_half_from_float(values[i], CL_HALF_RTE)
-                                                      : core::bfloat16_of(values[i]);
-    std::memcpy(&stored[i * size], &bits, size);
-  }
-  return stored;
+  return core::to_storage(values, static_cast<core::DataType>(type));
 }
 
 void Array::set(const std::vector<unsigned char>& stored) {
-  const auto size = static_cast<std::size_t>(element_size(type));
-  values.resize(stored.size() / size);
-  if (type == CLCONV_FLOAT32 && !values.empty()) {
-    std::memcpy(values.data(), stored.data(), stored.size());
-  }
-  for (std::size_t i = 0; type != CLCONV_FLOAT32 && i < values.size(); ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, &stored[i * size], size);
-    values[i] = type == CLCONV_FLOAT16 ? cl_half_to_float(bits) : core::float_of_bfloat16(bits);
-  }
+  values = core::from_storage(stored, static_cast<core::DataType>(type));
 }
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -181,7 +156,8 @@ Array read_npy(const std::string& path, const std::string& what) {
     bad(path, "has rank " + std::to_string(array.shape.size()) + " " + shape_text(array.shape) +
                   ", expected " + std::to_string(rank) + " " + what);
   }
-  const std::int64_t bytes = element_count(path, array.shape) * element_size(array.type);
+  const std::int64_t bytes = element_count(path, array.shape) *
+                             core::element_bytes(static_cast<core::DataType>(array.type));
   array.set(read_data(in, path, bytes, array.shape));
   return array;
 }
@@ -191,8 +167,10 @@ void write_npy(const std::string& path, const Array& array) {
   for (const std::int64_t size : array.shape)
     shape += std::to_string(size) + ", ";
   shape += ")";
-  std::string header = "{'descr': '<f" + std::to_string(element_size(array.type)) +
-                       "', 'fortran_order': False, 'shape': " + shape + ", }";
+  std::string header =
+      "{'descr': '<f" +
+      std::to_string(core::element_bytes(static_cast<core::DataType>(array.type))) +
+      "', 'fortran_order': False, 'shape': " + shape + ", }";
   // Data starts at a multiple of 64 bytes; magic, version and length take 10.
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';

@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "cli/cli.hpp"
+#include "data_type.hpp"
 #include "text.hpp"
 
 namespace clconv::cli {
@@ -218,7 +219,7 @@ void StorageOptions::apply(Problem& p) const {
 }
 
 const char* type_word(clconv_data_type type) {
-  return type == CLCONV_FLOAT16 ? "float16" : type == CLCONV_BFLOAT16 ? "bfloat16" : "float32";
+  return core::row_of(static_cast<core::DataType>(type)).name;
 }
 
 std::pair<std::int64_t, std::int64_t> parse_kernel(const std::string& text) {

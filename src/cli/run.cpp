@@ -326,7 +326,7 @@ void RunVerb::run(const Session& session) {
   bench.finish();
   const double second = now_us();
   bench.download(output, result);
-  if (result.type == CLCONV_BFLOAT16) result.type = CLCONV_FLOAT32;  // .npy has no bfloat16
+  if (result.type != CLCONV_FLOAT16) result.type = CLCONV_FLOAT32;  // .npy has no others
   const auto steps = nlohmann::json::parse(plan.profile(operands));
   std::FILE* const report = report_stream(out);
   write_npy(out, result);

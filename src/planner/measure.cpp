@@ -25,16 +25,6 @@ std::vector<float> noise(std::int64_t count, unsigned seed) {
   return values;
 }
 
-std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most,
-                         std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
-                         std::int64_t padding) {
-  if (out <= most) return size;
-  // One less than the next whole step, so that the floor in the output size matters too.
-  const std::int64_t wanted =
-      (most - 1) * stride + dilation * (kernel - 1) + 1 - padding + (stride - 1);
-  return std::clamp<std::int64_t>(wanted, 1, size);
-}
-
 }  // namespace
 
 // The buffers of one problem. They hold noise, not zeroes.
@@ -118,82 +108,6 @@ class DeviceLaboratory::DeviceTrial : public Trial {
   bool ran_ = false;
 };
 
-namespace {
-std::string spaced(const std::string& words) {
-  return words.empty() ? "" : " " + words;
-}
-}  // namespace
-
-Problem small_problem(const Problem& problem, std::int64_t slab_channels) {
-  Problem p = problem;
-  const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
-  p.n = std::min<std::int64_t>(p.n, one_pixel ? 35 : 2);
-  // More filters than the register tiles of two vectors have (those of three and four only come padded), and where
-  // channels are tiled, as many channels. Enough summed channels for two slabs, if the problem has them.
-  constexpr std::int64_t kMostTiled = 35;
-  // For depthwise nhwc, vectors run along the channels.
-  const bool tiles_groups = p.layout == TensorLayout::kNhwc && p.c_per_group() == 1;
-  p.g = std::min<std::int64_t>(problem.g, tiles_groups ? kMostTiled : 3);
-  const bool tiles_channels = p.direction == Direction::kBackwardWeights;
-  const std::int64_t most_c =
-      std::max(tiles_channels ? kMostTiled : 7, problem.wants_dx() ? 0 : slab_channels);
-  const std::int64_t most_k = std::max(kMostTiled, problem.wants_dx() ? slab_channels : 0);
-  p.c = p.g * std::min(problem.c_per_group(), most_c);
-  p.k = p.g * std::min(problem.k_per_group(), most_k);
-  constexpr std::int64_t kMostOutputs = 33;  // two vectors and a rest; wider tiles only come cut
-  p.h = shrink_axis(p.h, p.oh(), kMostOutputs, p.kh, p.sh, p.dh, p.pt + p.pb);
-  p.w = shrink_axis(p.w, p.ow(), kMostOutputs, p.kw, p.sw, p.dw, p.pl + p.pr);
-  if (p.wants_dx()) {  // then dx is tiled, which with much padding is smaller than dy
-    p.h = std::min(problem.h, std::max(p.h, kMostOutputs * p.sh));
-    p.w = std::min(problem.w, std::max(p.w, kMostOutputs * p.sw));
-  }
-  return p;
-}
-
-std::vector<Problem> stand_ins(const Problem& problem, std::int64_t slab_channels) {
-  const Problem least = small_problem(problem, slab_channels);
-  enum Axis : unsigned { kImages = 1, kPixels = 2, kChannels = 4, kFilters = 8, kGroups = 16 };
-  constexpr unsigned kAll = kImages | kPixels | kChannels | kFilters | kGroups;
-  const auto grown = [&](unsigned axes, std::int64_t factor) {
-    const auto size = [&](unsigned axis, std::int64_t from, std::int64_t to) {
-      return (axes & axis) != 0 ? std::min(saturating_product(from, factor), to) : from;
-    };
-    Problem p = least;
-    p.n = size(kImages, least.n, problem.n);
-    p.h = size(kPixels, least.h, problem.h);
-    p.w = size(kPixels, least.w, problem.w);
-    p.g = size(kGroups, least.g, problem.g);
-    p.c = p.g * size(kChannels, least.c_per_group(), problem.c_per_group());
-    p.k = p.g * size(kFilters, least.k_per_group(), problem.k_per_group());
-    return p;
-  };
-  std::vector<Problem> all = {least};
-  for (std::int64_t factor = 2; all.back() != problem; factor *= 2) {
-    for (const unsigned axes : {unsigned{kImages}, unsigned{kPixels}, unsigned{kChannels},
-                                unsigned{kFilters}, unsigned{kGroups}, kAll}) {
-      all.push_back(grown(axes, factor));
-    }
-  }
-  // None has more operations than `problem`, which thus stays the last.
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Problem& a, const Problem& b) { return a.flops() < b.flops(); });
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
-}
-
-std::string problem_class(const Problem& problem, std::int64_t slab_channels) {
-  const Problem p = small_problem(problem, slab_channels);
-  const std::string slabs =
-      slab_channels > 0 ? " from " + std::to_string(slab_channels) + " channels on" : "";
-  const char* grouping = p.g == 1 ? "dense" : p.c_per_group() == 1 ? "depthwise" : "grouped";
-  return std::string(to_string(p.direction)) + " " + grouping + slabs + " kernel " +
-         std::to_string(p.kh) + "x" + std::to_string(p.kw) + " stride " + std::to_string(p.sh) +
-         "x" + std::to_string(p.sw) + " dilation " + std::to_string(p.dh) + "x" +
-         std::to_string(p.dw) + (p.padded() ? " padded" : "") +
-         (p.oh() * p.ow() == 1 ? " one pixel" : "") + spaced(epilogue_words(p)) +
-         spaced(storage_words(p));
-}
-
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
                                    const Problem& problem)
     : device_(device),
@@ -235,7 +149,7 @@ double DeviceLaboratory::elapsed_us(const Sequence& sequence, Bindings& bindings
 
 DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
                                                      const Candidate& candidate) {
-  for (const Problem& small : stand_ins(problem_, candidate.slab_channels)) {
+  for (const Problem& small : stand_ins(problem_, candidate.coverage)) {
     try {
       return {small, strategy.build(small, candidate.config, device_)};
     } catch (const Error& error) {
@@ -282,7 +196,7 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
                                                   const Candidate& candidate) {
   if (problem_.n == 0) return std::nullopt;  // nothing is computed, and nothing learnt
   const std::string config = candidate.config.text();
-  const std::string kind = problem_class(problem_, candidate.slab_channels);
+  const std::string kind = problem_class(problem_, candidate.coverage);
   WisdomScope scope = scope_;
   scope.kernels = programs_hash(strategy, candidate.config);
   const auto known = wisdom_.find_trust(strategy.name, config, kind, scope);

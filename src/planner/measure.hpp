@@ -8,22 +8,10 @@
 #include <vector>
 
 #include "planner/planner.hpp"
+#include "planner/stand_in.hpp"
 #include "planner/wisdom_file.hpp"
 
 namespace clconv::core {
-
-// A problem of the same class, small enough for naive: same filter, stride, dilation, padding,
-// epilogue and kind of grouping, no size larger than in `problem`, tails in every dimension that
-// can have one. `slab_channels` as the candidate has it: with so many channels, where the problem has them.
-Problem small_problem(const Problem& problem, std::int64_t slab_channels = 0);
-
-// Problems of the same class to check a variant on, each within `problem` in every size: from small_problem()
-// on, grown in one size or in all, by operations; the last is `problem` itself. The first that the variant
-// can be built for is taken: only the variant knows its own domain.
-std::vector<Problem> stand_ins(const Problem& problem, std::int64_t slab_channels = 0);
-
-// The class of a problem: everything that selects code in a kernel. Trust is kept per class.
-std::string problem_class(const Problem& problem, std::int64_t slab_channels = 0);
 
 class DeviceLaboratory : public Laboratory {
  public:

@@ -84,6 +84,14 @@ Case::Case(const Problem& p, const DeviceProfile& device_profile, std::int64_t l
       workspace_limit(limit),
       correlations(std::move(needed)) {}
 
+std::optional<Rejection> over_registers(const Machine& machine, std::int64_t vectors, int width) {
+  // A vector that is wider than the machine's takes several of its registers.
+  const std::int64_t sums = vectors * std::max(1, width / machine.lanes);
+  const std::int64_t most = std::int64_t{kMostSumsPerRegister} * machine.registers;
+  if (sums > most) return above("registers for a tile's sums", sums, most);
+  return std::nullopt;
+}
+
 Offer offer_of(const Bodies& bodies, const Case& c) {
   Offers offers;
   std::vector<const Body*> others;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -66,6 +67,10 @@ struct Body {
 };
 
 using Bodies = std::vector<const Body*>;
+// A strategy's list is a macro LIST(X) of the names of its bodies, in the order of preference. LIST(CLCONV_DECLARE_BODY)
+// declares them, each defined as body_NAME in its .cpp, and {LIST(CLCONV_BODY)} is the value.
+#define CLCONV_DECLARE_BODY(name) extern const Body body_##name;
+#define CLCONV_BODY(name) &body_##name,
 
 constexpr std::int64_t kNoWorkspaceLimit = std::numeric_limits<std::int64_t>::max();
 
@@ -113,10 +118,15 @@ Strategy strategy_of_bodies(const char* name) {
   };
   return strategy;
 }
-// Candidate::slab_channels of a body whose slabs have at most `most` channels.
+// Coverage::slab_channels of a body whose slabs have at most `most` channels.
 inline std::int64_t slab_channels_within(const Correlation& c, std::int64_t most) {
   return c.channels > most ? most + 1 : 0;
 }
+
+// A register tile with more sums than this many times the machine's registers only spills, and the compiler takes half a
+// minute for it (filters with kv=8,th=13,tw=11: 27 s). `vectors` of `width` floats.
+constexpr int kMostSumsPerRegister = 4;
+std::optional<Rejection> over_registers(const Machine& machine, std::int64_t vectors, int width);
 
 // "mr is 8, supported up to 4".
 inline Rejection above(const char* field, std::int64_t actual, std::int64_t limit) {

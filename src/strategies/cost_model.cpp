@@ -5,6 +5,44 @@
 
 namespace clconv::core {
 
+double issue_cycles(const Machine& machine, double fmas) {
+  return fmas / machine.fmas_per_cycle;
+}
+
+double multiply_cycles(const Machine& machine, double steps, double accumulators) {
+  return steps * std::max(machine.fma_latency, issue_cycles(machine, accumulators));
+}
+
+double load_cycles(const Machine& machine, double loads, double overhead) {
+  return loads / machine.loads_per_cycle * overhead;
+}
+
+double l2_cycles(const Machine& machine, double steps, double lines) {
+  return steps * machine.l2_line * lines;
+}
+
+double transposing_store_cycles(double blocks, double vectors, bool whole_rows) {
+  return 70 * blocks + vectors * (whole_rows ? 8 : 13);
+}
+
+Pass vector_pass(const DeviceProfile& profile, double count, double cycles, int width,
+                 double efficiency) {
+  constexpr double kFmasPerCycle = 2, kFlopsPerFma = 2;  // of the peak
+  constexpr double kOnOthers = 0.02;                     // a guess
+  Pass pass;
+  pass.flops = count * cycles * kFmasPerCycle * kFlopsPerFma * width;
+  pass.efficiency = profile.family == Family::kCpu ? efficiency : kOnOthers;
+  return pass;
+}
+
+Pass copy_pass(double bytes, double work_groups) {
+  Pass pass;
+  pass.bytes = bytes;
+  pass.work_groups = work_groups;
+  pass.launches = bytes > 0 ? 1 : 0;
+  return pass;
+}
+
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
   const double units = static_cast<double>(profile.compute_units);
   double total = 0;
@@ -20,9 +58,12 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
   return total;
 }
 
-double cached(double bytes) {
-  constexpr double kCacheBytes = 8 << 20;
-  return bytes > kCacheBytes ? bytes : bytes / 2;
+double operand_bytes(const Problem& p) {
+  return static_cast<double>(p.x_bytes() + p.w_bytes() + p.y_bytes());
+}
+
+double cached(const Machine& machine, double bytes) {
+  return bytes > static_cast<double>(machine.last_level_share_bytes) ? bytes : bytes / 2;
 }
 
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,

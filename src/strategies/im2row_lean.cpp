@@ -13,6 +13,7 @@
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "runtime/spans.hpp"
+#include "strategies/body.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/strategy.hpp"
 
@@ -24,7 +25,7 @@ constexpr std::int64_t kMaxChunks = 1024;
 
 // Fractions of peak. CPU: PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt, where it runs level with implicit_gemm's
 // same register tile. GPU: guesses.
-constexpr double kTileOnCpu = 0.9, kTileOnGpu = 0.02;
+constexpr double kTileOnCpu = 0.9;
 constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
 // Traffic per byte of the strip that unfolding costs.
 constexpr double kUnfoldBytes = 4;
@@ -84,6 +85,34 @@ std::int64_t workspace_bytes(const Problem& p, const DeviceProfile& profile, std
   return layout.bytes();
 }
 
+// As implicit_gemm's filters: the loop around a product is not hidden by the little work of 16 registers.
+Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+               const FilterBlocks& blocks, std::int64_t columns) {
+  const Machine machine = Machine::of(profile);
+  const double steps = static_cast<double>(p.reduction());
+  const double pixels = tile.th * tile.tw;
+  const double transposes = static_cast<double>(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
+  const double cycles = std::max(multiply_cycles(machine, steps, tile.kv * pixels),
+                                 load_cycles(machine, steps * (tile.kv + pixels))) +
+                        machine.measured(1.5, 0) * steps +
+                        transposing_store_cycles(transposes, tile.kv * pixels, true);
+  const double work_groups =
+      static_cast<double>(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) * blocks.blocks());
+  Pass pass = vector_pass(profile, work_groups, cycles, tile.vw, kTileOnCpu);
+  pass.work_groups = work_groups;
+  return pass;
+}
+
+Pass plain_pass(const Problem& p, const DeviceProfile& profile, std::int64_t columns) {
+  Pass pass;
+  pass.flops =
+      2.0 * static_cast<double>(p.reduction()) * static_cast<double>(p.k * p.oh() * columns);
+  pass.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
+  pass.work_groups =
+      static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
+  return pass;
+}
+
 Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& tile,
                     std::int64_t columns) {
   const FilterBlocks blocks = tile.blocks(p);
@@ -94,35 +123,16 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   c.prepared_weights_bytes = blocks.bytes();
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = 2 * kPredictedBuildUs;
+  c.coverage.filters = tile.vw == 1 ? 0 : std::int64_t{tile.kv} * tile.vw;
 
   const double times = static_cast<double>(chunks(p, columns));
   const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
-  const double reduction = static_cast<double>(p.reduction());
-  Pass unfold;
-  unfold.bytes = kUnfoldBytes * strip_bytes * times;
+  Pass unfold = copy_pass(kUnfoldBytes * strip_bytes * times,
+                          static_cast<double>(p.g * strip_of(p, columns).hp));
   unfold.launches = times;
-  unfold.work_groups = static_cast<double>(p.g * strip_of(p, columns).hp);
-  Pass multiply;
-  if (tile.vw == 1) {
-    multiply.flops = 2.0 * reduction * static_cast<double>(p.k * p.oh() * columns) * times;
-    multiply.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
-    multiply.work_groups =
-        static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
-  } else {
-    const double pixels = tile.th * tile.tw;
-    multiply.work_groups = static_cast<double>(ceil_div(p.oh(), tile.th) *
-                                               ceil_div(columns, tile.tw) * blocks.blocks());
-    // Cycles of a work-group as in implicit_gemm: two FMAs or loads each, then the transposing store.
-    const double fma_cycles = reduction * std::max(4.0, tile.kv * pixels / 2);
-    const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
-    const double store_cycles =
-        tile.kv * (70 * tile.th * static_cast<double>(ceil_div(tile.tw, tile.vw)) + 8 * pixels);
-    // With 16 registers a product is too little work to hide the loop around it.
-    const double loop_cycles = Machine::of(profile).few_registers() ? 1.5 * reduction : 0;
-    const double cycles = std::max(fma_cycles, load_cycles) + loop_cycles + store_cycles;
-    multiply.flops = multiply.work_groups * cycles * 2 * 2 * tile.vw * times;
-    multiply.efficiency = profile.family == Family::kCpu ? kTileOnCpu : kTileOnGpu;
-  }
+  Pass multiply =
+      tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
+  multiply.flops *= times;
   multiply.bytes = strip_bytes * times + static_cast<double>(blocks.bytes()) * times +
                    static_cast<double>(p.y_bytes());
   multiply.launches = times;
@@ -219,7 +229,7 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
                                      {"column_step", cl_long{p.sw * launch.strip.hp * c}},
                                      {"taps_w", narrow(p.kw)},
                                      {"taps_h", narrow(together ? 1 : p.kh)},
-                                     {"run", narrow(together ? p.kh * c : c)},
+                                     {"adjacent", narrow(together ? p.kh * c : c)},
                                      {"tap_row", cl_long{p.dh * c}},
                                      {"tap_column", cl_long{p.dw * launch.strip.hp * c}},
                                      {"oh", narrow(p.oh())},
@@ -263,6 +273,9 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
     throw Error(Code::kInvalidArgument,
                 "config '" + config.text() + "': a tile exceeds the result or its columns");
   }
+  const Machine machine = Machine::of(device.profile());
+  if (auto refused = over_registers(machine, tile.kv * tile.th * tile.tw, tile.vw))
+    throw Error(Code::kInvalidArgument, "config '" + config.text() + "': " + to_text(*refused));
   const FilterBlocks blocks = tile.blocks(p);
   ColumnStrip strip = strip_of(p, columns);
   WorkspaceLayout layout(device.profile());

@@ -38,8 +38,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   pass.efficiency = vectors_are_items(profile)       ? kItemsEfficiency
                     : profile.family == Family::kCpu ? kCpuEfficiency
                                                      : kGpuEfficiency;
-  pass.bytes = static_cast<double>(p.x_bytes()) + static_cast<double>(p.w_bytes()) +
-               static_cast<double>(p.y_bytes());
+  pass.bytes = operand_bytes(p);
   pass.work_groups =
       std::ceil(static_cast<double>(results(p)) / static_cast<double>(local_size(profile)));
   Candidate candidate;

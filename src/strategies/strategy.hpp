@@ -93,6 +93,18 @@ struct Rejection {
 // One line for people, e.g. "kh is 3, applies only where it is 1".
 std::string to_text(const Rejection& rejection);
 
+// What a problem must have for a variant to run all of its code, so that trust is checked on it: a whole tile, and a
+// rest behind it. Sizes of the result (y; of a data gradient dx; of a weight gradient dw), per group; 0: any will do.
+struct Coverage {
+  std::int64_t filters = 0;   // of a tile; of a data gradient, whose result has channels, those
+  std::int64_t rows = 0;      // of a tile, in an image
+  std::int64_t columns = 0;   // of a tile, in a row of the image
+  std::int64_t elements = 0;  // of a weight gradient's tile, in a filter: channels times taps
+  // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has; 0:
+  // it has no such code, or the problem too few.
+  std::int64_t slab_channels = 0;
+};
+
 // One way to compute a problem that a strategy offers. A value: nothing is compiled yet.
 struct Candidate {
   Config config;
@@ -109,9 +121,7 @@ struct Candidate {
   // that near may reach the result too: it was computed from inputs that are none of its own.
   double error_bound = 0;
   int error_reach = 0;
-  // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has; 0:
-  // it has no such code, or the problem too few. What trust is checked on has as many.
-  std::int64_t slab_channels = 0;
+  Coverage coverage;
   // Why it is considered only with rigor `exhaustive` or as a forced config, where the model does not know it; null: it
   // is always considered.
   const char* not_considered = nullptr;

@@ -111,6 +111,16 @@ inline double dot(const std::vector<float>& a, const std::vector<float>& b) {
   return sum;
 }
 
+// The device under test as if it were such a CPU.
+inline DeviceProfile as_cpu(DeviceProfile profile, std::int64_t float_width,
+                            std::int64_t vector_registers) {
+  profile.family = Family::kCpu;
+  profile.float_width = float_width;
+  profile.vector_registers = vector_registers;
+  profile.local_memory_bytes = 512 << 10;
+  return profile;
+}
+
 // What a strategy offers that is considered without rigor `exhaustive`; none where it does not apply.
 inline std::vector<Candidate> candidates_of(const Offer& offer) {
   const auto* offers = std::get_if<Offers>(&offer);
@@ -204,7 +214,7 @@ inline void check_problem(Device& on, const Problem& p, Offered& offered) {
     const Reference& within = expected(candidate);
     CHECK(worst(result, within, candidate.error_bound, result_error_floor(p)) <= 1.0);
     // Every config can be verified on the small problem of its class.
-    CHECK_NOTHROW(strategy.build(small_problem(p, candidate.slab_channels), candidate.config, on));
+    CHECK_NOTHROW(strategy.build(small_problem(p, candidate.coverage), candidate.config, on));
     if (identity) {
       const double sum = candidate.error_reach == 0 ? scale
                                                     : std::accumulate(within.magnitude.begin(),

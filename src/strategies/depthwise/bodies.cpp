@@ -22,18 +22,10 @@ std::string class_defines(const Problem& p, const Config& config) {
          define("PL_MOD", p.wants_dx() ? p.pl % p.sw : 0) + " " + epilogue_defines(p);
 }
 
-double bytes_touched(const Problem& p) {
-  return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
-}
-
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us) {
   candidate.predicted_us = predicted_us;
   candidate.predicted_setup_us = kPredictedBuildUs;
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
-}
-
-double vector_efficiency(const DeviceProfile& profile) {
-  return profile.family == Family::kCpu ? 1.0 : 0.02;
 }
 
 // PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s; of GPUs a guess.

@@ -7,9 +7,6 @@
 
 namespace clconv::core::depthwise {
 
-extern const Body body_planes, body_rows, body_channels, body_direct;
-extern const Body body_weights_planes, body_weights_rows, body_weights_direct;
-
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Work-groups per compute unit that even out what one takes longer than another.
@@ -28,13 +25,9 @@ std::string define(const char* name, std::int64_t value);
 // the epilogue.
 std::string class_defines(const Problem& p, const Config& config);
 
-double bytes_touched(const Problem& p);
-
 // All of a candidate but its memory.
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us);
 
-// Fraction of peak of the bodies for CPUs, whose cycles are counted at full rate.
-double vector_efficiency(const DeviceProfile& profile);
 // Fraction of peak of the bodies for GPUs.
 double direct_efficiency(const DeviceProfile& profile);
 

@@ -28,21 +28,21 @@ struct ChannelsBlock {
 };
 
 // Blocks of pixels, cut along the channels where there are too few of them.
-struct ChannelsUnits {
+struct BlockGrid {
   std::int64_t blocks_h, blocks_w;
-  std::int64_t chunk, chunks;  // channels of a unit, units of a block
-  std::int64_t units, span;    // in all, of a work-group
+  std::int64_t block_channels, channel_blocks;  // channels of a block, blocks along the channels
+  std::int64_t blocks, per_work_group;
 
-  ChannelsUnits(const Problem& p, const DeviceProfile& profile, const ChannelsBlock& block)
+  BlockGrid(const Problem& p, const DeviceProfile& profile, const ChannelsBlock& block)
       : blocks_h(ceil_div(p.oh(), block.th)), blocks_w(ceil_div(p.ow(), block.tw)) {
-    const std::int64_t blocks = p.n * blocks_h * blocks_w;
+    const std::int64_t uncut = p.n * blocks_h * blocks_w;
     const std::int64_t wanted = profile.compute_units * kWorkGroupsPerUnit;
     const std::int64_t vectors = ceil_div(p.c, block.vw);
-    chunks = std::clamp<std::int64_t>(ceil_div(wanted, blocks), 1, ceil_div(vectors, 4));
-    chunk = std::min(p.c, ceil_div(vectors, chunks) * block.vw);
-    chunks = ceil_div(p.c, chunk);
-    units = blocks * chunks;
-    span = ceil_div(units, wanted);
+    channel_blocks = std::clamp<std::int64_t>(ceil_div(wanted, uncut), 1, ceil_div(vectors, 4));
+    block_channels = std::min(p.c, ceil_div(vectors, channel_blocks) * block.vw);
+    channel_blocks = ceil_div(p.c, block_channels);
+    blocks = uncut * channel_blocks;
+    per_work_group = ceil_div(blocks, wanted);
   }
 };
 
@@ -59,18 +59,18 @@ class ChannelsLayout : public Layout {
       : case_(c),
         config_(config),
         block_(block),
-        units_(c.problem, c.profile, block),
+        grid_(c.problem, c.profile, block),
         taps_(taps_of(c.problem)),
         packing_(taps_, taps_.filters) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const double vectors = std::ceil(static_cast<double>(units_.chunk) / block_.vw);
-    Pass pass;
-    pass.flops =
-        static_cast<double>(units_.units) * (100 + vectors * vector_cycles()) * 2 * 2 * block_.vw;
-    pass.bytes = bytes_touched(p);
-    pass.work_groups = static_cast<double>(ceil_div(units_.units, units_.span));
+    const double vectors = std::ceil(static_cast<double>(grid_.block_channels) / block_.vw);
+    constexpr double kBlock = 100;  // cycles
+    Pass pass = vector_pass(case_.profile, static_cast<double>(grid_.blocks),
+                            kBlock + vectors * vector_cycles(), block_.vw, kFullRate);
+    pass.bytes = operand_bytes(p);
+    pass.work_groups = static_cast<double>(ceil_div(grid_.blocks, grid_.per_work_group));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.prepared_weights_bytes = packing_.bytes();
     constexpr std::int64_t kMostPixels = 512;
@@ -93,35 +93,39 @@ class ChannelsLayout : public Layout {
                         {"r", Region{kResidualSlot}},
                         {"y", Region{kYSlot}},
                         {"c", narrow(p.c)},
-                        {"chunk", narrow(units_.chunk)},
-                        {"chunks", narrow(units_.chunks)},
+                        {"block_channels", narrow(grid_.block_channels)},
+                        {"channel_blocks", narrow(grid_.channel_blocks)},
                         {"in_h", narrow(p.h)},
                         {"in_w", narrow(p.w)},
                         {"pt", narrow(p.pt)},
                         {"pl", narrow(p.pl)},
                         {"oh", narrow(p.oh())},
                         {"ow", narrow(p.ow())},
-                        {"blocks_h", narrow(units_.blocks_h)},
-                        {"blocks_w", narrow(units_.blocks_w)},
-                        {"units", cl_long{units_.units}},
-                        {"span", cl_long{units_.span}}}),
-        one_item_groups(ceil_div(units_.units, units_.span))));
+                        {"blocks_h", narrow(grid_.blocks_h)},
+                        {"blocks_w", narrow(grid_.blocks_w)},
+                        {"all_blocks", cl_long{grid_.blocks}},
+                        {"blocks_per_work_group", cl_long{grid_.per_work_group}}}),
+        one_item_groups(ceil_div(grid_.blocks, grid_.per_work_group))));
   }
 
  private:
   // Of a block, per vector of channels. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double vector_cycles() const {
+    constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
     const Problem& p = case_.problem;
     const double results = block_.th * block_.tw;
     const double taps = static_cast<double>(p.kh * p.kw);
     const double loads = static_cast<double>(block_.in_h(p) * block_.in_w(p));
-    return (block_.unrolls(p) ? 0.6 * results * taps + loads : results * taps) + taps + 2 * results;
+    // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+    const double products =
+        block_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
+    return products + taps + kStore * results;
   }
 
   const Case& case_;
   Config config_;
   ChannelsBlock block_;
-  ChannelsUnits units_;
+  BlockGrid grid_;
   Correlation taps_;
   FilterBlocks packing_;
 };
@@ -147,12 +151,13 @@ Fit fit(const Case& c, const Config& config) {
   if (block.th > p.oh()) return above("th", block.th, p.oh());
   if (block.tw > p.ow()) return above("tw", block.tw, p.ow());
   if (block.vw > p.c) return above("vw", block.vw, p.c);
+  if (auto refused = over_registers(c.machine, block.th * block.tw, block.vw)) return *refused;
   return std::make_unique<const ChannelsLayout>(c, config, block);
 }
 
 }  // namespace
 
-const Body body_channels = {"channels", Suits::kCpus, 1, "depthwise/channels ops/pack",
-                            variants,   fit};
+extern const Body body_channels = {"channels", Suits::kCpus, 1, "depthwise/channels ops/pack",
+                                   variants,   fit};
 
 }  // namespace clconv::core::depthwise

@@ -3,15 +3,30 @@
 // copied in global memory, and only the body along channels packs weights.
 #include "strategies/depthwise/bodies.hpp"
 
+#define CLCONV_CORRELATIONS(X) \
+  X(planes)                    \
+  X(rows)                      \
+  X(channels)                  \
+  X(direct)
+#define CLCONV_WEIGHTS(X) \
+  X(weights_planes)       \
+  X(weights_rows)         \
+  X(weights_direct)
+
 namespace clconv::core {
+namespace depthwise {
+CLCONV_CORRELATIONS(CLCONV_DECLARE_BODY)
+CLCONV_WEIGHTS(CLCONV_DECLARE_BODY)
+}  // namespace depthwise
+
 namespace {
 
 using namespace depthwise;
 
 // In the order of preference: where predictions tie, planes that need no staging.
 const Bodies& bodies_for(const Problem& p) {
-  static const Bodies correlation = {&body_planes, &body_rows, &body_channels, &body_direct};
-  static const Bodies weights = {&body_weights_planes, &body_weights_rows, &body_weights_direct};
+  static const Bodies correlation = {CLCONV_CORRELATIONS(CLCONV_BODY)};
+  static const Bodies weights = {CLCONV_WEIGHTS(CLCONV_BODY)};
   return p.direction == Direction::kBackwardWeights ? weights : correlation;
 }
 

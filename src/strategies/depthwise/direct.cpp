@@ -24,7 +24,7 @@ class DirectLayout : public Layout {
     pass.flops = p.flops();
     if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
     pass.efficiency = direct_efficiency(case_.profile);
-    pass.bytes = bytes_touched(p);
+    pass.bytes = operand_bytes(p);
     pass.work_groups = std::ceil(static_cast<double>(work_items()) / static_cast<double>(local_));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
@@ -90,6 +90,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_direct = {"direct", Suits::kAll, 1, "depthwise/direct", variants, fit};
+extern const Body body_direct = {"direct", Suits::kAll, 1, "depthwise/direct", variants, fit};
 
 }  // namespace clconv::core::depthwise

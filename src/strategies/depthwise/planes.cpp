@@ -15,8 +15,8 @@ namespace {
 struct Bands {
   std::int64_t band;   // blocks
   std::int64_t bands;  // of a plane
-  std::int64_t units;  // bands of all planes
-  std::int64_t span;   // bands of a work-group
+  std::int64_t all;    // of all planes
+  std::int64_t per_work_group;
 
   Bands(const Problem& p, const DeviceProfile& profile, const PlaneBlocks& blocks) {
     const std::int64_t planes = p.n * (p.wants_dx() ? p.c : p.k);
@@ -24,8 +24,8 @@ struct Bands {
     const std::int64_t wanted = 2 * kWorkGroupsPerUnit * profile.compute_units;
     band = ceil_div(blocks.blocks(), std::min(blocks.blocks(), ceil_div(wanted, planes)));
     bands = ceil_div(blocks.blocks(), band);
-    units = planes * bands;
-    span = ceil_div(units, wanted);
+    all = planes * bands;
+    per_work_group = ceil_div(all, wanted);
   }
 };
 
@@ -38,40 +38,39 @@ class PlanesLayout : public Layout {
     const Problem& p = case_.problem;
     const double blocks = static_cast<double>(p.n * (p.wants_dx() ? p.c : p.k) * blocks_.blocks() *
                                               blocks_.vectors());
-    const double store_cycles = 2.0 * static_cast<double>(blocks_.block);
-    Pass pass;
-    pass.flops =
-        blocks * (blocks_.cycles(p) + store_cycles) * 2 * 2 * static_cast<double>(blocks_.vw);
-    pass.efficiency = vector_efficiency(case_.profile);
-    pass.bytes = cached(bytes_touched(p));
-    pass.work_groups = static_cast<double>(bands_.units);
+    constexpr double kStoreOfRow = 2;  // cycles
+    const double store_cycles = kStoreOfRow * static_cast<double>(blocks_.block);
+    Pass pass = vector_pass(case_.profile, blocks, blocks_.cycles(p) + store_cycles,
+                            static_cast<int>(blocks_.vw), kFullRate);
+    pass.bytes = cached(case_.machine, operand_bytes(p));
+    pass.work_groups = static_cast<double>(bands_.all);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
     const Operands operands(p);
-    executable.run.add(
-        std::make_unique<KernelStep>("depthwise",
-                                     device.kernel("depthwise/planes", "depthwise_planes",
-                                                   class_defines(p, config_) + blocks_.defines()),
-                                     with_slopes(p, {{"x", operands.input},
-                                                     {"y_mask", operands.mask},
-                                                     {"weights", Region{kWeightsSlot}},
-                                                     {"b", Region{kBiasSlot}},
-                                                     {"r", Region{kResidualSlot}},
-                                                     {"result", operands.result},
-                                                     {"groups", narrow(p.c)},
-                                                     {"filters", narrow(p.k / p.c)},
-                                                     {"in_h", narrow(blocks_.in_h)},
-                                                     {"in_w", narrow(blocks_.in_w)},
-                                                     {"res_h", narrow(blocks_.rows.steps)},
-                                                     {"res_w", narrow(blocks_.columns.steps)},
-                                                     {"band", narrow(bands_.band)},
-                                                     {"bands", narrow(bands_.bands)},
-                                                     {"units", cl_long{bands_.units}},
-                                                     {"span", cl_long{bands_.span}}}),
-                                     one_item_groups(ceil_div(bands_.units, bands_.span))));
+    executable.run.add(std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise/planes", "depthwise_planes",
+                      class_defines(p, config_) + blocks_.defines()),
+        with_slopes(p, {{"x", operands.input},
+                        {"y_mask", operands.mask},
+                        {"weights", Region{kWeightsSlot}},
+                        {"b", Region{kBiasSlot}},
+                        {"r", Region{kResidualSlot}},
+                        {"result", operands.result},
+                        {"groups", narrow(p.c)},
+                        {"filters", narrow(p.k / p.c)},
+                        {"in_h", narrow(blocks_.in_h)},
+                        {"in_w", narrow(blocks_.in_w)},
+                        {"res_h", narrow(blocks_.rows.steps)},
+                        {"res_w", narrow(blocks_.columns.steps)},
+                        {"band", narrow(bands_.band)},
+                        {"bands", narrow(bands_.bands)},
+                        {"all_bands", cl_long{bands_.all}},
+                        {"bands_per_work_group", cl_long{bands_.per_work_group}}}),
+        one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
 
  private:
@@ -122,6 +121,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_planes = {"planes", Suits::kCpus, 1, "depthwise/planes", variants, fit};
+extern const Body body_planes = {"planes", Suits::kCpus, 1, "depthwise/planes", variants, fit};
 
 }  // namespace clconv::core::depthwise

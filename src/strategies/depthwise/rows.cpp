@@ -27,26 +27,25 @@ class RowsLayout : public Layout {
         tile_(tile),
         tiling_(tiling),
         unrolled_(unrolls(c.problem, tile.rb)),
-        units_(c.problem.n * c.problem.c * tiling.tiles()),
-        span_(ceil_div(units_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
+        all_tiles_(c.problem.n * c.problem.c * tiling.tiles()),
+        per_work_group_(ceil_div(all_tiles_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const double tiles = static_cast<double>(units_);
-    Pass pass;
-    // In units of cycles at full rate: two FMAs each.
-    pass.flops = tiles * tile_cycles() * 2 * 2 * tile_.vw;
-    pass.efficiency = vector_efficiency(case_.profile);
-    pass.bytes = cached(bytes_touched(p));
+    const double tiles = static_cast<double>(all_tiles_);
+    Pass pass = vector_pass(case_.profile, tiles, tile_cycles(), tile_.vw, kFullRate);
+    pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = tiles;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    candidate.coverage = tiling_.coverage();
     candidate.not_considered = tiling_.not_considered(case_.profile);
   }
 
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()),
-        with_slopes(case_.problem, arguments()), one_item_groups(ceil_div(units_, span_))));
+        with_slopes(case_.problem, arguments()),
+        one_item_groups(ceil_div(all_tiles_, per_work_group_))));
   }
 
  private:
@@ -62,6 +61,9 @@ class RowsLayout : public Layout {
 
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double tile_cycles() const {
+    constexpr double kTile = 50, kFilter = 20;
+    constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
+    constexpr double kStore = 4;  // of a vector, or of each float where results are scattered
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
     const double vectors =
@@ -70,12 +72,12 @@ class RowsLayout : public Layout {
     const double taps = static_cast<double>(p.kh * p.kw);
     const double result_vectors =
         rows * vectors * static_cast<double>(t.rows.residues * t.columns.residues);
-    const double tap_cycles = rows * vectors * taps * (unrolled_ ? 0.65 : 1.6);
+    const double tap_cycles = rows * vectors * taps * (unrolled_ ? kProductUnrolled : kProduct);
     const double store_cycles =
-        result_vectors * (unrolled_ || t.columns.residues == 1 ? 4 : 4 * tile_.vw);
-    return 50 + static_cast<double>(channels()) *
-                    (t.stage_cycles(tile_.vw) +
-                     static_cast<double>(filters()) * (20 + tap_cycles + store_cycles));
+        result_vectors * (unrolled_ || t.columns.residues == 1 ? kStore : kStore * tile_.vw);
+    return kTile + static_cast<double>(channels()) *
+                       (t.stage_cycles(tile_.vw) +
+                        static_cast<double>(filters()) * (kFilter + tap_cycles + store_cycles));
   }
 
   std::string defines() const {
@@ -110,8 +112,8 @@ class RowsLayout : public Layout {
             {"tile_w", narrow(t.tile_w)},
             {"tiles_x", narrow(t.tiles_x)},
             {"tiles", narrow(t.tiles())},
-            {"units", cl_long{units_}},
-            {"span", narrow(span_)},
+            {"all_tiles", cl_long{all_tiles_}},
+            {"tiles_per_work_group", narrow(per_work_group_)},
             {"pitch", narrow(t.pitch)},
             {"shift", narrow(t.shift)},
             {"stage_floats", narrow(t.stage_floats)},
@@ -123,8 +125,8 @@ class RowsLayout : public Layout {
   RowsTile tile_;
   Tiling tiling_;
   bool unrolled_;
-  std::int64_t units_;  // tiles of all planes
-  std::int64_t span_;   // tiles of a work-group
+  std::int64_t all_tiles_;  // of all planes
+  std::int64_t per_work_group_;
 };
 
 std::vector<Config> variants(const Case& c) {
@@ -150,6 +152,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_rows = {"rows", Suits::kCpus, 2, "depthwise/rows", variants, fit};
+extern const Body body_rows = {"rows", Suits::kCpus, 2, "depthwise/rows", variants, fit};
 
 }  // namespace clconv::core::depthwise

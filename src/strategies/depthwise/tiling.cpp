@@ -14,7 +14,7 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 Tiling::Tiling(const Case& c, int vw, std::int64_t block, std::int64_t pieces)
     : rows(Axis::rows(c.problem)),
       columns(Axis::columns(c.problem)),
-      l1_floats(c.machine.l1_bytes / kElement) {
+      l1_floats(c.machine.l1_blocking_bytes / kElement) {
   const Problem& p = c.problem;
   tile_w = std::min(round_up(columns.steps, vw), round_up(kWidest, vw));
   while (true) {
@@ -59,13 +59,23 @@ const char* Tiling::not_considered(const DeviceProfile& profile) const {
              : nullptr;
 }
 
+Coverage Tiling::coverage() const {
+  Coverage coverage;
+  if (tiles() == 1) return coverage;
+  coverage.rows = std::min(tile_h, rows.steps) * rows.residues;
+  coverage.columns = std::min(tile_w, columns.steps) * columns.residues;
+  return coverage;
+}
+
 // Per row and per vector; beyond stride 2 floats are scattered one by one.
 // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
 double Tiling::stage_cycles(int vw) const {
+  constexpr double kRow = 4, kVector = 2.5, kVectorOfTwo = 6, kFloat = 3;
   const double input_rows = static_cast<double>(rows.input(tile_h));
   const double input_columns = static_cast<double>(columns.input(std::min(tile_w, columns.steps)));
-  if (columns.advance > 2) return input_rows * input_columns * 3;
-  return input_rows * (4 + (columns.advance == 2 ? 6 : 2.5) * std::ceil(input_columns / vw));
+  if (columns.advance > 2) return input_rows * input_columns * kFloat;
+  return input_rows *
+         (kRow + (columns.advance == 2 ? kVectorOfTwo : kVector) * std::ceil(input_columns / vw));
 }
 
 void Tiling::lay_out(const Problem& p, int vw, std::int64_t block, std::int64_t height) {

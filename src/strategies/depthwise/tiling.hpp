@@ -25,6 +25,8 @@ struct Tiling {
   std::optional<Rejection> rejection(const DeviceProfile& profile) const;
   // Candidate::not_considered.
   const char* not_considered(const DeviceProfile& profile) const;
+  // Candidate::coverage: where a plane has several tiles, one and the start of the next.
+  Coverage coverage() const;
   // Cycles to stage the input of a tile.
   double stage_cycles(int vw) const;
 

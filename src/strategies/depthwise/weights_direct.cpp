@@ -18,7 +18,7 @@ class WeightsDirectLayout : public Layout {
     Pass pass;
     pass.flops = p.flops();
     pass.efficiency = direct_efficiency(case_.profile);
-    pass.bytes = bytes_touched(p);
+    pass.bytes = operand_bytes(p);
     pass.work_groups = static_cast<double>(p.w_elements());
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
@@ -73,7 +73,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_direct = {"weights_direct",           Suits::kAll, 1,
-                                  "depthwise/weights_direct", variants,    fit};
+extern const Body body_weights_direct = {"weights_direct",           Suits::kAll, 1,
+                                         "depthwise/weights_direct", variants,    fit};
 
 }  // namespace clconv::core::depthwise

@@ -39,12 +39,12 @@ std::optional<Rejection> WeightsTile::rejection(const Problem& p) const {
 WeightsLayout::WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile,
                              std::int64_t units)
     : case_(c), config_(config), tile_(tile), units_(units) {
-  const std::int64_t work_groups = c.problem.k * tile.chunks(c.problem);
+  const std::int64_t work_groups = c.problem.k * tile.pieces(c.problem);
   const std::int64_t enough = 2 * c.profile.compute_units;
   const std::int64_t wanted =
       work_groups >= enough ? 1 : std::min(units, ceil_div(enough, work_groups));
-  span_ = ceil_div(units, wanted);
-  parts_ = ceil_div(units, span_);
+  units_per_part_ = ceil_div(units, wanted);
+  parts_ = ceil_div(units, units_per_part_);
 }
 
 std::int64_t WeightsLayout::partial_bytes() const {
@@ -53,16 +53,14 @@ std::int64_t WeightsLayout::partial_bytes() const {
 
 void WeightsLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double work_groups = static_cast<double>(p.k * tile_.chunks(p) * parts_);
-  const double cycles = 100 + 16.0 * tile_.taps + static_cast<double>(span_) * unit_cycles();
-  Pass multiply;
-  multiply.flops = work_groups * cycles * 2 * 2 * tile_.vw;
-  multiply.efficiency = vector_efficiency(case_.profile);
-  multiply.bytes = cached(bytes_touched(p));
+  const double work_groups = static_cast<double>(p.k * tile_.pieces(p) * parts_);
+  constexpr double kWorkGroup = 100, kLanesOfTap = 16;  // cycles; the latter to add up lanes
+  const double cycles =
+      kWorkGroup + kLanesOfTap * tile_.taps + static_cast<double>(units_per_part_) * unit_cycles();
+  Pass multiply = vector_pass(case_.profile, work_groups, cycles, tile_.vw, kFullRate);
+  multiply.bytes = cached(case_.machine, operand_bytes(p));
   multiply.work_groups = work_groups;
-  Pass sum;
-  sum.launches = parts_ > 1 ? 1 : 0;
-  sum.bytes = static_cast<double>(partial_bytes());
+  const Pass sum = copy_pass(static_cast<double>(partial_bytes()), 1);
   describe_as(candidate, p, predicted_us(case_.profile, {multiply, sum}));
   WorkspaceLayout workspace(case_.profile);
   if (parts_ > 1) workspace.add(partial_bytes());

@@ -19,7 +19,7 @@ struct WeightsTile {
 
   bool all_taps(const Problem& p) const { return taps == p.kh * p.kw; }
   // Launched for each filter: pieces of its taps.
-  std::int64_t chunks(const Problem& p) const {
+  std::int64_t pieces(const Problem& p) const {
     return all_taps(p) ? 1 : p.kh * ceil_div(p.kw, taps);
   }
   // Taps are all, or of one row and then meet one row of dy.
@@ -43,8 +43,8 @@ class WeightsLayout : public Layout {
   Config config_;
   WeightsTile tile_;
   std::int64_t units_;
-  std::int64_t span_;   // units of a part
-  std::int64_t parts_;  // each one work-group per filter and chunk
+  std::int64_t units_per_part_;
+  std::int64_t parts_;  // each one work-group per filter and piece
 
  private:
   std::int64_t partial_bytes() const;

@@ -35,7 +35,7 @@ class WeightsPlanesLayout : public WeightsLayout {
                               {"oh", narrow(p.oh())},
                               {"ow", narrow(p.ow())},
                               {"images", cl_long{units_}},
-                              {"span", cl_long{span_}},
+                              {"images_per_part", cl_long{units_per_part_}},
                               {"part_stride", cl_long{p.w_elements()}}},
         one_item_groups(p.k * parts_));
   }
@@ -77,7 +77,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_planes = {
+extern const Body body_weights_planes = {
     "weights_planes", Suits::kCpus, 1, "depthwise/weights_planes ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::depthwise

@@ -17,18 +17,21 @@ class WeightsRowsLayout : public WeightsLayout {
 
   void describe(Candidate& candidate) const override {
     WeightsLayout::describe(candidate);
+    candidate.coverage = tiling_.coverage();
     candidate.not_considered = tiling_.not_considered(case_.profile);
   }
 
  protected:
   // Of a tile. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
+    constexpr double kRow = 12, kRowWithRest = 22, kVector = 4, kProduct = 0.8;
     const Tiling& t = tiling_;
     const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
     const double vectors = std::ceil(width / tile_.vw);
-    const double row_cycles = std::fmod(width, tile_.vw) == 0 ? 12 : 22;
+    const double row_cycles = std::fmod(width, tile_.vw) == 0 ? kRow : kRowWithRest;
     return t.stage_cycles(tile_.vw) +
-           static_cast<double>(t.tile_h) * (row_cycles + vectors * (4 + 0.8 * tile_.taps));
+           static_cast<double>(t.tile_h) *
+               (row_cycles + vectors * (kVector + kProduct * tile_.taps));
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {
@@ -38,7 +41,7 @@ class WeightsRowsLayout : public WeightsLayout {
         device.kernel("depthwise/weights_rows", "depthwise_weights_rows",
                       defines + define("ALL_TAPS", tile_.all_taps(p)) +
                           define("STAGE_FLOATS", tiling_.stage_define())),
-        arguments(result), one_item_groups(p.k * tile_.chunks(p) * parts_));
+        arguments(result), one_item_groups(p.k * tile_.pieces(p) * parts_));
   }
 
  private:
@@ -63,8 +66,8 @@ class WeightsRowsLayout : public WeightsLayout {
             {"tile_w", narrow(t.tile_w)},
             {"tiles_x", narrow(t.tiles_x)},
             {"tiles", narrow(t.tiles())},
-            {"units", cl_long{units_}},
-            {"span", cl_long{span_}},
+            {"all_tiles", cl_long{units_}},
+            {"tiles_per_part", cl_long{units_per_part_}},
             {"pitch", narrow(t.pitch)},
             {"shift", narrow(t.shift)},
             {"part_stride", cl_long{p.w_elements()}}};
@@ -81,7 +84,7 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   const WeightsTile tile = WeightsTile::from(config);
   if (auto refused = tile.rejection(p)) return *refused;
-  const std::int64_t work_groups = p.k * tile.chunks(p) * p.n;
+  const std::int64_t work_groups = p.k * tile.pieces(p) * p.n;
   const Tiling tiling(c, tile.vw, 1, ceil_div(2 * c.profile.compute_units, work_groups));
   if (auto refused = tiling.rejection(c.profile)) return *refused;
   return std::make_unique<const WeightsRowsLayout>(c, config, tile, tiling);
@@ -89,7 +92,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_rows = {
+extern const Body body_weights_rows = {
     "weights_rows", Suits::kCpus, 1, "depthwise/weights_rows ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::depthwise

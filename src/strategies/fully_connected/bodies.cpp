@@ -19,23 +19,17 @@ void describe_product(Candidate& candidate, const Problem& p) {
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
 }
 
-double bytes_touched(const Problem& p) {
-  return static_cast<double>(p.x_bytes() + p.w_bytes() + p.y_bytes());
+double tile_cycles(const Machine& machine, std::int64_t steps, double accumulators, double loads) {
+  return static_cast<double>(steps) *
+         std::max(multiply_cycles(machine, 1, accumulators), load_cycles(machine, loads));
 }
 
-double tile_cycles(std::int64_t steps, double accumulators, double loads) {
-  return static_cast<double>(steps) * std::max({4.0, accumulators / 2, loads / 2 * 1.1});
-}
-
-Pass product_pass(const DeviceProfile& profile, double groups, double group_cycles, int width,
-                  double bytes) {
-  Pass pass;
-  pass.flops = groups * group_cycles * 2 * 2 * width;  // at full rate
-  // The fraction of it that is reached: all operands come from L2. PoCL 3.1, 2-core Zen 5, 2026-11:
-  // n32c2048h1w1k250kh1kw1. On a device that wants no vectors: a guess.
-  pass.efficiency = profile.family == Family::kCpu ? 0.6 : 0.02;
-  pass.bytes = bytes;
-  pass.work_groups = groups;
+Pass product_pass(const Case& c, double work_groups, double cycles, int width) {
+  // All operands come from L2. PoCL 3.1, 2-core Zen 5, 2026-11: n32c2048h1w1k250kh1kw1.
+  constexpr double kEfficiency = 0.6;
+  Pass pass = vector_pass(c.profile, work_groups, cycles, width, kEfficiency);
+  pass.bytes = operand_bytes(c.problem);
+  pass.work_groups = work_groups;
   return pass;
 }
 

@@ -8,8 +8,6 @@
 
 namespace clconv::core::fully_connected {
 
-extern const Body body_dot, body_outer, body_clblast;
-
 // Of the matrices x and w, c*h*w.
 std::int64_t columns_of(const Problem& p);
 Region result_region(const Problem& p);
@@ -17,15 +15,11 @@ Region result_region(const Problem& p);
 // All but times and memory.
 void describe_product(Candidate& candidate, const Problem& p);
 
-double bytes_touched(const Problem& p);
+// Cycles of a register tile of `accumulators` that brings `loads` vectors or numbers per step.
+double tile_cycles(const Machine& machine, std::int64_t steps, double accumulators, double loads);
 
-// Cycles of a register tile of `accumulators` that brings `loads` vectors or numbers per step, at two FMAs
-// and (not quite) two loads a cycle; a chain of FMAs advances every 4 cycles.
-double tile_cycles(std::int64_t steps, double accumulators, double loads);
-
-// A product in `groups` work-groups of so many cycles, with vectors of `width` floats.
-Pass product_pass(const DeviceProfile& profile, double groups, double group_cycles, int width,
-                  double bytes);
+// A product in so many work-groups of so many cycles, with vectors of `width` floats.
+Pass product_pass(const Case& c, double work_groups, double cycles, int width);
 
 // The config's vector width, `vw`. Throws Error{kInvalidArgument} for one that is none.
 int width_of(const Config& config);

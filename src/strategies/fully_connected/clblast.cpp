@@ -98,6 +98,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_clblast = {"clblast", Suits::kAll, 2, "ops/activation ops/epilogue", variants, fit};
+extern const Body body_clblast = {"clblast", Suits::kAll, 2, "ops/activation ops/epilogue",
+                                  variants,  fit};
 
 }  // namespace clconv::core::fully_connected

@@ -27,15 +27,15 @@ class Dot : public Layout {
     describe_product(candidate, p);
     const auto [mr, nr, vw] = tile_;
     const std::int64_t images = images_per_item();
-    const double lane_sums = 8.0 * mr * nr;  // cycles
-    const double cycles = tile_cycles(ceil_div(columns_of(p), vw), mr * nr, mr + nr) + lane_sums;
-    const Pass pass = product_pass(
-        case_.profile, static_cast<double>(row_blocks() * ceil_div(p.n, images)),
-        cycles * static_cast<double>(ceil_div(std::min(images, p.n), nr)), vw, bytes_touched(p));
-    Pass copy;
-    copy.bytes = 1.5 * static_cast<double>(copy_bytes());
-    copy.launches = copy_bytes() > 0 ? 1 : 0;
-    copy.work_groups = copy.bytes / 4096;
+    constexpr double kLanesOfVector = 8;  // cycles to add up lanes
+    const double cycles =
+        tile_cycles(case_.machine, ceil_div(columns_of(p), vw), mr * nr, mr + nr) +
+        kLanesOfVector * mr * nr;
+    const Pass pass =
+        product_pass(case_, static_cast<double>(row_blocks() * ceil_div(p.n, images)),
+                     cycles * static_cast<double>(ceil_div(std::min(images, p.n), nr)), vw);
+    const double copied = 1.5 * static_cast<double>(copy_bytes());
+    const Pass copy = copy_pass(copied, copied / 4096);
     candidate.predicted_us = predicted_us(case_.profile, {copy, pass});
     candidate.workspace_bytes = workspace_bytes();
   }
@@ -114,11 +114,13 @@ std::vector<Config> variants(const Case& all) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  return std::make_unique<const Dot>(c, DotTile::from(config));
+  const DotTile tile = DotTile::from(config);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.nr, tile.vw)) return *refused;
+  return std::make_unique<const Dot>(c, tile);
 }
 
 }  // namespace
 
-const Body body_dot = {"dot", Suits::kAll, 1, "fully_connected/dot ops/pack", variants, fit};
+extern const Body body_dot = {"dot", Suits::kAll, 1, "fully_connected/dot ops/pack", variants, fit};
 
 }  // namespace clconv::core::fully_connected

@@ -3,14 +3,26 @@
 // CLBlast for everything else.
 #include "strategies/fully_connected/bodies.hpp"
 
+#define CLCONV_FORWARD(X) \
+  X(dot)                  \
+  X(clblast)
+#define CLCONV_GRADIENTS(X) \
+  X(outer)                  \
+  X(clblast)
+
 namespace clconv::core {
+namespace fully_connected {
+CLCONV_FORWARD(CLCONV_DECLARE_BODY)
+CLCONV_GRADIENTS(CLCONV_DECLARE_BODY)
+}  // namespace fully_connected
+
 namespace {
 
 using namespace fully_connected;
 
 const Bodies& bodies_for(const Problem& p) {
-  static const Bodies forward = {&body_dot, &body_clblast};
-  static const Bodies gradients = {&body_outer, &body_clblast};
+  static const Bodies forward = {CLCONV_FORWARD(CLCONV_BODY)};
+  static const Bodies gradients = {CLCONV_GRADIENTS(CLCONV_BODY)};
   return p.direction == Direction::kForward ? forward : gradients;
 }
 

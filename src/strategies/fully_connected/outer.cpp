@@ -30,9 +30,14 @@ class Outer : public Layout {
     describe_product(candidate, p);
     const auto [mr, kv, vw] = tile_;
     const Pass pass =
-        product_pass(case_.profile, static_cast<double>(row_blocks() * column_blocks()),
-                     tile_cycles(p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw, bytes_touched(p));
+        product_pass(case_, static_cast<double>(row_blocks() * column_blocks()),
+                     tile_cycles(case_.machine, p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw);
     candidate.predicted_us = predicted_us(case_.profile, {pass});
+    if (p.wants_dx()) {
+      candidate.coverage.filters = ceil_div(kv * vw, p.h * p.w);
+    } else {
+      candidate.coverage.elements = kv * vw;
+    }
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -81,11 +86,13 @@ std::vector<Config> variants(const Case& all) {
 }
 
 Fit fit(const Case& c, const Config& config) {
-  return std::make_unique<const Outer>(c, OuterTile::from(config));
+  const OuterTile tile = OuterTile::from(config);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.kv, tile.vw)) return *refused;
+  return std::make_unique<const Outer>(c, tile);
 }
 
 }  // namespace
 
-const Body body_outer = {"outer", Suits::kAll, 2, "fully_connected/outer", variants, fit};
+extern const Body body_outer = {"outer", Suits::kAll, 2, "fully_connected/outer", variants, fit};
 
 }  // namespace clconv::core::fully_connected

@@ -9,8 +9,6 @@
 
 namespace clconv::core::im2col_gemm {
 
-extern const Body body_panels, body_clblast;
-
 // Whose product.
 enum class Product { kPanels, kClblast, kClblastTuned };
 

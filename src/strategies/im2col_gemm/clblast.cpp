@@ -63,7 +63,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_clblast = {"clblast", Suits::kAll, 0, "ops/col2im ops/epilogue ops/im2col ops/pack",
-                           variants,  fit};
+extern const Body body_clblast = {
+    "clblast", Suits::kAll, 0, "ops/col2im ops/epilogue ops/im2col ops/pack", variants, fit};
 
 }  // namespace clconv::core::im2col_gemm

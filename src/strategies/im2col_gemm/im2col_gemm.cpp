@@ -6,13 +6,21 @@
 //   weights   im2col(x) -> cols, dy with the filters innermost;  dw = dy^T * cols, summed over chunks
 #include "strategies/im2col_gemm/chunking.hpp"
 
+#define CLCONV_BODIES(X) \
+  X(panels)              \
+  X(clblast)
+
 namespace clconv::core {
+namespace im2col_gemm {
+CLCONV_BODIES(CLCONV_DECLARE_BODY)
+}  // namespace im2col_gemm
+
 namespace {
 
 using namespace im2col_gemm;
 
 const Bodies& bodies_for(const Problem&) {
-  static const Bodies bodies = {&body_panels, &body_clblast};
+  static const Bodies bodies = {CLCONV_BODIES(CLCONV_BODY)};
   return bodies;
 }
 

@@ -14,19 +14,26 @@ class Panels : public ChunkedLayout {
     return panel_gemm_step(device, gemm, regions_.a, regions_.b, regions_.c);
   }
 
+  void describe(Candidate& candidate) const override {
+    ChunkedLayout::describe(candidate);
+    const Problem& p = case_.problem;
+    const std::int64_t rows = panel_rows(case_.profile);
+    candidate.coverage.filters =
+        p.wants_dx() ? ceil_div(chunking_.block, p.kh * p.kw) : chunking_.block;
+    if (p.direction == Direction::kBackwardWeights) candidate.coverage.elements = rows;
+  }
+
  protected:
   double multiply_setup_us() const override { return kPredictedBuildUs; }
   Pass multiply_pass() const override {
-    // PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3 and first layers.
-    constexpr double kEfficiency = 0.75;
-    // With 16 registers, 2-core Zen 3, 2026-11, likewise.
-    constexpr double kEfficiencyFewRegisters = 0.6;
+    // PoCL 3.1, 2-core Zen 3 and Zen 5, 2026-11, ResNet's 3x3 and first layers.
+    const double efficiency = case_.machine.measured(0.6, 0.75);
     const PanelGemm gemm = chunking_.panels(case_.problem);
     const double m = static_cast<double>(gemm.m), n = static_cast<double>(gemm.n),
                  k = static_cast<double>(gemm.k), batch = static_cast<double>(gemm.batch);
     Pass pass;
     pass.flops = 2.0 * batch * m * n * k;
-    pass.efficiency = case_.machine.few_registers() ? kEfficiencyFewRegisters : kEfficiency;
+    pass.efficiency = efficiency;
     pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
     pass.work_groups = static_cast<double>(panel_groups(case_.profile, gemm));
     return pass;
@@ -61,8 +68,8 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_panels = {"panels", Suits::kCpus,
-                          0,        "ops/col2im ops/epilogue ops/gemm ops/im2col ops/pack",
-                          variants, fit};
+extern const Body body_panels = {"panels", Suits::kCpus,
+                                 0,        "ops/col2im ops/epilogue ops/gemm ops/im2col ops/pack",
+                                 variants, fit};
 
 }  // namespace clconv::core::im2col_gemm

@@ -29,6 +29,17 @@ std::vector<Argument> result_arguments(const Correlation& c, std::int64_t first_
           {"out_step", narrow(c.out_step)}};
 }
 
+Coverage coverage_of(const Case& c, std::int64_t filters, std::int64_t columns) {
+  const Correlation& first = c.correlations.front();
+  Coverage coverage;
+  coverage.filters = filters;
+  // An image that is one row has more columns than any tile.
+  const bool flattened = first.ow > (c.problem.wants_dx() ? c.problem.w : c.problem.ow());
+  const std::int64_t step = first.channels_last ? 1 : first.out_step;
+  if (!flattened) coverage.columns = columns * step;
+  return coverage;
+}
+
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile) {
   WorkspaceLayout layout(profile);
   layout.add(bytes);

@@ -8,8 +8,6 @@
 
 namespace clconv::core::implicit_gemm {
 
-extern const Body body_filters, body_slabs, body_pixels, body_patches, body_tile;
-
 // The operands by direction.
 struct Operands {
   Region input, result;
@@ -31,6 +29,9 @@ bool nothing_to_do(const Problem& p, const Correlation& c);
 
 // Where the results of `first_image` and on go: the last arguments of all kernels.
 std::vector<Argument> result_arguments(const Correlation& c, std::int64_t first_image);
+
+// Of a register tile of so many filters and columns of a correlation.
+Coverage coverage_of(const Case& c, std::int64_t filters, std::int64_t columns);
 
 // Of one region in a workspace of its own.
 std::int64_t aligned(std::int64_t bytes, const DeviceProfile& profile);

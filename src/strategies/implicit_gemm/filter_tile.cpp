@@ -14,7 +14,7 @@ std::optional<Rejection> FilterTile::rejection(const Case& c) const {
   const LeastResult least(c.correlations);
   if (th > least.h) return above("th", th, least.h);
   if (tw > least.w) return above("tw", tw, least.w);
-  return std::nullopt;
+  return over_registers(c.machine, kv * pixels(), vw);
 }
 
 std::vector<Argument> filter_arguments(const Operand& operand, const Case& all,

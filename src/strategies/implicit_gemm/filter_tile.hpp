@@ -15,8 +15,10 @@ struct FilterTile {
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t pixels() const { return std::int64_t{th} * tw; }
   std::int64_t sums() const { return pixels() * block(); }
+  // Blocks of lanes x lanes that the store transposes.
+  double transposes() const { return static_cast<double>(kv * ceil_div(pixels(), vw)); }
   std::int64_t tiles(const Correlation& c) const { return ceil_div(c.ow, tw) * ceil_div(c.oh, th); }
-  // No tile may exceed the results.
+  // No tile may exceed the results, nor by far the registers.
   std::optional<Rejection> rejection(const Case& c) const;
   // The most pixels that leave registers for `kv` vectors of weights and one of input.
   static int most_pixels(int kv, int registers) { return (registers - kv - 1) / kv; }

@@ -1,7 +1,5 @@
 // filters: explicit vectors along the filters, a register tile of pixels; weights and input as the prefetchers like
 // them. For CPUs; the workhorse.
-#include <cmath>
-
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_tile.hpp"
 
@@ -10,66 +8,70 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
-                  const FilterBlocks& blocks, std::int64_t chunks) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const double work_groups =
-      static_cast<double>(ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw)) *
-      static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
-  const double reduction = static_cast<double>(c.reduction());
-  const double pixels = tile.th * tile.tw;
-  // Cycles of a work-group at two FMAs and (not quite) two loads a cycle; then the transposing store, which
-  // costs more where rows are cut to pieces.
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
-  // A chain of FMAs advances every 4 cycles: fewer than 8 of them leave units idle.
-  const double fma_cycles = reduction * std::max(all.machine.fma_latency, tile.kv * pixels / 2);
-  const double load_cycles = reduction * (tile.kv + pixels) / 2 * 1.1;
-  // What L1 cannot hold until it is used again comes from L2:
-  // n1c1024h14w14k2048kh1kw1s2 takes 9.5 cycles a product with 2x7 accumulators, 12.1 with 3x7.
-  const double line_floats = static_cast<double>(all.machine.line_bytes / kElement);
-  const std::int64_t near_bytes = all.machine.l1_bytes / 4 * 3;
+// Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt, as is what follows where it says nothing else.
+constexpr double kFiltersEfficiency = 0.96;
+
+// Cache lines from L2 per step, of pixels and of weights that L1 does not hold until they are used again.
+double lines_of(const Machine& machine, const FilterTile& tile, const Correlation& c) {
+  const double line_floats = static_cast<double>(machine.line_bytes / kElement);
   const double taps = static_cast<double>(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
-  const double pixel_lines =
+  const double pixels =
       c.channels_last
-          ? pixels / line_floats
+          ? static_cast<double>(tile.pixels()) / line_floats
           : tile.th * std::max(1.0, static_cast<double>(tile.tw * c.sw) / line_floats) / taps;
   const bool far_weights =
-      reduction * static_cast<double>(tile.block() * kElement) > static_cast<double>(near_bytes);
-  const double line_cycles =
-      reduction * all.machine.l2_line *
-      (pixel_lines + (far_weights ? static_cast<double>(tile.block()) / line_floats : 0.0));
-  const bool whole_rows =
-      !p.accumulate && c.out_step == 1 && (tile.th == 1 || tile.tw == c.out_pitch);
-  const double transposes = tile.kv * std::ceil(pixels / tile.vw);
-  const double store_cycles = c.channels_last
-                                  ? tile.kv * pixels * 2
-                                  : 70 * transposes + tile.kv * pixels * (whole_rows ? 8 : 13);
+      static_cast<double>(c.reduction()) * static_cast<double>(tile.block() * kElement) >
+      static_cast<double>(machine.l1_blocking_bytes / 4 * 3);
+  return pixels + (far_weights ? static_cast<double>(tile.block()) / line_floats : 0.0);
+}
+
+// Cycles per step of the loops around a product, which is too little work to hide them with 16 registers: deeplab_d2
+// takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6 (2-core Zen 3,
+// 2026-11).
+double loop_cycles(const Machine& machine, const Correlation& c) {
+  if (c.channels_last) return 0;
+  const double taps = static_cast<double>(c.taps_w);
+  return machine.measured(c.taps_h * c.taps_w > 1 ? 1 + 7.5 / taps : 3.0, 0.0);
+}
+
+// What a product takes longer where its operands come late.
+double waiting_of(const Case& all, const FilterTile& tile, const Correlation& c) {
   // LLVM 15 keeps eight pointers in one vector register and takes them out again.
-  const double pointers = c.channels_last && pixels == 8 ? 1.1 : 1.0;
+  if (c.channels_last) return tile.pixels() == 8 ? 1.1 : 1.0;
   // A tap alone takes a line or two of each plane, which no prefetcher foresees where they come from memory
   // (n32c256h56w56k64kh1kw1: 12.8 against 8.7 ms of pixels).
-  const Tensor input = p.wants_dx() ? Tensor::kDy : Tensor::kX;
+  const Tensor input = all.problem.wants_dx() ? Tensor::kDy : Tensor::kX;
   const bool from_memory =
-      c.taps_h * c.taps_w == 1 && !c.channels_last && bytes_of(p, input) > profile.cache_bytes;
-  const double waiting = from_memory ? 1.15 : 1.0;
-  // With 16 registers a product is too little work to hide the loops around it, and what L2 brings:
-  // deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators, n1c1024h14w14k256kh1kw1 9 to 10 with 2x6
-  // (2-core Zen 3, 2026-11).
-  const double loop_cycles =
-      all.machine.few_registers() && !c.channels_last
-          ? (taps > 1 ? 1 + 7.5 / static_cast<double>(c.taps_w) : 3.0) * reduction
-          : 0;
-  const double cycles = std::max({fma_cycles, load_cycles, line_cycles}) * pointers * waiting +
-                        loop_cycles + store_cycles;
-  Pass multiply;
-  // In units of cycles spent at full rate, so that a phase without taps costs its stores.
-  multiply.flops = work_groups * cycles * 2 * 2 * tile.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.96 : 0.02;
-  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+      c.taps_h * c.taps_w == 1 && bytes_of(all.problem, input) > all.machine.last_level_bytes;
+  return from_memory ? 1.15 : 1.0;
+}
+
+double store_cycles(const Problem& p, const FilterTile& tile, const Correlation& c) {
+  const double vectors = static_cast<double>(tile.kv * tile.pixels());
+  if (c.channels_last) return vectors * 2;
+  const bool whole_rows =
+      !p.accumulate && c.out_step == 1 && (tile.th == 1 || tile.tw == c.out_pitch);
+  return transposing_store_cycles(tile.transposes(), vectors, whole_rows);
+}
+
+double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
+                  const FilterBlocks& blocks, std::int64_t chunks) {
+  const Machine& machine = all.machine;
+  const double work_groups = static_cast<double>(tile.tiles(c)) *
+                             static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
+  const double steps = static_cast<double>(c.reduction());
+  const double pixels = static_cast<double>(tile.pixels());
+  const double products = std::max({multiply_cycles(machine, steps, tile.kv * pixels),
+                                    load_cycles(machine, steps * (tile.kv + pixels)),
+                                    l2_cycles(machine, steps, lines_of(machine, tile, c))});
+  const double cycles = products * waiting_of(all, tile, c) + loop_cycles(machine, c) * steps +
+                        store_cycles(all.problem, tile, c);
+  // A phase without taps costs its stores.
+  Pass multiply = vector_pass(all.profile, work_groups, cycles, tile.vw, kFiltersEfficiency);
+  multiply.bytes = bytes_touched(all.problem, c, blocks.bytes());
   multiply.work_groups = work_groups;
   multiply.launches = static_cast<double>(chunks);
-  return predicted_us(profile, {multiply});
+  return predicted_us(all.profile, {multiply});
 }
 
 // Tiles that all blocks of filters take before the next ones: their pixels stay in half of L2 meanwhile
@@ -78,7 +80,7 @@ std::int64_t tiles_of_panel(const Machine& machine, const Correlation& c, std::i
                             std::int64_t tiles) {
   const std::int64_t rows_read = image / (c.taps_h == 1 ? c.sh : 1);
   const std::int64_t panels =
-      std::max<std::int64_t>(1, ceil_div(rows_read * kElement, machine.l2_bytes / 2));
+      std::max<std::int64_t>(1, ceil_div(rows_read * kElement, machine.l2_blocking_bytes / 2));
   return ceil_div(tiles, std::min(panels, tiles));
 }
 
@@ -88,6 +90,7 @@ class Filters : public RegisterTileLayout {
       : RegisterTileLayout(c, config, tile.block(), 0, true), tile_(tile) {}
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.tw; }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return filters_us(case_, tile_, c, blocks, view_.chunks());
   }
@@ -159,7 +162,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_filters = {
+extern const Body body_filters = {
     "filters", Suits::kCpusAndLastResort, 4, "implicit_gemm/filters ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -6,16 +6,32 @@
 #include "strategies/implicit_gemm/correlation_bodies.hpp"
 #include "strategies/implicit_gemm/weights_bodies.hpp"
 
+#define CLCONV_CORRELATIONS(X) \
+  X(filters)                   \
+  X(slabs)                     \
+  X(pixels)                    \
+  X(patches)                   \
+  X(tile)
+#define CLCONV_WEIGHTS(X) \
+  X(weights_filters)      \
+  X(weights_pixels)       \
+  X(weights_planes)       \
+  X(weights_patches)      \
+  X(weights_tile)
+
 namespace clconv::core {
+namespace implicit_gemm {
+CLCONV_CORRELATIONS(CLCONV_DECLARE_BODY)
+CLCONV_WEIGHTS(CLCONV_DECLARE_BODY)
+}  // namespace implicit_gemm
+
 namespace {
 
 using namespace implicit_gemm;
 
 const Bodies& bodies_for(const Problem& p) {
-  static const Bodies correlation = {&body_filters, &body_slabs, &body_pixels, &body_patches,
-                                     &body_tile};
-  static const Bodies weights = {&body_weights_filters, &body_weights_pixels, &body_weights_planes,
-                                 &body_weights_patches, &body_weights_tile};
+  static const Bodies correlation = {CLCONV_CORRELATIONS(CLCONV_BODY)};
+  static const Bodies weights = {CLCONV_WEIGHTS(CLCONV_BODY)};
   return p.direction == Direction::kBackwardWeights ? weights : correlation;
 }
 

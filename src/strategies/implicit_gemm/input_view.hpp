@@ -54,7 +54,7 @@ struct InputView {
       planes.in_w = planes.wp = pitch / p.h;
     }
     const std::int64_t fitting =
-        all.machine.l2_bytes * all.profile.compute_units / (image * Problem::kFloatBytes);
+        all.machine.l2_blocking_bytes * all.profile.compute_units / (image * Problem::kFloatBytes);
     chunk = ceil_div(images, ceil_div(images, std::clamp<std::int64_t>(fitting, 1, images)));
   }
 

@@ -41,8 +41,8 @@ struct PatchTile {
   std::int64_t slab(const Machine& machine, const Correlation& c) const {
     if (sums == 0) return c.channels;
     const std::int64_t products = std::min(
-        machine.slab_products,
-        machine.l1_bytes / 2 / std::max(span() * Problem::kFloatBytes, machine.line_bytes));
+        machine.slab_products, machine.l1_blocking_bytes / 2 /
+                                   std::max(span() * Problem::kFloatBytes, machine.line_bytes));
     const std::int64_t most =
         std::max<std::int64_t>(1, products / std::max<std::int64_t>(1, c.taps_h * c.taps_w));
     return ceil_div(c.channels, ceil_div(c.channels, most));

@@ -9,39 +9,51 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
+// Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
+constexpr double kEfficiency = 0.94;
+
+// What a product takes longer where its patches are not in L1 for the next block of filters.
+double waiting_of(const Machine& machine, const PatchTile& tile, const Correlation& c) {
+  const std::int64_t patches = tile.slab(machine, c) * c.taps_h * c.taps_w * tile.span() * kElement;
+  return patches > machine.l1_blocking_bytes ? 1.15 : 1.0;
+}
+
+// Of a tile.
+double store_cycles(const PatchTile& tile, bool scatter) {
+  return scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
+                 : 1.5 * tile.mr * tile.nv + 20;
+}
+
+// Of all patches once: 3 to 4 cycles a vector, however few pixels of a row it brings.
+double stage_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
+                    const PatchGrid& grid) {
+  const std::int64_t vectors =
+      c.images * c.oh * grid.tiles_x(c) * ceil_div(grid.w, tile.stage_width(grid.w));
+  return static_cast<double>(c.reduction()) * static_cast<double>(vectors) *
+         machine.measured(5, 3.5);
+}
+
 double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, bool scatter,
                   const PatchGrid& grid, const FilterBlocks& blocks) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t run = tile.run(all, c, grid, blocks);
-  const double runs = static_cast<double>(ceil_div(blocks.blocks_per_group, run));
-  const double reduction = static_cast<double>(c.reduction());
-  // As in pixels_us; staging takes 3 to 4 cycles a vector, however few pixels of a row it brings.
-  // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
-  const double fma_cycles = reduction * std::max(all.machine.fma_latency, tile.mr * tile.nv / 2.0);
-  const double load_cycles = reduction * (tile.nv + tile.mr) / 2;
-  const double loop_cycles = all.machine.few_registers() ? 0.5 * reduction : 0;
-  const std::int64_t slab = tile.slab(all.machine, c);
-  const double slabs = static_cast<double>(ceil_div(c.channels, slab));
-  const double store_cycles = scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
-                                      : 1.5 * tile.mr * tile.nv + 20;
-  const double sums_cycles = (slabs - 1) * 2 * tile.mr * tile.nv;
-  // Vectors that are not in L1 for the next block of filters.
-  const double waiting =
-      slab * c.taps_h * c.taps_w * tile.span() * kElement > all.machine.l1_bytes ? 1.15 : 1.0;
-  const double staged = reduction * static_cast<double>(c.images * c.oh * grid.tiles_x(c) *
-                                                        ceil_div(grid.w, tile.stage_width(grid.w)));
-  const double cycles =
-      static_cast<double>(blocks.blocks_per_group) * grid.multiplied /
-          static_cast<double>(tile.span()) *
-          (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + sums_cycles) +
-      runs * staged * (all.machine.few_registers() ? 5 : 3.5);
-  Pass multiply;
-  multiply.flops = cycles * static_cast<double>(c.groups) * 2 * 2 * tile.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.94 : 0.02;
-  multiply.bytes = cached(bytes_touched(p, c, blocks.bytes()));
+  const Machine& machine = all.machine;
+  const double runs =
+      static_cast<double>(ceil_div(blocks.blocks_per_group, tile.run(all, c, grid, blocks)));
+  const double steps = static_cast<double>(c.reduction());
+  const double accumulators = tile.mr * tile.nv;
+  const double slabs = static_cast<double>(ceil_div(c.channels, tile.slab(machine, c)));
+  const double products = std::max(multiply_cycles(machine, steps, accumulators),
+                                   load_cycles(machine, steps * (tile.nv + tile.mr), kDenseLoads));
+  const double tile_cycles = products * waiting_of(machine, tile, c) +
+                             machine.measured(0.5, 0) * steps + store_cycles(tile, scatter) +
+                             (slabs - 1) * 2 * accumulators;
+  const double tiles = static_cast<double>(blocks.blocks_per_group) * grid.multiplied /
+                       static_cast<double>(tile.span());
+  const double cycles = tiles * tile_cycles + runs * stage_cycles(machine, tile, c, grid);
+  Pass multiply =
+      vector_pass(all.profile, static_cast<double>(c.groups), cycles, tile.vw, kEfficiency);
+  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
   multiply.work_groups = runs * static_cast<double>(grid.all(c));
-  return predicted_us(profile, {multiply});
+  return predicted_us(all.profile, {multiply});
 }
 
 class Patches : public Layout {
@@ -59,11 +71,14 @@ class Patches : public Layout {
           patches_us(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i]);
     }
     candidate.prepared_weights_bytes = packed_.bytes;
+    // Its vectors run over the ends of rows.
+    candidate.coverage = coverage_of(case_, tile_.mr, 0);
     for (const Correlation& c : case_.correlations) {
       if (tile_.sums == 0 || c.reduction() == 0) continue;
       const std::int64_t most = case_.machine.slab_products / (c.taps_h * c.taps_w);
-      candidate.slab_channels = std::max(candidate.slab_channels,
-                                         slab_channels_within(c, std::max<std::int64_t>(1, most)));
+      candidate.coverage.slab_channels =
+          std::max(candidate.coverage.slab_channels,
+                   slab_channels_within(c, std::max<std::int64_t>(1, most)));
     }
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     candidate.predicted_setup_us = kPredictedBuildUs;
@@ -185,6 +200,7 @@ Fit fit(const Case& all, const Config& config) {
   // Pixels would be staged one by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters;
   // 2-core Zen 3, 2026-11).
   if (first.sw > 2) return above("sw", first.sw, 2);
+  if (auto refused = over_registers(all.machine, tile.mr * tile.nv, tile.vw)) return *refused;
   const std::int64_t local_bytes = std::int64_t{tile.patch + tile.sums} * 1024;
   if (local_bytes > all.profile.local_memory_bytes)
     return over_local_memory(local_bytes, all.profile);
@@ -199,7 +215,7 @@ Fit fit(const Case& all, const Config& config) {
 
 }  // namespace
 
-const Body body_patches = {
+extern const Body body_patches = {
     "patches", Suits::kCpusAndLastResort, 2, "implicit_gemm/patches ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -31,8 +31,8 @@ struct PixelTile {
     const Problem& p = all.problem;
     const DeviceProfile& profile = all.profile;
     const std::vector<Correlation>& correlations = all.correlations;
-    const std::int64_t most =
-        p.data_type != DataType::kFloat32 ? 4 * all.machine.l1_bytes : all.machine.l1_bytes;
+    const std::int64_t most = p.data_type != DataType::kFloat32 ? 4 * all.machine.l1_blocking_bytes
+                                                                : all.machine.l1_blocking_bytes;
     const Correlation& c = correlations.front();
     const bool once = c.filters <= mr || correlations.size() > 1 || c.taps_h * c.taps_w != 1;
     if (once || all.machine.few_registers() ||
@@ -65,48 +65,59 @@ std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& b
       std::max<std::int64_t>(1, c.reduction()) * blocks.block * kElement;
   const std::int64_t tiles = row_tiles * c.oh * c.groups;
   const std::int64_t most =
-      std::min(all.machine.l2_bytes / 4 / block_bytes,
+      std::min(all.machine.l2_blocking_bytes / 4 / block_bytes,
                tiles * blocks.blocks_per_group / (all.profile.compute_units * kWorkGroupsPerUnit));
   const std::int64_t run = std::clamp<std::int64_t>(most, 1, blocks.blocks_per_group);
   return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
 
+// Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Staged pixels lie dense and near, and are
+// brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`).
+constexpr double kEfficiency = 0.97;
+
+// Per step. Stride 2 loads twice and shuffles. With few registers loads and loop overhead cost more (vgg_conv1_1's data
+// gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3, 2026-11).
+double loads_of(const Machine& machine, const PixelTile& tile, const Correlation& c) {
+  const double vectors = tile.nv * (c.sw == 1 || tile.stage > 0 ? 1.0 : 4.0);
+  return machine.measured(1.5, 1.0) * vectors + tile.mr;
+}
+double loop_cycles(const Machine& machine, const PixelTile& tile) {
+  return tile.stage > 0 ? 0.4 : machine.measured(3, 1.5);
+}
+
+// Scattered results go one by one.
+double store_cycles(const Machine& machine, const PixelTile& tile, const Correlation& c) {
+  if (c.out_step == 1 && tile.stage > 0) return (tile.nv + 4.0) * tile.mr;
+  const double vector = c.out_step == 1 ? 4.0 : machine.measured(3.5, 2.0) * tile.vw;
+  return vector * tile.mr * tile.nv + 30;
+}
+
+// What a product takes longer: a narrower tile waits more often for the next row.
+double waiting_of(const PixelTile& tile) {
+  if (tile.stage == 0) return 1 + 0.1 / tile.nv;
+  return tile.stage > 16 ? 1.05 : 1.0;
+}
+
 double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
                  const FilterBlocks& blocks, std::int64_t chunks) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
+  const Machine& machine = all.machine;
   const double tiles = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
                        static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
-  const double reduction = static_cast<double>(c.reduction());
-  // As in filters_us; stride 2 loads twice and shuffles, and scattered results go one by one. Staged pixels lie
-  // dense and near, and are brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`).
-  const bool staged = tile.stage > 0;
-  const double vectors_loaded = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);
-  const double fma_cycles = reduction * tile.mr * tile.nv / 2;
-  // With few registers loads and loop overhead cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1
-  // ms, which would else be 3.0; 2-core Zen 3, 2026-11).
-  const bool few = all.machine.few_registers();
-  const double load_cycles = reduction * ((few ? 1.5 : 1.0) * vectors_loaded + tile.mr) / 2;
-  const double loop_cycles = (staged ? 0.4 : few ? 3 : 1.5) * reduction;
-  const double store_cycles =
-      staged && c.out_step == 1
-          ? (tile.nv + 4.0) * tile.mr
-          : (c.out_step == 1 ? 4.0 : (few ? 3.5 : 2.0) * tile.vw) * tile.mr * tile.nv + 30;
+  const double steps = static_cast<double>(c.reduction());
   const std::int64_t run = run_of(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
-  const double stage_cycles =
-      staged ? reduction * tile.nv * (c.sw == 1 ? 3 : 6) / static_cast<double>(run) : 0;
-  // A narrower tile waits more often for the next row.
-  const double waiting = !staged ? 1 + 0.1 / tile.nv : tile.stage > 16 ? 1.05 : 1.0;
-  const double cycles =
-      std::max(fma_cycles, load_cycles) * waiting + loop_cycles + store_cycles + stage_cycles;
-  Pass multiply;
-  multiply.flops = tiles * cycles * 2 * 2 * tile.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.97 : 0.02;
-  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  const double products =
+      std::max(issue_cycles(machine, steps * tile.mr * tile.nv),
+               load_cycles(machine, steps * loads_of(machine, tile, c), kDenseLoads));
+  const double staged_vectors = tile.stage > 0 ? steps * tile.nv : 0;
+  const double stage_cycles = staged_vectors * (c.sw == 1 ? 3 : 6) / static_cast<double>(run);
+  const double cycles = products * waiting_of(tile) + loop_cycles(machine, tile) * steps +
+                        store_cycles(machine, tile, c) + stage_cycles;
+  Pass multiply = vector_pass(all.profile, tiles, cycles, tile.vw, kEfficiency);
+  multiply.bytes = bytes_touched(all.problem, c, blocks.bytes());
   multiply.work_groups = tiles / static_cast<double>(blocks.blocks_per_group) *
                          static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);
-  return predicted_us(profile, {multiply});
+  return predicted_us(all.profile, {multiply});
 }
 
 class Pixels : public RegisterTileLayout {
@@ -117,6 +128,7 @@ class Pixels : public RegisterTileLayout {
         tile_(tile) {}
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.span(); }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return pixels_us(case_, tile_, c, blocks, view_.chunks());
   }
@@ -188,6 +200,7 @@ Fit fit(const Case& all, const Config& config) {
   // The pixels of a channel are not adjacent in memory.
   if (c.channels_last) return unserved("layout", "channels last (nhwc)");
   if (c.sw > 2) return above("sw", c.sw, 2);  // would need a gather per vector
+  if (auto refused = over_registers(all.machine, tile.mr * tile.nv, tile.vw)) return *refused;
   if (tile.stage > 0) {
     if (all.correlations.size() > 1)
       return other_than("phases with a stage", static_cast<std::int64_t>(all.correlations.size()),
@@ -203,7 +216,7 @@ Fit fit(const Case& all, const Config& config) {
 
 }  // namespace
 
-const Body body_pixels = {
+extern const Body body_pixels = {
     "pixels", Suits::kCpusAndLastResort, 2, "implicit_gemm/pixels ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

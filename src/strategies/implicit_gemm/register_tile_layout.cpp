@@ -19,6 +19,7 @@ void RegisterTileLayout::describe(Candidate& candidate) const {
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   candidate.predicted_us = predicted_us(case_.profile, {view_.pass()}) + us;
   candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.coverage = coverage_of(case_, packed_.blocks.front().block, tile_columns());
 }
 
 void RegisterTileLayout::add_to(Executable& executable, Device& device) const {

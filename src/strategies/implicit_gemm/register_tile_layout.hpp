@@ -27,6 +27,7 @@ class RegisterTileLayout : public Layout {
   void add_to(Executable& executable, Device& device) const override;
 
  protected:
+  virtual std::int64_t tile_columns() const = 0;
   virtual double multiply_us(const Correlation& c, const FilterBlocks& blocks) const = 0;
   virtual std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const = 0;
 

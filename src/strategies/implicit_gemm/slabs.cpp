@@ -1,7 +1,5 @@
 // slabs: the register tile of `filters`, the channels in slabs; between them the sums of some tiles wait in local
 // memory, so that what a slab reads stays in L1. For CPUs with 16 vector registers and filters of one tap.
-#include <cmath>
-
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_tile.hpp"
 
@@ -23,7 +21,7 @@ struct Slabs {
     // core starts later. 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %,
     // n1c2048h7w7k512kh1kw1 slower from 128 on.
     constexpr std::int64_t kMostPixels = 256;
-    const std::int64_t near_bytes = all.machine.l1_bytes / 4 * 3;
+    const std::int64_t near_bytes = all.machine.l1_blocking_bytes / 4 * 3;
     const std::int64_t most_of_row = 4 * all.machine.line_bytes;
     constexpr std::int64_t kWorkGroupsPerUnit = 4;
     const std::int64_t tiles = ceil_div(c.ow, tile.tw) * ceil_div(c.oh, tile.th);
@@ -50,29 +48,31 @@ struct Slabs {
   }
 };
 
+// Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1. As filters_us, but that nothing is far.
 double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
                 const FilterBlocks& blocks, std::int64_t chunks) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t tiles = ceil_div(c.oh, tile.th) * ceil_div(c.ow, tile.tw);
-  const double pixels = tile.th * tile.tw;
-  const double accumulators = pixels * tile.kv;
-  const double reduction = static_cast<double>(c.reduction());
-  // As in filters_us, but that nothing is far. Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1.
-  const double fma_cycles = std::max(4.6, accumulators / 2);
-  const double load_cycles = (tile.kv + pixels) / 2 * 1.1;
+  constexpr double kEfficiency = 0.92;
+  constexpr double kLeastStep = 4.6, kLoop = 0.5;  // cycles
+  constexpr double kSumsOfVector = 2,
+                   kSumsOfTile = 30;  // cycles to store and load them between slabs
+  const Machine& machine = all.machine;
+  const std::int64_t tiles = tile.tiles(c);
+  const double steps = static_cast<double>(c.reduction());
+  const double accumulators = static_cast<double>(tile.kv * tile.pixels());
+  const double step =
+      std::max({kLeastStep, issue_cycles(machine, accumulators),
+                load_cycles(machine, static_cast<double>(tile.kv + tile.pixels()))});
   const double turns = static_cast<double>(ceil_div(c.channels, slabs.channels));
-  const double transposes = tile.kv * std::ceil(pixels / tile.vw);
-  const double cycles = reduction * (std::max(fma_cycles, load_cycles) + 0.5) +
-                        turns * (2 * accumulators + 30) + 70 * transposes + 8 * accumulators;
-  Pass multiply;
-  multiply.flops = cycles * static_cast<double>(tiles * blocks.blocks() * c.images) * 4 * tile.vw;
-  multiply.efficiency = profile.family == Family::kCpu ? 0.92 : 0.02;
-  multiply.bytes = bytes_touched(p, c, blocks.bytes());
+  const double cycles = steps * (step + kLoop) +
+                        turns * (kSumsOfVector * accumulators + kSumsOfTile) +
+                        transposing_store_cycles(tile.transposes(), accumulators, true);
+  Pass multiply = vector_pass(all.profile, static_cast<double>(tiles * blocks.blocks() * c.images),
+                              cycles, tile.vw, kEfficiency);
+  multiply.bytes = bytes_touched(all.problem, c, blocks.bytes());
   multiply.work_groups =
       static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
   multiply.launches = static_cast<double>(chunks);
-  return predicted_us(profile, {multiply});
+  return predicted_us(all.profile, {multiply});
 }
 
 class SlabsLayout : public RegisterTileLayout {
@@ -83,8 +83,8 @@ class SlabsLayout : public RegisterTileLayout {
   void describe(Candidate& candidate) const override {
     RegisterTileLayout::describe(candidate);
     for (const Correlation& c : case_.correlations) {
-      candidate.slab_channels =
-          std::max(candidate.slab_channels, slab_channels_within(c, case_.machine.slab_channels));
+      candidate.coverage.slab_channels = std::max(
+          candidate.coverage.slab_channels, slab_channels_within(c, case_.machine.slab_channels));
     }
     // With several taps, or strides, `patches` stages what is read several times or apart (resnet_1x1_s2 1.6 against
     // 2.0 ms, resnet_3x3_14 1.9 against 2.4; 2-core Zen 3, 2026-11).
@@ -97,6 +97,7 @@ class SlabsLayout : public RegisterTileLayout {
   }
 
  protected:
+  std::int64_t tile_columns() const override { return tile_.tw; }
   double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
     return slabs_us(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
   }
@@ -157,7 +158,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_slabs = {
+extern const Body body_slabs = {
     "slabs", Suits::kCpusAndLastResort, 2, "implicit_gemm/slabs ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -10,6 +10,8 @@ void SplitLayout::describe(Candidate& candidate) const {
   candidate.workspace_bytes = layout.bytes();
   candidate.predicted_us = us();
   candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.coverage.filters = tile_filters();
+  candidate.coverage.elements = tile_elements();
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
 }
 
@@ -21,6 +23,37 @@ void SplitLayout::add_to(Executable& executable, Device& device) const {
   executable.run.add(multiply(device, operands, result));
   result.finish(executable, device, p);
   executable.workspace_bytes = layout.bytes();
+}
+
+void PaddedInputLayout::reserve(WorkspaceLayout& layout) const {
+  if (view_.copied) layout.add(view_.planes.bytes());
+  if (gradient_bytes() > 0) layout.add(gradient_bytes());
+}
+
+SplitLayout::Operands PaddedInputLayout::copy(Executable& executable, Device& device,
+                                              WorkspaceLayout& layout) const {
+  Operands operands{view_.add_to(executable, device, layout), Region{kDySlot}};
+  if (gradient_bytes() > 0) {
+    operands.dy = layout.add(gradient_bytes());
+    executable.run.add(copy_gradient(device, operands.dy));
+  }
+  return operands;
+}
+
+std::vector<Argument> PaddedInputLayout::first_arguments(const Operands& operands, const char* dy,
+                                                         const PartialSums& result) const {
+  const Problem& p = case_.problem;
+  return {{"x", operands.x},
+          {dy, operands.dy},
+          {"result", result.region},
+          {"images", narrow(p.n)},
+          {"channels", narrow(p.c_per_group())},
+          {"kh", narrow(p.kh)},
+          {"kw", narrow(p.kw)},
+          {"pitch", narrow(view_.pitch)},
+          {"plane", cl_long{view_.plane}},
+          {"oh", narrow(p.oh())},
+          {"ow", narrow(p.ow())}};
 }
 
 void PlainGradientLayout::reserve(WorkspaceLayout& layout) const {

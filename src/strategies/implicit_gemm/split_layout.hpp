@@ -25,11 +25,34 @@ class SplitLayout : public Layout {
   // The operands as the kernel reads them.
   virtual Operands copy(Executable&, Device&, WorkspaceLayout&) const { return {}; }
   virtual double us() const = 0;
+  // Filters and patch elements of a tile.
+  virtual std::int64_t tile_filters() const = 0;
+  virtual std::int64_t tile_elements() const = 0;
   virtual std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                          const PartialSums& result) const = 0;
 
   const Case& case_;
   const Split split_;
+};
+
+// Of `weights_filters` and `weights_pixels`: x with its padding written out, dy as the body lays it out.
+class PaddedInputLayout : public SplitLayout {
+ public:
+  // `vector` columns of the result are read at a time. The reduction is over rows of all images.
+  PaddedInputLayout(const Case& c, std::int64_t split, std::int64_t vector)
+      : SplitLayout(c, c.problem.n * c.problem.oh(), split), view_(c.problem, vector) {}
+
+ protected:
+  void reserve(WorkspaceLayout& layout) const override;
+  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override;
+  // Bytes of the copy of dy; 0: it is read as it lies.
+  virtual std::int64_t gradient_bytes() const = 0;
+  virtual std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const = 0;
+  // The first arguments of both kernels; they differ in the name of dy.
+  std::vector<Argument> first_arguments(const Operands& operands, const char* dy,
+                                        const PartialSums& result) const;
+
+  const PaddedInput view_;
 };
 
 // Of `weights_planes` and `weights_patches`: x as it lies, dy as floats.

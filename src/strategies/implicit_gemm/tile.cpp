@@ -87,6 +87,7 @@ class TileLayout : public Layout {
     candidate.workspace_bytes = workspace_bytes_;
     candidate.prepared_weights_bytes = packed_.bytes;
     candidate.predicted_setup_us = kPredictedBuildUs;
+    candidate.coverage = coverage_of(case_, tile_.bm, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   }
 
@@ -221,6 +222,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_tile = {"tile", Suits::kGpus, 3, "implicit_gemm/tile ops/pack", variants, fit};
+extern const Body body_tile = {"tile",   Suits::kGpus, 3, "implicit_gemm/tile ops/pack",
+                               variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

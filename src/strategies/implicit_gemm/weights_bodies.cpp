@@ -22,15 +22,6 @@ std::int64_t parts_for(const DeviceProfile& profile, std::int64_t work_groups, s
   return Split(units, parts).parts;
 }
 
-double all_bytes(const Problem& p) {
-  return static_cast<double>(p.x_bytes() + p.y_bytes() + p.w_bytes());
-}
-
-// What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.
-double with_few_registers(const Machine& machine, double share) {
-  return machine.few_registers() ? share : 1.0;
-}
-
 std::int64_t patch_elements(const Problem& p) {
   return p.c_per_group() * p.kh * p.kw;
 }

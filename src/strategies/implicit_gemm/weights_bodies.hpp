@@ -11,9 +11,6 @@
 
 namespace clconv::core::implicit_gemm {
 
-extern const Body body_weights_filters, body_weights_pixels, body_weights_planes,
-    body_weights_patches, body_weights_tile;
-
 // The macros of a program: the config's, stride, dilation, epilogue.
 std::string weights_defines(const Problem& p, const std::string& config);
 
@@ -50,15 +47,9 @@ struct PartialSums {
                                  Region{kDwSlot}, p.data_type));
   }
   static Pass pass(const Problem& p, std::int64_t split) {
-    Pass pass;
-    if (is_direct(p, split)) {
-      pass.launches = 0;
-    } else {
-      pass.bytes = static_cast<double>(p.w_elements() * Problem::kFloatBytes) *
-                   static_cast<double>(split + 1);
-      pass.work_groups = static_cast<double>(p.w_elements()) / 1024;
-    }
-    return pass;
+    const double bytes =
+        static_cast<double>(p.w_elements() * Problem::kFloatBytes) * static_cast<double>(split + 1);
+    return copy_pass(is_direct(p, split) ? 0 : bytes, static_cast<double>(p.w_elements()) / 1024);
   }
 };
 
@@ -85,19 +76,12 @@ struct PaddedInput {
     executable.run.add(pad_planes(device, planes, Region{kXSlot}, Mask(), padded));
     return padded;
   }
-  Pass pass(const Problem& p) const {
-    Pass pass;
-    pass.bytes = copied ? cached(static_cast<double>(p.x_bytes() + planes.bytes())) : 0;
-    pass.work_groups = static_cast<double>(planes.planes * planes.hp);
-    pass.launches = copied ? 1 : 0;
-    return pass;
+  Pass pass(const Case& c) const {
+    const double bytes = static_cast<double>(c.problem.x_bytes() + planes.bytes());
+    return copy_pass(copied ? cached(c.machine, bytes) : 0,
+                     static_cast<double>(planes.planes * planes.hp));
   }
 };
-
-double all_bytes(const Problem& p);
-
-// What a body keeps of its efficiency where there are 16 registers: `share`, or all where there are more.
-double with_few_registers(const Machine& machine, double share);
 
 // What `weights_planes` and `weights_patches` share: dy as it lies, and x as patches in local memory.
 
@@ -117,12 +101,9 @@ struct PlainGradient {
     executable.run.add(pad_planes(device, planes, Region{kDySlot}, mask, copy));
     return copy;
   }
-  Pass pass(const Problem& p) const {
-    Pass pass;
-    pass.bytes = copied ? cached(static_cast<double>(p.y_bytes() + planes.bytes())) : 0;
-    pass.work_groups = static_cast<double>(planes.planes);
-    pass.launches = copied ? 1 : 0;
-    return pass;
+  Pass pass(const Case& c) const {
+    const double bytes = static_cast<double>(c.problem.y_bytes() + planes.bytes());
+    return copy_pass(copied ? cached(c.machine, bytes) : 0, static_cast<double>(planes.planes));
   }
 };
 

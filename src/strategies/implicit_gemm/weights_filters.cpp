@@ -25,94 +25,83 @@ struct WeightsFiltersTile {
   }
 };
 
+// What work-groups of so many pixels read that a core's cache does not keep from one to the next.
+double bytes_read_again(const Case& all, const WeightsFiltersTile& tile, double work_groups,
+                        double pixels) {
+  const Problem& p = all.problem;
+  const double bytes =
+      pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
+  return bytes > static_cast<double>(all.machine.l2_blocking_bytes)
+             ? work_groups * cached(all.machine, bytes)
+             : 0;
+}
+
 double filters_us(const Case& all, const WeightsFiltersTile& tile, const GradientBlocks& blocks,
                   const PaddedInput& view) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t rows = p.n * p.oh();
-  // Cycles of a work-group as in the forward body, and one for the loop over pixels; a chain of FMAs
-  // advances every 4 cycles. A store of one tap of one filter takes about two.
-  const double pixels = static_cast<double>(ceil_div(rows, tile.split) * p.ow());
-  const double taps = tile.tc * tile.tq;
-  const double fma_cycles = pixels * std::max(all.machine.fma_latency, tile.kv * taps / 2);
-  const double load_cycles = pixels * (tile.kv + taps) / 2 * 1.1;
-  const double store_cycles = 2.0 * taps * tile.kv * tile.vw + 100;
-  Pass pack;
-  pack.bytes = cached(static_cast<double>(p.y_bytes() + blocks.bytes(p)));
-  pack.work_groups =
-      static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16));
-  Pass multiply;
-  multiply.work_groups = static_cast<double>(tile.work_groups(p, blocks) * tile.split);
-  multiply.flops = multiply.work_groups *
-                   (std::max(fma_cycles, load_cycles) + pixels + store_cycles) * 2 * 2 * tile.vw;
   // Half of what it reads was packed by another core, in about every second process (medians of the core suite:
   // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
   // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
-  multiply.efficiency =
-      profile.family == Family::kCpu ? 0.9 * with_few_registers(all.machine, 0.85) : 0.02;
-  // What a core's cache does not keep from one work-group to the next.
-  const double group_bytes =
-      pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
-  const double read_again = group_bytes > static_cast<double>(all.machine.l2_bytes)
-                                ? multiply.work_groups * cached(group_bytes)
-                                : 0;
-  multiply.bytes = std::max(all_bytes(p), read_again);
-  return predicted_us(profile, {view.pass(p), pack, multiply, PartialSums::pass(p, tile.split)});
+  const double efficiency = 0.9 * all.machine.measured(0.85, 1.0);
+  constexpr double kLoop = 1, kStoreOfResult = 2, kStoreOfTile = 100;  // cycles
+  const Problem& p = all.problem;
+  const Machine& machine = all.machine;
+  const double work_groups = static_cast<double>(tile.work_groups(p, blocks) * tile.split);
+  const double pixels = static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * p.ow());
+  const double taps = tile.tc * tile.tq;
+  const double products = std::max(multiply_cycles(machine, pixels, tile.kv * taps),
+                                   load_cycles(machine, pixels * (tile.kv + taps)));
+  const double store_cycles = kStoreOfResult * taps * tile.kv * tile.vw + kStoreOfTile;
+  const Pass pack = copy_pass(
+      cached(machine, static_cast<double>(p.y_bytes() + blocks.bytes(p))),
+      static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16)));
+  Pass multiply = vector_pass(all.profile, work_groups, products + kLoop * pixels + store_cycles,
+                              tile.vw, efficiency);
+  multiply.work_groups = work_groups;
+  multiply.bytes = std::max(operand_bytes(p), bytes_read_again(all, tile, work_groups, pixels));
+  return predicted_us(all.profile,
+                      {view.pass(all), pack, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsFilters : public SplitLayout {
+class WeightsFilters : public PaddedInputLayout {
  public:
   WeightsFilters(const Case& c, const WeightsFiltersTile& tile)
-      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
+      : PaddedInputLayout(c, tile.split, 1),
         tile_(tile),
-        blocks_(c.problem, std::int64_t{tile.vw} * tile.kv),
-        view_(c.problem, 1) {}
+        blocks_(c.problem, std::int64_t{tile.vw} * tile.kv) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (view_.copied) layout.add(view_.planes.bytes());
-    layout.add(blocks_.bytes(case_.problem));
-  }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
+  std::int64_t gradient_bytes() const override { return blocks_.bytes(case_.problem); }
+  std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const override {
     const Problem& p = case_.problem;
-    const Region x = view_.add_to(executable, device, layout);
-    const Region packed = layout.add(blocks_.bytes(p));
-    executable.run.add(pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), packed));
-    return {x, packed};
+    return pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), copy);
   }
   double us() const override { return filters_us(case_, tile_, blocks_, view_); }
+  std::int64_t tile_filters() const override { return std::int64_t{tile_.kv} * tile_.vw; }
+  std::int64_t tile_elements() const override {
+    return tile_.tc * case_.problem.kh * case_.problem.kw;
+  }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
+    std::vector<Argument> arguments = first_arguments(operands, "packed", result);
+    arguments.insert(arguments.end(),
+                     {{"filters", narrow(p.k_per_group())},
+                      {"blocks_per_group", narrow(blocks_.blocks_per_group)},
+                      {"groups", narrow(p.g)},
+                      {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
+                      {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                      {"rows_per_part", cl_long{split_.units_per_part}},
+                      {"part_stride", result.stride(p)}});
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_filters", "weights_filters",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", operands.x},
-                              {"packed", operands.dy},
-                              {"result", result.region},
-                              {"images", narrow(p.n)},
-                              {"channels", narrow(p.c_per_group())},
-                              {"kh", narrow(p.kh)},
-                              {"kw", narrow(p.kw)},
-                              {"pitch", narrow(view_.pitch)},
-                              {"plane", cl_long{view_.plane}},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"filters", narrow(p.k_per_group())},
-                              {"blocks_per_group", narrow(blocks_.blocks_per_group)},
-                              {"groups", narrow(p.g)},
-                              {"channel_tiles", narrow(ceil_div(p.c_per_group(), tile_.tc))},
-                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{split_.units_per_part}},
-                              {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.work_groups(p, blocks_) * split_.parts));
+        arguments, one_item_groups(tile_.work_groups(p, blocks_) * split_.parts));
   }
 
  private:
   WeightsFiltersTile tile_;
   GradientBlocks blocks_;
-  PaddedInput view_;
 };
 
 std::vector<Config> variants(const Case& c) {
@@ -144,16 +133,18 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   if (tile.tc > p.c_per_group()) return above("tc", tile.tc, p.c_per_group());
   if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tc * tile.tq, tile.vw))
+    return *refused;
   return std::make_unique<const WeightsFilters>(c, tile);
 }
 
 }  // namespace
 
-const Body body_weights_filters = {"weights_filters",
-                                   Suits::kCpusAndLastResort,
-                                   3,
-                                   "implicit_gemm/weights_filters ops/pack ops/sum_parts",
-                                   variants,
-                                   fit};
+extern const Body body_weights_filters = {"weights_filters",
+                                          Suits::kCpusAndLastResort,
+                                          3,
+                                          "implicit_gemm/weights_filters ops/pack ops/sum_parts",
+                                          variants,
+                                          fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -22,7 +22,7 @@ struct WeightsPatchesTile {
   static WeightsPatchesTile from(const Config& c, const Machine& machine) {
     return {
         c.get("kv", 1, 8),           c.get("tf", 1, 32),           c.get_power_of_two("vw", 4, 16),
-        c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), machine.l1_bytes};
+        c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX), machine.l1_blocking_bytes};
   }
   std::int64_t block() const { return std::int64_t{kv} * vw; }
   std::int64_t depth() const { return patches_bytes / (block() * kElement); }
@@ -42,35 +42,34 @@ struct WeightsPatchesTile {
   }
 };
 
-double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGradient& gradient) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t pixels = p.n * p.oh() * p.ow();
-  const std::int64_t tiles = ceil_div(p.k_per_group(), tile.tf);
-  const std::int64_t blocks = tile.blocks(p) * p.g;
-  // Cycles of a work-group: transposing pixels of a row by fours; multiplying as in `filters`, the loop over
-  // pixels included; adding to the result once per step.
-  const double part = static_cast<double>(ceil_div(pixels, tile.split));
-  const double steps = std::ceil(part / static_cast<double>(tile.depth()));
-  const double run_tiles = static_cast<double>(ceil_div(tiles, tile.runs));
-  const double rows = part / static_cast<double>(p.ow());
+// To transpose `pixels` of rows by fours.
+double copy_cycles(const Problem& p, const WeightsPatchesTile& tile, double pixels) {
+  const double rows = pixels / static_cast<double>(p.ow());
   const double row_quads = rows * static_cast<double>(ceil_div(p.ow(), 4));
   const double quad_cycles = p.sw == 1 ? 16 : p.sw == 2 ? 30 : 8.0 * tile.vw;
-  const double copy_cycles = tile.kv * (50 * rows + row_quads * quad_cycles);
-  const double fma_cycles =
-      part * run_tiles * std::max(all.machine.fma_latency, tile.kv * tile.tf / 2.0);
-  const double load_cycles = part * run_tiles * (tile.kv + tile.tf) / 2 * 1.1;
-  const double store_cycles = run_tiles * steps * (4.0 * tile.kv * tile.tf + 150);
-  Pass multiply;
-  multiply.work_groups = static_cast<double>(blocks * tile.runs * tile.split);
-  multiply.flops =
-      multiply.work_groups *
-      (copy_cycles + std::max(fma_cycles, load_cycles) + part * run_tiles + store_cycles) * 2 * 2 *
-      tile.vw;
-  const double share = with_few_registers(all.machine, tile.kv == 1 ? 0.8 : 1.0);
-  multiply.efficiency = profile.family == Family::kCpu ? share : 0.02;
-  multiply.bytes = all_bytes(p);
-  return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
+  return tile.kv * (50 * rows + row_quads * quad_cycles);
+}
+
+double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGradient& gradient) {
+  const double efficiency = all.machine.measured(tile.kv == 1 ? 0.8 : 1.0, 1.0);
+  const Problem& p = all.problem;
+  const Machine& machine = all.machine;
+  const double pixels = static_cast<double>(ceil_div(p.n * p.oh() * p.ow(), tile.split));
+  const double tiles = static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.tf), tile.runs));
+  const double accumulators = tile.kv * tile.tf;
+  const double products = std::max(multiply_cycles(machine, pixels * tiles, accumulators),
+                                   load_cycles(machine, pixels * tiles * (tile.kv + tile.tf)));
+  // The sums are added to the result once for so many pixels.
+  const double turns = std::ceil(pixels / static_cast<double>(tile.depth()));
+  const double store_cycles = tiles * turns * (4.0 * accumulators + 150);
+  const double work_groups = static_cast<double>(tile.blocks(p) * p.g * tile.runs * tile.split);
+  Pass multiply = vector_pass(
+      all.profile, work_groups,
+      copy_cycles(p, tile, pixels) + products + pixels * tiles + store_cycles, tile.vw, efficiency);
+  multiply.work_groups = work_groups;
+  multiply.bytes = operand_bytes(p);
+  return predicted_us(all.profile,
+                      {gradient.pass(all), multiply, PartialSums::pass(p, tile.split)});
 }
 
 class WeightsPatches : public PlainGradientLayout {
@@ -81,6 +80,8 @@ class WeightsPatches : public PlainGradientLayout {
 
  protected:
   double us() const override { return patches_us(case_, tile_, gradient_); }
+  std::int64_t tile_filters() const override { return tile_.tf; }
+  std::int64_t tile_elements() const override { return tile_.block(); }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -112,7 +113,7 @@ std::vector<Config> variants(const Case& c) {
     if (kv > 1 && (kv - 1) * vw >= patch_elements(p)) continue;
     const int tf = std::min((registers - kv - 1) / kv, kMostRows);
     if (tf < 1) continue;
-    WeightsPatchesTile tile{kv, tf, vw, 1, 1, c.machine.l1_bytes};
+    WeightsPatchesTile tile{kv, tf, vw, 1, 1, c.machine.l1_blocking_bytes};
     const auto add = [&] {
       tile.split = static_cast<int>(parts_for(c.profile, tile.blocks(p) * p.g * tile.runs,
                                               p.n * p.oh() * p.ow(), tile.depth() / 2));
@@ -130,6 +131,7 @@ std::vector<Config> variants(const Case& c) {
 Fit fit(const Case& c, const Config& config) {
   WeightsPatchesTile tile = WeightsPatchesTile::from(config, c.machine);
   if (tile.tf > c.problem.k_per_group()) return above("tf", tile.tf, c.problem.k_per_group());
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tf, tile.vw)) return *refused;
   if (tile.local_bytes() > c.profile.local_memory_bytes)
     return over_local_memory(tile.local_bytes(), c.profile);
   // More runs than tiles of filters would be empty.
@@ -140,11 +142,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_patches = {"weights_patches",
-                                   Suits::kCpusAndLastResort,
-                                   2,
-                                   "implicit_gemm/weights_patches ops/pack ops/sum_parts",
-                                   variants,
-                                   fit};
+extern const Body body_weights_patches = {"weights_patches",
+                                          Suits::kCpusAndLastResort,
+                                          2,
+                                          "implicit_gemm/weights_patches ops/pack ops/sum_parts",
+                                          variants,
+                                          fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -33,90 +33,72 @@ struct WeightsPixelsTile {
 };
 
 double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
+  constexpr double kLanesOfVector = 12, kLanesOfTile = 100;  // cycles to add up lanes
   const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t rows = p.n * p.oh();
+  const Machine& machine = all.machine;
   const PaddedPlanes gradient = tile.gradient(p);
-  const double vectors =
-      static_cast<double>(ceil_div(rows, tile.split) * ceil_div(p.ow(), tile.vw));
-  const double taps = tile.tp * tile.tq;
-  const double fma_cycles = vectors * tile.mr * taps / 2;
-  const double load_cycles = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4)) / 2 * 1.2;
-  const double sum_cycles = 12.0 * tile.mr * taps + 100;
-  Pass copy;
-  copy.bytes =
-      tile.copies_gradient(p) ? cached(static_cast<double>(p.y_bytes() + gradient.bytes())) : 0;
-  copy.work_groups = static_cast<double>(p.n * p.k);
-  copy.launches = tile.copies_gradient(p) ? 1 : 0;
-  Pass multiply;
-  multiply.work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
-  multiply.flops =
-      multiply.work_groups * (std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
   // Most of the loads cross a cache line, which costs more where they come from L2.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
-  const double loaded =
-      (plane_bytes > 2 * all.machine.l1_bytes ? 0.7 : 0.85) * with_few_registers(all.machine, 0.65);
-  multiply.efficiency = profile.family == Family::kCpu ? loaded : 0.02;
-  multiply.bytes = all_bytes(p);
-  return predicted_us(profile, {view.pass(p), copy, multiply, PartialSums::pass(p, tile.split)});
+  const double efficiency =
+      (plane_bytes > 2 * machine.l1_blocking_bytes ? 0.7 : 0.85) * machine.measured(0.65, 1.0);
+  const double vectors =
+      static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
+  const double taps = tile.tp * tile.tq;
+  const double loads = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4));
+  const double products = std::max(issue_cycles(machine, vectors * tile.mr * taps),
+                                   load_cycles(machine, loads, kCrossingLoads));
+  const double sum_cycles = kLanesOfVector * tile.mr * taps + kLanesOfTile;
+  const double copied = static_cast<double>(p.y_bytes() + gradient.bytes());
+  const Pass copy = copy_pass(tile.copies_gradient(p) ? cached(machine, copied) : 0,
+                              static_cast<double>(p.n * p.k));
+  const double work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
+  Pass multiply = vector_pass(all.profile, work_groups, products + sum_cycles, tile.vw, efficiency);
+  multiply.work_groups = work_groups;
+  multiply.bytes = operand_bytes(p);
+  return predicted_us(all.profile,
+                      {view.pass(all), copy, multiply, PartialSums::pass(p, tile.split)});
 }
 
-class WeightsPixels : public SplitLayout {
+class WeightsPixels : public PaddedInputLayout {
  public:
   WeightsPixels(const Case& c, const WeightsPixelsTile& tile)
-      : SplitLayout(c, c.problem.n * c.problem.oh(), tile.split),
+      : PaddedInputLayout(c, tile.split, tile.vw),
         tile_(tile),
-        view_(c.problem, tile.vw),
         gradient_(tile.gradient(c.problem)) {}
 
  protected:
-  void reserve(WorkspaceLayout& layout) const override {
-    if (view_.copied) layout.add(view_.planes.bytes());
-    if (tile_.copies_gradient(case_.problem)) layout.add(gradient_.bytes());
+  std::int64_t gradient_bytes() const override {
+    return tile_.copies_gradient(case_.problem) ? gradient_.bytes() : 0;
   }
-  Operands copy(Executable& executable, Device& device, WorkspaceLayout& layout) const override {
-    const Problem& p = case_.problem;
-    Operands operands{view_.add_to(executable, device, layout), Region{kDySlot}};
-    if (tile_.copies_gradient(p)) {
-      operands.dy = layout.add(gradient_.bytes());
-      executable.run.add(pad_planes(device, gradient_, Region{kDySlot}, mask_of(p), operands.dy));
-    }
-    return operands;
+  std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const override {
+    return pad_planes(device, gradient_, Region{kDySlot}, mask_of(case_.problem), copy);
   }
   double us() const override { return pixels_us(case_, tile_, view_); }
+  std::int64_t tile_filters() const override { return tile_.mr; }
+  std::int64_t tile_elements() const override { return std::int64_t{tile_.tp} * tile_.tq; }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
+    std::vector<Argument> arguments = first_arguments(operands, "dy", result);
+    arguments.insert(arguments.end(),
+                     {{"dy_pitch", narrow(gradient_.wp)},
+                      {"dy_plane", cl_long{gradient_.hp * gradient_.wp}},
+                      {"filters", narrow(p.k_per_group())},
+                      {"groups", narrow(p.g)},
+                      {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
+                      {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
+                      {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
+                      {"rows_per_part", cl_long{split_.units_per_part}},
+                      {"part_stride", result.stride(p)}});
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_pixels", "weights_pixels",
                       weights_defines(p, tile_.config().defines())),
-        std::vector<Argument>{{"x", operands.x},
-                              {"dy", operands.dy},
-                              {"result", result.region},
-                              {"images", narrow(p.n)},
-                              {"channels", narrow(p.c_per_group())},
-                              {"kh", narrow(p.kh)},
-                              {"kw", narrow(p.kw)},
-                              {"pitch", narrow(view_.pitch)},
-                              {"plane", cl_long{view_.plane}},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"dy_pitch", narrow(gradient_.wp)},
-                              {"dy_plane", cl_long{gradient_.hp * gradient_.wp}},
-                              {"filters", narrow(p.k_per_group())},
-                              {"groups", narrow(p.g)},
-                              {"filter_tiles", narrow(ceil_div(p.k_per_group(), tile_.mr))},
-                              {"row_tiles", narrow(ceil_div(p.kh, tile_.tp))},
-                              {"tap_tiles", narrow(ceil_div(p.kw, tile_.tq))},
-                              {"rows_per_part", cl_long{split_.units_per_part}},
-                              {"part_stride", result.stride(p)}},
-        one_item_groups(tile_.work_groups(p) * split_.parts));
+        arguments, one_item_groups(tile_.work_groups(p) * split_.parts));
   }
 
  private:
   WeightsPixelsTile tile_;
-  PaddedInput view_;
   PaddedPlanes gradient_;
 };
 
@@ -144,16 +126,18 @@ Fit fit(const Case& c, const Config& config) {
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (tile.tp > p.kh) return above("tp", tile.tp, p.kh);
   if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
+  if (auto refused = over_registers(c.machine, tile.mr * tile.tp * tile.tq, tile.vw))
+    return *refused;
   return std::make_unique<const WeightsPixels>(c, tile);
 }
 
 }  // namespace
 
-const Body body_weights_pixels = {"weights_pixels",
-                                  Suits::kCpusAndLastResort,
-                                  2,
-                                  "implicit_gemm/weights_pixels ops/pack ops/sum_parts",
-                                  variants,
-                                  fit};
+extern const Body body_weights_pixels = {"weights_pixels",
+                                         Suits::kCpusAndLastResort,
+                                         2,
+                                         "implicit_gemm/weights_pixels ops/pack ops/sum_parts",
+                                         variants,
+                                         fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 std::int64_t rows_in_l1(const Machine& machine) {
-  return machine.l1_bytes / 4 * 5;
+  return machine.l1_blocking_bytes / 4 * 5;
 }
 
 struct WeightsPlanesTile {
@@ -53,36 +53,40 @@ struct WeightsPlanesTile {
   }
 };
 
-double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGradient& gradient) {
-  const Problem& p = all.problem;
-  const DeviceProfile& profile = all.profile;
-  const std::int64_t pieces = p.n * tile.pieces(p);
-  const std::int64_t blocks = tile.blocks(p, profile) * p.g;
-  // Cycles of a work-group: copying rows of patch elements, multiplying, adding up lanes.
-  const double part = static_cast<double>(ceil_div(pieces, tile.split));
-  const double vectors = part * static_cast<double>(tile.piece(p));
-  const double elements = static_cast<double>(
-      ceil_div(ceil_div(patch_elements(p), tile.ne), tile.blocks(p, profile)) * tile.ne);
-  const double tiles = elements / tile.ne *
-                       static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
+// To copy so many vectors of each of `elements` rows of patch elements.
+double copy_cycles(const Problem& p, const WeightsPlanesTile& tile, double elements,
+                   double vectors) {
   const double rows = vectors * tile.vw / static_cast<double>(p.ow());
   const double row_vectors = rows * static_cast<double>(ceil_div(p.ow(), tile.vw));
   const double vector_cycles = p.sw == 1 ? 3 : p.sw == 2 ? 7 : 3.0 * tile.vw;
-  const double copy_cycles = elements * (10 * rows + row_vectors * vector_cycles);
-  const double fma_cycles =
-      vectors * tiles * std::max(all.machine.fma_latency, tile.mr * tile.ne / 2.0);
-  const double load_cycles = vectors * tiles * (tile.mr + tile.ne) / 2 * 1.1;
+  return elements * (10 * rows + row_vectors * vector_cycles);
+}
+
+double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGradient& gradient) {
+  const double efficiency = 0.9 * all.machine.measured(0.6, 1.0);  // dy comes from L2
+  constexpr double kLanesOfVector = 4, kLanesOfTile = 30;          // cycles to add up lanes
+  const Problem& p = all.problem;
+  const Machine& machine = all.machine;
+  const std::int64_t blocks = tile.blocks(p, all.profile);
+  const double part = static_cast<double>(ceil_div(p.n * tile.pieces(p), tile.split));
+  const double vectors = part * static_cast<double>(tile.piece(p));
+  const double elements =
+      static_cast<double>(ceil_div(ceil_div(patch_elements(p), tile.ne), blocks) * tile.ne);
+  const double tiles = elements / tile.ne *
+                       static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
+  const double accumulators = tile.mr * tile.ne;
+  const double products = std::max(multiply_cycles(machine, vectors * tiles, accumulators),
+                                   load_cycles(machine, vectors * tiles * (tile.mr + tile.ne)));
   const double sum_cycles = tiles * std::ceil(part / static_cast<double>(tile.at_once(p))) *
-                            (4.0 * tile.mr * tile.ne + 30);
-  Pass multiply;
-  multiply.work_groups = static_cast<double>(blocks * tile.runs * tile.split);
-  multiply.flops = multiply.work_groups *
-                   (copy_cycles + std::max(fma_cycles, load_cycles) + sum_cycles) * 2 * 2 * tile.vw;
-  // dy comes from the L2.
-  multiply.efficiency =
-      profile.family == Family::kCpu ? 0.9 * with_few_registers(all.machine, 0.6) : 0.02;
-  multiply.bytes = all_bytes(p);
-  return predicted_us(profile, {gradient.pass(p), multiply, PartialSums::pass(p, tile.split)});
+                            (kLanesOfVector * accumulators + kLanesOfTile);
+  const double work_groups = static_cast<double>(blocks * p.g * tile.runs * tile.split);
+  Pass multiply = vector_pass(all.profile, work_groups,
+                              copy_cycles(p, tile, elements, vectors) + products + sum_cycles,
+                              tile.vw, efficiency);
+  multiply.work_groups = work_groups;
+  multiply.bytes = operand_bytes(p);
+  return predicted_us(all.profile,
+                      {gradient.pass(all), multiply, PartialSums::pass(p, tile.split)});
 }
 
 class WeightsPlanes : public PlainGradientLayout {
@@ -92,6 +96,10 @@ class WeightsPlanes : public PlainGradientLayout {
 
  protected:
   double us() const override { return planes_us(case_, tile_, gradient_); }
+  std::int64_t tile_filters() const override { return tile_.mr; }
+  std::int64_t tile_elements() const override {
+    return WeightsPlanesTile::kElementTiles * tile_.ne;
+  }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -142,6 +150,7 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   if (tile.mr > p.k_per_group()) return above("mr", tile.mr, p.k_per_group());
   if (p.oh() * p.ow() < tile.vw) return above("vw", tile.vw, p.oh() * p.ow());
+  if (auto refused = over_registers(c.machine, tile.mr * tile.ne, tile.vw)) return *refused;
   if (tile.depth() < tile.vw)
     return above("mr + ne", tile.mr + tile.ne, tile.rows_bytes / kElement / tile.vw);
   if (tile.local_bytes() > c.profile.local_memory_bytes)
@@ -154,11 +163,11 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_planes = {"weights_planes",
-                                  Suits::kCpusAndLastResort,
-                                  1,
-                                  "implicit_gemm/weights_planes ops/pack ops/sum_parts",
-                                  variants,
-                                  fit};
+extern const Body body_weights_planes = {"weights_planes",
+                                         Suits::kCpusAndLastResort,
+                                         1,
+                                         "implicit_gemm/weights_planes ops/pack ops/sum_parts",
+                                         variants,
+                                         fit};
 
 }  // namespace clconv::core::implicit_gemm

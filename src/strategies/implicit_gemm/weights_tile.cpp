@@ -27,9 +27,11 @@ class WeightsTile : public SplitLayout {
     pass.flops = static_cast<double>(work_groups) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(round_up(pixels(), tile_.bk));
     pass.efficiency = tile_.efficiency();
-    pass.bytes = all_bytes(p);
+    pass.bytes = operand_bytes(p);
     return predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)});
   }
+  std::int64_t tile_filters() const override { return tile_.bm; }
+  std::int64_t tile_elements() const override { return tile_.bn; }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
@@ -93,7 +95,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-const Body body_weights_tile = {
+extern const Body body_weights_tile = {
     "weights_tile", Suits::kGpus, 3, "implicit_gemm/weights_tile ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

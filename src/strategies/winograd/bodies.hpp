@@ -9,8 +9,6 @@
 
 namespace clconv::core::winograd {
 
-extern const Body body_f2x2, body_f4x4, body_f2x2_tile, body_f4x4_tile;
-
 // Matrix products of a tile.
 constexpr std::int64_t products_of(int m) {
   return std::int64_t{m + 2} * (m + 2);

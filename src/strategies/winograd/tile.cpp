@@ -151,6 +151,10 @@ class TileLayout : public Layout {
     describe_transforms(candidate, case_.problem, geometry_.tile.m);
     candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     candidate.prepared_weights_bytes = geometry_.packed_bytes;
+    const GpuTile& tile = geometry_.tile;
+    // A square of more than bn tiles.
+    const auto side = static_cast<std::int64_t>(std::ceil(std::sqrt(tile.bn))) * tile.m;
+    candidate.coverage = {tile.bm, side, side};
     candidate.predicted_us = time_us(case_, geometry_);
   }
 
@@ -281,7 +285,9 @@ Fit fit(const Case& c, const Config& config) {
 }  // namespace
 
 // F(2x2) is for who wants it more exact; of the faster one the model may well mistake the tile.
-const Body body_f2x2_tile = {"f2x2_tile", Suits::kGpus, 1, "winograd/tile", variants<2>, fit<2>};
-const Body body_f4x4_tile = {"f4x4_tile", Suits::kGpus, 2, "winograd/tile", variants<4>, fit<4>};
+extern const Body body_f2x2_tile = {"f2x2_tile",     Suits::kGpus, 1,
+                                    "winograd/tile", variants<2>,  fit<2>};
+extern const Body body_f4x4_tile = {"f4x4_tile",     Suits::kGpus, 2,
+                                    "winograd/tile", variants<4>,  fit<4>};
 
 }  // namespace clconv::core::winograd

@@ -99,7 +99,7 @@ struct Geometry : Tiles {
     if (!machine.few_registers()) return c.channels;
     const std::int64_t most =
         std::min(machine.slab_channels,
-                 machine.l1_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
+                 machine.l1_blocking_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
     return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // Work-groups per plane of the input transform.

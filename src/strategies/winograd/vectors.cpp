@@ -14,11 +14,6 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 constexpr double kEfficiency = 0.95;
 
-// A cycle at two FMAs, in flops of the peak.
-double vector_flops(const VectorTile& tile) {
-  return 2 * 2 * tile.vw;
-}
-
 // All tiles, transformed.
 double v_bytes_touched(const Geometry& geometry) {
   const double planes = static_cast<double>(geometry.c.groups * geometry.c.channels);
@@ -26,62 +21,74 @@ double v_bytes_touched(const Geometry& geometry) {
          static_cast<double>(geometry.tiles) * kElement;
 }
 
+// Of a vector of tiles. With few registers what is transformed waits in memory.
+double transform_cycles(const Machine& machine, int m) {
+  return m == 2 ? machine.measured(200, 120) : machine.measured(600, 330);
+}
+
 Pass input_pass(const Case& all, const Geometry& geometry) {
   const VectorTile& tile = geometry.tile;
   const Correlation& c = geometry.c;
   const double chunks = static_cast<double>(geometry.chunks());
   const double planes = static_cast<double>(c.groups * c.channels);
-  const double segments = planes * static_cast<double>(c.images * geometry.tiles_y) *
-                          static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
-  const bool few = all.machine.few_registers();  // then what is transformed waits in memory
-  Pass input;
-  input.flops = segments * (tile.m == 2 ? few ? 200 : 120 : few ? 600 : 330) * vector_flops(tile);
+  const double vectors = planes * static_cast<double>(c.images * geometry.tiles_y) *
+                         static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
+  Pass input = vector_pass(all.profile, vectors, transform_cycles(all.machine, tile.m), tile.vw,
+                           kEfficiency);
   input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
   input.work_groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
   input.launches = chunks;
-  input.efficiency = kEfficiency;
   return input;
+}
+
+// Of one of a tile's matrix products.
+double product_cycles(const Machine& machine, const VectorTile& tile, double channels) {
+  constexpr double kStore = 1, kTile = 20;
+  const double accumulators = tile.kv * tile.tt;
+  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
+  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
+  const double waiting =
+      machine.few_registers() && (tile.kv + tile.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
+  return std::max(multiply_cycles(machine, channels, accumulators),
+                  load_cycles(machine, channels * (tile.kv + tile.tt))) *
+             waiting +
+         machine.measured(0.7, 0) * channels + kStore * accumulators + kTile;
+}
+
+// To transform the results of a block of filters back.
+double result_cycles(const Geometry& geometry) {
+  constexpr double kStoreOfFloat = 6;
+  const VectorTile& tile = geometry.tile;
+  const double tile_cycles = tile.m == 2 ? 30 : 150;
+  const double run = static_cast<double>(tile.vw) / tile.m;
+  const double runs = static_cast<double>(geometry.c.images * geometry.tiles_y) *
+                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
+  return tile.kv * (static_cast<double>(geometry.tiles) * tile_cycles +
+                    runs * tile.m * kStoreOfFloat * tile.vw);
 }
 
 Pass multiply_pass(const Case& all, const Geometry& geometry) {
   const VectorTile& tile = geometry.tile;
-  const Correlation& c = geometry.c;
-  const double tiles = static_cast<double>(geometry.tiles);
-  const double channels = static_cast<double>(c.channels);
+  const double channels = static_cast<double>(geometry.c.channels);
+  const double blocks = static_cast<double>(geometry.blocks);
   const double xi = static_cast<double>(tile.products());
-  const bool few = all.machine.few_registers();
   const double strips = static_cast<double>(ceil_div(geometry.tiles, tile.strip()));
-  const double blocks_of_tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
-  const double accumulators = tile.kv * tile.tt;
-  const double fma_cycles = channels * std::max(4.0, accumulators / 2);
-  const double load_cycles = channels * (tile.kv + tile.tt) / 2 * 1.1;
-  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
-  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
-  const double waiting = few && (tile.kv + tile.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
-  const double loop_cycles = few ? 0.7 * channels : 0;
-  const double product_cycles =
-      blocks_of_tiles * xi *
-      (std::max(fma_cycles, load_cycles) * waiting + loop_cycles + accumulators + 20);
-  const double run = static_cast<double>(tile.vw) / tile.m;
-  const double runs = static_cast<double>(c.images * geometry.tiles_y) *
-                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
-  const double result_cycles =
-      tile.kv * (tiles * (tile.m == 2 ? 30 : 150) + runs * tile.m * 6 * tile.vw);
-  Pass multiply;
-  multiply.work_groups = strips * static_cast<double>(geometry.blocks);
+  const double tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
   // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one,
   // half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
-  const double fetch_cycles =
-      strips * xi * channels * static_cast<double>(tile.block() * kElement) / (few ? 24 : 256);
-  multiply.flops = static_cast<double>(geometry.blocks) *
-                   (product_cycles + result_cycles + fetch_cycles) * vector_flops(tile);
-  multiply.efficiency = kEfficiency;
+  const double fetch_cycles = strips * xi * channels *
+                              static_cast<double>(tile.block() * kElement) /
+                              all.machine.outer_bytes_per_cycle;
+  const double cycles = tiles * xi * product_cycles(all.machine, tile, channels) +
+                        result_cycles(geometry) + fetch_cycles;
+  Pass multiply = vector_pass(all.profile, blocks, cycles, tile.vw, kEfficiency);
+  multiply.work_groups = strips * blocks;
   // Weights that stay in the last-level cache between executions cost little memory bandwidth.
   const std::int64_t packed_bytes = geometry.packed_bytes();
   multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
                    static_cast<double>(packed_bytes) *
-                       (packed_bytes <= all.profile.cache_bytes / 2 ? 0.25 : 1.0);
+                       (packed_bytes <= all.machine.last_level_bytes / 2 ? 0.25 : 1.0);
   multiply.launches = static_cast<double>(geometry.chunks());
   return multiply;
 }
@@ -94,8 +101,10 @@ class Vectors : public Layout {
     describe_transforms(candidate, case_.problem, geometry_.tile.m);
     candidate.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     candidate.prepared_weights_bytes = geometry_.packed_bytes();
+    candidate.coverage.filters = geometry_.tile.block();
     if (case_.machine.few_registers())
-      candidate.slab_channels = slab_channels_within(geometry_.c, case_.machine.slab_channels);
+      candidate.coverage.slab_channels =
+          slab_channels_within(geometry_.c, case_.machine.slab_channels);
     candidate.predicted_us = predicted_us(
         case_.profile, {input_pass(case_, geometry_), multiply_pass(case_, geometry_)});
   }
@@ -217,7 +226,8 @@ int wanted_strips(const Case& all, VectorTile tile) {
   const std::int64_t units = all.profile.compute_units;
   const std::int64_t strip_bytes =
       saturating_product(tile.products(), one.c.groups * one.c.channels, tile.strip(), kElement);
-  const std::int64_t wanted = std::max(all.machine.l2_bytes * units / strip_bytes, 2 * units);
+  const std::int64_t wanted =
+      std::max(all.machine.l2_blocking_bytes * units / strip_bytes, 2 * units);
   return strips_within(all.workspace_limit - one.packed_bytes(),
                        static_cast<int>(std::min(wanted, ceil_div(one.tiles, tile.strip()))),
                        [&](int strips) {
@@ -230,6 +240,7 @@ template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const VectorTile tile = VectorTile::from(config, kM);
   if (!tile.fits(c.profile)) return over_local_memory(tile.local_bytes(), c.profile);
+  if (auto refused = over_registers(c.machine, tile.kv * tile.tt, tile.vw)) return *refused;
   return std::make_unique<const Vectors>(c, tile);
 }
 
@@ -254,11 +265,11 @@ std::vector<Config> variants(const Case& all) {
 
 }  // namespace
 
-const Body body_f2x2 = {
+extern const Body body_f2x2 = {
     "f2x2",      Suits::kCpus,
     2,           "winograd/vectors_input winograd/vectors_multiply winograd/vectors_weights",
     variants<2>, fit<2>};
-const Body body_f4x4 = {
+extern const Body body_f4x4 = {
     "f4x4",      Suits::kCpus,
     2,           "winograd/vectors_input winograd/vectors_multiply winograd/vectors_weights",
     variants<4>, fit<4>};

@@ -2,13 +2,23 @@
 // workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs.
 #include "strategies/winograd/bodies.hpp"
 
+#define CLCONV_BODIES(X) \
+  X(f2x2)                \
+  X(f4x4)                \
+  X(f2x2_tile)           \
+  X(f4x4_tile)
+
 namespace clconv::core {
+namespace winograd {
+CLCONV_BODIES(CLCONV_DECLARE_BODY)
+}  // namespace winograd
+
 namespace {
 
 using namespace winograd;
 
 const Bodies& bodies_for(const Problem&) {
-  static const Bodies bodies = {&body_f2x2, &body_f4x4, &body_f2x2_tile, &body_f4x4_tile};
+  static const Bodies bodies = {CLCONV_BODIES(CLCONV_BODY)};
   return bodies;
 }
 

@@ -1,0 +1,89 @@
+// What a processor is and what work costs on it: the rows of src/machine/ and the terms of the cost model.
+#include <doctest/doctest.h>
+
+#include "machine/machine.hpp"
+#include "problem.hpp"
+#include "strategies/cost_model.hpp"
+
+using namespace clconv::core;
+
+namespace {
+
+DeviceProfile cpu(std::int64_t float_width, std::int64_t vector_registers) {
+  DeviceProfile p;
+  p.family = Family::kCpu;
+  p.float_width = float_width;
+  p.vector_registers = vector_registers;
+  p.compute_units = 2;
+  p.peak_gflops = 100;
+  p.bandwidth_gbs = 20;
+  p.launch_us = 3;
+  p.cache_bytes = 16 << 20;
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("registers are the processor's, at whatever width its vectors are used") {
+  CHECK(Machine::of(cpu(16, 32)).registers == 32);
+  CHECK(Machine::of(cpu(8, 32)).registers == 32);  // AVX-512 at half its width
+  CHECK(Machine::of(cpu(4, 32)).registers == 32);  // NEON
+  CHECK(Machine::of(cpu(8, 16)).few_registers());
+  CHECK_FALSE(Machine::of(cpu(4, 32)).few_registers());
+  // Not known: the row's.
+  CHECK(Machine::of(cpu(16, 0)).registers == 32);
+  CHECK(Machine::of(cpu(8, 0)).registers == 16);
+  CHECK(Machine::of(cpu(8, 16)).measured(1, 2) == 1);
+  CHECK(Machine::of(cpu(8, 32)).measured(1, 2) == 2);
+}
+
+TEST_CASE(
+    "caches are those of the row's processor, and blocking counts on no more L1 than there is") {
+  const Machine zen5 = Machine::of(cpu(16, 32)), zen3 = Machine::of(cpu(8, 16));
+  CHECK(zen5.l1_bytes == 48 << 10);
+  CHECK(zen5.l2_bytes == 1 << 20);
+  CHECK(zen3.l1_bytes == 32 << 10);
+  CHECK(zen3.l2_bytes == 512 << 10);
+  for (const std::int64_t width : {16, 8, 4, 1}) {
+    const Machine machine = Machine::of(cpu(width, 0));
+    CAPTURE(machine.name);
+    CHECK(machine.l1_blocking_bytes <= machine.l1_bytes);
+    CHECK(machine.l1_bytes < machine.l2_bytes);
+    CHECK(machine.l2_blocking_bytes < machine.last_level_share_bytes);
+    CHECK(machine.last_level_bytes == 16 << 20);
+  }
+}
+
+TEST_CASE("a register tile takes two multiply-adds a cycle, or waits for its sums") {
+  const Machine machine = Machine::of(cpu(16, 32));
+  CHECK(multiply_cycles(machine, 10, 28) == 140);
+  CHECK(multiply_cycles(machine, 10, 8) == 40);
+  CHECK(multiply_cycles(machine, 10, 2) == 40);  // a sum takes its next product 4 cycles later
+  CHECK(issue_cycles(machine, 20) == 10);
+  CHECK(load_cycles(machine, 20, kDenseLoads) == 10);
+  CHECK(load_cycles(machine, 20) > load_cycles(machine, 20, kDenseLoads));
+  CHECK(l2_cycles(machine, 10, 2) == doctest::Approx(55));
+  CHECK(transposing_store_cycles(1, 16, true) < transposing_store_cycles(1, 16, false));
+}
+
+TEST_CASE("cycles become the time that they take at the peak, and copies the time of their bytes") {
+  const DeviceProfile profile = cpu(8, 16);
+  const Machine machine = Machine::of(profile);
+  // 2 cores with 100 GFLOP/s: 32 FLOPs a cycle each, that is 1.5625 GHz.
+  Pass pass = vector_pass(profile, 2, 15625, 8, kFullRate);
+  pass.work_groups = 2;
+  CHECK(predicted_us(profile, {pass}) == doctest::Approx(10 + 3));
+  pass = vector_pass(profile, 2, 15625, 8, 0.5);
+  pass.work_groups = 2;
+  CHECK(predicted_us(profile, {pass}) == doctest::Approx(20 + 3));
+
+  CHECK(predicted_us(profile, {copy_pass(20e3, 64)}) == doctest::Approx(1 + 3));
+  CHECK(predicted_us(profile, {copy_pass(0, 64)}) == 0);  // no copy, no launch
+  CHECK(cached(machine, 1e6) == 0.5e6);
+  CHECK(cached(machine, 1e9) == 1e9);
+}
+
+TEST_CASE("every operand counts once in a problem's traffic") {
+  const Problem p = parse_problem("n2c3h8w8k4kh3kw3p1");
+  CHECK(operand_bytes(p) == 4.0 * (2 * 3 * 64 + 4 * 3 * 9 + 2 * 4 * 64));
+}
