@@ -18,10 +18,10 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // What a network stores of a number, and keeps of it.
-float stored(double value, core::DataType type) {
-  const auto single = static_cast<float>(value);
-  if (type == core::DataType::kFloat32) return single;
-  return core::from_storage(core::to_storage({single}, type), type).front();
+float stored(double value, core::DataType storage) {
+  unsigned char bytes[sizeof(float)];
+  core::store_value(static_cast<float>(value), storage, bytes);
+  return core::stored_value(bytes, storage);
 }
 
 double tolerance(core::DataType type) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error.hpp"
+#include "problem.hpp"
 #include "runtime/storage.hpp"
 
 namespace clconv::net {
