@@ -219,15 +219,18 @@ std::vector<VectorTile> tiles_of_one_strip(const Case& all, int m) {
 
 // Strips of a chunk: as many as fit in the L2 caches, or fewer to keep the workspace limit.
 int wanted_strips(const Case& all, VectorTile tile) {
-  // Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay in
-  // their L2 (64 channels of 224x224 at twice that: the transform took 1.5 times as long; 2-core
-  // Zen 5 with 1 MiB each, 2026-11).
+  // Bytes of V that a chunk may have per core: written by one, read by all once per block of filters, it should stay
+  // near their L2. With 32 registers twice its size: the transform takes up to 1.5 times as long, but every chunk costs
+  // two launches. In us, with chunks of 1, 2 and 4 times the L2: n1c96h160w160k24kh3kw3p1 2495, 2023, 2043,
+  // n1c128h132w132k256kh3kw3 8412, 7997, 8742, n1c64h224w224k64kh3kw3p1 6151, 5394, 5105 (2-core Zen 5 with 1 MiB each,
+  // 2026-11-29).
+  const auto caches = static_cast<std::int64_t>(all.machine.measured(1, 2));
   const Geometry one(all, tile);
   const std::int64_t units = all.profile.compute_units;
   const std::int64_t strip_bytes =
       saturating_product(tile.products(), one.c.groups * one.c.channels, tile.strip(), kElement);
   const std::int64_t wanted =
-      std::max(all.machine.l2_blocking_bytes * units / strip_bytes, 2 * units);
+      std::max(caches * all.machine.l2_blocking_bytes * units / strip_bytes, 2 * units);
   return strips_within(all.workspace_limit - one.packed_bytes(),
                        static_cast<int>(std::min(wanted, ceil_div(one.tiles, tile.strip()))),
                        [&](int strips) {
