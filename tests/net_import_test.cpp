@@ -93,135 +93,132 @@ void add_int32(TensorProto& tensor, std::vector<T> values) {
 const float kInfinity = std::numeric_limits<float>::infinity();
 
 // Three elements of every type, in both forms.
-const std::vector<Held>& all_types() {
-  using T = TensorProto;
-  static const std::vector<Held> held = {
-      {Type::kFloat32,
-       [](T& t) {
-         set_raw<float>(t, {1.5F, -0.0F, 1e-40F});
-       },
-       [](T& t) {
-         for (const float value : {1.5F, -0.0F, 1e-40F})
-           t.add_float_data(value);
-       },
-       {1.5F, -0.0F, 1e-40F},
-       {}},
-      {Type::kFloat64,
-       [](T& t) {
-         set_raw<double>(t, {0.1, -2, 1e300});
-       },
-       [](T& t) {
-         for (const double value : {0.1, -2.0, 1e300})
-           t.add_double_data(value);
-       },
-       {0.1F, -2, kInfinity},
-       {}},
-      {Type::kFloat16,
-       [](T& t) {
-         set_raw<std::uint16_t>(t, {0x3c00, 0xfc00, 0x0001});
-       },
-       [](T& t) {
-         add_int32<int>(t, {0x3c00, 0xfc00, 0x0001});
-       },
-       {1, -kInfinity, 0x1p-24F},
-       {}},
-      {Type::kBfloat16,
-       [](T& t) {
-         set_raw<std::uint16_t>(t, {0x3f80, 0xc000, 0x0080});
-       },
-       [](T& t) {
-         add_int32<int>(t, {0x3f80, 0xc000, 0x0080});
-       },
-       {1, -2, 0x1p-126F},
-       {}},
-      {Type::kInt8,
-       [](T& t) {
-         set_raw<std::int8_t>(t, {-128, 0, 127});
-       },
-       [](T& t) {
-         add_int32<int>(t, {-128, 0, 127});
-       },
-       {},
-       {-128, 0, 127}},
-      {Type::kUint8,
-       [](T& t) {
-         set_raw<std::uint8_t>(t, {0, 128, 255});
-       },
-       [](T& t) {
-         add_int32<int>(t, {0, 128, 255});
-       },
-       {},
-       {0, 128, 255}},
-      {Type::kInt16,
-       [](T& t) {
-         set_raw<std::int16_t>(t, {-32768, 1, 32767});
-       },
-       [](T& t) {
-         add_int32<int>(t, {-32768, 1, 32767});
-       },
-       {},
-       {-32768, 1, 32767}},
-      {Type::kUint16,
-       [](T& t) {
-         set_raw<std::uint16_t>(t, {0, 1, 65535});
-       },
-       [](T& t) {
-         add_int32<int>(t, {0, 1, 65535});
-       },
-       {},
-       {0, 1, 65535}},
-      {Type::kInt32,
-       [](T& t) {
-         set_raw<std::int32_t>(t, {INT32_MIN, -1, INT32_MAX});
-       },
-       [](T& t) {
-         add_int32<int>(t, {INT32_MIN, -1, INT32_MAX});
-       },
-       {},
-       {INT32_MIN, -1, INT32_MAX}},
-      {Type::kUint32,
-       [](T& t) {
-         set_raw<std::uint32_t>(t, {0, 1, UINT32_MAX});
-       },
-       [](T& t) {
-         for (const std::uint32_t value : {0U, 1U, UINT32_MAX})
-           t.add_uint64_data(value);
-       },
-       {},
-       {0, 1, UINT32_MAX}},
-      {Type::kInt64,
-       [](T& t) {
-         set_raw<std::int64_t>(t, {INT64_MIN, -1, INT64_MAX});
-       },
-       [](T& t) {
-         for (const std::int64_t value : {INT64_MIN, std::int64_t{-1}, INT64_MAX})
-           t.add_int64_data(value);
-       },
-       {},
-       {INT64_MIN, -1, INT64_MAX}},
-      {Type::kUint64,
-       [](T& t) {
-         set_raw<std::uint64_t>(t, {0, 1, INT64_MAX});
-       },
-       [](T& t) {
-         for (const std::uint64_t value :
-              {std::uint64_t{0}, std::uint64_t{1}, static_cast<std::uint64_t>(INT64_MAX)})
-           t.add_uint64_data(value);
-       },
-       {},
-       {0, 1, INT64_MAX}},
-      {Type::kBool,
-       [](T& t) {
-         set_raw<std::uint8_t>(t, {0, 1, 7});
-       },
-       [](T& t) {
-         add_int32<int>(t, {0, 1, 7});
-       },
-       {},
-       {0, 1, 1}},
-  };
-  return held;
-}
+using T = TensorProto;
+const std::vector<Held> kAllTypes = {
+    {Type::kFloat32,
+     [](T& t) {
+       set_raw<float>(t, {1.5F, -0.0F, 1e-40F});
+     },
+     [](T& t) {
+       for (const float value : {1.5F, -0.0F, 1e-40F})
+         t.add_float_data(value);
+     },
+     {1.5F, -0.0F, 1e-40F},
+     {}},
+    {Type::kFloat64,
+     [](T& t) {
+       set_raw<double>(t, {0.1, -2, 1e300});
+     },
+     [](T& t) {
+       for (const double value : {0.1, -2.0, 1e300})
+         t.add_double_data(value);
+     },
+     {0.1F, -2, kInfinity},
+     {}},
+    {Type::kFloat16,
+     [](T& t) {
+       set_raw<std::uint16_t>(t, {0x3c00, 0xfc00, 0x0001});
+     },
+     [](T& t) {
+       add_int32<int>(t, {0x3c00, 0xfc00, 0x0001});
+     },
+     {1, -kInfinity, 0x1p-24F},
+     {}},
+    {Type::kBfloat16,
+     [](T& t) {
+       set_raw<std::uint16_t>(t, {0x3f80, 0xc000, 0x0080});
+     },
+     [](T& t) {
+       add_int32<int>(t, {0x3f80, 0xc000, 0x0080});
+     },
+     {1, -2, 0x1p-126F},
+     {}},
+    {Type::kInt8,
+     [](T& t) {
+       set_raw<std::int8_t>(t, {-128, 0, 127});
+     },
+     [](T& t) {
+       add_int32<int>(t, {-128, 0, 127});
+     },
+     {},
+     {-128, 0, 127}},
+    {Type::kUint8,
+     [](T& t) {
+       set_raw<std::uint8_t>(t, {0, 128, 255});
+     },
+     [](T& t) {
+       add_int32<int>(t, {0, 128, 255});
+     },
+     {},
+     {0, 128, 255}},
+    {Type::kInt16,
+     [](T& t) {
+       set_raw<std::int16_t>(t, {-32768, 1, 32767});
+     },
+     [](T& t) {
+       add_int32<int>(t, {-32768, 1, 32767});
+     },
+     {},
+     {-32768, 1, 32767}},
+    {Type::kUint16,
+     [](T& t) {
+       set_raw<std::uint16_t>(t, {0, 1, 65535});
+     },
+     [](T& t) {
+       add_int32<int>(t, {0, 1, 65535});
+     },
+     {},
+     {0, 1, 65535}},
+    {Type::kInt32,
+     [](T& t) {
+       set_raw<std::int32_t>(t, {INT32_MIN, -1, INT32_MAX});
+     },
+     [](T& t) {
+       add_int32<int>(t, {INT32_MIN, -1, INT32_MAX});
+     },
+     {},
+     {INT32_MIN, -1, INT32_MAX}},
+    {Type::kUint32,
+     [](T& t) {
+       set_raw<std::uint32_t>(t, {0, 1, UINT32_MAX});
+     },
+     [](T& t) {
+       for (const std::uint32_t value : {0U, 1U, UINT32_MAX})
+         t.add_uint64_data(value);
+     },
+     {},
+     {0, 1, UINT32_MAX}},
+    {Type::kInt64,
+     [](T& t) {
+       set_raw<std::int64_t>(t, {INT64_MIN, -1, INT64_MAX});
+     },
+     [](T& t) {
+       for (const std::int64_t value : {INT64_MIN, std::int64_t{-1}, INT64_MAX})
+         t.add_int64_data(value);
+     },
+     {},
+     {INT64_MIN, -1, INT64_MAX}},
+    {Type::kUint64,
+     [](T& t) {
+       set_raw<std::uint64_t>(t, {0, 1, INT64_MAX});
+     },
+     [](T& t) {
+       for (const std::uint64_t value :
+            {std::uint64_t{0}, std::uint64_t{1}, static_cast<std::uint64_t>(INT64_MAX)})
+         t.add_uint64_data(value);
+     },
+     {},
+     {0, 1, INT64_MAX}},
+    {Type::kBool,
+     [](T& t) {
+       set_raw<std::uint8_t>(t, {0, 1, 7});
+     },
+     [](T& t) {
+       add_int32<int>(t, {0, 1, 7});
+     },
+     {},
+     {0, 1, 1}},
+};
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() &&
@@ -233,7 +230,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 TEST_CASE("initializers of every type arrive, as bytes and as numbers, in the file and beside it") {
   REQUIRE(net::has_importer());
   const test::TempFolder folder;
-  for (const Held& held : all_types()) {
+  for (const Held& held : kAllTypes) {
     CAPTURE(net::to_string(held.type));
     for (const char* form : {"raw", "typed", "external"}) {
       CAPTURE(form);
@@ -408,7 +405,6 @@ TEST_CASE("tensors whose data does not match their type and shape") {
     fill(*test::add_tensor(model, "w", type, sizes));
     return error_of_model(code, model);
   };
-  using T = TensorProto;
   const Fill nothing = [](T&) {};
   CHECK(error(Type::kFloat32, {2, 2}, [](T& t) { t.set_raw_data("12345"); }) ==
         "tensor 'w' (float32 2x2) needs 16 bytes, but has 5");
