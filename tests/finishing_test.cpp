@@ -67,6 +67,7 @@ TEST_CASE("prelu: slopes of both signs and above 1, in every strategy") {
   for (const char* text : kKinds) {
     for (const Direction direction : {Direction::kForward, Direction::kTransposed}) {
       for (const bool narrow : {false, true}) {
+        if (narrow && text != kKinds[number % 3]) continue;  // each compiles every body again
         Problem p = finished(text, direction, Activation::kPrelu);
         p.bias = number % 3 != 0;
         p.residual = number % 2 == 0;
