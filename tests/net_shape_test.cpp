@@ -289,3 +289,13 @@ TEST_CASE("pass movement: what others read, too, stays for them") {
   CHECK((left_after_pass(net, {"Transpose 'Transpose0' + Transpose 'Transpose1'"}) ==
          Names{"Transpose", "Transpose"}));
 }
+
+TEST_CASE("folding: a few bytes of a model do not ask for any amount of memory") {
+  NetGraph net;
+  const ValueId one = net.constant({1}, Numbers{1});
+  const ValueId large = net.add("Expand", {one, net.constant({2}, Integers{1 << 20, 1 << 10})});
+  net.output(net.add("Add", {net.input({1}, Numbers{1}), large}));
+  CHECK(error_of(net) ==
+        "node 'Expand0' (Expand, opset 17): constants that follow from constants would have more "
+        "than 536870912 elements in all");
+}

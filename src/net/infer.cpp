@@ -12,6 +12,8 @@ using core::Error;
 
 // Elements of a tensor stay within this, so that bytes and sums of a few sizes fit 64 bits.
 constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+// Elements that folding may make in all: a few bytes of a hostile file can ask for any number.
+constexpr std::int64_t kMostFolded = std::int64_t{1} << 29;
 
 std::string subject(const Node& node, const Graph& graph) {
   const std::string domain = node.domain.empty() ? "" : node.domain + ".";
@@ -33,7 +35,16 @@ bool outputs_known(const Graph& graph, const Node& node) {
   });
 }
 
-void infer_node(Graph& graph, Node& node) {
+// Elements of the outputs that are, or are about to be, constants.
+std::int64_t elements_of_outputs(const Graph& graph, const Node& node) {
+  std::int64_t count = 0;
+  for (const ValueId id : node.outputs)
+    count += id == kNoValue ? 0 : elements(*graph.value(id).shape);
+  return count;
+}
+
+// `left`: of kMostFolded.
+void infer_node(Graph& graph, Node& node, std::int64_t& left) {
   const Operator* op = find_operator(node.domain, node.op);
   if (op == nullptr) unsupported(node, graph, "this operator is not supported");
   if (node.domain.empty() && graph.opset < op->since) {
@@ -46,7 +57,14 @@ void infer_node(Graph& graph, Node& node) {
       if (id == kNoValue) continue;
       if (!graph.value(id).shape) inference.invalid("has no output '" + graph.value(id).name + "'");
     }
-    if (op->evaluate != nullptr && all_constant(graph, node) && !outputs_known(graph, node)) {
+    const bool known = outputs_known(graph, node);
+    const bool folds = op->evaluate != nullptr && all_constant(graph, node) && !known;
+    if (known || folds) left -= elements_of_outputs(graph, node);
+    if (left < 0) {
+      inference.unsupported("constants that follow from constants would have more than " +
+                            std::to_string(kMostFolded) + " elements in all");
+    }
+    if (folds) {
       Evaluation evaluation(graph, node);
       op->evaluate(evaluation);
     }
@@ -147,8 +165,9 @@ void Evaluation::output(std::size_t i, ConstantPtr constant) {
 }
 
 void infer(Graph& graph) {
+  std::int64_t left = kMostFolded;
   for (Node& node : graph.nodes)
-    infer_node(graph, node);
+    infer_node(graph, node, left);
   graph.remove_nodes([&](const Node& node) { return outputs_known(graph, node); });
 }
 
