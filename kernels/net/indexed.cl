@@ -16,7 +16,7 @@ inline raw raw_of(const float value) {
   ushort stored;
   vstore_half(value, 0, (half*)&stored);
   return stored;
-#elif STORED_BITS == 16
+#elif defined(STORED_AS)
   return to_stored(value);
 #else
   return value;

@@ -4,8 +4,8 @@
 //
 // Macros: VW; the storage's (parts/storage.cl).
 
-#if STORED_BITS == 16
-typedef ushort raw;
+#ifdef STORED_AS
+typedef STORED_AS raw;
 #else
 typedef float raw;
 #endif
