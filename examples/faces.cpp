@@ -77,14 +77,16 @@ float of_smaller(const Face& a, const Face& b) {
   return common_area(a, b) / std::min(a.area(), b.area());
 }
 
-// Non-maximum suppression: the most probable ones, none of which overlaps another by more than `most`.
+// Non-maximum suppression: the most probable ones, none of which overlaps another by more than `most`. Cells of p-net
+// overlap by exactly a half, for instance: rounding does not decide then.
 Faces without_overlaps(Faces faces, float (*overlap)(const Face&, const Face&), float most) {
   std::sort(faces.begin(), faces.end(),
             [](const Face& a, const Face& b) { return a.score > b.score; });
+  constexpr float kRounding = 1e-4f;
   Faces kept;
   for (const Face& face : faces) {
     if (std::none_of(kept.begin(), kept.end(),
-                     [&](const Face& other) { return overlap(face, other) > most; }))
+                     [&](const Face& other) { return overlap(face, other) > most + kRounding; }))
       kept.push_back(face);
   }
   return kept;
@@ -140,15 +142,38 @@ class Net {
   cl::Context cl_;
 };
 
-// Puts a picture where a network takes it, transposed: (x, y, colour).
-void put_transposed(const Picture& picture, float* to) {
-  for (std::int64_t x = 0; x < picture.width; ++x) {
-    for (std::int64_t y = 0; y < picture.height; ++y) {
-      for (std::int64_t c = 0; c < 3; ++c) {
-        const float value = picture.values[index((c * picture.height + y) * picture.width + x)];
-        *to++ = (value * 255.0f - 127.5f) / 128.0f;
+// How much of a pixel lies between two places of its row or column.
+float covered(std::int64_t pixel, float from, float to) {
+  const auto begin = static_cast<float>(pixel);
+  return std::max(0.0f, std::min(begin + 1, to) - std::max(begin, from));
+}
+
+// A part of the picture as networks take it: made columns x rows pixels large, each the mean of what it covers,
+// transposed, colours in -1..1. Beyond the picture is black.
+void put_part(const Picture& picture, const Face& part, std::int64_t columns, std::int64_t rows,
+              float* to) {
+  const float step_x = part.width() / static_cast<float>(columns),
+              step_y = part.height() / static_cast<float>(rows);
+  const auto floor = [](float place) { return static_cast<std::int64_t>(std::floor(place)); };
+  for (std::int64_t i = 0; i < columns * rows; ++i) {
+    const float left = part.left + static_cast<float>(i / rows) * step_x, right = left + step_x;
+    const float top = part.top + static_cast<float>(i % rows) * step_y, bottom = top + step_y;
+    std::array<float, 3> sums{};
+    for (std::int64_t y = std::max<std::int64_t>(0, floor(top));
+         y <= std::min(picture.height - 1, floor(bottom)); ++y) {
+      for (std::int64_t x = std::max<std::int64_t>(0, floor(left));
+           x <= std::min(picture.width - 1, floor(right)); ++x) {
+        const float weight = covered(x, left, right) * covered(y, top, bottom);
+        for (std::size_t c = 0; c < 3; ++c) {
+          sums[c] +=
+              weight *
+              picture
+                  .values[(c * index(picture.height) + index(y)) * index(picture.width) + index(x)];
+        }
       }
     }
+    for (const float sum : sums)
+      *to++ = (sum / (step_x * step_y) * 255.0f - 127.5f) / 128.0f;
   }
 }
 
@@ -187,11 +212,14 @@ Faces propose(const clconv::Context& context, const std::string& model, const Pi
                                      3};
   };
   const Net net(context, model, sizes(scales.front()));
+  Face whole{};
+  whole.right = static_cast<float>(picture.width);
+  whole.bottom = static_cast<float>(picture.height);
   Faces faces;
   for (const double scale : scales) {
     const auto shape = sizes(scale);
     std::vector<float> input(index(shape[1] * shape[2] * 3));
-    put_transposed(clconv::cli::resized(picture, shape[1], shape[2]), input.data());
+    put_part(picture, whole, shape[1], shape[2], input.data());
     const Faces found = without_overlaps(
         candidates_of(net.run(shape, input), static_cast<float>(scale)), of_union, 0.5f);
     faces.insert(faces.end(), found.begin(), found.end());
@@ -202,22 +230,6 @@ Faces propose(const clconv::Context& context, const std::string& model, const Pi
     face.make_square();
   }
   return faces;
-}
-
-// The square of a face, size x size pixels large; black where it reaches beyond the picture.
-Picture patch(const Picture& picture, const Face& face, std::int64_t size) {
-  const std::int64_t left = std::lround(face.left), top = std::lround(face.top);
-  Picture square;
-  square.width = square.height = std::max<std::int64_t>(1, std::lround(face.width()));
-  square.channels = 3;
-  square.values.resize(index(3 * square.width * square.width));
-  for (std::int64_t i = 0; i < 3 * square.width * square.width; ++i) {
-    const std::int64_t c = i / square.width / square.width;
-    const std::int64_t x = left + i % square.width, y = top + i / square.width % square.width;
-    if (x < 0 || y < 0 || x >= picture.width || y >= picture.height) continue;
-    square.values[index(i)] = picture.values[index((c * picture.height + y) * picture.width + x)];
-  }
-  return clconv::cli::resized(square, size, size);
 }
 
 // What r-net or o-net makes of candidates: those that it takes for faces, with sides and marks. Batches all have one
@@ -232,8 +244,7 @@ Faces confirm(const clconv::Context& context, const std::string& model, const Pi
     const std::size_t count = std::min(index(batch), candidates.size() - first);
     std::vector<float> input(index(batch * size * size * 3));
     for (std::size_t i = 0; i < count; ++i) {
-      put_transposed(patch(picture, candidates[first + i], size),
-                     &input[i * index(size * size * 3)]);
+      put_part(picture, candidates[first + i], size, size, &input[i * index(size * size * 3)]);
     }
     const Answer answer = net.run(sizes, input);
     for (std::size_t i = 0; i < count; ++i) {
