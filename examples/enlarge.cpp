@@ -1,5 +1,5 @@
-// Enlarges a picture with a network: waifu2x, Real-ESRGAN, or any other ONNX file that takes (1,3,H,W) in 0..1 and gives
-// the same picture larger.
+// Enlarges a picture with a network: waifu2x, Real-ESRGAN, or any other ONNX file that takes (1,3,H,W) in 0..1 and
+// gives the same picture larger.
 //
 // Between layers a picture takes a hundred times its memory and more, so that a large one is done in tiles, all of one
 // size: the network is compiled once. At the edge of a tile the network lacks pixels. Some networks crop the result

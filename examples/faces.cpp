@@ -1,5 +1,5 @@
-// Finds faces with MTCNN and draws them (K. Zhang, Z. Zhang, Z. Li and Y. Qiao, "Joint Face Detection and Alignment Using
-// Multitask Cascaded Convolutional Networks", 2016).
+// Finds faces with MTCNN and draws them (K. Zhang, Z. Zhang, Z. Li and Y. Qiao, "Joint Face Detection and Alignment
+// Using Multitask Cascaded Convolutional Networks", 2016).
 //
 // Three networks, each of which looks more closely at what the one before it let through:
 //   p-net  looks at 12x12 pixels everywhere in the picture, which is made smaller step by step for larger faces
