@@ -8,23 +8,9 @@
 #include <vector>
 
 #include "clconv/clconv.hpp"
+#include "cli/errors.hpp"
 
 namespace clconv::cli {
-
-// A wrong word, file or value in the input: exit status 2. One line that names it.
-class BadInput : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// A file that cannot be read or written: exit status 1.
-class FileFailure : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// A constraint that cannot be met: exit status 3.
-class Unmet : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 // What the command line asked for: the verb's parse callback leaves its action here.
 struct Session {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <memory>
 
-#include "cli/cli.hpp"
+#include "cli/errors.hpp"
 #include "cli/image_codecs.hpp"
 #include "runtime/files.hpp"
 #include "text.hpp"

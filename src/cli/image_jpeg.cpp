@@ -4,7 +4,7 @@
 #include <cstdio>  // jpeglib.h needs it
 #include <cstring>
 
-#include "cli/cli.hpp"
+#include "cli/errors.hpp"
 #include "cli/image_codecs.hpp"
 #include "text.hpp"
 

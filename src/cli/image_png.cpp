@@ -3,7 +3,7 @@
 #include <csetjmp>
 #include <cstring>
 
-#include "cli/cli.hpp"
+#include "cli/errors.hpp"
 #include "cli/image.hpp"
 #include "cli/image_codecs.hpp"
 #include "text.hpp"
