@@ -369,6 +369,15 @@ TEST_CASE("errors name what is wrong") {
   CHECK(clconv_net_create(context().get(), builder.model, &options, &net) ==
         CLCONV_INVALID_ARGUMENT);
   CHECK(error() == "the model has no input 'picture'; inputs: image");
+  clconv_net_shape twice[2] = {shape, shape};
+  twice[0].name = twice[1].name = "image";
+  options.num_shapes = 2;
+  options.shapes = twice;
+  CHECK(clconv_net_create(context().get(), builder.model, &options, &net) ==
+        CLCONV_INVALID_ARGUMENT);
+  CHECK(error() == "input 'image' has two shapes");
+  options.num_shapes = 1;
+  options.shapes = &shape;
   shape.name = nullptr;
   shape.sizes[0] = 1, shape.sizes[1] = 3, shape.sizes[2] = 8, shape.sizes[3] = 8;
   CHECK(clconv_net_create(context().get(), builder.model, &options, &net) == CLCONV_INVALID_MODEL);
@@ -388,6 +397,23 @@ TEST_CASE("an operator that is not supported is named with its node and version"
   CHECK(clconv_net_create(context().get(), builder.model, nullptr, &net) == CLCONV_UNSUPPORTED);
   CHECK(std::string(clconv_last_error()) ==
         "node 'y' (Frobnicate, opset 13): this operator is not supported");
+}
+
+TEST_CASE("a model is a regular file, and whole numbers are numbers, too") {
+  clconv_net_model model = nullptr;
+  CHECK(clconv_net_model_load("/dev/zero", &model) == CLCONV_IO);
+  CHECK(std::string(clconv_last_error()) == "/dev/zero: is no regular file");
+  CHECK(clconv_net_model_load("/no/such/model.onnx", &model) == CLCONV_IO);
+  CHECK(model == nullptr);
+  Builder builder;
+  builder.input("x", {2});
+  builder.node("LeakyRelu", {"x"}, "y", R"({"alpha": 1})");
+  builder.output("y");
+  Net net(builder);
+  const Numbers x = {-2, 3};
+  net.write(0, x);
+  net.run();
+  CHECK(net.read(0) == x);
 }
 
 TEST_CASE("buffers are checked before anything is enqueued") {

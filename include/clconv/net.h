@@ -19,7 +19,7 @@ extern "C" {
 
 /* ---- models -------------------------------------------------------------------------------- */
 
-/** A graph of operators with its constants. Immutable once it is compiled or shared. */
+/** A graph of operators with its constants. A network keeps a copy: later changes do not reach it. */
 typedef struct clconv_net_model_s* clconv_net_model;
 
 /** ONNX's element types, with its numbers. */
@@ -115,14 +115,13 @@ typedef struct clconv_net_options {
       batch; /* > 0: the first size of every input, whatever the model says; 0: the model's, 1 where it is open */
   /** Of every convolution, as in clconv_plan_options. */
   clconv_rigor rigor;
-  double time_limit_s;           /* for measuring, all layers together; <= 0: no limit */
+  double time_limit_s; /* for measuring, of each layer; compiling is not counted; <= 0: no limit */
   int64_t workspace_limit_bytes; /* < 0: CLCONV_WORKSPACE_LIMIT, else the device's */
   int deterministic;
-  int64_t expected_runs; /* > 0: compiling counts, spread over so many runs */
-  clconv_data_type
-      data_type; /* of activations and weights: CLCONV_FLOAT32 or CLCONV_FLOAT16 (sums are float32) */
-  const char* skip_passes; /* comma-separated names of passes that are not run; NULL: none */
-  int64_t plan_capacity;   /* sets of input shapes that stay compiled; 0: 8 */
+  int64_t expected_runs;      /* > 0: compiling counts, spread over so many runs */
+  clconv_data_type data_type; /* of activations and weights; sums are float32 */
+  const char* skip_passes;    /* comma-separated names of passes that are not run; NULL: none */
+  int64_t plan_capacity;      /* sets of input shapes that stay compiled; 0: 8 */
 } clconv_net_options;
 
 CLCONV_API void clconv_net_options_defaults(clconv_net_options* options, size_t size);
@@ -166,7 +165,9 @@ CLCONV_API clconv_status clconv_net_prepare(clconv_net net, int64_t num_shapes,
 
 /** Enqueues one run: `inputs` and `outputs` are buffers in the order of clconv_net_input() and _output(), float32,
  *  distinct from each other; `shapes` are those of the inputs where they differ from what was compiled (else NULL and 0).
- *  After the first run of a shape nothing is compiled or allocated. Results are those of the run however many overlap. */
+ *  After the first run of a shape nothing is compiled or allocated. Runs that overlap need
+ *  outputs of their own and may share inputs; more of them than before allocate an arena more. A shape that is not
+ *  compiled yet is compiled first, in the caller's thread. Buffers may be larger than needed. */
 CLCONV_API clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, int64_t num_shapes,
                                         const clconv_net_shape* shapes, int64_t num_inputs,
                                         const cl_mem* inputs, int64_t num_outputs,

@@ -309,7 +309,8 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--batch", v->batch, "the first size of every input");
   add_picture_options(*verb, v->pictures);
   verb->add_option("--rigor", v->rigor, "wisdom-only, estimate (default), measure or exhaustive");
-  verb->add_option("--time-limit", v->time_limit_s, "seconds to measure at most, all layers")
+  verb->add_option("--time-limit", v->time_limit_s,
+                   "seconds to measure a layer at most; compiling is not counted")
       ->check(CLI::PositiveNumber);
   verb->add_option("--workspace-limit", v->workspace_limit,
                    "bytes of workspace a layer may need, e.g. 1000000, 64M or 2GiB");

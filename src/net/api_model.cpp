@@ -1,4 +1,6 @@
 // The models of net.h: checks what comes in, and hands on. No decisions here.
+#include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "net/api_support.hpp"
@@ -21,16 +23,32 @@ std::vector<std::string> names_of(std::int64_t count, const char* const* names, 
   return result;
 }
 
+// Refuses what has no end (a device, a pipe) and more than a model may have, before it is read.
+std::string model_file(const std::string& path) {
+  constexpr std::uintmax_t kMostBytes = std::uintmax_t{2} << 30;  // of a protobuf message
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status) &&
+      !std::filesystem::is_regular_file(status)) {
+    throw Error(Code::kIo, path + ": is no regular file");
+  }
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (!error && size > kMostBytes) {
+    throw Error(Code::kInvalidModel, path + ": has " + std::to_string(size) +
+                                         " bytes, a model at most " + std::to_string(kMostBytes));
+  }
+  std::string bytes;
+  if (!clconv::core::read_file(path, bytes)) throw Error(Code::kIo, path + ": no such file");
+  return bytes;
+}
+
 }  // namespace
 
 clconv_status clconv_net_model_load(const char* path, clconv_net_model* result) {
   return guarded([&] {
     required(path, "path");
     required(result, "result");
-    std::string bytes;
-    if (!clconv::core::read_file(path, bytes)) {
-      throw Error(Code::kIo, std::string(path) + ": no such file");
-    }
+    const std::string bytes = model_file(path);
     const std::string name = path;
     const std::size_t slash = name.rfind('/');
     const std::string folder =

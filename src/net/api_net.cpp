@@ -30,7 +30,11 @@ std::vector<WantedShape> shapes_of(std::int64_t count, const clconv_net_shape* s
   for (std::int64_t i = 0; i < count; ++i) {
     known_size(required(shapes, "shapes").struct_size, "clconv_net_shape");
     const auto one = versioned(element(shapes, i), shape_defaults(), "clconv_net_shape");
-    wanted.push_back({one.name != nullptr ? one.name : "", shape_of(one.rank, one.sizes)});
+    const std::string name = text_of(one.name);
+    for (const WantedShape& other : wanted) {
+      if (!name.empty() && other.name == name) bad("input '" + name + "' has two shapes");
+    }
+    wanted.push_back({name, shape_of(one.rank, one.sizes)});
   }
   return wanted;
 }

@@ -28,8 +28,8 @@ void set_pads(const NodeView& view, std::size_t rank, Window& window);
 std::string auto_pad(const NodeView& view);
 
 // The epilogue of a node, which passes have put into its attributes and inputs: activation(sum + bias + residual).
-// Attributes "activation" (a word of clconv_activation_name()), "activation_slope", "activation_offset"; inputs
-// kResidual and kSlopes, if there.
+// Attributes kActivation (a word of clconv_activation_name()), kSlope and kOffset; inputs kResidual and kSlopes, if
+// there.
 struct Epilogue {
   static constexpr std::size_t kBias = 2, kResidual = 3, kSlopes = 4;
   static constexpr const char* kActivation = "clconv_activation";

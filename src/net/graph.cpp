@@ -43,6 +43,10 @@ std::int64_t Attributes::integer(const std::string& name, std::int64_t otherwise
 }
 
 float Attributes::number(const std::string& name, float otherwise) const {
+  // Whole numbers are written without a point in models built by hand.
+  const auto at = values_.find(name);
+  const auto* whole = at == values_.end() ? nullptr : std::get_if<std::int64_t>(&at->second);
+  if (whole != nullptr) return static_cast<float>(*whole);
   const auto* value = found<float>(values_, name, "number");
   return value != nullptr ? *value : otherwise;
 }

@@ -9,11 +9,11 @@
 
 namespace clconv::net {
 
-// What one pass did: a line per change, such as "Conv 'conv1' + BatchNormalization 'bn1'".
+// What one pass did: a line per change, such as "Conv 'conv1' takes BatchNormalization 'bn1'".
 using Changes = std::vector<std::string>;
 
 struct Pass {
-  const char* name;   // "batch_normalization"
+  const char* name;   // "scales"
   const char* about;  // one line for people
   void (*run)(Graph& graph, Changes& changes);
 };

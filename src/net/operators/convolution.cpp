@@ -14,7 +14,7 @@ std::size_t spatial_rank(const NodeView& view) {
   view.expect_floating(0);
   view.expect_floating(1);
   const std::size_t rank = view.shape(0).size();
-  if (rank == 5) view.unsupported("three spatial dimensions");
+  if (rank == 5) view.unsupported("three spatial dimensions are not supported");
   view.expect_rank(0, 3, 4);
   view.expect_rank(1, rank, rank);
   return rank - 2;
