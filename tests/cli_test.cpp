@@ -567,7 +567,7 @@ TEST_CASE("wrong words: status 2") {
   check_fails_with(f, "", 2, "subcommand");
   check_fails(f, "--device 0:0 convolve", 2,
               "'convolve' is unknown, expected one of devices, plan, run, im2col, col2im, bench, "
-              "tune, wisdom, profile");
+              "tune, wisdom, profile, net");
   check_fails_with(f, "plan", 2, "PROBLEM");
   check_fails_with(f, "plan n1 --colour", 2, "--colour");
   check_fails(f, "plan n1c3h8w8k4kh3", 2, "problem 'n1c3h8w8k4kh3': field kw is missing");
