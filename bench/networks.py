@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Whole networks: clconv beside other runtimes, in one process, in turns, medians.
+"""Whole networks: clconv beside other runtimes, in one process, in turns of some runs each, medians.
 
-usage: networks.py [--runs N] [--batch N] [--threads N] [--dtype f32|f16] [--lib FOLDER] [--check] MODEL[:NAME=1,3,H,W]...
+usage: networks.py [--rounds N] [--runs N] [--batch N] [--threads N] [--dtype f32|f16] [--rigor N] [--lib FOLDER]
+                   [--pause MS] [--check] MODEL[:NAME=1,3,H,W]...
 
 Each model is an ONNX file; a shape is needed where the model leaves sizes open. Peers are used where Python finds them:
 onnxruntime, openvino. With --check, the largest difference to onnxruntime's outputs is printed instead of times. The
@@ -131,7 +132,9 @@ def parsed(word):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--runs", type=int, default=21)
+    parser.add_argument("--runs", type=int, default=9, help="of a turn, after 3 that do not count")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pause", type=float, default=100, help="ms before each turn: other runtimes' threads spin on")
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--dtype", choices=["f32", "f16"], default="f32")
@@ -164,14 +167,14 @@ def main():
                       f"{np.abs(one - other).max() / scale:9.3g}", flush=True)
             continue
         times = {runner: [] for runner in runners}
-        for _ in range(3):
-            for run in runners.values():
-                run(feed)
-        for _ in range(arguments.runs):
+        for _ in range(arguments.rounds):
             for runner, run in runners.items():
-                begin = time.perf_counter()
-                run(feed)
-                times[runner].append((time.perf_counter() - begin) * 1e3)
+                time.sleep(arguments.pause / 1e3)
+                for turn in range(3 + arguments.runs):
+                    begin = time.perf_counter()
+                    run(feed)
+                    if turn >= 3:
+                        times[runner].append((time.perf_counter() - begin) * 1e3)
         cells = [f"{runner} {statistics.median(ms):8.2f} ({min(ms):.2f})" for runner, ms in times.items()]
         ratios = [f"{statistics.median(ms) / statistics.median(times['clconv']):.2f}x"
                   for runner, ms in times.items() if runner != "clconv"]

@@ -398,6 +398,7 @@ TEST_CASE("net: wrong words, files and shapes are one line each") {
                 "x.npy: has shape (2,3,9,7), --input says");
   check_refused(folder, net + "x=x.npy --input x=x.npy", "given twice");
   check_refused(folder, net + "1,3,8,8 --batch -1", "--batch -1");
+  check_refused(folder, net + "1,3,8,8 --batch 0", "--batch 0: must be at least 1");
   check_refused(folder, net + "1,3,8,8 --runs -1", "--runs -1");
   check_refused(folder, net + "1,3,8,8 --dtype f64", "--dtype 'f64': expected f32 or f16");
   check_refused(folder, net + "1,3,8,8 --rigor slow", "--rigor 'slow'");

@@ -29,6 +29,7 @@ struct NetVerb {
   std::string model, rigor, workspace_limit, dtype, out, html;
   std::vector<std::string> inputs, skip;
   std::int64_t batch = 0, expected_runs = 0, runs = 10;
+  bool batch_given = false;
   double time_limit_s = 0;
   bool deterministic = false, check = false, json = false, passes = false, supported = false;
   PictureOptions pictures;
@@ -140,7 +141,8 @@ std::string values_text(const Array& array) {
 
 void NetVerb::check_options() const {
   if (model.empty()) throw BadInput("net: name a MODEL.onnx, or --supported");
-  if (batch < 0) throw BadInput("--batch " + std::to_string(batch) + ": must be at least 1");
+  if (batch_given && batch < 1)
+    throw BadInput("--batch " + std::to_string(batch) + ": must be at least 1");
   if (runs < 0) throw BadInput("--runs " + std::to_string(runs) + ": must not be negative");
   if (!std::isfinite(pictures.scale)) throw BadInput("--scale: expected a finite number");
   if (!html.empty()) check_out(html, {model});
@@ -331,7 +333,10 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated")
       ->allow_extra_args(false);
   verb->add_flag("--supported", v->supported, "list operators and passes, and end");
-  verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
+  verb->callback([&session, verb, v] {
+    v->batch_given = verb->count("--batch") > 0;
+    session.action = [&session, v] { v->run(session); };
+  });
 }
 
 }  // namespace clconv::cli
