@@ -1,6 +1,7 @@
 # What `cmake --install` puts where: library, program, headers, and what find_package and pkg-config read. All of it is
 # found from where it lies, so that the prefix may be another at install time, or move; folders that are given as absolute
-# paths (Nix, RPM) stay where they are.
+# paths (Nix, RPM) stay where they are. Components are what packages of a distribution hold: each library, `dev`, and
+# `program` (cmake/packages.cmake).
 include(CMakePackageConfigHelpers)
 
 set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)
@@ -8,15 +9,15 @@ set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)
 foreach(library clconv clconv_net)
   string(REPLACE "_" "-" name ${library})
   install(TARGETS ${library} EXPORT ${name}-targets
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(EXPORT ${name}-targets NAMESPACE clconv:: DESTINATION ${clconv_package_dir})
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${name} NAMELINK_COMPONENT dev
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
+  install(EXPORT ${name}-targets NAMESPACE clconv:: DESTINATION ${clconv_package_dir} COMPONENT dev)
 endforeach()
-install(DIRECTORY include/clconv DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/clconv DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 configure_package_config_file(cmake/clconv-config.cmake.in clconv-config.cmake INSTALL_DESTINATION ${clconv_package_dir})
 write_basic_package_version_file(clconv-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/clconv-config-version.cmake
-  DESTINATION ${clconv_package_dir})
+  DESTINATION ${clconv_package_dir} COMPONENT dev)
 
 # The path from one folder to another, both as CMAKE_INSTALL_* name them: relative where both move with the prefix, else
 # absolute. `result` gets a path to be put behind `from_here`.
@@ -34,7 +35,14 @@ function(clconv_path_between from to from_here result)
 endfunction()
 
 if(CLCONV_CLI)
-  install(TARGETS clconv_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS clconv_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+  set(CLCONV_GUIDE "${CMAKE_INSTALL_FULL_DOCDIR}/guide.md")
+  configure_file(packaging/clconv.1.in clconv.1 @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/clconv.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  install(FILES packaging/clconv.bash-completion DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+    RENAME clconv COMPONENT program)
+  install(FILES docs/guide.md docs/networks.md docs/planner.md docs/strategies.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
+    COMPONENT program)
   clconv_path_between("${CMAKE_INSTALL_BINDIR}" "${CMAKE_INSTALL_LIBDIR}" "$ORIGIN" rpath)
   set_target_properties(clconv_cli PROPERTIES INSTALL_RPATH "${rpath}")
 endif()
@@ -65,5 +73,6 @@ else()
 endif()
 foreach(name clconv clconv-net)
   configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${clconv_pc_dir})
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${clconv_pc_dir} COMPONENT dev)
 endforeach()
+include(cmake/packages.cmake)

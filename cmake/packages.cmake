@@ -1,0 +1,45 @@
+# Debian packages by CPack: `./dev package`. Names are Debian's for libraries: the SONAME without .so, so that programs
+# linked to different minor versions can be installed side by side while the major version is 0.
+set(abi ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_VENDOR "clconv")
+set(CPACK_PACKAGE_CONTACT "clconv's developers <clconv@localhost>")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_COMPONENTS_ALL clconv clconv-net dev program)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+set(CPACK_STRIP_FILES ON)
+# What the objects need is found by dpkg-shlibdeps; our own libraries are found where they were built.
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_CURRENT_BINARY_DIR})
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+
+# clconv_debian_package(COMPONENT NAME SECTION DEPENDS SUMMARY TEXT)
+macro(clconv_debian_package component name section depends summary text)
+  string(TOUPPER ${component} upper)
+  set(CPACK_DEBIAN_${upper}_PACKAGE_NAME ${name})
+  set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section})
+  set(CPACK_DEBIAN_${upper}_PACKAGE_DEPENDS "${depends}")
+  set(CPACK_DEBIAN_${upper}_DESCRIPTION "${summary}\n${text}")
+endmacro()
+set(same "(= ${PROJECT_VERSION})")
+clconv_debian_package(clconv libclconv${abi} libs ""
+  "2-D convolution on any OpenCL device"
+  "Forward, all gradients, transposed, with a planner that chooses the strategy by shape and device.")
+clconv_debian_package(clconv-net libclconv-net${abi} libs "libclconv${abi} ${same}"
+  "Neural networks on any OpenCL device"
+  "Runs ONNX files, or networks built by hand, on top of libclconv.")
+clconv_debian_package(dev libclconv-dev libdevel
+  "libclconv${abi} ${same}, libclconv-net${abi} ${same}, ocl-icd-opencl-dev | opencl-dev"
+  "2-D convolution on any OpenCL device: development files"
+  "Headers for C and C++, CMake package and pkg-config files of libclconv and libclconv-net.")
+clconv_debian_package(program clconv science "libclconv-net${abi} ${same}, libclconv${abi} ${same}"
+  "Plan, run, measure and explain convolutions and networks on OpenCL devices"
+  "The program of libclconv. PoCL (pocl-opencl-icd) runs it on CPUs.")
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "pocl-opencl-icd | opencl-icd")
+set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "opencl-clhpp-headers")
+set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_DEV_PACKAGE_GENERATE_SHLIBS OFF)
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_GENERATE_SHLIBS OFF)
+include(CPack)
