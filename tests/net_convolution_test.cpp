@@ -251,8 +251,7 @@ TEST_CASE("epilogues: every activation that a convolution can have") {
   }
 }
 
-TEST_CASE(
-    "epilogues: a result that two read, and slopes beyond the error bound, stay as they are") {
+TEST_CASE("epilogues: what stays as it is: a result that two read, an infinite slope") {
   NetGraph net;
   const ValueId y = add_convolution(net, image(net), 2);
   net.output(net.add("Add", {net.add("Relu", {y}), net.add("Tanh", {y})}));
@@ -260,7 +259,11 @@ TEST_CASE(
   NetGraph steep;
   steep.output(
       steep.add("PRelu", {add_convolution(steep, image(steep), 2), per_channel(steep, 5, 2, 3)}));
-  CHECK(rewritten("epilogues", steep) == Names{"Conv", "PRelu"});
+  CHECK(rewritten("epilogues", steep) == Names{"Conv"});
+  NetGraph infinite;
+  const ValueId slopes = infinite.constant({6, 1, 1}, std::vector<float>{1, 2, INFINITY, 0, -1, 1});
+  infinite.output(infinite.add("PRelu", {add_convolution(infinite, image(infinite), 2), slopes}));
+  CHECK(rewritten("epilogues", infinite) == Names{"Conv", "PRelu"});
 }
 
 TEST_CASE("fully_connected: MatMul and Gemm with constant weights") {

@@ -1,5 +1,6 @@
 // Activations and residual sums become epilogues of the convolutions in front of them: activation(sum + bias + residual).
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -69,12 +70,13 @@ std::optional<Activation> activation_of(const Graph& graph, const Node& node) {
   return std::nullopt;
 }
 
-// PReLU with a constant slope per channel. Slopes beyond [-1, 1] stay a layer of their own: the error bound of a plan
-// counts on them.
+// PReLU with a constant slope per channel, of any size: trained ones are often beyond [-1, 1]. An infinite one stays a
+// layer of its own.
 std::optional<Activation> take_slopes(Graph& graph, Node& convolution, const Node& node) {
   if (node.op != "PRelu" || !node.domain.empty()) return std::nullopt;
   const std::optional<std::vector<float>> slopes = per_channel(convolution, graph, node.inputs[1]);
-  if (!slopes || !std::all_of(slopes->begin(), slopes->end(), is_slope)) return std::nullopt;
+  const auto finite = [](float slope) { return std::isfinite(slope); };
+  if (!slopes || !std::all_of(slopes->begin(), slopes->end(), finite)) return std::nullopt;
   convolution.inputs.resize(std::max(convolution.inputs.size(), Epilogue::kSlopes + 1), kNoValue);
   const Shape shape{static_cast<std::int64_t>(slopes->size())};
   convolution.inputs[Epilogue::kSlopes] =

@@ -11,6 +11,7 @@
   X(slabs)                     \
   X(pixels)                    \
   X(patches)                   \
+  X(phases)                    \
   X(tile)
 #define CLCONV_WEIGHTS(X) \
   X(weights_filters)      \

@@ -18,9 +18,13 @@ struct InputView {
   std::int64_t images, chunk;
   std::int64_t image, plane, pitch, step, top = 0, left = 0;
 
+  // kOutside: the body itself takes what is outside the input for zero.
+  enum class Padding { kWrittenOut, kOutside };
+
   // `wanted`: columns of the window that may be read, which can be more than the taps reach. `floats`: the body
   // reads nothing else.
-  InputView(const Case& all, std::int64_t wanted, bool floats) {
+  InputView(const Case& all, std::int64_t wanted, bool floats,
+            Padding padding = Padding::kWrittenOut) {
     const Problem& p = all.problem;
     const std::vector<Correlation>& correlations = all.correlations;
     const Correlation& c = correlations.front();
@@ -32,7 +36,8 @@ struct InputView {
     pitch = c.in_pitch;
     step = c.in_step;
     const bool convert = floats && c.data_type != DataType::kFloat32;
-    copied = window.h > 0 && (p.mask || convert || !window.inside(c));
+    const bool pads = padding == Padding::kWrittenOut && !window.inside(c);
+    copied = window.h > 0 && (p.mask || convert || pads);
     if (!copied) return;
     const std::int64_t channels = c.groups * c.channels;
     top = window.top;

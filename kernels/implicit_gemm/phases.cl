@@ -1,0 +1,139 @@
+// parts: register_tile interleave row_end epilogue lanes prefetch
+// Implicit GEMM on CPUs, data gradients at a stride: all phases of a row of results at once. Results whose columns are
+// equal modulo the stride SW are a phase: they meet the same taps. A register tile has one sum for each of SW phases, MR
+// filters and NV vectors of input columns; at the end the phases are interleaved, so that whole vectors are stored.
+//
+//   input row    a0 a1 a2 a3 ...          acc[phase][MR][NV]          result row, SW == 2
+//                                         phase 0  p0 p1 p2 p3   ->   p0 q0 p1 q1 p2 q2 p3 q3
+//                                         phase 1  q0 q1 q2 q3
+//
+// packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read as it lies:
+// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group.
+//
+// Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how many),
+// COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to the next),
+// DW (input columns, likewise); the same of rows: ROW_TAPS ROW_TAP ROW_TOP ROW_STEP DH; FIRST_LEFT (the least column of
+// COLUMN_LEFT) and REACH (columns from there to the last that a result 0 meets); and those of the epilogue. All sizes are
+// arguments.
+
+#define SPAN (VW * NV)
+#define LINE 16  // floats of a cache line
+// Channels: no hardware prefetcher foresees the next plane (docs/calibration.md).
+#define AHEAD 8
+
+constant int column_taps[] = {COLUMN_TAPS}, column_tap[] = {COLUMN_TAP}, column_left[] = {COLUMN_LEFT};
+constant int row_taps[] = {ROW_TAPS}, row_tap[] = {ROW_TAP}, row_top[] = {ROW_TOP};
+
+// The vector at `column` of a row of `width` floats, with zeroes outside of it. `readable`: all of it is in the buffer.
+inline floatv load_within(global const float* row, const int column, const int width, const bool readable) {
+  if (!readable) {
+    float values[VW];
+    for (int t = 0; t < VW; ++t) values[t] = column + t >= 0 && column + t < width ? row[column + t] : 0.0f;
+    return LOAD_V(values);
+  }
+  const uintv at = AS_UINTV(LANES + column);
+  const floatv zero = (floatv)(0.0f);
+  return select(zero, LOAD_V(row + column), at < (uintv)((uint)width));
+}
+
+// All products of a tile. `load` gives the vector at column `column` of row `row`: what the taps of a row meet is loaded
+// once for all phases.
+#define MULTIPLY_PHASES(load)                                                                                    \
+  for (int channel = 0; channel < channels; ++channel, xp += plane, wp += KH * KW * MR) {                        \
+    for (int u = first_u; u < last_u; ++u) {                                                                     \
+      global const float* row = xp + (long)(top + u * DH) * pitch;                                               \
+      global const float* row_w = wp + (row_tap[row_phase] + u * ROW_STEP) * (KW * MR);                          \
+      floatv met[REACH][NV];                                                                                     \
+      CHECK_ROW()                                                                                                \
+      _Pragma("unroll") for (int line = 0; line < SPAN + REACH; line += LINE)                                    \
+        PREFETCH(row + AHEAD * plane + first_column + line);                                                     \
+      _Pragma("unroll") for (int d = 0; d < REACH; ++d) {                                                        \
+        _Pragma("unroll") for (int v = 0; v < NV; ++v) {                                                         \
+          const int column = first_column + d + v * VW;                                                          \
+          met[d][v] = load;                                                                                      \
+        }                                                                                                        \
+      }                                                                                                          \
+      _Pragma("unroll") for (int phase = 0; phase < SW; ++phase) {                                               \
+        _Pragma("unroll") for (int t = 0; t < KW; ++t) {                                                         \
+          if (t < column_taps[phase]) {                                                                          \
+            global const float* tap_w = row_w + (column_tap[phase] + t * COLUMN_STEP) * MR;                      \
+            const int d = column_left[phase] - FIRST_LEFT + t * DW;                                              \
+            MULTIPLY_TILE_SCALAR_FIRST(acc[phase], MR, NV, tap_w[i], met[d][v])                                  \
+          }                                                                                                      \
+        }                                                                                                        \
+      }                                                                                                          \
+    }                                                                                                            \
+  }
+
+// Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
+// in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
+// filter*out_plane + out_offset + row*w + column, filters counted over all groups; the residual has the same layout.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_phases(global const float* restrict x, global const float* restrict packed,
+                          global const element* restrict b, global const element* restrict r,
+                          global element* restrict result, int channels, long x_image, long plane,
+                          int pitch, int in_h, int in_w, int top0, int left, long x_size, int h,
+                          int w, int tiles, int filters, int blocks_per_group, int groups,
+                          long out_image, long out_plane, long out_offset SLOPES_PARAMETER) {
+  const long id = get_group_id(0);
+  const int j0 = (int)(id % tiles) * SPAN;
+  const int y = (int)(id / tiles % h);
+  const long outer = id / tiles / h;
+  const int block = (int)(outer % blocks_per_group);
+  const int group_index = (int)(outer / blocks_per_group % groups);
+  const long image = outer / blocks_per_group / groups;
+
+  // Taps whose row is inside.
+  const int row_phase = y % SH;
+  const int top = row_top[row_phase] - top0 + y / SH;
+  const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
+  const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
+
+  global const float* xp = x + image * x_image + (long)group_index * channels * plane;
+  global const float* wp =
+      packed + ((long)group_index * blocks_per_group + block) * channels * (KH * KW * MR);
+  floatv acc[SW][MR][NV];
+#pragma unroll
+  for (int phase = 0; phase < SW; ++phase) CLEAR_TILE(acc[phase], MR, NV)
+
+  const int first_column = j0 + FIRST_LEFT - left, last_column = first_column + REACH - 1 + SPAN;
+  if (first_column >= 0 && last_column <= in_w) {
+#define CHECK_ROW()
+    MULTIPLY_PHASES(LOAD_V(row + column))
+#undef CHECK_ROW
+  } else {
+#define CHECK_ROW() \
+  const bool readable = row - x + first_column >= 0 && row - x + last_column <= x_size;
+    MULTIPLY_PHASES(load_within(row, column, in_w, readable))
+  }
+
+  const int first_filter = block * MR;
+  const long first_b = (long)group_index * filters + first_filter;
+  const long first_out = image * out_image + first_b * out_plane + out_offset + (long)y * w;
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+    if (first_filter + m >= filters) continue;
+    const float slope = SLOPE_OF(slopes, first_b + m);
+#pragma unroll
+    for (int v = 0; v < NV; ++v) {
+      floatv phases[SW], row[SW];
+#pragma unroll
+      for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
+      INTERLEAVE(SW, phases, row)
+#pragma unroll
+      for (int s = 0; s < SW; ++s) {
+        const int column = SW * (j0 + v * VW) + s * VW;
+        const int count = w - column;
+        const long at = first_out + m * out_plane + column;
+        const floatv sum = row[s] + BIAS_OF(b, first_b + m);
+        if (count >= VW) {
+          const floatv value = sum + RESIDUAL_V(r + at);
+          PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
+        } else if (count > 0) {
+          const floatv value = sum + residual_first(r + at, count);
+          put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
+        }
+      }
+    }
+  }
+}
