@@ -107,6 +107,7 @@ TEST_CASE("softmax: any axis, odd sizes, both meanings of the axis") {
   }
   check_softmax({1, 1000}, 1, random_numbers(1000, 2, -10, 10));
   check_softmax({2, 1}, 1, {3, -3});
+  check_softmax({1, 115, 155, 2}, 3, random_numbers(115 * 155 * 2, 7, -8, 8));
   check_softmax({1, 21, 200, 300}, 1, random_numbers(21 * 200 * 300, 3, -4, 4));
   check_softmax({0, 4}, 1, {});
 }

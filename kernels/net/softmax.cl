@@ -3,6 +3,7 @@
 // maximum `top` is taken first, so that nothing overflows.
 //
 //   softmax_rows (inner = 1)   a row at a time, VW lanes along it
+//   softmax_short_rows         rows shorter than a vector: VW of them at a time, an element of each after another
 //   softmax_columns            VW columns at a time, one row after another
 //
 // Sums stay short: totals of 64 vectors (rows) each are added to the total. A row with NaN is NaN. A vector may be read
@@ -56,6 +57,34 @@ kernel void softmax_rows(global const element* restrict x, global element* restr
     for (long i = 0; i < n; i += VW) {
       const floatv value = RESULT_OF(some_of(from + i, n - i, readable - i), top, sum);
       put_some(value, to + i, (int)min(n - i, (long)VW));
+    }
+  }
+}
+
+// Element 0 of VW rows of n elements from `from` on, of which `left` are there; 0 for the others.
+inline floatv element_of_rows(global const element* from, const long n, const int left) {
+  float values[VW];
+  for (int lane = 0; lane < VW; ++lane) values[lane] = lane < left ? GET(from, lane * n) : 0.0f;
+  return LOAD_V(values);
+}
+
+// Tasks: vectors of rows. n < VW.
+kernel void softmax_short_rows(global const element* restrict x, global element* restrict y, long tasks, long n,
+                               long inner, long total, long span) {
+  const long begin = (long)get_global_id(0) * span;
+  const long end = min(begin + span, tasks);
+  for (long task = begin; task < end; ++task) {
+    global const element* from = x + task * VW * n;
+    global element* to = y + task * VW * n;
+    const int left = (int)min(total / n - task * VW, (long)VW);
+    floatv top = (floatv)(-INFINITY), sum = (floatv)(0.0f);
+    for (long i = 0; i < n; ++i) top = fmax(top, element_of_rows(from + i, n, left));
+    for (long i = 0; i < n; ++i) sum += exp(element_of_rows(from + i, n, left) - top);
+    sum = FINISH(sum);
+    for (long i = 0; i < n; ++i) {
+      float values[VW];
+      STORE_V(RESULT_OF(element_of_rows(from + i, n, left), top, sum), values);
+      for (int lane = 0; lane < left; ++lane) PUT(values[lane], to + i, lane * n);
     }
   }
 }

@@ -38,11 +38,15 @@ void lower_kind(Lowering& lowering, bool log) {
   std::int64_t tasks = softmax.outer * softmax.inner;
   std::int64_t span = 1;
   core::Range range;
+  const char* entry = rows ? "softmax_rows" : "softmax_columns";
   if (vectors) {
     const std::int64_t width = core::Runs::vector_width(profile);
+    const bool short_rows = rows && softmax.n < width;
+    if (short_rows) entry = "softmax_short_rows";
+    if (short_rows) tasks = core::ceil_div(softmax.outer, width);
     if (!rows) tasks = softmax.outer * core::ceil_div(softmax.inner, width);
     // An exponential takes about as long as 8 elements of a sum.
-    const Tasks divided(profile, tasks, 8 * softmax.n * (rows ? 1 : width));
+    const Tasks divided(profile, tasks, 8 * softmax.n * (rows && !short_rows ? 1 : width));
     span = divided.span;
     range = divided.range;
     defines += vector_define(profile);
@@ -62,8 +66,7 @@ void lower_kind(Lowering& lowering, bool log) {
     arguments.push_back({"span", cl_long{span}});
   }
   lowering.launch(log ? "log softmax" : "softmax", vectors ? "net/softmax" : "net/softmax_items",
-                  rows ? "softmax_rows" : "softmax_columns", defines, arguments, range,
-                  2 * lowering.bytes_of(lowering.shape(0)));
+                  entry, defines, arguments, range, 2 * lowering.bytes_of(lowering.shape(0)));
 }
 
 void lower_softmax(Lowering& lowering) {
