@@ -14,12 +14,24 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
+// Taps that meet only padding in all pixels of a tile are left out: tap (0,0) of result (0,0) is at row `top`, column
+// `left` of an image of in_h x in_w (n1c256h33w33k256kh3kw3p12d12: 4 in 10 of all products).
+//
 // Macros: KV TH TW VW, UNROLL (CHANNELS_LAST: channels per loop iteration); SH SW DH DW (as arguments they cost 1.9x on
 // PoCL 3.1), CHANNELS_LAST (of input and result), and those of the epilogue. All other sizes are arguments, so that one
 // binary serves every size of a class.
 
 #define AHEAD 96  // channels; resnet50.txt's 1x1 from memory: 24 too late, 48 nearly (2-core Zen 5, 2026-11)
 #define LINE 16   // floats of a cache line
+
+// The first tap that is not in front of an image, and the one behind the last tap that is not behind it, of a filter
+// whose tap 0 is at `at`.
+inline int first_inside(const int at, const int distance) {
+  return at < 0 ? (distance - 1 - at) / distance : 0;
+}
+inline int last_inside(const int at, const int distance, const int taps, const int size) {
+  return at >= size ? 0 : min(taps, (size - 1 - at) / distance + 1);
+}
 
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -29,8 +41,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
                            int taps_w, long x_image, long plane, int pitch, int step,
                            long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
                            int blocks_per_group, int groups, int panel, long out_image,
-                           long out_plane, long out_offset, long out_pitch, int out_step
-                           SLOPES_PARAMETER) {
+                           long out_plane, long out_offset, long out_pitch, int out_step, int top,
+                           int left, int in_h, int in_w SLOPES_PARAMETER) {
   // The order of work-groups: blocks, images, tiles; with panel > 0 images, panels of that many tiles, blocks, tiles.
   const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
@@ -104,10 +116,17 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
       MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
     }
   } else {
-    for (int channel = 0; channel < channels; ++channel, xp += plane) {
+    const int first_p = first_inside(top + (i0 + TH - 1) * SH, DH);
+    const int last_p = last_inside(top + i0 * SH, DH, taps_h, in_h);
+    const int first_q = first_inside(left + (j0 + TW - 1) * SW, DW);
+    const int last_q = last_inside(left + j0 * SW, DW, taps_w, in_w);
+    const int left_out_of_row = (taps_w - max(last_q - first_q, 0)) * BLOCK;
+    const int left_out = (taps_h - max(last_p - first_p, 0)) * taps_w * BLOCK;
+    wp += (first_p * taps_w + first_q) * BLOCK;
+    for (int channel = 0; channel < channels; ++channel, xp += plane, wp += left_out) {
       PREFETCH_PIXELS()
-      for (int p = 0; p < taps_h; ++p) {
-        for (int q = 0; q < taps_w; ++q, wp += BLOCK, next_wp += share) {
+      for (int p = first_p; p < last_p; ++p, wp += left_out_of_row) {
+        for (int q = first_q; q < last_q; ++q, wp += BLOCK, next_wp += share) {
           global const float* tap = xp + p * DH * pitch + q * DW;
           PREFETCH_FAR(next_wp);
           MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])

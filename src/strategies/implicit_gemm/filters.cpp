@@ -54,12 +54,33 @@ double store_cycles(const Problem& p, const FilterTile& tile, const Correlation&
   return transposing_store_cycles(tile.transposes(), vectors, whole_rows);
 }
 
+// The mean share of the taps along an axis that a tile of so many results multiplies: the kernel leaves out those that
+// only padding meets. Tap 0 of result 0 is at `start` of `size`.
+double met_along(std::int64_t results, std::int64_t tile, std::int64_t taps, std::int64_t start,
+                 std::int64_t stride, std::int64_t distance, std::int64_t size) {
+  std::int64_t met = 0;
+  const std::int64_t tiles = ceil_div(results, tile);
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    const std::int64_t first = start + std::min(t * tile, results - tile) * stride;
+    const std::int64_t last = first + (tile - 1) * stride;
+    for (std::int64_t tap = 0; tap < taps; ++tap)
+      met += last + tap * distance >= 0 && first + tap * distance < size ? 1 : 0;
+  }
+  return static_cast<double>(met) / static_cast<double>(std::max<std::int64_t>(1, tiles * taps));
+}
+
+double met_of(const FilterTile& tile, const Correlation& c) {
+  if (c.channels_last) return 1;
+  return met_along(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h) *
+         met_along(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
+}
+
 double filters_us(const Case& all, const FilterTile& tile, const Correlation& c,
                   const FilterBlocks& blocks, std::int64_t chunks) {
   const Machine& machine = all.machine;
   const double work_groups = static_cast<double>(tile.tiles(c)) *
                              static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
-  const double steps = static_cast<double>(c.reduction());
+  const double steps = static_cast<double>(c.reduction()) * met_of(tile, c);
   const double pixels = static_cast<double>(tile.pixels());
   const double products = std::max({multiply_cycles(machine, steps, tile.kv * pixels),
                                     load_cycles(machine, steps * (tile.kv + pixels)),
@@ -102,11 +123,16 @@ class Filters : public RegisterTileLayout {
     const std::int64_t panel = blocks.bytes() <= view_.image * kElement
                                    ? tiles_of_panel(case_.machine, c, view_.image, tiles)
                                    : 0;
+    std::vector<Argument> arguments = filter_arguments(operand, case_, view_, tile_, panel);
+    arguments.insert(arguments.end(), {{"top", narrow(c.top)},
+                                       {"left", narrow(c.left)},
+                                       {"in_h", narrow(c.in_h)},
+                                       {"in_w", narrow(c.in_w)}});
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/filters", "implicit_gemm_filters",
                       class_defines(case_.problem, c, config_.defines())),
-        with_slopes(case_.problem, filter_arguments(operand, case_, view_, tile_, panel)),
+        with_slopes(case_.problem, arguments),
         one_item_groups(tiles * blocks.blocks() * operand.images));
   }
 
