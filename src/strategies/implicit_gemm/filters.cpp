@@ -58,13 +58,14 @@ double store_cycles(const Problem& p, const FilterTile& tile, const Correlation&
 // only padding meets. Tap 0 of result 0 is at `start` of `size`.
 double met_along(std::int64_t results, std::int64_t tile, std::int64_t taps, std::int64_t start,
                  std::int64_t stride, std::int64_t distance, std::int64_t size) {
+  const std::int64_t tiles = ceil_div(results, tile), step = tile * stride;
   std::int64_t met = 0;
-  const std::int64_t tiles = ceil_div(results, tile);
-  for (std::int64_t t = 0; t < tiles; ++t) {
-    const std::int64_t first = start + std::min(t * tile, results - tile) * stride;
-    const std::int64_t last = first + (tile - 1) * stride;
-    for (std::int64_t tap = 0; tap < taps; ++tap)
-      met += last + tap * distance >= 0 && first + tap * distance < size ? 1 : 0;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const std::int64_t at = start + tap * distance;
+    const std::int64_t in_front = -at - (tile - 1) * stride;  // of the input, of the last of a tile
+    const std::int64_t first = in_front > 0 ? ceil_div(in_front, step) : 0;
+    const std::int64_t last = at < size ? std::min(tiles, ceil_div(size - at, step)) : 0;
+    met += std::max<std::int64_t>(0, last - first);
   }
   return static_cast<double>(met) / static_cast<double>(std::max<std::int64_t>(1, tiles * taps));
 }
