@@ -32,8 +32,12 @@ struct Machine {
   // Cycles.
   double fma_latency = 4;  // from a sum to the next product that adds to it
   double l2_line = 2.75;   // to bring a cache line from L2 to L1
+  double l2_vector = 1;    // what a load from L2 takes longer, between other work
   // Bytes per cycle of weights that come from beyond L2 while a core multiplies.
   double outer_bytes_per_cycle;
+
+  // Microseconds until threads that sleep between launches work on the next one; the first thread is awake.
+  double wake_us;
 
   // Where channels are multiplied in slabs, with sums stored in between: so many channels, or products of a result, at
   // most (docs/calibration.md, AMD Zen 3).

@@ -25,6 +25,15 @@ double transposing_store_cycles(double blocks, double vectors, bool whole_rows) 
   return 70 * blocks + vectors * (whole_rows ? 8 : 13);
 }
 
+namespace {
+
+// What all units do in `us`, if all but the first start late. The first works meanwhile.
+double late_us(const Machine& machine, double us, double units) {
+  return (units - 1) * std::min(us, machine.wake_us / units);
+}
+
+}  // namespace
+
 Pass vector_pass(const DeviceProfile& profile, double count, double cycles, int width,
                  double efficiency) {
   constexpr double kFmasPerCycle = 2, kFlopsPerFma = 2;  // of the peak
@@ -44,6 +53,9 @@ Pass copy_pass(double bytes, double work_groups) {
 }
 
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
+  // Of the shorter of arithmetic and memory this fraction is not hidden behind the longer.
+  constexpr double kNotHidden = 0.3;
+  const Machine machine = Machine::of(profile);
   const double units = static_cast<double>(profile.compute_units);
   double total = 0;
   for (const Pass& pass : passes) {
@@ -53,7 +65,11 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
     const double reach = std::min(1.0, work_groups / units);
     const double compute_us = pass.flops / (profile.peak_gflops * 1e3 * pass.efficiency * balance);
     const double memory_us = pass.bytes / (profile.bandwidth_gbs * 1e3 * reach);
-    total += std::max(compute_us, memory_us) + pass.launches * profile.launch_us;
+    const double us =
+        std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
+    const double launches = std::max(1.0, pass.launches);
+    total += us + launches * late_us(machine, us / launches, std::min(units, work_groups)) +
+             pass.launches * profile.launch_us;
   }
   return total;
 }

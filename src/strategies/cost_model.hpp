@@ -53,9 +53,9 @@ constexpr double kFullRate = 1.0;
 // Memory traffic only; of 0 bytes there is no launch.
 Pass copy_pass(double bytes, double work_groups);
 
-// Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and memory, stretched where
-// the work-groups do not divide evenly among the compute units (arithmetic) or are fewer than them (both), plus the
-// cost of its launches.
+// Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and memory and a part of
+// the other, stretched where the work-groups do not divide evenly among the compute units (arithmetic) or are fewer than
+// them (both), plus the cost of its launches: enqueueing, and waiting for threads that wake up.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
 // x, w and y (or their gradients), each once.

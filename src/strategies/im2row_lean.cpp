@@ -127,14 +127,16 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
 
   const double times = static_cast<double>(chunks(p, columns));
   const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
-  Pass unfold = copy_pass(kUnfoldBytes * strip_bytes * times,
+  const Machine machine = Machine::of(profile);
+  Pass unfold = copy_pass(kUnfoldBytes * cached(machine, strip_bytes) * times,
                           static_cast<double>(p.g * strip_of(p, columns).hp));
   unfold.launches = times;
   Pass multiply =
       tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
   multiply.flops *= times;
-  multiply.bytes = strip_bytes * times + static_cast<double>(blocks.bytes()) * times +
-                   static_cast<double>(p.y_bytes());
+  const double moved =
+      strip_bytes + static_cast<double>(blocks.bytes()) + static_cast<double>(p.y_bytes()) / times;
+  multiply.bytes = cached(machine, moved) * times;
   multiply.launches = times;
   c.predicted_us = predicted_us(profile, {unfold, multiply});
   return c;

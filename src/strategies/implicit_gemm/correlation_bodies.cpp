@@ -14,7 +14,11 @@ std::string class_defines(const Problem& p, const Correlation& c, const std::str
 double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes) {
   const double results = static_cast<double>(c.images * c.groups * c.filters * c.oh * c.ow);
   const double all = static_cast<double>(elements_of(p, result_of(p)));
-  return static_cast<double>(p.x_bytes() + p.y_bytes() + weights_bytes) * results / all;
+  // Filters with fewer rows than the stride skip rows of x.
+  const double rows_read =
+      c.taps_h < c.sh ? static_cast<double>(c.taps_h) / static_cast<double>(c.sh) : 1.0;
+  const double x_bytes = static_cast<double>(p.x_bytes()) * rows_read;
+  return (x_bytes + static_cast<double>(p.y_bytes() + weights_bytes)) * results / all;
 }
 
 bool nothing_to_do(const Problem& p, const Correlation& c) {

@@ -76,12 +76,13 @@ struct InputView {
     part.planes = count * (planes.planes / images);
     return part;
   }
-  Pass pass() const {
+  Pass pass(const Machine& machine) const {
     Pass pass;
     if (copied) {
-      pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
-                                       element_bytes(planes.data_type)) +
-                   static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0);
+      const double read = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
+                                              element_bytes(planes.data_type));
+      pass.bytes =
+          cached(machine, read + static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0));
       pass.work_groups = static_cast<double>(planes.planes * planes.hp);
       pass.launches = static_cast<double>(chunks());
     } else {

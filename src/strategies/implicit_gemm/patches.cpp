@@ -24,13 +24,12 @@ double store_cycles(const PatchTile& tile, bool scatter) {
                  : 1.5 * tile.mr * tile.nv + 20;
 }
 
-// Of all patches once: 3 to 4 cycles a vector, however few pixels of a row it brings.
+// Of all patches once: 4 cycles a vector, however few pixels of a row it brings.
 double stage_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
                     const PatchGrid& grid) {
   const std::int64_t vectors =
       c.images * c.oh * grid.tiles_x(c) * ceil_div(grid.w, tile.stage_width(grid.w));
-  return static_cast<double>(c.reduction()) * static_cast<double>(vectors) *
-         machine.measured(5, 3.5);
+  return static_cast<double>(c.reduction()) * static_cast<double>(vectors) * machine.measured(5, 4);
 }
 
 double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, bool scatter,

@@ -82,12 +82,12 @@ double loads_of(const Machine& machine, const PixelTile& tile, const Correlation
   return machine.measured(1.5, 1.0) * vectors + tile.mr;
 }
 double loop_cycles(const Machine& machine, const PixelTile& tile) {
-  return tile.stage > 0 ? 0.4 : machine.measured(3, 1.5);
+  return tile.stage > 0 ? 0.1 : machine.measured(3, 0.8);
 }
 
 // Scattered results go one by one.
 double store_cycles(const Machine& machine, const PixelTile& tile, const Correlation& c) {
-  if (c.out_step == 1 && tile.stage > 0) return (tile.nv + 4.0) * tile.mr;
+  if (c.out_step == 1 && tile.stage > 0) return 2.0 * tile.mr * tile.nv + 20;
   const double vector = c.out_step == 1 ? 4.0 : machine.measured(3.5, 2.0) * tile.vw;
   return vector * tile.mr * tile.nv + 30;
 }
@@ -109,11 +109,11 @@ double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
       std::max(issue_cycles(machine, steps * tile.mr * tile.nv),
                load_cycles(machine, steps * loads_of(machine, tile, c), kDenseLoads));
   const double staged_vectors = tile.stage > 0 ? steps * tile.nv : 0;
-  const double stage_cycles = staged_vectors * (c.sw == 1 ? 3 : 6) / static_cast<double>(run);
+  const double stage_cycles = staged_vectors * (c.sw == 1 ? 2 : 6) / static_cast<double>(run);
   const double cycles = products * waiting_of(tile) + loop_cycles(machine, tile) * steps +
                         store_cycles(machine, tile, c) + stage_cycles;
   Pass multiply = vector_pass(all.profile, tiles, cycles, tile.vw, kEfficiency);
-  multiply.bytes = bytes_touched(all.problem, c, blocks.bytes());
+  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
   multiply.work_groups = tiles / static_cast<double>(blocks.blocks_per_group) *
                          static_cast<double>(ceil_div(blocks.blocks_per_group, run));
   multiply.launches = static_cast<double>(chunks);

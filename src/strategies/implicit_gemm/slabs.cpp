@@ -68,7 +68,7 @@ double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, con
                         transposing_store_cycles(tile.transposes(), accumulators, true);
   Pass multiply = vector_pass(all.profile, static_cast<double>(tiles * blocks.blocks() * c.images),
                               cycles, tile.vw, kEfficiency);
-  multiply.bytes = bytes_touched(all.problem, c, blocks.bytes());
+  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
   multiply.work_groups =
       static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
   multiply.launches = static_cast<double>(chunks);

@@ -21,9 +21,15 @@ double v_bytes_touched(const Geometry& geometry) {
          static_cast<double>(geometry.tiles) * kElement;
 }
 
+// Of all chunks; each moves its share of the bytes once.
+double cached_by_chunk(const Machine& machine, const Geometry& geometry, double bytes) {
+  const double chunks = static_cast<double>(geometry.chunks());
+  return chunks * cached(machine, bytes / chunks);
+}
+
 // Of a vector of tiles. With few registers what is transformed waits in memory.
 double transform_cycles(const Machine& machine, int m) {
-  return m == 2 ? machine.measured(200, 120) : machine.measured(600, 330);
+  return m == 2 ? machine.measured(200, 120) : machine.measured(600, 400);
 }
 
 Pass input_pass(const Case& all, const Geometry& geometry) {
@@ -35,7 +41,8 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
                          static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
   Pass input = vector_pass(all.profile, vectors, transform_cycles(all.machine, tile.m), tile.vw,
                            kEfficiency);
-  input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
+  input.bytes =
+      cached_by_chunk(all.machine, geometry, v_bytes_touched(geometry) + input_bytes(all.problem));
   input.work_groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
   input.launches = chunks;
@@ -57,10 +64,14 @@ double product_cycles(const Machine& machine, const VectorTile& tile, double cha
 }
 
 // To transform the results of a block of filters back.
-double result_cycles(const Geometry& geometry) {
+double result_cycles(const Machine& machine, const Geometry& geometry) {
   constexpr double kStoreOfFloat = 6;
   const VectorTile& tile = geometry.tile;
-  const double tile_cycles = tile.m == 2 ? 30 : 150;
+  // Of the products of a strip, which wait in local memory.
+  const double beyond_l1 = std::max(
+      0.0, 1 - static_cast<double>(machine.l1_bytes) / static_cast<double>(tile.local_bytes()));
+  const double tile_cycles = (tile.m == 2 ? 30 : 150) +
+                             beyond_l1 * machine.l2_vector * static_cast<double>(tile.products());
   const double run = static_cast<double>(tile.vw) / tile.m;
   const double runs = static_cast<double>(geometry.c.images * geometry.tiles_y) *
                       std::ceil(static_cast<double>(geometry.tiles_x) / run);
@@ -81,12 +92,13 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
                               static_cast<double>(tile.block() * kElement) /
                               all.machine.outer_bytes_per_cycle;
   const double cycles = tiles * xi * product_cycles(all.machine, tile, channels) +
-                        result_cycles(geometry) + fetch_cycles;
+                        result_cycles(all.machine, geometry) + fetch_cycles;
   Pass multiply = vector_pass(all.profile, blocks, cycles, tile.vw, kEfficiency);
   multiply.work_groups = strips * blocks;
   // Weights that stay in the last-level cache between executions cost little memory bandwidth.
   const std::int64_t packed_bytes = geometry.packed_bytes();
-  multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
+  multiply.bytes = cached_by_chunk(all.machine, geometry,
+                                   v_bytes_touched(geometry) + result_bytes(all.problem)) +
                    static_cast<double>(packed_bytes) *
                        (packed_bytes <= all.machine.last_level_bytes / 2 ? 0.25 : 1.0);
   multiply.launches = static_cast<double>(geometry.chunks());
