@@ -42,7 +42,6 @@ Machine Machine::of(const DeviceProfile& profile) {
   machine.l1_blocking_bytes = std::min(row.l1_bytes, 32 * kKib);
   machine.l2_blocking_bytes = std::max(row.l2_bytes, 1024 * kKib);
   machine.outer_bytes_per_cycle = machine.measured(24, 256);
-  machine.wake_us = profile.family == Family::kCpu ? 20 : 0;
   return machine;
 }
 

@@ -36,9 +36,6 @@ struct Machine {
   // Bytes per cycle of weights that come from beyond L2 while a core multiplies.
   double outer_bytes_per_cycle;
 
-  // Microseconds until threads that sleep between launches work on the next one; the first thread is awake.
-  double wake_us;
-
   // Where channels are multiplied in slabs, with sums stored in between: so many channels, or products of a result, at
   // most (docs/calibration.md, AMD Zen 3).
   std::int64_t slab_channels = 64;

@@ -5,6 +5,7 @@
 #include "error.hpp"
 #include "problem.hpp"
 #include "runtime/storage.hpp"
+#include "runtime/waking.hpp"
 
 namespace clconv::net {
 namespace {
@@ -158,7 +159,9 @@ bool Lowering::is_part(BufferId part, BufferId buffer, std::int64_t offset_bytes
 }
 
 double Lowering::predicted_us(std::int64_t bytes) const {
-  return profile().launch_us + static_cast<double>(bytes) / (profile().bandwidth_gbs * 1e3);
+  const double us = static_cast<double>(bytes) / (profile().bandwidth_gbs * 1e3);
+  return profile().launch_us + us +
+         core::waking_us(profile(), us, static_cast<double>(profile().compute_units));
 }
 
 void Lowering::launch(const std::string& name, const char* file, const char* entry,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/waking.hpp"
+
 namespace clconv::core {
 
 double issue_cycles(const Machine& machine, double fmas) {
@@ -25,15 +27,6 @@ double transposing_store_cycles(double blocks, double vectors, bool whole_rows) 
   return 70 * blocks + vectors * (whole_rows ? 8 : 13);
 }
 
-namespace {
-
-// What all units do in `us`, if all but the first start late. The first works meanwhile.
-double late_us(const Machine& machine, double us, double units) {
-  return (units - 1) * std::min(us, machine.wake_us / units);
-}
-
-}  // namespace
-
 Pass vector_pass(const DeviceProfile& profile, double count, double cycles, int width,
                  double efficiency) {
   constexpr double kFmasPerCycle = 2, kFlopsPerFma = 2;  // of the peak
@@ -55,7 +48,6 @@ Pass copy_pass(double bytes, double work_groups) {
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
   // Of the shorter of arithmetic and memory this fraction is not hidden behind the longer.
   constexpr double kNotHidden = 0.3;
-  const Machine machine = Machine::of(profile);
   const double units = static_cast<double>(profile.compute_units);
   double total = 0;
   for (const Pass& pass : passes) {
@@ -68,7 +60,7 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
     const double us =
         std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
     const double launches = std::max(1.0, pass.launches);
-    total += us + launches * late_us(machine, us / launches, std::min(units, work_groups)) +
+    total += us + launches * waking_us(profile, us / launches, std::min(units, work_groups)) +
              pass.launches * profile.launch_us;
   }
   return total;
@@ -107,8 +99,9 @@ Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Ge
   if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= 2;
   pass.work_groups = batch * std::ceil(m / static_cast<double>(tile.m)) *
                      std::ceil(n / static_cast<double>(tile.n));
-  // What a call of the library costs besides, in launches: 25-90 us for products of next to nothing on PoCL.
-  pass.launches = profile.family == Family::kCpu ? 20 : 2;
+  // What a call of the library costs besides, in launches: 25-90 us for products of next to nothing on PoCL, some of it
+  // for threads that wake up.
+  pass.launches = profile.family == Family::kCpu ? 8 : 2;
   return pass;
 }
 

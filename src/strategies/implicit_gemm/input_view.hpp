@@ -76,13 +76,12 @@ struct InputView {
     part.planes = count * (planes.planes / images);
     return part;
   }
-  Pass pass(const Machine& machine) const {
+  Pass pass() const {
     Pass pass;
     if (copied) {
-      const double read = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
-                                              element_bytes(planes.data_type));
-      pass.bytes =
-          cached(machine, read + static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0));
+      pass.bytes = static_cast<double>(planes.planes * planes.in_h * planes.in_w *
+                                       element_bytes(planes.data_type)) +
+                   static_cast<double>(planes.bytes()) * (chunks() > 1 ? 0.5 : 1.0);
       pass.work_groups = static_cast<double>(planes.planes * planes.hp);
       pass.launches = static_cast<double>(chunks());
     } else {

@@ -17,7 +17,7 @@ void RegisterTileLayout::describe(Candidate& candidate) const {
   candidate.workspace_bytes = view_.workspace_bytes(case_.profile);
   candidate.prepared_weights_bytes = packed_.bytes;
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
-  candidate.predicted_us = predicted_us(case_.profile, {view_.pass(case_.machine)}) + us;
+  candidate.predicted_us = predicted_us(case_.profile, {view_.pass()}) + us;
   candidate.predicted_setup_us = kPredictedBuildUs;
   candidate.coverage = coverage_of(case_, packed_.blocks.front().block, tile_columns());
 }

@@ -21,12 +21,6 @@ double v_bytes_touched(const Geometry& geometry) {
          static_cast<double>(geometry.tiles) * kElement;
 }
 
-// Of all chunks; each moves its share of the bytes once.
-double cached_by_chunk(const Machine& machine, const Geometry& geometry, double bytes) {
-  const double chunks = static_cast<double>(geometry.chunks());
-  return chunks * cached(machine, bytes / chunks);
-}
-
 // Of a vector of tiles. With few registers what is transformed waits in memory.
 double transform_cycles(const Machine& machine, int m) {
   return m == 2 ? machine.measured(200, 120) : machine.measured(600, 400);
@@ -41,8 +35,7 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
                          static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
   Pass input = vector_pass(all.profile, vectors, transform_cycles(all.machine, tile.m), tile.vw,
                            kEfficiency);
-  input.bytes =
-      cached_by_chunk(all.machine, geometry, v_bytes_touched(geometry) + input_bytes(all.problem));
+  input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
   input.work_groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
   input.launches = chunks;
@@ -97,8 +90,7 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   multiply.work_groups = strips * blocks;
   // Weights that stay in the last-level cache between executions cost little memory bandwidth.
   const std::int64_t packed_bytes = geometry.packed_bytes();
-  multiply.bytes = cached_by_chunk(all.machine, geometry,
-                                   v_bytes_touched(geometry) + result_bytes(all.problem)) +
+  multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
                    static_cast<double>(packed_bytes) *
                        (packed_bytes <= all.machine.last_level_bytes / 2 ? 0.25 : 1.0);
   multiply.launches = static_cast<double>(geometry.chunks());
