@@ -3,6 +3,7 @@
 
 #include "machine/machine.hpp"
 #include "problem.hpp"
+#include "runtime/waking.hpp"
 #include "strategies/cost_model.hpp"
 
 using namespace clconv::core;
@@ -67,20 +68,42 @@ TEST_CASE("a register tile takes two multiply-adds a cycle, or waits for its sum
 }
 
 TEST_CASE("cycles become the time that they take at the peak, and copies the time of their bytes") {
-  const DeviceProfile profile = cpu(8, 16);
+  DeviceProfile profile = cpu(8, 16);
   const Machine machine = Machine::of(profile);
-  // 2 cores with 100 GFLOP/s: 32 FLOPs a cycle each, that is 1.5625 GHz.
-  Pass pass = vector_pass(profile, 2, 15625, 8, kFullRate);
-  pass.work_groups = 2;
-  CHECK(predicted_us(profile, {pass}) == doctest::Approx(10 + 3));
-  pass = vector_pass(profile, 2, 15625, 8, 0.5);
-  pass.work_groups = 2;
-  CHECK(predicted_us(profile, {pass}) == doctest::Approx(20 + 3));
-
+  profile.family = Family::kGpu;  // no threads that wake up
   CHECK(predicted_us(profile, {copy_pass(20e3, 64)}) == doctest::Approx(1 + 3));
   CHECK(predicted_us(profile, {copy_pass(0, 64)}) == 0);  // no copy, no launch
+  profile.family = Family::kCpu;
+  profile.compute_units = 1;
+  // 1 core with 100 GFLOP/s: 32 FLOPs a cycle, that is 3.125 GHz.
+  Pass one = vector_pass(profile, 1, 31250, 8, kFullRate);
+  CHECK(predicted_us(profile, {one}) == doctest::Approx(10 + 3));
+  one.bytes = 40e3;  // 2 us at 20 GB/s: a part of them is not hidden
+  CHECK(predicted_us(profile, {one}) > 10 + 3);
+  CHECK(predicted_us(profile, {one}) < 12 + 3);
+  one.bytes = 400e3;
+  CHECK(predicted_us(profile, {one}) > 20 + 3);
+  CHECK(predicted_us(profile, {one}) < 30 + 3);
   CHECK(cached(machine, 1e6) == 0.5e6);
   CHECK(cached(machine, 1e9) == 1e9);
+}
+
+TEST_CASE("all threads of a launch but the first begin late") {
+  DeviceProfile profile = cpu(8, 16);
+  // 2 cores with 100 GFLOP/s: 32 FLOPs a cycle each, that is 1.5625 GHz.
+  Pass pass = vector_pass(profile, 2, 15625, 8, kFullRate);
+  const auto us = [&](double work_groups, double efficiency) {
+    pass.work_groups = work_groups;
+    pass.efficiency = efficiency;
+    return predicted_us(profile, {pass});
+  };
+  static_assert(kWakeUs == 20);
+  CHECK(us(2, 1) == doctest::Approx(10 + 10 + 3));    // the first is done when the second begins
+  CHECK(us(2, 0.5) == doctest::Approx(20 + 10 + 3));  // 20 us of the second one are shared
+  CHECK(us(2, 2) == doctest::Approx(5 + 5 + 3));
+  CHECK(us(1, 1) == doctest::Approx(20 + 3));  // nobody to wait for
+  pass.launches = 2;
+  CHECK(us(2, 0.5) == doctest::Approx(20 + 2 * 10 + 2 * 3));
 }
 
 TEST_CASE("every operand counts once in a problem's traffic") {
