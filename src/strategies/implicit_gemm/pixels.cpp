@@ -82,7 +82,7 @@ double loads_of(const Machine& machine, const PixelTile& tile, const Correlation
   return machine.measured(1.5, 1.0) * vectors + tile.mr;
 }
 double loop_cycles(const Machine& machine, const PixelTile& tile) {
-  return tile.stage > 0 ? 0.1 : machine.measured(3, 0.8);
+  return tile.stage > 0 ? 0.1 : machine.measured(3, 1.2);
 }
 
 // Scattered results go one by one.
