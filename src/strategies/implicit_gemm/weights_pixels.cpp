@@ -40,7 +40,7 @@ double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInp
   // Most of the loads cross a cache line, which costs more where they come from L2.
   const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
   const double efficiency =
-      (plane_bytes > 2 * machine.l1_blocking_bytes ? 0.7 : 0.85) * machine.measured(0.65, 1.0);
+      (plane_bytes > 2 * machine.l1_blocking_bytes ? 0.7 : 0.85) * machine.measured(0.65, 0.9);
   const double vectors =
       static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
   const double taps = tile.tp * tile.tq;
