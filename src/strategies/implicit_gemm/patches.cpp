@@ -179,7 +179,9 @@ std::vector<Config> variants(const Case& all) {
         (mr > 4 && mr / 2 >= all.correlations.front().filters)) {
       continue;
     }
-    for (const int kib : {patch, 2 * patch})
+    // Where both hold the same tile, the larger takes 5 % less time in the mean of 56 random problems (0.86 to 1.17 times
+    // as fast), cause not established: of equals the first counts.
+    for (const int kib : {2 * patch, patch})
       configs.push_back(PatchTile{mr, kVectors, vw, kib, 0}.config());
     // Half of both where there is too little local memory, and so on.
     PatchTile deep{mr, kVectors, vw, kPatch, kSums};
