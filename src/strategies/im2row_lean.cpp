@@ -92,8 +92,13 @@ Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
   const double steps = static_cast<double>(p.reduction());
   const double pixels = tile.th * tile.tw;
   const double transposes = static_cast<double>(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
-  const double cycles = std::max(multiply_cycles(machine, steps, tile.kv * pixels),
-                                 load_cycles(machine, steps * (tile.kv + pixels))) +
+  // Weights that leave L1 before the next tile.
+  const double step_bytes = tile.kv * tile.vw * Problem::kFloatBytes;
+  const bool far = steps * step_bytes > static_cast<double>(machine.l1_blocking_bytes / 4 * 3);
+  const double lines = far ? step_bytes / static_cast<double>(machine.line_bytes) : 0;
+  const double cycles = std::max({multiply_cycles(machine, steps, tile.kv * pixels),
+                                  load_cycles(machine, steps * (tile.kv + pixels)),
+                                  l2_cycles(machine, steps, lines)}) +
                         machine.measured(1.5, 0) * steps +
                         transposing_store_cycles(transposes, tile.kv * pixels, true);
   const double work_groups =

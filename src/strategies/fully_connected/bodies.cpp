@@ -28,7 +28,7 @@ Pass product_pass(const Case& c, double work_groups, double cycles, int width) {
   // All operands come from L2. PoCL 3.1, 2-core Zen 5, 2026-11: n32c2048h1w1k250kh1kw1.
   constexpr double kEfficiency = 0.6;
   Pass pass = vector_pass(c.profile, work_groups, cycles, width, kEfficiency);
-  pass.bytes = operand_bytes(c.problem);
+  pass.bytes = cached(c.machine, operand_bytes(c.problem));
   pass.work_groups = work_groups;
   return pass;
 }
