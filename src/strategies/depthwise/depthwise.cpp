@@ -4,7 +4,9 @@
 #include "strategies/depthwise/bodies.hpp"
 
 #define CLCONV_CORRELATIONS(X) \
+  X(narrow)                    \
   X(planes)                    \
+  X(columns)                   \
   X(rows)                      \
   X(channels)                  \
   X(direct)
