@@ -46,12 +46,19 @@ void depthwise_narrow(global const element* restrict x, global const element* re
                       long sets_per_work_group SLOPES_PARAMETER) {
   const long first_index = get_group_id(0) * sets_per_work_group;
   const long last_index = min(first_index + sets_per_work_group, sets);
+  const long all_filters = (long)groups * filters;
+  long filter = first_index * PLANES % all_filters;  // a division per set would take as long as a row
   for (long index = first_index; index < last_index; ++index) {
     const long first = index * PLANES;  // of the planes of results
     const long second = min(first + PLANES - 1, planes - 1);
-    const long from[2] = {first / filters * in_h * in_w, second / filters * in_h * in_w};
+    const long plane = (long)in_h * in_w;
+    const long from[2] = {(filters == 1 ? first : first / filters) * plane,
+                          (filters == 1 ? second : second / filters) * plane};
     const long to[2] = {first * res_h * res_w, second * res_h * res_w};
-    const long f[2] = {first % ((long)groups * filters), second % ((long)groups * filters)};
+    const long next = filter + second - first;
+    const long f[2] = {filter, next >= all_filters ? next - all_filters : next};
+    filter += PLANES;
+    while (filter >= all_filters) filter -= all_filters;
 #if PLANES == 1
     const floatv bias = (floatv)(BIAS_OF(b, f[0]));
     const floatv slope = (floatv)(SLOPE_OF(slopes, f[0]));
@@ -72,7 +79,7 @@ void depthwise_narrow(global const element* restrict x, global const element* re
     for (int i0 = 0; i0 < steps_h; i0 += RB) {
       const int i = ONE_BLOCK ? 0 : min(i0, steps_h - RB);
       floatv rows[IN_H * IW];
-      load_rows(rows, x, y_mask, MASK && DATA, from, i * IH - (TOP), in_h, in_w, in_size);
+      load_rows(rows, x, y_mask, MASK && DATA, from, PLANES * plane, i * IH - (TOP), in_h, in_w, in_size);
       floatv acc[RH][RB][RW];
 #pragma unroll
       for (int ry = 0; ry < RH; ++ry) {

@@ -1,4 +1,4 @@
-// parts: lanes mask depthwise_taps
+// parts: lanes mask prefetch depthwise_taps
 // Depthwise convolution of planes that are narrow: a row of results, or those of two planes, fit one vector.
 //
 //   PLANES planes, a row of each                one vector (of the input, at stride 2: even and odd columns)
@@ -61,9 +61,10 @@ inline floatv load_row(global const element* input, global const element* y, con
 }
 
 // Rows FIRST_ROW to END_ROW of those that a block sees, of which row 0 is `row` of the planes at from[]; at stride 2
-// the even columns, then the odd ones.
+// the even columns, then the odd ones. Meanwhile what lies `ahead` elements further is prefetched.
 inline void load_rows(floatv* rows, global const element* input, global const element* y, const int masked,
-                      const long* from, const int row, const int in_h, const int in_w, const long size) {
+                      const long* from, const long ahead, const int row, const int in_h, const int in_w,
+                      const long size) {
   __attribute__((opencl_unroll_hint(1)))
   for (int p = FIRST_ROW; p < END_ROW; ++p) {
     if (!ONE_BLOCK && (row + p < 0 || row + p >= in_h)) {
@@ -71,6 +72,7 @@ inline void load_rows(floatv* rows, global const element* input, global const el
       continue;
     }
     const long at = (long)(row + p) * in_w;
+    for (int line = 0; line < IW; ++line) PREFETCH(input + from[0] + ahead + PLANES * at + line * 16);
 #if IW == 1
     rows[p] = load_row(input, y, masked, from, at, in_w, size);
 #else

@@ -11,7 +11,9 @@
   X(channels)                  \
   X(direct)
 #define CLCONV_WEIGHTS(X) \
+  X(weights_narrow)       \
   X(weights_planes)       \
+  X(weights_columns)      \
   X(weights_rows)         \
   X(weights_direct)
 
