@@ -21,7 +21,7 @@ typedef element result_element;
 // As many vectors as lane_sums adds at once, or a multiple of that.
 #define SUMS ((TAPS + GROUP - 1) / GROUP * GROUP)
 
-ALWAYS_INLINE void add_block(floatv* sums, const floatv* rows, const floatv* gradient, const int ow) {
+ALWAYS_INLINE void add_block(floatv* sums, const floatv* rows, const floatv* gradient) {
 #pragma unroll
   for (int q = 0; q <= REACH_W; q += DW) {
     floatv acc[2][KH];
@@ -29,8 +29,7 @@ ALWAYS_INLINE void add_block(floatv* sums, const floatv* rows, const floatv* gra
     for (int t = 0; t < 2 * KH; ++t) acc[t / KH][t % KH] = (floatv)(0.0f);
 #pragma unroll
     for (int p = FIRST_ROW; p < END_ROW; ++p) {
-      // x is set to 0, too, where there is no dy: it may be infinite, and 0 * infinity is NaN.
-      const floatv in = LANE_OF_PLANE < (intv)(ow) ? MOVED(rows[p * IW + COLUMN_PHASE(q)], COLUMN_LANES(q)) : (floatv)(0.0f);
+      const floatv in = MOVED(rows[p * IW + COLUMN_PHASE(q)], COLUMN_LANES(q));
 #pragma unroll
       for (int t = 0; t < RB; ++t) {
         const int u = TAP_ROW(p, t, 0);
@@ -69,9 +68,12 @@ void depthwise_weights_narrow(global const element* restrict x, global const ele
         floatv g[RB];
         __attribute__((opencl_unroll_hint(1)))
         for (int t = 0; t < RB; ++t) g[t] = load_row(dy, y_mask, MASK, gradient, (long)(i + t) * ow, ow, dy_size);
-        add_block(sums, rows, g, ow);
+        add_block(sums, rows, g);
       }
     }
+    // Lanes beyond dy hold 0 times x, which is NaN where x is infinite.
+#pragma unroll
+    for (int t = 0; t < TAPS; ++t) sums[t] = LANE_OF_PLANE < (intv)(ow) ? sums[t] : (floatv)(0.0f);
     float totals[PLANES * SUMS];
 #pragma unroll
     for (int t = 0; t < SUMS; t += GROUP) STORE_V(lane_sums(sums + t, PLANES == 2), totals + t * PLANES);

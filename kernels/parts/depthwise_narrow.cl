@@ -9,7 +9,7 @@
 //   from outside the plane.
 //
 // Macros: VW (8 or 16), PLANES (1 or 2), RB (steps of a block of results); TOP BOTTOM LEFT (rows, columns of padding),
-// ONE_BLOCK (1: a plane has one block, in which rows of padding are left out).
+// ONE_BLOCK (1: a plane has one block, in which rows of padding are left out), ZERO_LANES (at the end of a plane's).
 
 #define GROUP (VW / PLANES)  // lanes of a plane
 #define LANE_OF_PLANE (LANES & (GROUP - 1))
@@ -92,9 +92,12 @@ inline void load_rows(floatv* rows, global const element* input, global const el
 // the division to round down.)
 #define COLUMN_PHASE(q) (((q) - (LEFT) + 64 * IW) % IW)
 #define COLUMN_LANES(q) (((q) - (LEFT) + 64 * IW) / IW - 64)
-// v, each lane from n (a constant) further right.
+// v, each lane from n (a constant) further right. Where the last lanes are 0 they may come round: by one instruction,
+// while LLVM takes a slow one (vexpandps) to bring zeroes in.
 #define LANE_STAYS(n) (LANE_OF_PLANE + (intv)(n) >= 0 && LANE_OF_PLANE + (intv)(n) < (intv)(GROUP))
-#define MOVED(v, n)                                                        \
-  ((n) == 0 ? (v)                                                          \
-            : shuffle2(v, (floatv)(0.0f),                                  \
-                       AS_UINTV(LANE_STAYS(n) ? (LANES + (intv)(n)) & (intv)(VW - 1) : (intv)(VW))))
+#define ROUND(n) ((LANES & (intv)(VW - GROUP)) + ((LANE_OF_PLANE + (intv)(n)) & (intv)(GROUP - 1)))
+#define MOVED(v, n)                                                                                  \
+  ((n) == 0                                  ? (v)                                                   \
+   : (n) <= ZERO_LANES && (n) >= -ZERO_LANES ? shuffle(v, AS_UINTV(ROUND(n)))                        \
+                                             : shuffle2(v, (floatv)(0.0f),                           \
+                                                        AS_UINTV(LANE_STAYS(n) ? ROUND(n) : (intv)(VW))))

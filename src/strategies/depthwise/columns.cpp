@@ -33,8 +33,9 @@ class ColumnsLayout : public StagedLayout {
   }
 
  protected:
+  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double tile_cycles() const override {
-    constexpr double kTile = 50, kVector = 20, kLoad = 0.5, kProduct = 0.5, kStore = 3;
+    constexpr double kTile = 50, kVector = 10, kLoad = 0.3, kProduct = 0.45, kStore = 2;
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
     const double blocks = static_cast<double>(ceil_div(t.tile_h, tile_.rb)) * vectors();

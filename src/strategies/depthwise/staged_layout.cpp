@@ -23,7 +23,9 @@ StagedLayout::StagedLayout(const Case& c, const Config& config, int vw, const Ti
 void StagedLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
   const double tiles = static_cast<double>(all_tiles_);
-  Pass pass = vector_pass(case_.profile, tiles, tile_cycles(), vw_, kFullRate);
+  const int lanes = case_.machine.lanes;
+  const double count = vw_ < lanes ? kNarrowerVector * tiles : tiles;
+  Pass pass = vector_pass(case_.profile, count, tile_cycles(), lanes, kFullRate);
   pass.bytes = cached(case_.machine, operand_bytes(p));
   pass.work_groups = tiles;
   describe_as(candidate, p, predicted_us(case_.profile, {pass}));

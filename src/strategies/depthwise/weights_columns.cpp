@@ -40,8 +40,9 @@ class WeightsColumnsLayout : public WeightsLayout {
   }
 
  protected:
+  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
-    constexpr double kPiece = 20, kLanesOfTap = 4, kLoad = 0.9, kProduct = 0.52;
+    constexpr double kPiece = 20, kLanesOfTap = 6, kLoad = 0.45, kProduct = 0.8;
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
     const double pieces =
@@ -54,7 +55,7 @@ class WeightsColumnsLayout : public WeightsLayout {
     const double products = static_cast<double>(piece_.rb * tile_.taps);
     return t.stage_cycles(piece_.vw) +
            pieces * (kPiece + kLanesOfTap * tile_.taps +
-                     blocks * std::max(kLoad * loads, kLoad / 2 * loads + kProduct * products));
+                     blocks * (kLoad * loads + kProduct * products));
   }
   double lane_cycles() const override { return 0; }  // with each tile
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,

@@ -22,10 +22,10 @@ class WeightsNarrowLayout : public WeightsLayout {
   double unit_cycles() const override {
     constexpr double kRow = 2;
     return static_cast<double>(planes_.blocks()) *
-           (planes_.cycles(case_.problem) + kRow * tile_.rows * planes_.tile.planes);
+           (planes_.cycles(case_.problem) + kRow * tile_.rows);
   }
   double lane_cycles() const override {
-    constexpr double kLanesOfTap = 3;
+    constexpr double kLanesOfTap = 2;
     return kLanesOfTap * tile_.taps * planes_.tile.planes;
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
