@@ -26,9 +26,9 @@ class ColumnsLayout : public StagedLayout {
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel("depthwise/columns", "depthwise_columns",
-                      class_defines(case_.problem, config_) +
-                          define("STAGE_FLOATS", tiling_.stage_define())),
+        device.kernel(
+            "depthwise/columns", "depthwise_columns",
+            class_defines(case_.problem, config_) + define("STAGE_FLOATS", tiling_.stage_define())),
         with_slopes(case_.problem, arguments()), range()));
   }
 

@@ -42,8 +42,8 @@ class PlanesLayout : public Layout {
     const double store_cycles = kStoreOfRow * static_cast<double>(blocks_.block);
     const int lanes = case_.machine.lanes;
     const double vectors = blocks_.vw < lanes ? kNarrowerVector * blocks : blocks;
-    Pass pass = vector_pass(case_.profile, vectors, blocks_.cycles(p) + store_cycles, lanes,
-                            kFullRate);
+    Pass pass =
+        vector_pass(case_.profile, vectors, blocks_.cycles(p) + store_cycles, lanes, kFullRate);
     pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = static_cast<double>(bands_.all);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));

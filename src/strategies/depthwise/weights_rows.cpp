@@ -41,7 +41,8 @@ class WeightsRowsLayout : public WeightsLayout {
         device.kernel("depthwise/weights_rows", "depthwise_weights_rows",
                       defines + define("ALL_TAPS", tile_.all_taps(p)) +
                           define("STAGE_FLOATS", tiling_.stage_define())),
-        staged_arguments(p, tiling_, result, units_, units_per_part_), one_item_groups(p.k * tile_.pieces(p) * parts_));
+        staged_arguments(p, tiling_, result, units_, units_per_part_),
+        one_item_groups(p.k * tile_.pieces(p) * parts_));
   }
 
  private:
