@@ -29,7 +29,7 @@ class WeightsNarrowLayout : public WeightsLayout {
   }
   double lane_cycles() const override {
     constexpr double kLanesOfTap = 2;
-    return kLanesOfTap * tile_.taps * planes_.tile.planes;
+    return kLanesOfTap * tile_.taps;
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {
