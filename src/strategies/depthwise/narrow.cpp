@@ -76,7 +76,8 @@ class NarrowLayout : public Layout {
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const std::int64_t steps = Axis::rows(p).steps;
-  const std::int64_t most = c.machine.registers / 2 / Axis::columns(p).residues;
+  const std::int64_t residues = std::min<std::int64_t>(2, Axis::columns(p).residues);
+  const std::int64_t most = c.machine.registers / 2 / residues;
   NarrowTile tile{static_cast<int>(ceil_div(steps, ceil_div(steps, most))),
                   std::max(8, c.machine.lanes), 2};
   if (NarrowPlanes(p, tile).rejection(p)) tile.planes = 1;
