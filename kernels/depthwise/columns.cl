@@ -3,7 +3,7 @@
 // to local memory first.
 //
 //   staged input                    registers, floatv each
-//     rows p of a block               acc[RB rows][RW], and the weights of TAPS rows of a column of the filter
+//     rows p of a block               acc[RB rows], and the weights of TAPS rows of a column of the filter
 //     [ VW columns ] of column q
 //
 // One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes through the filter
@@ -14,12 +14,11 @@
 // all conditions.
 //
 // Macros: VW RB TAPS STAGE_FLOATS; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue. All other
-// sizes are arguments.
+// sizes are arguments. A data gradient has stride 1.
 
 // Weights in the order in which the input is read: a data gradient turns the filter round.
 #define WEIGHT_AT(u, v) (DATA ? (KH - 1 - (u)) * KW + KW - 1 - (v) : (u) * KW + (v))
 
-#if RH * RW == 1
 // acc += `taps` rows (a constant) of the filter, from row u0 on. `staged`: what the first result sees.
 ALWAYS_INLINE void add_rows_of_taps(floatv* acc, local const float* staged, const int pitch,
                                     global const element* w, const int u0, const int taps) {
@@ -42,32 +41,13 @@ ALWAYS_INLINE void add_rows_of_taps(floatv* acc, local const float* staged, cons
     }
   }
 }
-#endif
 
-// acc[RB][RW] += all taps of result rows `ry` of their steps (a constant).
+// acc[RB] += all taps.
 ALWAYS_INLINE void add_taps(floatv* acc, local const float* staged, const int pitch,
-                            global const element* w, const int ry) {
-#if RH * RW == 1
+                            global const element* w) {
   __attribute__((opencl_unroll_hint(1)))
   for (int u0 = 0; u0 + TAPS <= KH; u0 += TAPS) add_rows_of_taps(acc, staged, pitch, w, u0, TAPS);
   if (KH % TAPS > 0) add_rows_of_taps(acc, staged, pitch, w, KH - KH % TAPS, KH % TAPS);
-#else
-#pragma unroll
-  for (int q = 0; q <= REACH_W; ++q) {
-#pragma unroll
-    for (int p = 0; p <= RB - 1 + REACH_H; ++p) {
-      const floatv in = LOAD_V(staged + p * pitch + q);
-#pragma unroll
-      for (int t = 0; t < RB * RW; ++t) {
-        const int u = TAP_ROW(p, t / RW, ry);
-        const int v = TAP_COLUMN(q, t % RW);
-        if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
-          acc[t] = fma((floatv)(GET(w, u / DH * KW + v / DW)), in, acc[t]);
-        }
-      }
-    }
-  }
-#endif
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -88,7 +68,7 @@ void depthwise_columns(global const element* restrict x, global const element* r
     const int rows = min(tile_h, steps_h - a0);
     const int columns = min(tile_w, steps_w - b0);
     // A single vector that does not fit its row may overrun it into rows that are written later.
-    const int spare_rows = RH * RW == 1 && columns == steps_w && columns <= VW;
+    const int spare_rows = columns == steps_w && columns <= VW;
     stage_tile(x, y_mask, MASK, plane * in_h * in_w, in_size, in_h, in_w, top + a0 * IH, left + b0 * IW,
                (rows - 1) * IH + REACH_H + 1, (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
                tiles > 1 || index == first_index);
@@ -100,22 +80,16 @@ void depthwise_columns(global const element* restrict x, global const element* r
       for (int i0 = 0; i0 < rows; i0 += RB) {
         const int i = min(i0, rows - RB);
         local const float* staged_rows = memory + shift + i * IH * IW * pitch;
+        for (int j0 = 0; j0 < columns; j0 += VW) {
+          const int j = columns > VW ? min(j0, columns - VW) : j0;
+          floatv acc[RB];
 #pragma unroll
-        for (int ry = 0; ry < RH; ++ry) {
-          for (int j0 = 0; j0 < columns; j0 += VW) {
-            const int j = columns > VW ? min(j0, columns - VW) : j0;
-            floatv acc[RB * RW];
+          for (int t = 0; t < RB; ++t) acc[t] = (floatv)(start);
+          add_taps(acc, staged_rows + j, pitch, weights + f * (KH * KW));
 #pragma unroll
-            for (int t = 0; t < RB * RW; ++t) acc[t] = (floatv)(start);
-            add_taps(acc, staged_rows + j, pitch, weights + f * (KH * KW), ry);
-#pragma unroll
-            for (int t = 0; t < RB; ++t) {
-              const int row = (a0 + i + t) * RH + ry;
-              if (ry > 0 && row >= res_h) continue;
-              const long at = to + (long)row * res_w;
-              store_steps(acc + t * RW, slope, r + at, result + at, (b0 + j) * RW, res_w,
-                          spare_rows * (rows - 1 - i - t) * res_w);
-            }
+          for (int t = 0; t < RB; ++t) {
+            const long at = to + (long)(a0 + i + t) * res_w;
+            store_steps(acc + t, slope, r + at, result + at, b0 + j, res_w, spare_rows * (rows - 1 - i - t) * res_w);
           }
         }
       }

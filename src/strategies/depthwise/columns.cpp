@@ -39,29 +39,24 @@ class ColumnsLayout : public StagedLayout {
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
     const double blocks = static_cast<double>(ceil_div(t.tile_h, tile_.rb)) * vectors();
-    const double results = static_cast<double>(tile_.rb * t.rows.residues * t.columns.residues);
     const double pieces = static_cast<double>(ceil_div(p.kh, tile_.taps));
     const double loads =
         pieces * static_cast<double>(p.kw * (t.rows.advance * (tile_.rb - 1) + 2 * tile_.taps));
     const double products = static_cast<double>(tile_.rb * p.kh * p.kw);
     return kTile + t.stage_cycles(vw_) +
            static_cast<double>(filters()) * blocks *
-               (kVector + kLoad * loads + kProduct * products + kStore * results);
+               (kVector + kLoad * loads + kProduct * products + kStore * tile_.rb);
   }
 
  private:
   ColumnsTile tile_;
 };
 
-// What the compiler unrolls.
-constexpr std::int64_t kMostProducts = 1024;
-
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const Axis rows = Axis::rows(p);
-  const std::int64_t residues = Axis::columns(p).residues;
   // Half of the registers hold sums, a fourth weights.
-  const std::int64_t most = std::max<std::int64_t>(1, (c.machine.registers / 2 - 2) / residues);
+  const std::int64_t most = std::max(1, c.machine.registers / 2 - 2);
   const std::int64_t blocks = ceil_div(rows.steps, most);
   const std::int64_t pieces = ceil_div(p.kh, c.machine.registers / 4);
   return {ColumnsTile{static_cast<int>(ceil_div(rows.steps, blocks)),
@@ -79,12 +74,9 @@ Fit fit(const Case& c, const Config& config) {
   const Axis rows = Axis::rows(p), columns = Axis::columns(p);
   if (tile.rb > rows.steps) return above("rb", tile.rb, rows.steps);
   if (tile.taps > p.kh) return above("taps", tile.taps, p.kh);
-  if (rows.residues > 2) return above("sh", rows.residues, 2);
-  if (columns.residues > 2) return above("sw", columns.residues, 2);
-  const bool phases = rows.residues * columns.residues > 1;
-  const std::int64_t products =
-      phases ? saturating_product(tile.rb, p.kh, p.kw) : tile.rb * tile.taps;
-  if (products > kMostProducts) return above("multiply-adds of a block", products, kMostProducts);
+  // A data gradient has taps of its own for each residue class of rows and columns, which `rows` unrolls.
+  const std::int64_t classes = saturating_product(rows.residues, columns.residues);
+  if (classes != 1) return other_than("sh*sw", classes, 1);
   const Tiling tiling = plane_tiling(c, tile.vw, tile.rb);
   if (auto refused = tiling.rejection(c.profile)) return *refused;
   return std::make_unique<const ColumnsLayout>(c, config, tile, tiling);
