@@ -1,4 +1,4 @@
-// parts: transpose row_end epilogue depthwise_stage
+// parts: depthwise_stage depthwise_store
 // Depthwise convolution on CPUs, forward and data gradient, of planes in general: tiles of the input are copied to
 // local memory first.
 //
@@ -18,45 +18,14 @@
 
 #define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
 
-// Stores the first `count` results.
-inline void store_results(const floatv sum, const float slope, global const element* r,
-                          global element* at, const int count) {
-#if RESIDUAL
-  const floatv value = sum + get_some(r, count);
-#else
-  const floatv value = sum;
-#endif
-#if ACCUMULATE
-  put_first(ACTIVATE(value, slope) + get_some(at, count), count, at);
-#else
-  put_first(ACTIVATE(value, slope), count, at);
-#endif
-}
-
-// Stores columns [column, ...) of a result row that ends at `width`: VW steps of RW. `spare`: elements behind the row
-// that are written later anyway.
-inline void store_steps(const floatv* acc, const float slope, global const element* r,
-                        global element* row, const int column, const int width, const int spare) {
-#if RW == 1
-  store_results(acc[0], slope, r + column, row + column, width - column + spare);
-#else
-  const floatv lo = interleave_lo(acc[0], acc[1]);
-  const floatv hi = interleave_hi(acc[0], acc[1]);
-  store_results(lo, slope, r + column, row + column, width - column);
-  if (width - column > VW) {
-    store_results(hi, slope, r + column + VW, row + column + VW, width - column - VW);
-  }
-#endif
-}
-
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_rows(global const element* restrict x, global const element* restrict y_mask,
                     global const element* restrict weights, global const element* restrict b,
                     global const element* restrict r, global element* restrict result, int groups,
-                    int channels, int filters, int in_h, int in_w, long in_size, int top, int left,
+                    int filters, int in_h, int in_w, long in_size, int top, int left,
                     int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, int stage_floats,
-                    int sums_pitch SLOPES_PARAMETER) {
+                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift,
+                    int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
 #if MULTI
   local float* sums = memory + stage_floats;

@@ -4,12 +4,16 @@
 #include "strategies/depthwise/bodies.hpp"
 
 #define CLCONV_CORRELATIONS(X) \
+  X(narrow)                    \
   X(planes)                    \
+  X(columns)                   \
   X(rows)                      \
   X(channels)                  \
   X(direct)
 #define CLCONV_WEIGHTS(X) \
+  X(weights_narrow)       \
   X(weights_planes)       \
+  X(weights_columns)      \
   X(weights_rows)         \
   X(weights_direct)
 

@@ -40,8 +40,10 @@ class PlanesLayout : public Layout {
                                               blocks_.vectors());
     constexpr double kStoreOfRow = 2;  // cycles
     const double store_cycles = kStoreOfRow * static_cast<double>(blocks_.block);
-    Pass pass = vector_pass(case_.profile, blocks, blocks_.cycles(p) + store_cycles,
-                            static_cast<int>(blocks_.vw), kFullRate);
+    const int lanes = case_.machine.lanes;
+    const double vectors = blocks_.vw < lanes ? kNarrowerVector * blocks : blocks;
+    Pass pass =
+        vector_pass(case_.profile, vectors, blocks_.cycles(p) + store_cycles, lanes, kFullRate);
     pass.bytes = cached(case_.machine, operand_bytes(p));
     pass.work_groups = static_cast<double>(bands_.all);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));

@@ -37,9 +37,8 @@ std::optional<Rejection> WeightsTile::rejection(const Problem& p) const {
 }
 
 WeightsLayout::WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile,
-                             std::int64_t units)
-    : case_(c), config_(config), tile_(tile), units_(units) {
-  const std::int64_t work_groups = c.problem.k * tile.pieces(c.problem);
+                             std::int64_t units, std::int64_t work_groups)
+    : case_(c), config_(config), tile_(tile), units_(units), work_groups_(work_groups) {
   const std::int64_t enough = 2 * c.profile.compute_units;
   const std::int64_t wanted =
       work_groups >= enough ? 1 : std::min(units, ceil_div(enough, work_groups));
@@ -51,12 +50,17 @@ std::int64_t WeightsLayout::partial_bytes() const {
   return parts_ > 1 ? saturating_product(parts_, case_.problem.w_elements(), kElement) : 0;
 }
 
+double WeightsLayout::lane_cycles() const {
+  constexpr double kLanesOfTap = 16;
+  return kLanesOfTap * tile_.taps;
+}
+
 void WeightsLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double work_groups = static_cast<double>(p.k * tile_.pieces(p) * parts_);
-  constexpr double kWorkGroup = 100, kLanesOfTap = 16;  // cycles; the latter to add up lanes
+  const double work_groups = static_cast<double>(work_groups_ * parts_);
+  constexpr double kWorkGroup = 100;  // cycles
   const double cycles =
-      kWorkGroup + kLanesOfTap * tile_.taps + static_cast<double>(units_per_part_) * unit_cycles();
+      kWorkGroup + lane_cycles() + static_cast<double>(units_per_part_) * unit_cycles();
   Pass multiply = vector_pass(case_.profile, work_groups, cycles, tile_.vw, kFullRate);
   multiply.bytes = cached(case_.machine, operand_bytes(p));
   multiply.work_groups = work_groups;
@@ -83,6 +87,33 @@ void WeightsLayout::add_to(Executable& executable, Device& device) const {
     executable.run.add(sum_parts(device, p.w_elements(), parts_, p.accumulate, result, Mask(),
                                  Region{kDwSlot}, p.data_type));
   }
+}
+
+std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const Region& result,
+                                       std::int64_t tiles, std::int64_t tiles_per_part) {
+  return {{"x", Region{kXSlot}},
+          {"dy", Region{kDySlot}},
+          {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
+          {"result", result},
+          {"groups", narrow(p.c)},
+          {"filters", narrow(p.k / p.c)},
+          {"in_h", narrow(p.h)},
+          {"in_w", narrow(p.w)},
+          {"in_size", cl_long{p.x_elements()}},
+          {"dy_size", cl_long{p.y_elements()}},
+          {"top", narrow(t.rows.start)},
+          {"left", narrow(t.columns.start)},
+          {"oh", narrow(p.oh())},
+          {"ow", narrow(p.ow())},
+          {"tile_h", narrow(t.tile_h)},
+          {"tile_w", narrow(t.tile_w)},
+          {"tiles_x", narrow(t.tiles_x)},
+          {"tiles", narrow(t.tiles())},
+          {"all_tiles", cl_long{tiles}},
+          {"tiles_per_part", cl_long{tiles_per_part}},
+          {"pitch", narrow(t.pitch)},
+          {"shift", narrow(t.shift)},
+          {"part_stride", cl_long{p.w_elements()}}};
 }
 
 }  // namespace clconv::core::depthwise

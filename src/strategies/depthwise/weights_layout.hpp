@@ -3,6 +3,7 @@
 #pragma once
 
 #include "strategies/body.hpp"
+#include "strategies/depthwise/tiling.hpp"
 
 namespace clconv::core::depthwise {
 
@@ -28,13 +29,18 @@ struct WeightsTile {
 
 class WeightsLayout : public Layout {
  public:
-  // `units` are what can be summed apart: images, or tiles of all images.
-  WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units);
+  // `units` are what can be summed apart: images, or tiles of all images. `work_groups` are launched for each part.
+  WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units,
+                std::int64_t work_groups);
+  WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units)
+      : WeightsLayout(c, config, tile, units, c.problem.k * tile.pieces(c.problem)) {}
   void describe(Candidate& candidate) const override;
   void add_to(Executable& executable, Device& device) const override;
 
  protected:
   virtual double unit_cycles() const = 0;
+  // Of a work-group, to add up the lanes of its sums.
+  virtual double lane_cycles() const;
   // One launch over all units into `result`: dw, or the parts that are summed later, which `defines` says.
   virtual std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                          const Region& result) const = 0;
@@ -43,11 +49,16 @@ class WeightsLayout : public Layout {
   Config config_;
   WeightsTile tile_;
   std::int64_t units_;
+  std::int64_t work_groups_;  // of a part
   std::int64_t units_per_part_;
-  std::int64_t parts_;  // each one work-group per filter and piece
+  std::int64_t parts_;
 
  private:
   std::int64_t partial_bytes() const;
 };
+
+// What the kernels that stage tiles of x take.
+std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const Region& result,
+                                       std::int64_t tiles, std::int64_t tiles_per_part);
 
 }  // namespace clconv::core::depthwise

@@ -41,38 +41,11 @@ class WeightsRowsLayout : public WeightsLayout {
         device.kernel("depthwise/weights_rows", "depthwise_weights_rows",
                       defines + define("ALL_TAPS", tile_.all_taps(p)) +
                           define("STAGE_FLOATS", tiling_.stage_define())),
-        arguments(result), one_item_groups(p.k * tile_.pieces(p) * parts_));
+        staged_arguments(p, tiling_, result, units_, units_per_part_),
+        one_item_groups(p.k * tile_.pieces(p) * parts_));
   }
 
  private:
-  std::vector<Argument> arguments(const Region& result) const {
-    const Problem& p = case_.problem;
-    const Tiling& t = tiling_;
-    return {{"x", Region{kXSlot}},
-            {"dy", Region{kDySlot}},
-            {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
-            {"result", result},
-            {"groups", narrow(p.c)},
-            {"filters", narrow(p.k / p.c)},
-            {"in_h", narrow(p.h)},
-            {"in_w", narrow(p.w)},
-            {"in_size", cl_long{p.x_elements()}},
-            {"dy_size", cl_long{p.y_elements()}},
-            {"top", narrow(t.rows.start)},
-            {"left", narrow(t.columns.start)},
-            {"oh", narrow(p.oh())},
-            {"ow", narrow(p.ow())},
-            {"tile_h", narrow(t.tile_h)},
-            {"tile_w", narrow(t.tile_w)},
-            {"tiles_x", narrow(t.tiles_x)},
-            {"tiles", narrow(t.tiles())},
-            {"all_tiles", cl_long{units_}},
-            {"tiles_per_part", cl_long{units_per_part_}},
-            {"pitch", narrow(t.pitch)},
-            {"shift", narrow(t.shift)},
-            {"part_stride", cl_long{p.w_elements()}}};
-  }
-
   Tiling tiling_;
 };
 

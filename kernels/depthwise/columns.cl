@@ -1,0 +1,98 @@
+// parts: depthwise_stage depthwise_store
+// Depthwise convolution on CPUs, forward and data gradient, of planes with large filters: tiles of the input are copied
+// to local memory first.
+//
+//   staged input                    registers, floatv each
+//     rows p of a block               acc[RB rows], and the weights of TAPS rows of a column of the filter
+//     [ VW columns ] of column q
+//
+// One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes through the filter
+// column by column, TAPS rows of it at a time. Each vector of the staged rows is loaded once per column, and used for up
+// to TAPS rows of results.
+//
+// Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
+// all conditions.
+//
+// Macros: VW RB TAPS STAGE_FLOATS; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue. All other
+// sizes are arguments. A data gradient has stride 1.
+
+// Weights in the order in which the input is read: a data gradient turns the filter round.
+#define WEIGHT_AT(u, v) (DATA ? (KH - 1 - (u)) * KW + KW - 1 - (v) : (u) * KW + (v))
+
+// acc += `taps` rows (a constant) of the filter, from row u0 on. `staged`: what the first result sees.
+ALWAYS_INLINE void add_rows_of_taps(floatv* acc, local const float* staged, const int pitch,
+                                    global const element* w, const int u0, const int taps) {
+  __attribute__((opencl_unroll_hint(1)))
+  for (int v = 0; v < KW; ++v) {
+    local const float* at = staged + (u0 * DH * IW + v * DW % IW) * pitch + v * DW / IW;
+    floatv weight[TAPS];
+#pragma unroll
+    for (int u = 0; u < TAPS; ++u) {
+      if (u < taps) weight[u] = (floatv)(GET(w, WEIGHT_AT(u0 + u, v)));
+    }
+#pragma unroll
+    for (int p = 0; p < (RB - 1) * IH + (TAPS - 1) * DH + 1; ++p) {
+      const floatv in = LOAD_V(at + p * IW * pitch);
+#pragma unroll
+      for (int t = 0; t < RB; ++t) {
+        const int u = p - t * IH;
+        if (IS_TAP(u, DH, taps)) acc[t] = fma(weight[u / DH], in, acc[t]);
+      }
+    }
+  }
+}
+
+// acc[RB] += all taps.
+ALWAYS_INLINE void add_taps(floatv* acc, local const float* staged, const int pitch,
+                            global const element* w) {
+  __attribute__((opencl_unroll_hint(1)))
+  for (int u0 = 0; u0 + TAPS <= KH; u0 += TAPS) add_rows_of_taps(acc, staged, pitch, w, u0, TAPS);
+  if (KH % TAPS > 0) add_rows_of_taps(acc, staged, pitch, w, KH - KH % TAPS, KH % TAPS);
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_columns(global const element* restrict x, global const element* restrict y_mask,
+                       global const element* restrict weights, global const element* restrict b,
+                       global const element* restrict r, global element* restrict result, int groups,
+                       int filters, int in_h, int in_w, long in_size, int top, int left,
+                       int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
+                       int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift SLOPES_PARAMETER) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+  const long first_index = (long)get_group_id(0) * tiles_per_work_group;
+  const long last_index = min(first_index + tiles_per_work_group, all_tiles);
+  for (long index = first_index; index < last_index; ++index) {
+    const int tile = (int)(index % tiles);
+    const long plane = index / tiles;
+    const int a0 = min(tile / tiles_x * tile_h, max(0, steps_h - tile_h));
+    const int b0 = tile % tiles_x * tile_w;
+    const int rows = min(tile_h, steps_h - a0);
+    const int columns = min(tile_w, steps_w - b0);
+    // A single vector that does not fit its row may overrun it into rows that are written later.
+    const int spare_rows = columns == steps_w && columns <= VW;
+    stage_tile(x, y_mask, MASK, plane * in_h * in_w, in_size, in_h, in_w, top + a0 * IH, left + b0 * IW,
+               (rows - 1) * IH + REACH_H + 1, (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+               tiles > 1 || index == first_index);
+    for (int filter = 0; filter < filters; ++filter) {
+      const long f = plane % groups * filters + filter;
+      const long to = (plane * filters + filter) * res_h * res_w;
+      const float start = BIAS_OF(b, f);
+      const float slope = SLOPE_OF(slopes, f);
+      for (int i0 = 0; i0 < rows; i0 += RB) {
+        const int i = min(i0, rows - RB);
+        local const float* staged_rows = memory + shift + i * IH * IW * pitch;
+        for (int j0 = 0; j0 < columns; j0 += VW) {
+          const int j = columns > VW ? min(j0, columns - VW) : j0;
+          floatv acc[RB];
+#pragma unroll
+          for (int t = 0; t < RB; ++t) acc[t] = (floatv)(start);
+          add_taps(acc, staged_rows + j, pitch, weights + f * (KH * KW));
+#pragma unroll
+          for (int t = 0; t < RB; ++t) {
+            const long at = to + (long)(a0 + i + t) * res_w;
+            store_steps(acc + t, slope, r + at, result + at, b0 + j, res_w, spare_rows * (rows - 1 - i - t) * res_w);
+          }
+        }
+      }
+    }
+  }
+}

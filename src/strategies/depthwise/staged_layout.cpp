@@ -1,0 +1,86 @@
+#include "strategies/depthwise/staged_layout.hpp"
+
+#include <algorithm>
+
+#include "strategies/cost_model.hpp"
+#include "strategies/depthwise/bodies.hpp"
+
+namespace clconv::core::depthwise {
+
+Tiling plane_tiling(const Case& c, int vw, std::int64_t block) {
+  const std::int64_t planes = c.problem.n * c.problem.c;
+  return {c, vw, block, ceil_div(2 * c.profile.compute_units, planes)};
+}
+
+StagedLayout::StagedLayout(const Case& c, const Config& config, int vw, const Tiling& tiling)
+    : case_(c),
+      config_(config),
+      vw_(vw),
+      tiling_(tiling),
+      all_tiles_(c.problem.n * c.problem.c * tiling.tiles()),
+      per_work_group_(ceil_div(all_tiles_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
+
+void StagedLayout::describe(Candidate& candidate) const {
+  const Problem& p = case_.problem;
+  const double tiles = static_cast<double>(all_tiles_);
+  const int lanes = case_.machine.lanes;
+  const double count = vw_ < lanes ? kNarrowerVector * tiles : tiles;
+  Pass pass = vector_pass(case_.profile, count, tile_cycles(), lanes, kFullRate);
+  pass.bytes = cached(case_.machine, operand_bytes(p));
+  pass.work_groups = tiles;
+  describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+  candidate.coverage = tiling_.coverage();
+  candidate.not_considered = tiling_.not_considered(case_.profile);
+}
+
+std::int64_t StagedLayout::channels() const {
+  const Problem& p = case_.problem;
+  return p.wants_dx() ? p.k / p.c : 1;
+}
+
+std::int64_t StagedLayout::filters() const {
+  const Problem& p = case_.problem;
+  return p.wants_dx() ? 1 : p.k / p.c;
+}
+
+double StagedLayout::vectors() const {
+  return static_cast<double>(ceil_div(std::min(tiling_.tile_w, tiling_.columns.steps), vw_));
+}
+
+std::vector<Argument> StagedLayout::arguments() const {
+  const Problem& p = case_.problem;
+  const bool data = p.wants_dx();
+  const Tiling& t = tiling_;
+  const Operands operands(p);
+  return {{"x", operands.input},
+          {"y_mask", operands.mask},
+          {"weights", Region{kWeightsSlot}},
+          {"b", Region{kBiasSlot}},
+          {"r", Region{kResidualSlot}},
+          {"result", operands.result},
+          {"groups", narrow(p.c)},
+          {"filters", narrow(filters())},
+          {"in_h", narrow(data ? p.oh() : p.h)},
+          {"in_w", narrow(data ? p.ow() : p.w)},
+          {"in_size", cl_long{data ? p.y_elements() : p.x_elements()}},
+          {"top", narrow(t.rows.start)},
+          {"left", narrow(t.columns.start)},
+          {"res_h", narrow(data ? p.h : p.oh())},
+          {"res_w", narrow(data ? p.w : p.ow())},
+          {"steps_h", narrow(t.rows.steps)},
+          {"steps_w", narrow(t.columns.steps)},
+          {"tile_h", narrow(t.tile_h)},
+          {"tile_w", narrow(t.tile_w)},
+          {"tiles_x", narrow(t.tiles_x)},
+          {"tiles", narrow(t.tiles())},
+          {"all_tiles", cl_long{all_tiles_}},
+          {"tiles_per_work_group", narrow(per_work_group_)},
+          {"pitch", narrow(t.pitch)},
+          {"shift", narrow(t.shift)}};
+}
+
+Range StagedLayout::range() const {
+  return one_item_groups(ceil_div(all_tiles_, per_work_group_));
+}
+
+}  // namespace clconv::core::depthwise
