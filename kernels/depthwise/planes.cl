@@ -12,6 +12,7 @@
 // epilogue. All other sizes are arguments.
 
 #define BLOCK RB
+#define EACH_CASE 0
 #define SHIFT_H shift_h
 #define SHIFT_W shift_w
 

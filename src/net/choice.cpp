@@ -1,6 +1,7 @@
 #include "net/choice.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -38,15 +39,32 @@ std::string epilogue_of(const Problem& p) {
          std::to_string(p.activation_slope) + "," + std::to_string(p.activation_offset);
 }
 
-// What the program of a variant depends on beside its config. Depthwise programs have the filter's size, and those for
-// planes that fit the cache the image's, as constants.
+// The number behind `key` in a config, 0 where there is none.
+std::int64_t number_in(const std::string& config, const std::string& key) {
+  const std::size_t at = config.find("," + key + "=");
+  return at == std::string::npos ? 0 : std::atoll(config.c_str() + at + key.size() + 2);
+}
+
+// Padding that the last result of an axis sees.
+std::int64_t seen_behind(std::int64_t size, std::int64_t out, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t dilation, std::int64_t before) {
+  return (out - 1) * stride + (kernel - 1) * dilation - before - (size - 1);
+}
+
+// What the program of a variant depends on beside its config. Depthwise programs have the filter's size as constants,
+// and those for planes as they lie what is seen at the border.
 std::string program_of(const Problem& p, const Choice& choice) {
   std::string text = choice.strategy + " " + choice.config + " " +
                      numbers({p.sh, p.sw, p.dh, p.dw}) + epilogue_of(p);
   if (choice.strategy == "depthwise") {
     text += numbers({p.kh, p.kw});
-    if (choice.config.find("planes") != std::string::npos)
-      text += numbers({p.h, p.w, p.pt, p.pl, p.pb, p.pr});
+    if (choice.config.find("body=planes") != std::string::npos) {
+      const clconv_problem_info info = p.info();
+      text += numbers({p.pt, p.pl, seen_behind(p.h, info.oh, p.kh, p.sh, p.dh, p.pt),
+                       seen_behind(p.w, info.ow, p.kw, p.sw, p.dw, p.pl),
+                       info.oh == number_in(choice.config, "rb"),
+                       info.ow == number_in(choice.config, "vw")});
+    }
   }
   return text;
 }
