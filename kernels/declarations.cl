@@ -19,12 +19,8 @@ size_t CLCONV_PURE get_local_size(uint);
 size_t CLCONV_PURE get_num_groups(uint);
 void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);
 
-#define CLCONV_OF_SIZES(DO, t) \
-  DO(t, ) DO(t, 2) DO(t, 3) DO(t, 4) DO(t, 8) DO(t, 16)
-#define CLCONV_OF_VECTORS(DO, t) DO(t, 2) DO(t, 3) DO(t, 4) DO(t, 8) DO(t, 16)
-#define CLCONV_OF_INTEGERS(DO, OF)                                                       \
-  OF(DO, char) OF(DO, uchar) OF(DO, short) OF(DO, ushort) OF(DO, int) OF(DO, uint)       \
-  OF(DO, long) OF(DO, ulong)
+#define CLCONV_OF_VECTORS(DO, t) DO(t, 2) DO(t, 4) DO(t, 8) DO(t, 16)
+#define CLCONV_OF_SIZES(DO, t) DO(t, ) CLCONV_OF_VECTORS(DO, t)
 
 #define CLCONV_LIMITS(t, n)                \
   t##n CLCONV_PURE min(t##n, t##n);        \
@@ -34,9 +30,13 @@ void __attribute__((overloadable, convergent)) barrier(cl_mem_fence_flags);
   t##n CLCONV_PURE min(t##n, t);        \
   t##n CLCONV_PURE max(t##n, t);        \
   t##n CLCONV_PURE clamp(t##n, t, t);
-CLCONV_OF_INTEGERS(CLCONV_LIMITS, CLCONV_OF_SIZES)
-CLCONV_OF_INTEGERS(CLCONV_LIMITS_OF_NUMBERS, CLCONV_OF_VECTORS)
+CLCONV_LIMITS(char, ) CLCONV_LIMITS(uchar, ) CLCONV_LIMITS(short, ) CLCONV_LIMITS(ushort, )
+CLCONV_LIMITS(long, ) CLCONV_LIMITS(ulong, )
+CLCONV_OF_SIZES(CLCONV_LIMITS, int)
+CLCONV_OF_SIZES(CLCONV_LIMITS, uint)
 CLCONV_OF_SIZES(CLCONV_LIMITS, float)
+CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, int)
+CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, uint)
 CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, float)
 
 #define CLCONV_MATH(t, n)                          \
@@ -77,19 +77,16 @@ CLCONV_OF_VECTORS(CLCONV_MATH_OF_NUMBERS, float)
 #define CLCONV_CHOICES(t, n)            \
   int CLCONV_PURE all(t##n);            \
   int CLCONV_PURE any(t##n);
-CLCONV_OF_SIZES(CLCONV_CHOICES, char)
-CLCONV_OF_SIZES(CLCONV_CHOICES, short)
 CLCONV_OF_SIZES(CLCONV_CHOICES, int)
-CLCONV_OF_SIZES(CLCONV_CHOICES, long)
 
-#define CLCONV_CONVERSIONS_TO(n, to, from)  \
-  to##n CLCONV_PURE convert_##to##n(from##n);
-#define CLCONV_CONVERSIONS(t, n)            \
-  CLCONV_CONVERSIONS_TO(n, float, t)        \
-  CLCONV_CONVERSIONS_TO(n, int, t)          \
-  CLCONV_CONVERSIONS_TO(n, uint, t)         \
-  CLCONV_CONVERSIONS_TO(n, ushort, t)
-CLCONV_OF_INTEGERS(CLCONV_CONVERSIONS, CLCONV_OF_SIZES)
+#define CLCONV_CONVERSIONS(t, n)                    \
+  float##n CLCONV_PURE convert_float##n(t##n);      \
+  uint##n CLCONV_PURE convert_uint##n(t##n);        \
+  ushort##n CLCONV_PURE convert_ushort##n(t##n);
+CLCONV_CONVERSIONS(long, ) CLCONV_CONVERSIONS(ulong, )
+CLCONV_OF_SIZES(CLCONV_CONVERSIONS, int)
+CLCONV_OF_SIZES(CLCONV_CONVERSIONS, uint)
+CLCONV_OF_SIZES(CLCONV_CONVERSIONS, ushort)
 CLCONV_OF_SIZES(CLCONV_CONVERSIONS, float)
 
 #define CLCONV_SHUFFLES(t, n)                             \
@@ -101,10 +98,9 @@ CLCONV_OF_SIZES(CLCONV_CONVERSIONS, float)
   t##n CLCONV_PURE shuffle2(t##4, t##4, u##int##n);       \
   t##n CLCONV_PURE shuffle2(t##8, t##8, u##int##n);       \
   t##n CLCONV_PURE shuffle2(t##16, t##16, u##int##n);
-#define CLCONV_OF_SHUFFLED(DO, t) DO(t, 2) DO(t, 4) DO(t, 8) DO(t, 16)
-CLCONV_OF_SHUFFLED(CLCONV_SHUFFLES, float)
-CLCONV_OF_SHUFFLED(CLCONV_SHUFFLES, int)
-CLCONV_OF_SHUFFLED(CLCONV_SHUFFLES, uint)
+CLCONV_OF_VECTORS(CLCONV_SHUFFLES, float)
+CLCONV_OF_VECTORS(CLCONV_SHUFFLES, int)
+CLCONV_OF_VECTORS(CLCONV_SHUFFLES, uint)
 
 #define CLCONV_LOADS(t, n)                                          \
   t##n CLCONV_READS vload##n(size_t, const constant t*);            \
@@ -115,7 +111,9 @@ CLCONV_OF_SHUFFLED(CLCONV_SHUFFLES, uint)
   void CLCONV_WRITES vstore##n(t##n, size_t, local t*);             \
   void CLCONV_WRITES vstore##n(t##n, size_t, private t*);
 CLCONV_OF_VECTORS(CLCONV_LOADS, float)
-CLCONV_OF_INTEGERS(CLCONV_LOADS, CLCONV_OF_VECTORS)
+CLCONV_OF_VECTORS(CLCONV_LOADS, ushort)
+CLCONV_OF_VECTORS(CLCONV_LOADS, int)
+CLCONV_OF_VECTORS(CLCONV_LOADS, uint)
 
 #define CLCONV_HALVES(t, n)                                              \
   t##n CLCONV_READS vload_half##n(size_t, const constant half*);         \

@@ -8,9 +8,12 @@
 namespace clconv::net {
 namespace {
 
-// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 36 programs of
-// EfficientNet-Lite0 in 25.6 s.
-constexpr double kCompileUs = 7e5;
+// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 30 programs of
+// EfficientNet-Lite0 in 18.2 s.
+constexpr double kCompileUs = 6e5;
+// For so long a network runs where nobody says how often: 5 minutes. A program is given up where its layers then run no
+// more than 0.2 % of that longer.
+constexpr double kRunningUs = 3e8;
 // Variants slower than this are never worth a program.
 constexpr double kMostSlowdown = 3;
 
@@ -18,6 +21,7 @@ struct Variant {
   Choice choice;
   double us = 0;
   std::string program;  // equal texts, one program
+  bool best = false;    // what a plan takes by itself
 };
 
 struct Layer {
@@ -83,6 +87,9 @@ std::vector<Variant> variants_of(const Context& context, const Problem& problem,
     variant.choice = {candidate.at("strategy"), candidate.at("config")};
     variant.us = candidate.at("predicted_us");
     variant.program = program_of(problem, variant.choice);
+    variant.best = status == "chosen";
+    // Measured times decide alone.
+    if (variant.best && !candidate.at("measured").is_null()) return {variant};
     variants.push_back(std::move(variant));
   }
   std::stable_sort(variants.begin(), variants.end(),
@@ -199,13 +206,17 @@ Choices choose_programs(const Context& context, const std::vector<Problem>& prob
                         const PlanOptions& planning) {
   const bool estimates =
       planning.rigor == CLCONV_RIGOR_DEFAULT || planning.rigor == CLCONV_ESTIMATE;
-  if (planning.expected_runs <= 0 || !estimates || planning.strategy != nullptr) return {};
+  if (!estimates || planning.strategy != nullptr) return {};
   std::vector<Layer> layers = layers_of(context, problems, planning);
-  while (improve(layers, static_cast<double>(planning.expected_runs))) {
+  const double run_us = cost(layers, chosen_of(layers), 1) - cost(layers, chosen_of(layers), 0);
+  const double runs = planning.expected_runs > 0 ? static_cast<double>(planning.expected_runs)
+                                                 : kRunningUs / std::max(run_us, 1.0);
+  while (improve(layers, runs)) {
   }
   Choices choices;
   for (const Layer& layer : layers) {
-    if (!layer.variants.empty()) choices[layer.key] = layer.variants[layer.chosen].choice;
+    if (layer.variants.empty() || layer.variants[layer.chosen].best) continue;
+    choices[layer.key] = layer.variants[layer.chosen].choice;
   }
   return choices;
 }

@@ -28,6 +28,22 @@ BufferId weights_for(Lowering& lowering, const Plan& plan, const std::string& na
   return lowering.constant(name, packed, bytes);
 }
 
+// With the variant chosen for the network, unless it does not build or is not right here: then with the plan's own.
+Plan plan_of(Lowering& lowering, const Problem& problem, const PlanOptions& planning) {
+  const auto choice = lowering.options().choices.find(problem_key(problem));
+  if (choice != lowering.options().choices.end()) {
+    PlanOptions chosen = planning;
+    chosen.strategy = choice->second.strategy.c_str();
+    chosen.config = choice->second.config.c_str();
+    try {
+      return lowering.context().plan(problem, chosen);
+    } catch (const clconv::Error& error) {
+      if (error.status() != CLCONV_CONSTRAINT) throw;
+    }
+  }
+  return lowering.context().plan(problem, planning);
+}
+
 }  // namespace
 
 std::array<std::int64_t, 2> spatial_sizes(const Shape& shape) {
@@ -94,12 +110,7 @@ void add_convolution(Lowering& lowering, const Problem& geometry, const Constant
   const Problem problem = with_epilogue(lowering, geometry, lowering.storage());
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
-  const auto choice = lowering.options().choices.find(problem_key(problem));
-  if (choice != lowering.options().choices.end()) {
-    planning.strategy = choice->second.strategy.c_str();
-    planning.config = choice->second.config.c_str();
-  }
-  Plan plan = lowering.context().plan(problem, planning);
+  Plan plan = plan_of(lowering, problem, planning);
   ConvolutionStep::Operands operands;
   operands.x = lowering.in(0);
   operands.y = lowering.out(0);
