@@ -265,7 +265,8 @@ TEST_CASE("planes of several tiles are checked on several tiles") {
   CHECK(seen > 0);
 }
 
-TEST_CASE("what forward variants are checked against is right, with every epilogue and in every order") {
+TEST_CASE(
+    "what forward variants are checked against is right, with every epilogue and in every order") {
   for (const char* text : {"n2c6h9w11k4kh3kw3p1", "n1c4h12w10k6kh5kw2s2,3p2,1,0,1g2",
                            "n2c8h7w7k8kh3kw3d2p2g8", "n1c5h1w1k3kh1kw1", "n1c2h3w3k2kh7kw7p5"}) {
     for (std::size_t row = 0; row < kActivations; ++row) {

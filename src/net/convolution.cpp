@@ -21,7 +21,8 @@ cl::Buffer source_of(Lowering& lowering, const std::string& name, const Constant
                            !weights.floats.empty();
   if (!as_they_are) return lowering.take_constant(lowering.upload_stored(name, weights.floats));
   return cl::Buffer(lowering.device().context(), CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR,
-                    weights.floats.size() * sizeof(float), const_cast<float*>(weights.floats.data()));
+                    weights.floats.size() * sizeof(float),
+                    const_cast<float*>(weights.floats.data()));
 }
 
 // The weights as the plan wants them: packed once, now, or as they are.

@@ -84,7 +84,8 @@ class Forward {
   // One tap of a whole row, which sees `column` first.
   void add_tap(const float* x, double weight, std::int64_t column) {
     const std::int64_t begin = column < 0 ? ceil_div(-column, p_.sw) : 0;
-    const std::int64_t end = column >= p_.w ? 0 : std::min(p_.ow(), (p_.w - 1 - column) / p_.sw + 1);
+    const std::int64_t end =
+        column >= p_.w ? 0 : std::min(p_.ow(), (p_.w - 1 - column) / p_.sw + 1);
     if (begin >= end) return;
     const std::int64_t step = p_.sw * in_.step();
     const float* from = x + (column + begin * p_.sw) * in_.step();
@@ -122,7 +123,8 @@ std::vector<float> expected_result(const Problem& p, const std::map<Tensor, Valu
   Values y(static_cast<std::size_t>(p.y_elements()));
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t filter = 0; filter < p.k; ++filter) {
-      const double bias = of_channel(Tensor::kB, filter), slope = of_channel(Tensor::kSlopes, filter);
+      const double bias = of_channel(Tensor::kB, filter),
+                   slope = of_channel(Tensor::kSlopes, filter);
       for (std::int64_t i = 0; i < p.oh(); ++i) {
         std::int64_t at = out.at(image, filter, i);
         for (const double sum : forward.row(image, filter, i)) {

@@ -30,7 +30,7 @@ CacheOptions cache_options(const std::string& directory, std::int64_t max_bytes)
 // directory. Measured on PoCL 3.1 (2026-11, 2-core Zen 5, a K-vectorised kernel): reading the
 // binary back costs 0.63 s after a 0.9 s build, because PoCL then compiles generic versions of all
 // kernels, and saves 16 ms (20 ms from source through PoCL's own cache, 4 ms from our binary) per
-// program; 5 ms since PoCL compiles without its declarations (kernels/declarations.cl).
+// program.
 CacheOptions effective(const CacheOptions& options, bool driver_cache);
 
 // FNV-1a. For file names and change detection only: a cache entry also stores its whole key.

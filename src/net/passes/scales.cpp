@@ -72,7 +72,8 @@ ConstantPtr scaled(const Constant& weights, const Numbers& scale, bool transpose
   const std::size_t row = values.size() / rows;
   const auto inner = static_cast<std::size_t>(transposed ? weights.shape[1] : 1);
   const std::size_t rows_per_group = rows / static_cast<std::size_t>(groups);
-  const std::size_t run = row / std::max<std::size_t>(inner, 1);  // weights of one channel, one after another
+  const std::size_t run =
+      row / std::max<std::size_t>(inner, 1);  // weights of one channel, one after another
   for (std::size_t outer = 0; outer < rows; ++outer) {
     const std::size_t first = transposed ? outer / rows_per_group * inner : outer;
     for (std::size_t i = 0; i < row; ++i)
