@@ -2,8 +2,13 @@
 #include <cmath>
 #include <functional>
 
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "doctest/doctest.h"
+#include "net/choice.hpp"
 #include "net_graph.hpp"
+#include "support/application.hpp"
 
 using namespace clconv::test;
 
@@ -303,4 +308,38 @@ TEST_CASE("wrong convolutions are refused with what is wrong") {
   CHECK(has(error({1, 3, 8, 8}, {4, 3, 3, 3}, {{"kernel_shape", Integers{5, 5}}}), "kernel_shape"));
   CHECK(has(error({1, 3, 8, 8, 8}, {4, 3, 3, 3, 3}, {}), "three spatial dimensions"));
   CHECK(has(error({1, 3, 2, 2}, {4, 3, 3, 3}, {}), "Conv"));
+}
+
+TEST_CASE("a network's layers share programs as far as compiling counts") {
+  const clconv::Context own(application_context(), clconv::select_device(), [] {
+    clconv::ContextOptions options;
+    options.wisdom_path = "off";
+    return options;
+  }());
+  std::vector<clconv::Problem> problems;
+  for (const char* text : {"n1c32h56w56k64kh1kw1", "n1c64h28w28k96kh1kw1", "n1c96h14w14k160kh1kw1",
+                           "n1c160h7w7k320kh1kw1"})
+    problems.push_back(clconv::Problem(text));
+  std::set<std::string> by_themselves;
+  const auto best_of = [&](const clconv::Problem& problem) {
+    const auto chosen = nlohmann::json::parse(own.explain(problem)).at("chosen");
+    return chosen.at("strategy").get<std::string>() + " " + chosen.at("config").get<std::string>();
+  };
+  for (const clconv::Problem& problem : problems)
+    by_themselves.insert(best_of(problem));
+  const auto programs = [&](std::int64_t expected_runs) {
+    clconv::PlanOptions planning;
+    planning.expected_runs = expected_runs;
+    const clconv::net::Choices choices = clconv::net::choose_programs(own, problems, planning);
+    std::set<std::string> all;
+    for (const clconv::Problem& problem : problems) {
+      const auto found = choices.find(clconv::net::problem_key(problem));
+      all.insert(found == choices.end() ? best_of(problem)
+                                        : found->second.strategy + " " + found->second.config);
+    }
+    return all.size();
+  };
+  CHECK(programs(1) == 1);
+  CHECK(programs(0) <= by_themselves.size());
+  CHECK(programs(std::int64_t{1} << 60) == by_themselves.size());
 }

@@ -234,6 +234,23 @@ TEST_CASE("a build failure names file, line and options, and carries the log, th
         "no kernel source named 'missing' is embedded");
 }
 
+TEST_CASE("PoCL compiles without its declarations, but with them what needs them") {
+  if (device().profile().platform != "Portable Computing Language") return;
+  ProgramCache cache = cache_in("off");
+  const auto without = [](const cl::Program& program) {
+    const auto options = program.getBuildInfo<CL_PROGRAM_BUILD_OPTIONS>(device().cl());
+    return options.find("-D_OPENCL_H_") != std::string::npos;
+  };
+  CHECK(without(cache.get("naive", kOptions)));
+  CHECK(without(cache.get("net/softmax", "-DVW=4 -DLOG=1")));
+  CHECK(without(cache.get("ops/pack", "-DVW=16 -DMASK=1 -DSTORAGE_FLOAT16")));
+  const std::string text =
+      "// parts:\nkernel void own(global float* x) { x[0] = hypot(x[0], x[1]); }\n";
+  const cl::Program program = cache.get_generated(text, "");
+  CHECK_FALSE(without(program));
+  CHECK_NOTHROW(cl::Kernel(program, "own"));
+}
+
 TEST_CASE("threads that ask for one program wait for one build") {
   ProgramCache cache = cache_in("off");
   std::vector<std::thread> threads;

@@ -5,6 +5,7 @@
 
 #include "doctest/doctest.h"
 #include "machine/machine.hpp"
+#include "planner/expected.hpp"
 #include "support/candidates.hpp"
 
 using namespace clconv::core;
@@ -262,6 +263,58 @@ TEST_CASE("planes of several tiles are checked on several tiles") {
     CHECK(s.ow() >= c.coverage.columns);
   }
   CHECK(seen > 0);
+}
+
+TEST_CASE(
+    "what forward variants are checked against is right, with every epilogue and in every order") {
+  for (const char* text : {"n2c6h9w11k4kh3kw3p1", "n1c4h12w10k6kh5kw2s2,3p2,1,0,1g2",
+                           "n2c8h7w7k8kh3kw3d2p2g8", "n1c5h1w1k3kh1kw1", "n1c2h3w3k2kh7kw7p5"}) {
+    for (std::size_t row = 0; row < kActivations; ++row) {
+      Problem p = parse_problem(text);
+      p.activation = kActivationRows[row].activation;
+      p.bias = row % 2 == 0, p.residual = row % 3 == 0;
+      p.layout = row % 4 == 1 ? TensorLayout::kNhwc : TensorLayout::kNchw;
+      p.weights_layout = row % 4 == 2 ? WeightsLayout::kKrsc : WeightsLayout::kKcrs;
+      CAPTURE(text);
+      CAPTURE(std::string(to_string(p.activation)));
+      REQUIRE(has_expected_result(p));
+      const Tensors tensors(p);
+      std::map<Tensor, std::vector<float>> operands;
+      for (const Tensor tensor : inputs_of(p))
+        operands[tensor] = tensors[tensor];
+      const std::vector<double> right = reference(p, tensors).result;
+      const std::vector<float> values = expected_result(p, operands);
+      REQUIRE(values.size() == right.size());
+      double most = 0;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        most = std::max(most, std::fabs(double{values[i]} - right[i]) / (1 + std::fabs(right[i])));
+      CHECK(most < 1e-6);
+    }
+  }
+  Problem gradient = parse_problem("n2c6h9w11k4kh3kw3p1");
+  gradient.direction = Direction::kBackwardData;
+  CHECK_FALSE(has_expected_result(gradient));
+  CHECK_FALSE(has_expected_result(parse_problem("n1c512h56w56k512kh3kw3p1")));
+}
+
+TEST_CASE("planes, their stand-in and planes of another size share a program") {
+  Device own(device().context(), device().cl(), cache_options("off", 0),
+             as_cpu(device().profile(), 16, 32));
+  const Strategy& depthwise = find_strategy("depthwise");
+  Config config = Config::parse("body=planes,rb=7,vw=16");
+  std::int64_t programs = 0;
+  for (const char* text : {"n1c8h112w112k8kh3kw3s2p0,0,1,1g8", "n1c8h56w56k8kh3kw3s1p1g8",
+                           "n1c8h56w56k8kh5kw5s2p1,1,2,2g8"}) {
+    const Problem p = parse_problem(text);
+    Problem larger = p;
+    larger.h += 14 * p.sh, larger.w += 10 * p.sw;
+    CAPTURE(text);
+    depthwise.build(p, config, own);
+    CHECK(own.programs().size() == ++programs);
+    depthwise.build(small_problem(p), config, own);
+    depthwise.build(larger, config, own);
+    CHECK(own.programs().size() == programs);
+  }
 }
 
 TEST_CASE("a stand-in outside a variant's domain is no failure of the variant") {

@@ -8,10 +8,13 @@
 // One work-item per work-group, `bands_per_work_group` bands of `band` blocks of RB rows each. Each vector of the input
 // is used by up to KH rows of results.
 //
-// Macros: RB, and those of parts/depthwise_planes.cl; KH KW SH SW DH DW, DATA, and those of the epilogue. All other
-// sizes are arguments.
+// Macros: RB, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those of the
+// epilogue. All other sizes are arguments.
 
 #define BLOCK RB
+#define EACH_CASE 0
+#define SHIFT_H shift_h
+#define SHIFT_W shift_w
 
 ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask,
                                 const long from, const float* weight, const float bias,
@@ -61,8 +64,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void depthwise_planes(global const element* restrict x, global const element* restrict y_mask,
                       global const element* restrict weights, global const element* restrict b,
                       global const element* restrict r, global element* restrict result, int groups,
-                      int filters, int in_h, int in_w, int res_h, int res_w, int band, int bands,
-                      long all_bands, long bands_per_work_group SLOPES_PARAMETER) {
+                      int filters, int in_h, int in_w, int res_h, int res_w, int shift_h, int shift_w,
+                      int band, int bands, long all_bands, long bands_per_work_group SLOPES_PARAMETER) {
   const int blocks = (res_h + RB - 1) / RB;
   const long first_index = get_group_id(0) * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);

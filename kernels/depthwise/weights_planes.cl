@@ -15,6 +15,7 @@
 // ACCUMULATE. All other sizes are arguments.
 
 #define BLOCK ROWS
+#define EACH_CASE 1
 
 ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long from, global const element* dy,
                              global const element* y, const long gradient, const int in_w, const int ow,

@@ -11,7 +11,7 @@
 //
 // Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_BLOCK, ONE_VECTOR (1: there is one block, one vector of
 // columns); SHIFT_H, SHIFT_W (blocks and vectors between the first and the last begin so much earlier, so that only the
-// last sees the end). The program defines BLOCK.
+// last sees the end). The program defines BLOCK and EACH_CASE.
 
 #define IN_H ((BLOCK - 1) * IH + REACH_H + 1)
 
@@ -88,19 +88,25 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
 }
 
 // Does DO(row, column, top, bottom, left, right) for all vectors of block `block` of `blocks` in a plane of
-// `height` x `width` results. The last four are constants.
+// `height` x `width` results. The last four are constants. Where the first ones see no padding, they need no code of
+// their own, unless EACH_CASE is 1.
+#define AT_TOP (EACH_CASE || TOP > 0 || ONE_BLOCK)
+#define AT_LEFT (EACH_CASE || LEFT > 0 || ONE_VECTOR)
 #define FOR_VECTORS(row, top, bottom, width, DO)                                             \
-  DO(row, 0, top, bottom, 1, ONE_VECTOR)                                                     \
+  if (AT_LEFT) { DO(row, 0, top, bottom, 1, ONE_VECTOR) }                                    \
   if (!ONE_VECTOR) {                                                                         \
     __attribute__((opencl_unroll_hint(1)))                                                   \
-    for (int j = VW - SHIFT_W; j < (width) - VW; j += VW) { DO(row, j, top, bottom, 0, 0) }  \
+    for (int j = AT_LEFT ? VW - SHIFT_W : 0; j < (width) - VW;                               \
+         j += !AT_LEFT && j == 0 ? VW - SHIFT_W : VW) {                                      \
+      DO(row, j, top, bottom, 0, 0)                                                          \
+    }                                                                                        \
     DO(row, (width) - VW, top, bottom, 0, 1)                                                 \
   }
-#define FOR_BLOCK(block, blocks, height, width, DO)       \
-  if ((block) == 0) {                                     \
-    FOR_VECTORS(0, 1, ONE_BLOCK, width, DO)               \
-  } else if ((block) + 1 < (blocks)) {                    \
-    FOR_VECTORS((block) * BLOCK - SHIFT_H, 0, 0, width, DO) \
-  } else if (!ONE_BLOCK) {                                \
-    FOR_VECTORS((height) - BLOCK, 0, 1, width, DO)        \
+#define FOR_BLOCK(block, blocks, height, width, DO)                      \
+  if (AT_TOP && (block) == 0) {                                          \
+    FOR_VECTORS(0, 1, ONE_BLOCK, width, DO)                              \
+  } else if ((block) + 1 < (blocks)) {                                   \
+    FOR_VECTORS(max((block) * BLOCK - SHIFT_H, 0), 0, 0, width, DO)      \
+  } else if (!ONE_BLOCK) {                                               \
+    FOR_VECTORS((height) - BLOCK, 0, 1, width, DO)                       \
   }

@@ -1,15 +1,19 @@
 #include "net/choice.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
 namespace clconv::net {
 namespace {
 
-// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 36 programs of
-// EfficientNet-Lite0 in 25.6 s.
-constexpr double kCompileUs = 7e5;
+// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 30 programs of
+// EfficientNet-Lite0 in 18.2 s.
+constexpr double kCompileUs = 6e5;
+// For so long a network runs where nobody says how often: 5 minutes. A program is given up where its layers then run no
+// more than 0.2 % of that longer.
+constexpr double kRunningUs = 3e8;
 // Variants slower than this are never worth a program.
 constexpr double kMostSlowdown = 3;
 
@@ -17,6 +21,7 @@ struct Variant {
   Choice choice;
   double us = 0;
   std::string program;  // equal texts, one program
+  bool best = false;    // what a plan takes by itself
 };
 
 struct Layer {
@@ -38,15 +43,32 @@ std::string epilogue_of(const Problem& p) {
          std::to_string(p.activation_slope) + "," + std::to_string(p.activation_offset);
 }
 
-// What the program of a variant depends on beside its config. Depthwise programs have the filter's size, and those for
-// planes that fit the cache the image's, as constants.
+// The number behind `key` in a config, 0 where there is none.
+std::int64_t number_in(const std::string& config, const std::string& key) {
+  const std::size_t at = config.find("," + key + "=");
+  return at == std::string::npos ? 0 : std::atoll(config.c_str() + at + key.size() + 2);
+}
+
+// Padding that the last result of an axis sees.
+std::int64_t seen_behind(std::int64_t size, std::int64_t out, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t dilation, std::int64_t before) {
+  return (out - 1) * stride + (kernel - 1) * dilation - before - (size - 1);
+}
+
+// What the program of a variant depends on beside its config. Depthwise programs have the filter's size as constants,
+// and those for planes as they lie what is seen at the border.
 std::string program_of(const Problem& p, const Choice& choice) {
   std::string text = choice.strategy + " " + choice.config + " " +
                      numbers({p.sh, p.sw, p.dh, p.dw}) + epilogue_of(p);
   if (choice.strategy == "depthwise") {
     text += numbers({p.kh, p.kw});
-    if (choice.config.find("planes") != std::string::npos)
-      text += numbers({p.h, p.w, p.pt, p.pl, p.pb, p.pr});
+    if (choice.config.find("body=planes") != std::string::npos) {
+      const clconv_problem_info info = p.info();
+      text += numbers({p.pt, p.pl, seen_behind(p.h, info.oh, p.kh, p.sh, p.dh, p.pt),
+                       seen_behind(p.w, info.ow, p.kw, p.sw, p.dw, p.pl),
+                       info.oh == number_in(choice.config, "rb"),
+                       info.ow == number_in(choice.config, "vw")});
+    }
   }
   return text;
 }
@@ -65,6 +87,9 @@ std::vector<Variant> variants_of(const Context& context, const Problem& problem,
     variant.choice = {candidate.at("strategy"), candidate.at("config")};
     variant.us = candidate.at("predicted_us");
     variant.program = program_of(problem, variant.choice);
+    variant.best = status == "chosen";
+    // Measured times decide alone.
+    if (variant.best && !candidate.at("measured").is_null()) return {variant};
     variants.push_back(std::move(variant));
   }
   std::stable_sort(variants.begin(), variants.end(),
@@ -181,13 +206,17 @@ Choices choose_programs(const Context& context, const std::vector<Problem>& prob
                         const PlanOptions& planning) {
   const bool estimates =
       planning.rigor == CLCONV_RIGOR_DEFAULT || planning.rigor == CLCONV_ESTIMATE;
-  if (planning.expected_runs <= 0 || !estimates || planning.strategy != nullptr) return {};
+  if (!estimates || planning.strategy != nullptr) return {};
   std::vector<Layer> layers = layers_of(context, problems, planning);
-  while (improve(layers, static_cast<double>(planning.expected_runs))) {
+  const double run_us = cost(layers, chosen_of(layers), 1) - cost(layers, chosen_of(layers), 0);
+  const double runs = planning.expected_runs > 0 ? static_cast<double>(planning.expected_runs)
+                                                 : kRunningUs / std::max(run_us, 1.0);
+  while (improve(layers, runs)) {
   }
   Choices choices;
   for (const Layer& layer : layers) {
-    if (!layer.variants.empty()) choices[layer.key] = layer.variants[layer.chosen].choice;
+    if (layer.variants.empty() || layer.variants[layer.chosen].best) continue;
+    choices[layer.key] = layer.variants[layer.chosen].choice;
   }
   return choices;
 }

@@ -14,18 +14,44 @@ clconv_activation activation_of(const NodeView& view) {
   throw core::Error(core::Code::kInternal, "unknown activation '" + word + "'");
 }
 
+// What the weights are packed from, once. CPUs read it where it is: the graph holds the constant until that is done.
+cl::Buffer source_of(Lowering& lowering, const std::string& name, const Constant& weights) {
+  const bool as_they_are = lowering.profile().family == core::Family::kCpu &&
+                           lowering.storage() == core::DataType::kFloat32 &&
+                           !weights.floats.empty();
+  if (!as_they_are) return lowering.take_constant(lowering.upload_stored(name, weights.floats));
+  return cl::Buffer(lowering.device().context(), CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR,
+                    weights.floats.size() * sizeof(float),
+                    const_cast<float*>(weights.floats.data()));
+}
+
 // The weights as the plan wants them: packed once, now, or as they are.
 BufferId weights_for(Lowering& lowering, const Plan& plan, const std::string& name,
                      const Constant& weights, bool& prepared) {
-  const BufferId stored = lowering.upload_stored(name, weights.floats);
   const std::int64_t bytes = plan.info().prepared_weights_bytes;
   prepared = bytes > 0;
-  if (!prepared) return stored;
+  if (!prepared) return lowering.upload_stored(name, weights.floats);
   const cl::Buffer packed =
       core::allocate(lowering.device().context(), bytes, lowering.profile().max_allocation_bytes,
                      "prepared weights '" + name + "'");
-  plan.prepare(lowering.queue(), lowering.take_constant(stored), packed);
+  plan.prepare(lowering.queue(), source_of(lowering, name, weights), packed);
   return lowering.constant(name, packed, bytes);
+}
+
+// With the variant chosen for the network, unless it does not build or is not right here: then with the plan's own.
+Plan plan_of(Lowering& lowering, const Problem& problem, const PlanOptions& planning) {
+  const auto choice = lowering.options().choices.find(problem_key(problem));
+  if (choice != lowering.options().choices.end()) {
+    PlanOptions chosen = planning;
+    chosen.strategy = choice->second.strategy.c_str();
+    chosen.config = choice->second.config.c_str();
+    try {
+      return lowering.context().plan(problem, chosen);
+    } catch (const clconv::Error& error) {
+      if (error.status() != CLCONV_CONSTRAINT) throw;
+    }
+  }
+  return lowering.context().plan(problem, planning);
 }
 
 }  // namespace
@@ -94,12 +120,7 @@ void add_convolution(Lowering& lowering, const Problem& geometry, const Constant
   const Problem problem = with_epilogue(lowering, geometry, lowering.storage());
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
-  const auto choice = lowering.options().choices.find(problem_key(problem));
-  if (choice != lowering.options().choices.end()) {
-    planning.strategy = choice->second.strategy.c_str();
-    planning.config = choice->second.config.c_str();
-  }
-  Plan plan = lowering.context().plan(problem, planning);
+  Plan plan = plan_of(lowering, problem, planning);
   ConvolutionStep::Operands operands;
   operands.x = lowering.in(0);
   operands.y = lowering.out(0);

@@ -1,5 +1,5 @@
 // The Laboratory on a real device: builds candidates, times them on buffers of its own (the
-// caller's data is never touched) and checks them against naive before they are trusted.
+// caller's data is never touched) and checks them against the host's results or naive's before they are trusted.
 #pragma once
 
 #include <map>
@@ -38,6 +38,8 @@ class DeviceLaboratory : public Laboratory {
   StandIn stand_in(const Strategy& strategy, const Candidate& candidate);
   // The result on a problem small enough to copy to and fro.
   std::vector<float> result_of_small(const Executable& executable, const Problem& small);
+  // What it must be.
+  std::vector<float> expected_of_small(const Problem& small);
 
   Device& device_;
   Wisdom& wisdom_;

@@ -9,10 +9,11 @@ std::int64_t shrink_axis(std::int64_t size, std::int64_t out, std::int64_t most,
                          std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
                          std::int64_t padding) {
   if (out <= most) return size;
-  // One less than the next whole step, so that the floor in the output size matters too.
-  const std::int64_t wanted =
-      (most - 1) * stride + dilation * (kernel - 1) + 1 - padding + (stride - 1);
-  return std::clamp<std::int64_t>(wanted, 1, size);
+  // The last step sees as much padding, and leaves as much of the input, as that of the problem does: programs with
+  // code for that are the problem's own.
+  const std::int64_t least = (most - 1) * stride + dilation * (kernel - 1) + 1 - padding;
+  const std::int64_t left = (size + padding - dilation * (kernel - 1) - 1) % stride;
+  return std::clamp<std::int64_t>(least + left, 1, size);
 }
 
 std::string spaced(const std::string& words) {

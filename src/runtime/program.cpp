@@ -22,6 +22,10 @@ namespace fs = std::filesystem;
 constexpr const char* kMagic = "clconv program 1\n";
 constexpr const char* kExtension = ".clbin";
 constexpr const char* kOff = "off";
+constexpr const char* kPocl = "Portable Computing Language";
+constexpr const char* kDeclarations = "declarations";
+// The guard of the header with the declarations of OpenCL C in clang and PoCL, which then is empty.
+constexpr const char* kWithoutHeader = " -D_OPENCL_H_";
 
 double now_us() {
   using namespace std::chrono;
@@ -69,6 +73,23 @@ std::string source_of(const std::string& name, const char* text, const KernelSou
   std::string program;
   append_parts(name, text, sources, used, program);
   return program + with_line(name, text);
+}
+
+// Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers, where
+// a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then the
+// compiler has refused, and the caller builds with them.
+bool build_declared(const cl::Context& context, const cl::Device& device,
+                    const std::string& options, const std::string& source, cl::Program& program) {
+  const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());
+  // Some drivers count the terminating zero.
+  if (platform.getInfo<CL_PLATFORM_NAME>().rfind(kPocl, 0) != 0) return false;
+  program = cl::Program(context, program_source(kDeclarations) + source);
+  try {
+    program.build({device}, (options + kWithoutHeader).c_str());
+  } catch (const cl::Error&) {
+    return false;
+  }
+  return true;
 }
 
 // The first line of a build log that reports an error, else its first line.
@@ -231,7 +252,9 @@ cl::Program ProgramCache::load_or_build(const std::string& file, const std::stri
 
 cl::Program ProgramCache::build(const std::string& file, const std::string& options,
                                 const std::string& source) {
-  cl::Program program(context_, source);
+  cl::Program program;
+  if (build_declared(context_, device_, options, source, program)) return program;
+  program = cl::Program(context_, source);
   try {
     program.build({device_}, options.c_str());
   } catch (const cl::Error& error) {

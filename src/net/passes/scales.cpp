@@ -1,5 +1,6 @@
 // Batch normalization, and additions and multiplications by one constant per channel, go into the weights and the bias
 // of the convolution in front of them.
+#include <algorithm>
 #include <cmath>
 
 #include "net/convolution.hpp"
@@ -71,11 +72,12 @@ ConstantPtr scaled(const Constant& weights, const Numbers& scale, bool transpose
   const std::size_t row = values.size() / rows;
   const auto inner = static_cast<std::size_t>(transposed ? weights.shape[1] : 1);
   const std::size_t rows_per_group = rows / static_cast<std::size_t>(groups);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t outer = i / row;
-    const std::size_t channel =
-        transposed ? (outer / rows_per_group) * inner + i % row / (row / inner) : outer;
-    values[i] *= scale[channel];
+  const std::size_t run =
+      row / std::max<std::size_t>(inner, 1);  // weights of one channel, one after another
+  for (std::size_t outer = 0; outer < rows; ++outer) {
+    const std::size_t first = transposed ? outer / rows_per_group * inner : outer;
+    for (std::size_t i = 0; i < row; ++i)
+      values[outer * row + i] *= scale[first + (inner == 1 ? 0 : i / run)];
   }
   return constant_of(weights.shape, std::move(values));
 }

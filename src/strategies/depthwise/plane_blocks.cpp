@@ -78,10 +78,21 @@ std::optional<Rejection> PlaneBlocks::rejection() const {
 std::string PlaneBlocks::defines() const {
   return define("TOP", top()) + define("BOTTOM", bottom()) + define("LEFT", left()) +
          define("RIGHT", right()) + define("ONE_BLOCK", rows.steps == block) +
-         define("ONE_VECTOR", columns.steps == vw) + define("SHIFT_H", shift(rows, in_h, block)) +
-         define("SHIFT_W", shift(columns, in_w, vw)) +
+         define("ONE_VECTOR", columns.steps == vw);
+}
+
+std::string PlaneBlocks::overlap_defines() const {
+  return define("SHIFT_H", shift_rows()) + define("SHIFT_W", shift_columns()) +
          define("TWICE_H", round_up(rows.steps, block) - rows.steps) +
          define("TWICE_W", round_up(columns.steps, vw) - columns.steps);
+}
+
+std::int64_t PlaneBlocks::shift_rows() const {
+  return shift(rows, in_h, block);
+}
+
+std::int64_t PlaneBlocks::shift_columns() const {
+  return shift(columns, in_w, vw);
 }
 
 double PlaneBlocks::cycles(const Problem& p) const {

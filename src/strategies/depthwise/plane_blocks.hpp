@@ -21,7 +21,13 @@ struct PlaneBlocks {
   std::optional<Rejection> rejection() const;
   std::int64_t blocks() const { return ceil_div(rows.steps, block); }
   std::int64_t vectors() const { return ceil_div(columns.steps, vw); }
+  // The cases at the border. Planes of other sizes have the same program where the last blocks see as much padding.
   std::string defines() const;
+  // And where the blocks overlap, for programs with code that depends on it.
+  std::string overlap_defines() const;
+  // Blocks and vectors between the first and the last begin so much earlier.
+  std::int64_t shift_rows() const;
+  std::int64_t shift_columns() const;
   // Cycles to load and multiply what one block sees.
   double cycles(const Problem& p) const;
 

@@ -68,6 +68,8 @@ class PlanesLayout : public Layout {
                         {"in_w", narrow(blocks_.in_w)},
                         {"res_h", narrow(blocks_.rows.steps)},
                         {"res_w", narrow(blocks_.columns.steps)},
+                        {"shift_h", narrow(blocks_.shift_rows())},
+                        {"shift_w", narrow(blocks_.shift_columns())},
                         {"band", narrow(bands_.band)},
                         {"bands", narrow(bands_.bands)},
                         {"all_bands", cl_long{bands_.all}},

@@ -23,7 +23,7 @@ class WeightsPlanesLayout : public WeightsLayout {
     return std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/weights_planes", "depthwise_weights_planes",
-                      defines + blocks_.defines()),
+                      defines + blocks_.defines() + blocks_.overlap_defines()),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
                               {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
