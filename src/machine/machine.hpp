@@ -40,6 +40,11 @@ struct Machine {
   std::int64_t slab_channels = 64;
   std::int64_t slab_products = 256;
 
+  // Of a GPU: work-items that keep a compute unit busy; whether a work-group has several units; GpuKind::loads_ahead.
+  std::int64_t items_per_unit = 256;
+  bool group_spans_units = false;
+  bool loads_ahead = false;
+
   // A register tile is then so small that what surrounds its multiply-adds counts: x86 without AVX-512.
   bool few_registers() const { return registers < 32; }
   // A number that was measured both with 16 vector registers (Zen 3) and with 32 (Zen 5).
