@@ -14,7 +14,8 @@
 // banks.
 //
 // Macros: BM BN BK TM TN AHEAD (part local_tile), WIDE (distances or pixels need 64 bits), STORE_FOURS (a filter has a
-// multiple of 4 columns), INSIDE (no padding is read); SH SW DH DW, MASK and STORAGE_... All other sizes are arguments.
+// multiple of 4 columns), INSIDE (no padding is read), WHOLE (the
+// filters are a multiple of BM); SH SW DH DW, MASK and STORAGE_... All other sizes are arguments.
 // No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define ROWS (ITEMS / BK)
@@ -29,6 +30,11 @@
 #define number int
 #endif
 
+#if WHOLE
+#define FILTER_INSIDE(f) 1
+#else
+#define FILTER_INSIDE(f) (fetch_row + (f) * ROWS < filters_left)
+#endif
 #if INSIDE
 #define REAL(f) (inside && n0 + fetch_row + (f) * ROWS < columns)
 #else
@@ -40,8 +46,8 @@
     const int inside = pixel < last;                                                           \
     const number gradient = image * dy_image + i * ow + j;                                     \
     _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                    \
-      const int real = inside && fetch_row + f * ROWS < filters_left;                          \
-      next_a[f] = real ? MASKED(dy_rows, y_rows, gradient + f * fetch_step) : 0.0f;            \
+      next_a[f] =                                                                              \
+          inside && FILTER_INSIDE(f) ? MASKED(dy_rows, y_rows, gradient + f * fetch_step) : 0.0f; \
     }                                                                                          \
     const int in_row = i * SH, in_column = j * SW;                                             \
     const number patch = image * x_image + in_row * w + in_column;                             \
@@ -92,7 +98,9 @@ void weights_tile(global const element* restrict x, global const element* restri
 
   const int fetch_k = item % BK;
   const int fetch_row = item / BK;
+#if !WHOLE
   const int filters_left = filters - m0;
+#endif
   const long first_dy = ((long)group_index * filters + m0 + fetch_row) * image_pixels;
   global const element* dy_rows = dy + first_dy;
 #if MASK

@@ -75,6 +75,7 @@ class WeightsTile : public SplitLayout {
     const bool inside = !p.padded() && (p.oh() - 1) * p.sh + (p.kh - 1) * p.dh < p.h &&
                         (p.ow() - 1) * p.sw + (p.kw - 1) * p.dw < p.w;
     const Config macros{{"inside", inside},
+                        {"whole", p.k_per_group() % tile_.bm == 0},
                         {"store_fours", p.c_per_group() * taps() % 4 == 0}};
     return weights_defines(p, tile_.defines()) + " " + macros.defines();
   }
