@@ -85,15 +85,13 @@
   }
 #endif
 
-// Runs the steps [first, last). FETCH() loads the work-item's share of the next step into registers, TO_LOCAL(buffer)
+// Runs the steps [first, last), one at least (IGC 1.0.12504 crashes where the first fetch is conditional). FETCH() loads the work-item's share of the next step into registers, TO_LOCAL(buffer)
 // stores it to local memory, MULTIPLY(buffer) uses it. FETCH is called once per step, in order.
 #define FOR_EACH_STEP(first, last, FETCH, TO_LOCAL, MULTIPLY)      \
   {                                                                \
     int buffer = 0;                                                \
-    if ((first) < (last)) {                                        \
-      FETCH()                                                      \
-      TO_LOCAL(0)                                                  \
-    }                                                              \
+    FETCH()                                                        \
+    TO_LOCAL(0)                                                    \
     barrier(CLK_LOCAL_MEM_FENCE);                                  \
     for (int step = first; step < (last); ++step) {                \
       const int more = step + 1 < (last);                          \

@@ -10,15 +10,15 @@ constexpr std::int64_t kMib = 1 << 20;
 
 // From the vendors' documents and from what compilers make of the kernels (docs/gpu.md); none was measured.
 constexpr GpuKind kKinds[] = {
-    {"nvidia", 128, 4 * kMib, true},
+    {"nvidia", 128, 4 * kMib, true, ""},
     // Of a work-group processor 128, of a compute unit before RDNA 64: see lanes_of_unit().
-    {"advanced micro devices", 64, 4 * kMib, false},
-    {"amd", 64, 4 * kMib, false},
+    {"advanced micro devices", 64, 4 * kMib, false, ""},
+    {"amd", 64, 4 * kMib, false, ""},
     // A compute unit is a vector engine.
-    {"intel", 8, 4 * kMib, true},
-    {"arm", 32, kMib / 2, false},
-    {"qualcomm", 64, kMib / 2, false},
-    {"", 64, kMib, false},
+    {"intel", 8, 4 * kMib, true, " -cl-intel-256-GRF-per-thread"},
+    {"arm", 32, kMib / 2, false, ""},
+    {"qualcomm", 64, kMib / 2, false, ""},
+    {"", 64, kMib, false, ""},
 };
 
 // cl_nv_device_attribute_query, cl_amd_device_attribute_query.

@@ -16,6 +16,8 @@ struct GpuKind {
   std::int64_t cache_bytes;
   // A work-item has registers enough to load the factors of the next product while it multiplies those of this one.
   bool loads_ahead;
+  // The build option that gives a work-item of the vendor's own driver twice the registers; "" there is none.
+  const char* more_registers;
 };
 
 const GpuKind& gpu_kind(const DeviceProfile& profile);

@@ -30,10 +30,10 @@ Config Tile::config(const char* body) const {
            {"split", split}}};
 }
 
-std::string Tile::defines() const {
-  return Config{{"bm", bm}, {"bn", bn},       {"bk", bk},    {"tm", tm},
-                {"tn", tn}, {"ahead", ahead}, {"wide", wide}}
-      .defines();
+std::string Tile::defines(const Machine& machine) const {
+  const Config macros{{"bm", bm}, {"bn", bn},       {"bk", bk},    {"tm", tm},
+                      {"tn", tn}, {"ahead", ahead}, {"wide", wide}};
+  return macros.defines() + (tm * tn >= 64 ? machine.more_registers : "");
 }
 
 double Tile::efficiency(const DeviceProfile& profile) const {

@@ -16,7 +16,8 @@ struct Tile {
   // Needs more work-items or local memory than the device has; `others`: bytes of it besides the tiles.
   std::optional<Rejection> rejection(const DeviceProfile& profile, std::int64_t others) const;
   Config config(const char* body) const;
-  std::string defines() const;
+  // Macros and build options.
+  std::string defines(const Machine& machine) const;
   // Fraction of a device's peak its loop reaches where there are work-groups enough.
   double efficiency(const DeviceProfile& profile) const;
   // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.

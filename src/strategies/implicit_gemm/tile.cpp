@@ -46,18 +46,21 @@ bool store_fours(const Correlation& c) {
 // A correlation as `tile` divides it.
 struct TileGrid {
   Gather gather;
+  std::int64_t channels;  // 0: no tap meets the results, whose one step multiplies zeroes
   std::int64_t pixels, filter_tiles, pixel_tiles, together, steps, steps_per_part, parts;
 
   TileGrid(const Tile& tile, const Correlation& c)
       : gather(gather_of(tile, c)),
+        channels(c.reduction() == 0 ? 0 : c.channels),
         pixels(c.images * c.oh * c.ow),
         filter_tiles(ceil_div(c.filters, tile.bm)),
         pixel_tiles(ceil_div(pixels, tile.bn)),
         together(gather == kTapOfEach ? c.channels : tile.bk),
-        steps(gather == kTapOfEach ? ceil_div(c.reduction(), tile.bk)
-                                   : ceil_div(c.channels, tile.bk) * c.taps_h * c.taps_w),
-        steps_per_part(std::max<std::int64_t>(1, ceil_div(steps, tile.split))),
-        parts(std::max<std::int64_t>(1, ceil_div(steps, steps_per_part))) {}
+        steps(channels == 0          ? 1
+              : gather == kTapOfEach ? ceil_div(c.reduction(), tile.bk)
+                                     : ceil_div(c.channels, tile.bk) * c.taps_h * c.taps_w),
+        steps_per_part(ceil_div(steps, tile.split)),
+        parts(ceil_div(steps, steps_per_part)) {}
   std::int64_t work_groups(const Correlation& c) const {
     return filter_tiles * pixel_tiles * c.groups;
   }
@@ -92,9 +95,8 @@ struct TileWeights {
     for (const Correlation& c : all.correlations) {
       const std::int64_t offset = round_up(bytes, all.profile.base_alignment_bytes);
       const std::int64_t size = TileGrid(tile, c).packed_bytes(tile, c);
-      regions.push_back(size == 0 ? Region{kPreparedSlot, 0, 0}  // nothing to read
-                                  : Region{kPreparedSlot, offset, size});
-      if (size > 0) bytes = offset + size;
+      regions.push_back({kPreparedSlot, offset, size});
+      bytes = offset + size;
     }
   }
 };
@@ -130,10 +132,9 @@ class TileLayout : public Layout {
     executable.workspace_bytes = workspace_bytes_;
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
-      const Region& packed = weights_.regions[i];
-      if (packed.bytes > 0) executable.prepare.add(pack(device, c, packed));
+      executable.prepare.add(pack(device, c, weights_.regions[i]));
       if (nothing_to_do(case_.problem, c)) continue;
-      executable.run.add(multiply(device, c, packed));
+      executable.run.add(multiply(device, c, weights_.regions[i]));
       if (tile_.split > 1) executable.run.add(fold(device, c));
     }
   }
@@ -157,9 +158,9 @@ class TileLayout : public Layout {
     const Config macros{{"gather", gather_of(tile_, c)},
                         {"partial", tile_.split > 1},
                         {"one_tap", c.taps_h * c.taps_w == 1},
-                        {"whole", c.channels % tile_.bk == 0},
+                        {"whole", c.reduction() > 0 && c.channels % tile_.bk == 0},
                         {"store_fours", store_fours(c)}};
-    return class_defines(case_.problem, c, tile_.defines()) + " " + macros.defines();
+    return class_defines(case_.problem, c, tile_.defines(case_.machine)) + " " + macros.defines();
   }
   cl::Kernel kernel(Device& device, const char* entry, const Correlation& c) const {
     return device.kernel("implicit_gemm/tile", entry, defines(c));
@@ -186,9 +187,9 @@ class TileLayout : public Layout {
         std::vector<Argument>{{"weights", Region{kWeightsSlot}},
                               {"packed", packed},
                               {"filters", narrow(c.filters)},
-                              {"channels", narrow(c.channels)},
-                              {"taps_h", narrow(c.taps_h)},
-                              {"taps_w", narrow(c.taps_w)},
+                              {"channels", narrow(grid.channels)},
+                              {"taps_h", narrow(std::max<std::int64_t>(1, c.taps_h))},
+                              {"taps_w", narrow(std::max<std::int64_t>(1, c.taps_w))},
                               {"together", narrow(grid.together)},
                               {"products", narrow(products)},
                               {"filter_tiles", narrow(grid.filter_tiles)},
@@ -212,7 +213,7 @@ class TileLayout : public Layout {
     // FETCH_ROWS of the kernel.
     const bool fours = grid.gather == kFourPixels || grid.gather == kFourChannels;
     const std::int64_t fetch = (fours ? 4 : 1) * tile_.items() / tile_.bn;
-    return {{"channels", narrow(c.channels)},
+    return {{"channels", narrow(grid.channels)},
             {"taps_h", narrow(taps_h)},
             {"taps_w", narrow(taps_w)},
             number("column_step", column),

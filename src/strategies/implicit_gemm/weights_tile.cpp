@@ -77,7 +77,7 @@ class WeightsTile : public SplitLayout {
     const Config macros{{"inside", inside},
                         {"whole", p.k_per_group() % tile_.bm == 0},
                         {"store_fours", p.c_per_group() * taps() % 4 == 0}};
-    return weights_defines(p, tile_.defines()) + " " + macros.defines();
+    return weights_defines(p, tile_.defines(case_.machine)) + " " + macros.defines();
   }
 
   std::vector<Argument> filter_arguments() const {

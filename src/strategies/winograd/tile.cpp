@@ -39,9 +39,10 @@ struct GpuTile {
     }
     return tile;
   }
-  std::string defines(const Problem& p) const {
+  std::string defines(const Case& all) const {
     const Config macros{{"m", m}, {"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}};
-    return macros.defines() + " " + epilogue_defines(p);
+    return macros.defines() + " " + epilogue_defines(all.problem) +
+           (tm * tn >= 64 ? all.machine.more_registers : "");
   }
 
   std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
@@ -141,7 +142,7 @@ double time_us(const Case& all, const Geometry& geometry) {
 class TileLayout : public Layout {
  public:
   TileLayout(const Case& c, const GpuTile& tile)
-      : case_(c), geometry_(c, tile), defines_(tile.defines(c.problem)) {
+      : case_(c), geometry_(c, tile), defines_(tile.defines(c)) {
     WorkspaceLayout layout(c.profile);
     v_ = layout.add(geometry_.v_bytes);
     products_ = layout.add(geometry_.product_bytes);
