@@ -150,7 +150,7 @@ def missing(target):
 def facts(case, target):
     file, kernel, macros, (bm, bn, bk, tm, tn) = CASES[case]
     amd_target = target.startswith('gfx')
-    if amd_target and bm == 128:
+    if amd_target and bm >= 64:
         bk = 8  # 4 waves of a SIMD, local memory counted
     options = f'{COMMON} {macros} -DBM={bm} -DBN={bn} -DBK={bk} -DTM={tm} -DTN={tn} -DAHEAD={0 if amd_target else 1}'
     with tempfile.TemporaryDirectory() as folder:

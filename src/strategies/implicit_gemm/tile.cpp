@@ -296,11 +296,13 @@ class TileLayout : public Layout {
   std::int64_t workspace_bytes_;
 };
 
-// Of 8 products a step where blocks of 16 channels would be a fifth empty, or more.
+// Of 8 products a step where blocks of 16 channels would be a fifth empty, or more, and where more work-groups share a
+// unit's local memory than work-items with factors loaded ahead would have registers for.
 Tile fitted(Tile tile, const Case& all) {
   const Correlation& c = all.correlations.front();
   tile.ahead = all.machine.loads_ahead;
-  if (5 * c.channels < 4 * round_up(c.channels, tile.bk) && tile.bm >= 64) tile.bk = 8;
+  const bool empty = 5 * c.channels < 4 * round_up(c.channels, tile.bk);
+  if ((empty || tile.ahead == 0) && tile.bm >= 64) tile.bk = 8;
   tile.wide = needs_wide(tile, all.correlations);
   return tile;
 }
