@@ -163,20 +163,21 @@ TEST_CASE("checker: implicit_gemm's tiles for GPUs, with all their options") {
   for (const char* text : {"n2c18h9w7k37kh3kw3p1", "n1c3h12w11k20kh5kw3s2p2", "n2c21h6w8k36kh1kw1",
                            "n3c32h8w6k72kh3kw2p1d2g2"}) {
     Problem p = in_direction(parse_problem(text), Direction::kForward, true);
-    check_tiles(on, p, {ahead, wide});
+    check_tiles(on, p, {ahead, wide, "body=direct,mr=8,np=4"});
     p.layout = TensorLayout::kNhwc;
     if (number % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
     if (number >= 2) p.data_type = DataType::kFloat16;
-    check_tiles(on, p, {number % 2 == 0 ? wide : ahead});
+    check_tiles(on, p, {number % 2 == 0 ? wide : ahead, "body=direct,mr=4,np=3"});
     check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardData, true),
-                {number % 2 == 0 ? ahead : wide});
+                {number % 2 == 0 ? ahead : wide, "body=direct,mr=4,np=4"});
     ++number;
   }
 }
 
 TEST_CASE("checker: the weight gradient's tiles for GPUs, with all their options") {
   Device on = as_gpu();
-  for (const char* text : {"n2c5h9w7k37kh3kw3p1", "n3c6h3w2k20kh1kw1", "n2c8h13w12k6kh3kw2s2d2g2"}) {
+  for (const char* text :
+       {"n2c5h9w7k37kh3kw3p1", "n3c6h3w2k20kh1kw1", "n2c8h13w12k6kh3kw2s2d2g2"}) {
     check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardWeights, true),
                 {"body=weights_tile,ahead=1,bk=8,bm=64,bn=64,split=1,tm=8,tn=4,wide=0",
                  "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,split=3,tm=4,tn=4,wide=1"});

@@ -307,8 +307,9 @@ TEST_CASE(
 
 TEST_CASE("reciprocals divide every number below 2^31 as kernels do it") {
   const std::int64_t end = std::int64_t{1} << 31;
-  std::vector<std::int64_t> divisors = {1, 2, 3, 5, 7, 49, 127, 128, 129, 3136, 65535, 65537, 1000003,
-                                        end / 2 - 1, end / 2, end / 2 + 1, end - 1};
+  std::vector<std::int64_t> divisors = {1,       2,           3,       5,           7,      49,
+                                        127,     128,         129,     3136,        65535,  65537,
+                                        1000003, end / 2 - 1, end / 2, end / 2 + 1, end - 1};
   for (const std::int64_t divisor : divisors) {
     const Reciprocal r(divisor);
     CAPTURE(divisor);

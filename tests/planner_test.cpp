@@ -324,8 +324,8 @@ TEST_CASE("on a GPU the yardstick loses ties, and on large problems to whatever 
     profile.family = family;
     offers["naive"] = of({candidate(0, naive_us)});
     offers["alpha"] = of({candidate(1, alpha_us)});
-    return chosen(plan(parse_problem(problem), profile, with_rigor(Rigor::kEstimate), kAll, {},
-                       nullptr));
+    return chosen(
+        plan(parse_problem(problem), profile, with_rigor(Rigor::kEstimate), kAll, {}, nullptr));
   };
   const char* const small = "n1c8h8w8k8kh3kw3p1";
   const char* const large = "n1c64h28w28k64kh3kw3p1";  // 58 MFLOP

@@ -171,7 +171,8 @@ TEST_CASE("checker: rows of fully connected layers as a GPU, in every storage") 
         const auto fit = strategy.fit(p, on.profile(), Config::parse(config));
         REQUIRE(std::holds_alternative<Candidate>(fit));
         const Candidate& candidate = std::get<Candidate>(fit);
-        CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <= 1);
+        CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <=
+              1);
       }
     }
   }

@@ -536,8 +536,7 @@ class Search {
       if (!report_.entries[indices[at]].strategy->yardstick) continue;
       const double us = standings[at].us;
       const bool beaten = std::any_of(standings.begin(), standings.end(), [&](const Standing& s) {
-        return &s != &standings[at] &&
-               (s.us <= us || report_.problem.flops() > kYardstickFlops);
+        return &s != &standings[at] && (s.us <= us || report_.problem.flops() > kYardstickFlops);
       });
       if (!beaten) return;
       indices.erase(indices.begin() + static_cast<std::ptrdiff_t>(at));

@@ -31,9 +31,7 @@ class Rows : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
-    const Config macros{{"images", images_},
-                        {"local", items_},
-                        {"fours", columns_of(p) % 4 == 0}};
+    const Config macros{{"images", images_}, {"local", items_}, {"fours", columns_of(p) % 4 == 0}};
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
         device.kernel("fully_connected/rows", "fully_connected_rows", defines_of(p, macros)),
@@ -74,7 +72,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_rows = {"rows",   Suits::kGpus, 1, "fully_connected/rows",
-                               variants, fit};
+extern const Body body_rows = {"rows", Suits::kGpus, 1, "fully_connected/rows", variants, fit};
 
 }  // namespace clconv::core::fully_connected

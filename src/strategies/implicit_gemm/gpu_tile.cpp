@@ -8,8 +8,7 @@ namespace clconv::core::implicit_gemm {
 
 std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others) const {
   // Of two steps.
-  const std::int64_t local_bytes =
-      std::int64_t{2} * bk * (bm + bn) * Problem::kFloatBytes + others;
+  const std::int64_t local_bytes = std::int64_t{2} * bk * (bm + bn) * Problem::kFloatBytes + others;
   if (items() > profile.max_work_group_size) {
     return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
                      profile.max_work_group_size, ""};
@@ -56,9 +55,9 @@ int Tile::wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) c
 }
 
 Tile Tile::from(const Config& c) {
-  const Tile tile{c.get("bm", 4, 256),  c.get("bn", 4, 256), c.get("bk", 4, 64),
-                  c.get("tm", 4, 16),   c.get("tn", 4, 16),  c.get("ahead", 0, 1),
-                  c.get("wide", 0, 1),  c.get("split", 1, 1024)};
+  const Tile tile{c.get("bm", 4, 256), c.get("bn", 4, 256),    c.get("bk", 4, 64),
+                  c.get("tm", 4, 16),  c.get("tn", 4, 16),     c.get("ahead", 0, 1),
+                  c.get("wide", 0, 1), c.get("split", 1, 1024)};
   // The fetch loops hand out whole rows and columns.
   const std::int64_t items = tile.items();
   const auto divides = [](std::int64_t a, std::int64_t b) { return a > 0 && b % a == 0; };

@@ -31,8 +31,8 @@ Gather gather_of(const Tile& tile, const Correlation& c) {
   // Blocks of channels that would be a fifth empty, or more.
   if (taps > 1 && 5 * c.channels < 4 * round_up(c.channels, tile.bk)) return kTapOfEach;
   if (c.channels_last) return c.channels % 4 == 0 ? kFourChannels : kElements;
-  const bool flat = taps == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 &&
-                    c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1;
+  const bool flat = taps == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 && c.in_h == c.oh &&
+                    c.in_w == c.ow && c.out_step == 1;
   return flat && c.ow % 4 == 0 ? kFourPixels : kElements;
 }
 
@@ -111,10 +111,7 @@ std::int64_t tile_workspace_bytes(const Tile& tile, const Case& all) {
 class TileLayout : public Layout {
  public:
   TileLayout(const Case& c, const Tile& tile)
-      : case_(c),
-        tile_(tile),
-        weights_(c, tile),
-        workspace_bytes_(tile_workspace_bytes(tile, c)) {}
+      : case_(c), tile_(tile), weights_(c, tile), workspace_bytes_(tile_workspace_bytes(tile, c)) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
@@ -255,13 +252,11 @@ class TileLayout : public Layout {
     const Problem& p = case_.problem;
     const TileGrid grid(tile_, c);
     const Operands operands(p);
-    std::vector<Argument> arguments = {{"x", operands.input},
-                                       {"y_mask", p.mask ? operands.mask : operands.input},
-                                       {"packed", packed},
-                                       {"b", Region{kBiasSlot}},
-                                       {"r", Region{kResidualSlot}},
-                                       {"result", operands.result},
-                                       {"partial", partial()}};
+    std::vector<Argument> arguments = {
+        {"x", operands.input},        {"y_mask", p.mask ? operands.mask : operands.input},
+        {"packed", packed},           {"b", Region{kBiasSlot}},
+        {"r", Region{kResidualSlot}}, {"result", operands.result},
+        {"partial", partial()}};
     for (const std::vector<Argument>& more :
          {product_arguments(c, grid), pixel_arguments(c, grid), result_arguments(c, 0)})
       arguments.insert(arguments.end(), more.begin(), more.end());

@@ -51,8 +51,7 @@ class WeightsTile : public SplitLayout {
           number("fetch_step", tile_.items() / tile_.bk * image_pixels),
           Argument{"step_image", narrow(tile_.bk / image_pixels)},
           Argument{"step_i", narrow(tile_.bk % image_pixels / p.ow())},
-          Argument{"step_j", narrow(tile_.bk % p.ow())},
-          Argument{"part_stride", result.stride(p)}})
+          Argument{"step_j", narrow(tile_.bk % p.ow())}, Argument{"part_stride", result.stride(p)}})
       arguments.push_back(more);
     const auto local = static_cast<std::size_t>(tile_.items());
     return std::make_unique<KernelStep>(

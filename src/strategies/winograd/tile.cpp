@@ -253,8 +253,7 @@ int wanted_strips(const Case& all, GpuTile tile) {
   const std::int64_t cached = all.profile.cache_bytes / 2 / (one.v_bytes + one.product_bytes);
   const std::int64_t busy =
       all.profile.compute_units * kWorkGroupsPerUnit * all.machine.items_per_unit / tile.items();
-  const std::int64_t filling =
-      ceil_div(busy, one.batch * (one.padded_filters / tile.bm));
+  const std::int64_t filling = ceil_div(busy, one.batch * (one.padded_filters / tile.bm));
   const std::int64_t wanted =
       std::clamp<std::int64_t>(std::max(cached, filling), 1, ceil_div(one.tiles, tile.bn));
   return strips_within(all.workspace_limit - one.packed_bytes, static_cast<int>(wanted),
