@@ -7,8 +7,8 @@
 //
 // Neighbouring work-items read neighbouring vectors, and w is read once per IMAGES images.
 //
-// Macros: LOCAL (work-items per work-group, a power of 2), IMAGES, FOURS (c is a multiple of 4: vectors of 4, else single
-// elements), and those of the epilogue.
+// Macros: LOCAL (work-items per work-group, a power of 2), IMAGES, FOURS (c is a multiple of 4: vectors of 4, else
+// single elements), and those of the epilogue.
 
 #if FOURS
 #define WIDTH 4

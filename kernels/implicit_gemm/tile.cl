@@ -21,11 +21,11 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: BM BN BK TM TN AHEAD (part local_tile), GATHER, PARTIAL; ONE_TAP (the filter has one), WHOLE (the channels are
-// a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four filters), WIDE (distances
-// or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and result), MASK (the input is a gradient), and those of
-// the epilogue. All other sizes are arguments, so that one binary serves every size of a class. No early return: PoCL 3.1
-// aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), GATHER, PARTIAL; ONE_TAP (the filter has one), WHOLE (the channels
+// are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four filters), WIDE
+// (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and result), MASK (the input is a
+// gradient), and those of the epilogue. All other sizes are arguments, so that one binary serves every size of a
+// class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
 #define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
@@ -343,26 +343,5 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
     for (int part = 0; part < parts; ++part) sum += partial[((long)part * all_filters + filter) * pixels + pixel];
     const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
     PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
-  }
-}
-
-// packed[group][tile][product][filter of the tile], zero beyond the filters and channels. `together` channels lie behind
-// one another before the next tap: BK, or with GATHER 3 all. A work-item has an element of every get_global_size(1)-th
-// tile.
-kernel void implicit_gemm_pack(global const element* restrict weights, global float* restrict packed, int filters,
-                               int channels, int taps_h, int taps_w, int together, int products, int filter_tiles,
-                               int all_tiles, long w_base, long w_group, long w_filter, long w_channel, long w_row,
-                               long w_column) {
-  const long at = get_global_id(0);
-  const int product = (int)(at / BM);
-  if (product >= products) return;
-  const int tap = product / together;
-  const int channel = tap / (taps_h * taps_w) * together + product % together;
-  const long place = w_base + channel * w_channel + tap / taps_w % taps_h * w_row + tap % taps_w * w_column;
-  for (int tile = get_global_id(1); tile < all_tiles; tile += get_global_size(1)) {
-    const int filter = tile % filter_tiles * BM + (int)(at % BM);
-    const int real = filter < filters && channel < channels;
-    packed[(long)tile * products * BM + at] =
-        real ? GET(weights, place + tile / filter_tiles * w_group + filter * w_filter) : 0.0f;
   }
 }

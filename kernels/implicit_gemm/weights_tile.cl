@@ -13,10 +13,9 @@
 // are one float4 longer than needed, so that what work-items of neighbouring filters or columns store goes to different
 // banks.
 //
-// Macros: BM BN BK TM TN AHEAD (part local_tile), WIDE (distances or pixels need 64 bits), STORE_FOURS (a filter has a
-// multiple of 4 columns), INSIDE (no padding is read), WHOLE (the
-// filters are a multiple of BM); SH SW DH DW, MASK and STORAGE_... All other sizes are arguments.
-// No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), WIDE (distances or pixels need 64 bits), STORE_FOURS (a filter has
+// a multiple of 4 columns), INSIDE (no padding is read), WHOLE (the filters are a multiple of BM); SH SW DH DW, MASK
+// and STORAGE_... All other sizes are arguments. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define ROWS (ITEMS / BK)
 #define A_FETCHES (BM / ROWS)

@@ -2,8 +2,8 @@
 // A product of tiles in local memory, for GPUs.
 //
 //                  +---- BN ----+      A work-group of ITEMS work-items computes BM x BN results. Each step copies BK
-//             BK   |     B      |      products of both matrices to local memory; the next step's are fetched while this
-//                  +------------+      one's are multiplied, at one barrier per step. A work-item multiplies TM rows by
+//             BK   |     B      |      products of both matrices to local memory; the next step is fetched while this
+//                  +------------+      one is multiplied, at one barrier per step. A work-item multiplies TM rows by
 //       +-- BK -+  +------------+      TN columns in registers, in blocks of 4 x 4 that are PATCH_Y and PATCH_X blocks
 //   BM  |   A   |  | TM x TN    |      apart. With AHEAD it loads the factors of the next product while it multiplies
 //       +-------+  +------------+      those of this one, with all of a step unrolled.
@@ -85,8 +85,9 @@
   }
 #endif
 
-// Runs the steps [first, last), one at least (IGC 1.0.12504 crashes where the first fetch is conditional). FETCH() loads the work-item's share of the next step into registers, TO_LOCAL(buffer)
-// stores it to local memory, MULTIPLY(buffer) uses it. FETCH is called once per step, in order.
+// Runs the steps [first, last), one at least: IGC 1.0.12504 crashes where the first fetch depends on a condition.
+// FETCH() loads the work-item's share of the next step into registers, TO_LOCAL(buffer) stores it to local memory,
+// MULTIPLY(buffer) uses it. FETCH is called once per step, in order.
 #define FOR_EACH_STEP(first, last, FETCH, TO_LOCAL, MULTIPLY)      \
   {                                                                \
     int buffer = 0;                                                \

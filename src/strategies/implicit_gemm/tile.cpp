@@ -180,7 +180,9 @@ class TileLayout : public Layout {
     const TileGrid grid(tile_, c);
     const std::int64_t products = grid.steps * tile_.bk;
     return std::make_unique<KernelStep>(
-        "pack_filters", kernel(device, "implicit_gemm_pack", c),
+        "pack_filters",
+        device.kernel("implicit_gemm/tile_pack", "implicit_gemm_pack",
+                      "-DBM=" + std::to_string(tile_.bm) + " " + storage_define(c.data_type)),
         std::vector<Argument>{{"weights", Region{kWeightsSlot}},
                               {"packed", packed},
                               {"filters", narrow(c.filters)},
@@ -330,6 +332,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_tile = {"tile", Suits::kGpus, 3, "implicit_gemm/tile", variants, fit};
+extern const Body body_tile = {
+    "tile", Suits::kGpus, 3, "implicit_gemm/tile implicit_gemm/tile_pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm
