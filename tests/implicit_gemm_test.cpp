@@ -155,7 +155,7 @@ Device as_gpu() {
 
 // What the planner does not take by itself here: factors loaded ahead, distances of 64 bits, parts that begin in the
 // middle of a filter. Each way to read the input: a tap a step, four pixels, four channels, a tap for each element.
-TEST_CASE("checker: implicit_gemm's tiles for GPUs, with all their options") {
+TEST_CASE("implicit_gemm's tiles for GPUs, with all their options") {
   Device on = as_gpu();
   const char* const ahead = "body=tile,ahead=1,bk=8,bm=64,bn=64,split=3,tm=8,tn=4,wide=0";
   const char* const wide = "body=tile,ahead=0,bk=16,bm=32,bn=64,split=1,tm=8,tn=4,wide=1";
@@ -174,7 +174,7 @@ TEST_CASE("checker: implicit_gemm's tiles for GPUs, with all their options") {
   }
 }
 
-TEST_CASE("checker: the weight gradient's tiles for GPUs, with all their options") {
+TEST_CASE("the weight gradient's tiles for GPUs, with all their options") {
   Device on = as_gpu();
   for (const char* text :
        {"n2c5h9w7k37kh3kw3p1", "n3c6h3w2k20kh1kw1", "n2c8h13w12k6kh3kw2s2d2g2"}) {
