@@ -2,7 +2,13 @@
 // Measures the most that a device can do: multiply-adds without memory (probe_fma), copies without arithmetic
 // (probe_copy), launches without either (probe_nothing).
 //
-// Macros: VW, CHAINS.
+// Macros: VW, CHAINS, ALIGNED (a vector is loaded and stored at once, as on GPUs).
+
+#if ALIGNED
+#define COPY_V(from, to) (*(global floatv*)(to) = *(global const floatv*)(from))
+#else
+#define COPY_V(from, to) STORE_V(LOAD_V(from), to)
+#endif
 
 // CHAINS independent chains of fused multiply-adds per work-item.
 kernel void probe_fma(global float* restrict out, int rounds, float a, float b) {
@@ -27,7 +33,7 @@ kernel void probe_copy(global const float* restrict from, global float* restrict
   const size_t first = get_group_id(0) * (size_t)span * get_local_size(0) + get_local_id(0);
   for (int i = 0; i < span; ++i) {
     const size_t at = (first + (size_t)i * stride) * VW;
-    STORE_V(LOAD_V(from + at), to + at);
+    COPY_V(from + at, to + at);
   }
 }
 

@@ -97,7 +97,7 @@ TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
        {"body=filters,kv=1,th=1,tw=14,vw=16", "body=filters,kv=0,th=1,tw=1,vw=16",
         "body=patches,mr=8,nv=2,patch=1,sums=0,vw=16",
         "body=patches,mr=32,nv=2,patch=128,sums=1,vw=8",
-        "body=tile,bm=64,bn=64,bk=16,buffers=2,split=1,tm=5,tn=4",
+        "body=tile,ahead=0,bm=64,bn=64,bk=16,split=1,tm=5,tn=4,wide=0",
         "body=filters,kv=1,th=1,tw=1,vw=5", "body=filters,foo=3,kv=1,th=1,tw=1,vw=16",
         "kv=1,th=1,tw=1,vw=16", "body=filtres,kv=1,th=1,tw=1,vw=16"}) {
     CAPTURE(config);
@@ -121,5 +121,65 @@ TEST_CASE("more runs or parts than there is work are as good as fewer") {
     const Candidate& candidate = std::get<Candidate>(fit);
     CHECK(worst(run(device(), strategy, p, candidate, tensors), expected, candidate.error_bound) <=
           1.0);
+  }
+}
+
+namespace {
+
+// Each config on the problem, in the direction, as a GPU.
+void check_tiles(Device& on, const Problem& p, const std::vector<const char*>& configs) {
+  const Strategy& strategy = find_strategy("implicit_gemm");
+  const Tensors tensors(p);
+  const Reference expected = reference(p, tensors);
+  CAPTURE(to_text(p));
+  CAPTURE(std::string(to_string(p.direction)));
+  CAPTURE(storage_words(p));
+  for (const char* config : configs) {
+    CAPTURE(std::string(config));
+    const auto fit = strategy.fit(p, on.profile(), Config::parse(config));
+    REQUIRE(std::holds_alternative<Candidate>(fit));
+    const Candidate& candidate = std::get<Candidate>(fit);
+    CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <= 1.0);
+  }
+}
+
+Device as_gpu() {
+  return pretending([](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.float_width = 1;
+    p.vector_registers = 0;
+  });
+}
+
+}  // namespace
+
+// What the planner does not take by itself here: factors loaded ahead, distances of 64 bits, parts that begin in the
+// middle of a filter. Each way to read the input: a tap a step, four pixels, four channels, a tap for each element.
+TEST_CASE("implicit_gemm's tiles for GPUs, with all their options") {
+  Device on = as_gpu();
+  const char* const ahead = "body=tile,ahead=1,bk=8,bm=64,bn=64,split=3,tm=8,tn=4,wide=0";
+  const char* const wide = "body=tile,ahead=0,bk=16,bm=32,bn=64,split=1,tm=8,tn=4,wide=1";
+  std::size_t number = 0;
+  for (const char* text : {"n2c18h9w7k37kh3kw3p1", "n1c3h12w11k20kh5kw3s2p2", "n2c21h6w8k36kh1kw1",
+                           "n3c32h8w6k72kh3kw2p1d2g2"}) {
+    Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+    check_tiles(on, p, {ahead, wide, "body=direct,mr=8,np=4"});
+    p.layout = TensorLayout::kNhwc;
+    if (number % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
+    if (number >= 2) p.data_type = DataType::kFloat16;
+    check_tiles(on, p, {number % 2 == 0 ? wide : ahead, "body=direct,mr=4,np=3"});
+    check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardData, true),
+                {number % 2 == 0 ? ahead : wide, "body=direct,mr=4,np=4"});
+    ++number;
+  }
+}
+
+TEST_CASE("the weight gradient's tiles for GPUs, with all their options") {
+  Device on = as_gpu();
+  for (const char* text :
+       {"n2c5h9w7k37kh3kw3p1", "n3c6h3w2k20kh1kw1", "n2c8h13w12k6kh3kw2s2d2g2"}) {
+    check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardWeights, true),
+                {"body=weights_tile,ahead=1,bk=8,bm=64,bn=64,split=1,tm=8,tn=4,wide=0",
+                 "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,split=3,tm=4,tn=4,wide=1"});
   }
 }

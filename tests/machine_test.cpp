@@ -3,6 +3,7 @@
 
 #include "machine/machine.hpp"
 #include "problem.hpp"
+#include "runtime/gpus.hpp"
 #include "runtime/waking.hpp"
 #include "strategies/cost_model.hpp"
 
@@ -109,4 +110,39 @@ TEST_CASE("all threads of a launch but the first begin late") {
 TEST_CASE("every operand counts once in a problem's traffic") {
   const Problem p = parse_problem("n2c3h8w8k4kh3kw3p1");
   CHECK(operand_bytes(p) == 4.0 * (2 * 3 * 64 + 4 * 3 * 9 + 2 * 4 * 64));
+}
+
+TEST_CASE("a GPU's kind is that of its vendor, and a CPU has none") {
+  DeviceProfile gpu = cpu(1, 0);
+  gpu.family = Family::kGpu;
+  const auto lanes = [&](const char* vendor) {
+    gpu.vendor = vendor;
+    return gpu_kind(gpu).lanes;
+  };
+  CHECK(lanes("NVIDIA Corporation") == 128);
+  CHECK(lanes("Advanced Micro Devices, Inc.") == 64);
+  CHECK(lanes("Intel(R) Corporation") == 8);
+  CHECK(lanes("ARM") == 32);
+  CHECK(lanes("someone else") == 64);
+  CHECK(lanes("GenuineIntel") == 64);  // as PoCL names a CPU
+  gpu.vendor = "Intel(R) Corporation";
+  CHECK(Machine::of(gpu).items_per_unit == 16);
+  CHECK(Machine::of(gpu).group_spans_units);
+  CHECK(Machine::of(gpu).loads_ahead);
+  CHECK(std::string(Machine::of(gpu).more_registers).empty());
+  gpu.platform = "Intel(R) OpenCL Graphics";
+  CHECK_FALSE(std::string(Machine::of(gpu).more_registers).empty());
+  gpu.family = Family::kCpu;
+  CHECK_FALSE(Machine::of(gpu).loads_ahead);
+}
+
+TEST_CASE("larger tiles of sums multiply more, and less where local memory is memory") {
+  DeviceProfile gpu = cpu(1, 0);
+  gpu.local_memory_dedicated = true;
+  CHECK(multiplying_share(gpu, 8, 8) > multiplying_share(gpu, 8, 4));
+  CHECK(multiplying_share(gpu, 8, 4) > multiplying_share(gpu, 4, 4));
+  CHECK(multiplying_share(gpu, 8, 8) < 0.9);
+  const double dedicated = multiplying_share(gpu, 8, 8);
+  gpu.local_memory_dedicated = false;
+  CHECK(multiplying_share(gpu, 8, 8) < dedicated / 2);
 }

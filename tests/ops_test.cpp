@@ -2,6 +2,7 @@
 #include "doctest/doctest.h"
 #include "ops/gemm.hpp"
 #include "ops/im2col.hpp"
+#include "ops/quotient.hpp"
 #include "support/device.hpp"
 #include "support/errors.hpp"
 #include "support/reference.hpp"
@@ -302,4 +303,23 @@ TEST_CASE(
           gemm_step(device(), GemmParameters::kDefault, g, {Region{0}}, {Region{1}}, {Region{2}},
                     Region{3});
         }).find("10000000000 elements") != std::string::npos);
+}
+
+TEST_CASE("reciprocals divide every number below 2^31 as kernels do it") {
+  const std::int64_t end = std::int64_t{1} << 31;
+  std::vector<std::int64_t> divisors = {1,       2,           3,       5,           7,      49,
+                                        127,     128,         129,     3136,        65535,  65537,
+                                        1000003, end / 2 - 1, end / 2, end / 2 + 1, end - 1};
+  for (const std::int64_t divisor : divisors) {
+    const Reciprocal r(divisor);
+    CAPTURE(divisor);
+    for (const std::int64_t multiple : {std::int64_t{0}, divisor, 2 * divisor, 1000 * divisor,
+                                        end / divisor * divisor, end / 3 / divisor * divisor}) {
+      for (const std::int64_t n : {multiple - 1, multiple, multiple + 1, multiple + divisor / 2}) {
+        if (n < 0 || n >= end) continue;
+        const auto high = (std::uint64_t{2} * static_cast<std::uint64_t>(n) * r.reciprocal) >> 32;
+        CHECK(static_cast<std::int64_t>(high >> r.shift) == n / divisor);
+      }
+    }
+  }
 }

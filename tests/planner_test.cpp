@@ -316,6 +316,31 @@ TEST_CASE("a tie is with the fastest, ties do not chain, and predictions must be
   CHECK_FALSE(best_of({}, kTie).has_value());
 }
 
+TEST_CASE("on a GPU the yardstick loses ties, and on large problems to whatever else there is") {
+  for (const char* name : {"beta", "gamma"})
+    offers[name] = no();
+  const auto choice = [&](Family family, const char* problem, double naive_us, double alpha_us) {
+    DeviceProfile profile;
+    profile.family = family;
+    offers["naive"] = of({candidate(0, naive_us)});
+    offers["alpha"] = of({candidate(1, alpha_us)});
+    return chosen(
+        plan(parse_problem(problem), profile, with_rigor(Rigor::kEstimate), kAll, {}, nullptr));
+  };
+  const char* const small = "n1c8h8w8k8kh3kw3p1";
+  const char* const large = "n1c64h28w28k64kh3kw3p1";  // 58 MFLOP
+  CHECK(choice(Family::kCpu, small, 5, 5) == "naive v=0");
+  CHECK(choice(Family::kGpu, small, 5, 5) == "alpha v=1");
+  CHECK(choice(Family::kGpu, small, 5, 6) == "naive v=0");
+  CHECK(choice(Family::kCpu, large, 5, 6) == "naive v=0");
+  CHECK(choice(Family::kGpu, large, 5, 6) == "alpha v=1");
+  offers["alpha"] = no();
+  DeviceProfile gpu;
+  gpu.family = Family::kGpu;
+  CHECK(chosen(plan(parse_problem(large), gpu, with_rigor(Rigor::kEstimate), kAll, {}, nullptr)) ==
+        "naive v=0");
+}
+
 TEST_CASE("a winner that fails to build, to run or to verify loses to the next, and says why") {
   usual_offers();
   FakeLaboratory lab = usual_lab();

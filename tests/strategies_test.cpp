@@ -155,6 +155,29 @@ TEST_CASE("checker: tiny problems with every kind of tail, in every direction") 
   clblast::ClearCache();
 }
 
+TEST_CASE("checker: rows of fully connected layers as a GPU, in every storage") {
+  Device on = pretending([](DeviceProfile& p) { p.family = Family::kGpu; });
+  const Strategy& strategy = find_strategy("fully_connected");
+  for (const char* text : {"n1c70h1w1k5kh1kw1", "n5c12h3w2k3kh3kw2"}) {
+    for (const DataType type : {DataType::kFloat32, DataType::kFloat16, DataType::kBfloat16}) {
+      Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+      p.data_type = type;
+      const Tensors tensors(p);
+      const Reference expected = reference(p, tensors);
+      for (const char* config : {"body=rows,images=2,items=16", "body=rows,images=1,items=64"}) {
+        CAPTURE(to_text(p));
+        CAPTURE(storage_words(p));
+        CAPTURE(std::string(config));
+        const auto fit = strategy.fit(p, on.profile(), Config::parse(config));
+        REQUIRE(std::holds_alternative<Candidate>(fit));
+        const Candidate& candidate = std::get<Candidate>(fit);
+        CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <=
+              1);
+      }
+    }
+  }
+}
+
 // Bodies that only GPUs are offered.
 TEST_CASE("checker: a tiny problem as a GPU") {
   Device on = pretending([](DeviceProfile& p) { p.family = Family::kGpu; });

@@ -1,4 +1,4 @@
-// parts: vectors epilogue mask local_tile
+// parts: aligned epilogue mask quotient local_tile
 // Implicit GEMM on GPUs: a correlation (a forward convolution, or a phase of a data gradient: src/ops/correlation.hpp)
 // as a matrix product whose im2col matrix is gathered while multiplying and never stored. The tiles are those of
 // parts/local_tile.cl:
@@ -8,17 +8,24 @@
 //      GATHER 0  one element at a time; neighbouring work-items take neighbouring pixels
 //             1  four pixels at a time: one tap, stride 1, no padding, rows of a multiple of 4, out_step 1
 //             2  four channels at a time: CHANNELS_LAST, a multiple of 4 channels
+//             3  as 0, for few channels
 //
-// Products are numbered by three counters (outer, middle, inner): channel, tap row, tap column; with CHANNELS_LAST tap
-// row, tap column, channel. With PARTIAL several work-groups share a tile: each sums a part of the products and stores
-// floats to `partial`, which implicit_gemm_fold adds up in their order.
+// The order of the products is block of BK channels, tap row, tap column, channel of the block: a step has one tap. So
+// what a work-item fetches for a step lies at fixed distances from one pointer, under one test. With few channels the
+// blocks would be mostly empty. With GATHER 3 the order is tap row, tap column, channel, and each element has its own
+// tap.
+//
+// With PARTIAL several work-groups share a tile: each sums a part of the steps and stores floats to `partial`, which
+// implicit_gemm_fold adds up in their order.
 //
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: BM BN BK TM TN BUFFERS (part local_tile), VW=4, GATHER, PARTIAL; SH SW DH DW, CHANNELS_LAST (of input and
-// result), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments, so that one binary
-// serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), GATHER, PARTIAL; ONE_TAP (the filter has one), WHOLE (the channels
+// are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four filters), WIDE
+// (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and result), MASK (the input is a
+// gradient), and those of the epilogue. All other sizes are arguments, so that one binary serves every size of a
+// class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
 #define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
@@ -27,50 +34,100 @@
 #define A_FETCHES (BK * BM / 4 / ITEMS)
 #define TILES_IN_L2 8  // tiles of filters that stay in L2 while the pixels pass
 
-#if GATHER == 0
+#if WIDE
+#define number long
+#undef QUOTIENT
+#define QUOTIENT(n, by) ((n) / (by))
+#else
+#define number int
+#endif
+
+#if GATHER == 0 || GATHER == 3
 typedef float fetched;
-#define FETCHED(at) MASKED(x, y_mask, at)
+#define FETCHED(at) MASKED(from, from_y, at)
 #else
 typedef float4 fetched;
 #if MASK
-#define FETCHED(at) BACKWARD(GET_V(x + (at)), GET_V(y_mask + (at)))
+#define FETCHED(at) BACKWARD(GET_ALIGNED(4, from + (at)), GET_ALIGNED(4, from_y + (at)))
 #else
-#define FETCHED(at) GET_V(x + (at))
+#define FETCHED(at) GET_ALIGNED(4, from + (at))
 #endif
 #endif
 
-#if CHANNELS_LAST
-#define TAP_ROW outer_r
-#define TAP_COLUMN middle_r
+#if MASK
+#define MOVE(distance)  \
+  from += distance;     \
+  from_y += distance;
 #else
-#define TAP_ROW middle_r
-#define TAP_COLUMN inner_r
+#define MOVE(distance) from += distance;
 #endif
 
-#define FETCH()                                                                                  \
-  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                        \
-    next_a[f] = vload4(item + f * ITEMS, weights);                                               \
-  }                                                                                              \
-  weights += BK * BM;                                                                            \
-  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                          \
-    const int in_row = first_row + TAP_ROW * DH;                                                 \
-    const int column = first_column + TAP_COLUMN * DW;                                           \
-    const int inside = fetch_inside && outer_r < outer && in_row >= 0 && in_row < in_h &&        \
-                       column >= 0 && column < in_w;                                             \
-    const long at = first_x + outer_r * outer_step + middle_r * middle_step +                    \
-                    inner_r * inner_step;                                                        \
-    next_b[f] = inside ? FETCHED(at) : (fetched)(0.0f);                                          \
-    ADVANCE(outer_r, middle_r, inner_r, middle, inner, fetch_outer, fetch_middle, fetch_inner)   \
+#if WHOLE
+#define CHANNEL_INSIDE(f) 1
+#define PASS_CHANNELS()
+#else
+#define CHANNEL_INSIDE(f) (fetch_r + (f) * FETCH_ROWS < channels_left)
+#define PASS_CHANNELS() channels_left -= BK;
+#endif
+#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
+
+#if ONE_TAP
+#define NEXT_TAP()  \
+  PASS_CHANNELS()   \
+  MOVE(block_step)
+#else
+#define NEXT_TAP()                \
+  {                               \
+    number distance = column_step; \
+    if (++tap_column == taps_w) { \
+      tap_column = 0;             \
+      ++tap_row;                  \
+      distance = row_step;        \
+    }                             \
+    if (tap_row == taps_h) {      \
+      tap_row = 0;                \
+      PASS_CHANNELS()             \
+      distance = block_step;      \
+    }                             \
+    MOVE(distance)                \
   }
+#endif
+
+#define FETCH_A()                                                                                 \
+  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) next_a[f] = weights[f * ITEMS];           \
+  weights += BK * BM / 4;
+
+#if GATHER == 3
+#define FETCH()                                                                                   \
+  FETCH_A()                                                                                       \
+  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                           \
+    const int inside =                                                                            \
+        tap_row < taps_h && PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW);     \
+    const number at = tap_row * row_step + tap_column * column_step + channel * in_plane;         \
+    next_b[f] = inside ? FETCHED(at) : 0.0f;                                                      \
+    ADVANCE(tap_row, tap_column, channel, taps_w, channels, fetch_tap_row, fetch_tap_column, fetch_channel) \
+  }
+#else
+#define FETCH()                                                                                   \
+  FETCH_A()                                                                                       \
+  {                                                                                               \
+    const int inside =                                                                            \
+        GATHER == 1 ? fetch_inside : PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW); \
+    _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                         \
+      next_b[f] = inside && CHANNEL_INSIDE(f) ? FETCHED(f * fetch_step) : (fetched)(0.0f);        \
+    }                                                                                             \
+    NEXT_TAP()                                                                                    \
+  }
+#endif
 
 #if GATHER == 2
-#define TO_LOCAL_B(buffer, row, value)                  \
-  {                                                     \
+#define TO_LOCAL_B(buffer, row, value)                        \
+  {                                                           \
     local float* to = (local float*)B[buffer][row] + fetch_n; \
-    to[0] = value.s0;                                   \
-    to[BN] = value.s1;                                  \
-    to[2 * BN] = value.s2;                              \
-    to[3 * BN] = value.s3;                              \
+    to[0] = value.x;                                          \
+    to[BN] = value.y;                                         \
+    to[2 * BN] = value.z;                                     \
+    to[3 * BN] = value.w;                                     \
   }
 #elif GATHER == 1
 #define TO_LOCAL_B(buffer, row, value) B[buffer][row][fetch_n / 4] = value;
@@ -86,142 +143,205 @@ typedef float4 fetched;
 
 #define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
 
-#if GATHER == 1 && !PARTIAL
-#define PIXELS_STORED 4  // by one store
+// Stores the sums of pixel 4*c + p of the work-item, at `out` of filter 0.
+#if PARTIAL
+#define STORE_PIXEL(c, p, out)                                                                          \
+  _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                      \
+    const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                    \
+    if (filter < filters) (out)[filter * (long)pixels] = COMPONENT(acc[a][c], p);                       \
+  }
+#elif STORE_FOURS && CHANNELS_LAST
+#define STORE_PIXEL(c, p, out)                                                                          \
+  _Pragma("unroll") for (int a = 0; a < TM; a += 4) {                                                   \
+    const int filter = m0 + TILE_ROW(a / 4);                                                            \
+    if (filter < filters) {                                                                             \
+      const float4 sums = (float4)(COMPONENT(acc[a][c], p), COMPONENT(acc[a + 1][c], p),                \
+                                   COMPONENT(acc[a + 2][c], p), COMPONENT(acc[a + 3][c], p));           \
+      STORE_FOUR(sums, BIAS_FOUR(first_filter + filter), SLOPE_FOUR(first_filter + filter), (out) + filter) \
+    }                                                                                                   \
+  }
 #else
-#define PIXELS_STORED 1
+#define STORE_PIXEL(c, p, out)                                                                          \
+  _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                      \
+    const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                    \
+    if (filter < filters) {                                                                             \
+      const long to = (out) + filter * out_plane;                                                       \
+      const float value =                                                                               \
+          COMPONENT(acc[a][c], p) + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);             \
+      PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, first_filter + filter))), result, to); \
+    }                                                                                                   \
+  }
+#endif
+// Four results that lie together.
+#define STORE_FOUR(sums, bias, slope, to)                                              \
+  {                                                                                    \
+    const float4 value = (sums) + (bias) + RESIDUAL_FOUR(to);                          \
+    PUT_ALIGNED(4, RESULT(GET_ALIGNED(4, result + (to)), ACTIVATE(value, slope)), result + (to)); \
+  }
+#if BIAS
+#define BIAS_FOUR(k) GET_ALIGNED(4, b + (k))
+#else
+#define BIAS_FOUR(k) 0.0f
+#endif
+#if SLOPES
+#define SLOPE_FOUR(k) GET_ALIGNED(4, slopes + (k))
+#else
+#define SLOPE_FOUR(k) 0.0f
+#endif
+#if RESIDUAL
+#define RESIDUAL_FOUR(at) GET_ALIGNED(4, r + (at))
+#else
+#define RESIDUAL_FOUR(at) 0.0f
 #endif
 
-// outer_step, middle_step, inner_step: elements from one product to the next, by counter. fetch_outer, fetch_middle,
-// fetch_inner: FETCH_ROWS products, as counters.
+// column_step, row_step, block_step: elements of x to the next tap column, row, or block of channels; with GATHER 3 the
+// first two are those from one tap to the next, and fetch_tap_row, fetch_tap_column and fetch_channel are FETCH_ROWS
+// products as counters. fetch_step: FETCH_ROWS channels.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void implicit_gemm_tile(global const element* restrict x, global const element* restrict y_mask,
-                        global const float* restrict packed, global const element* restrict b,
+                        global const float4* restrict packed, global const element* restrict b,
                         global const element* restrict r, global element* restrict result,
-                        global float* restrict partial, int outer, int middle, int inner,
-                        long outer_step, long middle_step, long inner_step, int fetch_outer,
-                        int fetch_middle, int fetch_inner, int steps, int steps_per_part, int in_h,
-                        int in_w, int top, int left, int oh, int ow, int filters, int groups,
-                        long pixels, int filter_tiles, long pixel_tiles, long in_image,
-                        long in_group, long in_pitch, int in_step, long out_image, long out_plane,
-                        long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
-  local float4 A[BUFFERS][BK][BM / 4];
-  local float4 B[BUFFERS][BK][BN / 4];
+                        global float* restrict partial, int channels, int taps_h, int taps_w,
+                        number column_step, number row_step, number block_step, number fetch_step,
+                        int fetch_tap_row, int fetch_tap_column, int fetch_channel, int steps,
+                        int steps_per_part, int in_h, int in_w, int top, int left, int ow,
+                        int ow_reciprocal, int ow_shift, int image_pixels, int image_pixels_reciprocal,
+                        int image_pixels_shift, int filters, int groups, number pixels,
+                        int filter_tiles, number pixel_tiles, long in_image, number in_plane,
+                        long in_pitch, int in_step, long out_image, long out_plane, long out_offset,
+                        long out_pitch, int out_step SLOPES_PARAMETER) {
+  local float4 A[2][BK][BM / 4];
+  local float4 B[2][BK][BN / 4];
   const int item = get_local_id(0);
-  const int lx = item % LX;
-  const int ly = item / LX;
+  PLACE_IN_TILE()
   // The order of work-groups: panels of filter tiles, in a panel the pixels, for each of them the panel's tiles.
-  const long tiles = filter_tiles * pixel_tiles;
-  const long outermost = (long)get_group_id(0) / tiles;
-  const long tile = (long)get_group_id(0) % tiles;
+  const number tiles = filter_tiles * pixel_tiles;
+  const int outermost = (int)((number)get_group_id(0) / tiles);
+  const number tile = (number)get_group_id(0) - outermost * tiles;
   const int panel = (int)(tile / (TILES_IN_L2 * pixel_tiles)) * TILES_IN_L2;
   const int panel_tiles = min(TILES_IN_L2, filter_tiles - panel);
-  const long in_panel = tile - panel * pixel_tiles;
-  const int filter_tile = panel + (int)(in_panel % panel_tiles);
-  const int group_index = (int)(outermost % groups);
-  const int part = (int)(outermost / groups);
+  const number in_panel = tile - panel * pixel_tiles;
+  const number pixel_tile = in_panel / panel_tiles;
+  const int filter_tile = panel + (int)(in_panel - pixel_tile * panel_tiles);
+  const int part = outermost / groups;
+  const int group_index = outermost - part * groups;
   const int m0 = filter_tile * BM;
-  const long n0 = in_panel / panel_tiles * BN;
+  const number n0 = pixel_tile * BN;
   const int first_step = part * steps_per_part;
   const int last_step = min(first_step + steps_per_part, steps);
 
-  // A work-item beyond the last pixel fetches zeroes. first_x: the element under tap (0,0), which may lie outside.
+  // A work-item beyond the last pixel fetches zeroes. `from` begins under tap (0,0), which may lie outside.
   const int fetch_n = item % FETCH_COLUMNS * (BN / FETCH_COLUMNS);
   const int fetch_r = item / FETCH_COLUMNS * PRODUCTS;
   const int fetch_inside = n0 + fetch_n < pixels;
-  const int image_pixels = oh * ow;
-  const long fetch_pixel = fetch_inside ? n0 + fetch_n : 0;
-  const int position = (int)(fetch_pixel % image_pixels);
-  const int first_row = position / ow * SH + top;
-  const int first_column = position % ow * SW + left;
-  const long first_x = fetch_pixel / image_pixels * in_image + group_index * in_group +
-                       first_row * in_pitch + (long)first_column * in_step;
+  const number fetch_pixel = fetch_inside ? n0 + fetch_n : 0;
+  const number fetch_image = QUOTIENT(fetch_pixel, image_pixels);
+  const int position = (int)(fetch_pixel - fetch_image * image_pixels);
+  const int result_row = QUOTIENT(position, ow);
+  const int line = result_row * SH + top;
+  const int in_row = fetch_inside ? line : -INT_MAX / 2;
+  const int in_column = (position - result_row * ow) * SW + left;
+  long start = fetch_image * in_image + (long)group_index * channels * in_plane + line * in_pitch +
+               (long)in_column * in_step;
+#if GATHER == 3
   const int first_r = first_step * BK + fetch_r;
-  int outer_r = first_r / (middle * inner);
-  int middle_r = first_r / inner % middle;
-  int inner_r = first_r % inner;
-  global const float* weights =
-      packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM);
+  const int first_tap = first_r / channels;
+  int channel = first_r - first_tap * channels;
+  int tap_row = first_tap / taps_w;
+  int tap_column = first_tap - tap_row * taps_w;
+#else
+  int tap_row = 0, tap_column = 0;
+#if !WHOLE
+  int channels_left = channels;
+#endif
+  start += fetch_r * in_plane;
+#if PARTIAL
+  const int first_block = first_step / (taps_h * taps_w);
+  const int first_tap = first_step - first_block * (taps_h * taps_w);
+  tap_row = first_tap / taps_w;
+  tap_column = first_tap - tap_row * taps_w;
+#if !WHOLE
+  channels_left -= first_block * BK;
+#endif
+  start += (long)first_block * BK * in_plane + tap_row * DH * in_pitch + (long)(tap_column * DW) * in_step;
+#endif
+#endif
+  global const element* from = x + start;
+#if MASK
+  global const element* from_y = y_mask + start;
+#endif
+  global const float4* weights =
+      packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM / 4) + item;
 
   float4 acc[TM][TN / 4];
-#pragma unroll
-  for (int i = 0; i < TM; ++i) {
-#pragma unroll
-    for (int j = 0; j < TN / 4; ++j) acc[i][j] = (float4)(0.0f);
-  }
+  CLEAR_SUMS(acc)
   float4 next_a[A_FETCHES];
   fetched next_b[FETCHES];
   FOR_EACH_STEP(first_step, last_step, FETCH, TO_LOCAL, MULTIPLY_BUFFER)
 
-  float sums[TM][TN];
 #pragma unroll
-  for (int i = 0; i < TM; ++i) {
-#pragma unroll
-    for (int j = 0; j < TN / 4; ++j) vstore4(acc[i][j], j, sums[i]);
-  }
-  const int first_filter = group_index * filters;
-#pragma unroll
-  for (int j = 0; j < TN; j += PIXELS_STORED) {
-    const long pixel = n0 + TILE_COLUMN(j);
-    const int at = (int)(pixel % image_pixels);
-    const long out = pixel / image_pixels * out_image + first_filter * out_plane + out_offset +
-                     at / ow * out_pitch + (long)(at % ow) * out_step;
-    if (pixel < pixels) {
-#if CHANNELS_LAST && !PARTIAL
-#pragma unroll
-      for (int i = 0; i < TM; i += 4) {
-        const int filter = m0 + TILE_ROW(i);
-        const int count = filters - filter;
-        if (count > 0) {
-          const float4 bias = BIAS ? get_some(b + first_filter + filter, count) : (float4)(0.0f);
-          const float4 value = (float4)(sums[i][j], sums[i + 1][j], sums[i + 2][j], sums[i + 3][j]) +
-                               bias + residual_some(r + out + filter, count);
-          put_some(ACTIVATE(value, slopes_some(slopes + first_filter + filter, count)),
-                   result + out + filter, count);
-        }
-      }
-#else
-#pragma unroll
-      for (int i = 0; i < TM; ++i) {
-        const int filter = m0 + TILE_ROW(i);
-        if (filter < filters) {
+  for (int c = 0; c < TN / 4; ++c) {
+    const number first_pixel = n0 + TILE_COLUMN(c);
 #if PARTIAL
-          partial[(((long)part * groups + group_index) * filters + filter) * pixels + pixel] =
-              sums[i][j];
-#elif PIXELS_STORED == 4
-          const long to = out + filter * out_plane;
-          const float4 value =
-              acc[i][j / 4] + BIAS_OF(b, first_filter + filter) + RESIDUAL_V(r + to);
-          const float4 activated = ACTIVATE(value, SLOPE_OF(slopes, first_filter + filter));
-          PUT_V(RESULT(GET_V(result + to), activated), result + to);
+    global float* sums = partial + ((long)part * groups + group_index) * filters * pixels + first_pixel;
+#pragma unroll
+    for (int p = 0; p < 4; ++p) {
+      if (first_pixel + p < pixels) STORE_PIXEL(c, p, sums + p)
+    }
 #else
-          const long to = out + filter * out_plane;
-          const float value = sums[i][j] + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);
-          const float slope = SLOPE_OF(slopes, first_filter + filter);
-          PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
-#endif
+    number image = QUOTIENT(first_pixel, image_pixels);
+    const int at = (int)(first_pixel - image * image_pixels);
+    int i = QUOTIENT(at, ow);
+    int j = at - i * ow;
+    const int first_filter = group_index * filters;
+    const long first_out = first_filter * out_plane + out_offset;
+#if STORE_FOURS && !CHANNELS_LAST
+    if (first_pixel < pixels) {
+      const long out = first_out + image * out_image + i * out_pitch + j;
+#pragma unroll
+      for (int a = 0; a < TM; ++a) {
+        const int filter = m0 + TILE_ROW(a / 4) + a % 4;
+        if (filter < filters) {
+          STORE_FOUR(acc[a][c], BIAS_OF(b, first_filter + filter), SLOPE_OF(slopes, first_filter + filter),
+                     out + filter * out_plane)
         }
       }
-#endif
     }
+#else
+#pragma unroll
+    for (int p = 0; p < 4; ++p) {
+      if (first_pixel + p < pixels) {
+        const long out = first_out + image * out_image + i * out_pitch + (long)j * out_step;
+        STORE_PIXEL(c, p, out)
+      }
+      if (++j == ow) {
+        j = 0;
+        if (++i * ow == image_pixels) {
+          i = 0;
+          ++image;
+        }
+      }
+    }
+#endif
+#endif
   }
 }
 
-// Adds up the partial sums of all filters of all groups.
+// Adds up the partial sums. A work-item has a pixel, of every get_global_size(1)-th of the filters of all groups.
 kernel void implicit_gemm_fold(global const float* restrict partial, global const element* restrict b,
                                global const element* restrict r, global element* restrict result,
-                               int parts, int all_filters, long pixels, int oh, int ow,
+                               int parts, int all_filters, long pixels, int ow, int image_pixels,
                                long out_image, long out_plane, long out_offset, long out_pitch,
                                int out_step SLOPES_PARAMETER) {
-  const long id = get_global_id(0);
-  if (id >= all_filters * pixels) return;
-  const int filter = (int)(id / pixels);
-  const long pixel = id % pixels;
-  const int at = (int)(pixel % (oh * ow));
-  const long to = pixel / (oh * ow) * out_image + filter * out_plane + out_offset +
-                  at / ow * out_pitch + (long)(at % ow) * out_step;
-  float sum = 0.0f;
-  for (int part = 0; part < parts; ++part) sum += partial[part * all_filters * pixels + id];
-  const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-  PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
+  const long pixel = get_global_id(0);
+  if (pixel >= pixels) return;
+  const int at = (int)(pixel % image_pixels);
+  const long out = pixel / image_pixels * out_image + out_offset + at / ow * out_pitch + (long)(at % ow) * out_step;
+  for (int filter = get_global_id(1); filter < all_filters; filter += get_global_size(1)) {
+    const long to = out + filter * out_plane;
+    float sum = 0.0f;
+    for (int part = 0; part < parts; ++part) sum += partial[((long)part * all_filters + filter) * pixels + pixel];
+    const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
+    PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
+  }
 }

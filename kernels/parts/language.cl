@@ -5,6 +5,10 @@
 #define CLCONV_PASTE_(a, b) a##b
 #define CLCONV_PASTE(a, b) CLCONV_PASTE_(a, b)
 
+// Without optimisation, a C99 function that is inline and not static is not defined.
+#ifndef inline
+#define inline static inline
+#endif
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 // Without the instruction, fma() would be a routine of integer arithmetic.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/gpus.hpp"
+
 namespace clconv::core {
 namespace {
 
@@ -42,6 +44,14 @@ Machine Machine::of(const DeviceProfile& profile) {
   machine.l1_blocking_bytes = std::min(row.l1_bytes, 32 * kKib);
   machine.l2_blocking_bytes = std::max(row.l2_bytes, 1024 * kKib);
   machine.outer_bytes_per_cycle = machine.measured(24, 256);
+  if (profile.family == Family::kGpu) {
+    const GpuKind& kind = gpu_kind(profile);
+    machine.group_spans_units = kind.lanes < 16;
+    if (machine.group_spans_units) machine.items_per_unit = 2 * kind.lanes;
+    machine.loads_ahead = kind.loads_ahead;
+    // Other drivers for the vendor's GPUs do not know the option.
+    if (profile.platform.compare(0, 5, "Intel") == 0) machine.more_registers = kind.more_registers;
+  }
   return machine;
 }
 

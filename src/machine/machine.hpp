@@ -41,6 +41,13 @@ struct Machine {
   std::int64_t slab_channels = 64;
   std::int64_t slab_products = 256;
 
+  // Of a GPU: work-items that keep a compute unit busy; whether a work-group has several units; GpuKind::loads_ahead;
+  // the build option for kernels of 64 sums per work-item.
+  std::int64_t items_per_unit = 256;
+  bool group_spans_units = false;
+  bool loads_ahead = false;
+  const char* more_registers = "";
+
   // A register tile is then so small that what surrounds its multiply-adds counts: x86 without AVX-512.
   bool few_registers() const { return registers < 32; }
   // A number that was measured both with 16 vector registers (Zen 3) and with 32 (Zen 5).

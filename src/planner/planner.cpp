@@ -18,6 +18,8 @@ constexpr double kMeasureFactor = 3.0;
 constexpr double kHopelessFactor = 8.0;
 // The yardstick is not timed beyond this prediction while anything else runs.
 constexpr double kYardstickLimitUs = 100e3;
+// Nor is it estimated to be the best beyond so many operations on a GPU: what the model knows of it there is a guess.
+constexpr double kYardstickFlops = 10e6;
 // One timed batch lasts at least this long, so that the clock and a stray interrupt do not matter.
 constexpr double kBatchUs = 2000;
 constexpr int kMaxBatch = 1024;
@@ -102,6 +104,7 @@ class Search {
   }
 
   void collect(const DeviceProfile& profile, const std::vector<const Strategy*>& strategies) {
+    distrusts_yardstick_ = profile.family == Family::kGpu;
     for (const Strategy* strategy : strategies) {
       ReportEntry entry;
       entry.strategy = strategy;
@@ -526,6 +529,22 @@ class Search {
     return entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
   }
 
+  // It loses ties, and on a large problem to whatever else there is.
+  void put_yardstick_last(std::vector<std::size_t>& indices,
+                          std::vector<Standing>& standings) const {
+    for (std::size_t at = 0; at < indices.size(); ++at) {
+      if (!report_.entries[indices[at]].strategy->yardstick) continue;
+      const double us = standings[at].us;
+      const bool beaten = std::any_of(standings.begin(), standings.end(), [&](const Standing& s) {
+        return &s != &standings[at] && (s.us <= us || report_.problem.flops() > kYardstickFlops);
+      });
+      if (!beaten) return;
+      indices.erase(indices.begin() + static_cast<std::ptrdiff_t>(at));
+      standings.erase(standings.begin() + static_cast<std::ptrdiff_t>(at));
+      return;
+    }
+  }
+
   // Sets report_.chosen to the best that is still usable.
   bool choose_best() {
     std::vector<std::size_t> indices;
@@ -537,6 +556,7 @@ class Search {
       standings.push_back({score(entry), entry.candidate.predicted_us, bytes_of(entry),
                            entry.candidate.deterministic});
     }
+    if (distrusts_yardstick_ && !measurements_decide_) put_yardstick_last(indices, standings);
     const auto best = best_of(standings, measurements_decide_ ? kTie : 0);
     report_.chosen.reset();
     if (best) report_.chosen = indices[*best];
@@ -578,6 +598,7 @@ class Search {
   std::map<std::size_t, double> hints_;  // entry -> time with another driver
   std::set<std::size_t> built_;          // entries
   bool measurements_decide_ = false;     // else predictions do
+  bool distrusts_yardstick_ = false;     // while predictions do
   double started_s_ = 0;
   std::vector<Contestant> contestants_;
 };

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/files.hpp"
+#include "runtime/gpus.hpp"
 #include "runtime/processor.hpp"
 #include "text.hpp"
 
@@ -42,7 +43,7 @@ std::string float_atomics_of(const cl::Device& device) {
 }
 
 // Rough, and only ratios between candidates depend on it; `clconv profile --measure` replaces it.
-void estimate_speeds(DeviceProfile& p) {
+void estimate_speeds(const cl::Device& device, DeviceProfile& p) {
   const double gigahertz = static_cast<double>(p.clock_mhz) / 1000.0;
   const double units = static_cast<double>(p.compute_units);
   if (p.family == Family::kCpu) {
@@ -52,10 +53,9 @@ void estimate_speeds(DeviceProfile& p) {
     p.bandwidth_gbs = 30;
     p.launch_us = 5;
   } else {
-    // 128 lanes a unit (NVIDIA since Maxwell; AMD's WGPs), an FMA each; memory as of a mid-range
-    // card. Not measured: no GPU was available.
-    p.peak_gflops = units * gigahertz * 128.0 * 2.0;
-    p.bandwidth_gbs = 400;
+    // An FMA per lane and cycle; memory as of a mid-range card, or the host's. Not measured: no GPU was available.
+    p.peak_gflops = units * gigahertz * lanes_of_unit(device, p) * 2.0;
+    p.bandwidth_gbs = device.getInfo<CL_DEVICE_HOST_UNIFIED_MEMORY>() == CL_TRUE ? 40 : 400;
     p.launch_us = 5;
   }
 }
@@ -197,7 +197,8 @@ DeviceProfile query_profile(const cl::Device& device) {
   p.cache_bytes = size(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
   p.float_atomics = float_atomics_of(device);
   p.driver_cache = p.platform == kPocl;
-  estimate_speeds(p);
+  if (!cpu) p.cache_bytes = std::max(p.cache_bytes, gpu_kind(p).cache_bytes);
+  estimate_speeds(device, p);
   return p;
 }
 

@@ -49,7 +49,8 @@ class Probe {
         cpu_(profile_.family == Family::kCpu),
         width_(cpu_ ? static_cast<int>(std::min<std::int64_t>(16, profile_.float_width)) : 4),
         local_(cpu_ ? 1 : std::min<std::int64_t>(256, profile_.max_work_group_size)),
-        options_("-DVW=" + std::to_string(width_) + " -DCHAINS=" + std::to_string(kChains)),
+        options_("-DVW=" + std::to_string(width_) + " -DCHAINS=" + std::to_string(kChains) +
+                 (cpu_ ? " -DALIGNED=0" : " -DALIGNED=1")),
         queue_(device.make_queue()) {}
 
   Speeds measure() {
@@ -120,7 +121,8 @@ class Probe {
     // Well beyond the caches, within reason.
     const std::int64_t bytes =
         std::min({effort_.bytes, profile_.max_allocation_bytes, profile_.global_memory_bytes / 8});
-    const std::int64_t span = 256;
+    // A large GPU wants thousands of work-groups.
+    const std::int64_t span = cpu_ ? 256 : 8;
     const std::int64_t group_bytes = span * local_ * width_ * 4;
     const auto groups_of = [&](std::int64_t b) {
       return std::max<std::int64_t>(1, b / group_bytes);

@@ -74,6 +74,14 @@ double cached(const Machine& machine, double bytes) {
   return bytes > static_cast<double>(machine.last_level_share_bytes) ? bytes : bytes / 2;
 }
 
+double multiplying_share(const DeviceProfile& profile, int tm, int tn) {
+  // Instructions of a product besides its tm*tn multiply-adds: docs/gpu.md.
+  const double products = tm * tn;
+  const double share = products / (1.05 * products + 6.5);
+  // What else takes time; and where local memory is memory, each factor comes from there. Guesses.
+  return share * (profile.local_memory_dedicated ? 0.9 : 0.3);
+}
+
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes) {
   Pass pass;

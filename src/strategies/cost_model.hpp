@@ -70,6 +70,10 @@ inline bool vectors_are_items(const DeviceProfile& profile) {
   return profile.family == Family::kCpu && profile.float_width == 1;
 }
 
+// Of a GPU's peak, what a product of tiles in local memory reaches where a work-item has tm x tn sums: the share of
+// multiply-adds among its instructions.
+double multiplying_share(const DeviceProfile& profile, int tm, int tn);
+
 // Packing weights of `bytes` into `prepared_bytes`.
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes);

@@ -121,6 +121,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_dot = {"dot", Suits::kAll, 1, "fully_connected/dot ops/pack", variants, fit};
+extern const Body body_dot = {"dot",    Suits::kCpus, 1, "fully_connected/dot ops/pack",
+                              variants, fit};
 
 }  // namespace clconv::core::fully_connected

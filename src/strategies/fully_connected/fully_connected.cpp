@@ -1,10 +1,11 @@
 // Fully connected layers, to a convolution those whose filter is the image: one product for the whole batch and in
-// every direction, since x, w and y lie in memory as its matrices. Bodies of our own for CPUs, which pack nothing;
-// CLBlast for everything else.
+// every direction, since x, w and y lie in memory as its matrices. Bodies of our own for CPUs, and
+// for few images on GPUs, which pack nothing; CLBlast for everything else.
 #include "strategies/fully_connected/bodies.hpp"
 
 #define CLCONV_FORWARD(X) \
   X(dot)                  \
+  X(rows)                 \
   X(clblast)
 #define CLCONV_GRADIENTS(X) \
   X(outer)                  \

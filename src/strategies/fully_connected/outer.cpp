@@ -93,6 +93,6 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_outer = {"outer", Suits::kAll, 2, "fully_connected/outer", variants, fit};
+extern const Body body_outer = {"outer", Suits::kCpus, 2, "fully_connected/outer", variants, fit};
 
 }  // namespace clconv::core::fully_connected

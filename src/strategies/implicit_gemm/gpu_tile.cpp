@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "strategies/cost_model.hpp"
+
 namespace clconv::core::implicit_gemm {
 
-// Of 4 floats each row of a tile may be longer than its results.
-std::optional<Rejection> Tile::rejection(const DeviceProfile& profile) const {
-  const std::int64_t local_bytes =
-      std::int64_t{buffers} * bk * (bm + bn + 8) * Problem::kFloatBytes + std::int64_t{bn} * 16;
+std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others) const {
+  // Of two steps.
+  const std::int64_t local_bytes = std::int64_t{2} * bk * (bm + bn) * Problem::kFloatBytes + others;
   if (items() > profile.max_work_group_size) {
     return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
                      profile.max_work_group_size, ""};
@@ -23,45 +24,40 @@ Config Tile::config(const char* body) const {
            {"bk", bk},
            {"tm", tm},
            {"tn", tn},
-           {"buffers", buffers},
+           {"ahead", ahead},
+           {"wide", wide},
            {"split", split}}};
 }
 
-std::string Tile::defines() const {
-  Config config{{"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}, {"buffers", buffers}};
-  config.set("vw", 4);
-  return config.defines();
+std::string Tile::defines(const Machine& machine) const {
+  const Config macros{{"bm", bm}, {"bn", bn},       {"bk", bk},    {"tm", tm},
+                      {"tn", tn}, {"ahead", ahead}, {"wide", wide}};
+  return macros.defines() + (tm * tn >= 64 ? machine.more_registers : "");
 }
 
-double Tile::efficiency() const {
-  // Unmeasured: local memory feeds tm*tn multiply-adds from tm + tn words, which is enough at 8x8; a larger
-  // tile comes from global memory less often.
-  const double reuse = static_cast<double>(tm * tn) / (tm + tn);
+double Tile::efficiency(const DeviceProfile& profile) const {
+  // What a larger tile fetches less often; a guess.
   const double fetches = 1.0 / bm + 1.0 / bn;
-  return 0.7 * std::min(1.0, reuse / 4) / (1 + 8 * fetches);
+  return multiplying_share(profile, tm, tn) / (1 + 4 * fetches);
 }
 
-// Work-items that keep a compute unit busy.
-constexpr std::int64_t kItemsPerUnit = 256;
-
-double Tile::filling(std::int64_t groups) const {
-  return static_cast<double>(groups) *
-         std::min(1.0, static_cast<double>(items()) / static_cast<double>(kItemsPerUnit));
+double Tile::filling(const Machine& machine, std::int64_t groups) const {
+  const double units = static_cast<double>(items()) / static_cast<double>(machine.items_per_unit);
+  return static_cast<double>(groups) * (machine.group_spans_units ? units : std::min(1.0, units));
 }
 
-int Tile::wanted_split(const DeviceProfile& profile, std::int64_t groups,
-                       std::int64_t steps) const {
+int Tile::wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) const {
   constexpr std::int64_t kWorkGroupsPerUnit = 2, kLeastSteps = 8, kMostParts = 16;
-  const std::int64_t busy = profile.compute_units * kWorkGroupsPerUnit *
-                            std::max<std::int64_t>(1, kItemsPerUnit / items());
+  const std::int64_t busy = std::max<std::int64_t>(
+      1, c.profile.compute_units * kWorkGroupsPerUnit * c.machine.items_per_unit / items());
   const std::int64_t most = std::clamp<std::int64_t>(steps / kLeastSteps, 1, kMostParts);
   return static_cast<int>(std::clamp<std::int64_t>(busy / groups, 1, most));
 }
 
 Tile Tile::from(const Config& c) {
-  const Tile tile{c.get("bm", 4, 256),    c.get("bn", 4, 256), c.get("bk", 4, 64),
-                  c.get("tm", 4, 16),     c.get("tn", 4, 16),  c.get("buffers", 1, 2),
-                  c.get("split", 1, 1024)};
+  const Tile tile{c.get("bm", 4, 256), c.get("bn", 4, 256),    c.get("bk", 4, 64),
+                  c.get("tm", 4, 16),  c.get("tn", 4, 16),     c.get("ahead", 0, 1),
+                  c.get("wide", 0, 1), c.get("split", 1, 1024)};
   // The fetch loops hand out whole rows and columns.
   const std::int64_t items = tile.items();
   const auto divides = [](std::int64_t a, std::int64_t b) { return a > 0 && b % a == 0; };

@@ -5,25 +5,30 @@
 
 namespace clconv::core::implicit_gemm {
 
-// The tile of the GPU bodies (kernels/parts/local_tile.cl has the picture): a work-group computes bm x bn results, a work-item tm x tn of them,
-// bk products at a time through local memory, whose next ones come meanwhile with `buffers` = 2. The reduction is
-// split among `split` work-groups.
+// kernels/parts/local_tile.cl has the picture: a work-group computes bm x bn results, a work-item tm x tn of them, bk
+// products at a time through local memory. With `ahead` a work-item loads the factors of the next product while it
+// multiplies those of this one. The reduction is split among `split` work-groups. `wide`: distances in the tensors need
+// 64 bits.
 struct Tile {
-  int bm, bn, bk, tm, tn, buffers = 2, split = 1;
+  int bm, bn, bk, tm, tn, ahead = 0, wide = 0, split = 1;
 
   std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
-  // Needs more work-items or local memory than the device has.
-  std::optional<Rejection> rejection(const DeviceProfile& profile) const;
+  // Needs more work-items or local memory than the device has; `others`: bytes of it besides the tiles.
+  std::optional<Rejection> rejection(const DeviceProfile& profile, std::int64_t others) const;
   Config config(const char* body) const;
-  std::string defines() const;
+  // Macros and build options.
+  std::string defines(const Machine& machine) const;
   // Fraction of a device's peak its loop reaches where there are work-groups enough.
-  double efficiency() const;
+  double efficiency(const DeviceProfile& profile) const;
   // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.
-  double filling(std::int64_t groups) const;
+  double filling(const Machine& machine, std::int64_t groups) const;
   // The split that gives a device enough work-groups, `groups` of `steps` being what there is without; 1: not wanted.
-  int wanted_split(const DeviceProfile& profile, std::int64_t groups, std::int64_t steps) const;
+  int wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) const;
   // Throws Error{kInvalidArgument} where the tiles do not divide among the work-items.
   static Tile from(const Config& config);
 };
+
+// Elements that 32 bits can address: `wide` is needed beyond.
+constexpr std::int64_t kNarrowLimit = std::int64_t{1} << 31;
 
 }  // namespace clconv::core::implicit_gemm

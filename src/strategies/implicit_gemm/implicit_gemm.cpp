@@ -12,7 +12,8 @@
   X(pixels)                    \
   X(patches)                   \
   X(phases)                    \
-  X(tile)
+  X(tile)                      \
+  X(direct)
 #define CLCONV_WEIGHTS(X) \
   X(weights_filters)      \
   X(weights_pixels)       \

@@ -1,8 +1,12 @@
 // tile: a work-group's tile of both matrices in local memory, a register tile per work-item. For GPUs.
+#include <algorithm>
+#include <iterator>
+
 #include "ops/epilogue.hpp"
+#include "ops/quotient.hpp"
 #include "strategies/cost_model.hpp"
+#include "strategies/implicit_gemm/correlation_bodies.hpp"
 #include "strategies/implicit_gemm/gpu_tile.hpp"
-#include "strategies/implicit_gemm/packed_weights.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -10,24 +14,53 @@ namespace {
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 constexpr Tile kTiles[] = {
-    {128, 128, 8, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
-    {64, 64, 16, 8,
-     8},  // the same by 64 work-items: smaller results, and devices with small work-groups
-    {32, 64, 16, 4, 8},  // few filters
-    {32, 32, 16, 4, 4},  // small results
+    {128, 128, 16, 8, 8},  // the classic SGEMM shape: 256 work-items, 64 accumulators each
+    {64, 128, 16, 8, 8},   // fewer filters
+    {64, 64, 16, 8, 4},    // smaller results
+    {32, 64, 16, 4, 4},    // few filters, small results
 };
+// For devices with work-groups too small for all of them.
+constexpr Tile kSmallTile = {32, 64, 16, 8, 4};
+
+// How the kernel reads the input, its GATHER.
+enum Gather { kElements = 0, kFourPixels = 1, kFourChannels = 2, kTapOfEach = 3 };
+
+Gather gather_of(const Tile& tile, const Correlation& c) {
+  if (c.reduction() == 0) return kElements;
+  const std::int64_t taps = c.taps_h * c.taps_w;
+  // Blocks of channels that would be a fifth empty, or more.
+  if (taps > 1 && 5 * c.channels < 4 * round_up(c.channels, tile.bk)) return kTapOfEach;
+  if (c.channels_last) return c.channels % 4 == 0 ? kFourChannels : kElements;
+  const bool flat = taps == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 && c.in_h == c.oh &&
+                    c.in_w == c.ow && c.out_step == 1;
+  return flat && c.ow % 4 == 0 ? kFourPixels : kElements;
+}
+
+// Do four results of a work-item lie together, aligned?
+bool store_fours(const Correlation& c) {
+  if (c.channels_last) return c.filters % 4 == 0;
+  return c.out_step == 1 && c.out_pitch == c.ow && c.oh * c.ow % 4 == 0 && c.out_plane % 4 == 0 &&
+         c.out_offset % 4 == 0;
+}
 
 // A correlation as `tile` divides it.
 struct TileGrid {
-  std::int64_t pixels, filter_tiles, pixel_tiles, steps, steps_per_part, parts;
+  Gather gather;
+  std::int64_t channels;  // 0: no tap meets the results, whose one step multiplies zeroes
+  std::int64_t pixels, filter_tiles, pixel_tiles, together, steps, steps_per_part, parts;
 
   TileGrid(const Tile& tile, const Correlation& c)
-      : pixels(c.images * c.oh * c.ow),
+      : gather(gather_of(tile, c)),
+        channels(c.reduction() == 0 ? 0 : c.channels),
+        pixels(c.images * c.oh * c.ow),
         filter_tiles(ceil_div(c.filters, tile.bm)),
         pixel_tiles(ceil_div(pixels, tile.bn)),
-        steps(ceil_div(c.reduction(), tile.bk)),
-        steps_per_part(std::max<std::int64_t>(1, ceil_div(steps, tile.split))),
-        parts(std::max<std::int64_t>(1, ceil_div(steps, steps_per_part))) {}
+        together(gather == kTapOfEach ? c.channels : tile.bk),
+        steps(channels == 0          ? 1
+              : gather == kTapOfEach ? ceil_div(c.reduction(), tile.bk)
+                                     : ceil_div(c.channels, tile.bk) * c.taps_h * c.taps_w),
+        steps_per_part(ceil_div(steps, tile.split)),
+        parts(ceil_div(steps, steps_per_part)) {}
   std::int64_t work_groups(const Correlation& c) const {
     return filter_tiles * pixel_tiles * c.groups;
   }
@@ -35,69 +68,70 @@ struct TileGrid {
   std::int64_t partial_bytes(const Tile& tile, const Correlation& c) const {
     return tile.split == 1 ? 0 : saturating_product(parts, c.groups * c.filters, pixels, kElement);
   }
+  std::int64_t packed_bytes(const Tile& tile, const Correlation& c) const {
+    return saturating_product(c.groups * filter_tiles, steps * tile.bk, tile.bm, kElement);
+  }
 };
 
-std::int64_t tile_workspace_bytes(const Tile& tile, const std::vector<Correlation>& correlations,
-                                  const DeviceProfile& profile) {
+// Distances within a step, or pixels, that 32 bits do not hold.
+bool needs_wide(const Tile& tile, const Correlation& c) {
+  const std::int64_t channels = std::max<std::int64_t>(tile.bk, c.channels);
+  const std::int64_t distance = saturating_product(channels, c.in_plane) +
+                                saturating_product(c.taps_h, c.dh, c.in_pitch) +
+                                saturating_product(c.taps_w, c.dw, c.in_step);
+  return distance >= kNarrowLimit || c.images * c.oh * c.ow + tile.bn >= kNarrowLimit;
+}
+bool needs_wide(const Tile& tile, const std::vector<Correlation>& correlations) {
+  return std::any_of(correlations.begin(), correlations.end(),
+                     [&](const Correlation& c) { return needs_wide(tile, c); });
+}
+
+// The weights of all correlations, one behind the other.
+struct TileWeights {
+  std::vector<Region> regions;
   std::int64_t bytes = 0;
-  for (const Correlation& c : correlations) {
-    bytes = std::max(bytes, TileGrid(tile, c).partial_bytes(tile, c));
-  }
-  return bytes == 0 ? 0 : aligned(bytes, profile);
-}
 
-// How the kernel reads the input, its GATHER.
-int gather_of(const Correlation& c) {
-  if (c.channels_last) return c.channels % 4 == 0 && c.reduction() > 0 ? 2 : 0;
-  const bool flat = c.reduction() == c.channels && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 &&
-                    c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1;
-  return flat && c.ow % 4 == 0 ? 1 : 0;
-}
-
-// The products of a result in the order in which the kernel counts them.
-struct Counters {
-  struct Counter {
-    std::int64_t end, step;
-  };
-  Counter outer, middle, inner;
-
-  explicit Counters(const Correlation& c) {
-    // Of at least 1, so that the kernel can divide by them; without steps nothing is read.
-    const auto least1 = [](std::int64_t n) { return std::max<std::int64_t>(1, n); };
-    const Counter rows{least1(c.taps_h), c.dh * c.in_pitch},
-        columns{least1(c.taps_w), c.dw * c.in_step}, channels{least1(c.channels), c.in_plane};
-    outer = c.channels_last ? rows : channels;
-    middle = c.channels_last ? columns : rows;
-    inner = c.channels_last ? channels : columns;
+  TileWeights(const Case& all, const Tile& tile) {
+    for (const Correlation& c : all.correlations) {
+      const std::int64_t offset = round_up(bytes, all.profile.base_alignment_bytes);
+      const std::int64_t size = TileGrid(tile, c).packed_bytes(tile, c);
+      regions.push_back({kPreparedSlot, offset, size});
+      bytes = offset + size;
+    }
   }
 };
+
+std::int64_t tile_workspace_bytes(const Tile& tile, const Case& all) {
+  std::int64_t bytes = 0;
+  for (const Correlation& c : all.correlations)
+    bytes = std::max(bytes, TileGrid(tile, c).partial_bytes(tile, c));
+  return bytes == 0 ? 0 : aligned(bytes, all.profile);
+}
 
 class TileLayout : public Layout {
  public:
   TileLayout(const Case& c, const Tile& tile)
-      : case_(c),
-        tile_(tile),
-        packed_(c.correlations, tile.bm, c.profile, tile.bk),
-        workspace_bytes_(tile_workspace_bytes(tile, c.correlations, c.profile)) {}
+      : case_(c), tile_(tile), weights_(c, tile), workspace_bytes_(tile_workspace_bytes(tile, c)) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     for (const Correlation& c : case_.correlations)
       candidate.predicted_us += us_of(c);
     candidate.workspace_bytes = workspace_bytes_;
-    candidate.prepared_weights_bytes = packed_.bytes;
+    candidate.prepared_weights_bytes = weights_.bytes;
     candidate.predicted_setup_us = kPredictedBuildUs;
     candidate.coverage = coverage_of(case_, tile_.bm, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   }
 
   void add_to(Executable& executable, Device& device) const override {
-    packed_.add_to(executable, device, case_.correlations);
+    executable.prepared_weights_bytes = weights_.bytes;
     executable.workspace_bytes = workspace_bytes_;
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
+      executable.prepare.add(pack(device, c, weights_.regions[i]));
       if (nothing_to_do(case_.problem, c)) continue;
-      executable.run.add(multiply(device, c, packed_.regions[i]));
+      executable.run.add(multiply(device, c, weights_.regions[i]));
       if (tile_.split > 1) executable.run.add(fold(device, c));
     }
   }
@@ -106,11 +140,11 @@ class TileLayout : public Layout {
   double us_of(const Correlation& c) const {
     const TileGrid grid(tile_, c);
     Pass pass;
-    pass.work_groups = tile_.filling(grid.work_groups(c) * grid.parts);
+    pass.work_groups = tile_.filling(case_.machine, grid.work_groups(c) * grid.parts);
     pass.flops = static_cast<double>(grid.work_groups(c)) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(grid.steps * tile_.bk);
-    pass.efficiency = tile_.efficiency();
-    pass.bytes = bytes_touched(case_.problem, c, packed_.bytes);
+    pass.efficiency = tile_.efficiency(case_.profile);
+    pass.bytes = bytes_touched(case_.problem, c, weights_.bytes);
     Pass fold;
     fold.launches = tile_.split > 1 ? 1 : 0;
     fold.bytes = 2.0 * static_cast<double>(grid.partial_bytes(tile_, c));
@@ -118,59 +152,119 @@ class TileLayout : public Layout {
     return predicted_us(case_.profile, {pass, fold});
   }
   std::string defines(const Correlation& c) const {
-    return class_defines(case_.problem, c, tile_.defines()) +
-           " -DGATHER=" + std::to_string(gather_of(c)) +
-           (tile_.split > 1 ? " -DPARTIAL=1" : " -DPARTIAL=0");
+    const Config macros{{"gather", gather_of(tile_, c)},
+                        {"partial", tile_.split > 1},
+                        {"one_tap", c.taps_h * c.taps_w == 1},
+                        {"whole", c.reduction() > 0 && c.channels % tile_.bk == 0},
+                        {"store_fours", store_fours(c)}};
+    return class_defines(case_.problem, c, tile_.defines(case_.machine)) + " " + macros.defines();
+  }
+  cl::Kernel kernel(Device& device, const char* entry, const Correlation& c) const {
+    return device.kernel("implicit_gemm/tile", entry, defines(c));
   }
   Region partial() const { return {kWorkspaceSlot, 0, workspace_bytes_}; }
+  // An argument of the kernel's type `number`.
+  Argument number(const char* name, std::int64_t value) const {
+    if (tile_.wide != 0) return {name, cl_long{value}};
+    return {name, narrow(value)};
+  }
+
+  // Of which every work-item takes one, for several planes: drivers limit the work-groups of the second dimension.
+  Range plane_range(std::int64_t each, std::int64_t planes) const {
+    Range range = items(each, std::min<std::int64_t>(64, case_.profile.max_work_group_size));
+    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes, 32768));
+    return range;
+  }
+
+  std::unique_ptr<Step> pack(Device& device, const Correlation& c, const Region& packed) const {
+    const TileGrid grid(tile_, c);
+    const std::int64_t products = grid.steps * tile_.bk;
+    return std::make_unique<KernelStep>(
+        "pack_filters",
+        device.kernel("implicit_gemm/tile_pack", "implicit_gemm_pack",
+                      "-DBM=" + std::to_string(tile_.bm) + " " + storage_define(c.data_type)),
+        std::vector<Argument>{{"weights", Region{kWeightsSlot}},
+                              {"packed", packed},
+                              {"filters", narrow(c.filters)},
+                              {"channels", narrow(grid.channels)},
+                              {"taps_h", narrow(std::max<std::int64_t>(1, c.taps_h))},
+                              {"taps_w", narrow(std::max<std::int64_t>(1, c.taps_w))},
+                              {"together", narrow(grid.together)},
+                              {"products", narrow(products)},
+                              {"filter_tiles", narrow(grid.filter_tiles)},
+                              {"all_tiles", narrow(c.groups * grid.filter_tiles)},
+                              {"w_base", cl_long{c.w_base}},
+                              {"w_group", cl_long{c.w_group}},
+                              {"w_filter", cl_long{c.w_filter}},
+                              {"w_channel", cl_long{c.w_channel}},
+                              {"w_row", cl_long{c.w_row}},
+                              {"w_column", cl_long{c.w_column}}},
+        plane_range(products * tile_.bm, c.groups * grid.filter_tiles));
+  }
+
+  // The order of products and the distances between them.
+  std::vector<Argument> product_arguments(const Correlation& c, const TileGrid& grid) const {
+    const std::int64_t taps_h = std::max<std::int64_t>(1, c.taps_h);
+    const std::int64_t taps_w = std::max<std::int64_t>(1, c.taps_w);
+    const std::int64_t column = c.dw * c.in_step, row = c.dh * c.in_pitch;
+    const bool each = grid.gather == kTapOfEach;
+    const std::int64_t back = (taps_w - 1) * column;
+    // FETCH_ROWS of the kernel.
+    const bool fours = grid.gather == kFourPixels || grid.gather == kFourChannels;
+    const std::int64_t fetch = (fours ? 4 : 1) * tile_.items() / tile_.bn;
+    return {{"channels", narrow(grid.channels)},
+            {"taps_h", narrow(taps_h)},
+            {"taps_w", narrow(taps_w)},
+            number("column_step", column),
+            number("row_step", each ? row : row - back),
+            number("block_step", tile_.bk * c.in_plane - (taps_h - 1) * row - back),
+            number("fetch_step", fetch * c.in_plane),
+            {"fetch_tap_row", narrow(fetch / (taps_w * c.channels))},
+            {"fetch_tap_column", narrow(fetch / c.channels % taps_w)},
+            {"fetch_channel", narrow(fetch % c.channels)},
+            {"steps", narrow(grid.steps)},
+            {"steps_per_part", narrow(grid.steps_per_part)}};
+  }
+
+  std::vector<Argument> pixel_arguments(const Correlation& c, const TileGrid& grid) const {
+    const std::int64_t image_pixels = c.oh * c.ow;
+    const Reciprocal of_ow(c.ow), of_image(image_pixels);
+    return {{"in_h", narrow(c.in_h)},
+            {"in_w", narrow(c.in_w)},
+            {"top", narrow(c.top)},
+            {"left", narrow(c.left)},
+            {"ow", narrow(c.ow)},
+            {"ow_reciprocal", of_ow.bits()},
+            {"ow_shift", cl_int{of_ow.shift}},
+            {"image_pixels", narrow(image_pixels)},
+            {"image_pixels_reciprocal", of_image.bits()},
+            {"image_pixels_shift", cl_int{of_image.shift}},
+            {"filters", narrow(c.filters)},
+            {"groups", narrow(c.groups)},
+            number("pixels", grid.pixels),
+            {"filter_tiles", narrow(grid.filter_tiles)},
+            number("pixel_tiles", grid.pixel_tiles),
+            {"in_image", cl_long{c.in_image}},
+            number("in_plane", c.in_plane),
+            {"in_pitch", cl_long{c.in_pitch}},
+            {"in_step", narrow(c.in_step)}};
+  }
 
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const Region& packed) const {
     const Problem& p = case_.problem;
     const TileGrid grid(tile_, c);
-    const auto [outer, middle, inner] = Counters(c);
-    // FETCH_ROWS of the kernel.
-    const std::int64_t fetch =
-        gather_of(c) == 0 ? tile_.items() / tile_.bn : 4 * tile_.items() / tile_.bn;
     const Operands operands(p);
+    std::vector<Argument> arguments = {
+        {"x", operands.input},        {"y_mask", p.mask ? operands.mask : operands.input},
+        {"packed", packed},           {"b", Region{kBiasSlot}},
+        {"r", Region{kResidualSlot}}, {"result", operands.result},
+        {"partial", partial()}};
+    for (const std::vector<Argument>& more :
+         {product_arguments(c, grid), pixel_arguments(c, grid), result_arguments(c, 0)})
+      arguments.insert(arguments.end(), more.begin(), more.end());
     const auto local = static_cast<std::size_t>(tile_.items());
-    std::vector<Argument> arguments = {{"x", operands.input},
-                                       {"y_mask", p.mask ? operands.mask : operands.input},
-                                       {"packed", packed},
-                                       {"b", Region{kBiasSlot}},
-                                       {"r", Region{kResidualSlot}},
-                                       {"result", operands.result},
-                                       {"partial", partial()},
-                                       {"outer", narrow(outer.end)},
-                                       {"middle", narrow(middle.end)},
-                                       {"inner", narrow(inner.end)},
-                                       {"outer_step", cl_long{outer.step}},
-                                       {"middle_step", cl_long{middle.step}},
-                                       {"inner_step", cl_long{inner.step}},
-                                       {"fetch_outer", narrow(fetch / (middle.end * inner.end))},
-                                       {"fetch_middle", narrow(fetch / inner.end % middle.end)},
-                                       {"fetch_inner", narrow(fetch % inner.end)},
-                                       {"steps", narrow(grid.steps)},
-                                       {"steps_per_part", narrow(grid.steps_per_part)},
-                                       {"in_h", narrow(c.in_h)},
-                                       {"in_w", narrow(c.in_w)},
-                                       {"top", narrow(c.top)},
-                                       {"left", narrow(c.left)},
-                                       {"oh", narrow(c.oh)},
-                                       {"ow", narrow(c.ow)},
-                                       {"filters", narrow(c.filters)},
-                                       {"groups", narrow(c.groups)},
-                                       {"pixels", cl_long{grid.pixels}},
-                                       {"filter_tiles", narrow(grid.filter_tiles)},
-                                       {"pixel_tiles", cl_long{grid.pixel_tiles}},
-                                       {"in_image", cl_long{c.in_image}},
-                                       {"in_group", cl_long{c.channels * c.in_plane}},
-                                       {"in_pitch", cl_long{c.in_pitch}},
-                                       {"in_step", narrow(c.in_step)}};
-    for (const Argument& argument : result_arguments(c, 0))
-      arguments.push_back(argument);
     return std::make_unique<KernelStep>(
-        "multiply", device.kernel("implicit_gemm/tile", "implicit_gemm_tile", defines(c)),
-        with_slopes(case_.problem, arguments),
+        "multiply", kernel(device, "implicit_gemm_tile", c), with_slopes(p, arguments),
         Range{{static_cast<std::size_t>(grid.work_groups(c) * grid.parts) * local, 1, 1},
               {local, 1, 1}});
   }
@@ -184,45 +278,61 @@ class TileLayout : public Layout {
                                        {"parts", narrow(grid.parts)},
                                        {"all_filters", narrow(c.groups * c.filters)},
                                        {"pixels", cl_long{grid.pixels}},
-                                       {"oh", narrow(c.oh)},
-                                       {"ow", narrow(c.ow)}};
+                                       {"ow", narrow(c.ow)},
+                                       {"image_pixels", narrow(c.oh * c.ow)}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
-    return std::make_unique<KernelStep>(
-        "fold", device.kernel("implicit_gemm/tile", "implicit_gemm_fold", defines(c)),
-        with_slopes(case_.problem, arguments),
-        items(c.groups * c.filters * grid.pixels,
-              std::min<std::int64_t>(64, device.profile().max_work_group_size)));
+    return std::make_unique<KernelStep>("fold", kernel(device, "implicit_gemm_fold", c),
+                                        with_slopes(case_.problem, arguments),
+                                        plane_range(grid.pixels, c.groups * c.filters));
   }
 
   const Case& case_;
   Tile tile_;
-  PackedWeights packed_;
+  TileWeights weights_;
   std::int64_t workspace_bytes_;
 };
+
+// Of 8 products a step where blocks of 16 channels would be a fifth empty, or more, and where more work-groups share a
+// unit's local memory than work-items with factors loaded ahead would have registers for.
+Tile fitted(Tile tile, const Case& all) {
+  const Correlation& c = all.correlations.front();
+  tile.ahead = all.machine.loads_ahead;
+  const bool empty = 5 * c.channels < 4 * round_up(c.channels, tile.bk);
+  if ((empty || tile.ahead == 0) && tile.bm >= 64) tile.bk = 8;
+  tile.wide = needs_wide(tile, all.correlations);
+  return tile;
+}
 
 // All tiles, and those of them whose reduction is worth splitting.
 std::vector<Config> variants(const Case& all) {
   std::vector<Config> configs;
-  for (Tile tile : kTiles) {
+  const auto add = [&](const Tile& known) {
+    Tile tile = fitted(known, all);
     configs.push_back(tile.config("tile"));
-    const TileGrid grid(tile, all.correlations.front());
-    tile.split =
-        tile.wanted_split(all.profile, grid.work_groups(all.correlations.front()), grid.steps);
+    const Correlation& c = all.correlations.front();
+    const TileGrid grid(tile, c);
+    tile.split = tile.wanted_split(all, grid.work_groups(c), grid.steps);
     if (tile.split > 1) configs.push_back(tile.config("tile"));
-  }
+  };
+  for (const Tile& tile : kTiles)
+    add(tile);
+  if (std::all_of(std::begin(kTiles), std::end(kTiles),
+                  [&](const Tile& tile) { return tile.rejection(all.profile, 0).has_value(); }))
+    add(kSmallTile);
   return configs;
 }
 
 Fit fit(const Case& c, const Config& config) {
   const Tile tile = Tile::from(config);
-  if (auto rejection = tile.rejection(c.profile)) return *rejection;
+  if (auto rejection = tile.rejection(c.profile, 0)) return *rejection;
+  if (tile.wide == 0 && needs_wide(tile, c.correlations)) return other_than("wide", 0, 1);
   return std::make_unique<const TileLayout>(c, tile);
 }
 
 }  // namespace
 
-extern const Body body_tile = {"tile",   Suits::kGpus, 3, "implicit_gemm/tile ops/pack",
-                               variants, fit};
+extern const Body body_tile = {
+    "tile", Suits::kGpus, 3, "implicit_gemm/tile implicit_gemm/tile_pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -39,9 +39,10 @@ struct GpuTile {
     }
     return tile;
   }
-  std::string defines(const Problem& p) const {
+  std::string defines(const Case& all) const {
     const Config macros{{"m", m}, {"bm", bm}, {"bn", bn}, {"bk", bk}, {"tm", tm}, {"tn", tn}};
-    return macros.defines() + " " + epilogue_defines(p);
+    return macros.defines() + " " + epilogue_defines(all.problem) +
+           (tm * tn >= 64 ? all.machine.more_registers : "");
   }
 
   std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
@@ -129,10 +130,10 @@ double time_us(const Case& all, const Geometry& geometry) {
                          static_cast<double>(ceil_div(geometry.tiles, tile.bn));
   multiply.flops = multiply.work_groups * 2.0 * tile.bm * tile.bn *
                    static_cast<double>(round_up(c.channels, tile.bk));
-  // As implicit_gemm's tiles; and a float brought to local memory costs about 4 multiply-adds, a guess.
-  const double reuse = static_cast<double>(tile.tm * tile.tn) / (tile.tm + tile.tn);
+  // A float brought to local memory costs about 4 multiply-adds, a guess.
   const double fetched = static_cast<double>(tile.bm * tile.bn) / (tile.bm + tile.bn);
-  multiply.efficiency = 0.6 * reuse / 4.0 * fetched / (fetched + 4.0);
+  multiply.efficiency =
+      multiplying_share(all.profile, tile.tm, tile.tn) * fetched / (fetched + 4.0);
   multiply.bytes = v_bytes + product_bytes + static_cast<double>(geometry.packed_bytes) * chunks;
   input.launches = multiply.launches = output.launches = chunks;
   return predicted_us(all.profile, {input, multiply, output});
@@ -141,7 +142,7 @@ double time_us(const Case& all, const Geometry& geometry) {
 class TileLayout : public Layout {
  public:
   TileLayout(const Case& c, const GpuTile& tile)
-      : case_(c), geometry_(c, tile), defines_(tile.defines(c.problem)) {
+      : case_(c), geometry_(c, tile), defines_(tile.defines(c)) {
     WorkspaceLayout layout(c.profile);
     v_ = layout.add(geometry_.v_bytes);
     products_ = layout.add(geometry_.product_bytes);
@@ -244,14 +245,17 @@ class TileLayout : public Layout {
   Region v_, products_;
 };
 
-// Strips of a chunk: as many as fit in the last-level cache, or fewer to keep the workspace limit.
+// Strips of a chunk: as many as fit in half the last-level cache, but enough to fill the device, or fewer to keep the
+// workspace limit. Unmeasured on a GPU.
 int wanted_strips(const Case& all, GpuTile tile) {
-  // Bytes of V and products of a chunk: enough tiles to fill the largest devices, and about what their last
-  // cache holds. Unmeasured on a GPU.
-  constexpr std::int64_t kChunkBytes = 64 << 20;
+  constexpr std::int64_t kWorkGroupsPerUnit = 2;
   const Geometry one(all, tile);
-  const std::int64_t wanted = std::clamp<std::int64_t>(
-      kChunkBytes / (one.v_bytes + one.product_bytes), 1, ceil_div(one.tiles, tile.bn));
+  const std::int64_t cached = all.profile.cache_bytes / 2 / (one.v_bytes + one.product_bytes);
+  const std::int64_t busy =
+      all.profile.compute_units * kWorkGroupsPerUnit * all.machine.items_per_unit / tile.items();
+  const std::int64_t filling = ceil_div(busy, one.batch * (one.padded_filters / tile.bm));
+  const std::int64_t wanted =
+      std::clamp<std::int64_t>(std::max(cached, filling), 1, ceil_div(one.tiles, tile.bn));
   return strips_within(all.workspace_limit - one.packed_bytes, static_cast<int>(wanted),
                        [&](int strips) {
                          tile.strips = strips;

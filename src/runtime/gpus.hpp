@@ -1,0 +1,28 @@
+// Kinds of GPUs, by their vendor: what OpenCL does not tell of them and planning needs.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/opencl.hpp"
+
+namespace clconv::core {
+
+struct DeviceProfile;
+
+struct GpuKind {
+  const char* vendor;  // what its name begins with, in small letters; "" any
+  int lanes;           // of a compute unit: float32 multiply-adds per cycle
+  // The least last-level cache of those in use. NVIDIA and AMD report the first level.
+  std::int64_t cache_bytes;
+  // A work-item has registers enough to load the factors of the next product while it multiplies those of this one.
+  bool loads_ahead;
+  // The build option that gives a work-item of the vendor's own driver twice the registers; "" there is none.
+  const char* more_registers;
+};
+
+const GpuKind& gpu_kind(const DeviceProfile& profile);
+
+// Lanes of a compute unit: what an extension tells of the device, else its kind's.
+int lanes_of_unit(const cl::Device& device, const DeviceProfile& profile);
+
+}  // namespace clconv::core

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""What the kernels for GPUs become in GPUs' instructions. No GPU is needed, and nothing is run or timed.
+
+  report.py                 a table: registers, spills, the share of multiply-adds among the main loop's instructions
+  report.py --check         the same; exit status 1 where a kernel spills, or its share is 3 points below shares.txt's;
+                            77 where no compiler is found
+  report.py --update        writes shares.txt
+
+AMD needs clang-15 and libclc-15 (Debian 12's packages). NVIDIA needs ptxas and nvdisasm, of CUDA, too. AMD's share is
+that of the vector unit's instructions, NVIDIA's of all. docs/gpu.md has what the table says.
+"""
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+KERNELS = HERE.parent.parent / 'kernels'
+SHARES = HERE / 'shares.txt'
+CLC = pathlib.Path('/usr/lib/clc')
+TARGETS = ('sm_80', 'sm_90', 'gfx90a', 'gfx1030')
+MARGIN = 3.0  # points
+
+COMMON = ('-DSH=1 -DSW=1 -DDH=1 -DDW=1 -DBIAS=1 -DRESIDUAL=0 -DACTIVATION=activate_relu -DSLOPES=0 -DMASK=0 -DACCUMULATE=0 '
+          '-DSTORAGE_FLOAT32 -DWIDE=0 -DWHOLE=1 -DSTORE_FOURS=1')
+TAPS = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=0 -DONE_TAP=0'
+POINT = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=1 -DONE_TAP=1'
+# name: (file, kernel, macros of the case, (bm, bn, bk, tm, tn))
+CASES = {
+    'tile_128x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (128, 128, 16, 8, 8)),
+    'tile_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, (128, 128, 16, 8, 8)),
+    'tile_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (64, 64, 16, 8, 4)),
+    'tile_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (32, 64, 16, 4, 4)),
+    'weights_tile_128x128': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', (128, 128, 8, 8, 8)),
+}
+
+
+def source_of(name, seen):
+    """The file and before it the parts that its first line names, as the library puts them together."""
+    text = (KERNELS / f'{name}.cl').read_text()
+    first = text.splitlines()[0]
+    parts = first[len('// parts:'):].split() if first.startswith('// parts:') else []
+    before = ''
+    for part in parts:
+        if part not in seen:
+            seen.add(part)
+            before += source_of(f'parts/{part}', seen)
+    return before + text
+
+
+def call(*command):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f'report.py: {command[0]} failed: {done.stderr.strip()[:500]}')
+    return done.stdout + done.stderr
+
+
+def compile_to(text, options, target, folder, *more):
+    (folder / 'program.cl').write_text(text)
+    bitcode, triple = (('amdgcn--amdhsa.bc', 'amdgcn-amd-amdhsa') if target.startswith('gfx')
+                       else ('nvptx64--nvidiacl.bc', 'nvptx64--nvidiacl'))
+    call('clang-15', '-x', 'cl', '-cl-std=CL1.2', '-O3', '-w', '-target', triple, '-nogpulib', '-Xclang',
+         '-mlink-builtin-bitcode', '-Xclang', CLC / bitcode, *more, *options.split(), '-S', '-o', folder / 'program.s',
+         folder / 'program.cl')
+    return (folder / 'program.s').read_text()
+
+
+def amd(text, options, kernel, items, target, folder):
+    listing = compile_to(text, options, target, folder, f'-mcpu={target}')
+    numbers = dict(re.findall(r'\.(vgpr_count|vgpr_spill_count|private_segment_fixed_size): +(\d+)',
+                              next(b for b in listing.split('\n  - ') if re.search(rf'\.name: +{kernel}$', b, re.M))))
+    body = listing[listing.index(f'\n{kernel}:'):]
+    instructions = []  # (label or mnemonic, where a branch goes)
+    for line in body[:body.index('s_endpgm')].splitlines():
+        if found := re.match(r'(\.LBB\w+):', line):
+            instructions.append((found[1], None))
+        elif found := re.match(r'\s+([vs]_\w+|ds_\w+|global_\w+|buffer_\w+)(?:\s+(\.LBB\w+))?', line):
+            instructions.append((found[1], found[2]))
+    return (int(numbers['vgpr_count']), int(numbers['vgpr_spill_count']) + int(numbers['private_segment_fixed_size']),
+            instructions)
+
+
+def nvidia(text, options, kernel, items, target, folder):
+    listing = compile_to(text, options, target, folder, '-Xclang', '-target-cpu', '-Xclang', 'sm_80', '-Xclang',
+                         '-target-feature', '-Xclang', '+ptx75')
+    # clang drops reqd_work_group_size, by which ptxas gives out registers.
+    listing = re.sub(rf'(\.entry {kernel}\([^)]*\))', rf'\1\n.reqntid {items}, 1, 1', listing)
+    (folder / 'program.ptx').write_text(listing)
+    log = call('ptxas', '-v', '-O3', f'-arch={target}', '-o', folder / 'program.cubin', folder / 'program.ptx')
+    log = log[log.index(f"'{kernel}'"):]
+    registers = int(re.search(r'Used (\d+) registers', log)[1])
+    spills = int(re.search(r'(\d+) bytes spill stores', log)[1])
+    sass = call('nvdisasm', '-c', folder / 'program.cubin')
+    body = re.split(r'\n\s*\.section\s+\.text\.', sass)
+    body = next(part for part in body if part.startswith(kernel))
+    instructions = []
+    for line in body.splitlines():
+        if found := re.match(r'\s*(\.L_x_\w+):', line):
+            instructions.append((found[1], None))
+        elif found := re.match(r'\s+/\*\w+\*/\s+(?:@!?U?P\w+\s+)?([A-Z]\S*)(?:.*`\((\.L_x_\w+)\))?', line):
+            instructions.append((found[1].rstrip(';'), found[2]))
+    return registers, spills, instructions
+
+
+def counted(instructions, target):
+    """(multiply-adds, instructions that hold them, instructions issued)"""
+    fmas = issued = held = 0
+    for name, _ in instructions:
+        if name.startswith('.'):
+            continue
+        packed = name.startswith('v_pk_fma')
+        fma = packed or re.match(r'(v_fma|v_fmac|v_dual_fmac)|FFMA', name)
+        fmas += (2 if packed else 1) if fma else 0
+        held += 1 if fma else 0
+        issued += 1 if not target.startswith('gfx') or name.startswith('v_') else 0
+    return fmas, held, issued
+
+
+def share_of(instructions, target, products):
+    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds."""
+    at = {name: i for i, (name, _) in enumerate(instructions) if name.startswith('.')}
+    loops = [(at[to], i + 1) for i, (_, to) in enumerate(instructions) if to in at and at[to] < i]
+    if not loops:
+        return 0.0
+    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target)[0], loop[0] - loop[1]))
+    fmas, held, issued = counted(instructions[slice(*inner)], target)
+    trips = products / fmas
+    held, issued_inner = held * trips, issued
+    issued = issued * trips
+    if trips > 1:
+        around = [loop for loop in loops if loop[0] <= inner[0] and loop[1] >= inner[1] and loop != inner]
+        if around:
+            outer = min(around, key=lambda loop: loop[1] - loop[0])
+            issued += counted(instructions[slice(*outer)], target)[2] - issued_inner
+    return 100 * held / issued
+
+
+def missing(target):
+    """What is not there to compile for it, or None."""
+    if not shutil.which('clang-15') or not CLC.is_dir():
+        return 'clang-15 and libclc-15'
+    if target.startswith('sm_') and not (shutil.which('ptxas') and shutil.which('nvdisasm')):
+        return "ptxas and nvdisasm, of CUDA or of the Python packages nvidia-cuda-nvcc and nvidia-cuda-nvdisasm"
+    return None
+
+
+def facts(case, target):
+    file, kernel, macros, (bm, bn, bk, tm, tn) = CASES[case]
+    amd_target = target.startswith('gfx')
+    if amd_target and bm >= 64:
+        bk = 8  # 4 waves of a SIMD, local memory counted
+    options = f'{COMMON} {macros} -DBM={bm} -DBN={bn} -DBK={bk} -DTM={tm} -DTN={tn} -DAHEAD={0 if amd_target else 1}'
+    with tempfile.TemporaryDirectory() as folder:
+        registers, spills, instructions = (amd if amd_target else nvidia)(
+            source_of(file, set()), options, kernel, bm // tm * (bn // tn), target, pathlib.Path(folder))
+    return registers, spills, share_of(instructions, target, bk * tm * tn)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--check', action='store_true')
+    parser.add_argument('--update', action='store_true')
+    args = parser.parse_args()
+    rows = [line.split() for line in SHARES.read_text().splitlines()] if SHARES.exists() else []
+    kept = {(row[0], row[1]): float(row[4]) for row in rows if len(row) == 5 and row[0] != '#'}
+    wanted = [target for target in TARGETS if not missing(target)]
+    for target in TARGETS:
+        if missing(target):
+            print(f'{target}: not compiled, for want of {missing(target)}')
+    if not wanted:
+        sys.exit(77)
+    found, wrong = dict(kept), []
+    lines = {(row[0], row[1]): row for row in rows if len(row) == 5 and row[0] != '#'}
+    print(f'{"kernel":22} {"target":8} {"registers":>9} {"spills":>6} {"share":>6}  kept')
+    for case in CASES:
+        for target in wanted:
+            registers, spills, share = facts(case, target)
+            before = kept.get((case, target))
+            print(f'{case:22} {target:8} {registers:9} {spills:6} {share:6.1f}  {before if before is not None else "-"}')
+            lines[case, target] = [case, target, str(registers), str(spills), f'{share:.1f}']
+            if spills:
+                wrong.append(f'{case} spills {spills} bytes on {target}')
+            if before is None or share < before - MARGIN:
+                wrong.append(f'{case} on {target}: share {share:.1f}, in shares.txt {before}')
+    if args.update:
+        head = '# kernel target registers spills share: written by report.py --update\n'
+        SHARES.write_text(head + ''.join(' '.join(lines[key]) + '\n' for key in sorted(lines)))
+    if args.check and wrong:
+        sys.exit('\n'.join(wrong))
+
+
+if __name__ == '__main__':
+    main()
