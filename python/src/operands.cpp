@@ -1,5 +1,7 @@
 #include "operands.hpp"
 
+#include <nanobind/stl/string.h>
+
 #include <string>
 
 namespace clconv_python {
@@ -89,6 +91,7 @@ void HostOperands::add(nb::handle array, const char* name, Access access, cl_mem
   *slot = nullptr;
   if (array.is_none()) return;
   Entry entry{};
+  entry.name = name;
   entry.access = access;
   entry.slot = slot;
   const int flags = PyBUF_C_CONTIGUOUS | (access == Access::kRead ? 0 : PyBUF_WRITABLE);
@@ -107,6 +110,7 @@ void HostOperands::add(nb::handle array, const char* name, Access access, cl_mem
 
 void HostOperands::run(const std::function<clconv_status(cl_command_queue)>& enqueue) {
   guard_fork();
+  check_apart();
   const nb::gil_scoped_release no_python;
   QueueLoan loan(*device_);
   const cl_command_queue queue = loan.get();
@@ -132,6 +136,22 @@ void HostOperands::run(const std::function<clconv_status(cl_command_queue)>& enq
     throw;
   }
   close();
+}
+
+// The library sees it where arrays are used where they lie, but not in copies.
+void HostOperands::check_apart() const {
+  const auto begin = [](const Entry& e) { return reinterpret_cast<std::uintptr_t>(e.view.buf); };
+  const auto end = [&](const Entry& e) {
+    return begin(e) + static_cast<std::uintptr_t>(e.view.len);
+  };
+  for (const Entry& written : entries_) {
+    if (written.access == Access::kRead) continue;
+    for (const Entry& other : entries_) {
+      if (&other == &written || begin(other) >= end(written) || begin(written) >= end(other))
+        continue;
+      refuse(std::string(written.name) + " and " + other.name + " overlap in memory");
+    }
+  }
 }
 
 bool HostOperands::aligned(const Entry& entry) const {

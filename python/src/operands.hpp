@@ -62,10 +62,12 @@ class HostOperands {
  private:
   struct Entry {
     Py_buffer view;
+    const char* name;
     Access access;
     cl_mem* slot;
     bool copied;
   };
+  void check_apart() const;
   void open(cl_command_queue queue, bool copy_unaligned);
   void open(Entry& entry, cl_command_queue queue, bool copy);
   void collect(cl_command_queue queue);
