@@ -68,7 +68,7 @@ def _text(data: Any, start: int, end: int) -> str:
 def _dimension(data: Any, start: int, end: int) -> Union[int, str, None]:
     for number, value, s, e in _fields(data, start, end):
         if number == 1:
-            return value
+            return value if value < 1 << 63 else None  # some exporters write -1
         if number == 2:
             return _text(data, s, e)
     return None

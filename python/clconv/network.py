@@ -310,30 +310,42 @@ class InferenceSession:
         #: Why onnxruntime runs the model; None where clconv does.
         self.fallback_reason: Optional[str] = None
         self._other: Any = None
+        self._fallback = (path_or_bytes, sess_options) if fallback else None
+        self.network: Optional[Network] = None
         try:
-            self.network: Optional[Network] = Network(path_or_bytes, **options)
+            self.network = Network(path_or_bytes, **options)
         except Unsupported as error:
-            if not fallback:
-                raise
-            import onnxruntime
-
-            self.network = None
-            self.fallback_reason = str(error)
-            self._other = onnxruntime.InferenceSession(path_or_bytes, sess_options, providers=["CPUExecutionProvider"])
+            self._fall_back(error)
             return
         is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
         self._said = _onnx_file.describe(path_or_bytes) if is_bytes else _onnx_file.describe_file(path_or_bytes)
 
+    def _fall_back(self, error: Unsupported) -> None:
+        """From now on onnxruntime runs the model, where that is wanted."""
+        if self._fallback is None:
+            raise error
+        import onnxruntime
+
+        model, options = self._fallback
+        self._other = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.fallback_reason = str(error)
+        self.network = None
+
     def run(self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any = None) -> List[Any]:
         """Computes the outputs that are named, all where that is None, in their order."""
-        if self.network is None:
+        network = self.network
+        if network is None:
             return self._other.run(output_names, input_feed, run_options)
-        known = self.network.output_names
+        known = network.output_names
         names = list(output_names) if output_names else list(known)
         for name in names:
             if name not in known:
                 raise InvalidArgument(f"there is no output '{name}': the outputs are {', '.join(known)}")
-        results = self.network.run(input_feed)
+        try:
+            results = network.run(input_feed)
+        except Unsupported as error:  # found when shapes are known
+            self._fall_back(error)
+            return self.run(output_names, input_feed, run_options)
         return [results[n] for n in names]
 
     def get_inputs(self) -> List[Any]:

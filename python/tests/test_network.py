@@ -137,3 +137,10 @@ def test_fallback(parts, monkeypatch):
     session = clconv.InferenceSession(data, fallback=True)
     assert "Hardmax9" in session.fallback_reason and asked[0][0][0] == data
     assert session.run(["y"], {"x": x}) == [["y"], {"x": x}] and session.get_inputs() == ["inputs"]
+    # Found when the sizes are known, at the first run.
+    late = clconv.InferenceSession(model(w, b, h="H"), fallback=True)
+    monkeypatch.setattr(clconv.Network, "run", lambda self, feed: (_ for _ in ()).throw(clconv.Unsupported("node 7")))
+    assert late.fallback_reason is None
+    assert late.run(["y"], {"x": x}) == [["y"], {"x": x}] and late.fallback_reason == "node 7"
+    with pytest.raises(clconv.Unsupported, match="node 7"):
+        clconv.InferenceSession(model(w, b)).run(None, {"x": x})
