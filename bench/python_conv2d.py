@@ -1,4 +1,4 @@
-"""conv2d() on NumPy arrays beside PyTorch's conv2d on tensors, over the layers of a suite: medians of interleaved calls.
+"""conv2d() on NumPy arrays beside PyTorch's on tensors, over the layers of a suite: medians of interleaved calls.
 
 usage: PYTHONPATH=build/python python bench/python_conv2d.py tests/suites/core.txt [PART-OF-A-NAME] [ROUNDS]
 
@@ -53,7 +53,10 @@ def main():
                     own.append(seconds(call))
         ours, theirs = (statistics.median(t[2:]) * 1e6 for t in times)
         ratios.append(theirs / ours)
-        print(f"{name:24} clconv {ours:8.0f} us, PyTorch {theirs:8.0f} us, {theirs / ours:5.2f}x  (differ by {difference:.1e})")
+        print(
+            f"{name:24} clconv {ours:8.0f} us, PyTorch {theirs:8.0f} us, {theirs / ours:5.2f}x  "
+            f"(differ by {difference:.1e})"
+        )
     print(f"geometric mean {statistics.geometric_mean(ratios):.2f}x, least {min(ratios):.2f}x")
 
 

@@ -2,8 +2,8 @@
 
 usage: PYTHONPATH=build/python python bench/python_overhead.py build/libclconv.so
 
-Calls are only enqueued: the queue waits for an event of the user, so that no kernel runs beside what is timed. The C call
-is made by ctypes with its arguments prepared, and its event is wrapped, too. Medians.
+Calls are only enqueued: the queue waits for an event of the user, so that no kernel runs beside what is timed. The C
+call is made by ctypes with its arguments prepared, and its event is wrapped, too. Medians.
 """
 
 import ctypes

@@ -50,7 +50,10 @@ def main():
         print(f"    {score:.3f}  {text}")
     same = [t for t, _ in ours] == [t for t, _ in theirs]
     difference = max((abs(a - b) for (_, a), (_, b) in zip(ours, theirs)), default=0.0)
-    print(f"{len(ours)} lines, " + (f"the same as ONNX Runtime's; scores differ by {difference:.1e}" if same else "NOT THE SAME"))
+    print(
+        f"{len(ours)} lines, "
+        + (f"the same as ONNX Runtime's; scores differ by {difference:.1e}" if same else "NOT THE SAME")
+    )
     for part, what in enumerate(("detection", "turning", "recognition")):
         a, b = (statistics.median(t[part] for t in times[n]) for n in ("ONNX Runtime", "clconv"))
         print(f"{what:12} ONNX Runtime {a * 1e3:7.1f} ms, clconv {b * 1e3:7.1f} ms, {a / b:.2f}x as fast")

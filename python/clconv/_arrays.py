@@ -42,7 +42,9 @@ def operand(array: Any, name: str) -> Any:
         try:
             return np.from_dlpack(array)
         except (BufferError, RuntimeError, TypeError) as error:
-            raise InvalidArgument(f"{name} is of type {type(array).__name__}, which NumPy cannot take: {error}") from error
+            raise InvalidArgument(
+                f"{name} is of type {type(array).__name__}, which NumPy cannot take: {error}"
+            ) from error
     if hasattr(array, "int_ptr"):
         raise InvalidArgument(
             f"{name} is a buffer, which has no shape: pass a pyopencl.array.Array, or use Plan.execute()"
@@ -66,14 +68,19 @@ def _in_c_order(array: Any) -> bool:
 
 
 def require(array: Any, name: str, shape: Tuple[Optional[int], ...], text: str, dtype: Any = None) -> None:
-    """Refuses an array of another shape, type or order; ``None`` in `shape` is any size, `text` says what is expected."""
+    """Refuses an array of another shape, type or order.
+
+    ``None`` in `shape` is any size; `text` says what is expected.
+    """
     given = tuple(array.shape)
     if len(given) != len(shape) or any(s is not None and s != g for s, g in zip(shape, given)):
         raise InvalidArgument(f"{name} has shape {given}, expected {text}")
     if dtype is not None and array.dtype != dtype:
         raise InvalidArgument(f"{name} has type {array.dtype}, the other operands have {dtype}")
     if not _in_c_order(array):
-        raise InvalidArgument(f"{name} has strides {tuple(array.strides)}, expected C order: np.ascontiguousarray({name})")
+        raise InvalidArgument(
+            f"{name} has strides {tuple(array.strides)}, expected C order: np.ascontiguousarray({name})"
+        )
 
 
 def empty(shape: Tuple[int, ...], dtype: np.dtype, alignment: int) -> np.ndarray:

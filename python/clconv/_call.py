@@ -88,8 +88,8 @@ def compute(
 ) -> Any:
     """Calls what `make(context, arrays, *parameters)` made for these shapes, types and parameters.
 
-    `arrays` are those of `names`, None where one is left out; the first one is there. Where they are PyOpenCL's, nothing
-    is waited for. `out` None is a new array.
+    `arrays` are those of `names`, None where one is left out; the first one is there. Where they are PyOpenCL's,
+    nothing is waited for. `out` None is a new array.
     """
     first = arrays[0]
     on_device = queue is not None or not isinstance(first, np.ndarray)
@@ -151,7 +151,9 @@ def _on_device(call: Any, names: Any, arrays: Any, out: Any, context: Context, q
         out = pyopencl.array.empty(queue, call.shape, call.dtype, allocator=arrays[0].allocator)
     else:
         if not hasattr(out, "base_data"):
-            raise InvalidArgument(f"out is of type {type(out).__name__}, expected a pyopencl.array.Array as the operands")
+            raise InvalidArgument(
+                f"out is of type {type(out).__name__}, expected a pyopencl.array.Array as the operands"
+            )
         _check_out(out, call)
         waits += out.events
     out.add_event(event_of(call.on_device(context, queue, arrays, out, waits or None)))
@@ -166,5 +168,7 @@ def _converted(
     kinds = {_arrays.is_device(a) for a in converted if a is not None}
     if len(kinds) > 1 or (queue is not None and kinds == {False}):
         types = ", ".join(f"{n} {type(a).__name__}" for n, a in zip(names, arrays) if a is not None)
-        raise InvalidArgument(f"operands are of the types {types}, expected all on the host or all of PyOpenCL with a queue")
+        raise InvalidArgument(
+            f"operands are of the types {types}, expected all on the host or all of PyOpenCL with a queue"
+        )
     return compute(make, names, converted, parameters, out, context, queue, wait_for)

@@ -115,13 +115,16 @@ class Context:
             self._core = _core.Context(device, *options)
         elif hasattr(device, "devices"):
             if len(device.devices) != 1:
-                raise InvalidArgument(f"device is a context of {len(device.devices)} devices: pass a queue of one of them")
+                raise InvalidArgument(
+                    f"device is a context of {len(device.devices)} devices: pass a queue of one of them"
+                )
             self._core = _core.Context(device.int_ptr, device.devices[0].int_ptr, *options)
         elif hasattr(device, "context") and hasattr(device, "int_ptr"):
             self._core = _core.Context(*_core.owner_of_queue(device.int_ptr), *options)
         else:
             raise InvalidArgument(
-                f"device is of type {type(device).__name__}, expected a name, a pyopencl.Context or a pyopencl.CommandQueue"
+                f"device is of type {type(device).__name__}, expected a name, a pyopencl.Context or a "
+                "pyopencl.CommandQueue"
             )
         self._calls: Dict[Any, Any] = {}  # what functions like conv2d planned here, by shapes and parameters
 
@@ -161,7 +164,7 @@ class Context:
         return Report(json.loads(_core.explain(self._core, given, options)))
 
     def profile(self, measure: bool = False) -> Dict[str, Any]:
-        """The description of the device that planning uses; with `measure` its speeds are measured first (below 1 s)."""
+        """The description of the device that planning uses; `measure`: its speeds are measured first (below 1 s)."""
         return json.loads(self._core.profile(measure))
 
     def stats(self) -> Dict[str, Any]:
@@ -245,9 +248,7 @@ class Plan:
         Raises:
             InvalidArgument: an operand is missing, too small, of another context, or overlaps another.
         """
-        return event_of(
-            self._core.execute(queue, x, w, b, y, dx, dw, db, dy, r, slopes, prepared, workspace, wait_for)
-        )
+        return event_of(self._core.execute(queue, x, w, b, y, dx, dw, db, dy, r, slopes, prepared, workspace, wait_for))
 
     def run(self, out: Optional[np.ndarray] = None, **arrays: np.ndarray) -> np.ndarray:
         """Computes on host arrays, and waits. On a CPU device they are used where they lie.

@@ -67,8 +67,20 @@ def _filters_expected(layout: str) -> str:
 
 
 def _make_forward(
-    context: Context, arrays: Any, stride: Any, padding: Any, dilation: Any, groups: Any, activation: Any, slope: Any,
-    offset: Any, layout: Any, weights_layout: Any, rigor: Any, deterministic: Any, workspace_limit: Any,
+    context: Context,
+    arrays: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    activation: Any,
+    slope: Any,
+    offset: Any,
+    layout: Any,
+    weights_layout: Any,
+    rigor: Any,
+    deterministic: Any,
+    workspace_limit: Any,
 ) -> Convolution:
     x, w = arrays[:2]
     n, c, h, width = images(x.shape, layout, "x")
@@ -116,8 +128,8 @@ def conv2d(
     """2-D convolution (cross-correlation): ``activation(x * w + bias + residual)``.
 
     Args:
-        x: images (n, c, h, w), or (n, h, w, c) with ``layout="nhwc"``: float32, float16 or bfloat16, in C order; a NumPy
-            array, anything with ``__dlpack__`` on the host, or a ``pyopencl.array.Array``.
+        x: images (n, c, h, w), or (n, h, w, c) with ``layout="nhwc"``: float32, float16 or bfloat16, in C order; a
+            NumPy array, anything with ``__dlpack__`` on the host, or a ``pyopencl.array.Array``.
         w: filters (k, c/groups, kh, kw), or (k, kh, kw, c/groups) with ``weights_layout="krsc"``. All operands have
             the type of `x`, and are all on the host or all of PyOpenCL.
         bias: (k), added to every pixel of a channel.
@@ -150,10 +162,27 @@ def conv2d(
         ConstraintError: nothing can run it under the constraints.
     """
     return compute(
-        _make_forward, ("x", "w", "bias", "residual", "slopes"), (x, w, bias, residual, slopes),
-        (stride, padding, dilation, groups, activation, slope, offset, layout, weights_layout, rigor, deterministic,
-         workspace_limit_bytes),
-        out, context, queue, wait_for,
+        _make_forward,
+        ("x", "w", "bias", "residual", "slopes"),
+        (x, w, bias, residual, slopes),
+        (
+            stride,
+            padding,
+            dilation,
+            groups,
+            activation,
+            slope,
+            offset,
+            layout,
+            weights_layout,
+            rigor,
+            deterministic,
+            workspace_limit_bytes,
+        ),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
@@ -173,8 +202,20 @@ def _gradient_shape(p: _core.Problem, dy: Any) -> None:
 
 
 def _make_data(
-    context: Context, arrays: Any, input_shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
-    activation: Any, slope: Any, offset: Any, accumulate: Any, rigor: Any, deterministic: Any, workspace_limit: Any,
+    context: Context,
+    arrays: Any,
+    input_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    activation: Any,
+    slope: Any,
+    offset: Any,
+    accumulate: Any,
+    rigor: Any,
+    deterministic: Any,
+    workspace_limit: Any,
 ) -> Convolution:
     dy, w, y = arrays
     n, c, h, width = images(input_shape, "nchw", "the input")
@@ -239,16 +280,45 @@ def conv2d_backward_data(
     """
     _require_out(out, accumulate)
     return compute(
-        _make_data, ("dy", "w", "y"), (dy, w, y),
-        (tuple(input_shape), stride, padding, dilation, groups, activation, slope, offset, accumulate, rigor,
-         deterministic, workspace_limit_bytes),
-        out, context, queue, wait_for,
+        _make_data,
+        ("dy", "w", "y"),
+        (dy, w, y),
+        (
+            tuple(input_shape),
+            stride,
+            padding,
+            dilation,
+            groups,
+            activation,
+            slope,
+            offset,
+            accumulate,
+            rigor,
+            deterministic,
+            workspace_limit_bytes,
+        ),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
 def _make_weights(
-    context: Context, arrays: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
-    activation: Any, slope: Any, offset: Any, accumulate: Any, rigor: Any, deterministic: Any, workspace_limit: Any,
+    context: Context,
+    arrays: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    activation: Any,
+    slope: Any,
+    offset: Any,
+    accumulate: Any,
+    rigor: Any,
+    deterministic: Any,
+    workspace_limit: Any,
 ) -> Convolution:
     x, dy, y = arrays
     n, c, h, width = images(x.shape, "nchw", "x")
@@ -257,7 +327,8 @@ def _make_weights(
     g = integer(groups, "groups")
     if g < 1 or c % g != 0 or k % g != 0:
         raise InvalidArgument(
-            f"groups is {g}, expected a divisor of {c} and {k} channels: x has shape {tuple(x.shape)}, dy {tuple(dy.shape)}"
+            f"groups is {g}, expected a divisor of {c} and {k} channels: x has shape {tuple(x.shape)}, "
+            f"dy {tuple(dy.shape)}"
         )
     word = _arrays.word_of(x, "x")
     _arrays.require(x, "x", (None,) * 4, "")
@@ -268,7 +339,12 @@ def _make_weights(
     p.accumulate = bool(accumulate)
     _mask(p, y, dy, activation, slope, offset)
     return Convolution(
-        context, p, ("x", "dy", "y"), "dw", (k, c // g, kh, kw), x.dtype,
+        context,
+        p,
+        ("x", "dy", "y"),
+        "dw",
+        (k, c // g, kh, kw),
+        x.dtype,
         _options(rigor, deterministic, workspace_limit),
     )
 
@@ -309,15 +385,38 @@ def conv2d_backward_weights(
     """
     _require_out(out, accumulate)
     return compute(
-        _make_weights, ("x", "dy", "y"), (x, dy, y),
-        (kernel_size, stride, padding, dilation, groups, activation, slope, offset, accumulate, rigor, deterministic,
-         workspace_limit_bytes),
-        out, context, queue, wait_for,
+        _make_weights,
+        ("x", "dy", "y"),
+        (x, dy, y),
+        (
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            activation,
+            slope,
+            offset,
+            accumulate,
+            rigor,
+            deterministic,
+            workspace_limit_bytes,
+        ),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
 def _make_bias(
-    context: Context, arrays: Any, activation: Any, slope: Any, offset: Any, accumulate: Any, rigor: Any,
+    context: Context,
+    arrays: Any,
+    activation: Any,
+    slope: Any,
+    offset: Any,
+    accumulate: Any,
+    rigor: Any,
     deterministic: Any,
 ) -> Convolution:
     dy, y = arrays
@@ -355,14 +454,31 @@ def conv2d_backward_bias(
     """
     _require_out(out, accumulate)
     return compute(
-        _make_bias, ("dy", "y"), (dy, y), (activation, slope, offset, accumulate, rigor, deterministic),
-        out, context, queue, wait_for,
+        _make_bias,
+        ("dy", "y"),
+        (dy, y),
+        (activation, slope, offset, accumulate, rigor, deterministic),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
 def _make_transposed(
-    context: Context, arrays: Any, stride: Any, padding: Any, output_padding: Any, groups: Any, dilation: Any,
-    activation: Any, slope: Any, offset: Any, rigor: Any, deterministic: Any, workspace_limit: Any,
+    context: Context,
+    arrays: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+    activation: Any,
+    slope: Any,
+    offset: Any,
+    rigor: Any,
+    deterministic: Any,
+    workspace_limit: Any,
 ) -> Convolution:
     x, w = arrays[:2]
     n, c, h, width = images(x.shape, "nchw", "x")
@@ -429,10 +545,26 @@ def conv_transpose2d(
         (n, k, oh, ow) with oh = (h-1)*sh - top - bottom + dh*(kh-1) + 1 + output_padding.
     """
     return compute(
-        _make_transposed, ("x", "w", "bias", "residual", "slopes"), (x, w, bias, residual, slopes),
-        (stride, padding, output_padding, groups, dilation, activation, slope, offset, rigor, deterministic,
-         workspace_limit_bytes),
-        out, context, queue, wait_for,
+        _make_transposed,
+        ("x", "w", "bias", "residual", "slopes"),
+        (x, w, bias, residual, slopes),
+        (
+            stride,
+            padding,
+            output_padding,
+            groups,
+            dilation,
+            activation,
+            slope,
+            offset,
+            rigor,
+            deterministic,
+            workspace_limit_bytes,
+        ),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
@@ -507,7 +639,13 @@ def im2col(
 
 
 def _make_col2im(
-    context: Context, arrays: Any, input_shape: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    context: Context,
+    arrays: Any,
+    input_shape: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
     layout: str,
 ) -> Operation:
     cols, rows = arrays[0], _rows(layout)
@@ -546,9 +684,14 @@ def col2im(
         `input_shape`; pixels of no patch are 0.
     """
     return compute(
-        _make_col2im, ("cols",), (cols,),
+        _make_col2im,
+        ("cols",),
+        (cols,),
         (tuple(int(s) for s in input_shape), kernel_size, stride, padding, dilation, layout),
-        out, context, queue, wait_for,
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
@@ -658,8 +801,14 @@ def max_pool2d_backward(
         dx, (n, c, h, w).
     """
     return compute(
-        _make_pooling_backward, ("dy", "x"), (dy, x), ("max", None, kernel_size, stride, padding, ceil_mode),
-        out, context, queue, wait_for,
+        _make_pooling_backward,
+        ("dy", "x"),
+        (dy, x),
+        ("max", None, kernel_size, stride, padding, ceil_mode),
+        out,
+        context,
+        queue,
+        wait_for,
     )
 
 
@@ -682,7 +831,12 @@ def avg_pool2d_backward(
         dx, of `input_shape` (n, c, h, w).
     """
     return compute(
-        _make_pooling_backward, ("dy", "x"), (dy, None),
+        _make_pooling_backward,
+        ("dy", "x"),
+        (dy, None),
         ("average", tuple(int(s) for s in input_shape), kernel_size, stride, padding, ceil_mode),
-        out, context, queue, wait_for,
+        out,
+        context,
+        queue,
+        wait_for,
     )

@@ -46,7 +46,8 @@ def _same(size: int, filter_size: int, stride: int, dilation: int, lower: bool) 
 
 
 _PADDING = (
-    "a number, (height, width), (top, left, bottom, right), ((top, bottom), (left, right)), 'valid', 'same' or 'same_lower'"
+    "a number, (height, width), (top, left, bottom, right), ((top, bottom), (left, right)), 'valid', 'same' or "
+    "'same_lower'"
 )
 
 
@@ -112,7 +113,8 @@ def check_groups(c: int, k: int, channels: int, groups: Any, x: Any, w: Any) -> 
     g = integer(groups, "groups")
     if g < 1 or c % g != 0 or k % g != 0:
         raise InvalidArgument(
-            f"groups is {g}, expected a divisor of {c} channels and of {k} filters: x has shape {tuple(x)}, w {tuple(w)}"
+            f"groups is {g}, expected a divisor of {c} channels and of {k} filters: x has shape {tuple(x)}, "
+            f"w {tuple(w)}"
         )
     if channels != c // g:
         raise InvalidArgument(

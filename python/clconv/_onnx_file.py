@@ -1,5 +1,7 @@
-"""What an ONNX file says of itself and the library does not keep: names of sizes, metadata. Reads protobuf's wire format,
-and only the few fields that are named here; the numbers are those of onnx.proto."""
+"""What an ONNX file says of itself and the library does not keep: names of sizes, metadata.
+
+Reads protobuf's wire format, and only the few fields that are named here; the numbers are those of onnx.proto.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,8 @@ import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Union
 
 
-
 class TensorType(NamedTuple):
-    """An input or output as the model declares it. `shape` is None where it has none; sizes are numbers, names or None."""
+    """An input or output as the model declares it: `shape` is None, or a list of numbers, names and None."""
 
     name: str
     element_type: int

@@ -79,7 +79,9 @@ class Report(dict):
             words.append(self["activation"])
         if self.get("storage"):
             words.append(self["storage"])
-        result = f"{chosen['strategy']} ({chosen['config'] or '-'})" if chosen else f"nothing: {self.get('why_nothing')}"
+        result = (
+            f"{chosen['strategy']} ({chosen['config'] or '-'})" if chosen else f"nothing: {self.get('why_nothing')}"
+        )
         return f"{' '.join(words)} on {self['device']}: {result}"
 
     def __str__(self) -> str:
@@ -87,7 +89,9 @@ class Report(dict):
         return f"{self._title}\n{_text_table(self._heads, self._rows())}{notes}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self._title)}</p>" + _html_table(self._heads, self._rows(), 0 if self["chosen"] else -1)
+        return f"<p>{html.escape(self._title)}</p>" + _html_table(
+            self._heads, self._rows(), 0 if self["chosen"] else -1
+        )
 
 
 class NetworkReport(dict):

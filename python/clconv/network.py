@@ -39,11 +39,11 @@ class Network:
 
     Args:
         model: path of an ONNX file, or its bytes (without external data).
-        shapes: shapes of inputs, by name. Inputs that are not named keep the model's, whose open sizes become `batch` in
-            front; open sizes elsewhere are given when the network runs.
+        shapes: shapes of inputs, by name. Inputs that are not named keep the model's, whose open sizes become `batch`
+            in front; open sizes elsewhere are given when the network runs.
         batch: the first size of every input; 0: the model's, 1 where it is open.
-        dtype: of weights and activations in memory: ``"float32"``, ``"float16"``, ``"bfloat16"``. Inputs and outputs stay
-            float32.
+        dtype: of weights and activations in memory: ``"float32"``, ``"float16"``, ``"bfloat16"``. Inputs and outputs
+            stay float32.
         context: a Context; None: the default one.
         rigor, time_limit_s, workspace_limit_bytes, deterministic, expected_runs: of every layer, as for Context.plan().
         skip_passes: names of passes that are not run.
@@ -170,8 +170,9 @@ class Network:
         if not isinstance(inputs, (list, tuple)):
             inputs = [inputs]
         if len(inputs) != len(self.input_names):
-            raise InvalidArgument(f"{len(inputs)} inputs are given, there are {len(self.input_names)}: "
-                                  f"{', '.join(self.input_names)}")
+            raise InvalidArgument(
+                f"{len(inputs)} inputs are given, there are {len(self.input_names)}: {', '.join(self.input_names)}"
+            )
         return list(inputs)
 
     def _on_host(self, inputs: Any) -> List[np.ndarray]:
@@ -179,8 +180,10 @@ class Network:
         for name, value in zip(self.input_names, self._ordered(inputs)):
             array = _arrays.operand(value, f"input '{name}'")
             if not isinstance(array, np.ndarray):
-                raise InvalidArgument(f"input '{name}' is of type {type(value).__name__}, expected a host array: "
-                                      "Network.execute() takes buffers of PyOpenCL")
+                raise InvalidArgument(
+                    f"input '{name}' is of type {type(value).__name__}, expected a host array: "
+                    "Network.execute() takes buffers of PyOpenCL"
+                )
             if array.dtype != _FLOAT32:
                 raise InvalidArgument(f"input '{name}' has type {array.dtype}, expected float32")
             arrays.append(np.ascontiguousarray(array))
@@ -331,7 +334,9 @@ class InferenceSession:
         self.fallback_reason = str(error)
         self.network = None
 
-    def run(self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any = None) -> List[Any]:
+    def run(
+        self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any = None
+    ) -> List[Any]:
         """Computes the outputs that are named, all where that is None, in their order."""
         network = self.network
         if network is None:

@@ -1,5 +1,5 @@
-// Failures of the C ABI as exceptions of the package, strings that it returns, and the guard after fork. Knows nothing of
-// what is computed.
+// Failures of the C ABI as exceptions of the package, strings that it returns, and the guard after fork. Knows nothing
+// of what is computed.
 #pragma once
 
 #include <clconv/clconv.h>

@@ -52,8 +52,8 @@ class HostOperands {
   HostOperands(const HostOperands&) = delete;
   HostOperands& operator=(const HostOperands&) = delete;
 
-  // `array` has the buffer protocol, in C order; None adds nothing. `slot` gets its buffer while run() runs, NULL where it
-  // has no bytes.
+  // `array` has the buffer protocol, in C order; None adds nothing. `slot` gets its buffer while run() runs, NULL where
+  // it has no bytes.
   void add(nb::handle array, const char* name, Access access, cl_mem* slot);
 
   // Calls `enqueue` with a queue and waits for what it enqueued; without the GIL. Results are in the arrays afterwards.

@@ -48,7 +48,7 @@ void bind_wisdom(nb::module_& m) {
         check(clconv_wisdom_import(pointer(path), from.c_str(), &count));
         return count;
       },
-      nb::arg("from"), nb::arg("path").none());
+      nb::arg("from_file"), nb::arg("path").none());
   m.def(
       "wisdom_forget",
       [](const Text& problem, const Text& device, const Text& path) {

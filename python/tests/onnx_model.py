@@ -46,6 +46,8 @@ def model(w, b, batch="N", op="Relu", h=8):
     graph += field(2, "small") + field(5, weights("w", w)) + field(5, weights("b", b))
     graph += field(11, tensor_type("x", [batch, c, h, 8]))
     graph += field(12, tensor_type("y", [batch, k, h, 8])) + field(12, tensor_type("mean", [batch, k, 1, 1]))
-    result = field(1, 7) + field(2, "clconv's tests") + field(4, "org.example") + field(5, 3) + field(6, "Conv and mean.")
+    result = (
+        field(1, 7) + field(2, "clconv's tests") + field(4, "org.example") + field(5, 3) + field(6, "Conv and mean.")
+    )
     result += field(7, graph) + field(8, field(1, "") + field(2, 13))
     return result + field(14, field(1, "character") + field(2, "a\nb"))

@@ -1,5 +1,7 @@
-"""Convolution, its gradients and its neighbours in plain NumPy, in double precision. `p` is a dictionary of sizes with the
-letters of the README."""
+"""Convolution, its gradients and its neighbours in plain NumPy, in double precision.
+
+`p` is a dictionary of sizes with the letters of the README.
+"""
 
 import numpy as np
 
@@ -90,7 +92,9 @@ def forward(x, w, p):
 
 def backward_data(dy, w, p):
     g = p["g"]
-    cols = np.einsum("ngkhw,gkcij->ngcijhw", _grouped(dy.astype("f8"), g, 1), _grouped(w.astype("f8"), g, 0), optimize=True)
+    cols = np.einsum(
+        "ngkhw,gkcij->ngcijhw", _grouped(dy.astype("f8"), g, 1), _grouped(w.astype("f8"), g, 0), optimize=True
+    )
     return add_patches(cols.reshape(dy.shape[0], p["c"], *cols.shape[3:]), p)
 
 
@@ -106,9 +110,7 @@ def pool(x, p, mode):
     fill = -np.inf if mode == "max" else np.nan
     n, c = x.shape[:2]
     oh, ow = output(p)
-    padded = np.pad(
-        x.astype("f8"), ((0, 0), (0, 0), (p["pt"], p["pb"]), (p["pl"], p["pr"])), constant_values=fill
-    )
+    padded = np.pad(x.astype("f8"), ((0, 0), (0, 0), (p["pt"], p["pb"]), (p["pl"], p["pr"])), constant_values=fill)
     y = np.empty((n, c, oh, ow))
     for i in range(oh):
         for j in range(ow):

@@ -10,15 +10,30 @@ X, W = np.ones((1, 4, 6, 7), "f4"), np.ones((8, 4, 3, 3), "f4")
 WRONG = [
     (lambda: clconv.conv2d(X[0], W), "x has shape (4, 6, 7), expected 4 dimensions (n, c, h, w)"),
     (lambda: clconv.conv2d(X, W[0]), "w has shape (4, 3, 3), expected 4 dimensions (k, c/groups, kh, kw)"),
-    (lambda: clconv.conv2d(X, W[:, :3].copy()), "w has shape (8, 3, 3, 3) with 3 channels a filter, expected 4: x has shape "),
-    (lambda: clconv.conv2d(X, W, groups=3), "groups is 3, expected a divisor of 4 channels and of 8 filters: x has shape "),
-    (lambda: clconv.conv2d(X, W, groups=2), "w has shape (8, 4, 3, 3) with 4 channels a filter, expected 2: x has shape "),
+    (
+        lambda: clconv.conv2d(X, W[:, :3].copy()),
+        "w has shape (8, 3, 3, 3) with 3 channels a filter, expected 4: x has shape ",
+    ),
+    (
+        lambda: clconv.conv2d(X, W, groups=3),
+        "groups is 3, expected a divisor of 4 channels and of 8 filters: x has shape ",
+    ),
+    (
+        lambda: clconv.conv2d(X, W, groups=2),
+        "w has shape (8, 4, 3, 3) with 4 channels a filter, expected 2: x has shape ",
+    ),
     (lambda: clconv.conv2d(X.astype("f8"), W), "x has type float64, expected float32, float16 or bfloat16"),
     (lambda: clconv.conv2d([[1, 2]], W), "x has shape (1, 2), expected 4 dimensions"),
     (lambda: clconv.conv2d(X, W.astype("f2")), "w has type float16, the other operands have float32"),
     (lambda: clconv.conv2d(X.transpose(0, 1, 3, 2), W), "expected C order: np.ascontiguousarray(x)"),
-    (lambda: clconv.conv2d(X, W, np.ones(7, "f4")), "bias has shape (7,), expected (8,), one value a channel of the result"),
-    (lambda: clconv.conv2d(X, W, residual=np.ones((1, 8, 4, 4), "f4")), "residual has shape (1, 8, 4, 4), expected (1, 8, 4, 5)"),
+    (
+        lambda: clconv.conv2d(X, W, np.ones(7, "f4")),
+        "bias has shape (7,), expected (8,), one value a channel of the result",
+    ),
+    (
+        lambda: clconv.conv2d(X, W, residual=np.ones((1, 8, 4, 4), "f4")),
+        "residual has shape (1, 8, 4, 4), expected (1, 8, 4, 5)",
+    ),
     (lambda: clconv.conv2d(X, W, stride=0), "stride is 0, expected 1 or more"),
     (lambda: clconv.conv2d(X, W, stride=1.5), "stride is 1.5, expected a whole number"),
     (lambda: clconv.conv2d(X, W, stride=(1, 2, 3)), "stride is (1, 2, 3), expected a number or (height, width)"),
@@ -34,8 +49,14 @@ WRONG = [
     (lambda: clconv.conv2d(X, W, out=np.ones((1, 8, 4, 4), "f4")), "out has shape (1, 8, 4, 4), expected (1, 8, 4, 5)"),
     (lambda: clconv.conv2d(X, W, out=np.ones((1, 8, 4, 5), "f2")), "out has type float16"),
     (lambda: clconv.conv2d(X, W, queue=object()), "operands are of the types x ndarray, w ndarray"),
-    (lambda: clconv.conv2d_backward_data(X, W, (1, 4, 9, 9)), "dy has shape (1, 4, 6, 7), expected (1, 8, 7, 7), the output of "),
-    (lambda: clconv.conv2d_backward_weights(X, np.ones((1, 8, 4, 4), "f4"), 3), "dy has shape (1, 8, 4, 4), expected (1, 8, 4, 5)"),
+    (
+        lambda: clconv.conv2d_backward_data(X, W, (1, 4, 9, 9)),
+        "dy has shape (1, 4, 6, 7), expected (1, 8, 7, 7), the output of ",
+    ),
+    (
+        lambda: clconv.conv2d_backward_weights(X, np.ones((1, 8, 4, 4), "f4"), 3),
+        "dy has shape (1, 8, 4, 4), expected (1, 8, 4, 5)",
+    ),
     (lambda: clconv.conv2d_backward_bias(X, accumulate=True), "out is None: accumulate adds to what it holds"),
     (lambda: clconv.conv2d_backward_bias(X, activation="relu"), "y is None, activation is 'relu'"),
     (lambda: clconv.conv2d_backward_bias(X, y=X, activation="gelu"), "gelu"),
@@ -43,7 +64,10 @@ WRONG = [
     (lambda: clconv.conv_transpose2d(X, W[:4], output_padding=2), "output"),
     (lambda: clconv.im2col(X, 3, layout="patches"), "layout is 'patches', expected 'columns' or 'rows'"),
     (lambda: clconv.im2col(X.astype("f2"), 3), "x has type float16, im2col takes float32"),
-    (lambda: clconv.col2im(X, (1, 4, 6, 7), 3), "cols has shape (1, 4, 6, 7), expected (1, 36, 20), the patches of (1, 4, 6, 7)"),
+    (
+        lambda: clconv.col2im(X, (1, 4, 6, 7), 3),
+        "cols has shape (1, 4, 6, 7), expected (1, 36, 20), the patches of (1, 4, 6, 7)",
+    ),
     (lambda: clconv.max_pool2d(X, 3, padding=3), "p"),
     (lambda: clconv.max_pool2d(X.astype("f2"), 3), "x has type float16, pooling takes float32"),
     (lambda: clconv.Problem("n1c2"), "n1c2"),
@@ -51,9 +75,15 @@ WRONG = [
     (lambda: clconv.Context(3), "device is of type int, expected a name"),
     (lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").run(x=X), "w is missing: forward needs x, w, y"),
     (lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").run(x=X, w=W, b=X), "forward has no operand 'b'"),
-    (lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").run(x=W, w=W), "x has shape (8, 4, 3, 3), expected (1, 4, 6, 7)"),
+    (
+        lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").run(x=W, w=W),
+        "x has shape (8, 4, 3, 3), expected (1, 4, 6, 7)",
+    ),
     (lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").execute(None), "queue is None"),
-    (lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").execute(1, x=X), "x is of type ndarray, expected a buffer"),
+    (
+        lambda: clconv.default_context().plan("n1c4h6w7k8kh3kw3").execute(1, x=X),
+        "x is of type ndarray, expected a buffer",
+    ),
 ]
 
 

@@ -11,7 +11,19 @@ from problems import EPSILON, TYPES, array, near, random_problem, window
 import clconv
 
 COUNT = int(os.environ.get("CLCONV_PYTHON_PROBLEMS", "6"))
-ACTIVATIONS = (None, "relu", "relu6", "leaky-relu", "silu", "hard-swish", "hard-sigmoid", "sigmoid", "tanh", "gelu", "prelu")
+ACTIVATIONS = (
+    None,
+    "relu",
+    "relu6",
+    "leaky-relu",
+    "silu",
+    "hard-swish",
+    "hard-sigmoid",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "prelu",
+)
 BY_RESULT = ("relu", "relu6", "leaky-relu", "hard-sigmoid", "sigmoid", "tanh")
 
 
@@ -82,9 +94,10 @@ def test_gradients(seed):
 
     start = array(rng, dw.shape, TYPES[name])
     sums = start.copy()
-    assert clconv.conv2d_backward_weights(
-        x, dy, (p["kh"], p["kw"]), out=sums, accumulate=True, **window(p), **given
-    ) is sums
+    assert (
+        clconv.conv2d_backward_weights(x, dy, (p["kh"], p["kw"]), out=sums, accumulate=True, **window(p), **given)
+        is sums
+    )
     near(
         sums,
         start.astype("f8") + reference.backward_weights(x, masked, p),
@@ -185,7 +198,9 @@ def test_clblast_takes_unaligned_arrays(rng):
     """CLBlast's kernels want the device's alignment: such arrays are copied."""
     x, w = array(rng, (1, 2, 9, 9), "f4"), array(rng, (3, 2, 3, 3), "f4")
     context = clconv.default_context()
-    configs = [c["config"] for c in context.explain("n1c2h9w9k3kh3kw3", rigor="exhaustive")["candidates"] if c["config"]]
+    configs = [
+        c["config"] for c in context.explain("n1c2h9w9k3kh3kw3", rigor="exhaustive")["candidates"] if c["config"]
+    ]
     plan = context.plan("n1c2h9w9k3kh3kw3", strategy="im2col_gemm", config=next(c for c in configs if "clblast" in c))
     room = np.zeros(x.size + 1, "f4")
     shifted = room[1:].reshape(x.shape)

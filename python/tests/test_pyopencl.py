@@ -34,8 +34,10 @@ def test_every_function_gives_what_it_gives_on_the_host(rng, queue):
     ]
     move = lambda a: cl_array.to_device(queue, a) if isinstance(a, np.ndarray) else a
     for function, arguments, more in cases:
-        expected = function(*arguments, deterministic=True, **more) if "conv" in function.__name__ else function(
-            *arguments, **more
+        expected = (
+            function(*arguments, deterministic=True, **more)
+            if "conv" in function.__name__
+            else function(*arguments, **more)
         )
         if "conv" in function.__name__:
             more = {**more, "deterministic": True}
