@@ -28,6 +28,7 @@ def test_as_pytorch(case):
         assert torch.allclose(ours, theirs, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:Input #")
 def test_gradcheck():
     """In float32, so with differences of a size that float32 can tell."""
     torch.manual_seed(1)
