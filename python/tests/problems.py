@@ -9,8 +9,8 @@ except ImportError:
 else:
     TYPES = {"float32": np.dtype("f4"), "float16": np.dtype("f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
-#: Of one rounding to the type, and a little more for float32 sums.
-EPSILON = {"float32": 2e-5, "float16": 1.2e-3, "bfloat16": 9e-3}
+#: Of one rounding to the type.
+EPSILON = {"float32": 1e-6, "float16": 1.2e-3, "bfloat16": 9e-3}
 
 
 def random_problem(rng):
@@ -29,12 +29,12 @@ def array(rng, shape, dtype):
     return rng.uniform(-1, 1, shape).astype("f4").astype(dtype)
 
 
-def near(result, expected, magnitude, type_name):
-    """Asserts equality within the type's rounding of numbers as large as `magnitude`."""
+def near(result, expected, size, type_name):
+    """Asserts equality within the type's rounding and that of float32 sums, whose terms' magnitudes add up to `size`."""
     assert result.shape == expected.shape
     assert str(result.dtype) == type_name
     error = np.abs(result.astype("f8") - expected)
-    bound = EPSILON[type_name] * (np.abs(expected) + magnitude + 1e-3)
+    bound = EPSILON[type_name] * np.abs(expected) + 1e-5 * size
     assert np.all(error <= bound), f"the largest error is {error.max()}, {(error / bound).max()} of its bound"
 
 
