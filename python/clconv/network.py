@@ -1,0 +1,374 @@
+"""Whole networks: Network, and InferenceSession with the calls of onnxruntime's."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from . import _arrays, _core, _onnx_file
+from ._context import Context, default_context, event_of
+from ._errors import InvalidArgument, Unsupported
+from ._report import NetworkReport
+
+Shape = Tuple[int, ...]
+_FLOAT32 = np.dtype(np.float32)
+_SHAPES_KEPT = 64  # of outputs, by shapes of inputs
+
+
+def supported() -> Dict[str, Any]:
+    """``{"importer", "operators": [{"domain", "operator", "since"}], "passes": [...]}``."""
+    return json.loads(_core.net_supported())
+
+
+def _load(model: Any) -> _core.Model:
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return _core.parse_model(bytes(model), None)
+    try:
+        return _core.load_model(os.fspath(model))
+    except TypeError:
+        raise InvalidArgument(f"model is of type {type(model).__name__}, expected a path or bytes") from None
+
+
+class Network:
+    """A model compiled for a context. Safe with threads; runs may overlap.
+
+    Args:
+        model: path of an ONNX file, or its bytes (without external data).
+        shapes: shapes of inputs, by name. Inputs that are not named keep the model's, whose open sizes become `batch`
+            in front; open sizes elsewhere are given when the network runs.
+        batch: the first size of every input; 0: the model's, 1 where it is open.
+        dtype: of weights and activations in memory: ``"float32"``, ``"float16"``, ``"bfloat16"``. Inputs and outputs
+            stay float32.
+        context: a Context; None: the default one.
+        rigor, time_limit_s, workspace_limit_bytes, deterministic, expected_runs: of every layer, as for Context.plan().
+        skip_passes: names of passes that are not run.
+        plan_capacity: sets of shapes that stay compiled; 0: 8.
+
+    Raises:
+        FileError, InvalidModel, Unsupported: the text names the node.
+        InvalidArgument: a shape is unknown.
+    """
+
+    def __init__(
+        self,
+        model: Union[str, os.PathLike, bytes],
+        shapes: Optional[Mapping[str, Sequence[int]]] = None,
+        *,
+        batch: int = 0,
+        dtype: str = "float32",
+        context: Optional[Context] = None,
+        rigor: str = "default",
+        time_limit_s: float = 0.0,
+        workspace_limit_bytes: int = -1,
+        deterministic: bool = False,
+        expected_runs: int = 0,
+        skip_passes: Sequence[str] = (),
+        plan_capacity: int = 0,
+    ) -> None:
+        self._model = _load(model)
+        self._description = json.loads(self._model.describe())
+        self.context = context if context is not None else default_context()
+        self.input_names: Tuple[str, ...] = tuple(i["name"] for i in self._description["inputs"])
+        self.output_names: Tuple[str, ...] = tuple(o["name"] for o in self._description["outputs"])
+        self._options = (
+            batch,
+            rigor,
+            time_limit_s,
+            workspace_limit_bytes,
+            deterministic,
+            expected_runs,
+            dtype,
+            ",".join(skip_passes) or None,
+            plan_capacity,
+        )
+        self._lock = threading.Lock()
+        self._compiled: Optional[_core.Network] = None
+        self._output_shapes: "OrderedDict[Tuple[Shape, ...], List[Shape]]" = OrderedDict()
+        given = {name: tuple(int(s) for s in shape) for name, shape in (shapes or {}).items()}
+        if not self._open_sizes(given, batch):
+            self._compile(given)
+        elif given:
+            unknown = [n for n in given if n not in self.input_names]
+            if unknown:
+                raise InvalidArgument(f"shapes has '{unknown[0]}', the inputs are {', '.join(self.input_names)}")
+        self._given = given
+
+    def _open_sizes(self, given: Mapping[str, Shape], batch: int) -> bool:
+        """Whether a size is open that neither `given` nor the batch says."""
+        for tensor in self._description["inputs"]:
+            if tensor["name"] not in given and any(not isinstance(s, int) or s < 0 for s in tensor["shape"][1:]):
+                return True
+        return False
+
+    def _compile(self, shapes: Mapping[str, Shape]) -> _core.Network:
+        self._compiled = _core.compile_model(
+            self.context._core, self._model, list(shapes), [list(s) for s in shapes.values()], *self._options
+        )
+        return self._compiled
+
+    def _for(self, shapes: Sequence[Shape]) -> Tuple[_core.Network, List[Shape]]:
+        """The network, and the outputs' shapes for these of the inputs."""
+        key = tuple(shapes)
+        with self._lock:
+            known = self._output_shapes.get(key)
+            if known is not None and self._compiled is not None:
+                self._output_shapes.move_to_end(key)
+                return self._compiled, known
+            if self._compiled is None:
+                self._compile(dict(zip(self.input_names, key)))
+            network = self._compiled
+            assert network is not None
+        found = network.prepare([list(s) for s in key])
+        with self._lock:
+            self._output_shapes[key] = found
+            while len(self._output_shapes) > _SHAPES_KEPT:
+                self._output_shapes.popitem(last=False)
+        return network, found
+
+    def _needed(self) -> _core.Network:
+        if self._compiled is None:
+            raise InvalidArgument("the model leaves sizes of its inputs open: give shapes, or run it once")
+        return self._compiled
+
+    @property
+    def inputs(self) -> Dict[str, Shape]:
+        """Shapes of the inputs by name, as the network was compiled first."""
+        return dict(self._needed().inputs())
+
+    @property
+    def outputs(self) -> Dict[str, Shape]:
+        """Shapes of the outputs by name, as the network was compiled first."""
+        return dict(self._needed().outputs())
+
+    @property
+    def description(self) -> Dict[str, Any]:
+        """Of the model: opset, producer, inputs with their shapes, numbers of nodes, operators and parameters."""
+        return self._description
+
+    def output_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Dict[str, Shape]:
+        """Compiles for these shapes of all inputs, unless that was done, and gives the outputs'."""
+        ordered = [tuple(int(s) for s in self._value(shapes, n)) for n in self.input_names]
+        return dict(zip(self.output_names, self._for(ordered)[1]))
+
+    def _value(self, given: Mapping[str, Any], name: str) -> Any:
+        if name not in given:
+            raise InvalidArgument(f"input '{name}' is missing: the inputs are {', '.join(self.input_names)}")
+        return given[name]
+
+    def _ordered(self, inputs: Any) -> List[Any]:
+        """The inputs in the model's order, from a dictionary, a sequence or, where there is one, that one."""
+        if isinstance(inputs, Mapping):
+            unknown = [n for n in inputs if n not in self.input_names]
+            if unknown:
+                raise InvalidArgument(f"there is no input '{unknown[0]}': the inputs are {', '.join(self.input_names)}")
+            return [self._value(inputs, n) for n in self.input_names]
+        if not isinstance(inputs, (list, tuple)):
+            inputs = [inputs]
+        if len(inputs) != len(self.input_names):
+            raise InvalidArgument(
+                f"{len(inputs)} inputs are given, there are {len(self.input_names)}: {', '.join(self.input_names)}"
+            )
+        return list(inputs)
+
+    def _on_host(self, inputs: Any) -> List[np.ndarray]:
+        arrays = []
+        for name, value in zip(self.input_names, self._ordered(inputs)):
+            array = _arrays.operand(value, f"input '{name}'")
+            if not isinstance(array, np.ndarray):
+                raise InvalidArgument(
+                    f"input '{name}' is of type {type(value).__name__}, expected a host array: "
+                    "Network.execute() takes buffers of PyOpenCL"
+                )
+            if array.dtype != _FLOAT32:
+                raise InvalidArgument(f"input '{name}' has type {array.dtype}, expected float32")
+            arrays.append(np.ascontiguousarray(array))
+        return arrays
+
+    def run(self, inputs: Any) -> Dict[str, np.ndarray]:
+        """Computes on host arrays, and waits.
+
+        Args:
+            inputs: float32 arrays: a dictionary by name, a list in the order of `input_names`, or the only one. Other
+                shapes than before compile the network for them, once.
+
+        Returns:
+            float32 arrays by name.
+        """
+        arrays = self._on_host(inputs)
+        shapes = [a.shape for a in arrays]
+        network, found = self._for(shapes)
+        outputs = [_arrays.empty(s, _FLOAT32, self.context._core.alignment) for s in found]
+        network.run([list(s) for s in shapes], arrays, outputs)
+        return dict(zip(self.output_names, outputs))
+
+    __call__ = run
+
+    def execute(
+        self,
+        queue: Any,
+        inputs: Any,
+        outputs: Sequence[Any],
+        *,
+        shapes: Optional[Mapping[str, Sequence[int]]] = None,
+        wait_for: Optional[Sequence[Any]] = None,
+    ) -> Any:
+        """Enqueues a run on buffers of PyOpenCL and does not wait.
+
+        Args:
+            queue: a ``pyopencl.CommandQueue`` of the context's device.
+            inputs: buffers or arrays of PyOpenCL, float32, as for run().
+            outputs: the same, in the order of `output_names`; distinct from all others.
+            shapes: of all inputs, where they differ from those that the network was compiled for.
+            wait_for: events.
+
+        Returns:
+            The ``pyopencl.Event`` of the last command.
+        """
+        network = self._needed() if shapes is None else None
+        given: List[List[int]] = []
+        if shapes is not None:
+            given = [[int(s) for s in self._value(shapes, n)] for n in self.input_names]
+            network = self._for([tuple(s) for s in given])[0]
+        assert network is not None
+        return event_of(network.execute(queue, given, self._ordered(inputs), list(outputs), wait_for))
+
+    def report(self) -> NetworkReport:
+        """What the network is, layer by layer: a dictionary that prints and shows as a table."""
+        return NetworkReport(json.loads(self._needed().report()))
+
+    def _operands(self, inputs: Any) -> Tuple[_core.Network, List[np.ndarray], List[np.ndarray]]:
+        network = self._needed()
+        sizes = network.inputs()
+        arrays = self._on_host([np.zeros(s, _FLOAT32) for _, s in sizes] if inputs is None else inputs)
+        for array, (name, shape) in zip(arrays, sizes):
+            _arrays.require(array, f"input '{name}'", shape, f"{shape}, which the network was compiled for")
+        outputs = [_arrays.empty(s, _FLOAT32, self.context._core.alignment) for _, s in network.outputs()]
+        return network, arrays, outputs
+
+    def profile(self, inputs: Any = None, rounds: int = 5) -> NetworkReport:
+        """The report with the measured time of every layer, in microseconds. Inputs of zeros unless given."""
+        network, arrays, outputs = self._operands(inputs)
+        return NetworkReport(json.loads(network.profile(arrays, outputs, rounds)))
+
+    def check(self, inputs: Any) -> NetworkReport:
+        """Compares every convolution with the plainest way to compute it: the report with ``"ok"``."""
+        network, arrays, outputs = self._operands(inputs)
+        return NetworkReport(json.loads(network.check(arrays, outputs)))
+
+    def memory(self) -> Dict[str, int]:
+        """Bytes of weights, activations and workspace."""
+        return self._needed().memory()
+
+
+class NodeArg:
+    """An input or output, as onnxruntime describes it."""
+
+    def __init__(self, name: str, type_: str, shape: List[Any]) -> None:
+        self.name, self.type, self.shape = name, type_, shape
+
+    def __repr__(self) -> str:
+        return f"NodeArg(name='{self.name}', type='{self.type}', shape={self.shape})"
+
+
+class ModelMetadata:
+    """What a model says of itself, as onnxruntime's ModelMetadata."""
+
+    def __init__(self, d: _onnx_file.Description) -> None:
+        self.producer_name = d.producer
+        self.graph_name = d.graph
+        self.domain = d.domain
+        self.description = d.description
+        self.version = d.version
+        self.custom_metadata_map = d.metadata
+
+
+class InferenceSession:
+    """A network with the calls of onnxruntime.InferenceSession, so that a program changes one import.
+
+    Args:
+        path_or_bytes: an ONNX file.
+        sess_options, providers, provider_options: taken and ignored.
+        fallback: a model that clconv does not support is run by onnxruntime, where that is installed; `fallback_reason`
+            says why.
+        options: those of Network.
+
+    Inputs and outputs are float32. ``run`` options are ignored.
+    """
+
+    def __init__(
+        self,
+        path_or_bytes: Any,
+        sess_options: Any = None,
+        providers: Any = None,
+        provider_options: Any = None,
+        *,
+        fallback: bool = False,
+        **options: Any,
+    ) -> None:
+        #: Why onnxruntime runs the model; None where clconv does.
+        self.fallback_reason: Optional[str] = None
+        self._other: Any = None
+        self._fallback = (path_or_bytes, sess_options) if fallback else None
+        self.network: Optional[Network] = None
+        try:
+            self.network = Network(path_or_bytes, **options)
+        except Unsupported as error:
+            self._fall_back(error)
+            return
+        is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
+        self._said = _onnx_file.describe(path_or_bytes) if is_bytes else _onnx_file.describe_file(path_or_bytes)
+
+    def _fall_back(self, error: Unsupported) -> None:
+        """From now on onnxruntime runs the model, where that is wanted."""
+        if self._fallback is None:
+            raise error
+        import onnxruntime
+
+        model, options = self._fallback
+        self._other = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.fallback_reason = str(error)
+        self.network = None
+
+    def run(
+        self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any = None
+    ) -> List[Any]:
+        """Computes the outputs that are named, all where that is None, in their order."""
+        network = self.network
+        if network is None:
+            return self._other.run(output_names, input_feed, run_options)
+        known = network.output_names
+        names = list(output_names) if output_names else list(known)
+        for name in names:
+            if name not in known:
+                raise InvalidArgument(f"there is no output '{name}': the outputs are {', '.join(known)}")
+        try:
+            results = network.run(input_feed)
+        except Unsupported as error:  # found when shapes are known
+            self._fall_back(error)
+            return self.run(output_names, input_feed, run_options)
+        return [results[n] for n in names]
+
+    def get_inputs(self) -> List[Any]:
+        """Name, type and shape of every input; open sizes by their names."""
+        if self.network is None:
+            return self._other.get_inputs()
+        return [NodeArg(t.name, "tensor(float)", t.shape) for t in self._said.inputs]
+
+    def get_outputs(self) -> List[Any]:
+        """Name, type and shape of every output, as the model declares them."""
+        if self.network is None:
+            return self._other.get_outputs()
+        return [NodeArg(t.name, "tensor(float)", t.shape if t.shape is not None else []) for t in self._said.outputs]
+
+    def get_modelmeta(self) -> Any:
+        """What the model says of itself."""
+        return self._other.get_modelmeta() if self.network is None else ModelMetadata(self._said)
+
+    def get_providers(self) -> List[str]:
+        """Who computes."""
+        return self._other.get_providers() if self.network is None else ["ClconvExecutionProvider"]
