@@ -86,6 +86,7 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
   core::check(clFinish(queue()), "clFinish");
   plan_memory();
   times_ = {lowering - begin, now_us() - lowering};
+  options_.progress = nullptr;  // whom it tells need not outlive the call
 }
 
 std::vector<Problem> NetworkPlan::convolutions() {
