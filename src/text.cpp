@@ -1,5 +1,6 @@
 #include "text.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 
@@ -75,6 +76,37 @@ std::string one_line(std::string_view text) {
     text.remove_prefix(length > 0 ? length : 1);
   }
   return line;
+}
+
+std::string cut_line(std::string_view text, std::size_t most) {
+  static const std::string_view kGap = "...";
+  const std::string line = one_line(text);
+  if (line.size() <= most) return line;
+  const auto inside = [&](std::size_t at) {  // of a character
+    return (static_cast<unsigned char>(line[at]) & 0xc0) == 0x80;
+  };
+  std::size_t head = (most - kGap.size()) * 2 / 3;
+  std::size_t tail = line.size() - (most - kGap.size() - head);
+  while (head > 0 && inside(head))
+    --head;
+  while (tail < line.size() && inside(tail))
+    ++tail;
+  return line.substr(0, head).append(kGap).append(line, tail);
+}
+
+std::string cut_name(std::string_view name) {
+  return cut_line(name, 64);
+}
+
+std::string cut_message(std::string_view text) {
+  std::string cut;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    cut += cut_line(text.substr(0, end), 80);
+    if (end < text.size()) cut += ' ';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return cut_line(cut, 300);
 }
 
 }  // namespace clconv::core

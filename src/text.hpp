@@ -1,6 +1,7 @@
 // Numbers and words as text that no locale and no driver's encoding changes.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,13 @@ std::string lowered(std::string_view text);
 
 // As one line of valid UTF-8: control characters and bytes that are none become \xNN. What is escaped stays as it is.
 std::string one_line(std::string_view text);
+
+// As one line of at most `most` bytes (8 or more), for text that may come from a hostile file: of what is longer, "..."
+// stands for the middle.
+std::string cut_line(std::string_view text, std::size_t most);
+// A name in a message.
+std::string cut_name(std::string_view name);
+// A message with names or lists in it: long words are cut first, so that what is said about them stays.
+std::string cut_message(std::string_view text);
 
 }  // namespace clconv::core

@@ -106,6 +106,19 @@ TEST_CASE("without a device the message names the true cause") {
   CHECK(lines_of(result.err) == 1);
 }
 
+TEST_CASE("a compiler that fails is no constraint: exit status 1") {
+  const TempFolder folder;
+  if (run(folder, "devices").out.find("Portable Computing Language") == std::string::npos) return;
+  const ProgramResult result = run(folder, "plan n1c1h3w3k1kh1kw1 --rigor measure",
+                                   "CLCONV_WISDOM=off POCL_EXTRA_BUILD_FLAGS=-Dkernel=nosuch");
+  CAPTURE(result.err);
+  CHECK(result.status == 1);
+  // The compiler may say something, too.
+  CHECK(result.err.find(
+            "clconv: no strategy can run n1c1h3w3k1kh1kw1: naive (building kernels/naive.cl") !=
+        std::string::npos);
+}
+
 TEST_CASE("control characters and broken UTF-8 of the input stay in one line, escaped") {
   const TempFolder folder;
   const auto fails = [&](const std::string& arguments, const std::string& part) {

@@ -27,8 +27,9 @@ namespace {
 
 constexpr std::size_t kChannels = 3, kFilters = 4;
 
-Result run(const TempFolder& folder, const std::string& arguments) {
-  return clconv::test::run_program(folder, CLCONV_PROGRAM, "net " + arguments);
+Result run(const TempFolder& folder, const std::string& arguments,
+           const std::string& environment = "") {
+  return clconv::test::run_program(folder, CLCONV_PROGRAM, "net " + arguments, environment);
 }
 
 // Exit status 2 and one line that has this in it.
@@ -245,6 +246,77 @@ TEST_CASE("net: --check and --passes say what they found") {
   check_refused(small.folder, "net.onnx --input x=1,3,16,12 --skip-pass nosuch", "nosuch");
 }
 
+TEST_CASE("net: progress while it compiles, on a terminal and nowhere else") {
+  const Small small;
+  const std::string arguments = " net net.onnx --input x=1,3,16,12 --runs 0";
+  // script(1) gives the program a terminal.
+  const Result seen = clconv::test::run_program(
+      small.folder, "script", "-qec '" CLCONV_PROGRAM + arguments + "' log", "TERM=xterm");
+  CAPTURE(seen.out);
+  REQUIRE(seen.status == 0);
+  CHECK(has(seen.out, "] 0/2 planning, building a/rather/long/"));
+  CHECK(has(seen.out, "] 1/2 planning, building mean"));
+  CHECK(has(seen.out, "first run"));
+  const Result quiet = run(small.folder, "net.onnx --input x=1,3,16,12 --runs 0");
+  CHECK(quiet.status == 0);
+  CHECK(quiet.err.empty());
+  CHECK_FALSE(has(quiet.out, "0/2 planning"));
+}
+
+TEST_CASE("net: a compiler that fails gives exit status 1, and its log where it is asked for") {
+  const Small small;
+  const auto devices = clconv::test::run_program(small.folder, CLCONV_PROGRAM, "devices");
+  if (!has(devices.out, "Portable Computing Language")) return;
+  const std::string broken = "CLCONV_WISDOM=off POCL_EXTRA_BUILD_FLAGS=-Dkernel=nosuch";
+  const Result result = run(small.folder, "net.onnx --input x=1,3,9,9 --runs 0", broken);
+  CAPTURE(result.err);
+  CHECK(result.status == 1);
+  CHECK(has(result.err, "clconv: no strategy can run n1c3h9w9k4kh3kw3p1: "));
+  CHECK(has(result.err, "building kernels/"));
+  const Result verbose =
+      run(small.folder, "net.onnx --input x=1,3,9,9 --runs 0", broken + " CLCONV_VERBOSE=1");
+  CHECK(has(verbose.err, "unknown type name 'nosuch'"));
+}
+
+TEST_CASE("net: names of any length, and very many, give one short line") {
+  const TempFolder folder;
+  const std::string word(20000, 'n');
+  std::string words;
+  for (int i = 0; i < 3000; ++i)
+    words += "name ";
+  for (const std::string& name : {word, words, std::string(9000, '\n')}) {
+    const auto refused = [&](const OnnxFile& file, const std::string& arguments,
+                             const std::string& part) {
+      write_file_atomically(folder.path("long.onnx"), file.bytes());
+      const Result result = run(folder, "long.onnx " + arguments);
+      CAPTURE(result.err);
+      CHECK(result.status == 2);
+      CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+      CHECK(result.err.size() < 340);  // "clconv: long.onnx: " and 300
+      CHECK(has(result.err, part));
+    };
+    const std::vector<std::int64_t> sizes = {1, 3, 4, 4};
+    OnnxFile op, missing, attribute, open, many, shape;
+    op.input("x", sizes).node(name, name, {"x"}, {"y"}).output("y", sizes);
+    refused(op, "", "opset 13): this operator is not supported");
+    missing.input("x", sizes).node("Relu", name, {name}, {"y"}).output("y", sizes);
+    refused(missing, "", "which is no input, no initializer and no output of a node");
+    attribute.input("x", sizes).node("Relu", name, {"x"}, {"y"}, {{name, {1}}}).output("y", sizes);
+    refused(attribute, "", "(Relu, opset 13): attribute '");
+    open.input(name, {-1, 3, -1, 4}).node("Relu", "r", {name}, {"y"}).output("y", sizes);
+    refused(open, "", "=1,3,H,4");
+    shape.input(name, {1, 3})
+        .input("b", {1, 4})
+        .node("Add", name, {name, "b"}, {"y"})
+        .output("y", {1, 3});
+    refused(shape, "", "do not broadcast");
+    for (int i = 0; i < 300; ++i)
+      many.input(name + std::to_string(i), sizes);
+    many.node("Relu", "r", {name + "7"}, {"y"}).output("y", sizes);
+    refused(many, "--input nosuch=1,3,4,4", " and 297 more");
+  }
+}
+
 TEST_CASE("net: --html writes the report as a page") {
   const Small small;
   const Result result = run(small.folder, "net.onnx --input x=1,3,16,12 --runs 1 --html page.html");
@@ -383,7 +455,10 @@ TEST_CASE("net: wrong words, files and shapes are one line each") {
   for (const char* file : {"text.onnx", "empty.onnx", "half.onnx"})
     check_refused(folder, file, file);
   check_refused(folder, "odd.onnx", "NoSuchOperator");
-  check_refused(folder, "net.onnx", "x");  // the sizes are open
+  check_refused(
+      folder, "net.onnx",
+      "input 'x' is ?x3x?x?: the model leaves sizes open, give them by --input x=1,3,H,W");
+  check_refused(folder, "net.onnx --batch 4", "by --input x=4,3,H,W");
   const std::string net = "net.onnx --input ";
   check_refused(folder, net + "y=1,3,8,8", "--input 'y=1,3,8,8': expected NAME=SHAPE or NAME=FILE");
   check_refused(folder, net + "x=1,3,8", "has 3 sizes (1x3x8), input 'x' takes 4 (?x3x?x?)");

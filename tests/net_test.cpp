@@ -264,6 +264,34 @@ TEST_CASE("sizes that change between runs are served from a bounded cache of pla
   CHECK(info.sizes[2] == 11);
 }
 
+TEST_CASE("progress is told layer by layer while the network is made, not afterwards") {
+  Builder builder;
+  builder.input("x", {1, 4, -1, 6});
+  builder.constant("w", {4, 4, 3, 3}, 1, 0.2f);
+  builder.node("Conv", {"x", "w"}, "first", R"({"pads": [1, 1, 1, 1]})");
+  builder.node("Softmax", {"first"}, "second");
+  builder.output("second");
+  clconv_net_shape shape;
+  clconv_net_shape_init(&shape);
+  shape.rank = 4;
+  shape.sizes[0] = 1, shape.sizes[1] = 4, shape.sizes[2] = 5, shape.sizes[3] = 6;
+  clconv_net_options options;
+  clconv_net_options_init(&options);
+  options.num_shapes = 1;
+  options.shapes = &shape;
+  std::string told;
+  options.progress_user = &told;
+  options.progress = [](void* user, std::int64_t done, std::int64_t total, const char* layer) {
+    *static_cast<std::string*>(user) +=
+        std::to_string(done) + "/" + std::to_string(total) + " " + layer + ";";
+  };
+  const Net net(builder, &options);
+  CHECK(told == "0/2 first;1/2 second;");
+  shape.sizes[2] = 7;
+  check(clconv_net_prepare(net.net, 1, &shape, 0, nullptr));
+  CHECK(told == "0/2 first;1/2 second;");
+}
+
 TEST_CASE("several threads run one network at once, each with its own result") {
   Builder builder;
   add_residual_block(builder);
@@ -357,7 +385,8 @@ TEST_CASE("errors name what is wrong") {
   const auto error = [] { return std::string(clconv_last_error()); };
   CHECK(clconv_net_create(context().get(), builder.model, nullptr, &net) ==
         CLCONV_INVALID_ARGUMENT);
-  CHECK(error().find("input 'image' is 1x3x?x8") != std::string::npos);
+  CHECK(error().find("input 'image' is 1x3x?x8: the model leaves sizes open, give its shape in "
+                     "clconv_net_options.shapes") != std::string::npos);
   clconv_net_shape shape;
   clconv_net_shape_init(&shape);
   shape.name = "picture";

@@ -70,7 +70,9 @@ class FakeLaboratory : public Laboratory {
   double now_s() override { return clock_s; }
   std::unique_ptr<Trial> build(const Strategy& s, const Candidate& c) override {
     built.push_back(key(s, c));
-    if (build_fails.count(key(s, c)) != 0) throw Error(Code::kBuildFailed, build_fails[key(s, c)]);
+    if (build_fails.count(key(s, c)) != 0) {
+      throw Error(Code::kBuildFailed, build_fails[key(s, c)], "the log");
+    }
     clock_s += setup_us[key(s, c)] * 1e-6;
     return std::make_unique<FakeTrial>(*this, key(s, c));
   }
@@ -592,6 +594,27 @@ TEST_CASE("why nothing can run: equal reasons once, of too much memory the least
   CHECK(why_nothing(search(options, nullptr)) ==
         "no strategy can run n1c8h8w8k8kh3kw3p1: alpha (needs at least 20 bytes of workspace, the "
         "limit is 10); gamma (kh is 3, applies only where it is 1)");
+}
+
+TEST_CASE("nothing can run: a constraint, unless something that meets all of them failed") {
+  usual_offers();
+  PlannerOptions options;
+  options.allow = {"alpha", "beta"};
+  FakeLaboratory fails = usual_lab();
+  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"})
+    fails.build_fails[name] = "no compiler";
+  const Error built = nothing_error(search(options, &fails));
+  CHECK(built.code() == Code::kBuildFailed);
+  CHECK(built.detail() == "the log");
+  CHECK(std::string(built.what()) ==
+        "no strategy can run n1c8h8w8k8kh3kw3p1: alpha, beta (no compiler)");
+  FakeLaboratory crashes = usual_lab();
+  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"})
+    crashes.run_fails[name] = "CL_OUT_OF_RESOURCES";
+  options.rigor = Rigor::kMeasure;
+  CHECK(nothing_error(search(options, &crashes)).code() == Code::kOpenCl);
+  options.rigor = Rigor::kWisdomOnly;
+  CHECK(nothing_error(search(options, nullptr)).code() == Code::kConstraint);
 }
 
 TEST_CASE("the report as JSON names every candidate with its reason") {

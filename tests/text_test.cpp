@@ -85,3 +85,30 @@ TEST_CASE("an application's locale changes no text of ours") {
   CHECK(all_texts() == plain);
   std::setlocale(LC_ALL, "C");
 }
+
+TEST_CASE("text of any length becomes a line of a few words, without its middle") {
+  CHECK(cut_line("short", 8) == "short");
+  CHECK(cut_line("0123456789", 8) == "012...89");
+  CHECK(cut_line("a\nb", 8) == "a\\x0ab");
+  CHECK(cut_name(std::string(100, 'x')).size() == 64);
+  // A character stays whole.
+  for (std::size_t most = 8; most < 30; ++most) {
+    std::string umlauts;
+    for (int i = 0; i < 40; ++i)
+      umlauts += "\xc3\xa4";
+    const std::string cut = cut_line(umlauts, most);
+    CHECK(cut.size() <= most);
+    CHECK(cut == one_line(cut));
+  }
+  const std::string name(5000, 'n');
+  const std::string message =
+      cut_message("node '" + name + "' (Conv, opset 13): has no '" + name + "'");
+  CHECK(message.size() < 300);
+  CHECK(message.find("node 'nnn") == 0);
+  CHECK(message.find("nn' (Conv, opset 13): has no 'nn") != std::string::npos);
+  std::string list = "inputs:";
+  for (int i = 0; i < 5000; ++i)
+    list += " " + std::to_string(i);
+  CHECK(cut_message(list + " are too many").size() <= 300);
+  CHECK(cut_message(list + " are too many").find(" 4999 are too many") != std::string::npos);
+}

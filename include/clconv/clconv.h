@@ -383,7 +383,8 @@ typedef struct clconv_plan_s* clconv_plan;
 
 /** Plans `problem`; a problem asked before with the same options comes from the context's cache.
  *  `options` may be NULL. One search at a time per context.
- *  \retval CLCONV_CONSTRAINT nothing can run it; the text gives every strategy's reason. */
+ *  \retval CLCONV_CONSTRAINT nothing can run it; the text gives every strategy's reason.
+ *  \retval CLCONV_BUILD_FAILED, CLCONV_OPENCL the same where what meets the constraints did not compile or run. */
 CLCONV_API clconv_status clconv_plan_create(clconv_context context, const clconv_problem* problem,
                                             const clconv_plan_options* options,
                                             clconv_plan* result);

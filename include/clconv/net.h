@@ -105,6 +105,10 @@ static inline void clconv_net_shape_init(clconv_net_shape* shape) {
   clconv_net_shape_defaults(shape, sizeof(*shape));
 }
 
+/** Told how far clconv_net_create() is: `done` of `total` layers are planned and built, `layer` is the next one's name.
+ *  Called in the thread of that call, before each layer; must not throw. */
+typedef void (*clconv_net_progress)(void* user, int64_t done, int64_t total, const char* layer);
+
 typedef struct clconv_net_options {
   size_t struct_size;
   /** Shapes of inputs; those not named keep the model's, whose open sizes (-1) then become `batch` in front and are an
@@ -118,10 +122,12 @@ typedef struct clconv_net_options {
   double time_limit_s; /* for measuring, of each layer; compiling is not counted; <= 0: no limit */
   int64_t workspace_limit_bytes; /* < 0: CLCONV_WORKSPACE_LIMIT, else the device's */
   int deterministic;
-  int64_t expected_runs;      /* > 0: compiling counts, spread over so many runs */
-  clconv_data_type data_type; /* of activations and weights; sums are float32 */
-  const char* skip_passes;    /* comma-separated names of passes that are not run; NULL: none */
-  int64_t plan_capacity;      /* sets of input shapes that stay compiled; 0: 8 */
+  int64_t expected_runs;        /* > 0: compiling counts, spread over so many runs */
+  clconv_data_type data_type;   /* of activations and weights; sums are float32 */
+  const char* skip_passes;      /* comma-separated names of passes that are not run; NULL: none */
+  int64_t plan_capacity;        /* sets of input shapes that stay compiled; 0: 8 */
+  clconv_net_progress progress; /* NULL: nobody is told */
+  void* progress_user;          /* handed on to it */
 } clconv_net_options;
 
 CLCONV_API void clconv_net_options_defaults(clconv_net_options* options, size_t size);
@@ -130,8 +136,9 @@ static inline void clconv_net_options_init(clconv_net_options* options) {
 }
 
 /** Compiles. `options` may be NULL. The model may be released afterwards; the context is kept alive.
- *  \retval CLCONV_INVALID_MODEL shapes do not fit each other: the text names the node.
- *  \retval CLCONV_UNSUPPORTED a node cannot be computed: the text names it, its operator and version.
+ *  \retval CLCONV_INVALID_MODEL shapes do not fit each other, or an operator does not have an attribute: the text names
+ *  the node. \retval CLCONV_UNSUPPORTED a node cannot be computed, or its opset is newer than what is known of the
+ *  operator: the text names it, its operator and version.
  *  \retval CLCONV_INVALID_ARGUMENT a shape is missing or its name unknown. */
 CLCONV_API clconv_status clconv_net_create(clconv_context context, clconv_net_model model,
                                            const clconv_net_options* options, clconv_net* result);

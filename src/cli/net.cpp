@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "clconv/net.hpp"
 #include "cli/buffers.hpp"
@@ -116,6 +117,18 @@ Json candidates_of(const Context& context, const Json& report) {
   return all;
 }
 
+// Layers that are planned and built: without kernels in the driver's cache, most of the time of a first run.
+struct Building {
+  std::string model;
+  std::optional<Progress> bar;
+};
+
+void told(void* user, std::int64_t done, std::int64_t total, const char* layer) {
+  auto& building = *static_cast<Building*>(user);
+  if (done == 0) building.bar.emplace(building.model, static_cast<std::size_t>(total));
+  building.bar->step("planning, building " + core::cut_line(layer, 40));
+}
+
 std::string number_text(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.4g", value);
@@ -220,9 +233,13 @@ void NetVerb::compute(const Session& session, const Model& loaded, const Json& d
     for (const NetInput& source : sources)
       check_out(html, {source.file});
   }
-  const NetworkOptions network_options = options();
-  Progress progress(std::filesystem::path(model).filename().string(), check ? 4 : 3);
+  NetworkOptions network_options = options();
+  const std::string name = std::filesystem::path(model).filename().string();
+  Progress progress(name, check ? 4 : 3);
   progress.step("planning, building, preparing weights");
+  Building building{name, {}};
+  network_options.progress = told;
+  network_options.progress_user = &building;
   const Workbench bench(session.open());
   const Network network(bench.context, loaded, input_shapes(sources), network_options);
   const auto infos = network.inputs(), results = network.outputs();

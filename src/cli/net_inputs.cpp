@@ -21,11 +21,19 @@ std::string sizes_text(const Sizes& sizes) {
   return sizes.empty() ? "no sizes" : text;
 }
 
-std::string names_of(const std::vector<NetInput>& inputs) {
-  std::string names;
-  for (const NetInput& input : inputs)
-    names += (names.empty() ? "" : ", ") + input.name;
-  return names;
+// For messages, which stay a line that can be read, whatever a model calls its inputs and how many it has.
+template <class Text>
+std::string list_of(const std::vector<NetInput>& inputs, Text&& text_of) {
+  constexpr std::size_t kMost = 3;
+  std::string list;
+  for (std::size_t i = 0; i < inputs.size() && i < kMost; ++i)
+    list += (i == 0 ? "" : ", ") + text_of(inputs[i]);
+  if (inputs.size() > kMost) list += " and " + std::to_string(inputs.size() - kMost) + " more";
+  return list;
+}
+
+std::string quoted(const NetInput& input) {
+  return "'" + core::cut_name(input.name) + "'";
 }
 
 // A name may have any character: the longest one that fits in front of a '=' is meant. With one input, no name is needed.
@@ -45,7 +53,7 @@ NetInput& named_input(std::vector<NetInput>& inputs, const std::string& option,
     return inputs.front();
   }
   throw BadInput("--input '" + option + "': expected NAME=SHAPE or NAME=FILE, the inputs are " +
-                 names_of(inputs));
+                 list_of(inputs, [](const NetInput& one) { return core::cut_name(one.name); }));
 }
 
 bool is_shape(const std::string& value) {
@@ -55,14 +63,14 @@ bool is_shape(const std::string& value) {
 void check_rank(const NetInput& input, const std::string& what, const Sizes& sizes) {
   if (sizes.size() == input.model_sizes.size()) return;
   throw BadInput(what + " has " + counted(static_cast<std::int64_t>(sizes.size()), "size") + " (" +
-                 sizes_text(sizes) + "), input '" + input.name + "' takes " +
+                 sizes_text(sizes) + "), input " + quoted(input) + " takes " +
                  std::to_string(input.model_sizes.size()) + " (" + sizes_text(input.model_sizes) +
                  ")");
 }
 
 void set_file(NetInput& input, const std::string& file) {
   if (!input.file.empty()) {
-    throw BadInput("input '" + input.name + "' is given twice: " + input.file + " and " + file);
+    throw BadInput("input " + quoted(input) + " is given twice: " + input.file + " and " + file);
   }
   input.file = file;
 }
@@ -77,7 +85,7 @@ void apply_option(std::vector<NetInput>& inputs, const std::string& option) {
   for (const std::int64_t size : sizes) {
     if (size < 0) throw BadInput("--input '" + option + "': sizes must not be negative");
   }
-  if (!input.sizes.empty()) throw BadInput("input '" + input.name + "' has two shapes");
+  if (!input.sizes.empty()) throw BadInput("input " + quoted(input) + " has two shapes");
   input.sizes = sizes;
 }
 
@@ -102,9 +110,9 @@ NetInput& picture_input(std::vector<NetInput>& inputs, const PictureOptions& pic
     if (input.file.empty() && channel_axis(sizes, pictures.nhwc) != 0) fitting.push_back(&input);
   }
   if (fitting.size() == 1) return *fitting.front();
-  std::string shapes;
-  for (const NetInput& input : inputs)
-    shapes += (shapes.empty() ? "" : ", ") + input.name + " " + sizes_text(input.model_sizes);
+  const std::string shapes = list_of(inputs, [](const NetInput& one) {
+    return core::cut_name(one.name) + " " + sizes_text(one.model_sizes);
+  });
   throw BadInput("--image: " +
                  std::string(fitting.empty()
                                  ? "no input takes a picture (4 sizes, 1 or 3 channels)"
@@ -127,7 +135,7 @@ void read_file(NetInput& input, const PictureOptions& pictures, std::int64_t bat
   Sizes sizes = input.sizes.empty() ? input.model_sizes : input.sizes;
   const std::size_t axis = channel_axis(sizes, pictures.nhwc);
   if (axis == 0) {
-    throw BadInput(input.file + ": input '" + input.name + "' has shape " + sizes_text(sizes) +
+    throw BadInput(input.file + ": input " + quoted(input) + " has shape " + sizes_text(sizes) +
                    ", which takes no picture: expected 4 sizes, 1 or 3 channels" +
                    (pictures.nhwc ? " at the end (--nhwc)" : ""));
   }
@@ -205,6 +213,25 @@ void fill_from_picture(NetInput& input, Array& array, const PictureOptions& opti
   }
 }
 
+// An input without a shape whose model leaves more than the batch open: names the option, with the sizes that are known.
+void check_open_sizes(const NetInput& input, bool nhwc, std::int64_t batch) {
+  const Sizes& sizes = input.model_sizes;
+  const auto open = [](std::int64_t size) { return size < 0; };
+  if (!input.sizes.empty() || sizes.empty() || std::none_of(sizes.begin() + 1, sizes.end(), open)) {
+    return;
+  }
+  const std::string letters = channel_axis(sizes, nhwc) == 3 ? "NHWC" : "NCHW";
+  std::string wanted = std::to_string(batch > 0 ? batch : open(sizes[0]) ? 1 : sizes[0]);
+  for (std::size_t i = 1; i < sizes.size(); ++i) {
+    const std::string letter =
+        sizes.size() == letters.size() ? letters.substr(i, 1) : "SIZE" + std::to_string(i);
+    wanted += "," + (open(sizes[i]) ? letter : std::to_string(sizes[i]));
+  }
+  throw BadInput("input " + quoted(input) + " is " + sizes_text(sizes) +
+                 ": the model leaves sizes open, give them by --input " +
+                 core::cut_name(input.name) + "=" + wanted);
+}
+
 }  // namespace
 
 std::vector<NetInput> net_inputs(const nlohmann::json& description,
@@ -238,6 +265,8 @@ std::vector<NetInput> net_inputs(const nlohmann::json& description,
       input.sizes.front() = batch;
     }
   }
+  for (const NetInput& input : inputs)
+    check_open_sizes(input, pictures.nhwc, batch);
   const bool words =
       !pictures.mean.empty() || !pictures.std.empty() || pictures.scale != 1 || pictures.nhwc;
   if (words && !any_picture) {

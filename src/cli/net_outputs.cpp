@@ -59,16 +59,27 @@ Picture picture_of(const Array& array) {
   return picture;
 }
 
+// For messages, which stay a line that can be read, whatever a model calls its outputs and how many it has.
+std::string list_of(const std::vector<TensorInfo>& outputs) {
+  constexpr std::size_t kMost = 3;
+  std::string list;
+  for (std::size_t i = 0; i < outputs.size() && i < kMost; ++i) {
+    list +=
+        (i > 0 ? ", " : "") + core::cut_name(outputs[i].name) + " " + shape_text(outputs[i].sizes);
+  }
+  if (outputs.size() > kMost) list += " and " + std::to_string(outputs.size() - kMost) + " more";
+  return list;
+}
+
 }  // namespace
 
 NetOutputs::NetOutputs(std::string out, const std::vector<TensorInfo>& outputs,
                        const std::vector<std::string>& inputs)
     : out_(std::move(out)), outputs_(outputs), files_(outputs.size()) {
   if (out_.empty()) return;
-  std::string shapes;
+  const std::string shapes = list_of(outputs);
   std::vector<std::size_t> pictures;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    shapes += (i > 0 ? ", " : "") + outputs[i].name + " " + shape_text(outputs[i].sizes);
     if (picture_axis(outputs[i].sizes) != 0) pictures.push_back(i);
   }
   is_picture_ = ends_with(out_, ".png");

@@ -1,4 +1,5 @@
 // clconv plan: which strategies can run a problem, which one is chosen, and why not the others.
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/cli.hpp"
@@ -51,6 +52,15 @@ void check_strategy(const std::string& name, const Explain& explain, const Probl
     if (at == std::string::npos) throw;
     throw BadInput("--why-not: " + text.substr(at));
   }
+}
+
+// Whether something that meets all constraints did not compile or run.
+bool any_failed(const nlohmann::json& report) {
+  const auto& candidates = report.at("candidates");
+  return std::any_of(candidates.begin(), candidates.end(), [](const nlohmann::json& c) {
+    const std::string status = c.at("status");
+    return status == "failed_build" || status == "failed_run";
+  });
 }
 
 // Every candidate of one strategy against the one chosen.
@@ -125,7 +135,11 @@ void PlanVerb::run(const Session& session) const {
       print_why_not(report, why_not);
     }
   }
-  if (report.at("chosen").is_null()) throw Unmet(report.at("why_nothing").get<std::string>());
+  if (report.at("chosen").is_null()) {
+    const auto why = report.at("why_nothing").get<std::string>();
+    if (any_failed(report)) throw std::runtime_error(why);
+    throw Unmet(why);
+  }
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::string model_file(const std::string& path) {
 }  // namespace
 
 clconv_status clconv_net_model_load(const char* path, clconv_net_model* result) {
-  return guarded([&] {
+  return clconv::core::api::guarded([&] {  // the path is the caller's: it stays whole
     required(path, "path");
     required(result, "result");
     const std::string bytes = model_file(path);
@@ -57,7 +57,8 @@ clconv_status clconv_net_model_load(const char* path, clconv_net_model* result) 
     try {
       handle->model = std::make_shared<Model>(import_onnx(bytes.data(), bytes.size(), folder));
     } catch (const Error& error) {
-      throw Error(error.code(), name + ": " + error.what(), error.detail());
+      throw Error(error.code(), name + ": " + clconv::core::cut_message(error.what()),
+                  error.detail());
     }
     *result = handle.release();
   });

@@ -64,6 +64,12 @@ NetworkOptions options_of(const clconv_net_options* given) {
   options.skip_passes = c.skip_passes != nullptr ? c.skip_passes : "";
   const std::int64_t capacity = in_range(c.plan_capacity, 0, kMostTensors, "plan_capacity");
   if (capacity > 0) options.plan_capacity = static_cast<std::size_t>(capacity);
+  if (c.progress != nullptr) {
+    options.lowering.progress = [c](std::int64_t done, std::int64_t total,
+                                    const std::string& layer) {
+      c.progress(c.progress_user, done, total, layer.c_str());
+    };
+  }
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "clconv/net.h"
 #include "net/model.hpp"
 #include "runtime/abi.hpp"
+#include "text.hpp"
 
 struct clconv_net_model_s {
   std::shared_ptr<clconv::net::Model> model;
@@ -26,12 +27,15 @@ using core::api::TextOut;
 using core::api::versioned;
 using core::api::write_defaults;
 
-// Runs `body`; no exception gets past here, those of clconv.hpp among them.
+// Runs `body`; no exception gets past here, those of clconv.hpp among them. Our own texts have names and lists from the
+// model, which may be of any length: they are cut. Those of libclconv have none.
 template <class Body>
 clconv_status guarded(Body&& body) noexcept {
   return core::api::guarded([&] {
     try {
       body();
+    } catch (const Error& error) {
+      throw Error(error.code(), core::cut_message(error.what()), error.detail());
     } catch (const clconv::Error& error) {
       throw Error(static_cast<Code>(error.status()), error.what(), error.detail());
     }

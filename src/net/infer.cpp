@@ -3,6 +3,7 @@
 #include "clconv/clconv.hpp"
 #include "error.hpp"
 #include "net/operator.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -17,8 +18,8 @@ constexpr std::int64_t kMostFolded = std::int64_t{1} << 29;
 
 std::string subject(const Node& node, const Graph& graph) {
   const std::string domain = node.domain.empty() ? "" : node.domain + ".";
-  return "node '" + node.name + "' (" + domain + node.op + ", opset " +
-         std::to_string(graph.opset) + ")";
+  return "node '" + core::cut_name(node.name) + "' (" + core::cut_name(domain + node.op) +
+         ", opset " + std::to_string(graph.opset) + ")";
 }
 
 // All there, and at least one: a node without inputs is no question of folding.

@@ -293,6 +293,10 @@ Lowered lower(Graph& graph, core::Device& device, const Context& context,
       places_of(graph, core::element_bytes(options.storage), device.profile().base_alignment_bytes);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     Node& node = graph.nodes[i];
+    if (options.progress) {
+      options.progress(static_cast<std::int64_t>(i), static_cast<std::int64_t>(graph.nodes.size()),
+                       node.name);
+    }
     const Operator* op = find_operator(node.domain, node.op);
     if (op == nullptr || op->lower == nullptr) {
       unsupported(node, graph,

@@ -2,6 +2,7 @@
 // buffers lie is decided afterwards (memory.hpp).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -40,6 +41,8 @@ struct LoweringOptions {
   core::DataType storage = core::DataType::kFloat32;
   PlanOptions planning;
   Choices choices;  // of convolutions whose variant is decided already
+  // Told before each node: how many are lowered, of how many, and its name. May be empty.
+  std::function<void(std::int64_t, std::int64_t, const std::string&)> progress;
 };
 
 // Everything that lowering the nodes of a graph makes.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -21,7 +22,7 @@ std::string declared(const Value& value) {
     const std::int64_t size = (*value.shape)[i];
     const bool named = i < value.size_names.size() && !value.size_names[i].empty();
     text += (i == 0 ? "" : "x") + (size >= 0 ? std::to_string(size)
-                                   : named   ? value.size_names[i]
+                                   : named   ? core::cut_line(value.size_names[i], 16)
                                              : std::string("?"));
   }
   return text.empty() ? "scalar" : text;
@@ -71,8 +72,9 @@ Graph with_shapes(const Model& model, const std::vector<WantedShape>& wanted, st
     const bool open = std::any_of(value.shape->begin(), value.shape->end(),
                                   [](std::int64_t size) { return size < 0; });
     if (open) {
-      bad("input '" + value.name + "' is " + declared(value) +
-          ": give the shape that the model leaves open");
+      bad("input '" + core::cut_name(value.name) + "' is " + declared(value) +
+          ": the model leaves sizes open, give its shape in clconv_net_options.shapes "
+          "(C++: the shapes of Network)");
     }
   }
   return graph;

@@ -34,6 +34,7 @@ Network::Network(Context context, std::shared_ptr<const Model> model, const Netw
   Graph graph = with_shapes(*model_, options_.shapes, options_.batch);
   const std::string key = key_of(graph);
   first_ = compiled(std::move(graph));
+  options_.lowering.progress = nullptr;  // whom it tells need not outlive this call
   plans_.emplace_front(key, first_);
 }
 

@@ -164,7 +164,7 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   if (auto known = plans_.find(key)) return known;  // another thread's, meanwhile
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
   Report report = search(problem, options, &laboratory);
-  if (!report.chosen) throw Error(Code::kConstraint, why_nothing(report));
+  if (!report.chosen) throw nothing_error(report);
   auto made = std::make_shared<const Plan>(device_, std::move(report));
   plans_.put(key, made);
   return made;

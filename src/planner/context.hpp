@@ -42,7 +42,7 @@ class Context {
   Wisdom& wisdom() { return wisdom_; }
 
   // The plan for a problem, from the cache if the same was asked before. One search at a time: two
-  // would disturb each other's measurements. Throws Error{kConstraint} if nothing can run.
+  // would disturb each other's measurements. Throws nothing_error() if nothing can run.
   std::shared_ptr<const Plan> plan(const Problem& problem, const PlannerOptions& options);
 
   // The search without the plan: also where nothing can run. With rigor up to kEstimate nothing is

@@ -405,6 +405,7 @@ class Search {
   static void fail(ReportEntry& entry, Status status, Reason reason, const std::exception& error) {
     const auto* known = dynamic_cast<const Error*>(&error);
     entry.transient = known != nullptr && known->code() == Code::kOutOfMemory;
+    if (known != nullptr) entry.log = known->detail();
     reject(entry, status, {reason, "error", 0, 0, error.what()});
   }
 

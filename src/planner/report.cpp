@@ -170,4 +170,19 @@ std::string why_nothing(const Report& report) {
   return text;
 }
 
+Error nothing_error(const Report& report) {
+  Code code = Code::kConstraint;
+  std::string log;
+  for (const ReportEntry& entry : report.entries) {
+    if (!entry.reason) continue;
+    if (entry.reason->code == Reason::kBuildFailed) {
+      code = Code::kBuildFailed;
+      if (log.empty()) log = entry.log;
+    } else if (entry.reason->code == Reason::kRunFailed && code == Code::kConstraint) {
+      code = Code::kOpenCl;
+    }
+  }
+  return Error(code, why_nothing(report), log);
+}
+
 }  // namespace clconv::core

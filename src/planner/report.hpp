@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "error.hpp"
 #include "problem.hpp"
 #include "strategies/strategy.hpp"
 
@@ -65,6 +66,7 @@ struct ReportEntry {
   Status status = Status::kApplicable;
   std::optional<Rejection> reason;
   bool transient = false;  // the failure may not happen again: wisdom does not keep it
+  std::string log;         // the compiler's, of a build that failed now
   std::optional<Measured> measured;
   // Measured, from whatever cache: compiling, and for what was timed also preparing the weights.
   std::optional<double> setup_us;
@@ -89,5 +91,7 @@ std::string to_json(const Report& report);
 // One line: why nothing could be chosen. A reason that several strategies share stands once, and of
 // a strategy's needs beyond the workspace limit the least.
 std::string why_nothing(const Report& report);
+// The same as an error: kConstraint, unless something that meets all constraints did not compile or run.
+Error nothing_error(const Report& report);
 
 }  // namespace clconv::core

@@ -1,6 +1,7 @@
 #include "net/onnx/attributes.hpp"
 
 #include "net/onnx/tensors.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -83,7 +84,7 @@ AttributeValue value_of(AttributeProto& proto, const std::string& who, const std
 void add_attributes(onnx_format::NodeProto& proto, const std::string& who,
                     const std::string& folder, Node& node) {
   for (AttributeProto& attribute : *proto.mutable_attribute()) {
-    const std::string subject = who + ": attribute '" + attribute.name() + "'";
+    const std::string subject = who + ": attribute '" + core::cut_name(attribute.name()) + "'";
     if (attribute.name().empty()) invalid_model(who + ": an attribute has no name");
     if (!attribute.ref_attr_name().empty()) {
       invalid_model(subject + " refers to a function's attribute, but the node is in no function");

@@ -35,7 +35,8 @@ class File {
 };
 
 std::string subject(const std::string& tensor, const ExternalData& data) {
-  return "tensor '" + tensor + "': external data '" + core::one_line(data.location) + "'";
+  return "tensor '" + core::cut_name(tensor) + "': external data '" +
+         core::cut_name(data.location) + "'";
 }
 
 std::string reason(int error) {

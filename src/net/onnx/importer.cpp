@@ -7,6 +7,7 @@
 #include "net/onnx/attributes.hpp"
 #include "net/onnx/tensors.hpp"
 #include "problem.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -23,8 +24,8 @@ std::string domain_of(const NodeProto& proto) {
 }
 
 std::string subject(const Node& node) {
-  return "node '" + node.name + "' (" + (node.domain.empty() ? "" : node.domain + ".") + node.op +
-         ")";
+  return "node '" + core::cut_name(node.name) + "' (" +
+         core::cut_name((node.domain.empty() ? "" : node.domain + ".") + node.op) + ")";
 }
 
 const char* kind_of(const TypeProto& type) {
@@ -58,7 +59,7 @@ void set_shape(const TensorShapeProto& proto, const std::string& who, Value& val
 }
 
 void set_type(const ValueInfoProto& info, Value& value) {
-  const std::string who = "input '" + info.name() + "'";
+  const std::string who = "input '" + core::cut_name(info.name()) + "'";
   if (!info.has_type() || info.type().value_case() == TypeProto::VALUE_NOT_SET) {
     invalid_model(who + " has no type");
   }
@@ -85,7 +86,7 @@ std::unordered_set<std::string> node_names(const GraphProto& proto) {
 ValueId Importer::make(const std::string& name, const std::string& maker) {
   const auto id = static_cast<ValueId>(graph_.values.size());
   if (!ids_.emplace(name, id).second) {
-    invalid_model(maker + " makes value '" + name + "', which is there already");
+    invalid_model(maker + " makes value '" + core::cut_name(name) + "', which is there already");
   }
   Value value;
   value.name = name;
@@ -96,7 +97,7 @@ ValueId Importer::make(const std::string& name, const std::string& maker) {
 ValueId Importer::known(const std::string& name, const std::string& reader) const {
   const auto found = ids_.find(name);
   if (found == ids_.end()) {
-    invalid_model(reader + " reads '" + name +
+    invalid_model(reader + " reads '" + core::cut_name(name) +
                   "', which is no input, no initializer and no output of a node");
   }
   return found->second;

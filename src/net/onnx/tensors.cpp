@@ -7,6 +7,7 @@
 #include "net/elements.hpp"
 #include "net/onnx/external.hpp"
 #include "problem.hpp"
+#include "text.hpp"
 
 namespace clconv::net {
 namespace {
@@ -81,8 +82,8 @@ int typed_elements(const TensorProto& tensor) {
 // Finds the elements and checks that there are as many as the shape has.
 Source source_of(TensorProto& tensor, const std::string& name, const std::string& folder,
                  const Constant& constant) {
-  const std::string who =
-      "tensor '" + name + "' (" + to_string(constant.type) + " " + to_string(constant.shape) + ")";
+  const std::string who = "tensor '" + core::cut_name(name) + "' (" + to_string(constant.type) +
+                          " " + to_string(constant.shape) + ")";
   const std::int64_t count = constant.count();
   const std::int64_t bytes = core::saturating_product(count, element_bytes(constant.type));
   Source source;
@@ -195,7 +196,7 @@ void check_rank(std::size_t rank, const std::string& who) {
 }
 
 ConstantPtr constant_of(TensorProto& tensor, const std::string& name, const std::string& folder) {
-  const std::string who = "tensor '" + name + "'";
+  const std::string who = "tensor '" + core::cut_name(name) + "'";
   if (tensor.has_segment()) unsupported_model(who + " is a segment, which is not supported");
   auto constant = std::make_shared<Constant>();
   constant->type = type_of(tensor.data_type(), who);
