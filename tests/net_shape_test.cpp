@@ -168,6 +168,18 @@ TEST_CASE("constants too large for a host, and ranges without an end, are refuse
   CHECK(error_of(endless) == "node 'Range0' (Range, opset 17): a range from 0 to 1 by 0");
 }
 
+TEST_CASE("sizes whose sums would not fit 64 bits are refused, also where there are no elements") {
+  const Shape wide{0, std::int64_t{1} << 62};
+  NetGraph given, made;
+  given.add("Concat", {given.input(wide, {}), given.input(wide, {})}, {{"axis", std::int64_t{1}}});
+  CHECK(error_of(given) == "'x' is 0x4611686018427387904: too large");
+  made.add("Reshape", {made.input({0, 1}, {}), sizes(made, wide)},
+           {{"allowzero", std::int64_t{1}}});
+  CHECK(
+      error_of(made) ==
+      "node 'Reshape0' (Reshape, opset 17): an output of shape 0x4611686018427387904 is too large");
+}
+
 TEST_CASE("what models write to compute a shape vanishes") {
   NetGraph net;
   const Shape from{2, 3, 4, 5};
