@@ -88,6 +88,8 @@ TEST_CASE("grey becomes three equal channels, colours become their luma") {
 TEST_CASE("resizing: the mean of what becomes one pixel, straight lines between pixels") {
   Picture row;
   row.width = 4, row.height = 1, row.channels = 1, row.values = {0, 1, 0, 1};
+  for (const auto& [width, height] : {std::pair{0, 1}, std::pair{2, 0}, std::pair{0, 0}})
+    CHECK(resized(row, width, height).values.empty());
   // A triangle of 2 pixels to each side of the centre at 0.5: weights 3, 3, 1 of pixels 0, 1, 2.
   check_near(resized(row, 2, 1).values, {3.0 / 7, 4.0 / 7}, 1e-6);
   Picture two;

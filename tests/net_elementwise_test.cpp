@@ -517,6 +517,12 @@ TEST_CASE("constants are folded: integers as ONNX has them, floats, truths") {
   };
   CHECK(cast(constant_of({4}, Numbers{2.9f, -2.9f, kNan, 1e30f}), Type::kInt64).integers ==
         Integers{2, -2, 0, INT64_MAX});
+  // What no integer holds becomes the closest.
+  CHECK(folded("Pow", {integers({0, 2, -1}), integers({-1})}).integers ==
+        Integers{INT64_MAX, 0, -1});
+  CHECK(folded("Pow", {integers({10, -10}), constant_of({}, Numbers{19})}).integers ==
+        Integers{INT64_MAX, INT64_MIN});
+  CHECK(folded("Pow", {integers({-8}), constant_of({}, Numbers{0.5f})}).integers == Integers{0});
   CHECK(cast(integers({300, -1, 0}), Type::kUint8).integers == Integers{44, 255, 0});
   CHECK(cast(integers({300, -1, 0}), Type::kBool).integers == Integers{1, 1, 0});
   CHECK(cast(integers({3, -1, 0}), Type::kFloat16).floats == Numbers{3, -1, 0});

@@ -162,10 +162,15 @@ TEST_CASE("products of constants are folded") {
       net.add("Gemm", {a, b, net.constant({1}, Numbers{10})}, {{"alpha", 2.0F}, {"beta", 0.5F}});
   const ValueId integers = net.add("MatMul", {net.constant({2}, std::vector<std::int64_t>{3, 4}),
                                               net.constant({2}, std::vector<std::int64_t>{5, -6})});
+  const auto pair = [&](std::int64_t first, std::int64_t second) {
+    return net.constant({2}, std::vector<std::int64_t>{first, second});
+  };
+  const ValueId wrapped = net.add("MatMul", {pair(INT64_MAX, INT64_MAX), pair(2, 2)});
   net.infer();
   CHECK(net.graph().value(product).constant->floats == Numbers{-2, -2});
   CHECK(net.graph().value(more).constant->floats == Numbers{1, 1});
   CHECK(net.graph().value(integers).constant->integers == std::vector<std::int64_t>{-9});
+  CHECK(net.graph().value(wrapped).constant->integers == std::vector<std::int64_t>{-4});
 }
 
 TEST_CASE("products: what is refused is named") {

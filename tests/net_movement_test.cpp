@@ -577,6 +577,15 @@ TEST_CASE("Pad: axes as an input, attributes before opset 11, errors") {
         return at[1] == 0 ? Integers{} : Integers{at[0], at[1] - 1};
       },
       none, {{"pads", Integers{0, 1, 0, 0}}, {"value", 2.5f}}, 2, 2.5f);
+  // Integers that no double holds.
+  for (const std::int64_t fill : {INT64_MAX, INT64_MIN, (std::int64_t{1} << 53) + 1}) {
+    NetGraph folded;
+    const ValueId id =
+        folded.add("Pad", {folded.constant({1}, Integers{7}), folded.constant({2}, Integers{1, 0}),
+                           folded.constant({}, Integers{fill})});
+    folded.infer();
+    CHECK((folded.graph().value(id).constant->integers == Integers{fill, 7}));
+  }
   NetGraph net;
   net.output(net.add("Pad", {net.input({2}, counted({2})), net.constant({2}, Integers{-3, 0})}));
   CHECK(error_of(net) == "node 'Pad0' (Pad, opset 17): pads dimension 0 of 2 by -3 and 0");

@@ -181,6 +181,9 @@ TEST_CASE("reductions of constants are folded, those of shapes in integers") {
   CHECK(folded("ReduceSum", {5, -3, 7}) == 9);
   CHECK(folded("ReduceMean", {5, -3, 8}) == 3);
   CHECK(folded("ReduceL1", {5, -3}) == 8);
+  // As a double, the largest integer is one that does not fit.
+  CHECK(folded("ReduceMean", {INT64_MAX}) == INT64_MAX);
+  CHECK(folded("ReduceLogSumExp", {INT64_MAX, 0}) == INT64_MAX);
   for (const char* op : kReductions) {
     const Shape shape{3, 4, 5};
     const Numbers x = values_for(op, shape, 8);

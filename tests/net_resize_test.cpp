@@ -71,7 +71,7 @@ std::vector<std::vector<double>> weights_of(const Case& one, std::size_t d) {
   std::vector<std::vector<double>> rows;
   for (std::int64_t i = 0; i < result_of(one)[d]; ++i) {
     const double at = position(one, d, i);
-    if (one.coordinates == "tf_crop_and_resize" && (at < 0 || at > static_cast<double>(n - 1))) {
+    if (one.coordinates == "tf_crop_and_resize" && !(at >= 0 && at <= static_cast<double>(n - 1))) {
       rows.emplace_back();
       continue;
     }
@@ -255,6 +255,10 @@ TEST_CASE("Resize: a part of the input, and beyond it") {
     one.roi = {0, 0, 0.75f, 0.9f, 1, 1, 0.2f, 0.1f};
     check_case(one);
     one.sizes = {1, 2, 1, 1};
+    check_case(one);
+    // Not finite: outside.
+    one.sizes = {1, 2, 4, 21};
+    one.roi = {0, 0, NAN, 0, 1, 1, 1, INFINITY};
     check_case(one);
   }
 }

@@ -134,6 +134,12 @@ TEST_CASE("Shape, Size, ConstantOfShape and Range are known before the network r
   const ValueId empty = net.add("Range", {scalar(5), scalar(1), scalar(2)});
   const auto number = [&](float value) { return net.constant({}, Numbers{value}); };
   const ValueId real = net.add("Range", {number(0), number(1), number(0.25f)});
+  constexpr std::int64_t kBeyondDouble = (std::int64_t{1} << 53) + 1;
+  const ValueId far =
+      net.add("Range", {scalar(kBeyondDouble), scalar(kBeyondDouble + 3), scalar(2)});
+  const ValueId last = net.add("Range", {scalar(INT64_MAX - 1), scalar(INT64_MAX), scalar(1)});
+  const ValueId ends =
+      net.add("Range", {scalar(INT64_MAX), scalar(INT64_MIN), scalar(INT64_MIN + 1)});
   net.infer();
   const auto integers = [&](ValueId id) { return net.graph().value(id).constant->integers; };
   CHECK((integers(all) == Integers{2, 3, 4, 5}));
@@ -145,6 +151,9 @@ TEST_CASE("Shape, Size, ConstantOfShape and Range are known before the network r
   CHECK((integers(up) == Integers{2, 5, 8}));
   CHECK((integers(down) == Integers{5, 3, 1}));
   CHECK(integers(empty).empty());
+  CHECK((integers(far) == Integers{kBeyondDouble, kBeyondDouble + 2}));
+  CHECK((integers(last) == Integers{INT64_MAX - 1}));
+  CHECK((integers(ends) == Integers{INT64_MAX, 0, INT64_MIN + 1}));
   CHECK((net.graph().value(real).constant->floats == Numbers{0, 0.25f, 0.5f, 0.75f}));
   CHECK(net.graph().nodes.empty());
 }
@@ -157,8 +166,19 @@ TEST_CASE("constants too large for a host, and ranges without an end, are refuse
         "too large");
   const ValueId zero = endless.constant({}, Integers{0}), one = endless.constant({}, Integers{1});
   endless.add("Range", {zero, one, zero});
-  CHECK(error_of(endless) ==
-        "node 'Range0' (Range, opset 17): a range from 0.000000 to 1.000000 by 0.000000");
+  CHECK(error_of(endless) == "node 'Range0' (Range, opset 17): a range from 0 to 1 by 0");
+}
+
+TEST_CASE("sizes whose sums would not fit 64 bits are refused, also where there are no elements") {
+  const Shape wide{0, std::int64_t{1} << 62};
+  NetGraph given, made;
+  given.add("Concat", {given.input(wide, {}), given.input(wide, {})}, {{"axis", std::int64_t{1}}});
+  CHECK(error_of(given) == "'x' is 0x4611686018427387904: too large");
+  made.add("Reshape", {made.input({0, 1}, {}), sizes(made, wide)},
+           {{"allowzero", std::int64_t{1}}});
+  CHECK(
+      error_of(made) ==
+      "node 'Reshape0' (Reshape, opset 17): an output of shape 0x4611686018427387904 is too large");
 }
 
 TEST_CASE("what models write to compute a shape vanishes") {

@@ -125,10 +125,11 @@ Picture resized(const Picture& picture, std::int64_t width, std::int64_t height)
   result.width = width, result.height = height, result.channels = picture.channels;
   result.orientation = picture.orientation;
   result.values.resize(channels * to_w * to_h);
+  // Pointers, not references to elements: a side may be 0.
   std::vector<float> narrow(from_h * to_w);  // one plane, resized in its width
   for (std::size_t c = 0; c < channels; ++c) {
     for (std::size_t y = 0; y < from_h; ++y) {
-      const float* const row = &picture.values[(c * from_h + y) * from_w];
+      const float* const row = picture.values.data() + (c * from_h + y) * from_w;
       for (std::size_t x = 0; x < to_w; ++x) {
         float sum = 0;
         for (std::size_t t = 0; t < columns[x].weights.size(); ++t)
@@ -137,9 +138,9 @@ Picture resized(const Picture& picture, std::int64_t width, std::int64_t height)
       }
     }
     for (std::size_t y = 0; y < to_h; ++y) {
-      float* const row = &result.values[(c * to_h + y) * to_w];
+      float* const row = result.values.data() + (c * to_h + y) * to_w;
       for (std::size_t t = 0; t < rows[y].weights.size(); ++t) {
-        const float* const part = &narrow[(rows[y].first + t) * to_w];
+        const float* const part = narrow.data() + (rows[y].first + t) * to_w;
         for (std::size_t x = 0; x < to_w; ++x)
           row[x] += rows[y].weights[t] * part[x];
       }

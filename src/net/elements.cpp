@@ -2,6 +2,7 @@
 
 #include <CL/cl_half.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -41,6 +42,14 @@ std::int64_t integer_of(std::uint64_t value, const std::string& who) {
     throw core::Error(core::Code::kUnsupported, who + " has an element " + std::to_string(value) +
                                                     ", which is above the largest int64");
   }
+  return static_cast<std::int64_t>(value);
+}
+
+std::int64_t truncated(double value) {
+  using Limits = std::numeric_limits<std::int64_t>;
+  if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return Limits::max();
+  if (value < -0x1p63) return Limits::min();
   return static_cast<std::int64_t>(value);
 }
 

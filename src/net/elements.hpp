@@ -14,6 +14,8 @@ void read_elements(const void* bytes, const std::string& who, Constant& constant
 
 // The element of a uint64 tensor. Throws Error{kUnsupported} for one above the largest int64.
 std::int64_t integer_of(std::uint64_t value, const std::string& who);
+// Towards 0; what no 64-bit integer holds becomes the closest, NaN 0.
+std::int64_t truncated(double value);
 // Of the bits of a float16 or bfloat16.
 float float_of_bits(Type type, std::uint16_t bits);
 

@@ -11,8 +11,8 @@ namespace {
 using core::Code;
 using core::Error;
 
-// Elements of a tensor stay within this, so that bytes and sums of a few sizes fit 64 bits.
-constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+// The extent of a tensor stays within this, so that bytes and sums of a few sizes fit 64 bits.
+constexpr std::int64_t kMostExtent = std::int64_t{1} << 40;
 // Elements that folding may make in all: a few bytes of a hostile file can ask for any number.
 constexpr std::int64_t kMostFolded = std::int64_t{1} << 29;
 
@@ -140,7 +140,7 @@ void Inference::output(std::size_t i, Type type, Shape shape) {
   for (const std::int64_t size : shape) {
     if (size < 0) invalid("an output would be " + to_string(shape));
   }
-  if (elements(shape) > kMostElements) {
+  if (extent(shape) > kMostExtent) {
     invalid("an output of shape " + to_string(shape) + " is too large");
   }
   Value& value = graph_.value(node_.outputs[i]);
@@ -166,6 +166,11 @@ void Evaluation::output(std::size_t i, ConstantPtr constant) {
 }
 
 void infer(Graph& graph) {
+  for (const Value& value : graph.values) {  // inputs and constants
+    if (!value.shape || extent(*value.shape) <= kMostExtent) continue;
+    throw Error(Code::kInvalidModel,
+                "'" + value.name + "' is " + to_string(*value.shape) + ": too large");
+  }
   std::int64_t left = kMostFolded;
   for (Node& node : graph.nodes)
     infer_node(graph, node, left);

@@ -79,6 +79,14 @@ std::int64_t elements(const Shape& shape) {
   return elements(shape, 0, shape.size());
 }
 
+std::int64_t extent(const Shape& shape) {
+  std::int64_t product = 1;
+  for (const std::int64_t size : shape) {
+    if (size > 0) product = core::saturating_product(product, size);
+  }
+  return product;
+}
+
 Shape broadcast(const Shape& a, const Shape& b) {
   Shape result(std::max(a.size(), b.size()));
   for (std::size_t i = 1; i <= result.size(); ++i) {

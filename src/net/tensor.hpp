@@ -41,6 +41,8 @@ using Shape = std::vector<std::int64_t>;
 std::string to_string(const Shape& shape);
 // The product, saturated at INT64_MAX: a size that overflows exceeds every limit.
 std::int64_t elements(const Shape& shape);
+// The same without sizes of 0: what strides and sums of sizes stay within, also of a tensor without elements.
+std::int64_t extent(const Shape& shape);
 // Of the dimensions [begin, end).
 std::int64_t elements(const Shape& shape, std::size_t begin, std::size_t end);
 

@@ -1,8 +1,8 @@
 // Element-wise operators: all rows of the table, those of several statements, and what is no arithmetic (Identity,
 // Dropout, Cast).
 #include <algorithm>
-#include <cmath>
 
+#include "net/elements.hpp"
 #include "net/lowering.hpp"
 #include "net/operator.hpp"
 #include "net/operators/elementwise_kernel.hpp"
@@ -113,6 +113,13 @@ std::size_t element_of(const Shape& input, const Shape& output, std::int64_t at)
   return static_cast<std::size_t>(result);
 }
 
+std::int64_t as_integer(std::int64_t value) {
+  return value;
+}
+std::int64_t as_integer(double value) {
+  return truncated(value);
+}
+
 template <class T, class Get, class Put>
 void fold(Evaluation& evaluation, const ElementwiseProgram& program, Get&& get, Put&& put) {
   const Shape& shape = *evaluation.graph().value(evaluation.node().outputs[0]).shape;
@@ -140,7 +147,7 @@ void evaluate_elementwise(Evaluation& evaluation) {
   result->shape = *output.shape;
   const auto put = [&](auto value) {
     if (is_integer(result->type)) {
-      result->integers.push_back(wrapped_to(result->type, static_cast<std::int64_t>(value)));
+      result->integers.push_back(wrapped_to(result->type, as_integer(value)));
     } else {
       result->floats.push_back(static_cast<float>(value));
     }
@@ -259,14 +266,6 @@ void infer_cast(Inference& inference) {
   inference.output(0, to, inference.shape(0));
 }
 
-// Towards 0; what no 64-bit integer holds becomes the closest, NaN 0.
-std::int64_t truncated(float value) {
-  if (std::isnan(value)) return 0;
-  if (value >= 0x1p63f) return INT64_MAX;
-  if (value < -0x1p63f) return INT64_MIN;
-  return static_cast<std::int64_t>(value);
-}
-
 void evaluate_cast(Evaluation& evaluation) {
   const Constant& from = evaluation.constant_input(0);
   auto result = std::make_shared<Constant>();
@@ -280,7 +279,7 @@ void evaluate_cast(Evaluation& evaluation) {
       result->integers.push_back(from.number(i) != 0);
     } else {
       const std::int64_t value =
-          is_floating(from.type) ? truncated(from.floats[i]) : from.integers[i];
+          is_floating(from.type) ? truncated(double{from.floats[i]}) : from.integers[i];
       result->integers.push_back(wrapped_to(result->type, value));
     }
   }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "error.hpp"
+#include "net/elements.hpp"
 #include "net/graph.hpp"
 
 namespace clconv::net {
@@ -42,7 +43,7 @@ std::int64_t modulo(std::int64_t a, std::int64_t b) {
 }
 
 std::int64_t power(std::int64_t base, std::int64_t exponent) {
-  if (exponent < 0) return static_cast<std::int64_t>(std::pow(base, exponent));
+  if (exponent < 0) return truncated(std::pow(base, exponent));
   std::uint64_t result = 1, factor = bits(base);
   for (; exponent > 0; exponent /= 2, factor *= factor) {
     if (exponent % 2 == 1) result *= factor;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "net/elements.hpp"
 #include "net/operators/rows.hpp"
 #include "problem.hpp"
 
@@ -96,6 +97,10 @@ std::string form_define(const core::DeviceProfile& profile, const IndexedAxis& i
 
 }  // namespace
 
+Fill fill_with(double number) {
+  return {number, truncated(number)};
+}
+
 IndexedAxis whole_axis(std::int64_t size) {
   return {size, size, {}};
 }
@@ -122,12 +127,12 @@ ConstantPtr taken(const Constant& from, const Shape& shape, const IndexedCopy& c
   auto result = std::make_shared<Constant>(zeros(from.type, shape));
   const std::vector<IndexedAxis> axes = collapsed(copy.axes);
   if (is_floating(from.type)) {
-    HostCopy<float>{axes, strides_of(axes), static_cast<float>(copy.fill), from.floats.data(),
-                    result->floats.data()}
+    HostCopy<float>{axes, strides_of(axes), static_cast<float>(copy.fill.number),
+                    from.floats.data(), result->floats.data()}
         .run(0, 0);
   } else {
-    HostCopy<std::int64_t>{axes, strides_of(axes), static_cast<std::int64_t>(copy.fill),
-                           from.integers.data(), result->integers.data()}
+    HostCopy<std::int64_t>{axes, strides_of(axes), copy.fill.integer, from.integers.data(),
+                           result->integers.data()}
         .run(0, 0);
   }
   return result;
@@ -171,7 +176,7 @@ void launch_indexed(Lowering& lowering, const char* name, BufferId x, BufferId y
                    {"columns", cl_long{columns}},
                    {"run_first", static_cast<cl_long>(run.first)},
                    {"run_count", static_cast<cl_long>(run.count)},
-                   {"fill", static_cast<cl_float>(copy.fill)},
+                   {"fill", static_cast<cl_float>(copy.fill.number)},
                    {"rows_each", cl_long{division.rows_each}},
                    {"columns_each", cl_long{division.columns_each}}},
                   division.range,

@@ -16,9 +16,16 @@ struct IndexedAxis {
   std::vector<cl_int> table;             // empty: index i is taken from i
 };
 
+// A tensor of integers takes what no double may hold.
+struct Fill {
+  double number = 0;
+  std::int64_t integer = 0;
+};
+Fill fill_with(double number);
+
 struct IndexedCopy {
   std::vector<IndexedAxis> axes;  // outermost first
-  double fill = 0;
+  Fill fill;
 };
 
 // An axis that is copied as it is, and one with a table.

@@ -150,6 +150,15 @@ std::int64_t value_of(const Constant& constant, std::int64_t at, std::int64_t) {
   return constant.integers[static_cast<std::size_t>(at)];
 }
 
+double multiplied_and_added(double a, double b, double sum) {
+  return sum + a * b;
+}
+// Wraps around, as sums and products of a network's integers do.
+std::int64_t multiplied_and_added(std::int64_t a, std::int64_t b, std::int64_t sum) {
+  const auto bits = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  return static_cast<std::int64_t>(bits(sum) + bits(a) * bits(b));
+}
+
 template <class Number>
 Number dot(const Constant& a, const Constant& b, const Product& p, std::int64_t at) {
   const std::int64_t row = at / p.n % p.m, column = at % p.n;
@@ -159,7 +168,8 @@ Number dot(const Constant& a, const Constant& b, const Product& p, std::int64_t 
   for (std::int64_t i = 0; i < p.k; ++i) {
     const std::int64_t in_a = p.transposed_a ? i * p.m + row : row * p.k + i;
     const std::int64_t in_b = p.transposed_b ? column * p.k + i : i * p.n + column;
-    sum += value_of(a, from_a + in_a, Number{}) * value_of(b, from_b + in_b, Number{});
+    sum = multiplied_and_added(value_of(a, from_a + in_a, Number{}),
+                               value_of(b, from_b + in_b, Number{}), sum);
   }
   return sum;
 }

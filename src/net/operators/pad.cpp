@@ -50,14 +50,15 @@ std::string mode_of(const NodeView& view) {
   return mode;
 }
 
-double fill_of(const NodeView& view) {
-  if (view.opset() < 11) return static_cast<double>(view.attributes().number("value", 0));
-  if (!view.has_input(2)) return 0;
+Fill fill_of(const NodeView& view) {
+  if (view.opset() < 11)
+    return fill_with(static_cast<double>(view.attributes().number("value", 0)));
+  if (!view.has_input(2)) return {};
   const ConstantPtr value = view.constant(2);
   if (value == nullptr) view.unsupported("the value to pad with depends on the data of the inputs");
   if (value->count() != 1) view.invalid("the value to pad with is " + to_string(value->shape));
-  return is_floating(value->type) ? static_cast<double>(value->floats[0])
-                                  : static_cast<double>(value->integers[0]);
+  if (is_floating(value->type)) return fill_with(static_cast<double>(value->floats[0]));
+  return {static_cast<double>(value->integers[0]), value->integers[0]};
 }
 
 // Position `at` of `size` elements, which may lie outside, by the mode; kFilled for none.

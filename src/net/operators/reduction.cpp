@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "net/elements.hpp"
 #include "net/operator.hpp"
 #include "net/operators/reduce.hpp"
 
@@ -187,7 +188,7 @@ void evaluate_reduction(Evaluation& evaluation) {
     const std::vector<double> values(x.integers.begin(), x.integers.end());
     for (const double value : reduced_values(reduction, values, places, results)) {
       if (!std::isfinite(value)) evaluation.unsupported("a result is not finite");
-      result->integers.push_back(static_cast<std::int64_t>(value));
+      result->integers.push_back(truncated(value));
     }
   }
   evaluation.output(0, result);

@@ -178,7 +178,7 @@ Resampling resampling_of(const NodeView& view) {
 IndexedCopy copy_of(const NodeView& view) {
   const ResizeModes modes = modes_of(view);
   IndexedCopy copy;
-  copy.fill = static_cast<double>(fill_of(view));
+  copy.fill = fill_with(static_cast<double>(fill_of(view)));
   for (const ResizeAxis& axis : resize_axes(view))
     copy.axes.push_back(indexed_axis(axis.from_size, nearest_indices(modes, axis)));
   return copy;

@@ -31,8 +31,9 @@ Number coordinate(const ResizeModes& modes, const ResizeAxis& axis, std::int64_t
 
 template <class Number>
 bool is_outside(const ResizeModes& modes, const ResizeAxis& axis, Number at) {
+  // Also NaN, of a region that is not finite.
   return modes.coordinates == "tf_crop_and_resize" &&
-         (at < 0 || at > static_cast<Number>(axis.from_size - 1));
+         !(at >= 0 && at <= static_cast<Number>(axis.from_size - 1));
 }
 
 // Is nothing asked for? Some modes would move every position by half an element.
@@ -50,8 +51,9 @@ float rounded(const ResizeModes& modes, const ResizeAxis& axis, float at) {
   return rest < 0.5f ? below : below + 1;
 }
 
+// NaN, which is outside, becomes 0.
 cl_int clamped(double index, std::int64_t size) {
-  return static_cast<cl_int>(std::clamp<double>(index, 0, static_cast<double>(size - 1)));
+  return index > 0 ? static_cast<cl_int>(std::min(index, static_cast<double>(size - 1))) : 0;
 }
 
 // R. Keys, "Cubic convolution interpolation for digital image processing" (1981); `t` is the distance from the second

@@ -71,16 +71,46 @@ void infer_constant_of_shape(Inference& inference) {
   inference.output(0, std::make_shared<Constant>(std::move(result)));
 }
 
-// How many numbers a range has: ceil((limit - start) / delta), at least 0.
-std::int64_t range_count(const NodeView& view, double start, double limit, double delta) {
-  const double count = std::ceil((limit - start) / delta);
-  if (delta == 0 || !std::isfinite(count)) {
-    view.invalid("a range from " + std::to_string(start) + " to " + std::to_string(limit) + " by " +
-                 std::to_string(delta));
+constexpr std::int64_t kMostOfRange = std::int64_t{1} << 28;
+
+template <class T>
+[[noreturn]] void invalid_range(const NodeView& view, T start, T limit, T delta) {
+  view.invalid("a range from " + std::to_string(start) + " to " + std::to_string(limit) + " by " +
+               std::to_string(delta));
+}
+
+template <class T>
+std::int64_t checked_count(const NodeView& view, T count) {
+  if (count > static_cast<T>(kMostOfRange)) {
+    view.unsupported("a range of " + std::to_string(count) + " numbers");
   }
-  constexpr double kMost = 1 << 28;
-  if (count > kMost) view.unsupported("a range of " + std::to_string(count) + " numbers");
-  return count > 0 ? static_cast<std::int64_t>(count) : 0;
+  return static_cast<std::int64_t>(count);
+}
+
+// ceil((limit - start) / delta) numbers, at least 0.
+std::vector<float> range(const NodeView& view, double start, double limit, double delta) {
+  const double count = std::ceil((limit - start) / delta);
+  if (delta == 0 || !std::isfinite(count)) invalid_range(view, start, limit, delta);
+  std::vector<float> numbers(
+      static_cast<std::size_t>(count > 0 ? checked_count(view, count) : std::int64_t{0}));
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<float>(start + static_cast<double>(i) * delta);
+  return numbers;
+}
+
+// The same of integers: differences may need 64 bits, which a double does not hold.
+std::vector<std::int64_t> range(const NodeView& view, std::int64_t start, std::int64_t limit,
+                                std::int64_t delta) {
+  if (delta == 0) invalid_range(view, start, limit, delta);
+  if (delta > 0 ? start >= limit : start <= limit) return {};
+  const auto bits = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+  const std::uint64_t distance = delta > 0 ? bits(limit) - bits(start) : bits(start) - bits(limit);
+  const std::uint64_t step = delta > 0 ? bits(delta) : 0 - bits(delta);
+  std::vector<std::int64_t> numbers(
+      static_cast<std::size_t>(checked_count(view, (distance - 1) / step + 1)));
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<std::int64_t>(bits(start) + i * bits(delta));
+  return numbers;
 }
 
 void infer_range(Inference& inference) {
@@ -93,21 +123,16 @@ void infer_range(Inference& inference) {
       inference.invalid("takes three scalars of one type");
     }
   }
-  const Type type = inference.type(0);
-  const auto number = [&](std::size_t i) {
-    const Constant& value = *inference.constant(i);
-    return is_floating(type) ? static_cast<double>(value.floats[0])
-                             : static_cast<double>(value.integers[0]);
-  };
-  const std::int64_t count = range_count(inference, number(0), number(1), number(2));
-  Constant result = zeros(type, {count});
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    const double value = number(0) + static_cast<double>(i) * number(2);
-    if (is_floating(type)) {
-      result.floats[i] = static_cast<float>(value);
-    } else {
-      result.integers[i] = static_cast<std::int64_t>(value);
-    }
+  Constant result;
+  result.type = inference.type(0);
+  if (is_floating(result.type)) {
+    const auto number = [&](std::size_t i) { return double{inference.constant(i)->floats[0]}; };
+    result.floats = range(inference, number(0), number(1), number(2));
+    result.shape = {static_cast<std::int64_t>(result.floats.size())};
+  } else {
+    const auto number = [&](std::size_t i) { return inference.constant(i)->integers[0]; };
+    result.integers = range(inference, number(0), number(1), number(2));
+    result.shape = {static_cast<std::int64_t>(result.integers.size())};
   }
   inference.output(0, std::make_shared<Constant>(std::move(result)));
 }
