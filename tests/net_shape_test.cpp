@@ -3,6 +3,7 @@
 #include "net_graph.hpp"
 
 #include "error.hpp"
+#include "net/forms.hpp"
 
 using namespace clconv::test;
 using Integers = std::vector<std::int64_t>;
@@ -298,4 +299,64 @@ TEST_CASE("folding: a few bytes of a model do not ask for any amount of memory")
   CHECK(error_of(net) ==
         "node 'Expand0' (Expand, opset 17): constants that follow from constants would have more "
         "than 536870912 elements in all");
+}
+
+TEST_CASE("every operator has a form: its attributes, opset by opset") {
+  for (const Operator* op : operators()) {
+    CAPTURE(std::string(op->name));
+    CHECK((std::string(op->domain) == kOwnDomain || has_form(op->name)));
+  }
+}
+
+namespace {
+
+// Of a graph of one node.
+std::string error_of_forms(NetGraph& net) {
+  try {
+    check_forms(net.graph());
+  } catch (const core::Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("an attribute that the operator does not have, or not in this opset, is an error") {
+  const auto error_in = [](std::int64_t opset, const std::string& op,
+                           const NetGraph::AttributeList& attributes) {
+    NetGraph net(opset);
+    net.add(op, {net.input({1, 3, 4, 4}, counted({1, 3, 4, 4}))}, attributes);
+    return error_of_forms(net);
+  };
+  const auto says = [](const std::string& text, const std::string& part) {
+    CAPTURE(text);
+    CHECK(text.find("node '") == 0);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  says(error_in(13, "Relu", {{"alpha", 0.5f}}), "(Relu, opset 13): attribute 'alpha' is unknown");
+  says(error_in(13, "Squeeze", {{"axes", Integers{0}}}),
+       "(Squeeze, opset 13): attribute 'axes' is known up to opset 12");
+  CHECK(error_in(12, "Squeeze", {{"axes", Integers{0}}}).empty());
+  const NetGraph::AttributeList pooling = {{"kernel_shape", Integers{2, 2}},
+                                           {"dilations", Integers{1, 1}}};
+  says(error_in(18, "AveragePool", pooling),
+       "(AveragePool, opset 18): attribute 'dilations' is known from opset 19 on");
+  CHECK(error_in(19, "AveragePool", pooling).empty());
+}
+
+TEST_CASE("an opset beyond the newest known form of the operator is an error that names it") {
+  const auto error_in = [](std::int64_t opset, const std::string& op,
+                           const NetGraph::AttributeList& attributes = {}) {
+    NetGraph net(opset);
+    net.add(op, {net.input({1, 4, 4, 4}, counted({1, 4, 4, 4}))}, attributes);
+    return error_of_forms(net);
+  };
+  const NetGraph::AttributeList two = {{"blocksize", std::int64_t{2}}};
+  CHECK(error_in(28, "Relu").empty());
+  CHECK(error_in(29, "Relu")
+            .find("(Relu, opset 29): the newest opset in which this operator is known is 28") !=
+        std::string::npos);
+  CHECK(error_in(27, "SpaceToDepth", two).empty());
+  CHECK(error_in(28, "SpaceToDepth", two).find("is known is 27") != std::string::npos);
 }

@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "net/convolution.hpp"
+#include "net/forms.hpp"
 #include "problem.hpp"
 #include "runtime/buffers.hpp"
 
@@ -75,6 +76,7 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
     : device_(device), context_(context), options_(options), graph_(std::move(graph)) {
   const double begin = now_us();
   graph_.sort();
+  check_forms(graph_);
   infer(graph_);
   inputs_ = edges_of(graph_, graph_.inputs);
   outputs_ = edges_of(graph_, graph_.outputs);
