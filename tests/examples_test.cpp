@@ -101,6 +101,38 @@ TEST_CASE("enlarge: tiles of a network that crops, and of one that pads, are the
   CHECK(beside.width == 2 * 150 + 8);
 }
 
+TEST_CASE("network: one built by hand, one from a file, and a wrong one in one line") {
+  const TempFolder folder;
+  const auto run = [&](const std::string& arguments) {
+    return clconv::test::run_program(folder, CLCONV_NETWORK, arguments);
+  };
+  const Result by_hand = run("");
+  REQUIRE_MESSAGE(by_hand.status == 0, by_hand.err);
+  // 27 products of 0.5 and 0.01, minus 0.1, but 0 at the border: 900 of 1024 times 0.035.
+  CHECK(by_hand.out == "m: 1 8 1 1, 0.0307617 to 0.0307617\n");
+  write_file_atomically(folder.path("net.onnx"), OnnxFile()
+                                                     .input("in", {-1, 2, 3, 3})
+                                                     .constant("w", {2, 2, 1, 1}, {1, 0, 2, 2})
+                                                     .node("Conv", "conv", {"in", "w"}, {"out"})
+                                                     .output("out", {-1, 2, 3, 3})
+                                                     .bytes());
+  const Result file = run("net.onnx");
+  CHECK_MESSAGE(file.status == 0, file.err);
+  CHECK(file.out == "out: 1 2 3 3, 0.5 to 2\n");
+  const Result none = run("none.onnx");
+  CHECK(none.status == 1);
+  CHECK(none.err == "network: none.onnx: no such file\n");
+}
+
+TEST_CASE("network: the guide shows the program as it is") {
+  std::string program, guide;
+  REQUIRE(clconv::core::read_file(CLCONV_SOURCE "/examples/network.cpp", program));
+  REQUIRE(clconv::core::read_file(CLCONV_SOURCE "/docs/networks.md", guide));
+  const std::size_t begin = program.find("// Nodes have"), end = program.find("\n}  // namespace");
+  REQUIRE(begin < end);
+  CHECK(guide.find("```cpp\n" + program.substr(begin, end - begin) + "```") != std::string::npos);
+}
+
 TEST_CASE("enlarge: what does not enlarge a picture is refused in one line") {
   const TempFolder folder;
   clconv::cli::write_png(folder.path("in.png"), noise(48, 48));
