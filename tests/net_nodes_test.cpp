@@ -250,9 +250,13 @@ void raise_opset(ModelProto& model) {
   import.set_version(7);
   for (NodeProto& node : *model.mutable_graph()->mutable_node()) {
     auto& attributes = *node.mutable_attribute();
+    const bool broadcasts = std::any_of(
+        attributes.begin(), attributes.end(),
+        [](const format::AttributeProto& attribute) { return attribute.name() == "broadcast"; });
     attributes.erase(std::remove_if(attributes.begin(), attributes.end(),
-                                    [](const format::AttributeProto& attribute) {
+                                    [&](const format::AttributeProto& attribute) {
                                       return attribute.name() == "broadcast" ||
+                                             (broadcasts && attribute.name() == "axis") ||
                                              attribute.name() == "is_test" ||
                                              attribute.name() == "consumed_inputs";
                                     }),
