@@ -51,6 +51,8 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.data_type = known<DataType>("data_type", c.data_type, static_cast<int>(kDataTypes) - 1);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
   p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
+  p.in_image = c.x_image_stride;
+  p.out_image = c.y_image_stride;
   return p;
 }
 
@@ -70,6 +72,8 @@ void put(clconv_problem* out, const Problem& p) {
   c.weights_layout = static_cast<clconv_weights_layout>(p.weights_layout);
   c.mask = p.mask ? 1 : 0;
   c.accumulate = p.accumulate ? 1 : 0;
+  c.x_image_stride = p.in_image;
+  c.y_image_stride = p.out_image;
   copy_out(out, c, known_size(required(out, "problem").struct_size, "clconv_problem"));
 }
 

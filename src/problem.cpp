@@ -368,6 +368,21 @@ std::int64_t bytes_of(const Problem& problem, Tensor tensor) {
   return elements_of(problem, tensor) * element_bytes(problem.data_type);
 }
 
+std::int64_t span_bytes_of(const Problem& p, Tensor tensor) {
+  const std::int64_t bytes = bytes_of(p, tensor);
+  const bool input = tensor == (p.wants_dx() ? Tensor::kDy : Tensor::kX);
+  if (p.n < 2 || !(input || tensor == result_of(p) || tensor == Tensor::kR)) return bytes;
+  if (p.direction == Direction::kBackwardWeights || p.direction == Direction::kBackwardBias)
+    return bytes;
+  const std::int64_t image = input ? p.input_image() : p.result_image();
+  return bytes / p.n + (p.n - 1) * image * element_bytes(p.data_type);
+}
+
+Problem with_dense_images(Problem problem) {
+  problem.in_image = problem.out_image = 0;
+  return problem;
+}
+
 std::vector<Tensor> inputs_of(const Problem& p) {
   std::vector<Tensor> inputs;
   switch (p.direction) {
@@ -416,6 +431,24 @@ void validate_mask(const Problem& p) {
     invalid("mask has no backward of leaky-relu with activation_slope " +
             number_text(p.activation_slope) + ": expected at least 0");
   }
+}
+
+// The distance between images of the input or the result, of `image` elements each.
+void validate_stride(const Problem& p, const char* name, std::int64_t stride, std::int64_t image) {
+  if (stride == 0) return;
+  if (p.direction != Direction::kForward && p.direction != Direction::kTransposed) {
+    invalid(std::string(name) + " is part of forward and transposed, the direction is " +
+            to_string(p.direction));
+  }
+  if (p.layout != TensorLayout::kNchw) {
+    invalid(std::string(name) + " is part of layout nchw, the layout is nhwc");
+  }
+  if (stride < image) {
+    invalid(field(name, stride) + ": must be 0 or at least the elements of an image, " +
+            std::to_string(image));
+  }
+  if (saturating_product(std::max<std::int64_t>(1, p.n), stride, Problem::kFloatBytes) == INT64_MAX)
+    invalid(field(name, stride) + " times " + field("n", p.n) + " does not fit 64 bits of bytes");
 }
 }  // namespace
 
@@ -469,6 +502,9 @@ void Problem::validate() const {
   validate_bytes("x", images, c, h, w);
   validate_bytes("w", k, c_per_group(), kh, kw);
   validate_bytes("y", images, k, oh(), ow());
+  const std::int64_t of_x = c * h * w, of_y = k * oh() * ow();
+  validate_stride(*this, "x_image_stride", in_image, wants_dx() ? of_y : of_x);
+  validate_stride(*this, "y_image_stride", out_image, wants_dx() ? of_x : of_y);
 }
 
 bool operator==(const Problem& a, const Problem& b) {
@@ -481,7 +517,8 @@ bool operator==(const Problem& a, const Problem& b) {
     return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
                            parameters > 0 ? p.activation_slope : 0.0f,
                            parameters > 1 ? p.activation_offset : 0.0f, p.mask, masked,
-                           p.accumulate, p.data_type, p.layout, p.weights_layout);
+                           p.accumulate, p.data_type, p.layout, p.weights_layout,
+                           p.input_image(), p.result_image());
   };
   return rest(a) == rest(b);
 }

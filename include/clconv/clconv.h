@@ -202,6 +202,11 @@ typedef struct clconv_problem {
   clconv_tensor_layout layout;
   clconv_weights_layout weights_layout;
   float activation_offset; /* of CLCONV_HARD_SIGMOID; finite; 0.5 by default */
+  /* Forward and transposed, in layout CLCONV_NCHW: elements from one image of x to the next, and of y and r. Larger than
+   * an image where the operand is a range of channels of a larger tensor; what lies between its images is not written.
+   * 0: images lie one behind the other. The buffer begins with the range's first channel of the first image and needs to
+   * reach no further than its last element. */
+  int64_t x_image_stride, y_image_stride;
 } clconv_problem;
 
 /* With `mask` a gradient is that of an activated convolution: dy is multiplied by the derivative of `activation`,

@@ -59,13 +59,14 @@ inline floatv load_scattered(global const element* base, const long* place, cons
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
-// A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next.
+// A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next;
+// in_image: elements from one image of x to the next.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
                            global const float* restrict packed, global const element* restrict b,
                            global const element* restrict r, global element* restrict result,
                            int channels, int slab, int taps_h, int taps_w, int in_h, int in_w,
-                           long in_size, int top, int left, int images, int oh, int ow,
+                           long in_size, long in_image, int top, int left, int images, int oh, int ow,
                            int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
                            int filters, int blocks_per_group, int run, int groups, long out_image,
                            long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
@@ -93,7 +94,6 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
 #endif
 
   const long in_plane = (long)in_h * in_w;
-  const long in_image = groups * channels * in_plane;
   const int taps = taps_h * taps_w;
   for (int channel = 0; channel < channels; channel += slab) {
     const int staged_channels = min(slab, channels - channel);

@@ -50,6 +50,18 @@ class Checker : public NetworkPlan::Observer {
                 "clEnqueueReadBuffer");
     return core::from_storage(bytes, storage_);
   }
+  // Of images that lie `stride` elements apart; 0: one behind the other.
+  Values read(cl_mem buffer, std::int64_t count, std::int64_t images, std::int64_t stride) const {
+    if (stride == 0) return read(buffer, count);
+    const std::int64_t image = count / images;
+    const Values all = read(buffer, (images - 1) * stride + image);
+    Values values;
+    for (std::int64_t i = 0; i < images; ++i) {
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * stride);
+      values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(image));
+    }
+    return values;
+  }
   cl::Buffer write(const Values& values, const char* what) const {
     const std::vector<unsigned char> bytes = core::to_storage(values, storage_);
     cl::Buffer buffer =
@@ -84,6 +96,7 @@ Counts counts_of(const Problem& problem) {
 }
 
 Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info) const {
+  problem.x_image_stride = problem.y_image_stride = 0;
   PlanOptions options;
   options.strategy = "naive";
   const Plan plan = plan_.context().plan(problem, options);
@@ -169,7 +182,7 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   const Counts counts = counts_of(problem);
   const ConvolutionStep::Operands& operands = step.operands();
   Host host;
-  host.x = read(memory.buffer(operands.x), counts.x);
+  host.x = read(memory.buffer(operands.x), counts.x, problem.n, problem.x_image_stride);
   host.w = step.weights()->floats;
   if (problem.bias != 0) host.b = read(memory.buffer(operands.bias), counts.b);
   if (problem.residual != 0) host.r = read(memory.buffer(operands.residual), counts.y);
@@ -179,7 +192,8 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   reference.struct_size = sizeof(reference);
   const Values wanted = naive(problem, host, &reference);
   const Values sums = magnitudes(step, host);
-  const Values got = read(memory.buffer(operands.y), counts.y);
+  const Values got =
+      read(memory.buffer(operands.y), counts.y, problem.n, problem.y_image_stride);
   const double reach = steepest(host.slopes);
   const double relative = (step.info().error_bound + reference.error_bound) * reach;
   const double floor = (step.info().error_floor + reference.error_floor) * reach;

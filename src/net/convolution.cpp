@@ -91,7 +91,10 @@ Problem with_epilogue(const NodeView& view, Problem problem, core::DataType stor
 }
 
 void add_convolution(Lowering& lowering, const Problem& geometry, const ConstantPtr& weights) {
-  const Problem problem = with_epilogue(lowering, geometry, lowering.storage());
+  Problem problem = with_epilogue(lowering, geometry, lowering.storage());
+  const Images x = lowering.images_in(0), y = lowering.images_out(0);
+  problem.x_image_stride = x.stride;
+  problem.y_image_stride = y.stride;
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
   const auto choice = lowering.options().choices.find(problem_key(problem));
@@ -101,8 +104,8 @@ void add_convolution(Lowering& lowering, const Problem& geometry, const Constant
   }
   Plan plan = lowering.context().plan(problem, planning);
   ConvolutionStep::Operands operands;
-  operands.x = lowering.in(0);
-  operands.y = lowering.out(0);
+  operands.x = x.buffer;
+  operands.y = y.buffer;
   if (problem.bias != 0) operands.bias = lowering.in(Epilogue::kBias);
   if (problem.residual != 0) operands.residual = lowering.in(Epilogue::kResidual);
   if (problem.activation == CLCONV_PRELU) operands.slopes = lowering.in(Epilogue::kSlopes);

@@ -42,6 +42,7 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
                       {"ld", cl_long{part.ld}},
                       {"pixels", narrow(part.pixels)},
                       {"y_pixels", cl_long{part.plane_pixels}},
+                      {"y_image", cl_long{part.image_elements}},
                       {"first_image", cl_long{part.first_image}},
                       {"first", cl_long{part.first}},
                       {"span", narrow(spans.span)}}),
@@ -77,6 +78,7 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
                       {"planes", cl_long{p.n * channels}},
                       {"k", narrow(channels)},
                       {"pixels", narrow(pixels)},
+                      {"y_image", cl_long{p.result_image()}},
                       {"span", narrow(spans.span)}}),
       spans.range(p.n * channels));
 }

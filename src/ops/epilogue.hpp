@@ -16,6 +16,7 @@ struct FoldPart {
   std::int64_t first_image = 0, images = 1;
   std::int64_t planes = 1, planes_per_group = 1;  // of the result, per image
   std::int64_t first = 0, pixels = 1, plane_pixels = 1;
+  std::int64_t image_elements = 0;  // of the result, from one image to the next
   std::int64_t group_stride = 0, ld = 0;
 };
 std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const FoldPart& part,

@@ -112,6 +112,8 @@ std::string to_json(const Report& report) {
   json["mask"] = report.problem.mask;
   json["accumulate"] = report.problem.accumulate;
   json["storage"] = storage_words(report.problem);
+  json["x_image_stride"] = report.problem.in_image;
+  json["y_image_stride"] = report.problem.out_image;
   json["device"] = report.device;
   json["driver"] = report.driver;
   json["rigor"] = to_string(report.rigor);

@@ -101,7 +101,8 @@ class RowsLayout : public Layout {
             {"filters", narrow(filters())},
             {"in_h", narrow(data ? p.oh() : p.h)},
             {"in_w", narrow(data ? p.ow() : p.w)},
-            {"in_size", cl_long{data ? p.y_elements() : p.x_elements()}},
+            {"in_size", cl_long{(p.n - 1) * p.input_image() +
+                                (data ? p.y_elements() : p.x_elements()) / p.n}},
             {"top", narrow(t.rows.start)},
             {"left", narrow(t.columns.start)},
             {"res_h", narrow(data ? p.h : p.oh())},
@@ -117,7 +118,9 @@ class RowsLayout : public Layout {
             {"pitch", narrow(t.pitch)},
             {"shift", narrow(t.shift)},
             {"stage_floats", narrow(t.stage_floats)},
-            {"sums_pitch", narrow(t.sums_pitch)}};
+            {"sums_pitch", narrow(t.sums_pitch)},
+            {"in_image", cl_long{p.input_image()}},
+            {"out_image", cl_long{p.result_image()}}};
   }
 
   const Case& case_;
