@@ -56,7 +56,7 @@ kernel void naive_forward(global const element* restrict x, global const element
   }
   const long to = image * out_image + id % (ow * oh * k);
   const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-  PUT(ACTIVATE(value, SLOPE_OF(slopes, filter)), y, to);
+  PUT(ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, k), filter)), y, to);
 }
 
 kernel void naive_data(global const element* restrict dy, global const element* restrict y,
@@ -93,7 +93,7 @@ kernel void naive_data(global const element* restrict dy, global const element* 
   }
   const long to = image * out_image + id % (w * h * c);
   const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, to);
-  PUT(RESULT(GET(dx, to), ACTIVATE(value, SLOPE_OF(slopes, channel))), dx, to);
+  PUT(RESULT(GET(dx, to), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, c), channel))), dx, to);
 }
 
 kernel void naive_weights(global const element* restrict x, global const element* restrict dy,

@@ -37,6 +37,7 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
   p.residual = c.residual != 0;
+  p.scale = c.scale != 0;
   p.activation =
       known<Activation>("activation", c.activation, static_cast<int32_t>(kActivations) - 1);
   p.activation_slope = c.activation_slope;
@@ -64,6 +65,7 @@ void put(clconv_problem* out, const Problem& p) {
   c.direction = static_cast<clconv_direction>(p.direction);
   c.bias = p.bias ? 1 : 0;
   c.residual = p.residual ? 1 : 0;
+  c.scale = p.scale ? 1 : 0;
   c.activation = static_cast<clconv_activation>(p.mask ? p.masked : p.activation);
   c.activation_slope = p.activation_slope;
   c.activation_offset = p.activation_offset;

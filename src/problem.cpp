@@ -355,8 +355,8 @@ std::int64_t elements_of(const Problem& problem, Tensor tensor) {
     case Tensor::kW:
     case Tensor::kDw: return problem.w_elements();
     case Tensor::kB:
-    case Tensor::kDb:
-    case Tensor::kSlopes: return problem.b_elements();
+    case Tensor::kDb: return problem.b_elements();
+    case Tensor::kSlopes: return problem.b_elements() * (problem.scale ? problem.n : 1);
     case Tensor::kY:
     case Tensor::kDy: return problem.y_elements();
     case Tensor::kR: return problem.wants_dx() ? problem.x_elements() : problem.y_elements();
@@ -395,7 +395,7 @@ std::vector<Tensor> inputs_of(const Problem& p) {
   if (p.bias) inputs.push_back(Tensor::kB);
   if (p.mask) inputs.push_back(Tensor::kY);
   if (p.residual) inputs.push_back(Tensor::kR);
-  if (row_of(p.activation).slopes) inputs.push_back(Tensor::kSlopes);
+  if (row_of(p.activation).slopes || p.scale) inputs.push_back(Tensor::kSlopes);
   return inputs;
 }
 
@@ -413,6 +413,7 @@ Tensor result_of(const Problem& p) {
 const char* name_of(const Problem& problem, Tensor tensor) {
   static const char* const kNames[kTensors] = {"x",  "w",  "b",  "y", "dx",
                                                "dw", "db", "dy", "r", "slopes"};
+  if (tensor == Tensor::kSlopes && problem.scale) return "scale";
   if (problem.direction == Direction::kTransposed) {
     if (tensor == Tensor::kDy) return "x";
     if (tensor == Tensor::kDx) return "y";
@@ -480,6 +481,13 @@ void Problem::validate() const {
   };
   if (bias && !epilogue) refuse("bias", "forward and transposed");
   if (residual && !epilogue) refuse("residual", "forward and transposed");
+  if (scale && !epilogue) refuse("scale", "forward and transposed");
+  if (scale && layout != TensorLayout::kNchw)
+    invalid("scale is part of layout nchw, the layout is nhwc");
+  if (scale && row_of(activation).slopes) {
+    invalid("scale goes with no " + std::string(to_string(activation)) +
+            ": its slopes are in its place");
+  }
   if (activation != Activation::kNone && !epilogue)
     refuse(to_string(activation), "forward and transposed, and backward of mask");
   // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.
@@ -514,11 +522,11 @@ bool operator==(const Problem& a, const Problem& b) {
   const auto rest = [](const Problem& p) {
     const Activation masked = p.mask ? p.masked : Activation::kNone;
     const int parameters = std::max(row_of(p.activation).parameters, row_of(masked).parameters);
-    return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
+    return std::make_tuple(p.direction, p.bias, p.residual, p.scale, p.activation,
                            parameters > 0 ? p.activation_slope : 0.0f,
                            parameters > 1 ? p.activation_offset : 0.0f, p.mask, masked,
-                           p.accumulate, p.data_type, p.layout, p.weights_layout,
-                           p.input_image(), p.result_image());
+                           p.accumulate, p.data_type, p.layout, p.weights_layout, p.input_image(),
+                           p.result_image());
   };
   return rest(a) == rest(b);
 }
@@ -571,6 +579,7 @@ std::string epilogue_words(const Problem& p) {
   };
   add(p.activation != Activation::kNone, with_parameters(p.activation));
   add(p.mask, p.masked == Activation::kRelu ? "mask" : "mask:" + with_parameters(p.masked));
+  add(p.scale, "scale");
   add(p.accumulate, "accumulate");
   return words;
 }

@@ -44,10 +44,11 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: activation(sum + bias + residual), the bias and the slopes of PReLU one value
-  // per channel of the result, the residual r a tensor of the result's shape.
+  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale, the bias and the slopes of PReLU one
+  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's shape.
   bool bias = false;
   bool residual = false;
+  bool scale = false;
   Activation activation = Activation::kNone;
   float activation_slope =
       0.01f;  // of the leaky ReLU below 0 and of the hard sigmoid; of `masked`, too
@@ -104,7 +105,7 @@ struct Problem {
     return data_type == DataType::kFloat32 && layout == TensorLayout::kNchw &&
            weights_layout == WeightsLayout::kKcrs;
   }
-  bool finishes() const { return bias || residual || activation != Activation::kNone; }
+  bool finishes() const { return bias || residual || scale || activation != Activation::kNone; }
 
   // Floating-point operations of the direct algorithm, a multiply and an add counted as two; the
   // epilogue is not counted. A double, since the count of a valid problem can exceed 64 bits.
@@ -132,7 +133,7 @@ struct Problem {
 // Error{kInvalidProblem}.
 Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
 
-// The tensors that an execution reads and writes.
+// The tensors that an execution reads and writes. kSlopes: of PReLU, or the scale, of which there is one at most.
 enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy, kR, kSlopes };
 constexpr int kTensors = 10;
 std::int64_t elements_of(const Problem& problem, Tensor tensor);

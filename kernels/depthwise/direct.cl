@@ -97,7 +97,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
     if (row0 + t < res_h) {
       const long at = to + (long)t * res_w * step;
       const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
-      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(slopes, f))), result, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f))), result, at);
     }
   }
 }

@@ -77,7 +77,7 @@ void depthwise_planes(global const element* restrict x, global const element* re
     const long from = image * in_image + f / filters * in_h * in_w - (long)TOP * in_w - LEFT;
     const long to = image * out_image + f * res_h * res_w;
     const float bias = BIAS_OF(b, f);
-    const float slope = SLOPE_OF(slopes, f);
+    const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
     float weight[KH * KW];
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);

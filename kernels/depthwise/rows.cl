@@ -88,7 +88,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
         global const element* w = weights + f * (KH * KW);
         const long to = image * out_image + ((long)group_index * filters + filter) * res_h * res_w;
         const float start = BIAS_OF(b, group_index * filters + filter);
-        const float slope = SLOPE_OF(slopes, group_index * filters + filter);
+        const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), group_index * filters + filter);
 #if UNROLL
         float weight[KH * KW];
 #pragma unroll

@@ -72,7 +72,7 @@ void fully_connected_dot(global const x_element* restrict x, global const elemen
         if (image + i < last && k0 + m < k) {
           const long result = (image + i) * y_image + k0 + m;
           const float finished = value + BIAS_OF(b, k0 + m) + RESIDUAL_OF(r, result);
-          PUT(ACTIVATE(finished, SLOPE_OF(slopes, k0 + m)), y, result);
+          PUT(ACTIVATE(finished, SLOPE_OF(SLOPES_OF(image + i, k), k0 + m)), y, result);
         }
       }
     }

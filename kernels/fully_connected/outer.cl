@@ -61,7 +61,7 @@ inline void outer_block(global const element* restrict dy, global const element*
         const int count = left - v * VW;
         const floatv value = acc[m][v] + bias_of_columns(b, first + v * VW, plane, count) +
                              residual_some(residual + at + v * VW, count);
-        const floatv slope = slopes_of_columns(slopes, first + v * VW, plane, count);
+        const floatv slope = slopes_of_columns(SLOPES_OF(i0 + m, columns / plane), first + v * VW, plane, count);
         put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value, slope)),
                  result + at + v * VW, count);
       }

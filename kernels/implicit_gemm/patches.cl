@@ -164,6 +164,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       const long first_b = (long)group_index * filters + block * MR;
       long at[NV];
       int count[NV];
+#if SLOPES
+      global const element* slopes_at[NV];  // of the image
+#endif
 #if SCATTER
       long place[NV][VW];
 #endif
@@ -171,6 +174,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       for (int v = 0; v < NV; ++v) {
         const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
         const int from = (v0 + v - image * vectors) * VW;
+#if SLOPES
+        slopes_at[v] = SLOPES_OF(first_image + image, (long)groups * filters);
+#endif
         at[v] = (first_image + image) * out_image + first_b * out_plane + out_offset +
                 i0 * out_pitch + (long)j0 * out_step;
         count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
@@ -193,9 +199,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       for (int m = 0; m < MR; ++m) {
         if (block * MR + m < filters) {
           const float bias = BIAS_OF(b, first_b + m);
-          const float slope = SLOPE_OF(slopes, first_b + m);
 #pragma unroll
           for (int v = 0; v < NV; ++v) {
+            const float slope = SLOPE_OF(slopes_at[v], first_b + m);
             const long to = at[v] + m * out_plane;
             const floatv sum = acc[m][v] + bias;
 #if SCATTER

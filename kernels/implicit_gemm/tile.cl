@@ -166,6 +166,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
     const int at = (int)(pixel % image_pixels);
     const long out = pixel / image_pixels * out_image + first_filter * out_plane + out_offset +
                      at / ow * out_pitch + (long)(at % ow) * out_step;
+    global const element* slopes_of_image = SLOPES_OF(pixel / image_pixels, (long)groups * filters);
     if (pixel < pixels) {
 #if CHANNELS_LAST && !PARTIAL
 #pragma unroll
@@ -192,12 +193,12 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
           const long to = out + filter * out_plane;
           const float4 value =
               acc[i][j / 4] + BIAS_OF(b, first_filter + filter) + RESIDUAL_V(r + to);
-          const float4 activated = ACTIVATE(value, SLOPE_OF(slopes, first_filter + filter));
+          const float4 activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_filter + filter));
           PUT_V(RESULT(GET_V(result + to), activated), result + to);
 #else
           const long to = out + filter * out_plane;
           const float value = sums[i][j] + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);
-          const float slope = SLOPE_OF(slopes, first_filter + filter);
+          const float slope = SLOPE_OF(slopes_of_image, first_filter + filter);
           PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
 #endif
         }
@@ -223,5 +224,6 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
   float sum = 0.0f;
   for (int part = 0; part < parts; ++part) sum += partial[part * all_filters * pixels + id];
   const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-  PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
+  const float slope = SLOPE_OF(SLOPES_OF(pixel / (oh * ow), all_filters), filter);
+  PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
 }

@@ -51,7 +51,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
     }
     if (finish) {
       const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, row_at + column);
-      sum = ACTIVATE(value, SLOPE_OF(slopes, channel));
+      sum = ACTIVATE(value, SLOPE_OF(SLOPES_OF(first_image + plane / c, c), channel));
     }
     PUT(sum, dx, row_at + column);
   }

@@ -27,7 +27,7 @@ kernel void fold_output(global const float* restrict product, global const eleme
   const long at = (first_image + image) * y_image + filter * y_pixels + first;
   global element* to = y + at;
   const float bias = BIAS_OF(b, filter);
-  const float slope = SLOPE_OF(slopes, filter);
+  const float slope = SLOPE_OF(SLOPES_OF(first_image + image, k), filter);
   for (int t = t0; t < t1; ++t) {
     const float value = from[t] + bias + RESIDUAL_OF(r, at + t);
     PUT(RESULT(GET(to, t), ACTIVATE(value, slope)), to, t);
@@ -47,7 +47,7 @@ kernel void finish_output(global const element* restrict b, global const element
   const long at = plane / k * y_image + plane % k * pixels;
   global element* to = y + at;
   const float bias = BIAS_OF(b, plane % k);
-  const float slope = SLOPE_OF(slopes, plane % k);
+  const float slope = SLOPE_OF(SLOPES_OF(plane / k, k), plane % k);
   for (int t = t0; t < t1; ++t) {
     const float value = GET(to, t) + bias + RESIDUAL_OF(r, at + t);
     PUT(ACTIVATE(value, slope), to, t);

@@ -211,7 +211,7 @@ kernel void winograd_gpu_output(global const float* restrict products, global co
 #undef FROM
 #undef TO
     const float bias = BIAS_OF(b, plane);
-    const float slope = SLOPE_OF(slopes, plane);
+    const float slope = SLOPE_OF(SLOPES_OF(image, planes), plane);
     const long first = image * out_image + ((long)plane * oh + i0) * ow + j0;
 #define FROM(j) s[i][j]
 #define TO(j) sums[j]

@@ -84,6 +84,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     const int j0 = tile_x * M;
     const int pixels = min(tiles_stored * M, ow - j0);
     const long first_plane_of_block = (long)group_index * filters + first_filter;
+    global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
     global const element* r_image = r + image * out_image;
     global element* result_image = result + image * out_image;
     for (int f = 0; f < BLOCK; ++f) {
@@ -125,7 +126,7 @@ void winograd_multiply(global const float* restrict V, global const float* restr
             const long at = out + (long)f * oh * ow;
             const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
                                  residual_some(r_image + at, pixels);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, first_b + f));
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + f));
 #if ACCUMULATE
             put_first(get_some(result_image + at, pixels) + activated, pixels, result_image + at);
 #else

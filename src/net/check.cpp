@@ -39,7 +39,7 @@ class Checker : public NetworkPlan::Observer {
  private:
   // What a convolution reads, on the host.
   struct Host {
-    Values x, w, b, r, slopes;
+    Values x, w, b, r, slopes, scale;
   };
 
   Values read(cl_mem buffer, std::int64_t count) const {
@@ -108,10 +108,13 @@ Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info)
                                              : cl::Buffer(),
                    slopes = problem.activation == CLCONV_PRELU
                                 ? write(host.slopes, "the slopes of a check")
-                                : cl::Buffer();
+                                : cl::Buffer(),
+                   scale = problem.scale != 0 ? write(host.scale, "the scale of a check")
+                                              : cl::Buffer();
   clconv_operands raw;
   clconv_operands_init(&raw);
   raw.x = x(), raw.w = w(), raw.b = b(), raw.y = y(), raw.r = r(), raw.slopes = slopes();
+  raw.scale = scale();
   clconv::check(clconv_plan_execute(plan.get(), queue_(), &raw, 0, nullptr, nullptr));
   if (info != nullptr) *info = plan.info();
   return read(y(), counts.y);
@@ -164,12 +167,13 @@ Values plane_magnitudes(const Problem& problem, const Values& x, const Values& w
 Values Checker::magnitudes(const ConvolutionStep& step, const Host& host) const {
   Problem problem = step.problem();
   problem.activation = CLCONV_NO_ACTIVATION;
-  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r), {}};
+  problem.scale = 0;
+  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r), {}, {}};
   if (step.info().error_reach > 0) return plane_magnitudes(problem, all.x, all.w, all.b, all.r);
   return naive(problem, all, nullptr);
 }
 
-// What the bounds of a plan are multiplied by: they count slopes of PReLU as being in [-1, 1].
+// What the bounds of a plan are multiplied by: they count slopes of PReLU, and scales, as being in [-1, 1].
 double steepest(const Values& slopes) {
   double most = 1;
   for (const float slope : slopes)
@@ -188,13 +192,14 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   if (problem.residual != 0) host.r = read(memory.buffer(operands.residual), counts.y);
   if (problem.activation == CLCONV_PRELU)
     host.slopes = read(memory.buffer(operands.slopes), counts.channels);
+  if (problem.scale != 0)
+    host.scale = read(memory.buffer(operands.scale), problem.n * counts.channels);
   clconv_plan_info reference{};
   reference.struct_size = sizeof(reference);
   const Values wanted = naive(problem, host, &reference);
   const Values sums = magnitudes(step, host);
-  const Values got =
-      read(memory.buffer(operands.y), counts.y, problem.n, problem.y_image_stride);
-  const double reach = steepest(host.slopes);
+  const Values got = read(memory.buffer(operands.y), counts.y, problem.n, problem.y_image_stride);
+  const double reach = std::max(steepest(host.slopes), steepest(host.scale));
   const double relative = (step.info().error_bound + reference.error_bound) * reach;
   const double floor = (step.info().error_floor + reference.error_floor) * reach;
   Verdict verdict;

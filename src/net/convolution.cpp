@@ -79,10 +79,15 @@ bool has_residual(const Node& node) {
   return node.inputs.size() > Epilogue::kResidual && node.inputs[Epilogue::kResidual] != kNoValue;
 }
 
+bool has_scale(const Node& node) {
+  return node.inputs.size() > Epilogue::kScale && node.inputs[Epilogue::kScale] != kNoValue;
+}
+
 Problem with_epilogue(const NodeView& view, Problem problem, core::DataType storage) {
   problem.data_type = static_cast<clconv_data_type>(storage);
   problem.bias = view.has_input(Epilogue::kBias) ? 1 : 0;
   problem.residual = has_residual(view.node()) ? 1 : 0;
+  problem.scale = has_scale(view.node()) ? 1 : 0;
   problem.activation = activation_of(view);
   problem.activation_slope = view.attributes().number(Epilogue::kSlope, problem.activation_slope);
   problem.activation_offset =
@@ -109,6 +114,7 @@ void add_convolution(Lowering& lowering, const Problem& geometry, const Constant
   if (problem.bias != 0) operands.bias = lowering.in(Epilogue::kBias);
   if (problem.residual != 0) operands.residual = lowering.in(Epilogue::kResidual);
   if (problem.activation == CLCONV_PRELU) operands.slopes = lowering.in(Epilogue::kSlopes);
+  if (problem.scale != 0) operands.scale = lowering.in(Epilogue::kScale);
   operands.weights = weights == nullptr ? lowering.in(1)
                                         : weights_for(lowering, plan, lowering.input(1).name,
                                                       *weights, operands.prepared);

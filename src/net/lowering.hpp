@@ -35,7 +35,7 @@ struct BufferSpec {
   // Of a part that is a range of channels of several images: elements from one image to the next, and bytes that lie
   // between its images and are not its own. Else 0.
   std::int64_t image_stride = 0, gap_bytes = 0;
-  cl::Buffer memory;              // of a constant
+  cl::Buffer memory;  // of a constant
 };
 
 // What compiling is asked for, as far as lowering must know it.

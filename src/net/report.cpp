@@ -34,6 +34,7 @@ std::string epilogue_words(const Problem& problem) {
   if (problem.bias != 0) add("bias");
   if (problem.residual != 0) add("residual");
   if (problem.activation != CLCONV_NO_ACTIVATION) add(clconv_activation_name(problem.activation));
+  if (problem.scale != 0) add("scale");
   return words;
 }
 

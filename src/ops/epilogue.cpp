@@ -14,12 +14,13 @@ std::string epilogue_defines(const Problem& problem) {
   const ActivationRow& row = row_of(problem.activation);
   return std::string("-DBIAS=") + flag(problem.bias) + " -DRESIDUAL=" + flag(problem.residual) +
          " -DACTIVATION=" + row.macro + parameter_defines(problem, problem.activation) +
-         " -DSLOPES=" + flag(row.slopes) + mask_of(problem).defines +
-         " -DACCUMULATE=" + flag(problem.accumulate) + " " + storage_define(problem.data_type);
+         " -DSLOPES=" + flag(row.slopes || problem.scale) + (problem.scale ? " -DSCALE=1" : "") +
+         mask_of(problem).defines + " -DACCUMULATE=" + flag(problem.accumulate) + " " +
+         storage_define(problem.data_type);
 }
 
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments) {
-  if (row_of(problem.activation).slopes) {
+  if (row_of(problem.activation).slopes || problem.scale) {
     arguments.push_back({"slopes", Region{static_cast<int>(Tensor::kSlopes)}});
   }
   return arguments;

@@ -32,8 +32,8 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, cons
 std::string epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);
-// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): the slopes behind them where
-// the problem's activation has some.
+// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): behind them the slopes where the
+// problem's activation has some, or its scale.
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments);
 
 }  // namespace clconv::core

@@ -106,6 +106,7 @@ std::string to_json(const Report& report) {
   json["direction"] = to_string(report.problem.direction);
   json["bias"] = report.problem.bias;
   json["residual"] = report.problem.residual;
+  json["scale"] = report.problem.scale;
   json["activation"] =
       to_string(report.problem.mask ? report.problem.masked : report.problem.activation);
   json["error_floor"] = result_error_floor(report.problem);

@@ -10,7 +10,7 @@ namespace {
 
 // Of input and weights; both have the same rank.
 std::size_t spatial_rank(const NodeView& view) {
-  view.expect_inputs(2, 5);
+  view.expect_inputs(2, 6);
   view.expect_floating(0);
   view.expect_floating(1);
   const std::size_t rank = view.shape(0).size();
@@ -186,7 +186,7 @@ void lower_conv_transpose(Lowering& lowering) {
 
 // x (..., inputs), weights (outputs, inputs), bias (outputs): what a pass makes of Gemm and MatMul.
 Problem fully_connected_problem(const NodeView& view) {
-  view.expect_inputs(2, 5);
+  view.expect_inputs(2, 6);
   view.expect_rank(0, 1, 8);
   view.expect_rank(1, 2, 2);
   const Shape& x = view.shape(0);

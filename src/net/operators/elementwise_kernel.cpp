@@ -168,9 +168,9 @@ class KernelText {
 
   // From `at` to `stop`.
   std::string loop(const std::string& indent, const char* stop) const {
-    return indent + "for (; at + VW <= " + stop + "; at += VW)\n" +  //
+    return indent + "for (; at + VW <= " + stop + "; at += VW)\n" +     //
            indent + "  PUT_V(" + call("") + ", " + result() + ");\n" +  //
-           indent + "if (at < " + stop + ") {\n" +                   //
+           indent + "if (at < " + stop + ") {\n" +                      //
            indent + "  const int rest = (int)(" + stop + " - at);\n" + indent + "  put_some(" +
            call("rest") + ", " + result() + ", rest);\n" + indent + "}\n";
   }
@@ -193,8 +193,8 @@ class KernelText {
     text += "    const INDEX d0 = " + rest + ";\n" + fixed(&KernelText::is_of_line, "    ");
     for (std::size_t i = 0; i < float32_.size(); ++i) {
       if (!moves(i)) continue;
-      text += "    const INDEX " + indexed("o", i) + " = " + moved(i, indexed("s", i).c_str()) +
-              ";\n";
+      text +=
+          "    const INDEX " + indexed("o", i) + " = " + moved(i, indexed("s", i).c_str()) + ";\n";
     }
     if (walk_.apart(Walk::kOutput))
       text += "    const INDEX oy = " + moved(Walk::kOutput, "sy") + ";\n";

@@ -104,8 +104,7 @@ void lower_part(Lowering& lowering, std::size_t i, const StridedCopy& copy) {
   const Shape& shape = lowering.output_shape(i);
   const std::int64_t first_byte = copy.from_first * core::element_bytes(lowering.storage());
   const bool one_range = is_one_range(collapsed(copy));
-  const bool apart =
-      !one_range && is_range_of_channels(copy) && lowering.may_have_images_apart(i);
+  const bool apart = !one_range && is_range_of_channels(copy) && lowering.may_have_images_apart(i);
   if (elements(shape) > 0 && (one_range || apart) &&
       lowering.may_alias(from, first_byte, lowering.bytes_of(shape))) {
     lowering.alias(i, from, first_byte, apart ? copy.from.front() : 0);

@@ -101,8 +101,8 @@ class RowsLayout : public Layout {
             {"filters", narrow(filters())},
             {"in_h", narrow(data ? p.oh() : p.h)},
             {"in_w", narrow(data ? p.ow() : p.w)},
-            {"in_size", cl_long{(p.n - 1) * p.input_image() +
-                                (data ? p.y_elements() : p.x_elements()) / p.n}},
+            {"in_size",
+             cl_long{(p.n - 1) * p.input_image() + (data ? p.y_elements() : p.x_elements()) / p.n}},
             {"top", narrow(t.rows.start)},
             {"left", narrow(t.columns.start)},
             {"res_h", narrow(data ? p.h : p.oh())},
