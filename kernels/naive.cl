@@ -6,13 +6,15 @@
 //     for (channel or filter or image) for (rows) for (columns)
 //       sum += factor * factor, where both lie inside
 //
+// in_image, out_image: elements from one image to the next, of x or dy and of the result and r.
+//
 // Macros: MASK (dy is masked), NHWC (1: x and y have the channels last; forward), KRSC (1: the weights have; forward),
 // and those of the epilogue (bias, residual and activation in forward and data).
 
 #if NHWC
-#define X_AT(image, channel, row, column) ((((image) * h + (row)) * w + (column)) * c + (channel))
+#define X_AT(channel, row, column) (((row) * w + (column)) * c + (channel))
 #else
-#define X_AT(image, channel, row, column) ((((image) * c + (channel)) * h + (row)) * w + (column))
+#define X_AT(channel, row, column) (((channel) * h + (row)) * w + (column))
 #endif
 #if KRSC
 #define W_AT(filter, channel, p, q) ((((filter) * kh + (p)) * kw + (q)) * channels + (channel))
@@ -24,7 +26,7 @@ kernel void naive_forward(global const element* restrict x, global const element
                           global const element* restrict b, global const element* restrict r,
                           global element* restrict y, long n, long c, long h, long w, long k, long kh,
                           long kw, long sh, long sw, long pt, long pl, long dh, long dw, long g,
-                          long oh, long ow SLOPES_PARAMETER) {
+                          long oh, long ow, long in_image, long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= n * k * oh * ow) return;
 #if NHWC
@@ -47,20 +49,22 @@ kernel void naive_forward(global const element* restrict x, global const element
       for (long q = 0; q < kw; ++q) {
         const long column = j * sw - pl + q * dw;
         if (row < 0 || row >= h || column < 0 || column >= w) continue;
-        sum = MULTIPLY_ADD(GET(x, X_AT(image, first_channel + channel, row, column)),
+        sum = MULTIPLY_ADD(GET(x, image * in_image + X_AT(first_channel + channel, row, column)),
                            GET(weights, W_AT(filter, channel, p, q)), sum);
       }
     }
   }
-  const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, id);
-  PUT(ACTIVATE(value, SLOPE_OF(slopes, filter)), y, id);
+  const long to = image * out_image + id % (ow * oh * k);
+  const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
+  PUT(ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, k), filter)), y, to);
 }
 
 kernel void naive_data(global const element* restrict dy, global const element* restrict y,
                        global const element* restrict weights, global const element* restrict b,
                        global const element* restrict r, global element* restrict dx, long n, long c,
                        long h, long w, long k, long kh, long kw, long sh, long sw, long pt, long pl,
-                       long dh, long dw, long g, long oh, long ow SLOPES_PARAMETER) {
+                       long dh, long dw, long g, long oh, long ow, long in_image,
+                       long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= n * c * h * w) return;
   const long column = id % w;
@@ -81,14 +85,15 @@ kernel void naive_data(global const element* restrict dy, global const element* 
         const long from_x = column + pl - q * dw;
         const long j = from_x / sw;
         if (from_x < 0 || j * sw != from_x || j >= ow) continue;
-        const long at = ((image * k + filter) * oh + i) * ow + j;
+        const long at = image * in_image + (filter * oh + i) * ow + j;
         const long tap = ((filter * channels + channel % channels) * kh + p) * kw + q;
         sum = MULTIPLY_ADD(MASKED(dy, y, at), GET(weights, tap), sum);
       }
     }
   }
-  const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, id);
-  PUT(RESULT(GET(dx, id), ACTIVATE(value, SLOPE_OF(slopes, channel))), dx, id);
+  const long to = image * out_image + id % (w * h * c);
+  const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, to);
+  PUT(RESULT(GET(dx, to), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, c), channel))), dx, to);
 }
 
 kernel void naive_weights(global const element* restrict x, global const element* restrict dy,
@@ -116,7 +121,7 @@ kernel void naive_weights(global const element* restrict x, global const element
         if (column < 0 || column >= w) continue;
         const long at = ((image * k + filter) * oh + i) * ow + j;
         row_sum =
-            MULTIPLY_ADD(MASKED(dy, y, at), GET(x, X_AT(image, channel, row, column)), row_sum);
+            MULTIPLY_ADD(MASKED(dy, y, at), GET(x, image * c * h * w + X_AT(channel, row, column)), row_sum);
       }
       image_sum += row_sum;
     }

@@ -60,7 +60,8 @@ Operands operands_of(const Problem& p, const clconv_operands* given) {
   required(given, "operands");
   const clconv_operands c = versioned(given, clconv_operands{}, "clconv_operands");
   Operands operands;
-  operands.tensors = {c.x, c.w, c.b, c.y, c.dx, c.dw, c.db, c.dy, c.r, c.slopes};
+  operands.tensors = {c.x,  c.w,  c.b,  c.y, c.dx,
+                      c.dw, c.db, c.dy, c.r, p.scale ? c.scale : c.slopes};
   if (p.direction == Direction::kTransposed) {
     // What the caller knows as x and y are dy and dx of the convolution behind it.
     operands.tensors[static_cast<std::size_t>(Tensor::kDy)] = c.x;

@@ -37,6 +37,7 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.direction = known<Direction>("direction", c.direction, CLCONV_TRANSPOSED);
   p.bias = c.bias != 0;
   p.residual = c.residual != 0;
+  p.scale = c.scale != 0;
   p.activation =
       known<Activation>("activation", c.activation, static_cast<int32_t>(kActivations) - 1);
   p.activation_slope = c.activation_slope;
@@ -51,6 +52,8 @@ Problem geometry_of(const clconv_problem* given, const char* name = "problem") {
   p.data_type = known<DataType>("data_type", c.data_type, static_cast<int>(kDataTypes) - 1);
   p.layout = known<TensorLayout>("layout", c.layout, CLCONV_NHWC);
   p.weights_layout = known<WeightsLayout>("weights_layout", c.weights_layout, CLCONV_KRSC);
+  p.in_image = c.x_image_stride;
+  p.out_image = c.y_image_stride;
   return p;
 }
 
@@ -62,6 +65,7 @@ void put(clconv_problem* out, const Problem& p) {
   c.direction = static_cast<clconv_direction>(p.direction);
   c.bias = p.bias ? 1 : 0;
   c.residual = p.residual ? 1 : 0;
+  c.scale = p.scale ? 1 : 0;
   c.activation = static_cast<clconv_activation>(p.mask ? p.masked : p.activation);
   c.activation_slope = p.activation_slope;
   c.activation_offset = p.activation_offset;
@@ -70,6 +74,8 @@ void put(clconv_problem* out, const Problem& p) {
   c.weights_layout = static_cast<clconv_weights_layout>(p.weights_layout);
   c.mask = p.mask ? 1 : 0;
   c.accumulate = p.accumulate ? 1 : 0;
+  c.x_image_stride = p.in_image;
+  c.y_image_stride = p.out_image;
   copy_out(out, c, known_size(required(out, "problem").struct_size, "clconv_problem"));
 }
 

@@ -355,8 +355,8 @@ std::int64_t elements_of(const Problem& problem, Tensor tensor) {
     case Tensor::kW:
     case Tensor::kDw: return problem.w_elements();
     case Tensor::kB:
-    case Tensor::kDb:
-    case Tensor::kSlopes: return problem.b_elements();
+    case Tensor::kDb: return problem.b_elements();
+    case Tensor::kSlopes: return problem.b_elements() * (problem.scale ? problem.n : 1);
     case Tensor::kY:
     case Tensor::kDy: return problem.y_elements();
     case Tensor::kR: return problem.wants_dx() ? problem.x_elements() : problem.y_elements();
@@ -366,6 +366,21 @@ std::int64_t elements_of(const Problem& problem, Tensor tensor) {
 
 std::int64_t bytes_of(const Problem& problem, Tensor tensor) {
   return elements_of(problem, tensor) * element_bytes(problem.data_type);
+}
+
+std::int64_t span_bytes_of(const Problem& p, Tensor tensor) {
+  const std::int64_t bytes = bytes_of(p, tensor);
+  const bool input = tensor == (p.wants_dx() ? Tensor::kDy : Tensor::kX);
+  if (p.n < 2 || !(input || tensor == result_of(p) || tensor == Tensor::kR)) return bytes;
+  if (p.direction == Direction::kBackwardWeights || p.direction == Direction::kBackwardBias)
+    return bytes;
+  const std::int64_t image = input ? p.input_image() : p.result_image();
+  return bytes / p.n + (p.n - 1) * image * element_bytes(p.data_type);
+}
+
+Problem with_dense_images(Problem problem) {
+  problem.in_image = problem.out_image = 0;
+  return problem;
 }
 
 std::vector<Tensor> inputs_of(const Problem& p) {
@@ -380,7 +395,7 @@ std::vector<Tensor> inputs_of(const Problem& p) {
   if (p.bias) inputs.push_back(Tensor::kB);
   if (p.mask) inputs.push_back(Tensor::kY);
   if (p.residual) inputs.push_back(Tensor::kR);
-  if (row_of(p.activation).slopes) inputs.push_back(Tensor::kSlopes);
+  if (row_of(p.activation).slopes || p.scale) inputs.push_back(Tensor::kSlopes);
   return inputs;
 }
 
@@ -398,6 +413,7 @@ Tensor result_of(const Problem& p) {
 const char* name_of(const Problem& problem, Tensor tensor) {
   static const char* const kNames[kTensors] = {"x",  "w",  "b",  "y", "dx",
                                                "dw", "db", "dy", "r", "slopes"};
+  if (tensor == Tensor::kSlopes && problem.scale) return "scale";
   if (problem.direction == Direction::kTransposed) {
     if (tensor == Tensor::kDy) return "x";
     if (tensor == Tensor::kDx) return "y";
@@ -416,6 +432,24 @@ void validate_mask(const Problem& p) {
     invalid("mask has no backward of leaky-relu with activation_slope " +
             number_text(p.activation_slope) + ": expected at least 0");
   }
+}
+
+// The distance between images of the input or the result, of `image` elements each.
+void validate_stride(const Problem& p, const char* name, std::int64_t stride, std::int64_t image) {
+  if (stride == 0) return;
+  if (p.direction != Direction::kForward && p.direction != Direction::kTransposed) {
+    invalid(std::string(name) + " is part of forward and transposed, the direction is " +
+            to_string(p.direction));
+  }
+  if (p.layout != TensorLayout::kNchw) {
+    invalid(std::string(name) + " is part of layout nchw, the layout is nhwc");
+  }
+  if (stride < image) {
+    invalid(field(name, stride) + ": must be 0 or at least the elements of an image, " +
+            std::to_string(image));
+  }
+  if (saturating_product(std::max<std::int64_t>(1, p.n), stride, Problem::kFloatBytes) == INT64_MAX)
+    invalid(field(name, stride) + " times " + field("n", p.n) + " does not fit 64 bits of bytes");
 }
 }  // namespace
 
@@ -447,6 +481,13 @@ void Problem::validate() const {
   };
   if (bias && !epilogue) refuse("bias", "forward and transposed");
   if (residual && !epilogue) refuse("residual", "forward and transposed");
+  if (scale && !epilogue) refuse("scale", "forward and transposed");
+  if (scale && layout != TensorLayout::kNchw)
+    invalid("scale is part of layout nchw, the layout is nhwc");
+  if (scale && row_of(activation).slopes) {
+    invalid("scale goes with no " + std::string(to_string(activation)) +
+            ": its slopes are in its place");
+  }
   if (activation != Activation::kNone && !epilogue)
     refuse(to_string(activation), "forward and transposed, and backward of mask");
   // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.
@@ -469,6 +510,9 @@ void Problem::validate() const {
   validate_bytes("x", images, c, h, w);
   validate_bytes("w", k, c_per_group(), kh, kw);
   validate_bytes("y", images, k, oh(), ow());
+  const std::int64_t of_x = c * h * w, of_y = k * oh() * ow();
+  validate_stride(*this, "x_image_stride", in_image, wants_dx() ? of_y : of_x);
+  validate_stride(*this, "y_image_stride", out_image, wants_dx() ? of_x : of_y);
 }
 
 bool operator==(const Problem& a, const Problem& b) {
@@ -478,10 +522,11 @@ bool operator==(const Problem& a, const Problem& b) {
   const auto rest = [](const Problem& p) {
     const Activation masked = p.mask ? p.masked : Activation::kNone;
     const int parameters = std::max(row_of(p.activation).parameters, row_of(masked).parameters);
-    return std::make_tuple(p.direction, p.bias, p.residual, p.activation,
+    return std::make_tuple(p.direction, p.bias, p.residual, p.scale, p.activation,
                            parameters > 0 ? p.activation_slope : 0.0f,
                            parameters > 1 ? p.activation_offset : 0.0f, p.mask, masked,
-                           p.accumulate, p.data_type, p.layout, p.weights_layout);
+                           p.accumulate, p.data_type, p.layout, p.weights_layout, p.input_image(),
+                           p.result_image());
   };
   return rest(a) == rest(b);
 }
@@ -534,6 +579,7 @@ std::string epilogue_words(const Problem& p) {
   };
   add(p.activation != Activation::kNone, with_parameters(p.activation));
   add(p.mask, p.masked == Activation::kRelu ? "mask" : "mask:" + with_parameters(p.masked));
+  add(p.scale, "scale");
   add(p.accumulate, "accumulate");
   return words;
 }

@@ -44,10 +44,11 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: activation(sum + bias + residual), the bias and the slopes of PReLU one value
-  // per channel of the result, the residual r a tensor of the result's shape.
+  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale, the bias and the slopes of PReLU one
+  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's shape.
   bool bias = false;
   bool residual = false;
+  bool scale = false;
   Activation activation = Activation::kNone;
   float activation_slope =
       0.01f;  // of the leaky ReLU below 0 and of the hard sigmoid; of `masked`, too
@@ -62,6 +63,10 @@ struct Problem {
   // Forward only: other orders in memory.
   TensorLayout layout = TensorLayout::kNchw;
   WeightsLayout weights_layout = WeightsLayout::kKcrs;
+  // Elements from one image to the next, of the input (x, of transposed dy) and of the result and the residual: more than
+  // an image has where they are a range of channels of a larger tensor. 0: images lie one behind the other. Forward and
+  // transposed, in layout (n,c,h,w).
+  std::int64_t in_image = 0, out_image = 0;
 
   // Output height and width (SPEC formula; the only place it is written down).
   std::int64_t oh() const { return output_size(h, kh, sh, pt, pb, dh); }
@@ -84,6 +89,13 @@ struct Problem {
   std::int64_t w_elements() const { return k * c_per_group() * kh * kw; }
   std::int64_t b_elements() const { return wants_dx() ? c : k; }
   std::int64_t y_elements() const { return n * k * oh() * ow(); }
+  // From one image to the next, wherever they lie.
+  std::int64_t input_image() const {
+    return n > 1 && in_image > 0 ? in_image : wants_dx() ? k * oh() * ow() : c * h * w;
+  }
+  std::int64_t result_image() const {
+    return n > 1 && out_image > 0 ? out_image : wants_dx() ? c * h * w : k * oh() * ow();
+  }
   std::int64_t x_bytes() const { return x_elements() * element_bytes(data_type); }
   std::int64_t w_bytes() const { return w_elements() * element_bytes(data_type); }
   std::int64_t b_bytes() const { return b_elements() * element_bytes(data_type); }
@@ -93,7 +105,7 @@ struct Problem {
     return data_type == DataType::kFloat32 && layout == TensorLayout::kNchw &&
            weights_layout == WeightsLayout::kKcrs;
   }
-  bool finishes() const { return bias || residual || activation != Activation::kNone; }
+  bool finishes() const { return bias || residual || scale || activation != Activation::kNone; }
 
   // Floating-point operations of the direct algorithm, a multiply and an add counted as two; the
   // epilogue is not counted. A double, since the count of a valid problem can exceed 64 bits.
@@ -121,11 +133,13 @@ struct Problem {
 // Error{kInvalidProblem}.
 Problem transposed(const Problem& as_seen, std::int64_t output_pad_h, std::int64_t output_pad_w);
 
-// The tensors that an execution reads and writes.
+// The tensors that an execution reads and writes. kSlopes: of PReLU, or the scale, of which there is one at most.
 enum class Tensor { kX, kW, kB, kY, kDx, kDw, kDb, kDy, kR, kSlopes };
 constexpr int kTensors = 10;
 std::int64_t elements_of(const Problem& problem, Tensor tensor);
 std::int64_t bytes_of(const Problem& problem, Tensor tensor);
+// Bytes from the first element of an operand to its last, with what lies between its images.
+std::int64_t span_bytes_of(const Problem& problem, Tensor tensor);
 std::vector<Tensor> inputs_of(const Problem& problem);
 Tensor result_of(const Problem& problem);
 // As the caller of the problem's direction knows it: "x" for a transposed convolution's dy.
@@ -135,6 +149,9 @@ bool operator==(const Problem& a, const Problem& b);
 inline bool operator!=(const Problem& a, const Problem& b) {
   return !(a == b);
 }
+
+// The same problem with images that lie one behind the other.
+Problem with_dense_images(Problem problem);
 
 // The canonical text of the geometry: `n1c64h56w56k64kh3kw3p1`, defaults left out. Direction, epilogue
 // and storage are separate words and not part of it.

@@ -435,6 +435,60 @@ TEST_CASE("the slopes of PReLU are an operand, checked as the bias is") {
   CHECK(read(c.operands.y) == rectified);
 }
 
+TEST_CASE("a result and an input that are channels of a larger tensor, and a scale") {
+  Case c("n2c4h8w8k16kh3kw3p1");
+  const auto queue = make_queue();
+  const clconv::Plan dense = plan_with(c, "naive");
+  const std::vector<float> expected = c.run(dense, queue);
+  // Channels 16 to 31 of 40.
+  constexpr std::int64_t kPlane = 64, kWhole = 40 * kPlane, kImage = 16 * kPlane;
+  c.problem.y_image_stride = kWhole;
+  const clconv::Plan plan = plan_with(c, "naive");
+  const cl::Buffer whole = device_buffer(std::vector<float>(2 * kWhole, 7.0f));
+  const auto part = [&](std::int64_t elements) {
+    const cl_buffer_region region{16 * kPlane * 4, static_cast<std::size_t>(4 * elements)};
+    cl_int status = CL_SUCCESS;
+    cl::Buffer made(clCreateSubBuffer(whole(), CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION,
+                                      &region, &status));
+    REQUIRE(status == CL_SUCCESS);
+    return made;
+  };
+  c.operands.y = part(kWhole + kImage - 1);
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] {
+          plan.execute(queue, c.operands);
+        }).find("buffer y has 14332 bytes") == 0);
+  c.operands.y = part(kWhole + kImage);
+  plan.execute(queue, c.operands);
+  queue.finish();
+  const std::vector<float> all = read(whole);
+  for (std::int64_t i = 0; i < 2 * kWhole; ++i) {
+    const std::int64_t at = i % kWhole - 16 * kPlane;
+    const bool own = at >= 0 && at < kImage;
+    const auto index = static_cast<std::size_t>(i / kWhole * kImage + at);
+    if (all[static_cast<std::size_t>(i)] != (own ? expected[index] : 7.0f)) {
+      FAIL("element " << i);
+    }
+  }
+  // The same numbers are the input of a convolution, and one twice as large with a scale of 2.
+  Case next("n2c16h8w8k3kh1kw1");
+  next.operands.x = device_buffer(expected);
+  const std::vector<float> wanted = next.run(plan_with(next, "implicit_gemm"), queue);
+  next.problem.x_image_stride = kWhole;
+  next.problem.scale = 1;
+  next.operands.x = c.operands.y;
+  const clconv::Plan scaled = plan_with(next, "implicit_gemm");
+  CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { scaled.execute(queue, next.operands); }) ==
+        "buffer scale is missing, the plan for n2c16h8w8k3kh1kw1 needs 24 bytes");
+  next.operands.scale = device_buffer(std::vector<float>(6, 2.0f));
+  std::vector<float> twice = wanted;
+  for (float& value : twice)
+    value *= 2;
+  CHECK(next.run(scaled, queue) == twice);
+  c.problem.y_image_stride = kImage - 1;
+  CHECK(error_of(CLCONV_INVALID_PROBLEM, [&] { plan_with(c, "naive"); }) ==
+        "y_image_stride=1023: must be 0 or at least the elements of an image, 1024");
+}
+
 TEST_CASE("a mask without an activation is ReLU's, with one the backward of that") {
   Case c(kDense);
   const auto queue = make_queue();

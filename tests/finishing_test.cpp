@@ -49,6 +49,25 @@ TEST_CASE("activations, as a GPU") {
   Device on = pretended_gpu();
   check_activations(on, 0, 4);
 }
+TEST_CASE("scale: one value per image and channel, in every strategy, behind any activation") {
+  const Activation activations[] = {Activation::kNone, Activation::kRelu, Activation::kSilu,
+                                    Activation::kHardSigmoid};
+  Device gpu = pretended_gpu();
+  std::size_t number = 0;
+  for (const char* text : kKinds) {
+    const bool other = number % 3 == 1;
+    Problem p = finished(text, other ? Direction::kTransposed : Direction::kForward,
+                         activations[number % std::size(activations)]);
+    p.n = 3;
+    // Larger than what is copied at once.
+    if (number == 5) p = finished("n6c32h64w64k3kh3kw3p1", Direction::kForward, Activation::kRelu);
+    p.scale = true;
+    if (number == 4) p.data_type = DataType::kFloat16;
+    check_bodies(device(), p, Tensors(p));
+    if (number == 0) check_bodies(gpu, p, Tensors(p));
+    ++number;
+  }
+}
 TEST_CASE("activations, in float16 and bfloat16, NHWC") {
   std::size_t number = 0;
   for (const ActivationRow& row : kActivationRows) {

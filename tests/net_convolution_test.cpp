@@ -271,6 +271,42 @@ TEST_CASE("epilogues: what stays as it is: a result that two read, an infinite s
   CHECK(rewritten("epilogues", infinite) == Names{"Conv", "PRelu"});
 }
 
+TEST_CASE(
+    "channel_scales: one value per image and channel from elsewhere, also behind an activation") {
+  NetGraph net;
+  const ValueId y =
+      net.add("Conv", {image(net), net.constant({6, 4, 3, 3}, random_numbers(216, 2))},
+              {{"clconv_activation", std::string("silu")}});
+  const ValueId style = net.input({2, 6, 1, 1}, random_numbers(12, 3, -3, 3));
+  net.output(net.add("Mul", {net.add("Tanh", {style}), y}));
+  CHECK(rewritten("channel_scales", net) == Names{"Tanh", "Conv"});
+
+  NetGraph gate;
+  const ValueId x = gate.input({3, 5}, random_numbers(15, 1));
+  const auto layer = [&](unsigned seed) {
+    return gate.add("FullyConnected", {x, gate.constant({7, 5}, random_numbers(35, seed))}, {},
+                    kOwnDomain);
+  };
+  const ValueId value = layer(2);
+  gate.output(gate.add("Mul", {value, gate.add("Sigmoid", {layer(3)})}));
+  CHECK(rewritten("channel_scales", gate) == Names{"FullyConnected", "Sigmoid", "FullyConnected"});
+}
+
+TEST_CASE("channel_scales: squeeze-and-excitation, and what is no scale, stay") {
+  NetGraph net;
+  const ValueId y = add_convolution(net, image(net), 2);
+  net.output(net.add("Mul", {y, net.add("Sigmoid", {net.add("GlobalAveragePool", {y})})}));
+  CHECK(rewritten("channel_scales", net) == Names{"Conv", "GlobalAveragePool", "Sigmoid", "Mul"});
+  NetGraph whole;
+  const ValueId z = add_convolution(whole, image(whole), 2);
+  whole.output(whole.add("Mul", {z, whole.input({2, 6, 7, 9}, random_numbers(756, 3))}));
+  CHECK(rewritten("channel_scales", whole) == Names{"Conv", "Mul"});
+  NetGraph slopes;
+  const ValueId v = add_convolution(slopes, image(slopes), 2);
+  slopes.output(slopes.add("Mul", {v, slopes.input({1, 6, 1, 1}, random_numbers(6, 3))}));
+  CHECK(rewritten("channel_scales", slopes) == Names{"Conv", "Mul"});  // one for all images
+}
+
 TEST_CASE("fully_connected: MatMul and Gemm with constant weights") {
   NetGraph net;
   const ValueId x = net.input({2, 5, 7}, random_numbers({2, 5, 7}, 1));

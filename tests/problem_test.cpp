@@ -126,6 +126,36 @@ TEST_CASE("a mask is the backward of an activation that can be computed from y")
   CHECK(other == p);
 }
 
+TEST_CASE("a scale is an operand, one value per image and channel of the result") {
+  const auto refusal = [](const Problem& p) {
+    try {
+      p.validate();
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  Problem p = parse_problem("n2c3h5w5k7kh3kw3");
+  p.scale = true;
+  CHECK(elements_of(p, Tensor::kSlopes) == 14);
+  CHECK(std::string(name_of(p, Tensor::kSlopes)) == "scale");
+  CHECK(inputs_of(p).back() == Tensor::kSlopes);
+  CHECK(epilogue_words(p) == "scale");
+  CHECK(p.finishes());
+  CHECK((p != parse_problem("n2c3h5w5k7kh3kw3")));
+  CHECK(refusal(p).empty());
+  p.activation = Activation::kPrelu;
+  CHECK(refusal(p) == "scale goes with no prelu: its slopes are in its place");
+  p.activation = Activation::kNone;
+  p.layout = TensorLayout::kNhwc;
+  CHECK(refusal(p) == "scale is part of layout nchw, the layout is nhwc");
+  p.layout = TensorLayout::kNchw;
+  p.direction = Direction::kTransposed;
+  CHECK(elements_of(p, Tensor::kSlopes) == 6);
+  p.direction = Direction::kBackwardData;
+  CHECK(refusal(p) == "scale is part of forward and transposed, the direction is backward-data");
+}
+
 TEST_CASE("prelu has an operand of slopes, one per channel of the result") {
   Problem p = parse_problem("n2c6h9w8k4kh3kw3p1");
   p.activation = Activation::kPrelu;

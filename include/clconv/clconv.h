@@ -181,7 +181,7 @@ enum { CLCONV_NCHW = 0, CLCONV_NHWC = 1 };
 typedef int32_t clconv_weights_layout;
 enum { CLCONV_KCRS = 0, CLCONV_KRSC = 1 };
 
-/** What is to be computed: activation(sum of the products + b + r). Sizes in elements. */
+/** What is to be computed: activation(sum of the products + b + r) * scale. Sizes in elements. */
 typedef struct clconv_problem {
   size_t struct_size;
   int64_t n, c, h, w;
@@ -202,6 +202,12 @@ typedef struct clconv_problem {
   clconv_tensor_layout layout;
   clconv_weights_layout weights_layout;
   float activation_offset; /* of CLCONV_HARD_SIGMOID; finite; 0.5 by default */
+  /* Forward and transposed, in layout CLCONV_NCHW: elements from one image of x to the next, and of y and r. Larger than
+   * an image where the operand is a range of channels of a larger tensor; what lies between its images is not written.
+   * 0: images lie one behind the other. The buffer begins with the range's first channel of the first image and needs to
+   * reach no further than its last element. */
+  int64_t x_image_stride, y_image_stride;
+  int scale; /* forward, transposed, CLCONV_NCHW: multiply by one value per image and channel; not with CLCONV_PRELU */
 } clconv_problem;
 
 /* With `mask` a gradient is that of an activated convolution: dy is multiplied by the derivative of `activation`,
@@ -403,8 +409,8 @@ typedef struct clconv_plan_info {
   int deterministic;
   double
       error_bound; /* |error| <= error_bound * the sum of the magnitudes added + error_floor, per element, while a
-                      float16 result does not overflow; see error_reach. Slopes of CLCONV_PRELU count as being in
-                      [-1, 1]: with larger ones, multiply this and error_floor by the largest |slope| */
+                      float16 result does not overflow; see error_reach. Slopes of CLCONV_PRELU, and the scale, count
+                      as being in [-1, 1]: with larger ones, multiply this and error_floor by the largest magnitude */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
   int64_t steps;       /* commands per execution with prepared weights */
@@ -434,6 +440,7 @@ typedef struct clconv_operands {
   cl_mem workspace; /* the caller's, of at least the bytes in clconv_plan_info, or NULL */
   cl_mem r;         /* the residual, where the problem has one; must not overlap the result */
   cl_mem slopes;    /* of CLCONV_PRELU: one value per channel of the result, as b */
+  cl_mem scale;     /* where the problem has one: (n,k), the channels of the result */
 } clconv_operands;
 
 CLCONV_API void clconv_operands_defaults(clconv_operands* operands, size_t size);

@@ -136,7 +136,7 @@ inline std::string explain_profile(const std::string& profile, const Problem& pr
 
 // The buffers of an execution; what is left out is null.
 struct Operands {
-  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r, slopes;
+  cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r, slopes, scale;
 };
 
 // Of the network operations; each with its defaults set.
@@ -288,6 +288,7 @@ class Plan {
     raw.workspace = o.workspace();
     raw.r = o.r();
     raw.slopes = o.slopes();
+    raw.scale = o.scale();
     return raw;
   }
 

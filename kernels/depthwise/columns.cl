@@ -13,6 +13,8 @@
 // Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
 // all conditions.
 //
+// in_image, out_image: elements from one image to the next, of the input, of the result and r.
+//
 // Macros: VW RB TAPS STAGE_FLOATS; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue. All other
 // sizes are arguments. A data gradient has stride 1.
 
@@ -56,27 +58,31 @@ void depthwise_columns(global const element* restrict x, global const element* r
                        global const element* restrict r, global element* restrict result, int groups,
                        int filters, int in_h, int in_w, long in_size, int top, int left,
                        int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                       int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift SLOPES_PARAMETER) {
+                       int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, long in_image,
+                       long out_image SLOPES_PARAMETER) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
   const long first_index = (long)get_group_id(0) * tiles_per_work_group;
   const long last_index = min(first_index + tiles_per_work_group, all_tiles);
   for (long index = first_index; index < last_index; ++index) {
     const int tile = (int)(index % tiles);
-    const long plane = index / tiles;
+    const long plane = index / tiles;  // of the input
+    const long image = plane / groups;
+    const int group_index = (int)(plane % groups);
     const int a0 = min(tile / tiles_x * tile_h, max(0, steps_h - tile_h));
     const int b0 = tile % tiles_x * tile_w;
     const int rows = min(tile_h, steps_h - a0);
     const int columns = min(tile_w, steps_w - b0);
     // A single vector that does not fit its row may overrun it into rows that are written later.
     const int spare_rows = columns == steps_w && columns <= VW;
-    stage_tile(x, y_mask, MASK, plane * in_h * in_w, in_size, in_h, in_w, top + a0 * IH, left + b0 * IW,
+    stage_tile(x, y_mask, MASK, image * in_image + (long)group_index * in_h * in_w, in_size, in_h, in_w,
+               top + a0 * IH, left + b0 * IW,
                (rows - 1) * IH + REACH_H + 1, (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
                tiles > 1 || index == first_index);
     for (int filter = 0; filter < filters; ++filter) {
-      const long f = plane % groups * filters + filter;
-      const long to = (plane * filters + filter) * res_h * res_w;
+      const long f = (long)group_index * filters + filter;
+      const long to = image * out_image + f * res_h * res_w;
       const float start = BIAS_OF(b, f);
-      const float slope = SLOPE_OF(slopes, f);
+      const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
       for (int i0 = 0; i0 < rows; i0 += RB) {
         const int i = min(i0, rows - RB);
         local const float* staged_rows = memory + shift + i * IH * IW * pitch;

@@ -5,6 +5,8 @@
 //     | | | |   writes coalesce. Each goes down TY rows of a forward convolution and keeps in registers what it reads
 //     v v v v   of the input, for all of them. Channels last: neighbouring channels of a pixel.
 //
+// in_image, out_image: elements from one image to the next, of the input, of the result and r.
+//
 // Macros: TY, UNROLL; NHWC (1: x, r and y have the channels last); KH KW SH SW DH DW, DATA, MASK, and those of the
 // epilogue. All other sizes are arguments.
 
@@ -12,7 +14,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
                              global const element* restrict weights, global const element* restrict b,
                              global const element* restrict r, global element* restrict result, int groups,
                              int channels, int filters, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
-                             int row_blocks, long items SLOPES_PARAMETER) {
+                             int row_blocks, long items, long in_image, long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= items) return;
 #if NHWC
@@ -22,21 +24,22 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
   const int row0 = (int)(pixel / res_w % row_blocks) * TY;
   const long image = pixel / res_w / row_blocks;
   const long step = (long)groups * filters;  // from one pixel of the result to the next
-  const long to = ((image * res_h + row0) * res_w + column) * step + f;
+  const long to = image * out_image + ((long)row0 * res_w + column) * step + f;
 #else
   const int column = (int)(id % res_w);
   const int row0 = (int)(id / res_w % row_blocks) * TY;
   const long plane = id / res_w / row_blocks;  // of the result
   const int f = (int)(plane % ((long)groups * filters));
+  const long image = plane / ((long)groups * filters);
   const long step = 1;
-  const long to = plane * res_h * res_w + (long)row0 * res_w + column;
+  const long to = image * out_image + ((long)f * res_h + row0) * res_w + column;
 #endif
   float acc[TY];
 #pragma unroll
   for (int t = 0; t < TY; ++t) acc[t] = 0.0f;
 #if DATA
   for (int channel = 0; channel < channels; ++channel) {
-    const long from_plane = (plane * channels + channel) * in_h * in_w;
+    const long from_plane = image * in_image + ((long)f * channels + channel) * in_h * in_w;
     global const element* w = weights + ((long)f * channels + channel) * (KH * KW);
     for (int u = 0; u < KH; ++u) {
       for (int v = 0; v < KW; ++v) {
@@ -58,10 +61,10 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
   }
 #else
 #if NHWC
-  global const element* from = x + image * in_h * in_w * groups + f / filters;
+  global const element* from = x + image * in_image + f / filters;
   const long from_step = groups;
 #else
-  global const element* from = x + plane / filters * in_h * in_w;
+  global const element* from = x + image * in_image + (long)(f / filters) * in_h * in_w;
   const long from_step = 1;
 #endif
   global const element* w = weights + (long)f * (KH * KW);
@@ -94,7 +97,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
     if (row0 + t < res_h) {
       const long at = to + (long)t * res_w * step;
       const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
-      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(slopes, f))), result, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f))), result, at);
     }
   }
 }

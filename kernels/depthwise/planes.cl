@@ -8,6 +8,8 @@
 // One work-item per work-group, `bands_per_work_group` bands of `band` blocks of RB rows each. Each vector of the input
 // is used by up to KH rows of results.
 //
+// in_image, out_image: elements from one image to the next, of the input, of the result and r.
+//
 // Macros: RB, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those of the
 // epilogue. All other sizes are arguments.
 
@@ -65,18 +67,20 @@ void depthwise_planes(global const element* restrict x, global const element* re
                       global const element* restrict weights, global const element* restrict b,
                       global const element* restrict r, global element* restrict result, int groups,
                       int filters, int in_h, int in_w, int res_h, int res_w, int shift_h, int shift_w,
-                      int band, int bands, long all_bands, long bands_per_work_group SLOPES_PARAMETER) {
+                      int band, int bands, long all_bands, long bands_per_work_group, long in_image,
+                      long out_image SLOPES_PARAMETER) {
   const int blocks = (res_h + RB - 1) / RB;
   const long first_index = get_group_id(0) * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);
   for (long index = first_index; index < last_index; ++index) {
     const long plane = index / bands;  // of the result
     const int first = (int)(index % bands) * band;
+    const long image = plane / ((long)groups * filters);
     const long f = plane % ((long)groups * filters);
-    const long from = plane / filters * in_h * in_w - (long)TOP * in_w - LEFT;
-    const long to = plane * res_h * res_w;
+    const long from = image * in_image + f / filters * in_h * in_w - (long)TOP * in_w - LEFT;
+    const long to = image * out_image + f * res_h * res_w;
     const float bias = BIAS_OF(b, f);
-    const float slope = SLOPE_OF(slopes, f);
+    const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
     float weight[KH * KW];
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);

@@ -13,6 +13,8 @@
 // all conditions. Where results add up, in place or in `sums`, they are cut instead. More than one input plane per
 // result plane (MULTI: data gradient with a channel multiplier) adds up in `sums`, behind the stage.
 //
+// in_image, out_image: elements from one image to the next, of the input, of the result and r.
+//
 // Macros: VW RB STAGE_FLOATS, UNROLL, MULTI; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue.
 // All other sizes are arguments.
 
@@ -24,8 +26,8 @@ void depthwise_rows(global const element* restrict x, global const element* rest
                     global const element* restrict r, global element* restrict result, int groups,
                     int filters, int in_h, int in_w, long in_size, int top, int left,
                     int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift,
-                    int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER) {
+                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, long in_image,
+                    long out_image, int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
 #if MULTI
   local float* sums = memory + stage_floats;
@@ -36,6 +38,7 @@ void depthwise_rows(global const element* restrict x, global const element* rest
     const int tile = (int)(index % tiles);
     const long plane = index / tiles;
     const int group_index = (int)(plane % groups);
+    const long image = plane / groups;
     const int first_a = tile / tiles_x * tile_h;
     const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
     const int b0 = tile % tiles_x * tile_w;
@@ -46,16 +49,17 @@ void depthwise_rows(global const element* restrict x, global const element* rest
     const int spare_rows =
         RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
     for (int channel = 0; channel < channels; ++channel) {
-      stage_tile(x, y_mask, MASK, (plane * channels + channel) * in_h * in_w, in_size, in_h, in_w,
+      stage_tile(x, y_mask, MASK,
+                 image * in_image + ((long)group_index * channels + channel) * in_h * in_w, in_size, in_h, in_w,
                  top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                  (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
                  tiles > 1 || index == first_index);
       for (int filter = 0; filter < filters; ++filter) {
         const long f = (long)group_index * filters * channels + filter + channel;
         global const element* w = weights + f * (KH * KW);
-        const long to = (plane * filters + filter) * res_h * res_w;
+        const long to = image * out_image + ((long)group_index * filters + filter) * res_h * res_w;
         const float start = BIAS_OF(b, group_index * filters + filter);
-        const float slope = SLOPE_OF(slopes, group_index * filters + filter);
+        const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), group_index * filters + filter);
 #if UNROLL
         float weight[KH * KW];
 #pragma unroll

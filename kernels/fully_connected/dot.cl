@@ -9,6 +9,8 @@
 // One work-item per work-group. Per step MR + NR loads and MR*NR fused multiply-adds. A work-item takes MR rows of w
 // through `images_per_item` rows of x, so that w is read from memory once.
 //
+// x_image, y_image: elements from one row of x, of y and r to the next.
+//
 // Macros: MR NR VW; X_FLOATS (1: x is a float copy, since every row of w meets it and loading a float16 takes some
 // instructions), and those of the epilogue.
 
@@ -42,8 +44,8 @@ typedef element x_element;
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void fully_connected_dot(global const x_element* restrict x, global const element* restrict w,
                          global const element* restrict b, global const element* restrict r,
-                         global element* restrict y, int images, int c, int k, int images_per_item
-                         SLOPES_PARAMETER) {
+                         global element* restrict y, int images, int c, int k, int images_per_item,
+                         long x_image, long y_image SLOPES_PARAMETER) {
   const int k0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * images_per_item;
   const int last = min(first + images_per_item, images);
@@ -55,7 +57,7 @@ void fully_connected_dot(global const x_element* restrict x, global const elemen
     floatv acc[MR][NR];
 #pragma unroll
     for (int i = 0; i < NR; ++i) {
-      x_rows[i] = x + ROW(image + i, last) * c;
+      x_rows[i] = x + ROW(image + i, last) * x_image;
 #pragma unroll
       for (int m = 0; m < MR; ++m) acc[m][i] = (floatv)(0.0f);
     }
@@ -68,9 +70,9 @@ void fully_connected_dot(global const x_element* restrict x, global const elemen
       for (int m = 0; m < MR; ++m) {
         const float value = sum_of_lanes(acc[m][i]);
         if (image + i < last && k0 + m < k) {
-          const long result = (long)(image + i) * k + k0 + m;
+          const long result = (image + i) * y_image + k0 + m;
           const float finished = value + BIAS_OF(b, k0 + m) + RESIDUAL_OF(r, result);
-          PUT(ACTIVATE(finished, SLOPE_OF(slopes, k0 + m)), y, result);
+          PUT(ACTIVATE(finished, SLOPE_OF(SLOPES_OF(image + i, k), k0 + m)), y, result);
         }
       }
     }

@@ -9,6 +9,8 @@
 //
 // One work-item per work-group. Per r: KV loads, MR broadcasts, MR*KV fused multiply-adds.
 //
+// result_step: elements from one row of the result to the next.
+//
 // Macros: MR KV VW; MASK and BACKWARD (dz is dy, masked), and those of the epilogue.
 
 // Rows beyond the last one repeat it; their results are not stored.
@@ -42,7 +44,8 @@ inline void outer_block(global const element* restrict dy, global const element*
                         global const element* restrict residual, global const element* restrict slopes,
                         global element* restrict result,
                         const int i0, const int is, const int rs, const int columns, const long i_step,
-                        const long r_step, const int plane, const int first, const int left) {
+                        const long r_step, const long result_step, const int plane, const int first,
+                        const int left) {
   floatv acc[MR][KV];
   CLEAR_TILE(acc, MR, KV)
   for (int r = 0; r < rs; ++r) {
@@ -52,13 +55,13 @@ inline void outer_block(global const element* restrict dy, global const element*
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
     if (i0 + m < is) {
-      const long at = (long)(i0 + m) * columns + first;
+      const long at = (i0 + m) * result_step + first;
 #pragma unroll
       for (int v = 0; v < KV; ++v) {
         const int count = left - v * VW;
         const floatv value = acc[m][v] + bias_of_columns(b, first + v * VW, plane, count) +
                              residual_some(residual + at + v * VW, count);
-        const floatv slope = slopes_of_columns(slopes, first + v * VW, plane, count);
+        const floatv slope = slopes_of_columns(SLOPES_OF(i0 + m, columns / plane), first + v * VW, plane, count);
         put_some(RESULT(get_some(result + at + v * VW, count), ACTIVATE(value, slope)),
                  result + at + v * VW, count);
       }
@@ -70,13 +73,15 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void fully_connected_outer(global const element* restrict dy, global const element* restrict y,
                            global const element* restrict rows, global const element* restrict b,
                            global const element* restrict r, global element* restrict result, int is,
-                           int rs, int columns, long i_step, long r_step, int plane SLOPES_PARAMETER) {
+                           int rs, int columns, long i_step, long r_step, long result_step, int plane
+                           SLOPES_PARAMETER) {
   const int i0 = (int)get_group_id(0) * MR;
   const int first = (int)get_group_id(1) * BLOCK;
   if (columns - first >= BLOCK) {
-    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, plane, first, BLOCK);
+    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, result_step, plane,
+                first, BLOCK);
   } else {
-    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, plane, first,
-                columns - first);
+    outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, result_step, plane,
+                first, columns - first);
   }
 }

@@ -44,7 +44,7 @@ void fully_connected_rows(global const element* restrict x, global const element
     if (get_local_id(0) == 0 && first + i < images) {
       const long result = (long)(first + i) * k + row;
       const float value = sum + BIAS_OF(b, row) + RESIDUAL_OF(r, result);
-      PUT(ACTIVATE(value, SLOPE_OF(slopes, row)), y, result);
+      PUT(ACTIVATE(value, SLOPE_OF(SLOPES_OF(first + i, k), row)), y, result);
     }
   }
 }

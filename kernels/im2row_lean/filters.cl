@@ -16,6 +16,8 @@
 // One work-item per work-group computes TH rows x TW columns of pixels by KV vectors of filters in the register tile of
 // parts/register_tile.cl. Tiles at the lower and right edge overlap their neighbours instead of being partial.
 //
+// out_image: elements from one image of y and r to the next.
+//
 // Macros: VW KV TH TW, and those of the epilogue. Nothing but the tile is compiled in: one binary serves all strides
 // and dilations.
 
@@ -29,7 +31,7 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
                          long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                          long tap_column, int oh, int ow, int first_column, int columns, int tiles_x,
                          int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner,
-                         long image_planes SLOPES_PARAMETER) {
+                         int image, long out_image SLOPES_PARAMETER) {
   const long id = get_group_id(0);
   const int tile = (int)(blocks_inner ? id / blocks : id % tiles);
   const int block = (int)(blocks_inner ? id % blocks : id / tiles);
@@ -53,7 +55,8 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
   // Transposes vectors along filters to vectors along the pixels of a row.
   const int first_filter = block % blocks_per_group * BLOCK;
   const long channel = (long)group_index * filters + first_filter;
-  const long out = ((image_planes + channel) * oh + i0) * ow + first_column + j0;
+  global const element* slopes_of_image = SLOPES_OF(image, (long)filters * (blocks / blocks_per_group));
+  const long out = image * out_image + (channel * oh + i0) * ow + first_column + j0;
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
 #pragma unroll
@@ -72,7 +75,7 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
             const long at = out + ((long)(v * VW + f) * oh + row) * ow + from;
             const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, channel + v * VW + f) +
                                  residual_some(r + at, TW - from);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, channel + v * VW + f));
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, channel + v * VW + f));
             put_first(activated, TW - from, y + at);
           }
         }

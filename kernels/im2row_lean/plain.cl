@@ -15,6 +15,8 @@
 //
 // One work-item per result, neighbours along the filters.
 //
+// out_image: elements from one image of y and r to the next.
+//
 // Macros: those of the epilogue. One binary serves all strides and dilations.
 
 kernel void im2row_lean_plain(global const float* restrict strip, global const float* restrict packed,
@@ -22,7 +24,7 @@ kernel void im2row_lean_plain(global const float* restrict strip, global const f
                               global element* restrict y, long group_stride, long row_step,
                               long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                               long tap_column, int oh, int ow, int first_column, int columns, int filters,
-                              int groups, long image_planes SLOPES_PARAMETER) {
+                              int groups, int image, long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= (long)groups * filters * oh * columns) return;
   const int filter = (int)(id % filters);
@@ -39,7 +41,7 @@ kernel void im2row_lean_plain(global const float* restrict strip, global const f
     }
   }
   const long channel = (long)group_index * filters + filter;
-  const long at = ((image_planes + channel) * oh + i) * ow + first_column + j;
+  const long at = image * out_image + (channel * oh + i) * ow + first_column + j;
   const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, at);
-  PUT(ACTIVATE(value, SLOPE_OF(slopes, channel)), y, at);
+  PUT(ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, (long)groups * filters), channel)), y, at);
 }

@@ -80,7 +80,8 @@ kernel void implicit_gemm_direct(global const element* restrict x, global const 
             const int filter = group_index * filters + block * MR + m;
             const long to = out + filter * out_plane;
             const float value = COMPONENT(sums[p][m / 4], m % 4) + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-            PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
+            const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), filter);
+            PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
           }
         }
       }

@@ -136,6 +136,8 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   }
 #endif
 
-  store_tile(acc, b, r, SLOPES_PASSED, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
+  // A chunk's results begin with those of its first image.
+  global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
+  store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
              out_plane, out_pitch, out_step);
 }

@@ -59,13 +59,14 @@ inline floatv load_scattered(global const element* base, const long* place, cons
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
-// A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next.
+// A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next;
+// in_image: elements from one image of x to the next.
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
                            global const float* restrict packed, global const element* restrict b,
                            global const element* restrict r, global element* restrict result,
                            int channels, int slab, int taps_h, int taps_w, int in_h, int in_w,
-                           long in_size, int top, int left, int images, int oh, int ow,
+                           long in_size, long in_image, int top, int left, int images, int oh, int ow,
                            int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
                            int filters, int blocks_per_group, int run, int groups, long out_image,
                            long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
@@ -93,7 +94,6 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
 #endif
 
   const long in_plane = (long)in_h * in_w;
-  const long in_image = groups * channels * in_plane;
   const int taps = taps_h * taps_w;
   for (int channel = 0; channel < channels; channel += slab) {
     const int staged_channels = min(slab, channels - channel);
@@ -164,6 +164,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       const long first_b = (long)group_index * filters + block * MR;
       long at[NV];
       int count[NV];
+#if SLOPES
+      global const element* slopes_at[NV];  // of the image
+#endif
 #if SCATTER
       long place[NV][VW];
 #endif
@@ -171,6 +174,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       for (int v = 0; v < NV; ++v) {
         const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
         const int from = (v0 + v - image * vectors) * VW;
+#if SLOPES
+        slopes_at[v] = SLOPES_OF(first_image + image, (long)groups * filters);
+#endif
         at[v] = (first_image + image) * out_image + first_b * out_plane + out_offset +
                 i0 * out_pitch + (long)j0 * out_step;
         count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
@@ -193,9 +199,9 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       for (int m = 0; m < MR; ++m) {
         if (block * MR + m < filters) {
           const float bias = BIAS_OF(b, first_b + m);
-          const float slope = SLOPE_OF(slopes, first_b + m);
 #pragma unroll
           for (int v = 0; v < NV; ++v) {
+            const float slope = SLOPE_OF(slopes_at[v], first_b + m);
             const long to = at[v] + m * out_plane;
             const floatv sum = acc[m][v] + bias;
 #if SCATTER

@@ -113,7 +113,7 @@ void implicit_gemm_phases(global const float* restrict x, global const float* re
 #pragma unroll
   for (int m = 0; m < MR; ++m) {
     if (first_filter + m >= filters) continue;
-    const float slope = SLOPE_OF(slopes, first_b + m);
+    const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
       floatv phases[SW], row[SW];

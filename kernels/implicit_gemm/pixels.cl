@@ -55,6 +55,8 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
   const int group_index = (int)(outer / runs % groups);
   const long image = outer / runs / groups;
   const int last_block = min(first_block + run, blocks_per_group);
+  // A chunk's results begin with those of its first image.
+  global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
 
 #if STAGE
   local float staged[STAGE * 256];
@@ -117,7 +119,7 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       if (first_filter + m < filters) {
-        const float slope = SLOPE_OF(slopes, first_b + m);
+        const float slope = SLOPE_OF(slopes_of_image, first_b + m);
 #pragma unroll
         for (int v = 0; v < NV; ++v) {
           const floatv sum = acc[m][v] + BIAS_OF(b, first_b + m);

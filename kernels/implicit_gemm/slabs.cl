@@ -34,6 +34,8 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
   const int last_block = min(first_block + run, blocks_per_group);
   const int group_index = (int)(id / panels / images / runs);
   const int taps = taps_h * taps_w;
+  // A chunk's results begin with those of its first image.
+  global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
   for (int channel = 0; channel < channels; channel += slab) {
     const int last_channel = min(channel + slab, channels);
     global const float* slab_xp =
@@ -87,7 +89,7 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
           STORE_TILE(acc, PIXELS, KV, tile_sums + (i * KV + v) * VW)
           continue;
         }
-        store_tile(acc, b, r, SLOPES_PASSED, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
+        store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
                    image * out_image + first_b * out_plane + out_offset + i0 * out_pitch +
                        (long)j0 * out_step,
                    out_plane, out_pitch, out_step);

@@ -168,7 +168,8 @@ typedef float4 fetched;
       const long to = (out) + filter * out_plane;                                                       \
       const float value =                                                                               \
           COMPONENT(acc[a][c], p) + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);             \
-      PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, first_filter + filter))), result, to); \
+      const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + filter);    \
+      PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);                                 \
     }                                                                                                   \
   }
 #endif
@@ -302,7 +303,8 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
       for (int a = 0; a < TM; ++a) {
         const int filter = m0 + TILE_ROW(a / 4) + a % 4;
         if (filter < filters) {
-          STORE_FOUR(acc[a][c], BIAS_OF(b, first_filter + filter), SLOPE_OF(slopes, first_filter + filter),
+          STORE_FOUR(acc[a][c], BIAS_OF(b, first_filter + filter),
+                     SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + filter),
                      out + filter * out_plane)
         }
       }
@@ -342,6 +344,7 @@ kernel void implicit_gemm_fold(global const float* restrict partial, global cons
     float sum = 0.0f;
     for (int part = 0; part < parts; ++part) sum += partial[((long)part * all_filters + filter) * pixels + pixel];
     const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-    PUT(RESULT(GET(result, to), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, to);
+    const float slope = SLOPE_OF(SLOPES_OF(pixel / image_pixels, all_filters), filter);
+    PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
   }
 }

@@ -11,7 +11,7 @@
 //
 // Entry of (image, r, pixel): cols[image*image_stride + group*group_stride + r*reduction_stride + pixel*pixel_stride],
 // with r = (channel*kh + p)*kw + q within the group and pixel = (i - first_row)*ow + j within a chunk of `rows` output
-// rows. This covers both layouts. Images of dx count from first_image.
+// rows. This covers both layouts. Images of dx count from first_image and are x_image elements apart.
 //
 // Macros: FLOAT_ATOMICS (0: compare-exchange on the bits, on any OpenCL 1.2 device; 1: cl_ext_float_atomics; 2: NVIDIA
 // PTX); gather: those of the epilogue (with the last chunk), STORAGE_.. (of dx, b and r; the matrix is float).
@@ -21,7 +21,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
                           global const element* restrict r, global element* restrict dx, long planes,
                           int c, int h, int w, int kh, int kw, int sh, int sw, int pt, int pl, int dh, int dw, int ow,
                           long first_image, int first_row, int rows, int channels_per_group,
-                          long image_stride, long group_stride, long reduction_stride,
+                          long image_stride, long group_stride, long x_image, long reduction_stride,
                           long pixel_stride, int span, int add, int finish SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (w + span - 1) / span;
@@ -34,7 +34,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
   global const float* matrix = cols + plane / c * image_stride +
                                channel / channels_per_group * group_stride +
                                channel % channels_per_group * kh * kw * reduction_stride;
-  const long row_at = ((first_image * c + plane) * h + y) * w;
+  const long row_at = (first_image + plane / c) * x_image + ((long)channel * h + y) * w;
   for (int column = x0; column < x1; ++column) {
     float sum = add ? GET(dx, row_at + column) : 0.0f;
     for (int p = 0; p < kh; ++p) {
@@ -51,7 +51,7 @@ kernel void col2im_gather(global const float* restrict cols, global const elemen
     }
     if (finish) {
       const float value = sum + BIAS_OF(b, channel) + RESIDUAL_OF(r, row_at + column);
-      sum = ACTIVATE(value, SLOPE_OF(slopes, channel));
+      sum = ACTIVATE(value, SLOPE_OF(SLOPES_OF(first_image + plane / c, c), channel));
     }
     PUT(sum, dx, row_at + column);
   }
@@ -85,7 +85,7 @@ void add(volatile global float* target, float value) {
 kernel void col2im_atomic(global const float* restrict cols, volatile global float* restrict dx,
                           long entries, int c, int h, int w, int kh, int kw, int sh, int sw, int pt,
                           int pl, int dh, int dw, int ow, long first_image, int first_row, int rows,
-                          int channels_per_group, long image_stride, long group_stride,
+                          int channels_per_group, long image_stride, long group_stride, long x_image,
                           long reduction_stride, long pixel_stride) {
   const long id = get_global_id(0);
   if (id >= entries) return;
@@ -103,5 +103,5 @@ kernel void col2im_atomic(global const float* restrict cols, volatile global flo
       cols[plane / c * image_stride + channel / channels_per_group * group_stride +
            ((channel % channels_per_group * kh + p) * kw + q) * reduction_stride +
            ((long)row * ow + j) * pixel_stride];
-  add(dx + ((first_image * c + plane) * h + y) * w + column, value);
+  add(dx + (first_image + plane / c) * x_image + ((long)channel * h + y) * w + column, value);
 }

@@ -9,11 +9,11 @@
 // Macros: those of the epilogue.
 
 // y[first_image + image][filter][first + t] = or += act(product[group*group_stride + f*ld + image*pixels + t] + b + r),
-// t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels.
+// t < pixels, filter = group*k_per_group + f; a plane of y has y_pixels, images of y and r are y_image elements apart.
 kernel void fold_output(global const float* restrict product, global const element* restrict b,
                         global const element* restrict r, global element* restrict y, int images, int k,
                         int k_per_group, long group_stride, long ld, int pixels, long y_pixels,
-                        long first_image, long first, int span SLOPES_PARAMETER) {
+                        long y_image, long first_image, long first, int span SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
   const int t0 = (int)(id % spans) * span;
@@ -24,31 +24,32 @@ kernel void fold_output(global const float* restrict product, global const eleme
   const long image = image_filter / k;
   global const float* from = product + filter / k_per_group * group_stride +
                              filter % k_per_group * ld + image * pixels;
-  const long at = (first_image * k + image_filter) * y_pixels + first;
+  const long at = (first_image + image) * y_image + filter * y_pixels + first;
   global element* to = y + at;
   const float bias = BIAS_OF(b, filter);
-  const float slope = SLOPE_OF(slopes, filter);
+  const float slope = SLOPE_OF(SLOPES_OF(first_image + image, k), filter);
   for (int t = t0; t < t1; ++t) {
     const float value = from[t] + bias + RESIDUAL_OF(r, at + t);
     PUT(RESULT(GET(to, t), ACTIVATE(value, slope)), to, t);
   }
 }
 
-// The same in place, where the product is the result already: `planes` planes of k channels.
+// The same in place, where the product is the result already: `planes` planes, k of an image.
 kernel void finish_output(global const element* restrict b, global const element* restrict r,
                           global element* restrict y, long planes,
-                          int k, int pixels, int span SLOPES_PARAMETER) {
+                          int k, int pixels, long y_image, int span SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   const int spans = (pixels + span - 1) / span;
   const int t0 = (int)(id % spans) * span;
   const long plane = id / spans;
   if (plane >= planes) return;
   const int t1 = min(t0 + span, pixels);
-  global element* to = y + plane * pixels;
+  const long at = plane / k * y_image + plane % k * pixels;
+  global element* to = y + at;
   const float bias = BIAS_OF(b, plane % k);
-  const float slope = SLOPE_OF(slopes, plane % k);
+  const float slope = SLOPE_OF(SLOPES_OF(plane / k, k), plane % k);
   for (int t = t0; t < t1; ++t) {
-    const float value = GET(to, t) + bias + RESIDUAL_OF(r, plane * pixels + t);
+    const float value = GET(to, t) + bias + RESIDUAL_OF(r, at + t);
     PUT(ACTIVATE(value, slope), to, t);
   }
 }

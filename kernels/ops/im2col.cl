@@ -13,7 +13,7 @@
 // cols[image*image_stride + group*group_stride + r*ld + pixel]   columns layout
 // cols[image*image_stride + group*group_stride + pixel*ld + r]    rows layout
 // r = (channel*kh + p)*kw + q within the group; pixel = (i - first_row)*ow + j within the chunk of `rows` output rows;
-// images count from first_image.
+// images count from first_image and are x_image elements apart.
 //
 // Macros: VW; SW (stride in width, so that stride 1 copies whole vectors), MASK (x is a gradient), STORAGE_.. (of x and
 // y; the matrix is float).
@@ -26,7 +26,7 @@
 kernel void im2col_columns(global const element* restrict x, global const element* restrict y,
                            global float* restrict cols, int images, int c, int h, int w, int kh, int kw,
                            int sh, int pt, int pl, int dh, int dw, int ow, long first_image, int first_row, int rows,
-                           int channels_per_group, long image_stride, long group_stride, long ld,
+                           int channels_per_group, long image_stride, long group_stride, long x_image, long ld,
                            int span) {
   const long id = get_global_id(0);
   const int spans = (ow + span - 1) / span;
@@ -38,7 +38,7 @@ kernel void im2col_columns(global const element* restrict x, global const elemen
   const int channel = (int)(image_channel % c);
   const long image = image_channel / c;
 
-  const long plane = (first_image * c + image_channel) * h * w;
+  const long plane = (first_image + image) * x_image + (long)channel * h * w;
   global float* out = cols + image * image_stride + (channel / channels_per_group) * group_stride +
                       (long)(channel % channels_per_group) * kh * kw * ld + (long)row * ow;
   for (int p = 0; p < kh; ++p) {
@@ -65,7 +65,7 @@ kernel void im2col_columns(global const element* restrict x, global const elemen
 kernel void im2col_rows(global const element* restrict x, global float* restrict cols, int images,
                         int c, int h, int w, int kh, int kw, int sh, int pt, int pl, int dh, int dw,
                         int ow, long first_image, int first_row, int rows, int channels_per_group,
-                        long image_stride, long group_stride, long ld, int channel_span) {
+                        long image_stride, long group_stride, long x_image, long ld, int channel_span) {
   const long id = get_global_id(0);
   const int spans = (c + channel_span - 1) / channel_span;
   const int c0 = (int)(id % spans) * channel_span;
@@ -78,7 +78,7 @@ kernel void im2col_rows(global const element* restrict x, global float* restrict
   global float* pixel = cols + image * image_stride + ((long)row * ow + j) * ld;
   const int x0 = j * SW - pl;
   for (int channel = c0; channel < c1; ++channel) {
-    global const element* plane = x + ((first_image + image) * c + channel) * h * w;
+    global const element* plane = x + (first_image + image) * x_image + (long)channel * h * w;
     global float* out = pixel + channel / channels_per_group * group_stride +
                         (long)(channel % channels_per_group) * kh * kw;
     for (int p = 0; p < kh; ++p) {

@@ -84,14 +84,15 @@ kernel void pack_filters(global const element* restrict weights, global float* r
 }
 
 // padded[plane][i][j] = input[first_plane + plane][top + i][left + j], 0 outside the input. The padded plane has hp
-// rows of wp floats. Each work-item writes `span` rows.
+// rows of wp floats. Each work-item writes `span` rows. Behind every image_planes planes of the input, `gap` elements
+// are left out.
 //
 //   . . . .        0 0 0 0
 //   . a b .   ->   0 a b 0
 //   . . . .        0 0 0 0
 kernel void pad_planes(global const element* restrict input, global const element* restrict y,
                        global float* restrict padded, int in_h, int in_w, int top, int left, int hp,
-                       int wp, long first_plane, long rows, int span) {
+                       int wp, long first_plane, long rows, int span, long image_planes, long gap) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, rows);
   const int lo = clamp(-left, 0, wp);
@@ -102,7 +103,8 @@ kernel void pad_planes(global const element* restrict input, global const elemen
     global float* out = padded + row * wp;
     const int at = i + top;
     if (at >= 0 && at < in_h) {
-      const long row_at = (plane * in_h + at) * in_w + left;
+      const long left_out = gap == 0 ? 0 : plane / image_planes * gap;
+      const long row_at = (plane * in_h + at) * in_w + left + left_out;
       for (int j = 0; j < lo; ++j) out[j] = 0.0f;
       copy_row(input + row_at + lo, y + row_at + lo, out + lo, hi - lo);
       for (int j = hi; j < wp; ++j) out[j] = 0.0f;

@@ -34,15 +34,22 @@
 
 // The slopes of an activation that has some, one per channel of the result. SLOPES_PARAMETER ends the parameters of
 // each kernel that activates. SLOPES_PASSED is the argument for a function's parameter `slopes`; without slopes it is some
-// pointer that is not read. slopes_some (with part vectors) reads `count` of them.
+// pointer that is not read. With SCALE the slopes are the scale, one per image and channel: SLOPES_OF is SLOPES_PASSED of
+// an image, counted over the whole batch. slopes_some (with part vectors) reads `count` of them.
 #if defined(SLOPES) && SLOPES
 #define SLOPES_PARAMETER , global const element* restrict slopes
 #define SLOPES_PASSED slopes
+#if defined(SCALE) && SCALE
+#define SLOPES_OF(image, channels) (slopes + (long)(image) * (channels))
+#else
+#define SLOPES_OF(image, channels) slopes
+#endif
 #define SLOPE_OF(slopes, k) GET(slopes, k)
 #define slopes_some(pointer, count) get_some(pointer, count)
 #else
 #define SLOPES_PARAMETER
 #define SLOPES_PASSED b
+#define SLOPES_OF(image, channels) b
 #define SLOPE_OF(slopes, k) 0.0f
 #define slopes_some(pointer, count) 0.0f
 #endif

@@ -67,7 +67,7 @@ kernel void winograd_gpu_weights(global const element* restrict weights, global 
 kernel void winograd_gpu_input(global const element* restrict x, global const element* restrict y,
                                global float* restrict V, int channels, int groups, int in_h, int in_w,
                                int top, int left, int tiles_y, int tiles_x, long first_tile, int tiles,
-                               int pitch) {
+                               int pitch, long in_image) {
   const int t = get_global_id(0);
   if (t >= tiles) return;
   const int column = (int)((first_tile + t) % tiles_x) * M + left;
@@ -76,7 +76,7 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
   const int planes = channels * groups;
   const long xi_step = (long)channels * pitch;
   for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
-    const long origin = (image * planes + plane) * in_h;
+    const long origin = image * in_image + (long)plane * in_h * in_w;
     float s[EDGE][EDGE];
 #define FROM(i) d[i]
 #define TO(i) s[i][j]
@@ -86,7 +86,7 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
       float d[EDGE];
 #pragma unroll
       for (int i = 0; i < EDGE; ++i) {
-        const long at = (origin + row + i) * in_w + column + j;
+        const long at = origin + (long)(row + i) * in_w + column + j;
         d[i] = inside && row + i >= 0 && row + i < in_h ? MASKED(x, y, at) : 0.0f;
       }
       B_TRANSFORM(FROM, TO)
@@ -192,7 +192,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
 kernel void winograd_gpu_output(global const float* restrict products, global const element* restrict b,
                                 global const element* restrict r, global element* restrict result,
                                 int filters, int groups, int oh, int ow, int tiles_y, int tiles_x,
-                                long first_tile, int tiles, int pitch SLOPES_PARAMETER) {
+                                long first_tile, int tiles, int pitch, long out_image SLOPES_PARAMETER) {
   const int t = get_global_id(0);
   if (t >= tiles) return;
   const int j0 = (int)((first_tile + t) % tiles_x) * M;
@@ -211,8 +211,8 @@ kernel void winograd_gpu_output(global const float* restrict products, global co
 #undef FROM
 #undef TO
     const float bias = BIAS_OF(b, plane);
-    const float slope = SLOPE_OF(slopes, plane);
-    const long first = ((image * planes + plane) * oh + i0) * ow + j0;
+    const float slope = SLOPE_OF(SLOPES_OF(image, planes), plane);
+    const long first = image * out_image + ((long)plane * oh + i0) * ow + j0;
 #define FROM(j) s[i][j]
 #define TO(j) sums[j]
 #pragma unroll

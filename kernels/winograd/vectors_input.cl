@@ -55,7 +55,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_input(global const element* restrict x, global const element* restrict y,
                     global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
                     int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
-                    long xi_step, int part_tiles) {
+                    long xi_step, int part_tiles, long in_image) {
   const long id = get_group_id(0);
   const int planes = channels * groups;
   const int plane = (int)(id % planes);
@@ -73,7 +73,7 @@ void winograd_input(global const element* restrict x, global const element* rest
     const int column = tile_x * M + left;
     const int lo = clamp(-column, 0, STAGED);
     const int hi = clamp(in_w - column, lo, STAGED);
-    const long origin = (image * planes + plane) * in_h;
+    const long origin = image * in_image + (long)plane * in_h * in_w;
 #pragma unroll
     for (int i = 0; i < EDGE; ++i) {
       if (lo > 0 || hi < STAGED || row + i < 0 || row + i >= in_h) {
@@ -81,7 +81,7 @@ void winograd_input(global const element* restrict x, global const element* rest
         for (int j = 0; j < STAGED; j += VT) STORE_T((floatt)(0.0f), staged[i] + j);
       }
       if (row + i >= 0 && row + i < in_h) {
-        const long at = (origin + row + i) * in_w + column + lo;
+        const long at = origin + (long)(row + i) * in_w + column + lo;
         stage(x + at, y + at, staged[i] + lo, hi - lo);
       }
     }

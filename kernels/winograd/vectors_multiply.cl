@@ -31,8 +31,8 @@ void winograd_multiply(global const float* restrict V, global const float* restr
                        global const element* restrict b, global const element* restrict r,
                        global element* restrict result, int channels, int slab, int tiles_y,
                        int tiles_x, long first_tile, int tiles, int pitch, long xi_step, int oh, int ow,
-                       int filters, int blocks_per_group, int groups, int strips, int blocks_inner
-                       SLOPES_PARAMETER) {
+                       int filters, int blocks_per_group, int groups, int strips, int blocks_inner,
+                       long out_image SLOPES_PARAMETER) {
   local float products[XI * PRODUCTS] __attribute__((aligned(64)));
   const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
@@ -83,11 +83,14 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     const int i0 = tile_y * M;
     const int j0 = tile_x * M;
     const int pixels = min(tiles_stored * M, ow - j0);
-    const long first_plane_of_block = (image * groups + group_index) * filters + first_filter;
+    const long first_plane_of_block = (long)group_index * filters + first_filter;
+    global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
+    global const element* r_image = r + image * out_image;
+    global element* result_image = result + image * out_image;
     for (int f = 0; f < BLOCK; ++f) {
       for (int i = 0; i < M; ++i) {
         const long row = (first_plane_of_block + f) * oh + i0 + i;
-        PREFETCH_TO_WRITE(result + row * ow + j0 + pixels - 1);
+        PREFETCH_TO_WRITE(result_image + row * ow + j0 + pixels - 1);
       }
     }
     for (int v = 0; v < KV; ++v) {
@@ -122,12 +125,12 @@ void winograd_multiply(global const float* restrict V, global const float* restr
           if (plane_filter + f < filters) {
             const long at = out + (long)f * oh * ow;
             const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
-                                 residual_some(r + at, pixels);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, first_b + f));
+                                 residual_some(r_image + at, pixels);
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + f));
 #if ACCUMULATE
-            put_first(get_some(result + at, pixels) + activated, pixels, result + at);
+            put_first(get_some(result_image + at, pixels) + activated, pixels, result_image + at);
 #else
-            put_first(activated, pixels, result + at);
+            put_first(activated, pixels, result_image + at);
 #endif
           }
         }

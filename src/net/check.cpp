@@ -39,7 +39,7 @@ class Checker : public NetworkPlan::Observer {
  private:
   // What a convolution reads, on the host.
   struct Host {
-    Values x, w, b, r, slopes;
+    Values x, w, b, r, slopes, scale;
   };
 
   Values read(cl_mem buffer, std::int64_t count) const {
@@ -49,6 +49,18 @@ class Checker : public NetworkPlan::Observer {
                                     nullptr, nullptr),
                 "clEnqueueReadBuffer");
     return core::from_storage(bytes, storage_);
+  }
+  // Of images that lie `stride` elements apart; 0: one behind the other.
+  Values read(cl_mem buffer, std::int64_t count, std::int64_t images, std::int64_t stride) const {
+    if (stride == 0) return read(buffer, count);
+    const std::int64_t image = count / images;
+    const Values all = read(buffer, (images - 1) * stride + image);
+    Values values;
+    for (std::int64_t i = 0; i < images; ++i) {
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * stride);
+      values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(image));
+    }
+    return values;
   }
   cl::Buffer write(const Values& values, const char* what) const {
     const std::vector<unsigned char> bytes = core::to_storage(values, storage_);
@@ -84,6 +96,7 @@ Counts counts_of(const Problem& problem) {
 }
 
 Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info) const {
+  problem.x_image_stride = problem.y_image_stride = 0;
   PlanOptions options;
   options.strategy = "naive";
   const Plan plan = plan_.context().plan(problem, options);
@@ -95,10 +108,13 @@ Values Checker::naive(Problem problem, const Host& host, clconv_plan_info* info)
                                              : cl::Buffer(),
                    slopes = problem.activation == CLCONV_PRELU
                                 ? write(host.slopes, "the slopes of a check")
-                                : cl::Buffer();
+                                : cl::Buffer(),
+                   scale = problem.scale != 0 ? write(host.scale, "the scale of a check")
+                                              : cl::Buffer();
   clconv_operands raw;
   clconv_operands_init(&raw);
   raw.x = x(), raw.w = w(), raw.b = b(), raw.y = y(), raw.r = r(), raw.slopes = slopes();
+  raw.scale = scale();
   clconv::check(clconv_plan_execute(plan.get(), queue_(), &raw, 0, nullptr, nullptr));
   if (info != nullptr) *info = plan.info();
   return read(y(), counts.y);
@@ -151,12 +167,13 @@ Values plane_magnitudes(const Problem& problem, const Values& x, const Values& w
 Values Checker::magnitudes(const ConvolutionStep& step, const Host& host) const {
   Problem problem = step.problem();
   problem.activation = CLCONV_NO_ACTIVATION;
-  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r), {}};
+  problem.scale = 0;
+  const Host all{absolute(host.x), absolute(host.w), absolute(host.b), absolute(host.r), {}, {}};
   if (step.info().error_reach > 0) return plane_magnitudes(problem, all.x, all.w, all.b, all.r);
   return naive(problem, all, nullptr);
 }
 
-// What the bounds of a plan are multiplied by: they count slopes of PReLU as being in [-1, 1].
+// What the bounds of a plan are multiplied by: they count slopes of PReLU, and scales, as being in [-1, 1].
 double steepest(const Values& slopes) {
   double most = 1;
   for (const float slope : slopes)
@@ -169,18 +186,20 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   const Counts counts = counts_of(problem);
   const ConvolutionStep::Operands& operands = step.operands();
   Host host;
-  host.x = read(memory.buffer(operands.x), counts.x);
+  host.x = read(memory.buffer(operands.x), counts.x, problem.n, problem.x_image_stride);
   host.w = step.weights()->floats;
   if (problem.bias != 0) host.b = read(memory.buffer(operands.bias), counts.b);
   if (problem.residual != 0) host.r = read(memory.buffer(operands.residual), counts.y);
   if (problem.activation == CLCONV_PRELU)
     host.slopes = read(memory.buffer(operands.slopes), counts.channels);
+  if (problem.scale != 0)
+    host.scale = read(memory.buffer(operands.scale), problem.n * counts.channels);
   clconv_plan_info reference{};
   reference.struct_size = sizeof(reference);
   const Values wanted = naive(problem, host, &reference);
   const Values sums = magnitudes(step, host);
-  const Values got = read(memory.buffer(operands.y), counts.y);
-  const double reach = steepest(host.slopes);
+  const Values got = read(memory.buffer(operands.y), counts.y, problem.n, problem.y_image_stride);
+  const double reach = std::max(steepest(host.slopes), steepest(host.scale));
   const double relative = (step.info().error_bound + reference.error_bound) * reach;
   const double floor = (step.info().error_floor + reference.error_floor) * reach;
   Verdict verdict;

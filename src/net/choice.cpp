@@ -39,7 +39,7 @@ std::string numbers(std::initializer_list<std::int64_t> values) {
 }
 
 std::string epilogue_of(const Problem& p) {
-  return numbers({p.direction, p.bias, p.residual, p.activation, p.data_type}) +
+  return numbers({p.direction, p.bias, p.residual, p.scale, p.activation, p.data_type}) +
          std::to_string(p.activation_slope) + "," + std::to_string(p.activation_offset);
 }
 

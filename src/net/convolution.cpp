@@ -105,10 +105,15 @@ bool has_residual(const Node& node) {
   return node.inputs.size() > Epilogue::kResidual && node.inputs[Epilogue::kResidual] != kNoValue;
 }
 
+bool has_scale(const Node& node) {
+  return node.inputs.size() > Epilogue::kScale && node.inputs[Epilogue::kScale] != kNoValue;
+}
+
 Problem with_epilogue(const NodeView& view, Problem problem, core::DataType storage) {
   problem.data_type = static_cast<clconv_data_type>(storage);
   problem.bias = view.has_input(Epilogue::kBias) ? 1 : 0;
   problem.residual = has_residual(view.node()) ? 1 : 0;
+  problem.scale = has_scale(view.node()) ? 1 : 0;
   problem.activation = activation_of(view);
   problem.activation_slope = view.attributes().number(Epilogue::kSlope, problem.activation_slope);
   problem.activation_offset =
@@ -117,16 +122,20 @@ Problem with_epilogue(const NodeView& view, Problem problem, core::DataType stor
 }
 
 void add_convolution(Lowering& lowering, const Problem& geometry, const ConstantPtr& weights) {
-  const Problem problem = with_epilogue(lowering, geometry, lowering.storage());
+  Problem problem = with_epilogue(lowering, geometry, lowering.storage());
+  const Images x = lowering.images_in(0), y = lowering.images_out(0);
+  problem.x_image_stride = x.stride;
+  problem.y_image_stride = y.stride;
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
   Plan plan = plan_of(lowering, problem, planning);
   ConvolutionStep::Operands operands;
-  operands.x = lowering.in(0);
-  operands.y = lowering.out(0);
+  operands.x = x.buffer;
+  operands.y = y.buffer;
   if (problem.bias != 0) operands.bias = lowering.in(Epilogue::kBias);
   if (problem.residual != 0) operands.residual = lowering.in(Epilogue::kResidual);
   if (problem.activation == CLCONV_PRELU) operands.slopes = lowering.in(Epilogue::kSlopes);
+  if (problem.scale != 0) operands.scale = lowering.in(Epilogue::kScale);
   operands.weights = weights == nullptr ? lowering.in(1)
                                         : weights_for(lowering, plan, lowering.input(1).name,
                                                       *weights, operands.prepared);

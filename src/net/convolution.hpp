@@ -27,18 +27,19 @@ void set_pads(const NodeView& view, std::size_t rank, Window& window);
 // "NOTSET", "SAME_UPPER", "SAME_LOWER" or "VALID"; anything else throws.
 std::string auto_pad(const NodeView& view);
 
-// The epilogue of a node, which passes have put into its attributes and inputs: activation(sum + bias + residual).
-// Attributes kActivation (a word of clconv_activation_name()), kSlope and kOffset; inputs kResidual and kSlopes, if
-// there.
+// The epilogue of a node, which passes have put into its attributes and inputs: activation(sum + bias + residual) * scale.
+// Attributes kActivation (a word of clconv_activation_name()), kSlope and kOffset; inputs kResidual, kSlopes and kScale,
+// if there.
 struct Epilogue {
-  static constexpr std::size_t kBias = 2, kResidual = 3, kSlopes = 4;
+  static constexpr std::size_t kBias = 2, kResidual = 3, kSlopes = 4, kScale = 5;
   static constexpr const char* kActivation = "clconv_activation";
   static constexpr const char* kSlope = "clconv_slope";
   static constexpr const char* kOffset = "clconv_offset";
 };
-// Does the node have an activation or a residual in its epilogue?
+// Does the node have an activation, a residual or a scale in its epilogue?
 bool has_activation(const Node& node);
 bool has_residual(const Node& node);
+bool has_scale(const Node& node);
 
 // The convolution that a Conv, ConvTranspose or FullyConnected is, with its epilogue; none for other operators.
 std::optional<Problem> convolution_of(const NodeView& view, core::DataType storage);

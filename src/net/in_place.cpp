@@ -2,8 +2,16 @@
 
 #include <algorithm>
 
+#include "net/operator.hpp"
+
 namespace clconv::net {
 namespace {
+
+bool takes_images_apart(Graph& graph, Node& node, std::size_t input) {
+  const Operator* op = find_operator(node.domain, node.op);
+  return op != nullptr && op->images_apart != nullptr &&
+         op->images_apart(NodeView(graph, node), input);
+}
 
 bool is_view(const Node& node) {
   return node.domain.empty() && (node.op == "Reshape" || node.op == "Flatten" ||
@@ -12,11 +20,11 @@ bool is_view(const Node& node) {
 
 // Who makes each value, and how often it is read.
 struct Links {
-  std::map<ValueId, const Node*> makers;
+  std::map<ValueId, Node*> makers;
   std::map<ValueId, int> uses;
 
-  explicit Links(const Graph& graph) {
-    for (const Node& node : graph.nodes) {
+  explicit Links(Graph& graph) {
+    for (Node& node : graph.nodes) {
       for (const ValueId id : node.outputs)
         makers[id] = &node;
       for (const ValueId id : node.inputs)
@@ -51,9 +59,26 @@ void give(Places& places, const Links& links, ValueId id, const Place& place) {
   }
 }
 
+// Gives the value its place where it is a range of channels of several images, if what makes it can leave them apart.
+void give_apart(Graph& graph, Places& places, const Links& links, ValueId id, const Place& place) {
+  const auto maker = links.makers.find(id);
+  if (links.uses.at(id) != 1 || maker == links.makers.end()) return;
+  if (takes_images_apart(graph, *maker->second, Operator::kOutput)) places[id] = place;
+}
+
 }  // namespace
 
-Places places_of(const Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes) {
+bool readers_take_images_apart(Graph& graph, ValueId id) {
+  if (std::count(graph.outputs.begin(), graph.outputs.end(), id) != 0) return false;
+  for (Node& node : graph.nodes) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == id && !takes_images_apart(graph, node, i)) return false;
+    }
+  }
+  return true;
+}
+
+Places places_of(Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes) {
   Places places;
   const Links links(graph);
   const std::map<ValueId, bool> outside = callers(graph, links);
@@ -63,14 +88,17 @@ Places places_of(const Graph& graph, std::int64_t element_bytes, std::int64_t al
     if (outside.count(whole) != 0) continue;
     const Shape& shape = *graph.value(whole).shape;
     const std::size_t axis = normalized_axis(node.attributes.integer("axis", 0), shape.size());
-    if (elements(shape, 0, axis) != 1) continue;
+    const std::int64_t images = elements(shape, 0, axis);
+    if (images != 1 && axis != 1) continue;
+    const std::int64_t stride = images > 1 ? elements(shape, 1, shape.size()) : 0;
     std::int64_t offset = 0;
     for (const ValueId id : node.inputs) {
-      const std::int64_t bytes = elements(*graph.value(id).shape) * element_bytes;
-      if (bytes > 0 && offset % alignment_bytes == 0 && graph.value(id).constant == nullptr) {
-        give(places, links, id, {whole, offset});
+      const std::int64_t all_bytes = elements(*graph.value(id).shape) * element_bytes;
+      if (all_bytes > 0 && offset % alignment_bytes == 0 && graph.value(id).constant == nullptr) {
+        const Place place{whole, offset, stride};
+        images > 1 ? give_apart(graph, places, links, id, place) : give(places, links, id, place);
       }
-      offset += bytes;
+      offset += images > 0 ? all_bytes / images : 0;
     }
   }
   return places;

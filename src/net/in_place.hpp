@@ -13,12 +13,18 @@ namespace clconv::net {
 struct Place {
   ValueId whole = kNoValue;
   std::int64_t offset_bytes = 0;
+  // Elements from one image to the next where it is a range of channels of several images; else 0, and it lies in one
+  // piece.
+  std::int64_t image_stride = 0;
 };
 using Places = std::map<ValueId, Place>;
 
-// Values that only one Concat reads, and that lie in one piece in its result, from a multiple of `alignment_bytes` on;
-// also through operators that only give them another shape. None in a result that becomes the caller's buffer, which
-// may not have parts.
-Places places_of(const Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes);
+// Values that only one Concat reads, and that begin in its result at a multiple of `alignment_bytes`: those that lie there
+// in one piece, also through operators that only give them another shape, and ranges of channels that operators make
+// which can leave their images apart. None in a result that becomes the caller's buffer, which may not have parts.
+Places places_of(Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes);
+
+// Can all that read the value read it with its images apart? Not where the network's caller does.
+bool readers_take_images_apart(Graph& graph, ValueId id);
 
 }  // namespace clconv::net

@@ -55,11 +55,22 @@ BufferId Lowering::constant(const std::string& name, const cl::Buffer& memory, s
   return add_buffer(std::move(spec));
 }
 
-BufferId Lowering::in(std::size_t i) {
+BufferId Lowering::in_one_piece(const Images& images) const {
+  if (images.stride == 0) return images.buffer;
+  throw Error(Code::kInternal, "node '" + node_.name + "' takes no images apart, as those of '" +
+                                   spec(images.buffer).name + "' are");
+}
+
+Images Lowering::images_out(std::size_t i) {
+  const BufferId buffer = out(i, storage());
+  return {buffer, spec(buffer).image_stride};
+}
+
+Images Lowering::images_in(std::size_t i) {
   const Value& value = input(i);
   const ValueId id = node_.inputs[i];
   const auto found = result_.of_values.find(id);
-  if (found != result_.of_values.end()) return found->second;
+  if (found != result_.of_values.end()) return {found->second, spec(found->second).image_stride};
   if (value.constant == nullptr) {
     throw Error(Code::kInternal, "value '" + value.name + "' has no buffer");
   }
@@ -68,7 +79,16 @@ BufferId Lowering::in(std::size_t i) {
     numbers[e] = value.constant->number(e);
   const BufferId buffer = upload_stored(value.name, numbers);
   result_.of_values[id] = buffer;
-  return buffer;
+  return {buffer, 0};
+}
+
+// Makes the part, which has the value's bytes, one whose images lie apart.
+void Lowering::set_images_apart(BufferSpec& part, ValueId id, std::int64_t image_stride) const {
+  const std::int64_t images = graph_.value(id).shape->front();
+  const std::int64_t stride_bytes = image_stride * core::element_bytes(storage());
+  part.image_stride = image_stride;
+  part.gap_bytes = (images - 1) * (stride_bytes - part.bytes / images);
+  part.bytes += part.gap_bytes;
 }
 
 // The buffer of a value that a node makes: its own, or the part of another value's that places_of() gave it.
@@ -82,8 +102,13 @@ BufferId Lowering::made(ValueId id, core::DataType type) {
   const auto place = result_.places.find(id);
   if (place != result_.places.end() && type == storage()) {
     const BufferId whole = made(place->second.whole, type);
-    part.whole = spec(whole).whole == kNoBuffer ? whole : spec(whole).whole;
-    part.offset_bytes = spec(whole).offset_bytes + place->second.offset_bytes;
+    const std::int64_t stride = place->second.image_stride, whole_stride = spec(whole).image_stride;
+    // What is one piece in a whole whose images lie apart would be none; it gets memory of its own.
+    if (stride > 0 || whole_stride == 0) {
+      part.whole = spec(whole).whole == kNoBuffer ? whole : spec(whole).whole;
+      part.offset_bytes = spec(whole).offset_bytes + place->second.offset_bytes;
+    }
+    if (stride > 0) set_images_apart(part, id, whole_stride > 0 ? whole_stride : stride);
   }
   const BufferId buffer = add_buffer(std::move(part));
   result_.of_values[id] = buffer;
@@ -134,7 +159,8 @@ bool Lowering::may_alias(BufferId buffer, std::int64_t offset_bytes, std::int64_
   return ours || (offset_bytes == 0 && bytes == source.bytes);
 }
 
-void Lowering::alias(std::size_t output, BufferId buffer, std::int64_t offset_bytes) {
+void Lowering::alias(std::size_t output, BufferId buffer, std::int64_t offset_bytes,
+                     std::int64_t image_stride) {
   const ValueId id = node_.outputs[output];
   const BufferSpec& source = spec(buffer);
   BufferSpec part;
@@ -145,6 +171,7 @@ void Lowering::alias(std::size_t output, BufferId buffer, std::int64_t offset_by
   part.whole = source.whole == kNoBuffer ? buffer : source.whole;
   part.offset_bytes = source.offset_bytes + offset_bytes;
   part.memory = source.memory;
+  if (image_stride > 0) set_images_apart(part, id, image_stride);
   if (result_.of_values.count(id) != 0 || !may_alias(buffer, offset_bytes, part.bytes)) {
     throw Error(Code::kInternal, "value '" + part.name + "' cannot be a part of '" + source.name +
                                      "' from byte " + std::to_string(part.offset_bytes) + " on");

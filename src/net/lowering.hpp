@@ -33,7 +33,10 @@ struct BufferSpec {
   int position = 0;               // of inputs and outputs
   BufferId whole = kNoBuffer;     // of a part
   std::int64_t offset_bytes = 0;  // of a part, in the whole
-  cl::Buffer memory;              // of a constant
+  // Of a part that is a range of channels of several images: elements from one image to the next, and bytes that lie
+  // between its images and are not its own. Else 0.
+  std::int64_t image_stride = 0, gap_bytes = 0;
+  cl::Buffer memory;  // of a constant
 };
 
 // What compiling is asked for, as far as lowering must know it.
@@ -43,6 +46,12 @@ struct LoweringOptions {
   Choices choices;  // of convolutions whose variant is decided already
   // Told before each node: how many are lowered, of how many, and its name. May be empty.
   std::function<void(std::int64_t, std::int64_t, const std::string&)> progress;
+};
+
+// An operand whose images (dimension 0) may lie apart.
+struct Images {
+  BufferId buffer = kNoBuffer;
+  std::int64_t stride = 0;  // elements from one image to the next; 0: they lie one behind the other
 };
 
 // Everything that lowering the nodes of a graph makes.
@@ -85,10 +94,13 @@ class Lowering : public NodeView {
   // Bytes of a tensor in storage.
   std::int64_t bytes_of(const Shape& shape) const;
 
-  // The buffer of an input; of a constant, its elements in storage, uploaded once.
-  BufferId in(std::size_t i);
+  // The buffer of an input; of a constant, its elements in storage, uploaded once. All of it lies in one piece.
+  BufferId in(std::size_t i) { return in_one_piece(images_in(i)); }
   // The buffer of an output, made when it is first asked for.
-  BufferId out(std::size_t i) { return out(i, storage()); }
+  BufferId out(std::size_t i) { return in_one_piece(images_out(i)); }
+  // The same for operators with Operator::images_apart.
+  Images images_in(std::size_t i);
+  Images images_out(std::size_t i);
   // The same in float32, whatever the storage is.
   BufferId out_float32(std::size_t i) { return out(i, core::DataType::kFloat32); }
   const Shape& output_shape(std::size_t i) const { return *graph_.value(node_.outputs[i]).shape; }
@@ -110,8 +122,13 @@ class Lowering : public NodeView {
   // device's base_alignment_bytes, and a part of the caller's buffer must be all of it.
   bool may_alias(BufferId buffer, std::int64_t offset_bytes, std::int64_t bytes) const;
   // The output is the buffer, or a part of it, without a step: Reshape, Split in place. Before out(i) was asked for,
-  // and where may_alias() says so.
-  void alias(std::size_t output, BufferId buffer, std::int64_t offset_bytes = 0);
+  // and where may_alias() says so. With an image_stride, its images lie so many elements apart; all its readers must
+  // take that.
+  void alias(std::size_t output, BufferId buffer, std::int64_t offset_bytes = 0,
+             std::int64_t image_stride = 0);
+  bool may_have_images_apart(std::size_t output) const {
+    return readers_take_images_apart(graph_, node_.outputs[output]);
+  }
   // Was `part` made as the part of `buffer` from `offset_bytes` on?
   bool is_part(BufferId part, BufferId buffer, std::int64_t offset_bytes) const;
 
@@ -129,6 +146,8 @@ class Lowering : public NodeView {
  private:
   BufferId out(std::size_t i, core::DataType type) { return made(node_.outputs[i], type); }
   BufferId made(ValueId id, core::DataType type);
+  BufferId in_one_piece(const Images& images) const;
+  void set_images_apart(BufferSpec& part, ValueId id, std::int64_t image_stride) const;
   BufferId add_buffer(BufferSpec spec);
   const BufferSpec& spec(BufferId id) const {
     return result_.buffers[static_cast<std::size_t>(id)];

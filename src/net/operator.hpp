@@ -92,6 +92,10 @@ struct Operator {
   void (*evaluate)(Evaluation&);
   // Null: the node must have vanished (its outputs are constants), else it is unsupported.
   void (*lower)(Lowering&);
+  // May an input, or output 0 with kOutput, be a range of channels of a larger tensor, so that its images (dimension 0)
+  // lie apart? `lower` then asks Lowering::images_in() and images_out() for the distance. Null: no.
+  bool (*images_apart)(const NodeView&, std::size_t input) = nullptr;
+  static constexpr std::size_t kOutput = ~std::size_t{0};
 };
 
 // The rows of one file in operators/; registry.cpp lists them.

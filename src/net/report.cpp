@@ -34,6 +34,7 @@ std::string epilogue_words(const Problem& problem) {
   if (problem.bias != 0) add("bias");
   if (problem.residual != 0) add("residual");
   if (problem.activation != CLCONV_NO_ACTIVATION) add(clconv_activation_name(problem.activation));
+  if (problem.scale != 0) add("scale");
   return words;
 }
 
@@ -69,8 +70,10 @@ std::int64_t bytes_of(const NetworkPlan& plan, const Lowered::Layer& layer) {
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
   std::int64_t bytes = 0;
-  for (const BufferId id : all)
-    bytes += plan.lowered().buffers[static_cast<std::size_t>(id)].bytes;
+  for (const BufferId id : all) {
+    const BufferSpec& spec = plan.lowered().buffers[static_cast<std::size_t>(id)];
+    bytes += spec.bytes - spec.gap_bytes;
+  }
   return bytes;
 }
 

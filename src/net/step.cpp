@@ -67,8 +67,8 @@ ConvolutionStep::ConvolutionStep(std::string name, const Problem& problem, Plan 
 
 std::vector<BufferId> ConvolutionStep::reads() const {
   std::vector<BufferId> all;
-  for (const BufferId id :
-       {operands_.x, operands_.weights, operands_.bias, operands_.residual, operands_.slopes}) {
+  for (const BufferId id : {operands_.x, operands_.weights, operands_.bias, operands_.residual,
+                            operands_.slopes, operands_.scale}) {
     if (id != kNoBuffer) all.push_back(id);
   }
   return all;
@@ -89,6 +89,7 @@ void ConvolutionStep::enqueue(cl_command_queue queue, const Memory& memory,
   raw.y = of(operands_.y);
   raw.r = of(operands_.residual);
   raw.slopes = of(operands_.slopes);
+  raw.scale = of(operands_.scale);
   (operands_.prepared ? raw.prepared : raw.w) = of(operands_.weights);
   raw.workspace = info_.workspace_bytes > 0 ? memory.workspace() : nullptr;
   check(clconv_plan_execute(plan_.get(), queue, &raw, dependencies.count, dependencies.list,

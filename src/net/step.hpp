@@ -104,7 +104,7 @@ class ConvolutionStep : public Step {
   // is, or what clconv_plan_prepare() made of it.
   struct Operands {
     BufferId x = kNoBuffer, weights = kNoBuffer, bias = kNoBuffer, residual = kNoBuffer,
-             slopes = kNoBuffer, y = kNoBuffer;
+             slopes = kNoBuffer, scale = kNoBuffer, y = kNoBuffer;
     bool prepared = false;
   };
 

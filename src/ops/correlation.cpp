@@ -7,12 +7,12 @@ namespace clconv::core {
 namespace {
 
 // Planes of channels one after the other.
-void lie_plane_by_plane(Correlation& c) {
+void lie_plane_by_plane(Correlation& c, const Problem& p) {
   c.in_step = 1;
   c.in_pitch = c.in_w;
   c.in_plane = c.in_h * c.in_w;
-  c.in_image = c.groups * c.channels * c.in_plane;
-  c.out_image = c.groups * c.filters * c.out_plane;
+  c.in_image = p.input_image();
+  c.out_image = p.result_image();
 }
 
 // Pixels of all channels one after the other.
@@ -54,7 +54,7 @@ Correlation forward(const Problem& p) {
   c.w_channel = channels_last ? 1 : p.kh * p.kw;
   c.w_column = channels_last ? c.channels : 1;
   c.w_row = p.kw * c.w_column;
-  p.layout == TensorLayout::kNhwc ? lie_channels_last(c) : lie_plane_by_plane(c);
+  p.layout == TensorLayout::kNhwc ? lie_channels_last(c) : lie_plane_by_plane(c, p);
   return c;
 }
 
@@ -124,7 +124,7 @@ std::vector<Correlation> data_gradient(const Problem& p) {
       c.w_base = rows.first_tap * p.kw + columns.first_tap;
       c.w_row = rows.filter_step * p.kw;
       c.w_column = columns.filter_step;
-      lie_plane_by_plane(c);
+      lie_plane_by_plane(c, p);
       if (c.oh > 0 && c.ow > 0) result.push_back(c);
     }
   }

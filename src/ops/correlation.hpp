@@ -38,6 +38,8 @@ struct Correlation {
   std::int64_t w_base = 0, w_group = 0, w_filter = 0, w_channel = 0, w_row = 0, w_column = 0;
 
   std::int64_t reduction() const { return channels * taps_h * taps_w; }
+  // Elements from the first of the input to its last, of planes one after the other.
+  std::int64_t input_span() const { return (images - 1) * in_image + groups * channels * in_plane; }
   // Rows and columns of the input that the taps reach over all results.
   std::int64_t reach_h() const { return taps_h == 0 ? 0 : (oh - 1) * sh + (taps_h - 1) * dh + 1; }
   std::int64_t reach_w() const { return taps_w == 0 ? 0 : (ow - 1) * sw + (taps_w - 1) * dw + 1; }

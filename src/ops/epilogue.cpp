@@ -14,12 +14,13 @@ std::string epilogue_defines(const Problem& problem) {
   const ActivationRow& row = row_of(problem.activation);
   return std::string("-DBIAS=") + flag(problem.bias) + " -DRESIDUAL=" + flag(problem.residual) +
          " -DACTIVATION=" + row.macro + parameter_defines(problem, problem.activation) +
-         " -DSLOPES=" + flag(row.slopes) + mask_of(problem).defines +
-         " -DACCUMULATE=" + flag(problem.accumulate) + " " + storage_define(problem.data_type);
+         " -DSLOPES=" + flag(row.slopes || problem.scale) + (problem.scale ? " -DSCALE=1" : "") +
+         mask_of(problem).defines + " -DACCUMULATE=" + flag(problem.accumulate) + " " +
+         storage_define(problem.data_type);
 }
 
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments) {
-  if (row_of(problem.activation).slopes) {
+  if (row_of(problem.activation).slopes || problem.scale) {
     arguments.push_back({"slopes", Region{static_cast<int>(Tensor::kSlopes)}});
   }
   return arguments;
@@ -42,6 +43,7 @@ std::unique_ptr<Step> fold_output(Device& device, const Problem& p, const FoldPa
                       {"ld", cl_long{part.ld}},
                       {"pixels", narrow(part.pixels)},
                       {"y_pixels", cl_long{part.plane_pixels}},
+                      {"y_image", cl_long{part.image_elements}},
                       {"first_image", cl_long{part.first_image}},
                       {"first", cl_long{part.first}},
                       {"span", narrow(spans.span)}}),
@@ -77,6 +79,7 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& p, const Regi
                       {"planes", cl_long{p.n * channels}},
                       {"k", narrow(channels)},
                       {"pixels", narrow(pixels)},
+                      {"y_image", cl_long{p.result_image()}},
                       {"span", narrow(spans.span)}}),
       spans.range(p.n * channels));
 }

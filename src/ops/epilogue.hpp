@@ -16,6 +16,7 @@ struct FoldPart {
   std::int64_t first_image = 0, images = 1;
   std::int64_t planes = 1, planes_per_group = 1;  // of the result, per image
   std::int64_t first = 0, pixels = 1, plane_pixels = 1;
+  std::int64_t image_elements = 0;  // of the result, from one image to the next
   std::int64_t group_stride = 0, ld = 0;
 };
 std::unique_ptr<Step> fold_output(Device& device, const Problem& problem, const FoldPart& part,
@@ -31,8 +32,8 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, cons
 std::string epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);
-// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): the slopes behind them where
-// the problem's activation has some.
+// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): behind them the slopes where the
+// problem's activation has some, or its scale.
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments);
 
 }  // namespace clconv::core

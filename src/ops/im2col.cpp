@@ -12,7 +12,7 @@ Problem checked(const Problem& problem) {
     throw Error(Code::kInvalidProblem,
                 "cols of " + to_text(problem) + ": its byte size does not fit 64 bits");
   }
-  Problem p = problem;
+  Problem p = with_dense_images(problem);
   p.k = p.g = 1;
   if (const auto field = beyond_32_bits(p)) {
     throw Error(Code::kInvalidProblem, field->name + " is " + std::to_string(field->value) +
@@ -39,6 +39,12 @@ MatrixPart whole(const Problem& p, ColumnsLayout layout) {
           layout == ColumnsLayout::kRows ? reduction : pixels};
 }
 
+// From one image of x or dx to the next.
+std::int64_t x_image(const Problem& p) {
+  if (p.direction == Direction::kForward) return p.input_image();
+  return p.wants_dx() ? p.result_image() : p.c * p.h * p.w;
+}
+
 // What both directions have between the buffers and the strides.
 void add_geometry(std::vector<Argument>& arguments, const Problem& p, const MatrixPart& part,
                   bool width_stride) {
@@ -59,7 +65,8 @@ void add_geometry(std::vector<Argument>& arguments, const Problem& p, const Matr
                                      {"rows", narrow(part.rows)},
                                      {"channels_per_group", narrow(p.c_per_group())},
                                      {"image_stride", cl_long{part.image_stride}},
-                                     {"group_stride", cl_long{part.group_stride}}});
+                                     {"group_stride", cl_long{part.group_stride}},
+                                     {"x_image", cl_long{x_image(p)}}});
 }
 
 }  // namespace

@@ -91,7 +91,9 @@ std::unique_ptr<Step> pad_planes(Device& device, const PaddedPlanes& window, con
                             {"wp", narrow(planes.wp)},
                             {"first_plane", cl_long{planes.first}},
                             {"rows", cl_long{rows}},
-                            {"span", narrow(span)}},
+                            {"span", narrow(span)},
+                            {"image_planes", cl_long{planes.image_planes}},
+                            {"gap", cl_long{planes.gap}}},
       items(ceil_div(rows, span), local_size(device.profile())));
 }
 
@@ -142,7 +144,7 @@ std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const Col
                             {"left", narrow(columns.left)},
                             {"hp", narrow(columns.hp)},
                             {"columns", narrow(columns.columns)},
-                            {"x_offset", cl_long{columns.image * p.c * p.h * p.w}},
+                            {"x_offset", cl_long{columns.image * p.input_image()}},
                             {"items", cl_long{count}},
                             {"span", narrow(span)}},
       items(count, local_size(device.profile())));

@@ -42,6 +42,8 @@ struct PaddedPlanes {
   std::int64_t top = 0, left = 0, hp = 1, wp = 1;
   std::int64_t first = 0;                   // plane of the input that is the first of the copy
   DataType data_type = DataType::kFloat32;  // of the input; the copy is float32
+  // Elements between the images of the input, of so many planes each: it may be a range of channels of a larger tensor.
+  std::int64_t image_planes = 1, gap = 0;
 
   std::int64_t bytes() const { return saturating_product(planes, hp, wp, Problem::kFloatBytes); }
 };

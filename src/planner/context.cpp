@@ -17,12 +17,14 @@ constexpr std::size_t kMaxOperations = 1024;
 
 // Everything that makes one plan another.
 std::string cache_key(const Problem& problem, const PlannerOptions& o) {
-  std::string key =
-      to_text(problem) + " " + to_string(problem.direction) + " " + epilogue_words(problem) + " " +
-      storage_words(problem) + " " + to_string(o.rigor) + " " + number_text(o.time_limit_s) + " " +
-      std::to_string(o.workspace_limit) + " " + std::to_string(o.expected_runs) +
-      (o.weights_change ? " changing" : "") + (o.deterministic ? " deterministic" : "") +
-      (o.time_all ? " time_all" : "") + " " + o.strategy + " " + o.config;
+  std::string key = to_text(problem) + " " + to_string(problem.direction) + " " +
+                    epilogue_words(problem) + " " + storage_words(problem) + " " +
+                    std::to_string(problem.input_image()) + " " +
+                    std::to_string(problem.result_image()) + " " + to_string(o.rigor) + " " +
+                    number_text(o.time_limit_s) + " " + std::to_string(o.workspace_limit) + " " +
+                    std::to_string(o.expected_runs) + (o.weights_change ? " changing" : "") +
+                    (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
+                    " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
     for (const std::string& name : *list)

@@ -44,7 +44,7 @@ struct DeviceLaboratory::Operands {
     std::vector<Tensor> all = inputs_of(p);
     all.push_back(result_of(p));
     for (const Tensor tensor : all) {
-      const std::int64_t bytes = bytes_of(p, tensor);
+      const std::int64_t bytes = span_bytes_of(p, tensor);
       tensors.push_back(allocate(device.context(), bytes, device.profile().max_allocation_bytes,
                                  std::string(name_of(p, tensor)) + " to measure on"));
       // One 64-byte pattern of noise, repeated, fills a buffer without copying host data; a rest below 64 bytes is zero.
@@ -155,12 +155,13 @@ double DeviceLaboratory::elapsed_us(const Sequence& sequence, Bindings& bindings
 
 DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
                                                      const Candidate& candidate) {
-  for (const Problem& small : stand_ins(problem_, candidate.coverage)) {
+  const Problem dense = with_dense_images(problem_);
+  for (const Problem& small : stand_ins(dense, candidate.coverage)) {
     try {
       return {small, strategy.build(small, candidate.config, device_)};
     } catch (const Error& error) {
       // The variant does not accept this size, e.g. it is smaller than its tile: try the next.
-      if (error.code() != Code::kInvalidArgument || small == problem_) throw;
+      if (error.code() != Code::kInvalidArgument || small == dense) throw;
     }
   }
   throw Error(Code::kInternal, "no problem to verify on");

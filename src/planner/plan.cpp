@@ -45,7 +45,7 @@ Bindings Plan::bind(const Operands& operands, std::int64_t workspace_bytes) cons
   uses.reserve(kTensors + 2);
   const auto bind_tensor = [&](Tensor tensor, Access access) {
     const cl_mem buffer = operands.tensors[static_cast<std::size_t>(tensor)];
-    uses.push_back({name_of(p, tensor), buffer, bytes_of(p, tensor), access});
+    uses.push_back({name_of(p, tensor), buffer, span_bytes_of(p, tensor), access});
     bindings.bind(static_cast<int>(tensor), buffer);
   };
   for (const Tensor tensor : inputs_of(p)) {

@@ -106,12 +106,15 @@ std::string to_json(const Report& report) {
   json["direction"] = to_string(report.problem.direction);
   json["bias"] = report.problem.bias;
   json["residual"] = report.problem.residual;
+  json["scale"] = report.problem.scale;
   json["activation"] =
       to_string(report.problem.mask ? report.problem.masked : report.problem.activation);
   json["error_floor"] = result_error_floor(report.problem);
   json["mask"] = report.problem.mask;
   json["accumulate"] = report.problem.accumulate;
   json["storage"] = storage_words(report.problem);
+  json["x_image_stride"] = report.problem.in_image;
+  json["y_image_stride"] = report.problem.out_image;
   json["device"] = report.device;
   json["driver"] = report.driver;
   json["rigor"] = to_string(report.rigor);

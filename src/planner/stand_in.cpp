@@ -76,7 +76,7 @@ TiledAxis rows_of(const Problem& p, const Coverage& coverage) {
 }  // namespace
 
 Problem small_problem(const Problem& problem, const Coverage& coverage) {
-  Problem p = problem;
+  Problem p = with_dense_images(problem);       // the same programs, and no other arithmetic
   const bool one_pixel = p.oh() * p.ow() == 1;  // then the images are what is tiled
   p.n = std::min<std::int64_t>(p.n, one_pixel ? kMostTiled : 2);
   // For depthwise nhwc, vectors run along the channels.

@@ -255,7 +255,8 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
                                        {"blocks", narrow(blocks.blocks())},
                                        {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}});
   }
-  arguments.push_back({"image_planes", cl_long{image * p.k}});
+  arguments.push_back({"image", narrow(image)});
+  arguments.push_back({"out_image", cl_long{p.result_image()}});
   return arguments;
 }
 

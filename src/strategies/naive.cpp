@@ -79,12 +79,18 @@ Entry entry_of(const Problem& p) {
 std::vector<Argument> sizes_of(const Problem& p) {
   if (p.direction == Direction::kBackwardBias)
     return {{"n", cl_long{p.n}}, {"k", cl_long{p.k}}, {"pixels", cl_long{p.oh() * p.ow()}}};
-  return {{"n", cl_long{p.n}},    {"c", cl_long{p.c}},   {"h", cl_long{p.h}},
-          {"w", cl_long{p.w}},    {"k", cl_long{p.k}},   {"kh", cl_long{p.kh}},
-          {"kw", cl_long{p.kw}},  {"sh", cl_long{p.sh}}, {"sw", cl_long{p.sw}},
-          {"pt", cl_long{p.pt}},  {"pl", cl_long{p.pl}}, {"dh", cl_long{p.dh}},
-          {"dw", cl_long{p.dw}},  {"g", cl_long{p.g}},   {"oh", cl_long{p.oh()}},
-          {"ow", cl_long{p.ow()}}};
+  std::vector<Argument> sizes = {
+      {"n", cl_long{p.n}},    {"c", cl_long{p.c}},   {"h", cl_long{p.h}},
+      {"w", cl_long{p.w}},    {"k", cl_long{p.k}},   {"kh", cl_long{p.kh}},
+      {"kw", cl_long{p.kw}},  {"sh", cl_long{p.sh}}, {"sw", cl_long{p.sw}},
+      {"pt", cl_long{p.pt}},  {"pl", cl_long{p.pl}}, {"dh", cl_long{p.dh}},
+      {"dw", cl_long{p.dw}},  {"g", cl_long{p.g}},   {"oh", cl_long{p.oh()}},
+      {"ow", cl_long{p.ow()}}};
+  if (p.direction != Direction::kBackwardWeights) {
+    sizes.insert(sizes.end(), {{"in_image", cl_long{p.input_image()}},
+                               {"out_image", cl_long{p.result_image()}}});
+  }
+  return sizes;
 }
 
 std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {

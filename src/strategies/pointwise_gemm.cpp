@@ -88,6 +88,10 @@ std::int64_t temporary_bytes(const Problem& p, const DeviceProfile& profile,
        {gemm.m * gemm.k, last ? gemm.k : gemm.n * gemm.k, last ? gemm.m : gemm.m * gemm.n}) {
     aligned = aligned && stride * Problem::kFloatBytes % profile.base_alignment_bytes == 0;
   }
+  if (!last && p.n > 1) {
+    for (const std::int64_t stride : {p.input_image(), p.result_image()})
+      aligned = aligned && stride * Problem::kFloatBytes % profile.base_alignment_bytes == 0;
+  }
   return gemm_workspace_bytes(profile, parameters, gemm, images(p) * p.g > 1 && !aligned);
 }
 
@@ -175,8 +179,11 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   for (std::int64_t image = 0; image < images(p); ++image) {
     for (std::int64_t group = 0; group < p.g; ++group) {
       const std::int64_t step = channels_last(p) ? 1 : pixels;  // from one channel to the next
-      const std::int64_t x_at = (image * p.c + group * channels) * step;
-      const std::int64_t y_at = (image * p.k + group * filters) * step;
+      const bool dx = p.wants_dx();
+      const std::int64_t x_at =
+          image * (dx ? p.result_image() : p.input_image()) + group * channels * step;
+      const std::int64_t y_at =
+          image * (dx ? p.input_image() : p.result_image()) + group * filters * step;
       const std::int64_t w_at = group * filters * channels;
       Gemm gemm = product(p);
       gemm.beta = p.accumulate ? 1.0f : 0.0f;

@@ -242,8 +242,8 @@ namespace {
 // Of computing the activation, or the factors of a masked gradient, and of rounding what comes of it to memory.
 // Relative to the result, or to what is added.
 double finishing_error(const Problem& p) {
-  const double own_error =
-      row_of(p.activation).own_error + (p.mask ? backward_of(p.masked).own_error : 0);
+  const double own_error = row_of(p.activation).own_error + (p.scale ? 1 : 0) +
+                           (p.mask ? backward_of(p.masked).own_error : 0);
   return own_error * kUnitRoundoff + row_of(p.data_type).rounding;
 }
 }  // namespace

@@ -222,7 +222,7 @@ double summation_error_bound(std::int64_t terms);
 
 // Candidate::error_bound of a result whose sum keeps `sum_error_bound`: the activation multiplies errors by its
 // Lipschitz constant and adds its own, a masked gradient has the error of its factors, and the result is rounded to the
-// problem's data type. Slopes of PReLU count as being in [-1, 1].
+// problem's data type. Slopes of PReLU and scales count as being in [-1, 1].
 double result_error_bound(const Problem& problem, double sum_error_bound);
 // What comes on top whatever the magnitudes are: of activations that are not 0 at 0, and where the data type has no
 // closer numbers.

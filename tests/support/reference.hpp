@@ -164,13 +164,15 @@ inline Reference reference(const Problem& p, const Tensors& t) {
   const auto channels = static_cast<std::size_t>(p.wants_dx() ? p.c : p.k);
   const bool slopes = core::row_of(p.activation).slopes;
   const std::size_t plane = p.layout == core::TensorLayout::kNhwc ? 1
-                            : p.bias || slopes ? size / (static_cast<std::size_t>(p.n) * channels)
-                                               : 1;
+                            : p.bias || slopes || p.scale
+                                ? size / (static_cast<std::size_t>(p.n) * channels)
+                                : 1;
   for (std::size_t i = 0; i < size; ++i) {
     const std::size_t channel = i / plane % channels;
     if (p.bias) r.add(i, d(t[Tensor::kB][channel]));
     if (p.residual) r.add(i, d(t[Tensor::kR][i]));
     r.result[i] = activated(p, r.result[i], slopes ? d(t[Tensor::kSlopes][channel]) : 0.0);
+    if (p.scale) r.result[i] *= d(t[Tensor::kSlopes][i / plane]);  // of its image and channel
     if (p.accumulate) r.add(i, d(t[result_of(p)][i]));
   }
   return r;

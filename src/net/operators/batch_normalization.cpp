@@ -54,7 +54,7 @@ void lower_definition(Lowering& lowering) {
   std::vector<ElementwiseSource> sources = {{lowering.in(0), shape, false}};
   for (std::size_t i = 1; i < 5; ++i)
     sources.push_back({lowering.in(i), of_channels, false});
-  launch_elementwise(lowering, "BatchNormalization", program, sources, lowering.out(0), shape);
+  launch_elementwise(lowering, "BatchNormalization", program, sources, {lowering.out(0), 0}, shape);
 }
 
 void lower_batch_normalization(Lowering& lowering) {
@@ -69,7 +69,7 @@ void lower_batch_normalization(Lowering& lowering) {
                      {{lowering.in(0), shape, false},
                       {lowering.upload(name + ".factors", scale.factors), of_channels, true},
                       {lowering.upload(name + ".summands", scale.summands), of_channels, true}},
-                     lowering.out(0), shape);
+                     {lowering.out(0), 0}, shape);
 }
 
 }  // namespace

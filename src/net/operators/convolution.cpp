@@ -10,7 +10,7 @@ namespace {
 
 // Of input and weights; both have the same rank.
 std::size_t spatial_rank(const NodeView& view) {
-  view.expect_inputs(2, 5);
+  view.expect_inputs(2, 6);
   view.expect_floating(0);
   view.expect_floating(1);
   const std::size_t rank = view.shape(0).size();
@@ -108,6 +108,11 @@ void lower_conv(Lowering& lowering) {
   add_convolution(lowering, convolution_problem(lowering), lowering.constant(1));
 }
 
+// Input and result. A residual lies as the result does, and is never made apart.
+bool conv_images_apart(const NodeView& view, std::size_t input) {
+  return input == 0 || (input == Operator::kOutput && !has_residual(view.node()));
+}
+
 // ---- ConvTranspose ------------------------------------------------------------------------------
 
 // How much longer than (in - 1) * stride - padding + span the result is; below 0: padding that is added to the window's.
@@ -181,7 +186,7 @@ void lower_conv_transpose(Lowering& lowering) {
 
 // x (..., inputs), weights (outputs, inputs), bias (outputs): what a pass makes of Gemm and MatMul.
 Problem fully_connected_problem(const NodeView& view) {
-  view.expect_inputs(2, 5);
+  view.expect_inputs(2, 6);
   view.expect_rank(0, 1, 8);
   view.expect_rank(1, 2, 2);
   const Shape& x = view.shape(0);
@@ -217,8 +222,9 @@ std::optional<Problem> convolution_of(const NodeView& view, core::DataType stora
 
 Operators convolution_operators();
 Operators convolution_operators() {
-  return {{"Conv", "", 1, infer_conv, nullptr, lower_conv},
-          {"ConvTranspose", "", 1, infer_conv_transpose, nullptr, lower_conv_transpose},
+  return {{"Conv", "", 1, infer_conv, nullptr, lower_conv, conv_images_apart},
+          {"ConvTranspose", "", 1, infer_conv_transpose, nullptr, lower_conv_transpose,
+           conv_images_apart},
           {"FullyConnected", kOwnDomain, 1, infer_fully_connected, nullptr, lower_fully_connected}};
 }
 

@@ -180,7 +180,13 @@ void lower_elementwise(Lowering& lowering) {
     may_repeat.push_back(lowering.profile().family == core::Family::kCpu &&
                          is_small_constant(lowering, i));
   }
-  const ElementwiseTiling tiling = tiled(lowering.output_shape(0), shapes, may_repeat);
+  const Images result = lowering.images_out(0);
+  bool apart = result.stride > 0;
+  for (const std::size_t i : simple.inputs)
+    apart = apart || (!is_small_constant(lowering, i) && lowering.images_in(i).stride > 0);
+  const Shape& shape = lowering.output_shape(0);
+  const ElementwiseTiling tiling =
+      apart ? untiled(shape, shapes) : tiled(shape, shapes, may_repeat);
   std::vector<ElementwiseSource> sources;
   for (std::size_t k = 0; k < shapes.size(); ++k) {
     const std::size_t i = simple.inputs[k];
@@ -191,12 +197,21 @@ void lower_elementwise(Lowering& lowering) {
       source.buffer =
           lowering.upload(value.name, tiling.is_repeated[k] ? tiling.repeated(floats) : floats);
     } else {
-      source.buffer = lowering.in(i);
+      const Images input = lowering.images_in(i);
+      source.buffer = input.buffer;
+      source.image_stride = input.stride;
     }
     sources.push_back(source);
   }
-  launch_elementwise(lowering, simple.program.name(), simple.program, sources, lowering.out(0),
+  launch_elementwise(lowering, simple.program.name(), simple.program, sources, result,
                      tiling.output);
+}
+
+// Of several images, each of more than one element, which no input broadcasts along.
+bool elementwise_images_apart(const NodeView& view, std::size_t input) {
+  const Shape& shape = *view.graph().value(view.node().outputs[0]).shape;
+  if (shape.size() < 2 || shape.front() < 2 || elements(shape, 1, shape.size()) < 2) return false;
+  return input == Operator::kOutput || view.shape(input) == shape;
 }
 
 // The output is the input, without a step where the memory allows.
@@ -294,14 +309,16 @@ Operators elementwise_operators() {
       {"Identity", "", 1, infer_identity, nullptr, lower_same},
       {"Dropout", "", 7, infer_dropout, nullptr, lower_same},
       {"Cast", "", 6, infer_cast, evaluate_cast, lower_same},
-      {"Elementwise", kOwnDomain, 1, infer_elementwise, evaluate_elementwise, lower_elementwise},
+      {"Elementwise", kOwnDomain, 1, infer_elementwise, evaluate_elementwise, lower_elementwise,
+       elementwise_images_apart},
   };
   for (const char* name : {"Clip", "Sum", "Mean"})
-    all.push_back({name, "", 6, infer_elementwise, evaluate_elementwise, lower_elementwise});
+    all.push_back({name, "", 6, infer_elementwise, evaluate_elementwise, lower_elementwise,
+                   elementwise_images_apart});
   for (const ElementwiseRow& row : elementwise_rows()) {
     if (row.name == std::string("Identity")) continue;
     all.push_back({row.name, row.domain, row.since, infer_elementwise, evaluate_elementwise,
-                   lower_elementwise});
+                   lower_elementwise, elementwise_images_apart});
   }
   return all;
 }

@@ -86,6 +86,7 @@ class KernelText {
     return true;
   }
   bool is_whole(std::size_t input) const {
+    if (walk_.apart(input)) return false;
     for (std::size_t d = 0; d <= last_; ++d) {
       if (!walk_.has(d, input)) return false;
     }
@@ -107,14 +108,18 @@ class KernelText {
     words.push_back("const INDEX span");
     for (std::size_t d = 1; d <= last_; ++d)
       words.push_back(indexed("const INDEX n", d));
+    for (std::size_t i = 0; i < float32_.size(); ++i) {
+      if (walk_.apart(i)) words.push_back(indexed("const INDEX s", i));
+    }
+    if (walk_.apart(Walk::kOutput)) words.push_back("const INDEX sy");
     return "kernel void elementwise(" + list(words) + ") {\n";
   }
 
-  // Where an input's line starts, by Horner's rule over the outer dimensions that it has.
-  std::string line_offset(std::size_t input) const {
+  // Where an input's line starts, by Horner's rule over the outer dimensions that it has, from dimension `first` on.
+  std::string line_offset(std::size_t input, std::size_t first = 0) const {
     std::string text;
-    for (std::size_t d = 0; d < last_; ++d) {
-      if (!walk_.has(d, input)) continue;
+    for (std::size_t d = first; d < last_; ++d) {
+      if (input != Walk::kOutput && !walk_.has(d, input)) continue;
       text = text.empty() ? indexed("d", d)
                           : "(" + text + ") * " + indexed("n", d) + " + " + indexed("d", d);
     }
@@ -153,13 +158,21 @@ class KernelText {
     return "computed(" + list(words) + ")";
   }
 
+  // What is added to `at` for a line of an input, or of the output, that does not lie as the output's elements count.
+  std::string moved(std::size_t input, const char* stride) const {
+    const std::string inner = indexed("n", last_);
+    if (!walk_.apart(input)) return "(" + line_offset(input) + " - line) * " + inner;
+    return std::string("d0 * ") + stride + " + (" + line_offset(input, 1) + " - line) * " + inner;
+  }
+  std::string result() const { return walk_.apart(Walk::kOutput) ? "y + (oy + at)" : "y + at"; }
+
   // From `at` to `stop`.
   std::string loop(const std::string& indent, const char* stop) const {
-    return indent + "for (; at + VW <= " + stop + "; at += VW)\n" +  //
-           indent + "  PUT_V(" + call("") + ", y + at);\n" +         //
-           indent + "if (at < " + stop + ") {\n" +                   //
+    return indent + "for (; at + VW <= " + stop + "; at += VW)\n" +     //
+           indent + "  PUT_V(" + call("") + ", " + result() + ");\n" +  //
+           indent + "if (at < " + stop + ") {\n" +                      //
            indent + "  const int rest = (int)(" + stop + " - at);\n" + indent + "  put_some(" +
-           call("rest") + ", y + at, rest);\n" + indent + "}\n";
+           call("rest") + ", " + result() + ", rest);\n" + indent + "}\n";
   }
 
   std::string row() const { return "  INDEX at = begin;\n" + loop("  ", "end"); }
@@ -180,9 +193,11 @@ class KernelText {
     text += "    const INDEX d0 = " + rest + ";\n" + fixed(&KernelText::is_of_line, "    ");
     for (std::size_t i = 0; i < float32_.size(); ++i) {
       if (!moves(i)) continue;
-      text += "    const INDEX " + indexed("o", i) + " = (" + line_offset(i) + " - line) * " +
-              inner + ";\n";
+      text +=
+          "    const INDEX " + indexed("o", i) + " = " + moved(i, indexed("s", i).c_str()) + ";\n";
     }
+    if (walk_.apart(Walk::kOutput))
+      text += "    const INDEX oy = " + moved(Walk::kOutput, "sy") + ";\n";
     return text + "    INDEX at = first;\n" + loop("    ", "stop") + "    first = stop;\n  }\n";
   }
 
@@ -209,7 +224,8 @@ std::variant<In, Out, cl_int, cl_long, cl_float> size_argument(bool wide, std::i
 
 }  // namespace
 
-Walk::Walk(const Shape& output, const std::vector<Shape>& inputs) {
+Walk::Walk(const Shape& output, const std::vector<Shape>& inputs, unsigned apart)
+    : images_apart(apart) {
   for (std::size_t d = 0; d < output.size(); ++d) {
     if (output[d] == 1) continue;
     unsigned pattern = 0;
@@ -217,7 +233,8 @@ Walk::Walk(const Shape& output, const std::vector<Shape>& inputs) {
       const std::size_t missing = output.size() - inputs[i].size();  // ones, in front
       if (d >= missing && inputs[i][d - missing] != 1) pattern |= 1u << i;
     }
-    if (!sizes.empty() && patterns.back() == pattern) {
+    const bool image = images_apart != 0 && sizes.size() == 1;  // all that is not dimension 0
+    if (!sizes.empty() && patterns.back() == pattern && !image) {
       sizes.back() *= output[d];
     } else {
       sizes.push_back(output[d]);
@@ -238,22 +255,27 @@ std::string elementwise_text(const ElementwiseProgram& program, const Walk& walk
 
 void launch_elementwise(Lowering& lowering, const std::string& name,
                         const ElementwiseProgram& program,
-                        const std::vector<ElementwiseSource>& sources, BufferId output,
+                        const std::vector<ElementwiseSource>& sources, const Images& output,
                         const Shape& shape) {
   const std::int64_t count = elements(shape);
   if (count == 0) return;
   std::vector<Shape> shapes;
   std::vector<bool> float32;
   std::int64_t bytes = lowering.bytes_of(shape);
+  unsigned apart = output.stride > 0 ? 1u << Walk::kOutput : 0;
+  std::int64_t reach = output.stride;  // the largest distance between images
   for (const ElementwiseSource& source : sources) {
+    if (source.image_stride > 0) apart |= 1u << shapes.size();
+    reach = std::max(reach, source.image_stride);
     shapes.push_back(source.shape);
     float32.push_back(source.float32);
     bytes += lowering.bytes_of(source.shape);
   }
-  const Walk walk(shape, shapes);
+  const Walk walk(shape, shapes, apart);
   const core::Runs runs(lowering.profile(), count);
   // Offsets of the last work-item may exceed the count by a span.
-  const bool wide = count + 2 * runs.span > std::numeric_limits<cl_int>::max();
+  const std::int64_t most = std::max(count, reach > 0 ? reach * shape.front() : 0);
+  const bool wide = most + 2 * runs.span > std::numeric_limits<cl_int>::max();
 
   std::vector<std::string> names;
   for (std::size_t i = 0; i < sources.size(); ++i)
@@ -262,17 +284,25 @@ void launch_elementwise(Lowering& lowering, const std::string& name,
     names.push_back(indexed("c", i));
   for (std::size_t d = 0; d < walk.sizes.size(); ++d)
     names.push_back(indexed("n", d));
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    names.push_back(indexed("s", i));
   std::vector<Argument> arguments;
   std::size_t next = 0;
   for (const ElementwiseSource& source : sources)
     arguments.push_back({names[next++].c_str(), In{source.buffer}});
-  arguments.push_back({"y", Out{output}});
+  arguments.push_back({"y", Out{output.buffer}});
   for (const float number : program.numbers)
     arguments.push_back({names[next++].c_str(), cl_float{number}});
   arguments.push_back({"count", size_argument(wide, count)});
   arguments.push_back({"span", size_argument(wide, runs.span)});
   for (std::size_t d = 1; d < walk.sizes.size(); ++d)
     arguments.push_back({names[next + d].c_str(), size_argument(wide, walk.sizes[d])});
+  next += walk.sizes.size();
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::int64_t stride = sources[i].image_stride;
+    if (stride > 0) arguments.push_back({names[next + i].c_str(), size_argument(wide, stride)});
+  }
+  if (output.stride > 0) arguments.push_back({"sy", size_argument(wide, output.stride)});
 
   lowering.launch_generated(
       name, elementwise_text(program, walk, float32), "elementwise",

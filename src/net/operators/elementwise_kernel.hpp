@@ -16,8 +16,12 @@ struct Walk {
   std::vector<std::int64_t> sizes;  // outermost first; at least one
   std::vector<unsigned> patterns;
 
-  // The inputs' shapes broadcast to the output's.
-  Walk(const Shape& output, const std::vector<Shape>& inputs);
+  // The inputs' shapes broadcast to the output's. With `images_apart`, which inputs those are (bit i; bit kOutput: the
+  // output), dimension 0 is not merged with others: their images lie apart.
+  Walk(const Shape& output, const std::vector<Shape>& inputs, unsigned images_apart = 0);
+  static constexpr std::size_t kOutput = 31;
+  unsigned images_apart = 0;
+  bool apart(std::size_t input) const { return (images_apart >> input & 1u) != 0; }
   std::int64_t inner() const { return sizes.back(); }
   bool has(std::size_t dimension, std::size_t input) const {
     return (patterns[dimension] >> input & 1u) != 0;
@@ -29,12 +33,14 @@ struct ElementwiseSource {
   BufferId buffer = kNoBuffer;
   Shape shape;
   bool float32 = false;  // whatever the storage is
+  // Elements from one image (dimension 0) to the next where those lie apart, else 0. Only of the output's shape.
+  std::int64_t image_stride = 0;
 };
 
 // One launch that writes `output`, of this shape, in storage.
 void launch_elementwise(Lowering& lowering, const std::string& name,
                         const ElementwiseProgram& program,
-                        const std::vector<ElementwiseSource>& sources, BufferId output,
+                        const std::vector<ElementwiseSource>& sources, const Images& output,
                         const Shape& shape);
 
 // The text of that kernel. `float32` says so of each input.

@@ -29,9 +29,13 @@ std::vector<float> ElementwiseTiling::repeated(const std::vector<float>& values)
   return result;
 }
 
+ElementwiseTiling untiled(const Shape& output, const std::vector<Shape>& inputs) {
+  return {output, inputs, std::vector<bool>(inputs.size(), false)};
+}
+
 ElementwiseTiling tiled(const Shape& output, const std::vector<Shape>& inputs,
                         const std::vector<bool>& may_repeat) {
-  ElementwiseTiling same{output, inputs, std::vector<bool>(inputs.size(), false)};
+  ElementwiseTiling same = untiled(output, inputs);
   const Walk walk(output, inputs);
   const std::size_t last = walk.sizes.size() - 1;
   if (last == 0 || walk.inner() >= kLongRow || elements(output) == 0) return same;

@@ -18,6 +18,9 @@ struct ElementwiseTiling {
   std::vector<float> repeated(const std::vector<float>& values) const;
 };
 
+// Nothing changed.
+ElementwiseTiling untiled(const Shape& output, const std::vector<Shape>& inputs);
+
 // `may_repeat` says so of each input. Nothing is changed where rows are long, or an input would have to be repeated that
 // must not be.
 ElementwiseTiling tiled(const Shape& output, const std::vector<Shape>& inputs,

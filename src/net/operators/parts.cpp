@@ -8,13 +8,16 @@
 namespace clconv::net {
 namespace {
 
-// `part` from `first` on along `axis` of a tensor of shape `whole`.
+// `part` from `first` on along `axis` of a tensor of shape `whole`. The strides are between images that lie apart, else 0.
 StridedCopy copy_of_part(const Shape& whole, const Shape& part, std::size_t axis,
-                         std::int64_t first) {
+                         std::int64_t first, std::int64_t part_stride = 0,
+                         std::int64_t whole_stride = 0) {
   StridedCopy copy;
   copy.sizes = part;
   copy.from = dense_strides(part);
   copy.to = dense_strides(whole);
+  if (part_stride > 0) copy.from.front() = part_stride;
+  if (whole_stride > 0) copy.to.front() = whole_stride;
   copy.to_first = first * copy.to[axis];
   return copy;
 }
@@ -70,18 +73,21 @@ void lower_concat(Lowering& lowering) {
   const std::size_t axis = concat_axis(lowering);
   const Shape& whole = lowering.output_shape(0);
   if (lowering.input_count() == 1) {
-    return lower_part(lowering, 0, copy_of_part(whole, whole, axis, 0));
+    return lower_part(lowering, 0,
+                      copy_of_part(whole, whole, axis, 0, lowering.images_in(0).stride));
   }
-  const BufferId to = lowering.out(0);
+  const Images to = lowering.images_out(0);
   std::int64_t first = 0;
   for (std::size_t i = 0; i < lowering.input_count(); ++i) {
     const Shape& part = lowering.shape(i);
-    const StridedCopy copy = copy_of_part(whole, part, axis, first);
+    const Images from = lowering.images_in(i);
+    const StridedCopy copy = copy_of_part(whole, part, axis, first, from.stride, to.stride);
     first += part[axis];
     if (elements(part) == 0) continue;
     const std::int64_t first_byte = copy.to_first * core::element_bytes(lowering.storage());
-    if (lowering.is_part(lowering.in(i), to, first_byte) && is_one_range(collapsed(copy))) continue;
-    launch_copy(lowering, lowering.in(i), to, copy);
+    const bool in_place = from.stride > 0 || is_one_range(collapsed(copy));
+    if (in_place && lowering.is_part(from.buffer, to.buffer, first_byte)) continue;
+    launch_copy(lowering, from.buffer, to.buffer, copy);
   }
 }
 
@@ -152,22 +158,28 @@ void evaluate_split(Evaluation& evaluation) {
 void lower_split(Lowering& lowering) {
   const std::size_t axis = split_axis(lowering);
   const Shape& whole = lowering.shape(0);
+  const std::int64_t stride = lowering.images_in(0).stride;
   std::int64_t first = 0;
   Shape shape = whole;
   const std::vector<std::int64_t> sizes = split_sizes(lowering);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     shape[axis] = sizes[i];
-    lower_part(lowering, i, inverse(copy_of_part(whole, shape, axis, first)));
+    lower_part(lowering, i, inverse(copy_of_part(whole, shape, axis, first, 0, stride)));
     first += sizes[i];
   }
+}
+
+// All inputs of both, and the result of a Concat. Parts of a Split are lower_part()'s decision.
+bool parts_images_apart(const NodeView& view, std::size_t input) {
+  return input != Operator::kOutput || (view.node().op == "Concat" && view.input_count() > 1);
 }
 
 }  // namespace
 
 Operators parts_operators();
 Operators parts_operators() {
-  return {{"Concat", "", 4, infer_concat, evaluate_concat, lower_concat},
-          {"Split", "", 2, infer_split, evaluate_split, lower_split}};
+  return {{"Concat", "", 4, infer_concat, evaluate_concat, lower_concat, parts_images_apart},
+          {"Split", "", 2, infer_split, evaluate_split, lower_split, parts_images_apart}};
 }
 
 }  // namespace clconv::net

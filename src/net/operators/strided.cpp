@@ -86,16 +86,31 @@ ConstantPtr moved(const Constant& from, const Shape& shape, const StridedCopy& c
   return result;
 }
 
+namespace {
+
+// Is it a copy of images that each lie in one piece, one behind the other in the result?
+bool is_range_of_channels(const StridedCopy& copy) {
+  if (copy.sizes.size() < 2 || copy.sizes.front() < 2) return false;
+  StridedCopy image = copy;
+  image.sizes.front() = 1;
+  return is_one_range(collapsed(image)) && copy.from.front() >= elements(image.sizes);
+}
+
+}  // namespace
+
 void lower_part(Lowering& lowering, std::size_t i, const StridedCopy& copy) {
   if (!lowering.has_output(i)) return;
+  const BufferId from = lowering.images_in(0).buffer;  // `copy` knows the distance of its images
   const Shape& shape = lowering.output_shape(i);
   const std::int64_t first_byte = copy.from_first * core::element_bytes(lowering.storage());
-  if (elements(shape) > 0 && is_one_range(collapsed(copy)) &&
-      lowering.may_alias(lowering.in(0), first_byte, lowering.bytes_of(shape))) {
-    lowering.alias(i, lowering.in(0), first_byte);
+  const bool one_range = is_one_range(collapsed(copy));
+  const bool apart = !one_range && is_range_of_channels(copy) && lowering.may_have_images_apart(i);
+  if (elements(shape) > 0 && (one_range || apart) &&
+      lowering.may_alias(from, first_byte, lowering.bytes_of(shape))) {
+    lowering.alias(i, from, first_byte, apart ? copy.from.front() : 0);
     return;
   }
-  launch_copy(lowering, lowering.in(0), lowering.out(i), copy);
+  launch_copy(lowering, from, lowering.out(i), copy);
 }
 
 }  // namespace clconv::net

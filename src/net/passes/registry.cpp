@@ -16,6 +16,7 @@ namespace clconv::net {
   X(fully_connected, "MatMul and Gemm with constant weights are planned as fully connected")      \
   X(scales, "batch normalization and constants per channel go into weights and bias")             \
   X(epilogues, "activations and residual sums become epilogues of convolutions")                  \
+  X(channel_scales, "products with one value per image and channel become epilogues of convolutions") \
   X(input_scales, "constants per channel go into weights and bias of the convolutions behind them") \
   X(elementwise, "makes chains and trees of element-wise operators one kernel")
 // clang-format on

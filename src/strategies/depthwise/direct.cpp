@@ -54,7 +54,9 @@ class DirectLayout : public Layout {
                         {"res_h", narrow(result_h())},
                         {"res_w", narrow(result_w())},
                         {"row_blocks", narrow(ceil_div(result_h(), ty_))},
-                        {"items", cl_long{work_items()}}}),
+                        {"items", cl_long{work_items()}},
+                        {"in_image", cl_long{p.input_image()}},
+                        {"out_image", cl_long{p.result_image()}}}),
         items(work_items(), local_)));
   }
 

@@ -88,6 +88,9 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   const NarrowPlanes planes(p, NarrowTile::from(config));
   if (auto refused = planes.rejection(p)) return *refused;
+  // Planes are counted over all images.
+  if (p != with_dense_images(p)) return unserved("images", "images apart");
+  if (p.scale) return unserved("scale", "a scale per image and channel");
   // Rows run over into the next.
   if (p.accumulate) return unserved("accumulate", "adding to the result");
   if (p.wants_dx() && p.k != p.c) return other_than("k", p.k, p.c);

@@ -73,7 +73,9 @@ class PlanesLayout : public Layout {
                         {"band", narrow(bands_.band)},
                         {"bands", narrow(bands_.bands)},
                         {"all_bands", cl_long{bands_.all}},
-                        {"bands_per_work_group", cl_long{bands_.per_work_group}}}),
+                        {"bands_per_work_group", cl_long{bands_.per_work_group}},
+                        {"in_image", cl_long{p.input_image()}},
+                        {"out_image", cl_long{p.result_image()}}}),
         one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
 

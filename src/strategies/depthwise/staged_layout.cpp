@@ -62,7 +62,8 @@ std::vector<Argument> StagedLayout::arguments() const {
           {"filters", narrow(filters())},
           {"in_h", narrow(data ? p.oh() : p.h)},
           {"in_w", narrow(data ? p.ow() : p.w)},
-          {"in_size", cl_long{data ? p.y_elements() : p.x_elements()}},
+          {"in_size",
+           cl_long{(p.n - 1) * p.input_image() + (data ? p.y_elements() : p.x_elements()) / p.n}},
           {"top", narrow(t.rows.start)},
           {"left", narrow(t.columns.start)},
           {"res_h", narrow(data ? p.h : p.oh())},
@@ -76,7 +77,9 @@ std::vector<Argument> StagedLayout::arguments() const {
           {"all_tiles", cl_long{all_tiles_}},
           {"tiles_per_work_group", narrow(per_work_group_)},
           {"pitch", narrow(t.pitch)},
-          {"shift", narrow(t.shift)}};
+          {"shift", narrow(t.shift)},
+          {"in_image", cl_long{p.input_image()}},
+          {"out_image", cl_long{p.result_image()}}};
 }
 
 Range StagedLayout::range() const {

@@ -13,13 +13,17 @@ Gemm product_of(const Problem& p) {
   gemm.beta = p.accumulate ? 1.0f : 0.0f;
   if (p.direction == Direction::kForward) {  // y^T (k,n) = w * x^T
     gemm.transpose_a = true;
-    gemm.m = gemm.ldc = p.k;
+    gemm.m = p.k;
     gemm.n = p.n;
-    gemm.k = gemm.lda = gemm.ldb = columns_of(p);
+    gemm.k = gemm.lda = columns_of(p);
+    gemm.ldb = p.input_image();
+    gemm.ldc = p.result_image();
   } else if (p.wants_dx()) {  // dx^T (c,n) = w^T * dy^T
-    gemm.m = gemm.lda = gemm.ldc = columns_of(p);
+    gemm.m = gemm.lda = columns_of(p);
     gemm.n = p.n;
-    gemm.k = gemm.ldb = p.k;
+    gemm.k = p.k;
+    gemm.ldb = p.input_image();
+    gemm.ldc = p.result_image();
   } else {  // dw^T (c,k) = x^T * dy
     gemm.transpose_b = true;
     gemm.m = gemm.lda = gemm.ldc = columns_of(p);

@@ -74,6 +74,7 @@ class Dot : public Layout {
     rows.planes = p.n;
     rows.in_w = rows.wp = columns_of(p);
     rows.data_type = p.data_type;
+    rows.gap = p.input_image() - columns_of(p);
     return pad_planes(device, rows, Region{kXSlot}, Mask(), copied());
   }
 
@@ -93,7 +94,9 @@ class Dot : public Layout {
                         {"images", narrow(p.n)},
                         {"c", narrow(columns_of(p))},
                         {"k", narrow(p.k)},
-                        {"images_per_item", narrow(images)}}),
+                        {"images_per_item", narrow(images)},
+                        {"x_image", cl_long{copies ? columns_of(p) : p.input_image()}},
+                        {"y_image", cl_long{p.result_image()}}}),
         Range{{static_cast<std::size_t>(row_blocks()),
                static_cast<std::size_t>(ceil_div(p.n, images)), 1},
               {1, 1, 1}});

@@ -42,7 +42,7 @@ class Outer : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
-    const std::int64_t filters_step = 1, images_step = p.k;
+    const std::int64_t filters_step = 1, images_step = p.wants_dx() ? p.input_image() : p.k;
     const bool dx = p.wants_dx();
     executable.run.add(std::make_unique<KernelStep>(
         "fully_connected",
@@ -59,6 +59,7 @@ class Outer : public Layout {
                         {"columns", narrow(columns_of(p))},
                         {"i_step", cl_long{dx ? images_step : filters_step}},
                         {"r_step", cl_long{dx ? filters_step : images_step}},
+                        {"result_step", cl_long{dx ? p.result_image() : columns_of(p)}},
                         {"plane", narrow(p.h * p.w)}}),
         Range{
             {static_cast<std::size_t>(row_blocks()), static_cast<std::size_t>(column_blocks()), 1},

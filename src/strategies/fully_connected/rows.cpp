@@ -67,6 +67,7 @@ Fit fit(const Case& c, const Config& config) {
     return Rejection{Reason::kWorkGroupSize, "work-group size", items,
                      c.profile.max_work_group_size, ""};
   }
+  if (c.problem != with_dense_images(c.problem)) return unserved("images", "images apart");
   return std::make_unique<const Rows>(c, config);
 }
 

@@ -24,6 +24,7 @@ Problem gradient_problem(const Problem& p) {
   dy.w = p.ow();
   dy.k = dy.g = p.g;
   dy.data_type = p.data_type;
+  dy.in_image = p.input_image();
   return dy;
 }
 
@@ -141,6 +142,7 @@ class Builder {
     fold.first = part.first_row * p_.ow();
     fold.pixels = chunk.rows * p_.ow();
     fold.plane_pixels = p_.oh() * p_.ow();
+    fold.image_elements = p_.result_image();
     fold.group_stride = chunk.n * chunk.m;
     fold.ld = chunk.m;
     run(fold_output(device_, p_, fold, regions_.c, Region{kBiasSlot}, Region{kResidualSlot},

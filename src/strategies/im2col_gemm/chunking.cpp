@@ -131,6 +131,9 @@ Config Cut::config(const char* body, const Problem& p) const {
 std::optional<Rejection> Cut::rejection(const Problem& p) const {
   // More than one image needs all of its rows, and so do narrow gradients.
   if (rows < p.oh() && (images > 1 || !can_cut_rows(p))) return other_than("rows", rows, p.oh());
+  // dx is zeroed as one piece before.
+  if (atomic && p.result_image() * p.n != p.x_elements())
+    return unserved("atomic", "atomic with images of the result that lie apart");
   if (atomic && !can_scatter(p)) return unserved("atomic", row_of(p.data_type).name);
   return std::nullopt;
 }

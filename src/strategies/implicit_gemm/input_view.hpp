@@ -54,6 +54,10 @@ struct InputView {
               pitch,
               0,
               c.data_type};
+    if (!c.channels_last) {
+      planes.image_planes = channels;
+      planes.gap = c.in_image - channels * c.in_plane;
+    }
     if (c.channels_last && c.in_h != p.h) {  // flattened: its rows are more to divide
       planes.in_h = planes.hp = p.h;
       planes.in_w = planes.wp = pitch / p.h;

@@ -186,7 +186,7 @@ class Phases : public Layout {
         {"in_w", narrow(one_row || !view_.copied ? p.ow() : view_.planes.wp)},
         {"top0", narrow(view_.top)},
         {"left", narrow(view_.left)},
-        {"x_size", cl_long{images * view_.image}},
+        {"x_size", cl_long{(images - 1) * view_.image + c.groups * c.channels * view_.plane}},
         {"h", narrow(p.h)},
         {"w", narrow(p.w)},
         {"tiles", narrow(tiles())},

@@ -33,14 +33,14 @@ Gather gather_of(const Tile& tile, const Correlation& c) {
   if (c.channels_last) return c.channels % 4 == 0 ? kFourChannels : kElements;
   const bool flat = taps == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 && c.in_h == c.oh &&
                     c.in_w == c.ow && c.out_step == 1;
-  return flat && c.ow % 4 == 0 ? kFourPixels : kElements;
+  return flat && c.ow % 4 == 0 && c.in_image % 4 == 0 ? kFourPixels : kElements;
 }
 
 // Do four results of a work-item lie together, aligned?
 bool store_fours(const Correlation& c) {
   if (c.channels_last) return c.filters % 4 == 0;
   return c.out_step == 1 && c.out_pitch == c.ow && c.oh * c.ow % 4 == 0 && c.out_plane % 4 == 0 &&
-         c.out_offset % 4 == 0;
+         c.out_offset % 4 == 0 && c.out_image % 4 == 0;
 }
 
 // A correlation as `tile` divides it.

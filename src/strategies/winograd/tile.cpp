@@ -195,6 +195,7 @@ class TileLayout : public Layout {
     const Correlation& c = geometry_.c;
     std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v_, first, chunk);
     arguments.push_back({"pitch", narrow(geometry_.pitch)});
+    arguments.push_back({"in_image", cl_long{c.in_image}});
     return std::make_unique<KernelStep>(
         "transform_input", kernel(device, "winograd_gpu_input"), arguments,
         transform_range(case_.profile, chunk, c.groups * c.channels));
@@ -235,7 +236,8 @@ class TileLayout : public Layout {
                                     {"tiles_x", narrow(geometry_.tiles_x)},
                                     {"first_tile", cl_long{first}},
                                     {"tiles", narrow(chunk)},
-                                    {"pitch", narrow(geometry_.pitch)}}),
+                                    {"pitch", narrow(geometry_.pitch)},
+                                    {"out_image", cl_long{c.out_image}}}),
         transform_range(case_.profile, chunk, c.groups * c.filters));
   }
 

@@ -149,7 +149,8 @@ class Vectors : public Layout {
     std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v(), first, chunk);
     arguments.insert(arguments.end(), {{"pitch", narrow(geometry_.chunk_pitch)},
                                        {"xi_step", cl_long{geometry_.xi_step}},
-                                       {"part_tiles", narrow(part)}});
+                                       {"part_tiles", narrow(part)},
+                                       {"in_image", cl_long{c.in_image}}});
     return std::make_unique<KernelStep>(
         "transform_input",
         device.kernel("winograd/vectors_input", "winograd_input",
@@ -185,7 +186,8 @@ class Vectors : public Layout {
                                     {"blocks_per_group", narrow(geometry_.blocks_per_group)},
                                     {"groups", narrow(c.groups)},
                                     {"strips", narrow(strips)},
-                                    {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}}),
+                                    {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
+                                    {"out_image", cl_long{c.out_image}}}),
         one_item_groups(geometry_.blocks * strips));
   }
 
