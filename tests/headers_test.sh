@@ -180,10 +180,11 @@ declared() {  # COMPILER EXTENSION HEADER: the text the header adds, strings emp
   added "$cxx" cpp net.hpp
 } | tee macros | grep -vE "^(CLCONV_\w+|$allowed)\$" | sed 's/^/FAILED: leaked macro /' >>failed
 declared "$cc" c net.h >text  # clconv.h's among them
-# Enumerators, then, with every body and parameter list gone, the last word of each declaration; tags.
+# Enumerators, then, with every body and parameter list gone, the last word of each declaration; tags. Names of
+# function pointers are no parameter list.
 {
   grep -oE 'enum *\{[^}]*\}' text | sed -E 's/enum *\{//; s/\}//' | tr ',' '\n' | grep -oE '^ *\w+'
-  sed -E ':a; s/\{[^{}]*\}/ ;;/; ta; :b; s/\([^()]*\)//; tb; s/(struct \w+) *;;/\1/g' text | tr ';' '\n' |
+  sed -E 's/\(\*(\w+)\)/\1/g; :a; s/\{[^{}]*\}/ ;;/; ta; :b; s/\([^()]*\)//; tb; s/(struct \w+) *;;/\1/g' text | tr ';' '\n' |
     grep -oE '\w+ *$'
   grep -oE 'struct \w+' text | sed 's/struct //'
 } | tr -d ' ' | sort -u | tee names | grep -vE '^(CLCONV_|clconv_|_cl_|enum$)' |

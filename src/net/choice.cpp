@@ -69,7 +69,12 @@ std::string program_of(const Problem& p, const Choice& choice) {
                        info.oh == number_in(choice.config, "rb"),
                        info.ow == number_in(choice.config, "vw")});
     }
+    // The same of `narrow`, whose free lanes are constants as well.
+    if (choice.config.find("body=narrow") != std::string::npos)
+      text += numbers({p.pt, p.pl, p.h, p.w});
   }
+  if (choice.config.find("body=phases") != std::string::npos)
+    text += numbers({p.kh, p.kw, p.pt, p.pl});
   return text;
 }
 

@@ -123,14 +123,16 @@ std::vector<float> expected_result(const Problem& p, const std::map<Tensor, Valu
   Values y(static_cast<std::size_t>(p.y_elements()));
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t filter = 0; filter < p.k; ++filter) {
+      // With a scale, that takes the place of the slopes: one number per image and channel.
       const double bias = of_channel(Tensor::kB, filter),
-                   slope = of_channel(Tensor::kSlopes, filter);
+                   slope = p.scale ? 1 : of_channel(Tensor::kSlopes, filter),
+                   scale = p.scale ? of_channel(Tensor::kSlopes, image * p.k + filter) : 1;
       for (std::int64_t i = 0; i < p.oh(); ++i) {
         std::int64_t at = out.at(image, filter, i);
         for (const double sum : forward.row(image, filter, i)) {
           const double residual = p.residual ? of_channel(Tensor::kR, at) : 0;
           y[static_cast<std::size_t>(at)] =
-              static_cast<float>(activated(p, sum + bias + residual, slope));
+              static_cast<float>(activated(p, sum + bias + residual, slope) * scale);
           at += out.step();
         }
       }
