@@ -275,6 +275,8 @@ TEST_CASE(
       p.bias = row % 2 == 0, p.residual = row % 3 == 0;
       p.layout = row % 4 == 1 ? TensorLayout::kNhwc : TensorLayout::kNchw;
       p.weights_layout = row % 4 == 2 ? WeightsLayout::kKrsc : WeightsLayout::kKcrs;
+      p.scale =
+          p.layout == TensorLayout::kNchw && row % 2 == 0 && p.activation != Activation::kPrelu;
       CAPTURE(text);
       CAPTURE(std::string(to_string(p.activation)));
       REQUIRE(has_expected_result(p));
