@@ -98,7 +98,7 @@ TEST_CASE("without a device the message names the true cause") {
   const ProgramResult any = run(folder, "devices");
   if (any.out.find("Portable Computing Language") == std::string::npos) return;
   write_file_atomically(folder.path("file"), "");
-  const ProgramResult result = run(folder, plan, "XDG_CACHE_HOME=" + folder.path("file"));
+  const ProgramResult result = run(folder, plan, "POCL_CACHE_DIR=" + folder.path("file/none"));
   CHECK(result.status == 1);
   CHECK(result.err.find("platform 'Portable Computing Language' has none or cannot start: "
                         "CL_DEVICE_NOT_FOUND (-1)") != std::string::npos);
