@@ -39,15 +39,15 @@ void check_activations(Device& on, std::size_t part, std::size_t parts) {
 
 }  // namespace
 
-TEST_CASE("activations: every one in every strategy, first half") {
-  check_activations(device(), 0, 2);
+TEST_CASE("activations: every one and every strategy, first half") {
+  check_activations(device(), 0, thinned(2));
 }
-TEST_CASE("activations: every one in every strategy, second half") {
-  check_activations(device(), 1, 2);
+TEST_CASE("activations: every one and every strategy, second half") {
+  check_activations(device(), 1, thinned(2));
 }
 TEST_CASE("activations, as a GPU") {
   Device on = pretended_gpu();
-  check_activations(on, 0, 4);
+  check_activations(on, 0, thinned(4));
 }
 TEST_CASE("scale: one value per image and channel, in every strategy, behind any activation") {
   const Activation activations[] = {Activation::kNone, Activation::kRelu, Activation::kSilu,
@@ -155,9 +155,9 @@ TEST_CASE("activations: no less steep anywhere than their rows say") {
   }
 }
 
-TEST_CASE("bfloat16: every candidate matches over an eighth of the edge suite, in all directions") {
+TEST_CASE("bfloat16: every candidate matches over a part of the edge suite, in all directions") {
   const Offered offered =
-      check_suite(device(), "edge", 1e300, 3, 8, kAll, [](Problem& p, std::size_t) {
+      check_suite(device(), "edge", 1e300, 3, thinned(8), kAll, [](Problem& p, std::size_t) {
         p.data_type = DataType::kBfloat16;
         if (p.finishes()) p.activation = Activation::kHardSwish;
       });
@@ -168,13 +168,13 @@ TEST_CASE("bfloat16: every candidate matches over an eighth of the edge suite, i
   }
 }
 TEST_CASE("bfloat16, NHWC and as a GPU") {
-  check_suite(device(), "edge", 1e300, 2, 9, kForwardOnly, [](Problem& p, std::size_t i) {
+  check_suite(device(), "edge", 1e300, 2, thinned(9), kForwardOnly, [](Problem& p, std::size_t i) {
     p.data_type = DataType::kBfloat16;
     p.layout = TensorLayout::kNhwc;
     if (i % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
   });
   Device on = pretended_gpu();
-  check_suite(on, "edge", 1e300, 4, 9, kAll,
+  check_suite(on, "edge", 1e300, 4, thinned(9), kAll,
               [](Problem& p, std::size_t) { p.data_type = DataType::kBfloat16; });
 }
 

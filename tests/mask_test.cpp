@@ -143,10 +143,13 @@ TEST_CASE("masks, as a GPU") {
 }
 
 TEST_CASE("masks: gradients are those that finite differences give") {
+  std::size_t number = 0;
   for_each_backward([&](Activation activation) {
     for (const Direction direction : kGradients) {
-      for (const char* text : {"n2c3h6w7k4kh3kw3p1", "n2c4h5w6k3kh1kw1", "n2c3h8w9k3kh3kw3s2p1g3"})
-        check_differences(masked(text, direction, activation));
+      for (const char* text :
+           {"n2c3h6w7k4kh3kw3p1", "n2c4h5w6k3kh1kw1", "n2c3h8w9k3kh3kw3s2p1g3"}) {
+        if (number++ % thinned(1) == 0) check_differences(masked(text, direction, activation));
+      }
     }
   });
 }

@@ -170,10 +170,12 @@ TEST_CASE("masked out is masked out, whatever it is, and what is accumulated ont
 }
 
 TEST_CASE("activations of infinity and NaN are those of the sum") {
+  std::size_t number = 0;
   for (const char* text : {kTexts[0], kTexts[2], kTexts[3], kTexts[4]}) {
     for (const Direction direction : {Direction::kForward, Direction::kTransposed}) {
       for (const Activation activation :
            {Activation::kRelu, Activation::kRelu6, Activation::kLeakyRelu}) {
+        if (number++ % thinned(1) != 0) continue;
         Problem p = parse_problem(text);
         p.direction = direction;
         p.bias = p.residual = true;

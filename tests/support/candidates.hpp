@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -222,6 +223,13 @@ inline void check_problem(Device& on, const Problem& p, Offered& offered) {
       CHECK(std::fabs(dot(result, tensors[dual]) - inner) <= candidate.error_bound * sum + 1e-30);
     }
   });
+}
+
+// Tests take their time for compiling. What repeats the main tests on another kind of device or data type takes every
+// second of its problems, unless the environment says CLCONV_TEST_ALL=1.
+inline std::size_t thinned(std::size_t parts) {
+  const char* all = std::getenv("CLCONV_TEST_ALL");
+  return all != nullptr && std::string(all) == "1" ? parts : 2 * parts;
 }
 
 // A part of a suite (every `parts`-th problem from `part` on) in some directions: forward plain and with
