@@ -136,6 +136,31 @@ TEST_CASE("a GPU's kind is that of its vendor, and a CPU has none") {
   CHECK_FALSE(Machine::of(gpu).loads_ahead);
 }
 
+TEST_CASE(
+    "work-groups fill a GPU's unit with one wave for each scheduler, and with two hide latencies") {
+  DeviceProfile gpu = cpu(1, 0);
+  gpu.family = Family::kGpu;
+  gpu.compute_units = 10;
+  gpu.vendor = "NVIDIA Corporation";
+  const auto filled = [&](double groups, double items) {
+    return filling_groups(gpu, Machine::of(gpu), groups, items);
+  };
+  CHECK(filled(10, 256) == 10);
+  CHECK(filled(10, 128) == doctest::Approx(7));
+  CHECK(filled(20, 128) == 20);  // two together on each unit
+  CHECK(filled(5, 128) == doctest::Approx(3.5));
+  CHECK(filled(10, 64) == doctest::Approx(3.5));  // half of the schedulers have nothing
+  // One of four SIMDs of a compute unit, two of four of a work-group processor.
+  gpu.vendor = "Advanced Micro Devices, Inc.";
+  gpu.name = "gfx90a";
+  CHECK(filled(10, 64) == doctest::Approx(10 * 0.7 / 4));
+  gpu.name = "gfx1030";
+  CHECK(filled(10, 64) == doctest::Approx(10 * 0.7 / 2));
+  // A vector engine of Intel's is a unit: a work-group takes several.
+  gpu.vendor = "Intel(R) Corporation";
+  CHECK(filled(2, 128) == 16);
+}
+
 TEST_CASE("larger tiles of sums multiply more, and less where local memory is memory") {
   DeviceProfile gpu = cpu(1, 0);
   gpu.local_memory_dedicated = true;

@@ -48,6 +48,7 @@ Machine Machine::of(const DeviceProfile& profile) {
     const GpuKind& kind = gpu_kind(profile);
     machine.group_spans_units = kind.lanes < 16;
     if (machine.group_spans_units) machine.items_per_unit = 2 * kind.lanes;
+    machine.issuing_items = core::issuing_items(profile);
     machine.loads_ahead = kind.loads_ahead;
     // Other drivers for the vendor's GPUs do not know the option.
     if (profile.platform.compare(0, 5, "Intel") == 0) machine.more_registers = kind.more_registers;

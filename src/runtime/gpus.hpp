@@ -12,6 +12,8 @@ struct DeviceProfile;
 struct GpuKind {
   const char* vendor;  // what its name begins with, in small letters; "" any
   int lanes;           // of a compute unit: float32 multiply-adds per cycle
+  // Work-items that give each scheduler of a unit one wave: with fewer, some of the unit has nothing to issue.
+  int issuing_items;
   // The least last-level cache of those in use. NVIDIA and AMD report the first level.
   std::int64_t cache_bytes;
   // A work-item has registers enough to load the factors of the next product while it multiplies those of this one.
@@ -21,6 +23,9 @@ struct GpuKind {
 };
 
 const GpuKind& gpu_kind(const DeviceProfile& profile);
+
+// GpuKind::issuing_items, of this device.
+std::int64_t issuing_items(const DeviceProfile& profile);
 
 // Lanes of a compute unit: what an extension tells of the device, else its kind's.
 int lanes_of_unit(const cl::Device& device, const DeviceProfile& profile);

@@ -74,6 +74,20 @@ double cached(const Machine& machine, double bytes) {
   return bytes > static_cast<double>(machine.last_level_share_bytes) ? bytes : bytes / 2;
 }
 
+double filling_groups(const DeviceProfile& profile, const Machine& machine, double groups,
+                      double items) {
+  const auto busy = static_cast<double>(machine.items_per_unit);
+  if (machine.group_spans_units) return groups * items / busy;
+  // One wave per scheduler issues so much of the time. A guess.
+  constexpr double kOneWave = 0.7;
+  const auto units = static_cast<double>(profile.compute_units);
+  const double most = std::ceil(groups / units);  // work-groups of the busiest unit
+  const double waves = most * items / static_cast<double>(machine.issuing_items);
+  const double rate =
+      waves < 1 ? kOneWave * waves : std::min(1.0, kOneWave + (1 - kOneWave) * (waves - 1));
+  return rate < 1 ? groups / most * rate : groups;
+}
+
 double multiplying_share(const DeviceProfile& profile, int tm, int tn) {
   // Instructions of a product besides its tm*tn multiply-adds: docs/gpu.md.
   const double products = tm * tn;

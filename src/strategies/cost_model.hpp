@@ -70,6 +70,11 @@ inline bool vectors_are_items(const DeviceProfile& profile) {
   return profile.family == Family::kCpu && profile.float_width == 1;
 }
 
+// On a GPU, `groups` work-groups of `items` work-items as Pass::work_groups: fewer where the busiest unit has too few
+// work-items to fill its schedulers, or to hide latencies.
+double filling_groups(const DeviceProfile& profile, const Machine& machine, double groups,
+                      double items);
+
 // Of a GPU's peak, what a product of tiles in local memory reaches where a work-item has tm x tn sums: the share of
 // multiply-adds among its instructions.
 double multiplying_share(const DeviceProfile& profile, int tm, int tn);

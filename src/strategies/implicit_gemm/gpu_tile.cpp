@@ -41,9 +41,9 @@ double Tile::efficiency(const DeviceProfile& profile) const {
   return multiplying_share(profile, tm, tn) / (1 + 4 * fetches);
 }
 
-double Tile::filling(const Machine& machine, std::int64_t groups) const {
-  const double units = static_cast<double>(items()) / static_cast<double>(machine.items_per_unit);
-  return static_cast<double>(groups) * (machine.group_spans_units ? units : std::min(1.0, units));
+double Tile::filling(const Case& c, std::int64_t groups) const {
+  return filling_groups(c.profile, c.machine, static_cast<double>(groups),
+                        static_cast<double>(items()));
 }
 
 int Tile::wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) const {

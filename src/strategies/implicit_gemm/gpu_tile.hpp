@@ -21,7 +21,7 @@ struct Tile {
   // Fraction of a device's peak its loop reaches where there are work-groups enough.
   double efficiency(const DeviceProfile& profile) const;
   // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.
-  double filling(const Machine& machine, std::int64_t groups) const;
+  double filling(const Case& c, std::int64_t groups) const;
   // The split that gives a device enough work-groups, `groups` of `steps` being what there is without; 1: not wanted.
   int wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) const;
   // Throws Error{kInvalidArgument} where the tiles do not divide among the work-items.

@@ -140,7 +140,7 @@ class TileLayout : public Layout {
   double us_of(const Correlation& c) const {
     const TileGrid grid(tile_, c);
     Pass pass;
-    pass.work_groups = tile_.filling(case_.machine, grid.work_groups(c) * grid.parts);
+    pass.work_groups = tile_.filling(case_, grid.work_groups(c) * grid.parts);
     pass.flops = static_cast<double>(grid.work_groups(c)) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(grid.steps * tile_.bk);
     pass.efficiency = tile_.efficiency(case_.profile);

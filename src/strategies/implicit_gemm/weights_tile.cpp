@@ -26,7 +26,7 @@ class WeightsTile : public SplitLayout {
     const Problem& p = case_.problem;
     const std::int64_t work_groups = tile_groups(p, tile_);
     Pass pass;
-    pass.work_groups = tile_.filling(case_.machine, work_groups * tile_.split);
+    pass.work_groups = tile_.filling(case_, work_groups * tile_.split);
     pass.flops = static_cast<double>(work_groups) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(round_up(pixels(), tile_.bk));
     pass.efficiency = tile_.efficiency(case_.profile);

@@ -126,10 +126,12 @@ double time_us(const Case& all, const Geometry& geometry) {
   output.bytes = product_bytes + result_bytes(all.problem);
   output.work_groups = static_cast<double>(c.groups * c.filters) * std::ceil(tiles / size);
   input.efficiency = output.efficiency = 0.25;
-  multiply.work_groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
-                         static_cast<double>(ceil_div(geometry.tiles, tile.bn));
-  multiply.flops = multiply.work_groups * 2.0 * tile.bm * tile.bn *
-                   static_cast<double>(round_up(c.channels, tile.bk));
+  const double work_groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
+                             static_cast<double>(ceil_div(geometry.tiles, tile.bn));
+  multiply.work_groups = chunks * filling_groups(all.profile, all.machine, work_groups / chunks,
+                                                 static_cast<double>(tile.items()));
+  multiply.flops =
+      work_groups * 2.0 * tile.bm * tile.bn * static_cast<double>(round_up(c.channels, tile.bk));
   // A float brought to local memory costs about 4 multiply-adds, a guess.
   const double fetched = static_cast<double>(tile.bm * tile.bn) / (tile.bm + tile.bn);
   multiply.efficiency =

@@ -1,0 +1,127 @@
+// What the planner chooses on nine GPUs that nobody has here (support/gpus.hpp): no device is needed.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "doctest/doctest.h"
+#include "planner/planner.hpp"
+#include "support/issue_slots.hpp"
+#include "support/suites.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+Report choose(const Problem& p, const DeviceProfile& on) {
+  return plan(p, on, PlannerOptions{}, strategies(), {}, nullptr);
+}
+
+std::string choice_text(const Report& report) {
+  return std::string(report.choice().strategy->name) + " " +
+         report.choice().candidate.config.text();
+}
+
+bool is_naive(const ReportEntry& entry) {
+  return std::string(entry.strategy->name) == "naive";
+}
+
+bool runs(const ReportEntry& entry) {
+  return entry.has_candidate &&
+         (entry.status == Status::kApplicable || entry.status == Status::kChosen);
+}
+
+void for_each_problem(const std::function<void(const Problem&)>& visit) {
+  for (const char* name : {"core", "modern", "resnet50", "gpu"}) {
+    for (const NamedProblem& item : suite(name)) {
+      for (const Direction direction :
+           {Direction::kForward, Direction::kBackwardData, Direction::kBackwardWeights}) {
+        Problem p = item.problem;
+        p.direction = direction;
+        CAPTURE(item.name);
+        CAPTURE(std::string(to_string(direction)));
+        visit(p);
+      }
+    }
+  }
+}
+
+// Speeds of the data sheet, and what a probe may find of them: fractions that are assumed, for no probe ran.
+DeviceProfile by_sheet(const Gpu& gpu) {
+  return measured(gpu, 1, 1, 5);
+}
+DeviceProfile by_probe(const Gpu& gpu) {
+  return measured(gpu, 0.95, 0.88, 5);
+}
+
+}  // namespace
+
+TEST_CASE("on GPUs naive is chosen above 10 MFLOP only where nothing else runs") {
+  for (const Gpu& gpu : kGpus) {
+    CAPTURE(std::string(gpu.name));
+    for (const DeviceProfile& profile : {by_sheet(gpu), estimated(gpu)}) {
+      int large = 0;
+      for_each_problem([&](const Problem& p) {
+        if (p.flops() <= 10e6) return;
+        ++large;
+        const Report report = choose(p, profile);
+        REQUIRE(report.chosen.has_value());
+        const bool others =
+            std::any_of(report.entries.begin(), report.entries.end(),
+                        [](const ReportEntry& e) { return runs(e) && !is_naive(e); });
+        if (others) CHECK_FALSE(is_naive(report.choice()));
+      });
+      CHECK(large > 300);
+    }
+  }
+}
+
+TEST_CASE("on GPUs the choice is near the best of the issue-slot model") {
+  constexpr double kMean = 1.15, kMost = 1.5;
+  for (const Gpu& gpu : kGpus) {
+    if (std::string(gpu.target).empty()) continue;
+    CAPTURE(std::string(gpu.name));
+    const DeviceProfile profile = by_sheet(gpu);
+    const IssueSlots model(gpu, profile);
+    double logs = 0, most = 1;
+    int judged = 0;
+    for_each_problem([&](const Problem& p) {
+      const Report report = choose(p, profile);
+      const ReportEntry& chosen = report.choice();
+      const auto bound = model.bound(p, *chosen.strategy, chosen.candidate);
+      if (!bound) return;
+      double least = *bound;
+      for (const ReportEntry& entry : report.entries) {
+        // The bound of `direct` counts less than those of tiles, so that it says nothing against them.
+        if (!runs(entry) || entry.candidate.config.body() == "direct") continue;
+        const auto other = model.bound(p, *entry.strategy, entry.candidate);
+        if (other) least = std::min(least, *other);
+      }
+      const double loss = *bound / least;
+      CAPTURE(choice_text(report));
+      CHECK(loss < kMost);
+      logs += std::log(loss);
+      most = std::max(most, loss);
+      ++judged;
+    });
+    CHECK(judged > 300);
+    const double mean = std::exp(logs / judged);
+    CHECK(mean < kMean);
+    MESSAGE(std::string(gpu.name) << ": " << judged << " choices, geometric mean " << mean
+                                  << ", most " << most << " of the least bound");
+  }
+}
+
+TEST_CASE("on GPUs a probe's speeds lead to the choices that the data sheet's lead to") {
+  for (const Gpu& gpu : kGpus) {
+    CAPTURE(std::string(gpu.name));
+    const DeviceProfile sheet = by_sheet(gpu), probe = by_probe(gpu);
+    int same = 0, all = 0;
+    for_each_problem([&](const Problem& p) {
+      same += choice_text(choose(p, sheet)) == choice_text(choose(p, probe)) ? 1 : 0;
+      ++all;
+    });
+    CHECK(same >= 0.95 * all);
+    MESSAGE(std::string(gpu.name) << ": " << same << " of " << all);
+  }
+}
