@@ -786,6 +786,19 @@ TEST_CASE("bench: the choice, its regret, every strategy with --all") {
     CHECK(r.at("failures").empty());
   }
   CHECK(json.at("results")[1].at("name") == "point");
+  const Json denied = Json::parse(
+      run(folder, "bench n1c4h10w9k8kh3kw3p1 --all --json --deny naive,im2col_gemm").out);
+  for (const auto& s : denied.at("results")[0].at("strategies")) {
+    CHECK(s.at("strategy") != "naive");
+    CHECK(s.at("strategy") != "im2col_gemm");
+  }
+  CHECK(denied.at("results")[0].at("left_out").empty());
+  const std::string hurried = "bench n1c4h10w9k8kh3kw3p1 --all --time-limit 1e-6";
+  const Json limited = Json::parse(run(folder, hurried + " --json").out).at("results")[0];
+  CHECK(limited.at("strategies").size() == 1);
+  REQUIRE(limited.at("left_out").size() > 3);
+  CHECK(limited.at("left_out")[0].at("predicted_us").get<double>() > 0);
+  CHECK(run(folder, hurried).out.find("no time left for it") != std::string::npos);
   const Result text = run(folder, "bench n1c4h10w9k8kh3kw3p1");
   CHECK(text.out.find("chosen against the best measured: ") != std::string::npos);
   CHECK(text.out.find("(geometric mean over 1 problem)") != std::string::npos);

@@ -289,6 +289,30 @@ TEST_CASE("a time limit returns the best so far, never nothing") {
   CHECK(entry(report, "beta", "v=1").reason->code == Reason::kTimeLimit);
 }
 
+TEST_CASE("within a time limit nothing is begun that is predicted to outlast it") {
+  usual_offers();
+  for (const char* name : {"naive", "gamma"})
+    offers[name] = no();
+  offers["alpha"] = of({candidate(1, 100)});
+  offers["beta"] = of({candidate(1, 0.4e6)});
+  FakeLaboratory lab;
+  lab.us = {{"alpha v=1", 100}, {"beta v=1", 100}};
+  PlannerOptions options = with_rigor(Rigor::kMeasure);
+  options.time_all = true;
+  options.time_limit_s = 0.7;  // to warm up and once more takes 0.8 s
+  Report report = search(options, &lab);
+  CHECK(chosen(report) == "alpha v=1");
+  CHECK(entry(report, "beta", "v=1").reason->code == Reason::kTimeLimit);
+  CHECK(lab.timed.count("beta v=1") == 0);
+  options.time_limit_s = 2;
+  report = search(options, &lab);
+  CHECK(entry(report, "beta", "v=1").measured.has_value());
+  // What comes first runs whatever its prediction: there is always a result.
+  offers["alpha"] = no();
+  options.time_limit_s = 0.1;
+  CHECK(chosen(search(options, &lab)) == "beta v=1");
+}
+
 TEST_CASE("a tie within noise goes to the model's favourite, then to the smaller workspace") {
   offers["naive"] = no();
   offers["gamma"] = no();

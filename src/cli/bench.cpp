@@ -24,8 +24,21 @@ Json variant_json(const nlohmann::json& c) {
   return {{"strategy", c.at("strategy")}, {"config", c.at("config")}};
 }
 
+// What the time limit left no time for.
+Json left_out_json(const nlohmann::json& report) {
+  Json left_out = Json::array();
+  for (const auto& c : report.at("candidates")) {
+    if (c.at("status") != "not_tried" || c.at("reason").at("code") != "time_limit") continue;
+    Json variant = variant_json(c);
+    variant["predicted_us"] = c.at("predicted_us");
+    left_out.push_back(variant);
+  }
+  return left_out;
+}
+
 struct BenchVerb {
-  std::string suite, direction = "forward", rigor;
+  std::string suite, direction = "forward", rigor, deny;
+  double time_limit_s = 0;
   std::vector<std::string> problems;
   bool all = false, json = false;
   StorageOptions storage;
@@ -43,6 +56,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
   const double flops = p.info().flops;
   PlanOptions choose;
   choose.rigor = parse_rigor(rigor);
+  choose.deny = deny.empty() ? nullptr : deny.c_str();
   const auto choosing = nlohmann::json::parse(planning.explain(p, choose));
   environment = choosing.at("environment");
   const auto& choice = choosing.at("chosen");
@@ -51,6 +65,8 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
   // a choice is to be judged by the best there is.
   time.rigor = all ? CLCONV_MEASURE : CLCONV_EXHAUSTIVE;
   time.time_all = all ? 1 : 0;
+  time.deny = choose.deny;
+  time.time_limit_s = time_limit_s;
   const auto report = nlohmann::json::parse(timing.explain(p, time));
 
   Json strategies = Json::array();
@@ -92,6 +108,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
       chosen != nullptr ? Json(ranking_us(*chosen) / ranking_us(*best) - 1) : Json(nullptr);
   result["strategies"] = strategies;
   result["failures"] = failures;
+  result["left_out"] = left_out_json(report);
   return result;
 }
 
@@ -129,6 +146,11 @@ void print_table(const Json& results, double peak_gflops, bool all) {
                  f.at("config").get<std::string>(), "-", "-", "-", "-",
                  "failed: " + f.at("text").get<std::string>()},
                 kRed);
+    }
+    for (const Json& l : r.at("left_out")) {
+      table.add({"", r.at("name").get<std::string>(), "", l.at("strategy").get<std::string>(),
+                 l.at("config").get<std::string>(), "-", "-", "-", "-", "no time left for it"},
+                kDim);
     }
   }
   std::printf("%s", table.text().c_str());
@@ -236,6 +258,10 @@ void add_bench(CLI::App& app, Session& session) {
                    "of the choice that is judged: estimate (default) or measure");
   verb->add_flag("--all", v->all,
                  "time and print every candidate, however slow; else of each strategy the best");
+  verb->add_option("--deny", v->deny, "not these strategies, comma-separated");
+  verb->add_option("--time-limit", v->time_limit_s,
+                   "seconds to measure each problem at most; what is left out is listed")
+      ->check(CLI::PositiveNumber);
   verb->add_flag("--json", v->json, "one JSON document");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }
