@@ -170,7 +170,11 @@ class Cudnn:
         elif not importlib.util.find_spec('torch'):
             self.why = 'Python has no torch'
         else:
-            import torch
+            try:
+                import torch
+            except Exception as error:  # of whatever kind a broken installation has
+                self.why = ' '.join(f'PyTorch cannot be imported: {error}'.split())[:200]
+                return
             if not torch.cuda.is_available():
                 self.why = f'PyTorch {torch.__version__} finds no GPU'
                 return
@@ -201,7 +205,7 @@ class Cudnn:
     def median_us(self, p, direction):
         """Of seven batches of at least 2 ms. Throws what PyTorch throws."""
         torch = self.torch
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.cuda.device(self.index):
             call = self.call(p, direction)
 
             def batch(runs):
@@ -276,14 +280,17 @@ def measure_one(item, clconv, cudnn, profile, clock, arguments):
             result['cudnn_us'] = cudnn.median_us(p, item['direction'])
         except Exception as error:  # of whatever kind PyTorch has
             result['cudnn_failed'] = ' '.join(str(error).split())[:200]
+        cudnn.torch.cuda.empty_cache()  # clconv needs the memory
     return result, None
 
 
 def all_items(arguments):
-    """What to measure, in that order: forward first, then the gradients."""
-    suites = [(pathlib.Path(path).stem, read_suite(path)) for path in arguments.suites]
+    """What to measure, in that order: all problems in the first direction, then each in the others."""
+    rows = [(pathlib.Path(path).stem, *row) for path in arguments.suites for row in read_suite(path)]
+    first, *others = arguments.directions.split(',')
+    order = [(row, first) for row in rows] + [(row, direction) for row in rows for direction in others]
     return [{'name': name, 'problem': text, 'direction': direction, 'suite': suite}
-            for direction in arguments.directions.split(',') for suite, rows in suites for name, text in rows]
+            for (suite, name, text), direction in order]
 
 
 def arguments_of():
@@ -322,7 +329,8 @@ def main():
         line = f"[{at}/{len(items)}] {item['direction']} {item['name']}"
         if why:
             document['left_out'].append({**item, 'why': why})
-            print(f'{line}: left out: {why}', flush=True)
+            if clock.left() >= arguments.limit:
+                print(f'{line}: left out: {why}', flush=True)
         else:
             document['results'].append(result)
             print(f'{line}: {gpu_page.in_words(result)}', flush=True)
@@ -331,6 +339,9 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     (out / 'gpu.json').write_text(json.dumps(document, indent=1) + '\n')
     (out / 'gpu.md').write_text(gpu_page.page(document))
+    late = sum(one['why'].startswith('time:') for one in document['left_out'])
+    if late:
+        print(f'{late} of {len(items)} were left out for want of time')
     print(f'wrote {out / "gpu.json"} and {out / "gpu.md"}')
     failed = any(test['failed'] for test in document['tests'])
     sys.exit(1 if failed or any(one['why'].startswith('failed') for one in document['left_out']) else 0)

@@ -201,10 +201,10 @@ class IssueSlots {
            3 * chunks * profile_.launch_us;
   }
 
-  // Loads and distances counted beside the multiply-adds: more there are not.
+  // Multiply-adds and loads of vectors, and nothing else.
   std::optional<double> of_direct(const core::Problem& p, const core::Config& config) const {
-    const double mr = config.get("mr", 1, 64), np = config.get("np", 1, 64);
-    const double share = mr * np / (mr * np + 3 * np + mr / 4 + 3);
+    const double mr = config.get("mr", 1, 64), np = config.has("np") ? config.get("np", 1, 64) : 4;
+    const double share = mr * np / (mr * np + mr / 4 + np / 4);
     double us = 0;
     for (const core::Correlation& c : core::correlations_of(p)) {
       const auto planes =
