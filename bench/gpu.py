@@ -144,7 +144,7 @@ def add_clblast(clconv, item, result, limit, seconds):
 def measured(clconv, item, limit, clock, flops):
     """The problem as `clconv bench` has it, with CLBlast's time and the chosen candidate's predicted one."""
     # The limit does not count the probes, nor the candidate that runs when it ends.
-    most = 4 * limit + 30
+    most = 4 * limit + 60
     document, result = bench(clconv, item, ['naive'] if flops > NAIVE_FLOPS else [], limit, min(clock.left(), most))
     if abs(result['flops'] - flops) > 1e-6 * flops:
         raise RuntimeError(f"clconv counts {result['flops']:.6g} operations, gpu.py {flops:.6g}")

@@ -42,7 +42,7 @@ def check_sizes():
 
 
 def check_run(folder, suite):
-    done, document, page = run(folder, '--tests', '0', '--directions', 'forward', '--limit', '1', '--seconds', '100',
+    done, document, page = run(folder, '--tests', '0', '--directions', 'forward', '--limit', '1', '--seconds', '200',
                                suite)
     expect(done.returncode == 0, f'ended with {done.returncode}: {done.stdout}{done.stderr}')
     expect([r['name'] for r in document['results']] == ['small'], f'measured: {done.stdout}')
