@@ -624,6 +624,7 @@ TEST_CASE("planning for a device that is not here: the body follows from the pro
   std::string gpu = replaced(replaced(cpu, "family", "\"gpu\""), "float_width", "1");
   gpu = replaced(replaced(gpu, "peak_gflops", "20000.0"), "bandwidth_gbs", "900.0");
   gpu = replaced(replaced(gpu, "compute_units", "80"), "max_work_group_size", "1024");
+  gpu = replaced(replaced(gpu, "local_memory_bytes", "49152"), "local_memory_dedicated", "true");
   CHECK(choice(gpu).find("bm=") != std::string::npos);
   char* json = nullptr;
   CHECK(clconv_explain_profile("{}", &problem, &options, &json) == CLCONV_INVALID_ARGUMENT);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strategies/cost_model.hpp"
+
 namespace clconv::core {
 namespace {
 
@@ -27,15 +29,29 @@ void check_names(const Body& body, const Case& c, const Config& config) {
                                           "' has the values " + names + " and no others");
 }
 
-bool suits(const Body& body, Family family) {
-  return body.suits == Suits::kAll || (body.suits == Suits::kGpus) == (family == Family::kGpu);
+// In a work-group: what is for CPUs says itself what is a vector.
+bool has_one_item(const Body& body) {
+  return body.suits == Suits::kCpus || body.suits == Suits::kCpusAndLastResort;
 }
 
-Candidate described(const Body& body, const Layout& layout, const Config& config) {
+bool suits(const Body& body, const DeviceProfile& profile) {
+  switch (body.suits) {
+    case Suits::kAll: return true;
+    case Suits::kGpus: return profile.family == Family::kGpu;
+    case Suits::kItems: return profile.family == Family::kGpu || vectors_are_items(profile);
+    case Suits::kCpus:
+    case Suits::kCpusAndLastResort: break;
+  }
+  return profile.family == Family::kCpu;
+}
+
+Candidate described(const Body& body, const Layout& layout, const Case& c, const Config& config) {
   Candidate candidate;
   candidate.config = config;
   candidate.most_of_body = body.most;
   layout.describe(candidate);
+  if (has_one_item(body) && vectors_are_items(c.profile))
+    candidate.predicted_us *= kOneItemOfVector;
   return candidate;
 }
 
@@ -55,7 +71,7 @@ void add_offer(const Body& body, const Case& c, Offers& offers) {
     if (const auto* rejection = std::get_if<Rejection>(&fit)) {
       if (!reason || needs_less(*rejection, *reason)) reason = *rejection;
     } else {
-      found.push_back(described(body, *std::get<0>(fit), config));
+      found.push_back(described(body, *std::get<0>(fit), c, config));
     }
   }
   if (found.empty()) {
@@ -96,7 +112,7 @@ Offer offer_of(const Bodies& bodies, const Case& c) {
   Offers offers;
   std::vector<const Body*> others;
   for (const Body* body : bodies) {
-    if (suits(*body, c.profile.family)) {
+    if (suits(*body, c.profile)) {
       add_offer(*body, c, offers);
     } else {
       others.push_back(body);
@@ -107,7 +123,7 @@ Offer offer_of(const Bodies& bodies, const Case& c) {
     if (none && body->suits == Suits::kCpusAndLastResort) {
       add_offer(*body, c, offers);
     } else {
-      const char* whose = body->suits == Suits::kGpus ? "is for GPUs" : "is for CPUs";
+      const char* whose = has_one_item(*body) ? "is for CPUs" : "is for GPUs";
       offers.left_out.push_back({body->name, {Reason::kFamily, "device", 0, 0, whose}});
     }
   }
@@ -120,7 +136,7 @@ std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case
   const Fit fit = body.fit(c, config);
   if (const auto* rejection = std::get_if<Rejection>(&fit)) return *rejection;
   check_names(body, c, config);
-  return described(body, *std::get<0>(fit), config);
+  return described(body, *std::get<0>(fit), c, config);
 }
 
 std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,

@@ -47,6 +47,7 @@ using Fit = std::variant<std::unique_ptr<const Layout>, Rejection>;
 enum class Suits {
   kCpus,
   kGpus,
+  kItems,  // where work-items fill the vectors: GPUs, and CPUs whose native vector has one float
   kAll,
   kCpusAndLastResort,  // also on other devices if no other body applies there
 };

@@ -69,6 +69,9 @@ double cached(const Machine& machine, double bytes);
 inline bool vectors_are_items(const DeviceProfile& profile) {
   return profile.family == Family::kCpu && profile.float_width == 1;
 }
+// How much longer what has one item per work-group takes there, where most of each vector is idle: 2 to 17 times
+// (docs/portability.md), beside bodies of many items, which take half of what is predicted.
+constexpr double kOneItemOfVector = 12;
 
 // On a GPU, `groups` work-groups of `items` work-items as Pass::work_groups: fewer where the busiest unit has too few
 // work-items to fill its schedulers, or to hide latencies.

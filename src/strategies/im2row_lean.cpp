@@ -144,6 +144,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   multiply.bytes = cached(machine, moved) * times;
   multiply.launches = times;
   c.predicted_us = predicted_us(profile, {unfold, multiply});
+  if (vectors_are_items(profile)) c.predicted_us *= kOneItemOfVector;
   return c;
 }
 

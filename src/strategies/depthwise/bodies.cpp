@@ -30,7 +30,8 @@ void describe_as(Candidate& candidate, const Problem& p, double predicted_us) {
 
 // PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s; of GPUs a guess.
 double direct_efficiency(const DeviceProfile& profile) {
-  return profile.family == Family::kCpu ? 0.01 : 0.15;
+  // The second: Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11.
+  return profile.family == Family::kGpu ? 0.15 : vectors_are_items(profile) ? 0.06 : 0.01;
 }
 
 }  // namespace clconv::core::depthwise

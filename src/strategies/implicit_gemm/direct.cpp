@@ -43,8 +43,10 @@ class Direct : public Layout {
   }
 
  private:
-  std::int64_t local() const {
-    return std::min<std::int64_t>(64, case_.profile.max_work_group_size);
+  // On a CPU the items of a small plane that have no pixel would not be idle lanes but vectors of their own.
+  std::int64_t local(const Correlation& c) const {
+    const std::int64_t items = vectors_are_items(case_.profile) ? round_up(lanes(c), 8) : 64;
+    return std::min({std::int64_t{64}, items, case_.profile.max_work_group_size});
   }
   // Work-items of a plane, and planes.
   std::int64_t lanes(const Correlation& c) const { return ceil_div(c.oh * c.ow, np_); }
@@ -55,14 +57,17 @@ class Direct : public Layout {
   double us_of(const Correlation& c) const {
     const double products = mr_ * np_;
     Pass pass;
-    pass.flops = 2.0 * static_cast<double>(planes(c) * round_up(lanes(c), local())) * products *
+    pass.flops = 2.0 * static_cast<double>(planes(c) * round_up(lanes(c), local(c))) * products *
                  static_cast<double>(c.reduction());
     // Loads and distances beside the multiply-adds, and a guess of what waiting for the loads leaves.
     constexpr double kFed = 0.5;
     pass.efficiency = kFed * products / (products + 3.0 * np_ + mr_ / 4.0 + 3.0);
     pass.bytes = bytes_touched(case_.problem, c, packed_.bytes);
-    pass.work_groups = static_cast<double>(planes(c) * round_up(lanes(c), local())) /
-                       static_cast<double>(case_.machine.items_per_unit);
+    // One work-group keeps a unit of a CPU busy.
+    const std::int64_t busy =
+        vectors_are_items(case_.profile) ? local(c) : case_.machine.items_per_unit;
+    pass.work_groups =
+        static_cast<double>(planes(c) * round_up(lanes(c), local(c))) / static_cast<double>(busy);
     return predicted_us(case_.profile, {pass});
   }
 
@@ -98,7 +103,7 @@ class Direct : public Layout {
                                        {"in_step", narrow(c.in_step)}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
-    Range range = items(lanes(c), local());
+    Range range = items(lanes(c), local(c));
     // Drivers limit the work-groups of the second dimension.
     range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes(c), 32768));
     return std::make_unique<KernelStep>(
@@ -130,7 +135,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_direct = {"direct", Suits::kGpus, 1, "implicit_gemm/direct ops/pack",
-                                 variants, fit};
+extern const Body body_direct = {
+    "direct", Suits::kItems, 1, "implicit_gemm/direct ops/pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm
