@@ -82,6 +82,7 @@ extern "C" {
 
 /* ---- status -------------------------------------------------------------------------------- */
 
+/** What a call that can fail returns. */
 typedef int32_t clconv_status;
 enum {
   CLCONV_OK = 0,
@@ -221,6 +222,7 @@ typedef struct clconv_problem {
  * The derivatives of the others need what was activated, which a fused convolution does not store: SiLU, hard swish and
  * GELU take one value twice, and PReLU's slopes are no operand of a gradient. They are CLCONV_INVALID_PROBLEM. */
 
+/** Sizes and work of a problem. */
 typedef struct clconv_problem_info {
   size_t struct_size;
   int64_t oh, ow;
@@ -276,6 +278,7 @@ CLCONV_API clconv_status clconv_select_device(const char* spec, cl_device_id* de
 /** A device in a cl_context with its compiled kernels, wisdom, plan cache and scratch memory. */
 typedef struct clconv_context_s* clconv_context;
 
+/** How a context is made. */
 typedef struct clconv_context_options {
   size_t struct_size;
   /** Folder for compiled kernels. NULL: CLCONV_CACHE_DIR, else the user's cache folder, and there
@@ -292,6 +295,7 @@ typedef struct clconv_context_options {
   int64_t scratch_limit_bytes;
 } clconv_context_options;
 
+/** NULL and 0 in all fields. */
 CLCONV_API void clconv_context_options_defaults(clconv_context_options* options, size_t size);
 static inline void clconv_context_options_init(clconv_context_options* options) {
   clconv_context_options_defaults(options, sizeof(*options));
@@ -361,6 +365,7 @@ enum {
   CLCONV_EXHAUSTIVE = 4     /* times every candidate that is not hopeless */
 };
 
+/** How a plan is chosen, and under which constraints. */
 typedef struct clconv_plan_options {
   size_t struct_size;
   clconv_rigor rigor;
@@ -379,6 +384,7 @@ typedef struct clconv_plan_options {
   int weights_change;    /* as in training: they are packed in every execution, which counts */
 } clconv_plan_options;
 
+/** No workspace limit (-1); NULL and 0 in all other fields. */
 CLCONV_API void clconv_plan_options_defaults(clconv_plan_options* options, size_t size);
 static inline void clconv_plan_options_init(clconv_plan_options* options) {
   clconv_plan_options_defaults(options, sizeof(*options));
@@ -395,10 +401,12 @@ CLCONV_API clconv_status clconv_plan_create(clconv_context context, const clconv
                                             const clconv_plan_options* options,
                                             clconv_plan* result);
 
+/** Another reference, to be released as the first. */
 CLCONV_API clconv_status clconv_plan_retain(clconv_plan plan);
 /** Executions already enqueued go on. NULL is fine. */
 CLCONV_API void clconv_plan_release(clconv_plan plan);
 
+/** What was chosen, what it needs and what it costs. */
 typedef struct clconv_plan_info {
   size_t struct_size;
   const char* strategy; /* these live as long as the plan */
@@ -443,6 +451,7 @@ typedef struct clconv_operands {
   cl_mem scale;     /* where the problem has one: (n,k), the channels of the result */
 } clconv_operands;
 
+/** NULL in all fields. */
 CLCONV_API void clconv_operands_defaults(clconv_operands* operands, size_t size);
 static inline void clconv_operands_init(clconv_operands* operands) {
   clconv_operands_defaults(operands, sizeof(*operands));
@@ -489,6 +498,7 @@ CLCONV_API clconv_status clconv_im2col(clconv_context context, cl_command_queue 
                                        cl_mem x, cl_mem cols, cl_uint num_events,
                                        const cl_event* wait_list, cl_event* event);
 
+/** How overlapping patches are added up. */
 typedef int32_t clconv_col2im_variant;
 enum {
   CLCONV_COL2IM_GATHER = 0, /* one sum per pixel, deterministic */
@@ -579,6 +589,7 @@ typedef struct clconv_softmax_operands {
   cl_mem dlogits;       /* (n,m) float32: gradient_scale * d loss / d logits */
 } clconv_softmax_operands;
 
+/** NULL in all fields. */
 CLCONV_API void clconv_softmax_operands_defaults(clconv_softmax_operands* operands, size_t size);
 static inline void clconv_softmax_operands_init(clconv_softmax_operands* operands) {
   clconv_softmax_operands_defaults(operands, sizeof(*operands));
@@ -641,6 +652,7 @@ CLCONV_API clconv_status clconv_adam(clconv_context context, cl_command_queue qu
                                      cl_mem moment1, cl_mem moment2, cl_uint num_events,
                                      const cl_event* wait_list, cl_event* event);
 
+/** What a window becomes. */
 typedef int32_t clconv_pooling_mode;
 enum {
   CLCONV_POOLING_MAX = 0,    /* the largest of a window, NaN above all */
@@ -660,6 +672,7 @@ typedef struct clconv_pooling {
   int ceil;
 } clconv_pooling;
 
+/** Sizes of a pooling. */
 typedef struct clconv_pooling_info {
   size_t struct_size;
   int64_t oh, ow;
@@ -677,6 +690,7 @@ static inline void clconv_pooling_init(clconv_pooling* pooling) {
 CLCONV_API clconv_status clconv_pooling_query(const clconv_pooling* pooling,
                                               clconv_pooling_info* info);
 
+/** Computes y, which is overwritten. */
 CLCONV_API clconv_status clconv_pooling_forward(clconv_context context, cl_command_queue queue,
                                                 const clconv_pooling* pooling, cl_mem x, cl_mem y,
                                                 cl_uint num_events, const cl_event* wait_list,

@@ -34,6 +34,7 @@
 
 namespace clconv {
 
+// A status that is not CLCONV_OK, as an exception: what() is the line that clconv_last_error() has.
 class Error : public std::runtime_error {
  public:
   explicit Error(clconv_status status)
@@ -42,6 +43,7 @@ class Error : public std::runtime_error {
         detail_(clconv_last_error_detail()) {}
   Error(clconv_status status, const std::string& text)
       : std::runtime_error(text), status_(status) {}
+  // Never CLCONV_OK.
   clconv_status status() const noexcept { return status_; }
   // What does not fit a line (a build log), or "".
   const std::string& detail() const noexcept { return detail_; }
@@ -51,6 +53,7 @@ class Error : public std::runtime_error {
   std::string detail_;
 };
 
+// Throws Error where a call of the C ABI failed.
 inline void check(clconv_status status) {
   if (status != CLCONV_OK) throw Error(status);
 }
@@ -101,14 +104,17 @@ struct Problem : clconv_problem {
   }
 };
 
+// clconv_plan_options with its defaults set.
 struct PlanOptions : clconv_plan_options {
   PlanOptions() { clconv_plan_options_init(this); }
 };
 
+// clconv_gemm_params with its defaults set.
 struct GemmParams : clconv_gemm_params {
   GemmParams() { clconv_gemm_params_init(this); }
 };
 
+// clconv_context_options with its defaults set.
 struct ContextOptions : clconv_context_options {
   ContextOptions() { clconv_context_options_init(this); }
 };
@@ -139,16 +145,19 @@ struct Operands {
   cl::Buffer x, w, b, y, dx, dw, db, dy, prepared, workspace, r, slopes, scale;
 };
 
-// Of the network operations; each with its defaults set.
+// clconv_softmax_params with its defaults set.
 struct SoftmaxParams : clconv_softmax_params {
   SoftmaxParams() { clconv_softmax_params_init(this); }
 };
+// clconv_sgd_params with its defaults set.
 struct SgdParams : clconv_sgd_params {
   SgdParams() { clconv_sgd_params_init(this); }
 };
+// clconv_adam_params with its defaults set.
 struct AdamParams : clconv_adam_params {
   AdamParams() { clconv_adam_params_init(this); }
 };
+// clconv_pooling with its defaults set.
 struct Pooling : clconv_pooling {
   Pooling() { clconv_pooling_init(this); }
   clconv_pooling_info info() const {
@@ -198,6 +207,7 @@ class EventOut {
 class Plan {
  public:
   Plan() = default;
+  // Takes over a handle, and its reference.
   explicit Plan(clconv_plan owned) : handle_(owned) {}
   Plan(const Plan& other) : handle_(other.handle_) {
     if (handle_ != nullptr) check(clconv_plan_retain(handle_));
@@ -209,6 +219,7 @@ class Plan {
   }
   ~Plan() { clconv_plan_release(handle_); }
 
+  // The handle, for calls of the C ABI.
   clconv_plan get() const { return handle_; }
 
   clconv_plan_info info() const {
@@ -319,6 +330,7 @@ class Context {
     return Context(handle);
   }
 
+  // The handle, for calls of the C ABI.
   clconv_context get() const { return handle_; }
 
   cl::Context opencl_context() const {

@@ -75,6 +75,7 @@ CLCONV_API clconv_status clconv_net_model_add_node(clconv_net_model model, const
                                                    const char* const* outputs,
                                                    const char* attributes);
 
+/** An output of the network: the name of an input, a constant or a node's output. */
 CLCONV_API clconv_status clconv_net_model_add_output(clconv_net_model model, const char* name);
 
 /** {"opset","producer","inputs":[{"name","type","shape":[size or name or -1]}],"outputs":[{"name"}],
@@ -100,6 +101,7 @@ typedef struct clconv_net_shape {
   int64_t sizes[CLCONV_NET_MAX_RANK];
 } clconv_net_shape;
 
+/** NULL and 0 in all fields. */
 CLCONV_API void clconv_net_shape_defaults(clconv_net_shape* shape, size_t size);
 static inline void clconv_net_shape_init(clconv_net_shape* shape) {
   clconv_net_shape_defaults(shape, sizeof(*shape));
@@ -109,6 +111,7 @@ static inline void clconv_net_shape_init(clconv_net_shape* shape) {
  *  Called in the thread of that call, before each layer; must not throw. */
 typedef void (*clconv_net_progress)(void* user, int64_t done, int64_t total, const char* layer);
 
+/** How a model is compiled. */
 typedef struct clconv_net_options {
   size_t struct_size;
   /** Shapes of inputs; those not named keep the model's, whose open sizes (-1) then become `batch` in front and are an
@@ -130,6 +133,7 @@ typedef struct clconv_net_options {
   void* progress_user;          /* handed on to it */
 } clconv_net_options;
 
+/** No workspace limit (-1); NULL and 0 in all other fields. */
 CLCONV_API void clconv_net_options_defaults(clconv_net_options* options, size_t size);
 static inline void clconv_net_options_init(clconv_net_options* options) {
   clconv_net_options_defaults(options, sizeof(*options));
@@ -156,11 +160,13 @@ typedef struct clconv_net_tensor_info {
   int64_t bytes;
 } clconv_net_tensor_info;
 
+/** How many inputs and outputs there are. */
 CLCONV_API clconv_status clconv_net_counts(clconv_net net, int64_t* num_inputs,
                                            int64_t* num_outputs);
 /** Set info->struct_size before. */
 CLCONV_API clconv_status clconv_net_input(clconv_net net, int64_t index,
                                           clconv_net_tensor_info* info);
+/** Set info->struct_size before. */
 CLCONV_API clconv_status clconv_net_output(clconv_net net, int64_t index,
                                            clconv_net_tensor_info* info);
 
@@ -181,6 +187,7 @@ CLCONV_API clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, 
                                         const cl_mem* outputs, cl_uint num_events,
                                         const cl_event* wait_list, cl_event* event);
 
+/** What a network holds on the device. */
 typedef struct clconv_net_memory_info {
   size_t struct_size;
   int64_t weights_bytes;   /* constants on the device, prepared weights among them */

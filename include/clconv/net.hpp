@@ -27,6 +27,7 @@ struct InputShape {
   std::string name;
   std::vector<std::int64_t> sizes;
 };
+// Shapes of some or all inputs.
 using InputShapes = std::vector<InputShape>;
 
 // An input or output of a network.
@@ -110,6 +111,7 @@ class Model {
   }
   ~Model() { clconv_net_model_release(handle_); }
 
+  // The handle, for calls of the C ABI.
   clconv_net_model get() const { return handle_; }
 
   // Sizes of -1 are given when a network is made.
@@ -129,6 +131,7 @@ class Model {
     check_count(name, sizes, values.size());
     add_constant(name, CLCONV_NET_FLOAT32, sizes, values.data());
   }
+  // The same of integers.
   void add_constant(const std::string& name, const std::vector<std::int64_t>& sizes,
                     const std::vector<std::int64_t>& values) {
     check_count(name, sizes, values.size());
@@ -206,10 +209,12 @@ class Network {
   }
   ~Network() { clconv_net_release(handle_); }
 
+  // The handle, for calls of the C ABI.
   clconv_net get() const { return handle_; }
 
   // For the shapes it was compiled for.
   std::vector<TensorInfo> inputs() const { return tensors(counts()[0], clconv_net_input); }
+  // For the shapes it was compiled for.
   std::vector<TensorInfo> outputs() const { return tensors(counts()[1], clconv_net_output); }
 
   // Compiles for other shapes; the outputs as they are then.

@@ -10,7 +10,6 @@ class Error(RuntimeError):
 
     Attributes:
         status: the number of the status, as in clconv.h.
-        status_name: its name, such as ``"CLCONV_INVALID_PROBLEM"``.
         detail: what does not fit a line, such as a compiler's log; often ``""``.
     """
 
@@ -22,6 +21,7 @@ class Error(RuntimeError):
 
     @property
     def status_name(self) -> str:
+        """The name of the status, such as ``"CLCONV_INVALID_PROBLEM"``."""
         return _core.status_name(self.status)
 
 
