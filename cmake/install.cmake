@@ -1,7 +1,7 @@
 # What `cmake --install` puts where: library, program, headers, and what find_package and pkg-config read. All of it is
 # found from where it lies, so that the prefix may be another at install time, or move; folders that are given as absolute
-# paths (Nix, RPM) stay where they are. Components are what packages of a distribution hold: each library, `dev`, and
-# `program` (cmake/packages.cmake).
+# paths (Nix, RPM) stay where they are. Components are what packages of a distribution hold: each library, `dev`,
+# `program` and `python` (cmake/packages.cmake).
 include(CMakePackageConfigHelpers)
 
 set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)
@@ -45,6 +45,16 @@ if(CLCONV_CLI)
     COMPONENT program)
   clconv_path_between("${CMAKE_INSTALL_BINDIR}" "${CMAKE_INSTALL_LIBDIR}" "$ORIGIN" rpath)
   set_target_properties(clconv_cli PROPERTIES INSTALL_RPATH "${rpath}")
+endif()
+
+# The Python package, where a distribution's interpreter finds it. pip installs it otherwise (pyproject.toml).
+set(CLCONV_PYTHON_DIR "" CACHE STRING "Folder below the prefix for the Python package; empty: it is not installed")
+if(CLCONV_PYTHON AND CLCONV_PYTHON_DIR)
+  install(TARGETS clconv_python LIBRARY DESTINATION ${CLCONV_PYTHON_DIR}/clconv COMPONENT python)
+  install(DIRECTORY python/clconv DESTINATION ${CLCONV_PYTHON_DIR} COMPONENT python
+    FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+  clconv_path_between("${CLCONV_PYTHON_DIR}/clconv" "${CMAKE_INSTALL_LIBDIR}" "$ORIGIN" rpath)
+  set_target_properties(clconv_python PROPERTIES INSTALL_RPATH "${rpath}")
 endif()
 
 set(clconv_pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

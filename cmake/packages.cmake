@@ -42,4 +42,22 @@ set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "opencl-clhpp-headers")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_DEV_PACKAGE_GENERATE_SHLIBS OFF)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_GENERATE_SHLIBS OFF)
+if(CLCONV_PYTHON AND CLCONV_PYTHON_DIR)
+  find_package(Python REQUIRED COMPONENTS Interpreter)
+  set(python "python3 (>= ${Python_VERSION_MAJOR}.${Python_VERSION_MINOR})")
+  if(Python_VERSION VERSION_LESS 3.12)  # no stable ABI: the extension is for this version alone
+    math(EXPR next "${Python_VERSION_MINOR} + 1")
+    string(APPEND python ", python3 (<< ${Python_VERSION_MAJOR}.${next})")
+  endif()
+  list(APPEND CPACK_COMPONENTS_ALL python)
+  clconv_debian_package(python python3-clconv python
+    "${python}, python3-numpy, libclconv${abi} ${same}, libclconv-net${abi} ${same}"
+    "2-D convolution and neural networks on any OpenCL device, for Python 3"
+    "Functions on arrays of NumPy and PyOpenCL, plans that say why, ONNX files, all on top of libclconv.")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS "pocl-opencl-icd | opencl-icd")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "python3-pyopencl")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_GENERATE_SHLIBS OFF)
+  set(scripts ${PROJECT_SOURCE_DIR}/packaging/python3-clconv)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA "${scripts}/postinst;${scripts}/prerm")
+endif()
 include(CPack)

@@ -87,7 +87,8 @@ const T* data_of(const std::vector<T>& list) {
 }
 }  // namespace detail
 
-// Move-only. `Model model = Model::load("model.onnx");`, or built by hand: `Model model(13); model.add_input(...); ...`
+// Move-only. `Model model = Model::load("model.onnx");`, or built by hand:
+// `Model model(13); model.add_input("x", {1, 3, 32, 32});`, then constants, nodes and outputs.
 class Model {
  public:
   // An empty one, whose nodes have the meaning of ONNX's opset `opset`.

@@ -1,4 +1,6 @@
-"""Random problems, and operands of them in every type and layout."""
+"""Random problems, and operands of them in every type and layout. CLCONV_PYTHON_PROBLEMS says how many."""
+
+import os
 
 import numpy as np
 
@@ -8,6 +10,8 @@ except ImportError:
     TYPES = {"float32": np.dtype("f4"), "float16": np.dtype("f2")}
 else:
     TYPES = {"float32": np.dtype("f4"), "float16": np.dtype("f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+
+COUNT = int(os.environ.get("CLCONV_PYTHON_PROBLEMS", "6"))
 
 #: Of one rounding to the type.
 EPSILON = {"float32": 1e-6, "float16": 1.2e-3, "bfloat16": 9e-3}
@@ -31,8 +35,13 @@ def array(rng, shape, dtype):
 
 def near(result, expected, size, type_name):
     """Asserts equality within the type's rounding and that of float32 sums, whose terms' magnitudes add up to `size`."""
-    assert result.shape == expected.shape
     assert str(result.dtype) == type_name
+    close(result, expected, size, type_name)
+
+
+def close(result, expected, size, type_name):
+    """As near(), for results of the type `type_name` that are held in a wider one."""
+    assert result.shape == expected.shape
     error = np.abs(result.astype("f8") - expected)
     bound = EPSILON[type_name] * np.abs(expected) + 1e-5 * size
     assert np.all(error <= bound), f"the largest error is {error.max()}, {(error / bound).max()} of its bound"

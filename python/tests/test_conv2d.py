@@ -1,16 +1,12 @@
-"""conv2d(), its gradients and conv_transpose2d() beside NumPy, over random problems in all types and layouts.
-CLCONV_PYTHON_PROBLEMS says how many."""
-
-import os
+"""conv2d(), its gradients and conv_transpose2d() beside NumPy, over random problems in all types and layouts."""
 
 import numpy as np
 import pytest
 import reference
-from problems import TYPES, array, near, random_problem, window
+from problems import COUNT, TYPES, array, near, random_problem, window
 
 import clconv
 
-COUNT = int(os.environ.get("CLCONV_PYTHON_PROBLEMS", "6"))
 ACTIVATIONS = (
     None,
     "relu",

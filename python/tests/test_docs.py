@@ -1,4 +1,4 @@
-"""Every Python block of docs/python.md and of the README runs, in its order."""
+"""Every Python block of the README and of the pages in docs/ runs, in its order. tests/docs_test.cpp runs the others."""
 
 import importlib.util
 import pathlib
@@ -14,10 +14,20 @@ import clconv
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
+def blocks_of(path):
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(), re.M | re.S)
+
+
+PAGES = [str(p.relative_to(ROOT)) for p in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if blocks_of(p)]
+
+
+def test_pages_were_found():
+    assert {"README.md", "docs/python.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_blocks_run(page, tmp_path, monkeypatch, rng, capsys):
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-    assert blocks
+    blocks = blocks_of(ROOT / page)
     if any("pyopencl" in block for block in blocks):
         pytest.importorskip("pyopencl")
     if not clconv.supported()["importer"]:

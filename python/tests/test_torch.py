@@ -1,6 +1,8 @@
 """clconv.torch beside PyTorch, where that is installed."""
 
+import numpy as np
 import pytest
+from problems import COUNT, TYPES, close, random_problem, window
 
 torch = pytest.importorskip("torch")
 
@@ -26,6 +28,30 @@ def test_as_pytorch(case):
     dy = torch.rand_like(y)
     for ours, theirs in zip(torch.autograd.grad(y, (x, w, b), dy), torch.autograd.grad(expected, (x, w, b), dy)):
         assert torch.allclose(ours, theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_random_problems(seed):
+    """With gradients, beside PyTorch's own in double precision."""
+    rng = np.random.default_rng(3000 + seed)
+    p, name = random_problem(rng), list(TYPES)[seed % len(TYPES)]
+    shapes = (p["n"], p["c"], p["h"], p["w"]), (p["k"], p["c"] // p["g"], p["kh"], p["kw"]), (p["k"],)
+    ours = [torch.from_numpy(rng.uniform(-1, 1, s)).to(getattr(torch, name)).requires_grad_() for s in shapes]
+    exact = [t.detach().double().requires_grad_() for t in ours]
+    sizes = [t.detach().abs().requires_grad_() for t in exact]
+
+    def theirs(x, w, b):
+        padded = torch.nn.functional.pad(x, (p["pl"], p["pr"], p["pt"], p["pb"]))
+        return torch.nn.functional.conv2d(padded, w, b, (p["sh"], p["sw"]), 0, (p["dh"], p["dw"]), p["g"])
+
+    y, expected, size = conv2d(*ours, **window(p)), theirs(*exact), theirs(*sizes)
+    dy = torch.from_numpy(rng.uniform(-1, 1, tuple(y.shape))).to(y.dtype)
+    results = [y, *torch.autograd.grad(y, ours, dy)]
+    wanted = [expected, *torch.autograd.grad(expected, exact, dy.double())]
+    sums = [size, *torch.autograd.grad(size, sizes, dy.double().abs())]
+    for result, want, total in zip(results, wanted, sums):
+        assert result.dtype == y.dtype
+        close(result.detach().double().numpy(), want.detach().numpy(), total.detach().numpy() + 1, name)
 
 
 @pytest.mark.filterwarnings("ignore:Input #")
