@@ -2,6 +2,8 @@
 # linked to different minor versions can be installed side by side while the major version is 0.
 set(abi ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(CPACK_GENERATOR DEB)
+# Empty: the first line of each description is its own (the project's would stand in front of it).
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
 set(CPACK_PACKAGE_VENDOR "clconv")
 set(CPACK_PACKAGE_CONTACT "clconv's developers <clconv@localhost>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
