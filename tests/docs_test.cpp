@@ -332,10 +332,11 @@ TEST_CASE("docs: ./dev, the presets and the program know every word that the pag
     CHECK_MESSAGE(has(presets, "\"name\": \"" + name + "\""), name);
   CHECK(options.size() >= 9);
   const TempFolder folder;
-  for (const auto& [verb, named] : options) {
+  for (const auto& named : options) {
+    const std::string& verb = named.first;
     const Result help = run_program(folder, CLCONV_PROGRAM, verb + " --help");
     CHECK_MESSAGE(help.status == 0, verb);
-    for (const std::string& option : named)
+    for (const std::string& option : named.second)
       CHECK_MESSAGE(std::regex_search(help.out, std::regex(option + "\\b")), verb << " " << option);
   }
 }

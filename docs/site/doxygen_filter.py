@@ -13,6 +13,7 @@ import sys
 SECTION = re.compile(r"/\* ---- (.+?) -+")
 BEHIND = re.compile(r"^(\s*)([^\s/*#][^/]*?[;,]?)\s*/\* (.*?) ?\*/$")
 BEHIND_OPEN = re.compile(r"^(\s+[^\s/*#][^/]*[;,]\s*)/\*(?!\*)")
+INIT = re.compile(r"static inline void (\w+)_init\(")
 HANDLE = re.compile(r"\s+(~\w+\(|(\w+)\((const )?\2&&? |\w+& operator=\()")
 MEMBER = re.compile(r"(  )?(static |inline |explicit |template )*[A-Za-z_~][\w:<>,&* ]*\(")
 
@@ -40,9 +41,8 @@ def c_header(lines, stem):
             line = f"/** Values of {enum_of}. */ " + line
         elif line == "  size_t struct_size;":
             line = "  /** sizeof of this struct as the caller was compiled; the _init function sets it. */" + line
-        elif line.startswith("static inline void"):
-            name = re.search(r"(\w+)_init\(", line)[1]
-            line = f"/** As {name}_defaults(), with the size of the struct. */ " + line
+        elif INIT.match(line):
+            line = INIT.sub(r"/** As \1_defaults(), with the size of the struct. */ \g<0>", line)
         if open_again and line.endswith("*/"):
             line, open_again = line[:-2] + "\n@{ */", False
         found = re.match(r"typedef int32_t (\w+);", line)
@@ -58,7 +58,8 @@ def declaration(lines, first):
         text += line
         if line.endswith(";") and text.count("(") == text.count(")") and "{" not in text:
             return text
-        if text.count("{") and text.count("{") == text.count("}") and (line == lines[first] or line.startswith(indent + "}")):
+        closes = line == lines[first] or line.startswith(indent + "}")
+        if closes and text.count("{") and text.count("{") == text.count("}"):
             return text
     return text
 
