@@ -888,7 +888,8 @@ TEST_CASE("a batch of 0: files are written, nothing is measured, weights may not
     CHECK(read_file(f.path("out.npy"), file));
     CHECK(file.find("'shape': " + shape) != std::string::npos);
     CHECK(file.size() == 128 + 4 * values.size());
-    CHECK(std::memcmp(file.data() + 128, values.data(), 4 * values.size()) == 0);
+    if (!values.empty())
+      CHECK(std::memcmp(file.data() + 128, values.data(), 4 * values.size()) == 0);
   };
   bytes("run --x x.npy --w w.npy", "(0, 3, 3, 3, )", {});
   bytes("run --direction backward-data --dy dy.npy --w w.npy --input-shape 0,2,5,5",

@@ -233,7 +233,8 @@ TEST_CASE("constants that short rows share are repeated, so that many rows are o
                                                       {{1, 7, 13, 5}, {1, 1, 1, 5}},
                                                       {{2, 3, 4, 5, 2}, {2, 1, 4, 1, 2}},
                                                       {{1031, 3}, {1, 3}}};
-  for (const auto& [shape, other] : cases) {
+  for (const auto& pair : cases) {
+    const Shape &shape = pair.first, &other = pair.second;
     CAPTURE(to_string(shape));
     NetGraph net;
     const Operands operands = random_operands({shape, other});
