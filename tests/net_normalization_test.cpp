@@ -175,7 +175,8 @@ TEST_CASE("layer normalisation: the last axes, with and without a bias") {
     const std::size_t first = normalized_axis(axis, shape.size());
     const Shape row_shape(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.end());
     for (const bool bias : {false, true}) {
-      CAPTURE(to_string(shape));
+      const std::string words = to_string(shape);
+      CAPTURE(words);
       CAPTURE(bias);
       std::vector<Tensor> inputs = {{shape, random_numbers(shape, 1, 0, 3)},
                                     {row_shape, random_numbers(row_shape, 2)}};

@@ -206,8 +206,9 @@ TEST_CASE("reductions over nothing give what they start from") {
                                                  {"ReduceLogSum", -INFINITY},
                                                  {"ReduceLogSumExp", -INFINITY}};
   for (const auto& [op, start] : rows) {
+    const std::string name = op;
     for (const auto& [shape, axis] : {std::pair{Shape{2, 0}, 1}, std::pair{Shape{0, 2}, 0}}) {
-      CAPTURE(std::string(op));
+      CAPTURE(name);
       check_operator(
           {{shape, {}}},
           [&, &op = op, &axis = axis](NetGraph& net, const std::vector<ValueId>& ids) {
