@@ -97,13 +97,18 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_channels(global const element* restrict x, global const float* restrict w,
-                        global const element* restrict b, global const element* restrict r,
-                        global element* restrict y, int c, int block_channels, int channel_blocks, int in_h, int in_w,
-                        int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long all_blocks, long blocks_per_work_group
-                        SLOPES_PARAMETER) {
-  const long first_index = get_group_id(0) * blocks_per_work_group;
+#define PARAMETERS \
+  global const element* restrict x, global const float* restrict w, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict y, int c, int block_channels, int channel_blocks, int in_h, \
+  int in_w, int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long all_blocks, \
+  long blocks_per_work_group SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, w, b, r, y, c, block_channels, channel_blocks, in_h, in_w, pt, pl, oh, ow, blocks_h, \
+  blocks_w, all_blocks, blocks_per_work_group SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_channels_item(const long id, PARAMETERS) {
+  const long first_index = id * blocks_per_work_group;
   const long last_index = min(first_index + blocks_per_work_group, all_blocks);
   for (long index = first_index; index < last_index; ++index) {
     const int first = min((int)(index % channel_blocks) * block_channels, c - block_channels);
@@ -123,4 +128,9 @@ void depthwise_channels(global const element* restrict x, global const float* re
                      in_w, ow, row, column, 1);
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_channels(PARAMETERS) {
+  depthwise_channels_item(get_group_id(0), ARGUMENTS);
 }

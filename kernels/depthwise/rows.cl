@@ -20,19 +20,24 @@
 
 #define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_rows(global const element* restrict x, global const element* restrict y_mask,
-                    global const element* restrict weights, global const element* restrict b,
-                    global const element* restrict r, global element* restrict result, int groups,
-                    int filters, int in_h, int in_w, long in_size, int top, int left,
-                    int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                    int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, long in_image,
-                    long out_image, int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER) {
-  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const element* restrict weights, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int groups, int filters, \
+  int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
+  int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, \
+  int tiles_per_work_group, int pitch, int shift, long in_image, long out_image, int channels, \
+  int stage_floats, int sums_pitch SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
+  res_w, steps_h, steps_w, tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_work_group, \
+  pitch, shift, in_image, out_image, channels, stage_floats, sums_pitch SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory, PARAMETERS) {
 #if MULTI
   local float* sums = memory + stage_floats;
 #endif
-  const long first_index = (long)get_group_id(0) * tiles_per_work_group;
+  const long first_index = id * tiles_per_work_group;
   const long last_index = min(first_index + tiles_per_work_group, all_tiles);
   for (long index = first_index; index < last_index; ++index) {
     const int tile = (int)(index % tiles);
@@ -193,4 +198,10 @@ void depthwise_rows(global const element* restrict x, global const element* rest
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_rows(PARAMETERS) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+  depthwise_rows_item(get_group_id(0), memory, ARGUMENTS);
 }

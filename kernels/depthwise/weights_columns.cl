@@ -88,17 +88,20 @@ ALWAYS_INLINE void add_piece(float* totals, global const element* dy, global con
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_columns(global const element* restrict x, global const element* restrict dy,
-                               global const element* restrict y_mask, global result_element* restrict result,
-                               int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
-                               int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
-                               int tiles, long all_tiles, long tiles_per_part, int pitch, int shift,
-                               long part_stride) {
-  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict dy, \
+  global const element* restrict y_mask, global result_element* restrict result, int groups, \
+  int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
+  int ow, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, long tiles_per_part, \
+  int pitch, int shift, long part_stride
+#define ARGUMENTS \
+  x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
+  tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_part, pitch, shift, part_stride
+
+NOT_INLINED void depthwise_weights_columns_item(const long id, local float* restrict memory, PARAMETERS) {
   const long planes = (long)groups * filters;
-  const long filter = get_group_id(0) % planes;
-  const long part = get_group_id(0) / planes;
+  const long filter = id % planes;
+  const long part = id / planes;
   const long first_index = part * tiles_per_part;
   const long last_index = min(first_index + tiles_per_part, all_tiles);
   float totals[KH * KW];
@@ -132,4 +135,10 @@ void depthwise_weights_columns(global const element* restrict x, global const el
     PUT(RESULT(GET(result, at + t), totals[t]), result, at + t);
 #endif
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_columns(PARAMETERS) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+  depthwise_weights_columns_item(get_group_id(0), memory, ARGUMENTS);
 }

@@ -41,13 +41,17 @@ ALWAYS_INLINE void add_block(floatv* sums, const floatv* rows, const floatv* gra
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_narrow(global const element* restrict x, global const element* restrict dy,
-                              global const element* restrict y_mask, global result_element* restrict result,
-                              int groups, int filters, int in_h, int in_w, long in_size, int oh, int ow,
-                              long dy_size, long sets, long images, long images_per_part, long part_stride,
-                              long all_sets, long sets_per_work_group) {
-  const long first_index = get_group_id(0) * sets_per_work_group;
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict dy, \
+  global const element* restrict y_mask, global result_element* restrict result, int groups, \
+  int filters, int in_h, int in_w, long in_size, int oh, int ow, long dy_size, long sets, \
+  long images, long images_per_part, long part_stride, long all_sets, long sets_per_work_group
+#define ARGUMENTS \
+  x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, oh, ow, dy_size, sets, images, \
+  images_per_part, part_stride, all_sets, sets_per_work_group
+
+NOT_INLINED void depthwise_weights_narrow_item(const long id, PARAMETERS) {
+  const long first_index = id * sets_per_work_group;
   const long last_index = min(first_index + sets_per_work_group, all_sets);
   const long planes = (long)groups * filters;
   for (long index = first_index; index < last_index; ++index) {
@@ -90,4 +94,9 @@ void depthwise_weights_narrow(global const element* restrict x, global const ele
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_narrow(PARAMETERS) {
+  depthwise_weights_narrow_item(get_group_id(0), ARGUMENTS);
 }

@@ -65,15 +65,20 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_planes(global const element* restrict x, global const element* restrict dy,
-                              global const element* restrict y_mask, global result_element* restrict result,
-                              int groups, int filters, int in_h, int in_w, int oh, int ow,
-                              long images, long images_per_part, long part_stride) {
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict dy, \
+  global const element* restrict y_mask, global result_element* restrict result, int groups, \
+  int filters, int in_h, int in_w, int oh, int ow, long images, long images_per_part, \
+  long part_stride
+#define ARGUMENTS \
+  x, dy, y_mask, result, groups, filters, in_h, in_w, oh, ow, images, images_per_part, \
+  part_stride
+
+NOT_INLINED void depthwise_weights_planes_item(const long id, PARAMETERS) {
   const int blocks = (oh + ROWS - 1) / ROWS;
   const long planes = (long)groups * filters;
-  const long filter = get_group_id(0) % planes;
-  const long part = get_group_id(0) / planes;
+  const long filter = id % planes;
+  const long part = id / planes;
   floatv acc[TAPS];
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
@@ -88,4 +93,9 @@ void depthwise_weights_planes(global const element* restrict x, global const ele
     }
   }
   store_sums(acc, result, part * part_stride + filter * TAPS);
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_planes(PARAMETERS) {
+  depthwise_weights_planes_item(get_group_id(0), ARGUMENTS);
 }

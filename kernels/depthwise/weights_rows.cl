@@ -73,17 +73,19 @@ inline void add_rows(floatv* acc, global const element* restrict dy, global cons
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_rows(global const element* restrict x, global const element* restrict dy,
-                            global const element* restrict y_mask, global result_element* restrict result,
-                            int groups, int filters, int in_h, int in_w, long in_size, long dy_size,
-                            int top, int left, int oh, int ow, int tile_h, int tile_w, int tiles_x,
-                            int tiles, long all_tiles, long tiles_per_part, int pitch, int shift,
-                            long part_stride) {
-  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict dy, \
+  global const element* restrict y_mask, global result_element* restrict result, int groups, \
+  int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
+  int ow, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, long tiles_per_part, \
+  int pitch, int shift, long part_stride
+#define ARGUMENTS \
+  x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
+  tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_part, pitch, shift, part_stride
+
+NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restrict memory, PARAMETERS) {
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
   const int chunks = ALL_TAPS ? 1 : KH * chunks_w;
-  const long id = get_group_id(0);
   const int chunk = (int)(id % chunks);
   const int filter = (int)(id / chunks % ((long)groups * filters));
   const long part = id / chunks / ((long)groups * filters);
@@ -118,4 +120,10 @@ void depthwise_weights_rows(global const element* restrict x, global const eleme
     }
   }
   store_sums(acc, result, part * part_stride + (long)filter * (KH * KW) + u0 * KW + v0);
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_weights_rows(PARAMETERS) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+  depthwise_weights_rows_item(get_group_id(0), memory, ARGUMENTS);
 }

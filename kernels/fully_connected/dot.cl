@@ -41,13 +41,17 @@ typedef element x_element;
   }
 #define GET_REST(pointer) get_some(pointer, c - at)
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void fully_connected_dot(global const x_element* restrict x, global const element* restrict w,
-                         global const element* restrict b, global const element* restrict r,
-                         global element* restrict y, int images, int c, int k, int images_per_item,
-                         long x_image, long y_image SLOPES_PARAMETER) {
-  const int k0 = (int)get_group_id(0) * MR;
-  const int first = (int)get_group_id(1) * images_per_item;
+#define PARAMETERS \
+  global const x_element* restrict x, global const element* restrict w, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict y, int images, int c, int k, int images_per_item, long x_image, \
+  long y_image SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, w, b, r, y, images, c, k, images_per_item, x_image, y_image SLOPES_ARGUMENT
+
+NOT_INLINED void fully_connected_dot_item(const long id, const long id_1, PARAMETERS) {
+  const int k0 = (int)id * MR;
+  const int first = (int)id_1 * images_per_item;
   const int last = min(first + images_per_item, images);
   global const element* w_rows[MR];
 #pragma unroll
@@ -77,4 +81,9 @@ void fully_connected_dot(global const x_element* restrict x, global const elemen
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void fully_connected_dot(PARAMETERS) {
+  fully_connected_dot_item(get_group_id(0), get_group_id(1), ARGUMENTS);
 }

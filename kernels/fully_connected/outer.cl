@@ -69,14 +69,17 @@ inline void outer_block(global const element* restrict dy, global const element*
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void fully_connected_outer(global const element* restrict dy, global const element* restrict y,
-                           global const element* restrict rows, global const element* restrict b,
-                           global const element* restrict r, global element* restrict result, int is,
-                           int rs, int columns, long i_step, long r_step, long result_step, int plane
-                           SLOPES_PARAMETER) {
-  const int i0 = (int)get_group_id(0) * MR;
-  const int first = (int)get_group_id(1) * BLOCK;
+#define PARAMETERS \
+  global const element* restrict dy, global const element* restrict y, \
+  global const element* restrict rows, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int is, int rs, \
+  int columns, long i_step, long r_step, long result_step, int plane SLOPES_PARAMETER
+#define ARGUMENTS \
+  dy, y, rows, b, r, result, is, rs, columns, i_step, r_step, result_step, plane SLOPES_ARGUMENT
+
+NOT_INLINED void fully_connected_outer_item(const long id, const long id_1, PARAMETERS) {
+  const int i0 = (int)id * MR;
+  const int first = (int)id_1 * BLOCK;
   if (columns - first >= BLOCK) {
     outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, result_step, plane,
                 first, BLOCK);
@@ -84,4 +87,9 @@ void fully_connected_outer(global const element* restrict dy, global const eleme
     outer_block(dy, y, rows, b, r, SLOPES_PASSED, result, i0, is, rs, columns, i_step, r_step, result_step, plane,
                 first, columns - first);
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void fully_connected_outer(PARAMETERS) {
+  fully_connected_outer_item(get_group_id(0), get_group_id(1), ARGUMENTS);
 }

@@ -24,15 +24,19 @@
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void im2row_lean_filters(global const float* restrict strip, global const float* restrict packed,
-                         global const element* restrict b, global const element* restrict r,
-                         global element* restrict y, long group_stride, long row_step,
-                         long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
-                         long tap_column, int oh, int ow, int first_column, int columns, int tiles_x,
-                         int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner,
-                         int image, long out_image SLOPES_PARAMETER) {
-  const long id = get_group_id(0);
+#define PARAMETERS \
+  global const float* restrict strip, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict y, long group_stride, long row_step, long column_step, int taps_w, \
+  int taps_h, int adjacent, long tap_row, long tap_column, int oh, int ow, int first_column, \
+  int columns, int tiles_x, int tiles, int filters, int blocks_per_group, int blocks, \
+  int blocks_inner, int image, long out_image SLOPES_PARAMETER
+#define ARGUMENTS \
+  strip, packed, b, r, y, group_stride, row_step, column_step, taps_w, taps_h, adjacent, \
+  tap_row, tap_column, oh, ow, first_column, columns, tiles_x, tiles, filters, \
+  blocks_per_group, blocks, blocks_inner, image, out_image SLOPES_ARGUMENT
+
+NOT_INLINED void im2row_lean_filters_item(const long id, PARAMETERS) {
   const int tile = (int)(blocks_inner ? id / blocks : id % tiles);
   const int block = (int)(blocks_inner ? id % blocks : id / tiles);
   const int group_index = block / blocks_per_group;
@@ -82,4 +86,9 @@ void im2row_lean_filters(global const float* restrict strip, global const float*
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void im2row_lean_filters(PARAMETERS) {
+  im2row_lean_filters_item(get_group_id(0), ARGUMENTS);
 }

@@ -33,18 +33,22 @@ inline int last_inside(const int at, const int distance, const int taps, const i
   return at >= size ? 0 : min(taps, (size - 1 - at) / distance + 1);
 }
 
+#define PARAMETERS \
+  global const float* restrict x, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict result, int images, int channels, int taps_h, int taps_w, \
+  long x_image, long plane, int pitch, int step, long x_offset, int oh, int ow, int tiles_x, \
+  int tiles, int filters, int blocks_per_group, int groups, int panel, long out_image, \
+  long out_plane, long out_offset, long out_pitch, int out_step, int top, int left, int in_h, \
+  int in_w SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, packed, b, r, result, images, channels, taps_h, taps_w, x_image, plane, pitch, step, \
+  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, panel, out_image, \
+  out_plane, out_offset, out_pitch, out_step, top, left, in_h, in_w SLOPES_ARGUMENT
+
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void implicit_gemm_filters(global const float* restrict x, global const float* restrict packed,
-                           global const element* restrict b, global const element* restrict r,
-                           global element* restrict result, int images, int channels, int taps_h,
-                           int taps_w, long x_image, long plane, int pitch, int step,
-                           long x_offset, int oh, int ow, int tiles_x, int tiles, int filters,
-                           int blocks_per_group, int groups, int panel, long out_image,
-                           long out_plane, long out_offset, long out_pitch, int out_step, int top,
-                           int left, int in_h, int in_w SLOPES_PARAMETER) {
+NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
   // The order of work-groups: blocks, images, tiles; with panel > 0 images, panels of that many tiles, blocks, tiles.
-  const long id = get_group_id(0);
   const int blocks = blocks_per_group * groups;
   const long image = panel == 0 ? id / tiles % images : id / tiles / blocks;
   const int in_image = (int)(panel == 0 ? id % tiles : id - image * tiles * blocks);
@@ -139,5 +143,10 @@ void implicit_gemm_filters(global const float* restrict x, global const float* r
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
   store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, i0, j0, first_i, first_j, first_out,
-             out_plane, out_pitch, out_step);
+             out_plane, out_pitch, out_step BOUNDS_PASSED);
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_filters(PARAMETERS) {
+  implicit_gemm_filters_item(get_group_id(0), ARGUMENTS);
 }

@@ -59,22 +59,23 @@ inline floatv load_scattered(global const element* base, const long* place, cons
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const float* restrict packed, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int channels, int slab, \
+  int taps_h, int taps_w, int in_h, int in_w, long in_size, long in_image, int top, int left, \
+  int images, int oh, int ow, int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, \
+  int pitch, int filters, int blocks_per_group, int run, int groups, long out_image, \
+  long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, packed, b, r, result, channels, slab, taps_h, taps_w, in_h, in_w, in_size, \
+  in_image, top, left, images, oh, ow, tile_images, tile_h, tile_w, tiles_x, tiles, pitch, \
+  filters, blocks_per_group, run, groups, out_image, out_plane, out_offset, out_pitch, out_step SLOPES_ARGUMENT
+
 // A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next;
 // in_image: elements from one image of x to the next.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void implicit_gemm_patches(global const element* restrict x, global const element* restrict y_mask,
-                           global const float* restrict packed, global const element* restrict b,
-                           global const element* restrict r, global element* restrict result,
-                           int channels, int slab, int taps_h, int taps_w, int in_h, int in_w,
-                           long in_size, long in_image, int top, int left, int images, int oh, int ow,
-                           int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, int pitch,
-                           int filters, int blocks_per_group, int run, int groups, long out_image,
-                           long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER) {
-  local float patches[PATCH * 256] __attribute__((aligned(64)));
-#if SUMS
-  local float sums[SUMS * 256] __attribute__((aligned(64)));
-#endif
-  const int id = (int)get_group_id(0);
+NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict patches,
+                                            local float* restrict sums, PARAMETERS) {
   const int tile = id % tiles;
   const int runs = (blocks_per_group + run - 1) / run;
   const int first_block = id / tiles % runs * run;
@@ -239,4 +240,11 @@ void implicit_gemm_patches(global const element* restrict x, global const elemen
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_patches(PARAMETERS) {
+  local float patches[PATCH * 256] __attribute__((aligned(64)));
+  local float sums[SUMS > 0 ? SUMS * 256 : 1] __attribute__((aligned(64)));
+  implicit_gemm_patches_item((int)get_group_id(0), patches, sums, ARGUMENTS);
 }

@@ -65,17 +65,20 @@ inline floatv load_within(global const float* row, const int column, const int w
     }                                                                                                            \
   }
 
+#define PARAMETERS \
+  global const float* restrict x, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict result, int channels, long x_image, long plane, int pitch, int in_h, \
+  int in_w, int top0, int left, long x_size, int h, int w, int tiles, int filters, \
+  int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, packed, b, r, result, channels, x_image, plane, pitch, in_h, in_w, top0, left, x_size, h, \
+  w, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
+
 // Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
 // in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
 // filter*out_plane + out_offset + row*w + column, filters counted over all groups; the residual has the same layout.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void implicit_gemm_phases(global const float* restrict x, global const float* restrict packed,
-                          global const element* restrict b, global const element* restrict r,
-                          global element* restrict result, int channels, long x_image, long plane,
-                          int pitch, int in_h, int in_w, int top0, int left, long x_size, int h,
-                          int w, int tiles, int filters, int blocks_per_group, int groups,
-                          long out_image, long out_plane, long out_offset SLOPES_PARAMETER) {
-  const long id = get_group_id(0);
+NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
   const int j0 = (int)(id % tiles) * SPAN;
   const int y = (int)(id / tiles % h);
   const long outer = id / tiles / h;
@@ -136,4 +139,9 @@ void implicit_gemm_phases(global const float* restrict x, global const float* re
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_phases(PARAMETERS) {
+  implicit_gemm_phases_item(get_group_id(0), ARGUMENTS);
 }

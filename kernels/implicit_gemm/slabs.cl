@@ -14,19 +14,22 @@
 
 #define LINE 16  // floats of a cache line
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void implicit_gemm_slabs(global const float* restrict x, global const float* restrict packed,
-                         global const element* restrict b, global const element* restrict r,
-                         global element* restrict result, int images, int channels, int taps_h,
-                         int taps_w, long x_image, long plane, int pitch, int step, long x_offset,
-                         int oh, int ow, int tiles_x, int tiles, int filters, int blocks_per_group,
-                         int groups, int panel, long out_image, long out_plane, long out_offset,
-                         long out_pitch, int out_step, int slab, int run SLOPES_PARAMETER) {
-  local float sums[SUMS * 256] __attribute__((aligned(64)));
+#define PARAMETERS \
+  global const float* restrict x, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict result, int images, int channels, int taps_h, int taps_w, \
+  long x_image, long plane, int pitch, int step, long x_offset, int oh, int ow, int tiles_x, \
+  int tiles, int filters, int blocks_per_group, int groups, int panel, long out_image, \
+  long out_plane, long out_offset, long out_pitch, int out_step, int slab, int run SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, packed, b, r, result, images, channels, taps_h, taps_w, x_image, plane, pitch, step, \
+  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, panel, out_image, \
+  out_plane, out_offset, out_pitch, out_step, slab, run SLOPES_ARGUMENT
+
+NOT_INLINED void implicit_gemm_slabs_item(const long id, local float* restrict sums, PARAMETERS) {
   const int panels = (tiles + panel - 1) / panel;
   const int runs = (blocks_per_group + run - 1) / run;
   // The order of work-groups: groups, runs, images, panels, so that the weights of a run stay in the cache.
-  const long id = get_group_id(0);
   const int first_tile = (int)(id % panels) * panel;
   const int last_tile = min(first_tile + panel, tiles);
   const long image = id / panels % images;
@@ -92,8 +95,14 @@ void implicit_gemm_slabs(global const float* restrict x, global const float* res
         store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
                    image * out_image + first_b * out_plane + out_offset + i0 * out_pitch +
                        (long)j0 * out_step,
-                   out_plane, out_pitch, out_step);
+                   out_plane, out_pitch, out_step BOUNDS_PASSED);
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_slabs(PARAMETERS) {
+  local float sums[SUMS * 256] __attribute__((aligned(64)));
+  implicit_gemm_slabs_item(get_group_id(0), sums, ARGUMENTS);
 }

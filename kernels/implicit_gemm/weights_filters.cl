@@ -18,13 +18,16 @@
 #define TAPS (TC * TQ)
 #define BLOCK (VW * KV)
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void weights_filters(global const float* restrict x, global const float* restrict packed,
-                     global float* restrict result, int images, int channels, int kh, int kw,
-                     int pitch, long plane, int oh, int ow, int filters, int blocks_per_group,
-                     int groups, int channel_tiles, int tap_tiles, long rows_per_part,
-                     long part_stride) {
-  const long id = get_group_id(0);
+#define PARAMETERS \
+  global const float* restrict x, global const float* restrict packed, \
+  global float* restrict result, int images, int channels, int kh, int kw, int pitch, \
+  long plane, int oh, int ow, int filters, int blocks_per_group, int groups, int channel_tiles, \
+  int tap_tiles, long rows_per_part, long part_stride
+#define ARGUMENTS \
+  x, packed, result, images, channels, kh, kw, pitch, plane, oh, ow, filters, blocks_per_group, \
+  groups, channel_tiles, tap_tiles, rows_per_part, part_stride
+
+NOT_INLINED void weights_filters_item(const long id, PARAMETERS) {
   const int q0 = min((int)(id % tap_tiles) * TQ, kw - TQ);
   const int p = (int)(id / tap_tiles % kh);
   const int c0 = min((int)(id / tap_tiles / kh % channel_tiles) * TC, channels - TC);
@@ -66,4 +69,9 @@ void weights_filters(global const float* restrict x, global const float* restric
       for (int t = 0; t < TAPS; ++t) filter[t / TQ * kh * kw + t % TQ] = values[t * VW + f];
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_filters(PARAMETERS) {
+  weights_filters_item(get_group_id(0), ARGUMENTS);
 }

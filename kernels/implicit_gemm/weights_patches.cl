@@ -66,23 +66,21 @@ inline floatv get_quads(global const element* pointer, local const int* offsets)
 }
 #endif
 
+#define PARAMETERS \
+  global const element* restrict x, global const float* restrict dy, \
+  global float* restrict result, long x_elements, int channels, int h, int w, int filters, \
+  int kh, int kw, int pt, int pl, int sh, int sw, int dh, int dw, int oh, int ow, int groups, \
+  int blocks, int runs, long pixels, long pixels_per_part, int step, long part_stride
+#define ARGUMENTS \
+  x, dy, result, x_elements, channels, h, w, filters, kh, kw, pt, pl, sh, sw, dh, dw, oh, ow, \
+  groups, blocks, runs, pixels, pixels_per_part, step, part_stride
+
 // runs: the number of runs of filter tiles. step: pixels multiplied at a time, at most DEPTH. x_elements: the elements
 // of all of x.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void weights_patches(global const element* restrict x, global const float* restrict dy,
-                     global float* restrict result, long x_elements, int channels, int h, int w,
-                     int filters, int kh, int kw, int pt, int pl, int sh, int sw, int dh, int dw,
-                     int oh, int ow, int groups, int blocks, int runs, long pixels,
-                     long pixels_per_part, int step, long part_stride) {
-  // Pixels are transposed in quads, the last of which may reach beyond them.
-  local float block[(DEPTH + 3) * BLOCK] __attribute__((aligned(64)));
-  local int offsets[BLOCK];
-  local int tap_rows[BLOCK];
-  local int columns[BLOCK];
-  // The same for the lanes of quads.
-  local int quad_rows[4 * BLOCK];
-  local int quad_columns[4 * BLOCK];
-  const long id = get_group_id(0);
+NOT_INLINED void weights_patches_item(const long id, local float* restrict block,
+                                      local int* restrict offsets, local int* restrict tap_rows,
+                                      local int* restrict columns, local int* restrict quad_rows,
+                                      local int* restrict quad_columns, PARAMETERS) {
   const int e0 = (int)(id % blocks) * BLOCK;
   const int run_index = (int)(id / blocks % runs);
   const int group_index = (int)(id / blocks / runs % groups);
@@ -233,4 +231,17 @@ void weights_patches(global const element* restrict x, global const float* restr
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_patches(PARAMETERS) {
+  // Pixels are transposed in quads, the last of which may reach beyond them.
+  local float block[(DEPTH + 3) * BLOCK] __attribute__((aligned(64)));
+  local int offsets[BLOCK];
+  local int tap_rows[BLOCK];
+  local int columns[BLOCK];
+  // The same for the lanes of quads.
+  local int quad_rows[4 * BLOCK];
+  local int quad_columns[4 * BLOCK];
+  weights_patches_item(get_group_id(0), block, offsets, tap_rows, columns, quad_rows, quad_columns, ARGUMENTS);
 }

@@ -22,13 +22,16 @@
 #define LOAD_PIXELS(pointer) even_lanes(LOAD_V(pointer), LOAD_V((pointer) + VW))
 #endif
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void weights_pixels(global const float* restrict x, global const float* restrict dy,
-                    global float* restrict result, int images, int channels, int kh, int kw,
-                    int pitch, long plane, int oh, int ow, int dy_pitch, long dy_plane, int filters,
-                    int groups, int filter_tiles, int row_tiles, int tap_tiles, long rows_per_part,
-                    long part_stride) {
-  const long id = get_group_id(0);
+#define PARAMETERS \
+  global const float* restrict x, global const float* restrict dy, \
+  global float* restrict result, int images, int channels, int kh, int kw, int pitch, \
+  long plane, int oh, int ow, int dy_pitch, long dy_plane, int filters, int groups, \
+  int filter_tiles, int row_tiles, int tap_tiles, long rows_per_part, long part_stride
+#define ARGUMENTS \
+  x, dy, result, images, channels, kh, kw, pitch, plane, oh, ow, dy_pitch, dy_plane, filters, \
+  groups, filter_tiles, row_tiles, tap_tiles, rows_per_part, part_stride
+
+NOT_INLINED void weights_pixels_item(const long id, PARAMETERS) {
   const int q0 = min((int)(id % tap_tiles) * TQ, kw - TQ);
   const int p0 = min((int)(id / tap_tiles % row_tiles) * TP, kh - TP);
   const int channel = (int)(id / tap_tiles / row_tiles % channels);
@@ -69,4 +72,9 @@ void weights_pixels(global const float* restrict x, global const float* restrict
       filter[(p0 + t / TQ) * kw + q0 + t % TQ] = sum;
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_pixels(PARAMETERS) {
+  weights_pixels_item(get_group_id(0), ARGUMENTS);
 }

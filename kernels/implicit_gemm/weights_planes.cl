@@ -46,17 +46,20 @@ inline floatv fold_pairs(const floatv a, const floatv b) {
 #define FOLD_LANES(fold, count) \
   _Pragma("unroll") for (int s = 0; s < (count) / 2; ++s) sums[s] = fold(sums[2 * s], sums[2 * s + 1]);
 
+#define PARAMETERS \
+  global const element* restrict x, global const float* restrict dy, \
+  global float* restrict result, long x_elements, int channels, int h, int w, int filters, \
+  int kh, int kw, int pt, int pl, int sh, int sw, int dh, int dw, int oh, int ow, int groups, \
+  int blocks, int runs, int vectors, int pieces, int piece, int at_once, long all_pieces, \
+  long pieces_per_part, long part_stride
+#define ARGUMENTS \
+  x, dy, result, x_elements, channels, h, w, filters, kh, kw, pt, pl, sh, sw, dh, dw, oh, ow, \
+  groups, blocks, runs, vectors, pieces, piece, at_once, all_pieces, pieces_per_part, \
+  part_stride
+
 // The `vectors` of an image are cut into `pieces` of `piece` vectors; `at_once` pieces fit DEPTH pixels. runs: the
 // number of runs of filter tiles. x_elements: the elements of all of x.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void weights_planes(global const element* restrict x, global const float* restrict dy,
-                    global float* restrict result, long x_elements, int channels, int h, int w,
-                    int filters, int kh, int kw, int pt, int pl, int sh, int sw, int dh, int dw,
-                    int oh, int ow, int groups, int blocks, int runs, int vectors, int pieces,
-                    int piece, int at_once, long all_pieces, long pieces_per_part,
-                    long part_stride) {
-  local float block[ELEMENT_TILES * NE * ROW + VW] __attribute__((aligned(64)));
-  const long id = get_group_id(0);
+NOT_INLINED void weights_planes_item(const long id, local float* restrict block, PARAMETERS) {
   const int block_index = (int)(id % blocks);
   const int run_index = (int)(id / blocks % runs);
   const int group_index = (int)(id / blocks / runs % groups);
@@ -170,4 +173,10 @@ void weights_planes(global const element* restrict x, global const float* restri
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void weights_planes(PARAMETERS) {
+  local float block[ELEMENT_TILES * NE * ROW + VW] __attribute__((aligned(64)));
+  weights_planes_item(get_group_id(0), block, ARGUMENTS);
 }

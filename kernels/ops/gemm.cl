@@ -17,11 +17,13 @@
 
 #define MB (MV * VW)
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void gemm_panels(global const float* restrict a, global const float* restrict b, global float* restrict c,
-                 long m, int k, int n_panels, int m_blocks, int n_runs, int add) {
-  local float block[MP * KB * MB];
-  const long id = get_group_id(0);
+#define PARAMETERS \
+  global const float* restrict a, global const float* restrict b, global float* restrict c, \
+  long m, int k, int n_panels, int m_blocks, int n_runs, int add
+#define ARGUMENTS \
+  a, b, c, m, k, n_panels, m_blocks, n_runs, add
+
+NOT_INLINED void gemm_panels_item(const long id, local float* restrict block, PARAMETERS) {
   const int n_run = (int)(id % n_runs);
   const int m_block = (int)(id / n_runs % m_blocks);
   const long entry = id / n_runs / m_blocks;
@@ -66,4 +68,10 @@ void gemm_panels(global const float* restrict a, global const float* restrict b,
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void gemm_panels(PARAMETERS) {
+  local float block[MP * KB * MB];
+  gemm_panels_item(get_group_id(0), block, ARGUMENTS);
 }

@@ -3,7 +3,8 @@
 // result is y. NaN stays NaN, which fmax and clamp would not give.
 //
 // Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPES (1: it takes a slope per channel), SCALE
-// (1: instead, its result is multiplied by a number per image and channel, which takes the slope's place),
+// (1: instead, its result is multiplied by a number per image and channel, which takes the slope's place), BOUNDS (1: instead,
+// it is held between `low` and `high`, see part epilogue),
 // BACKWARD (the name of a backward_ macro; none: backward_relu), SLOPE and OFFSET (for some of them).
 
 #define activate_none(v) (v)
@@ -21,7 +22,9 @@
 #ifndef ACTIVATION
 #define ACTIVATION activate_none
 #endif
-#if defined(SCALE) && SCALE
+#if defined(BOUNDS) && BOUNDS
+#define ACTIVATE(v, slope) CLCONV_BETWEEN(v, low, high)
+#elif defined(SCALE) && SCALE
 #define ACTIVATE(v, slope) ((slope) * ACTIVATION(v))
 #elif defined(SLOPES) && SLOPES
 #define ACTIVATE(v, slope) ACTIVATION(v, slope)

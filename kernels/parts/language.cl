@@ -11,6 +11,11 @@
 #endif
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+// PoCL 3.1 inlines a kernel into two functions of its own, of which it calls one, and keeps the kernel: LLVM optimizes
+// and translates all three. So a kernel for CPUs has its statements in a function NAME_item that is not inlined, and is
+// no more than a call of it per work-group. It also has what must be in a kernel, work-group numbers and local memory.
+#define NOT_INLINED inline __attribute__((noinline))
+
 // Without the instruction, fma() would be a routine of integer arithmetic.
 #ifdef NO_FMA
 #define fma(a, b, c) ((a) * (b) + (c))

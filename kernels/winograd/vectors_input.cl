@@ -48,15 +48,18 @@ inline void stage(global const element* restrict x, global const element* restri
   }
 }
 
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y, global float* restrict V, \
+  int channels, int groups, int in_h, int in_w, int top, int left, int tiles_y, int tiles_x, \
+  long first_tile, int tiles, int pitch, long xi_step, int part_tiles, long in_image
+#define ARGUMENTS \
+  x, y, V, channels, groups, in_h, in_w, top, left, tiles_y, tiles_x, first_tile, tiles, pitch, \
+  xi_step, part_tiles, in_image
+
 // One work-group per plane and part of the tiles. Lanes beyond the end of a row of tiles hold nothing of use: the next
 // row overwrites them, and those of the last row are not stored where another part begins (V has VT floats of room
 // behind the tiles).
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_input(global const element* restrict x, global const element* restrict y,
-                    global float* restrict V, int channels, int groups, int in_h, int in_w, int top,
-                    int left, int tiles_y, int tiles_x, long first_tile, int tiles, int pitch,
-                    long xi_step, int part_tiles, long in_image) {
-  const long id = get_group_id(0);
+NOT_INLINED void winograd_input_item(const long id, PARAMETERS) {
   const int planes = channels * groups;
   const int plane = (int)(id % planes);
   const int begin = (int)(id / planes) * part_tiles;
@@ -151,4 +154,9 @@ void winograd_input(global const element* restrict x, global const element* rest
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_input(PARAMETERS) {
+  winograd_input_item(get_group_id(0), ARGUMENTS);
 }

@@ -26,15 +26,17 @@
 #define LINE 16  // floats of a cache line
 #define TILES_PER_VECTOR (VW / M)  // tiles whose results fill a vector of a row
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_multiply(global const float* restrict V, global const float* restrict packed,
-                       global const element* restrict b, global const element* restrict r,
-                       global element* restrict result, int channels, int slab, int tiles_y,
-                       int tiles_x, long first_tile, int tiles, int pitch, long xi_step, int oh, int ow,
-                       int filters, int blocks_per_group, int groups, int strips, int blocks_inner,
-                       long out_image SLOPES_PARAMETER) {
-  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
-  const long id = get_group_id(0);
+#define PARAMETERS \
+  global const float* restrict V, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict result, int channels, int slab, int tiles_y, int tiles_x, \
+  long first_tile, int tiles, int pitch, long xi_step, int oh, int ow, int filters, \
+  int blocks_per_group, int groups, int strips, int blocks_inner, long out_image SLOPES_PARAMETER
+#define ARGUMENTS \
+  V, packed, b, r, result, channels, slab, tiles_y, tiles_x, first_tile, tiles, pitch, xi_step, \
+  oh, ow, filters, blocks_per_group, groups, strips, blocks_inner, out_image SLOPES_ARGUMENT
+
+NOT_INLINED void winograd_multiply_item(const long id, local float* restrict products, PARAMETERS) {
   const int blocks = blocks_per_group * groups;
   const int block = (int)(blocks_inner ? id % blocks : id / strips);
   const int strip = (int)(blocks_inner ? id / blocks : id % strips);
@@ -146,4 +148,10 @@ void winograd_multiply(global const float* restrict V, global const float* restr
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_multiply(PARAMETERS) {
+  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
+  winograd_multiply_item(get_group_id(0), products, ARGUMENTS);
 }

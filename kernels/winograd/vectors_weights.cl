@@ -13,12 +13,16 @@
 
 #define BLOCK (VW * KV)
 
+#define PARAMETERS \
+  global const element* restrict weights, global float* restrict packed, int filters, \
+  int channels, int blocks_per_group, long w_base, long w_group, long w_filter, long w_channel, \
+  long w_row, long w_column
+#define ARGUMENTS \
+  weights, packed, filters, channels, blocks_per_group, w_base, w_group, w_filter, w_channel, \
+  w_row, w_column
+
 // One work-group per block and channel.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_weights(global const element* restrict weights, global float* restrict packed,
-                      int filters, int channels, int blocks_per_group, long w_base, long w_group,
-                      long w_filter, long w_channel, long w_row, long w_column) {
-  const long id = get_group_id(0);
+NOT_INLINED void winograd_weights_item(const long id, PARAMETERS) {
   const int channel = (int)(id % channels);
   const long block = id / channels;
   const int first_filter = (int)(block % blocks_per_group) * BLOCK;
@@ -54,4 +58,9 @@ void winograd_weights(global const element* restrict weights, global float* rest
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_weights(PARAMETERS) {
+  winograd_weights_item(get_group_id(0), ARGUMENTS);
 }
