@@ -36,9 +36,10 @@ ALWAYS_INLINE void add_rows_of_taps(floatv* acc, local const float* staged, cons
     for (int p = 0; p < (RB - 1) * IH + (TAPS - 1) * DH + 1; ++p) {
       const floatv in = LOAD_V(at + p * IW * pitch);
 #pragma unroll
-      for (int t = 0; t < RB; ++t) {
+      for (int s = 0; s < STEPS_OF_ROW((TAPS - 1) * DH); ++s) {
+        const int t = STEP_OF(p, (TAPS - 1) * DH, s);
         const int u = p - t * IH;
-        if (IS_TAP(u, DH, taps)) acc[t] = fma(weight[u / DH], in, acc[t]);
+        if (IS_STEP(t, RB) && IS_TAP(u, DH, taps)) acc[t] = fma(weight[u / DH], in, acc[t]);
       }
     }
   }
@@ -52,16 +53,20 @@ ALWAYS_INLINE void add_taps(floatv* acc, local const float* staged, const int pi
   if (KH % TAPS > 0) add_rows_of_taps(acc, staged, pitch, w, KH - KH % TAPS, KH % TAPS);
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_columns(global const element* restrict x, global const element* restrict y_mask,
-                       global const element* restrict weights, global const element* restrict b,
-                       global const element* restrict r, global element* restrict result, int groups,
-                       int filters, int in_h, int in_w, long in_size, int top, int left,
-                       int res_h, int res_w, int steps_h, int steps_w, int tile_h, int tile_w, int tiles_x,
-                       int tiles, long all_tiles, int tiles_per_work_group, int pitch, int shift, long in_image,
-                       long out_image SLOPES_PARAMETER) {
-  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
-  const long first_index = (long)get_group_id(0) * tiles_per_work_group;
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const element* restrict weights, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int groups, int filters, \
+  int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
+  int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, \
+  int tiles_per_work_group, int pitch, int shift, long in_image, long out_image SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
+  res_w, steps_h, steps_w, tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_work_group, \
+  pitch, shift, in_image, out_image SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_columns_item(const long id, local float* restrict memory, PARAMETERS) {
+  const long first_index = id * tiles_per_work_group;
   const long last_index = min(first_index + tiles_per_work_group, all_tiles);
   for (long index = first_index; index < last_index; ++index) {
     const int tile = (int)(index % tiles);
@@ -101,4 +106,10 @@ void depthwise_columns(global const element* restrict x, global const element* r
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_columns(PARAMETERS) {
+  local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
+  depthwise_columns_item(get_group_id(0), memory, ARGUMENTS);
 }

@@ -38,13 +38,18 @@ ALWAYS_INLINE void store_row(const floatv* sums, const floatv slope, global cons
 #endif
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_narrow(global const element* restrict x, global const element* restrict y_mask,
-                      global const element* restrict weights, global const element* restrict b,
-                      global const element* restrict r, global element* restrict result, int groups, int filters,
-                      int in_h, int in_w, long in_size, int steps_h, int res_h, int res_w, long planes, long sets,
-                      long sets_per_work_group SLOPES_PARAMETER) {
-  const long first_index = get_group_id(0) * sets_per_work_group;
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const element* restrict weights, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int groups, int filters, \
+  int in_h, int in_w, long in_size, int steps_h, int res_h, int res_w, long planes, long sets, \
+  long sets_per_work_group SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, steps_h, res_h, \
+  res_w, planes, sets, sets_per_work_group SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_narrow_item(const long id, PARAMETERS) {
+  const long first_index = id * sets_per_work_group;
   const long last_index = min(first_index + sets_per_work_group, sets);
   const long all_filters = (long)groups * filters;
   long filter = first_index * PLANES % all_filters;  // a division per set would take as long as a row
@@ -94,12 +99,12 @@ void depthwise_narrow(global const element* restrict x, global const element* re
           for (int p = FIRST_ROW; p < END_ROW; ++p) {
             const floatv in = MOVED(rows[p * IW + COLUMN_PHASE(q)], COLUMN_LANES(q));
 #pragma unroll
-            for (int t = 0; t < RB * RW; ++t) {
-              const int u = TAP_ROW(p, t / RW, ry);
-              const int v = TAP_COLUMN(q, t % RW);
-              if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
-                acc[ry][t / RW][t % RW] =
-                    fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[ry][t / RW][t % RW]);
+            for (int s = 0; s < STEPS_OF_ROW(REACH_H) * RW; ++s) {
+              const int t = STEP_OF(p, REACH_H, s / RW);
+              const int u = TAP_ROW(p, t, ry);
+              const int v = TAP_COLUMN(q, s % RW);
+              if (IS_STEP(t, RB) && IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+                acc[ry][t][s % RW] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[ry][t][s % RW]);
               }
             }
           }
@@ -115,4 +120,9 @@ void depthwise_narrow(global const element* restrict x, global const element* re
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_narrow(PARAMETERS) {
+  depthwise_narrow_item(get_group_id(0), ARGUMENTS);
 }

@@ -39,9 +39,10 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
       const floatv in = see_columns(input, y_mask, from + (long)p * in_w, q, left, right);
       floatv* acc = sums[MOVES(q, left)];
 #pragma unroll
-      for (int t = 0; t < RB; ++t) {
+      for (int s = 0; s < STEPS_OF_ROW(REACH_H); ++s) {
+        const int t = STEP_OF(p, REACH_H, s);
         const int u = TAP_ROW(p, t, 0);
-        if (IS_TAP(u, DH, KH)) acc[t] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t]);
+        if (IS_STEP(t, RB) && IS_TAP(u, DH, KH)) acc[t] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t]);
       }
     }
   }
@@ -62,15 +63,19 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
   }
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_planes(global const element* restrict x, global const element* restrict y_mask,
-                      global const element* restrict weights, global const element* restrict b,
-                      global const element* restrict r, global element* restrict result, int groups,
-                      int filters, int in_h, int in_w, int res_h, int res_w, int shift_h, int shift_w,
-                      int band, int bands, long all_bands, long bands_per_work_group, long in_image,
-                      long out_image SLOPES_PARAMETER) {
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const element* restrict weights, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int groups, int filters, \
+  int in_h, int in_w, int res_h, int res_w, int shift_h, int shift_w, int band, int bands, \
+  long all_bands, long bands_per_work_group, long in_image, long out_image SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, res_h, res_w, shift_h, \
+  shift_w, band, bands, all_bands, bands_per_work_group, in_image, out_image SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_planes_item(const long id, PARAMETERS) {
   const int blocks = (res_h + RB - 1) / RB;
-  const long first_index = get_group_id(0) * bands_per_work_group;
+  const long first_index = id * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);
   for (long index = first_index; index < last_index; ++index) {
     const long plane = index / bands;  // of the result
@@ -91,4 +96,9 @@ void depthwise_planes(global const element* restrict x, global const element* re
       FOR_BLOCK(block, blocks, res_h, res_w, PLANES_BLOCK)
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_planes(PARAMETERS) {
+  depthwise_planes_item(get_group_id(0), ARGUMENTS);
 }

@@ -8,6 +8,10 @@
 // TAP_ROW(r, j, ry): DH times the tap that connects row r of the input, counted from the first that step 0 sees, with
 // row ry of step j. There is no such tap where this is no multiple of DH or beyond the filter: IS_TAP.
 //
+// STEP_OF(r, reach, s), s < STEPS_OF_ROW(reach): the steps that can see row r, among those of the block (IS_STEP), where
+// a step sees `reach` more rows than one. Unrolled loops go over these, since LLVM takes long to fold the conditions of
+// all pairs of rows and steps (narrow, 5x5, 14 steps: built in 0.2 instead of 0.3 s).
+//
 // Macros: KH KW SH SW DH DW; DATA (1: data gradient or transposed), PT_MOD PL_MOD (DATA: pt % SH, pl % SW).
 
 #if DATA
@@ -31,5 +35,8 @@
 #define TAP_ROW(r, j, ry) ((r) - (j) * SH)
 #define TAP_COLUMN(q, rx) (q)
 #endif
+#define STEPS_OF_ROW(reach) ((reach) / IH + 1)
+#define STEP_OF(r, reach, s) ((r) / IH - (reach) / IH + (s))
+#define IS_STEP(t, steps) ((t) >= 0 && (t) < (steps))
 #define IS_TAP(position, step, taps) \
   ((position) >= 0 && (position) % (step) == 0 && (position) / (step) < (taps))
