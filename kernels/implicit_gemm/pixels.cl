@@ -36,16 +36,20 @@ typedef float input;
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
+#define PARAMETERS \
+  global const input* restrict x, global const float* restrict packed, \
+  global const element* restrict b, global const element* restrict r, \
+  global element* restrict result, int channels, int taps_h, int taps_w, long x_image, \
+  long plane, int pitch, long x_offset, int oh, int ow, int tiles_x, int filters, \
+  int blocks_per_group, int run, int groups, long out_image, long out_plane, long out_offset, \
+  long out_pitch, int out_step SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, packed, b, r, result, channels, taps_h, taps_w, x_image, plane, pitch, x_offset, oh, ow, \
+  tiles_x, filters, blocks_per_group, run, groups, out_image, out_plane, out_offset, out_pitch, \
+  out_step SLOPES_ARGUMENT
+
 // A work-item multiplies its pixels by `run` blocks of filters, one after the other.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void implicit_gemm_pixels(global const input* restrict x, global const float* restrict packed,
-                          global const element* restrict b, global const element* restrict r,
-                          global element* restrict result, int channels, int taps_h, int taps_w,
-                          long x_image, long plane, int pitch, long x_offset, int oh, int ow,
-                          int tiles_x, int filters, int blocks_per_group, int run, int groups,
-                          long out_image, long out_plane, long out_offset, long out_pitch,
-                          int out_step SLOPES_PARAMETER) {
-  const long id = get_group_id(0);
+NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict staged, PARAMETERS) {
   const int first_j = (int)(id % tiles_x) * SPAN;
   const int j0 = max(min(first_j, ow - SPAN), 0);
   const int i = (int)(id / tiles_x % oh);
@@ -58,9 +62,6 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
 
-#if STAGE
-  local float staged[STAGE * 256];
-#endif
   global const input* pixels_at = x + image * x_image + (long)group_index * channels * plane +
                                   x_offset + (long)(i * SH) * pitch + j0 * SW;
   global const float* wp =
@@ -116,31 +117,46 @@ void implicit_gemm_pixels(global const input* restrict x, global const float* re
     }
 #endif
 
+#define IS_WHOLE(v) (skipped <= (v) * VW && ow - j0 >= ((v) + 1) * VW && out_step == 1)
+    const int rows = min(MR, filters - first_filter);
+    float sums[MR * SPAN];
 #pragma unroll
-    for (int m = 0; m < MR; ++m) {
-      if (first_filter + m < filters) {
-        const float slope = SLOPE_OF(slopes_of_image, first_b + m);
+    for (int v = 0; v < NV; ++v) {
+      if (IS_WHOLE(v)) {
 #pragma unroll
-        for (int v = 0; v < NV; ++v) {
-          const floatv sum = acc[m][v] + BIAS_OF(b, first_b + m);
-          const long row_at = first_out + m * out_plane + (long)(v * VW) * out_step;
-          const int from = skipped - v * VW;
-          const int left = ow - j0 - v * VW;
-          if (from <= 0 && left >= VW && out_step == 1) {
-            const floatv value = sum + RESIDUAL_V(r + row_at);
-            const floatv activated = ACTIVATE(value, slope);
-            PUT_V(RESULT(GET_V(result + row_at), activated), result + row_at);
-          } else {
-            float sums[VW];
-            STORE_V(sum, sums);
-            for (int t = max(from, 0); t < min(left, VW); ++t) {
-              const long at = row_at + (long)t * out_step;
-              const float value = sums[t] + RESIDUAL_OF(r, at);
-              PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
-            }
+        for (int m = 0; m < MR; ++m) {
+          if (m < rows) {
+            const long at = first_out + m * out_plane + v * VW;
+            const floatv value = acc[m][v] + BIAS_OF(b, first_b + m) + RESIDUAL_V(r + at);
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + m));
+            PUT_V(RESULT(GET_V(result + at), activated), result + at);
           }
+        }
+      } else {
+#pragma unroll
+        for (int m = 0; m < MR; ++m) STORE_V(acc[m][v], sums + m * SPAN + v * VW);
+      }
+    }
+    // What is not whole goes through memory, so that its code is there once and not per vector.
+    if (IS_WHOLE(0) && IS_WHOLE(NV - 1)) continue;
+    __attribute__((opencl_unroll_hint(1)))
+    for (int v = 0; v < NV; ++v) {
+      if (IS_WHOLE(v)) continue;
+      __attribute__((opencl_unroll_hint(1)))
+      for (int m = 0; m < rows; ++m) {
+        const float slope = SLOPE_OF(slopes_of_image, first_b + m);
+        for (int t = max(skipped - v * VW, 0); t < min(ow - j0 - v * VW, VW); ++t) {
+          const long at = first_out + m * out_plane + (long)(v * VW + t) * out_step;
+          const float value = sums[m * SPAN + v * VW + t] + BIAS_OF(b, first_b + m) + RESIDUAL_OF(r, at);
+          PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
         }
       }
     }
   }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void implicit_gemm_pixels(PARAMETERS) {
+  local float staged[STAGE > 0 ? STAGE * 256 : 1];
+  implicit_gemm_pixels_item(get_group_id(0), staged, ARGUMENTS);
 }

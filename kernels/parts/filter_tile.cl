@@ -13,6 +13,7 @@
 
 #define PIXELS (TH * TW)
 #define BLOCK (VW * KV)
+#define CHUNKS ((PIXELS + VW - 1) / VW)  // vectors of pixels
 
 // acc += the filters at `weights` times one element of each pixel i.
 #define MULTIPLY(weights, element_of) MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V((weights) + v * VW), element_of)
@@ -23,7 +24,7 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
                               global element* result, const long first_b,
                               const int rest, const int i0, const int j0, const int first_i,
                               const int first_j, const long first_out, const long out_plane,
-                              const long out_pitch, const int out_step) {
+                              const long out_pitch, const int out_step BOUNDS_PARAMETER) {
 #if CHANNELS_LAST
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
@@ -64,8 +65,10 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
 #else
   const int whole_rows = out_step == 1 && TW == out_pitch;
 #endif
-  // Handling the filters one by one, each with its checks, would take twice the time.
+  // Handling the filters one by one, each with its checks, would take twice the time. What is not whole waits in `sums`,
+  // so that its code is there once and not per vector of filters.
   const int whole = whole_rows && rest >= BLOCK;
+  float sums[CHUNKS][BLOCK * VW];
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
 #pragma unroll
@@ -87,34 +90,36 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
           put_known(ACTIVATE(value, slope), PIXELS - from, result + plane_at);
         }
       } else {
-        float sums[VW * VW];
 #pragma unroll
-        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums + f * VW);
-        const int count = min(PIXELS - from, VW);
-        const int there = min(rest - first_f, VW);
+        for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums[from / VW] + (first_f + f) * VW);
+      }
+    }
+  }
+  if (whole) return;
+#pragma unroll
+  for (int from = 0; from < PIXELS; from += VW) {
+    const int count = min(PIXELS - from, VW);
 #pragma nounroll
-        for (int f = 0; f < there; ++f) {
-          const floatv sum = LOAD_V(sums + f * VW) + BIAS_OF(b, first_b + first_f + f);
-          const float slope = SLOPE_OF(slopes, first_b + first_f + f);
-          const long plane_at = first_out + (first_f + f) * out_plane;
-          if (whole_rows) {
-            const floatv value = sum + residual_first(r + plane_at + from, PIXELS - from);
-            put_first(ACTIVATE(value, slope), PIXELS - from, result + plane_at + from);
-          } else {
-            floatv value = sum;
+    for (int f = 0; f < min(rest, BLOCK); ++f) {
+      const floatv sum = LOAD_V(sums[from / VW] + f * VW) + BIAS_OF(b, first_b + f);
+      const float slope = SLOPE_OF(slopes, first_b + f);
+      const long plane_at = first_out + f * out_plane;
+      if (whole_rows) {
+        const floatv value = sum + residual_first(r + plane_at + from, PIXELS - from);
+        put_first(ACTIVATE(value, slope), PIXELS - from, result + plane_at + from);
+      } else {
+        floatv value = sum;
 #if RESIDUAL
-            LOAD_SCATTERED(value, r + plane_at, count)
+        if (HAS_RESIDUAL(r)) LOAD_SCATTERED(value, r + plane_at, count)
 #endif
-            value = ACTIVATE(value, slope);
+        value = ACTIVATE(value, slope);
 #if ACCUMULATE
-            LOAD_SCATTERED(value, result + plane_at, count)
+        LOAD_SCATTERED(value, result + plane_at, count)
 #endif
-            const STORED(VW) all = TO_STORED(VW, value);
+        const STORED(VW) all = TO_STORED(VW, value);
 #pragma unroll
-            for (int i = 0; i < VW; ++i) {
-              if (i < count && NEW_AT(i)) PLACE(result + plane_at, i) = ((const STORED()*)&all)[i];
-            }
-          }
+        for (int i = 0; i < VW; ++i) {
+          if (i < count && NEW_AT(i)) PLACE(result + plane_at, i) = ((const STORED()*)&all)[i];
         }
       }
     }
