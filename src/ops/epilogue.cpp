@@ -1,9 +1,30 @@
 #include "ops/epilogue.hpp"
 
+#include <limits>
+#include <optional>
+#include <utility>
+
 #include "ops/mask.hpp"
 #include "runtime/spans.hpp"
 
 namespace clconv::core {
+namespace {
+
+struct Bounds {
+  float low, high;
+};
+
+// Of an activation that is no more than bounds, as kernels/parts/activation.cl has it.
+std::optional<Bounds> bounds_of(const Problem& p) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (!p.bias || p.scale || p.accumulate || p.mask) return std::nullopt;
+  if (p.activation == Activation::kNone) return Bounds{-kInfinity, kInfinity};
+  if (p.activation == Activation::kRelu) return Bounds{0, kInfinity};
+  if (p.activation == Activation::kRelu6) return Bounds{0, 6};
+  return std::nullopt;
+}
+
+}  // namespace
 
 std::string storage_define(DataType type) {
   return std::string("-D") + row_of(type).macro;
@@ -19,10 +40,24 @@ std::string epilogue_defines(const Problem& problem) {
          storage_define(problem.data_type);
 }
 
+std::string shared_epilogue_defines(const Problem& problem) {
+  if (!bounds_of(problem)) return epilogue_defines(problem);
+  return "-DBIAS=1 -DRESIDUAL=2 -DBOUNDS=1 -DSLOPES=0 -DMASK=0 -DACCUMULATE=0 " +
+         storage_define(problem.data_type);
+}
+
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments) {
   if (row_of(problem.activation).slopes || problem.scale) {
     arguments.push_back({"slopes", Region{static_cast<int>(Tensor::kSlopes)}});
   }
+  return arguments;
+}
+
+std::vector<Argument> with_bounds(const Problem& problem, std::vector<Argument> arguments) {
+  const std::optional<Bounds> bounds = bounds_of(problem);
+  if (!bounds) return with_slopes(problem, std::move(arguments));
+  arguments.push_back({"low", cl_float{bounds->low}});
+  arguments.push_back({"high", cl_float{bounds->high}});
   return arguments;
 }
 

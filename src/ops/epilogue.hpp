@@ -30,10 +30,16 @@ std::unique_ptr<Step> finish_output(Device& device, const Problem& problem, cons
 // -DBIAS=.. -DRESIDUAL=.. -DACTIVATION=.. -DSLOPES=.. -DMASK=.. -DACCUMULATE=.. -DSTORAGE_..: what of a problem,
 // besides its class, is compiled in.
 std::string epilogue_defines(const Problem& problem);
+// The same for a kernel that can serve several layers of a network by one program: where a problem has a bias, and an
+// activation that holds the result between two numbers, these and whether there is a residual are arguments. (A problem
+// without a bias is none of a trained network, and keeps what is compiled in: bounds take 1 % of short reductions.)
+std::string shared_epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);
 // The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): behind them the slopes where the
 // problem's activation has some, or its scale.
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments);
+// The same of a kernel with shared_epilogue_defines.
+std::vector<Argument> with_bounds(const Problem& problem, std::vector<Argument> arguments);
 
 }  // namespace clconv::core

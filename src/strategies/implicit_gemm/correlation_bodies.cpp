@@ -4,11 +4,22 @@
 
 namespace clconv::core::implicit_gemm {
 
-std::string class_defines(const Problem& p, const Correlation& c, const std::string& config) {
+namespace {
+
+std::string defines_of(const Correlation& c, const std::string& config) {
   return config + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
          " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
-         (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ") +
-         epilogue_defines(p);
+         (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ");
+}
+
+}  // namespace
+
+std::string class_defines(const Problem& p, const Correlation& c, const std::string& config) {
+  return defines_of(c, config) + epilogue_defines(p);
+}
+
+std::string shared_defines(const Problem& p, const Correlation& c, const std::string& config) {
+  return defines_of(c, config) + shared_epilogue_defines(p);
 }
 
 double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes) {

@@ -20,6 +20,8 @@ struct Operands {
 
 // The macros of a program: the config's, stride and dilation (the same in all correlations of a problem), epilogue.
 std::string class_defines(const Problem& p, const Correlation& c, const std::string& config);
+// The same with shared_epilogue_defines.
+std::string shared_defines(const Problem& p, const Correlation& c, const std::string& config);
 
 // One correlation's share of the traffic.
 double bytes_touched(const Problem& p, const Correlation& c, std::int64_t weights_bytes);

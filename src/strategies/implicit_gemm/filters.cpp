@@ -149,8 +149,8 @@ class Filters : public RegisterTileLayout {
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/filters", "implicit_gemm_filters",
-                      class_defines(case_.problem, c, config_.defines())),
-        with_slopes(case_.problem, arguments),
+                      shared_defines(case_.problem, c, config_.defines())),
+        with_bounds(case_.problem, arguments),
         one_item_groups(tiles * blocks.blocks() * operand.images));
   }
 

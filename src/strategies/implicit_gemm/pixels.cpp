@@ -19,6 +19,14 @@ struct PixelTile {
     return {c.get("mr", 1, 32), c.get("nv", 1, 32), c.get_power_of_two("vw", 4, 16),
             c.get("stage", 0, 128)};
   }
+  // One program serves all stages: it has the largest, of which a launch uses what it needs.
+  Config of_program(const DeviceProfile& profile) const {
+    constexpr std::int64_t kMost = 128;
+    PixelTile tile = *this;
+    if (stage > 0)
+      tile.stage = static_cast<int>(std::min(kMost, profile.local_memory_bytes / 1024));
+    return tile.config();
+  }
   std::int64_t stage_bytes(const Correlation& c) const {
     return saturating_product(c.channels, span(), kElement);
   }
@@ -162,10 +170,10 @@ class Pixels : public RegisterTileLayout {
     const bool direct = p.data_type != DataType::kFloat32 && !view_.copied;
     return std::make_unique<KernelStep>(
         "multiply",
-        device.kernel(
-            "implicit_gemm/pixels", "implicit_gemm_pixels",
-            class_defines(p, c, config_.defines()) + (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
-        with_slopes(p, arguments),
+        device.kernel("implicit_gemm/pixels", "implicit_gemm_pixels",
+                      shared_defines(p, c, tile_.of_program(case_.profile).defines()) +
+                          (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
+        with_bounds(p, arguments),
         one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *
                         operand.images));
   }
