@@ -3,6 +3,7 @@
 #include <functional>
 
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 
 #include "doctest/doctest.h"
@@ -361,8 +362,11 @@ TEST_CASE("a network's layers share programs as far as compiling counts") {
     const auto chosen = nlohmann::json::parse(own.explain(problem)).at("chosen");
     return chosen.at("strategy").get<std::string>() + " " + chosen.at("config").get<std::string>();
   };
+  const auto program_of = [](const std::string& variant) {  // `pixels` has one for all stages
+    return std::regex_replace(variant, std::regex("stage=[1-9][0-9]*"), "stage=some");
+  };
   for (const clconv::Problem& problem : problems)
-    by_themselves.insert(best_of(problem));
+    by_themselves.insert(program_of(best_of(problem)));
   const auto programs = [&](std::int64_t expected_runs) {
     clconv::PlanOptions planning;
     planning.expected_runs = expected_runs;
@@ -370,12 +374,49 @@ TEST_CASE("a network's layers share programs as far as compiling counts") {
     std::set<std::string> all;
     for (const clconv::Problem& problem : problems) {
       const auto found = choices.find(clconv::net::problem_key(problem));
-      all.insert(found == choices.end() ? best_of(problem)
-                                        : found->second.strategy + " " + found->second.config);
+      all.insert(program_of(found == choices.end()
+                                ? best_of(problem)
+                                : found->second.strategy + " " + found->second.config));
     }
     return all.size();
   };
   CHECK(programs(1) == 1);
   CHECK(programs(0) <= by_themselves.size());
   CHECK(programs(std::int64_t{1} << 60) == by_themselves.size());
+}
+
+// What the choice for a network counts on.
+TEST_CASE("layers with and without residual and ReLU have one program of implicit_gemm") {
+  const clconv::Context own(application_context(), clconv::select_device(), [] {
+    clconv::ContextOptions options;
+    options.wisdom_path = "off";
+    return options;
+  }());
+  clconv::Problem plain("n1c8h9w35k40kh1kw1");
+  plain.bias = 1;
+  clconv::Problem other("n1c16h9w35k40kh1kw1");
+  other.bias = other.residual = 1;
+  other.activation = CLCONV_RELU6;
+  clconv::PlanOptions planning;
+  planning.rigor = CLCONV_ESTIMATE;
+  planning.time_all = 1;
+  const auto report = nlohmann::json::parse(own.explain(plain, planning));
+  for (const std::string body : {"body=filters,", "body=pixels,"}) {
+    for (const auto& candidate : report.at("candidates")) {
+      const std::string config = candidate.at("config");
+      const std::string status = candidate.at("status");
+      if (config.rfind(body, 0) != 0 || (status != "applicable" && status != "chosen")) continue;
+      clconv::PlanOptions forced;
+      forced.strategy = "implicit_gemm";
+      forced.config = config.c_str();
+      const clconv::Plan first = own.plan(plain, forced);
+      const std::int64_t programs = own.memory().programs;
+      const std::string staged =
+          std::regex_replace(config, std::regex("stage=[1-9][0-9]*"), "stage=16");
+      forced.config = staged.c_str();
+      const clconv::Plan second = own.plan(other, forced);
+      CHECK(own.memory().programs == programs);
+      break;
+    }
+  }
 }
