@@ -27,6 +27,9 @@ constexpr std::int64_t kMaxChunks = 1024;
 // same register tile. GPU: guesses.
 constexpr double kTileOnCpu = 0.9;
 constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
+// Cycles per step of the loop around a product, which the little work of 16 registers does not hide; 2-core Zen 3,
+// 2026-11.
+constexpr double kLoopWith16 = 1.5;
 // Traffic per byte of the strip that unfolding costs.
 constexpr double kUnfoldBytes = 4;
 
@@ -85,37 +88,44 @@ std::int64_t workspace_bytes(const Problem& p, const DeviceProfile& profile, std
   return layout.bytes();
 }
 
-// As implicit_gemm's filters: the loop around a product is not hidden by the little work of 16 registers.
+// Of one chunk. As implicit_gemm's `filters`.
 Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
                const FilterBlocks& blocks, std::int64_t columns) {
   const Machine machine = Machine::of(profile);
-  const double steps = static_cast<double>(p.reduction());
-  const double pixels = tile.th * tile.tw;
-  const double transposes = static_cast<double>(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
-  // Weights that leave L1 before the next tile.
-  const double step_bytes = tile.kv * tile.vw * Problem::kFloatBytes;
-  const bool far = steps * step_bytes > static_cast<double>(machine.l1_blocking_bytes / 4 * 3);
-  const double lines = far ? step_bytes / static_cast<double>(machine.line_bytes) : 0;
-  const double cycles = std::max({multiply_cycles(machine, steps, tile.kv * pixels),
-                                  load_cycles(machine, steps * (tile.kv + pixels)),
-                                  l2_cycles(machine, steps, lines)}) +
-                        machine.measured(1.5, 0) * steps +
-                        transposing_store_cycles(transposes, tile.kv * pixels, true);
+  const double loop = machine.measured(kLoopWith16, 0), steps = real(p.reduction());
+  const double vectors = tile.kv * tile.th * tile.tw, loads = tile.kv + tile.th * tile.tw;
+  const double lines = far_weight_lines(machine, steps, tile.kv * tile.vw * Problem::kFloatBytes);
+  const double transposes = real(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
+  const double cycles =
+      std::max(product_cycles(machine, steps, vectors, loads), l2_cycles(machine, steps, lines)) +
+      loop * steps + transposing_store_cycles(transposes, vectors, true);
   const double work_groups =
-      static_cast<double>(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) * blocks.blocks());
-  Pass pass = vector_pass(profile, work_groups, cycles, tile.vw, kTileOnCpu);
-  pass.work_groups = work_groups;
-  return pass;
+      real(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) * blocks.blocks());
+  return vector_pass(profile, {work_groups, cycles, tile.vw, kTileOnCpu}, {0, work_groups});
 }
 
 Pass plain_pass(const Problem& p, const DeviceProfile& profile, std::int64_t columns) {
-  Pass pass;
-  pass.flops =
-      2.0 * static_cast<double>(p.reduction()) * static_cast<double>(p.k * p.oh() * columns);
-  pass.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
-  pass.work_groups =
-      static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
-  return pass;
+  const std::int64_t results = p.k * p.oh() * columns;
+  return arithmetic_pass(kFlopsPerFma * real(p.reduction()) * real(results),
+                         profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu,
+                         {0, real(ceil_div(results, Spans::local_size(profile)))});
+}
+
+// All chunks: columns are unfolded, then multiplied.
+double time_us(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+               const FilterBlocks& blocks, std::int64_t columns) {
+  const Machine machine = Machine::of(profile);
+  const double count = real(chunks(p, columns));
+  const ColumnStrip strip = strip_of(p, columns);
+  const double strip_bytes = real(strip.bytes(p));
+  const Pass unfold = arithmetic_pass(
+      0, kFullRate,
+      {kUnfoldBytes * cached(machine, strip_bytes) * count, real(p.g * strip.hp), count});
+  Pass multiply =
+      tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
+  const double moved = strip_bytes + real(blocks.bytes()) + real(p.y_bytes()) / count;
+  multiply.bytes = cached(machine, moved);
+  return predicted_us(profile, {unfold, times(multiply, count)});
 }
 
 Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& tile,
@@ -129,21 +139,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = 2 * kPredictedBuildUs;
   c.coverage.filters = tile.vw == 1 ? 0 : std::int64_t{tile.kv} * tile.vw;
-
-  const double times = static_cast<double>(chunks(p, columns));
-  const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
-  const Machine machine = Machine::of(profile);
-  Pass unfold = copy_pass(kUnfoldBytes * cached(machine, strip_bytes) * times,
-                          static_cast<double>(p.g * strip_of(p, columns).hp));
-  unfold.launches = times;
-  Pass multiply =
-      tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
-  multiply.flops *= times;
-  const double moved =
-      strip_bytes + static_cast<double>(blocks.bytes()) + static_cast<double>(p.y_bytes()) / times;
-  multiply.bytes = cached(machine, moved) * times;
-  multiply.launches = times;
-  c.predicted_us = predicted_us(profile, {unfold, multiply});
+  c.predicted_us = time_us(p, profile, tile, blocks, columns);
   if (vectors_are_items(profile)) c.predicted_us *= kOneItemOfVector;
   return c;
 }

@@ -53,6 +53,11 @@ Correlation taps_of(const Problem& problem) {
   return correlations_of(p).front();
 }
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per block, and per vector of channels of one for a product and
+// for a result.
+constexpr double kBlock = 100;
+constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
+
 class ChannelsLayout : public Layout {
  public:
   ChannelsLayout(const Case& c, const Config& config, const ChannelsBlock& block)
@@ -64,17 +69,10 @@ class ChannelsLayout : public Layout {
         packing_(taps_, taps_.filters) {}
 
   void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    const double vectors = std::ceil(static_cast<double>(grid_.block_channels) / block_.vw);
-    constexpr double kBlock = 100;  // cycles
-    Pass pass = vector_pass(case_.profile, static_cast<double>(grid_.blocks),
-                            kBlock + vectors * vector_cycles(), block_.vw, kFullRate);
-    pass.bytes = operand_bytes(p);
-    pass.work_groups = static_cast<double>(ceil_div(grid_.blocks, grid_.per_work_group));
-    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    describe_as(candidate, case_.problem, predicted_us(case_.profile, {pass()}));
     candidate.prepared_weights_bytes = packing_.bytes();
     constexpr std::int64_t kMostPixels = 512;
-    if (block_.in_h(p) + block_.in_w(p) > kMostPixels)
+    if (block_.in_h(case_.problem) + block_.in_w(case_.problem) > kMostPixels)
       candidate.not_considered = "a block keeps addresses of more than 512 rows and columns";
   }
 
@@ -109,17 +107,17 @@ class ChannelsLayout : public Layout {
   }
 
  private:
-  // Of a block, per vector of channels. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-  double vector_cycles() const {
-    constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
+  // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+  Pass pass() const {
     const Problem& p = case_.problem;
-    const double results = block_.th * block_.tw;
-    const double taps = static_cast<double>(p.kh * p.kw);
-    const double loads = static_cast<double>(block_.in_h(p) * block_.in_w(p));
-    // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+    const double results = block_.th * block_.tw, taps = real(p.kh * p.kw);
+    const double loads = real(block_.in_h(p) * block_.in_w(p));
     const double products =
         block_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
-    return products + taps + kStore * results;
+    const double vector = products + taps + kStore * results;
+    const double vectors = std::ceil(real(grid_.block_channels) / block_.vw);
+    return vector_pass(case_.profile, {real(grid_.blocks), kBlock + vectors * vector, block_.vw},
+                       {operand_bytes(p), real(ceil_div(grid_.blocks, grid_.per_work_group))});
   }
 
   const Case& case_;

@@ -29,6 +29,8 @@ struct Bands {
   }
 };
 
+constexpr double kStoreOfRow = 2;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
+
 class PlanesLayout : public Layout {
  public:
   PlanesLayout(const Case& c, const Config& config, const PlaneBlocks& blocks)
@@ -36,16 +38,11 @@ class PlanesLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const double blocks = static_cast<double>(p.n * (p.wants_dx() ? p.c : p.k) * blocks_.blocks() *
-                                              blocks_.vectors());
-    constexpr double kStoreOfRow = 2;  // cycles
-    const double store_cycles = kStoreOfRow * static_cast<double>(blocks_.block);
-    const int lanes = case_.machine.lanes;
-    const double vectors = blocks_.vw < lanes ? kNarrowerVector * blocks : blocks;
-    Pass pass =
-        vector_pass(case_.profile, vectors, blocks_.cycles(p) + store_cycles, lanes, kFullRate);
-    pass.bytes = cached(case_.machine, operand_bytes(p));
-    pass.work_groups = static_cast<double>(bands_.all);
+    const double planes = real(p.n * (p.wants_dx() ? p.c : p.k));
+    const double blocks = planes * real(blocks_.blocks() * blocks_.vectors());
+    const double cycles = blocks_.cycles(p) + kStoreOfRow * real(blocks_.block);
+    const Pass pass = plane_pass(case_, {blocks, cycles, static_cast<int>(blocks_.vw)},
+                                 real(bands_.all));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
+#include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 #include "strategies/depthwise/staged_layout.hpp"
 
@@ -12,6 +13,12 @@ namespace {
 struct RowsTile {
   int rb, vw;  // rows of a block of results, floats of a vector
 };
+
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per tile; per filter and plane of the input; per multiply-add of
+// a vector; to store a vector, or each float of one where results are scattered.
+constexpr double kTile = 50, kFilter = 20;
+constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
+constexpr double kStore = 4;
 
 class RowsLayout : public StagedLayout {
  public:
@@ -29,23 +36,15 @@ class RowsLayout : public StagedLayout {
   }
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double tile_cycles() const override {
-    constexpr double kTile = 50, kFilter = 20;
-    constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
-    constexpr double kStore = 4;  // of a vector, or of each float where results are scattered
-    const Problem& p = case_.problem;
     const Tiling& t = tiling_;
-    const double rows = static_cast<double>(t.tile_h);
-    const double taps = static_cast<double>(p.kh * p.kw);
-    const double result_vectors =
-        rows * vectors() * static_cast<double>(t.rows.residues * t.columns.residues);
-    const double tap_cycles = rows * vectors() * taps * (unrolled_ ? kProductUnrolled : kProduct);
-    const double store_cycles =
-        result_vectors * (unrolled_ || t.columns.residues == 1 ? kStore : kStore * vw_);
-    return kTile + static_cast<double>(channels()) *
-                       (t.stage_cycles(vw_) +
-                        static_cast<double>(filters()) * (kFilter + tap_cycles + store_cycles));
+    const double row_vectors = real(t.tile_h) * vectors();
+    const double products = row_vectors * real(case_.problem.kh * case_.problem.kw) *
+                            (unrolled_ ? kProductUnrolled : kProduct);
+    const double stores = row_vectors * real(t.rows.residues * t.columns.residues) *
+                          (unrolled_ || t.columns.residues == 1 ? kStore : kStore * vw_);
+    const double filter = kFilter + products + stores;
+    return kTile + real(channels()) * (t.stage_cycles(vw_) + real(filters()) * filter);
   }
 
  private:

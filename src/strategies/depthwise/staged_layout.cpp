@@ -22,12 +22,8 @@ StagedLayout::StagedLayout(const Case& c, const Config& config, int vw, const Ti
 
 void StagedLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double tiles = static_cast<double>(all_tiles_);
-  const int lanes = case_.machine.lanes;
-  const double count = vw_ < lanes ? kNarrowerVector * tiles : tiles;
-  Pass pass = vector_pass(case_.profile, count, tile_cycles(), lanes, kFullRate);
-  pass.bytes = cached(case_.machine, operand_bytes(p));
-  pass.work_groups = tiles;
+  const double tiles = real(all_tiles_);
+  const Pass pass = plane_pass(case_, {tiles, tile_cycles(), vw_}, tiles);
   describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   candidate.coverage = tiling_.coverage();
   candidate.not_considered = tiling_.not_considered(case_.profile);

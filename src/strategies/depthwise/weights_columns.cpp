@@ -24,6 +24,10 @@ struct PieceTile {
   }
 };
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per piece of the filter, per tap of one to add up its lanes, per
+// vector that is loaded, per multiply-add.
+constexpr double kPiece = 100, kLanesOfTap = 6, kLoad = 0.8, kProduct = 0.4;
+
 class WeightsColumnsLayout : public WeightsLayout {
  public:
   WeightsColumnsLayout(const Case& c, const Config& config, const PieceTile& piece,
@@ -40,21 +44,16 @@ class WeightsColumnsLayout : public WeightsLayout {
   }
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
-    constexpr double kPiece = 100, kLanesOfTap = 6, kLoad = 0.8, kProduct = 0.4;
     const Problem& p = case_.problem;
     const Tiling& t = tiling_;
-    const double pieces =
-        static_cast<double>(ceil_div(p.kh, piece_.taps) * ceil_div(p.kw, piece_.columns));
-    const double vectors =
-        std::ceil(static_cast<double>(std::min(t.tile_w, t.columns.steps)) / piece_.vw);
-    const double blocks = static_cast<double>(t.tile_h) / piece_.rb * vectors;
-    const double loads =
-        static_cast<double>(piece_.rb + piece_.columns * ((piece_.rb - 1) * p.sh + piece_.taps));
-    const double products = static_cast<double>(piece_.rb * tile_.taps);
-    return t.stage_cycles(piece_.vw) + pieces * (kPiece + kLanesOfTap * tile_.taps +
-                                                 blocks * (kLoad * loads + kProduct * products));
+    const auto [rb, taps, columns, vw] = piece_;
+    const double pieces = real(ceil_div(p.kh, taps) * ceil_div(p.kw, columns));
+    const double vectors = std::ceil(real(std::min(t.tile_w, t.columns.steps)) / vw);
+    const double blocks = real(t.tile_h) / rb * vectors;
+    const double loads = real(rb + columns * ((rb - 1) * p.sh + taps));
+    const double block = kLoad * loads + kProduct * (rb * tile_.taps);
+    return t.stage_cycles(vw) + pieces * (kPiece + kLanesOfTap * tile_.taps + blocks * block);
   }
   double lane_cycles() const override { return 0; }  // with each tile
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,

@@ -51,20 +51,18 @@ std::int64_t WeightsLayout::partial_bytes() const {
 }
 
 double WeightsLayout::lane_cycles() const {
-  constexpr double kLanesOfTap = 16;
+  constexpr double kLanesOfTap = 16;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
   return kLanesOfTap * tile_.taps;
 }
 
 void WeightsLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double work_groups = static_cast<double>(work_groups_ * parts_);
-  constexpr double kWorkGroup = 100;  // cycles
-  const double cycles =
-      kWorkGroup + lane_cycles() + static_cast<double>(units_per_part_) * unit_cycles();
-  Pass multiply = vector_pass(case_.profile, work_groups, cycles, tile_.vw, kFullRate);
-  multiply.bytes = cached(case_.machine, operand_bytes(p));
-  multiply.work_groups = work_groups;
-  const Pass sum = copy_pass(static_cast<double>(partial_bytes()), 1);
+  constexpr double kWorkGroup = 100;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
+  const double work_groups = real(work_groups_ * parts_);
+  const double cycles = kWorkGroup + lane_cycles() + real(units_per_part_) * unit_cycles();
+  const Pass multiply = vector_pass(case_.profile, {work_groups, cycles, tile_.vw},
+                                    {cached(case_.machine, operand_bytes(p)), work_groups});
+  const Pass sum = copy_pass(real(partial_bytes()), 1);
   describe_as(candidate, p, predicted_us(case_.profile, {multiply, sum}));
   WorkspaceLayout workspace(case_.profile);
   if (parts_ > 1) workspace.add(partial_bytes());

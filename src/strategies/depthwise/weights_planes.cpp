@@ -6,6 +6,8 @@
 namespace clconv::core::depthwise {
 namespace {
 
+constexpr double kRowOfDy = 1;  // cycles to load a row of a block; PoCL 3.1, 2-core Zen 5, 2026-11
+
 class WeightsPlanesLayout : public WeightsLayout {
  public:
   WeightsPlanesLayout(const Case& c, const Config& config, const WeightsTile& tile,
@@ -14,8 +16,8 @@ class WeightsPlanesLayout : public WeightsLayout {
 
  protected:
   double unit_cycles() const override {
-    const double blocks = static_cast<double>(blocks_.blocks() * blocks_.vectors());
-    return blocks * (blocks_.cycles(case_.problem) + tile_.rows);
+    const double blocks = real(blocks_.blocks() * blocks_.vectors());
+    return blocks * (blocks_.cycles(case_.problem) + kRowOfDy * tile_.rows);
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {

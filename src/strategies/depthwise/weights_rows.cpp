@@ -9,6 +9,10 @@
 namespace clconv::core::depthwise {
 namespace {
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per row of dy in whole vectors, or with a rest, per vector of
+// one, per multiply-add.
+constexpr double kRow = 12, kRowWithRest = 22, kVector = 4, kProduct = 0.8;
+
 class WeightsRowsLayout : public WeightsLayout {
  public:
   WeightsRowsLayout(const Case& c, const Config& config, const WeightsTile& tile,
@@ -22,16 +26,13 @@ class WeightsRowsLayout : public WeightsLayout {
   }
 
  protected:
-  // Of a tile. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-  double unit_cycles() const override {
-    constexpr double kRow = 12, kRowWithRest = 22, kVector = 4, kProduct = 0.8;
+  double unit_cycles() const override {  // of a tile
     const Tiling& t = tiling_;
-    const double width = static_cast<double>(std::min(t.tile_w, t.columns.steps));
-    const double vectors = std::ceil(width / tile_.vw);
+    const double width = real(std::min(t.tile_w, t.columns.steps));
     const double row_cycles = std::fmod(width, tile_.vw) == 0 ? kRow : kRowWithRest;
+    const double vectors = std::ceil(width / tile_.vw);
     return t.stage_cycles(tile_.vw) +
-           static_cast<double>(t.tile_h) *
-               (row_cycles + vectors * (kVector + kProduct * tile_.taps));
+           real(t.tile_h) * (row_cycles + vectors * (kVector + kProduct * tile_.taps));
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {

@@ -18,6 +18,10 @@ struct DotTile {
   }
 };
 
+constexpr double kLanesOfVector = 8;     // cycles to add up the lanes of a sum; PoCL 3.1, 2-core Zen 5, 2026-11
+constexpr double kReadAndWritten = 1.5;  // bytes per byte of a copy as floats, of half as many
+constexpr double kBytesOfGroup = 4096;   // that a work-group copies, about
+
 class Dot : public Layout {
  public:
   Dot(const Case& c, const DotTile& tile) : case_(c), tile_(tile) {}
@@ -27,15 +31,13 @@ class Dot : public Layout {
     describe_product(candidate, p);
     const auto [mr, nr, vw] = tile_;
     const std::int64_t images = images_per_item();
-    constexpr double kLanesOfVector = 8;  // cycles to add up lanes
     const double cycles =
         tile_cycles(case_.machine, ceil_div(columns_of(p), vw), mr * nr, mr + nr) +
         kLanesOfVector * mr * nr;
-    const Pass pass =
-        product_pass(case_, static_cast<double>(row_blocks() * ceil_div(p.n, images)),
-                     cycles * static_cast<double>(ceil_div(std::min(images, p.n), nr)), vw);
-    const double copied = 1.5 * static_cast<double>(copy_bytes());
-    const Pass copy = copy_pass(copied, copied / 4096);
+    const Pass pass = product_pass(case_, real(row_blocks() * ceil_div(p.n, images)),
+                                   cycles * real(ceil_div(std::min(images, p.n), nr)), vw);
+    const double copied = kReadAndWritten * real(copy_bytes());
+    const Pass copy = copy_pass(copied, copied / kBytesOfGroup);
     candidate.predicted_us = predicted_us(case_.profile, {copy, pass});
     candidate.workspace_bytes = workspace_bytes();
   }

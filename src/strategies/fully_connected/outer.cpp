@@ -30,7 +30,7 @@ class Outer : public Layout {
     describe_product(candidate, p);
     const auto [mr, kv, vw] = tile_;
     const Pass pass =
-        product_pass(case_, static_cast<double>(row_blocks() * column_blocks()),
+        product_pass(case_, real(row_blocks() * column_blocks()),
                      tile_cycles(case_.machine, p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw);
     candidate.predicted_us = predicted_us(case_.profile, {pass});
     if (p.wants_dx()) {

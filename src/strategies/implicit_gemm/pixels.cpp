@@ -72,52 +72,46 @@ std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& b
 }
 
 // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Staged pixels lie dense and near, and are
-// brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`).
-constexpr double kEfficiency = 0.97;
+// brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`). With few registers
+// loads and the loop cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3,
+// 2026-11).
+struct Terms {
+  double efficiency = 0.97;    // fraction of the cycles' rate
+  double load, vector, loop;   // loads per vector and step; vectors read for each; cycles of the loop per step
+  double waiting;              // factor of the products
+  TileCycles store;            // per vector of results
+  double stage;                // cycles per vector
 
-// Per step. Stride 2 loads twice and shuffles. With few registers loads and loop overhead cost more (vgg_conv1_1's data
-// gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3, 2026-11).
-double loads_of(const Machine& machine, const PixelTile& tile, const Correlation& c) {
-  const double vectors = tile.nv * (c.sw == 1 || tile.stage > 0 ? 1.0 : 4.0);
-  return machine.measured(1.5, 1.0) * vectors + tile.mr;
-}
-double loop_cycles(const Machine& machine, const PixelTile& tile) {
-  return tile.stage > 0 ? 0.1 : machine.measured(3, 1.2);
-}
+  Terms(const Machine& machine, const PixelTile& tile, const Correlation& c) {
+    const bool staged = tile.stage > 0;
+    load = machine.measured(1.5, 1.0);
+    vector = c.sw == 1 || staged ? 1 : 4;  // at stride 2 two are loaded and shuffled
+    loop = staged ? 0.1 : machine.measured(3, 1.2);
+    // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
+    waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
+    // Scattered results go one by one.
+    store = {c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0,
+             c.out_step == 1 && staged ? 20.0 : 30.0};
+    stage = c.sw == 1 ? 2 : 6;
+  }
+};
 
-// Scattered results go one by one.
-double store_cycles(const Machine& machine, const PixelTile& tile, const Correlation& c) {
-  if (c.out_step == 1 && tile.stage > 0) return 2.0 * tile.mr * tile.nv + 20;
-  const double vector = c.out_step == 1 ? 4.0 : machine.measured(3.5, 2.0) * tile.vw;
-  return vector * tile.mr * tile.nv + 30;
-}
-
-// What a product takes longer: a narrower tile waits more often for the next row.
-double waiting_of(const PixelTile& tile) {
-  if (tile.stage == 0) return 1 + 0.1 / tile.nv;
-  return tile.stage > 16 ? 1.05 : 1.0;
-}
-
-double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
-                 const FilterBlocks& blocks, std::int64_t chunks) {
-  const Machine& machine = all.machine;
-  const double tiles = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
-                       static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
-  const double steps = static_cast<double>(c.reduction());
+Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
+             const FilterBlocks& blocks, std::int64_t chunks) {
+  const Terms terms(all.machine, tile, c);
+  const double row_tiles = real(ceil_div(c.ow, tile.span()) * c.oh);
+  const double tiles = row_tiles * real(blocks.blocks()) * real(c.images);
+  const double steps = real(c.reduction()), vectors = tile.mr * tile.nv;
   const std::int64_t run = run_of(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
-  const double products =
-      std::max(issue_cycles(machine, steps * tile.mr * tile.nv),
-               load_cycles(machine, steps * loads_of(machine, tile, c), kDenseLoads));
-  const double staged_vectors = tile.stage > 0 ? steps * tile.nv : 0;
-  const double stage_cycles = staged_vectors * (c.sw == 1 ? 2 : 6) / static_cast<double>(run);
-  const double cycles = products * waiting_of(tile) + loop_cycles(machine, tile) * steps +
-                        store_cycles(machine, tile, c) + stage_cycles;
-  Pass multiply = vector_pass(all.profile, tiles, cycles, tile.vw, kEfficiency);
-  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
-  multiply.work_groups = tiles / static_cast<double>(blocks.blocks_per_group) *
-                         static_cast<double>(ceil_div(blocks.blocks_per_group, run));
-  multiply.launches = static_cast<double>(chunks);
-  return predicted_us(all.profile, {multiply});
+  const double loads = terms.load * (tile.nv * terms.vector) + tile.mr;
+  const double staging = tile.stage > 0 ? steps * tile.nv * terms.stage / real(run) : 0;
+  const double cycles =
+      independent_cycles(all.machine, steps * vectors, steps * loads, kDenseLoads) * terms.waiting +
+      terms.loop * steps + terms.store.of(vectors) + staging;
+  const double work_groups = tiles / real(blocks.blocks_per_group) *
+                             real(ceil_div(blocks.blocks_per_group, run));
+  return vector_pass(all.profile, {tiles, cycles, tile.vw, terms.efficiency},
+                     traffic_of(all, c, blocks, work_groups, chunks));
 }
 
 class Pixels : public RegisterTileLayout {
@@ -129,8 +123,8 @@ class Pixels : public RegisterTileLayout {
 
  protected:
   std::int64_t tile_columns() const override { return tile_.span(); }
-  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return pixels_us(case_, tile_, c, blocks, view_.chunks());
+  Pass multiply_pass(const Correlation& c, const FilterBlocks& blocks) const override {
+    return pass_of(case_, tile_, c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Problem& p = case_.problem;

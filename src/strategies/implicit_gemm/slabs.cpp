@@ -48,31 +48,25 @@ struct Slabs {
   }
 };
 
-// Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1. As filters_us, but that nothing is far.
-double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
-                const FilterBlocks& blocks, std::int64_t chunks) {
-  constexpr double kEfficiency = 0.92;
-  constexpr double kLeastStep = 4.6, kLoop = 0.5;  // cycles
-  constexpr double kSumsOfVector = 2,
-                   kSumsOfTile = 30;  // cycles to store and load them between slabs
-  const Machine& machine = all.machine;
-  const std::int64_t tiles = tile.tiles(c);
-  const double steps = static_cast<double>(c.reduction());
-  const double accumulators = static_cast<double>(tile.kv * tile.pixels());
-  const double step =
-      std::max({kLeastStep, issue_cycles(machine, accumulators),
-                load_cycles(machine, static_cast<double>(tile.kv + tile.pixels()))});
-  const double turns = static_cast<double>(ceil_div(c.channels, slabs.channels));
-  const double cycles = steps * (step + kLoop) +
-                        turns * (kSumsOfVector * accumulators + kSumsOfTile) +
+// PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1: the fraction of the cycles' rate that is reached; cycles per
+// step, at least and of the loop around it; cycles to store a tile's sums and to load them between slabs.
+constexpr double kEfficiency = 0.92;
+constexpr double kLeastStep = 4.6, kLoop = 0.5;
+constexpr TileCycles kSums{2, 30};
+
+// Nothing is far from the core.
+Pass pass_of(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
+             const FilterBlocks& blocks, std::int64_t chunks) {
+  const double accumulators = real(tile.kv * tile.pixels()), loads = real(tile.kv + tile.pixels());
+  const double step = std::max(kLeastStep, independent_cycles(all.machine, accumulators, loads));
+  const double turns = real(ceil_div(c.channels, slabs.channels));
+  const double cycles = real(c.reduction()) * (step + kLoop) + turns * kSums.of(accumulators) +
                         transposing_store_cycles(tile.transposes(), accumulators, true);
-  Pass multiply = vector_pass(all.profile, static_cast<double>(tiles * blocks.blocks() * c.images),
-                              cycles, tile.vw, kEfficiency);
-  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
-  multiply.work_groups =
-      static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
-  multiply.launches = static_cast<double>(chunks);
-  return predicted_us(all.profile, {multiply});
+  const double tiles = real(tile.tiles(c) * blocks.blocks() * c.images);
+  const double work_groups =
+      real(slabs.panels(tile.tiles(c)) * slabs.runs(blocks) * c.groups * c.images);
+  return vector_pass(all.profile, {tiles, cycles, tile.vw, kEfficiency},
+                     traffic_of(all, c, blocks, work_groups, chunks));
 }
 
 class SlabsLayout : public RegisterTileLayout {
@@ -98,8 +92,8 @@ class SlabsLayout : public RegisterTileLayout {
 
  protected:
   std::int64_t tile_columns() const override { return tile_.tw; }
-  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return slabs_us(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
+  Pass multiply_pass(const Correlation& c, const FilterBlocks& blocks) const override {
+    return pass_of(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Correlation& c = operand.correlation;
@@ -126,10 +120,10 @@ class SlabsLayout : public RegisterTileLayout {
 };
 
 std::vector<Config> variants(const Case& all) {
-  constexpr int kSums = 64;  // KiB
+  constexpr int kSumsKib = 64;
   const int vw = all.machine.lanes;
   const LeastResult least(all.correlations);
-  int sums = kSums;
+  int sums = kSumsKib;
   while (sums > 1 && sums * 1024 > all.profile.local_memory_bytes)
     sums /= 2;
   std::vector<Config> configs;
