@@ -33,9 +33,9 @@
 #endif
 
 // The slopes of an activation that has some, one per channel of the result. SLOPES_PARAMETER ends the parameters of
-// each kernel that activates. SLOPES_PASSED is the argument for a function's parameter `slopes`; without slopes it is some
-// pointer that is not read. With SCALE the slopes are the scale, one per image and channel: SLOPES_OF is SLOPES_PASSED of
-// an image, counted over the whole batch. slopes_some (with part vectors) reads `count` of them.
+// each kernel that activates. SLOPES_PASSED is the argument for a function's parameter `slopes`; without slopes it is
+// some pointer that is not read. With SCALE the slopes are the scale, one per image and channel: SLOPES_OF is
+// SLOPES_PASSED of an image, counted over the whole batch. slopes_some (with part vectors) reads `count` of them.
 #if defined(SLOPES) && SLOPES
 #define SLOPES_PARAMETER , global const element* restrict slopes
 #define SLOPES_PASSED slopes

@@ -107,8 +107,8 @@ Pass finishing_pass(const Problem& problem);
 Pass times(Pass pass, double count);
 
 // Time of the passes one after another, in microseconds. Per pass: the slower of arithmetic and memory and a part of
-// the other, stretched where the work-groups do not divide evenly among the compute units (arithmetic) or are fewer than
-// them (both), plus the cost of its launches: enqueueing, and waiting for threads that wake up.
+// the other, stretched where the work-groups do not divide evenly among the compute units (arithmetic) or are fewer
+// than them (both), plus the cost of its launches: enqueueing, and waiting for threads that wake up.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
 // x, w and y (or their gradients), each once.
@@ -145,8 +145,7 @@ constexpr double kPredictedBuildUs = 0.6e6;
 constexpr double kPredictedGemmBuildUs = 5e6;
 
 // `batch` products of matrices of floats, m x k by k x n.
-Pass matrix_pass(double batch, double m, double n, double k, double efficiency,
-                 double work_groups);
+Pass matrix_pass(double batch, double m, double n, double k, double efficiency, double work_groups);
 // One (batched) CLBlast product.
 Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm);
 

@@ -114,8 +114,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   c.prepared_weights_bytes = packs(p) ? packing(p).bytes() : 0;
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = kPredictedGemmBuildUs;
-  const Pass multiply =
-      times(gemm_pass(profile, parameters, product(p)), real(images(p) * p.g));
+  const Pass multiply = times(gemm_pass(profile, parameters, product(p)), real(images(p) * p.g));
   c.predicted_us = predicted_us(profile, {multiply, finishing_pass(p)});
   return c;
 }

@@ -28,8 +28,8 @@ void describe_as(Candidate& candidate, const Problem& p, double predicted_us) {
 }
 
 Pass plane_pass(const Case& c, VectorWork work, double work_groups) {
-  // Narrower vectors take as many instructions, of which fewer cross a cache line. Calibrated on PoCL 3.1, 2-core Zen 5,
-  // 2026-11.
+  // Narrower vectors take as many instructions, of which fewer cross a cache line. Calibrated on PoCL 3.1, 2-core Zen
+  // 5, 2026-11.
   constexpr double kNarrowerVector = 0.75;
   if (work.width < c.machine.lanes) work.count = kNarrowerVector * work.count;
   work.width = c.machine.lanes;

@@ -50,7 +50,7 @@ class DirectLayout : public Layout {
                         {"pl", narrow(p.pl)},
                         {"res_h", narrow(result_h())},
                         {"res_w", narrow(result_w())},
-                        {"row_blocks", narrow(ceil_div(result_h(), ty_))},
+                        {"row_tiles", narrow(ceil_div(result_h(), ty_))},
                         {"items", cl_long{work_items()}},
                         {"in_image", cl_long{p.input_image()}},
                         {"out_image", cl_long{p.result_image()}}}),

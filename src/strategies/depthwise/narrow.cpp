@@ -29,7 +29,7 @@ class NarrowLayout : public Layout {
     const double planes = real(planes_.tile.planes), sets = real(sets_);
     const double stores = kStore * real(planes_.tile.rb * planes_.rows.residues) * planes;
     const double cycles = kSet + kWeight * planes * real(p.kh * p.kw) +
-                          real(planes_.blocks()) * (planes_.cycles(p) + stores);
+                          real(planes_.rows_of_tiles()) * (planes_.cycles(p) + stores);
     const Pass pass = vector_pass(case_.profile, {sets, cycles, planes_.tile.vw},
                                   {cached(case_.machine, operand_bytes(p)), sets});
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
@@ -71,7 +71,7 @@ class NarrowLayout : public Layout {
   std::int64_t per_work_group_;
 };
 
-// Two planes a vector where they fit, and all rows in one block where registers hold their sums.
+// Two planes a vector where they fit, and all rows in one tile where registers hold their sums.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const std::int64_t steps = Axis::rows(p).steps;

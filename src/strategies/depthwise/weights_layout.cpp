@@ -87,8 +87,8 @@ void WeightsLayout::add_to(Executable& executable, Device& device) const {
   }
 }
 
-std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const Region& result,
-                                       std::int64_t tiles, std::int64_t tiles_per_part) {
+std::vector<Argument> staged_arguments(const Problem& p, const Sections& t, const Region& result,
+                                       std::int64_t all_sections, std::int64_t sections_per_part) {
   return {{"x", Region{kXSlot}},
           {"dy", Region{kDySlot}},
           {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
@@ -103,12 +103,12 @@ std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const 
           {"left", narrow(t.columns.start)},
           {"oh", narrow(p.oh())},
           {"ow", narrow(p.ow())},
-          {"tile_h", narrow(t.tile_h)},
-          {"tile_w", narrow(t.tile_w)},
-          {"tiles_x", narrow(t.tiles_x)},
-          {"tiles", narrow(t.tiles())},
-          {"all_tiles", cl_long{tiles}},
-          {"tiles_per_part", cl_long{tiles_per_part}},
+          {"section_h", narrow(t.section_h)},
+          {"section_w", narrow(t.section_w)},
+          {"sections_x", narrow(t.sections_x)},
+          {"sections", narrow(t.in_plane())},
+          {"all_sections", cl_long{all_sections}},
+          {"sections_per_part", cl_long{sections_per_part}},
           {"pitch", narrow(t.pitch)},
           {"shift", narrow(t.shift)},
           {"part_stride", cl_long{p.w_elements()}}};

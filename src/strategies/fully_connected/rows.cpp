@@ -21,8 +21,7 @@ class Rows : public Layout {
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     describe_product(candidate, p);
-    const double bytes =
-        operand_bytes(p) + kFromL2 * real(p.w_bytes() * (groups_of_row() - 1));
+    const double bytes = operand_bytes(p) + kFromL2 * real(p.w_bytes() * (groups_of_row() - 1));
     const double units = real(work_groups() * items_) / real(case_.machine.items_per_unit);
     const Pass pass = arithmetic_pass(p.flops(), kEfficiency, {bytes, units});
     candidate.predicted_us = predicted_us(case_.profile, {pass});

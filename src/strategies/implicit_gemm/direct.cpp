@@ -10,8 +10,8 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
-// Instructions of a step besides its multiply-adds, counted in the kernel: per pixel its load and its distance, loads of
-// four weights, the loop. Of the rest, a guess of what waiting for the loads leaves.
+// Instructions of a step besides its multiply-adds, counted in the kernel: per pixel its load and its distance, loads
+// of four weights, the loop. Of the rest, a guess of what waiting for the loads leaves.
 constexpr double kOfPixel = 3, kWeightsOfLoad = 4, kOfStep = 3;
 constexpr double kFed = 0.5;
 

@@ -23,7 +23,9 @@ double met_along(std::int64_t results, std::int64_t tile, std::int64_t taps, std
 
 // Lines of a channel that all taps of a tile read, each once.
 double lines_of_channel(const FilterTile& tile, const Correlation& c, double line_floats) {
-  const auto lines = [&](std::int64_t columns) { return std::max(1.0, real(columns) / line_floats); };
+  const auto lines = [&](std::int64_t columns) {
+    return std::max(1.0, real(columns) / line_floats);
+  };
   const std::int64_t rows =
       std::min(c.taps_h * tile.th, (tile.th - 1) * c.sh + (c.taps_h - 1) * c.dh + 1);
   const double of_row = std::min(real(c.taps_w) * lines(tile.tw * c.sw),

@@ -25,12 +25,12 @@ Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
 
 // Tiles that all blocks of filters take before the next ones: their pixels stay in half of L2 meanwhile
 // (n1c256h56w56k512kh1kw1s2: 478 against 491 us with all tiles; 2-core Zen 5, 2026-11).
-std::int64_t tiles_of_panel(const Machine& machine, const Correlation& c, std::int64_t image,
-                            std::int64_t tiles) {
+std::int64_t tiles_of_supertile(const Machine& machine, const Correlation& c, std::int64_t image,
+                                std::int64_t tiles) {
   const std::int64_t rows_read = image / (c.taps_h == 1 ? c.sh : 1);
-  const std::int64_t panels =
+  const std::int64_t supertiles =
       std::max<std::int64_t>(1, ceil_div(rows_read * kElement, machine.l2_blocking_bytes / 2));
-  return ceil_div(tiles, std::min(panels, tiles));
+  return ceil_div(tiles, std::min(supertiles, tiles));
 }
 
 class Filters : public RegisterTileLayout {
@@ -48,10 +48,10 @@ class Filters : public RegisterTileLayout {
     const FilterBlocks& blocks = operand.blocks;
     const std::int64_t tiles = tile_.tiles(c);
     // Whichever is larger, weights or image, should be read once and not per block or image.
-    const std::int64_t panel = blocks.bytes() <= view_.image * kElement
-                                   ? tiles_of_panel(case_.machine, c, view_.image, tiles)
-                                   : 0;
-    std::vector<Argument> arguments = filter_arguments(operand, case_, view_, tile_, panel);
+    const std::int64_t supertile = blocks.bytes() <= view_.image * kElement
+                                       ? tiles_of_supertile(case_.machine, c, view_.image, tiles)
+                                       : 0;
+    std::vector<Argument> arguments = filter_arguments(operand, case_, view_, tile_, supertile);
     arguments.insert(arguments.end(), {{"top", narrow(c.top)},
                                        {"left", narrow(c.left)},
                                        {"in_h", narrow(c.in_h)},

@@ -10,11 +10,12 @@ namespace {
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
-constexpr double kEfficiency = 0.94;          // fraction of the cycles' rate
-constexpr double kBeyondL1 = 1.15;            // factor of products whose patches are not in L1 for the next block
-constexpr TileCycles kStore{1.5, 20};         // per vector of results,
+constexpr double kEfficiency = 0.94;  // fraction of the cycles' rate
+constexpr double kBeyondL1 =
+    1.15;  // factor of products whose patches are not in L1 for the next block
+constexpr TileCycles kStore{1.5, 20};            // per vector of results,
 constexpr TileCycles kScatteredStore{1.5, 100};  // per result
-constexpr double kSumsOfVector = 2;           // cycles to store and load them between slabs
+constexpr double kSumsOfVector = 2;              // cycles to store and load them between slabs
 
 // Cycles to multiply the patches of a register tile, and to store it.
 double tile_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
@@ -60,9 +61,9 @@ class Patches : public Layout {
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
       if (nothing_to_do(p, c)) continue;
-      candidate.predicted_us +=
-          predicted_us(case_.profile, {pass_of(case_, tile_, c, scatter, tile_.grid(case_, c),
-                                               packed_.blocks[i])});
+      candidate.predicted_us += predicted_us(
+          case_.profile,
+          {pass_of(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i])});
     }
     candidate.prepared_weights_bytes = packed_.bytes;
     // Its vectors run over the ends of rows.
@@ -158,7 +159,7 @@ std::vector<Config> variants(const Case& all) {
   constexpr int kPatch = 128, kSums = 64;
   // 3 or 4 with fewer filters, 1 with 12: no faster anywhere.
   constexpr int kVectors = 2;
-  // Reductions from which on a strip in L1 counts for more than results in a row.
+  // Reductions from which on a span in L1 counts for more than results in a row.
   constexpr std::int64_t kDeep = 128;
   const DeviceProfile& profile = all.profile;
   const int vw = all.machine.lanes;
@@ -175,8 +176,8 @@ std::vector<Config> variants(const Case& all) {
         (mr > 4 && mr / 2 >= all.correlations.front().filters)) {
       continue;
     }
-    // Where both hold the same tile, the larger takes 5 % less time in the mean of 56 random problems (0.86 to 1.17 times
-    // as fast), cause not established: of equals the first counts.
+    // Where both hold the same tile, the larger takes 5 % less time in the mean of 56 random problems (0.86 to 1.17
+    // times as fast), cause not established: of equals the first counts.
     for (const int kib : {2 * patch, patch})
       configs.push_back(PatchTile{mr, kVectors, vw, kib, 0}.config());
     // Half of both where there is too little local memory, and so on.

@@ -1,5 +1,6 @@
-// phases: data gradients at a stride of 2 or 4 along the rows; all phases of a row of results in one register tile, with
-// vectors along the input's columns, interleaved before they are stored. For few channels of dx per group. For CPUs.
+// phases: data gradients at a stride of 2 or 4 along the rows; all phases of a row of results in one register tile,
+// with vectors along the input's columns, interleaved before they are stored. For few channels of dx per group. For
+// CPUs.
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/input_view.hpp"
 #include "strategies/implicit_gemm/packed_weights.hpp"
@@ -140,8 +141,8 @@ class Phases : public Layout {
     const double rows =
         real(packed_.blocks.front().reduction_padded) / real(p.kw * std::min(p.sh, p.h));
     const double vectors = tile_.mr * tile_.nv, taps = real(p.kw);
-    const double row =
-        independent_cycles(case_.machine, taps * vectors, taps * (tile_.nv + tile_.mr));
+    const double loads = taps * (tile_.nv + tile_.mr);
+    const double row = independent_cycles(case_.machine, taps * vectors, loads);
     const double cycles = rows * (row + kRow) + kVector * real(p.sw) * vectors;
     const double count = real(work_groups(p.n));
     const double bytes = real(p.x_bytes() + p.y_bytes() + packed_.bytes);

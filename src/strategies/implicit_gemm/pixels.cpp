@@ -56,8 +56,8 @@ struct PixelTile {
   }
 };
 
-// The run: the blocks of filters that one work-item multiplies its pixels by. From the second block on the pixels are in
-// L1; the run's weights must fit a quarter of L2. Both limits: no record of other values tried.
+// The run: the blocks of filters that one work-item multiplies its pixels by. From the second block on the pixels are
+// in L1; the run's weights must fit a quarter of L2. Both limits: no record of other values tried.
 std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& blocks,
                     std::int64_t row_tiles) {
   constexpr std::int64_t kWorkGroupsPerUnit = 16;
@@ -76,42 +76,43 @@ std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& b
 // loads and the loop cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3,
 // 2026-11).
 struct Terms {
-  double efficiency = 0.97;    // fraction of the cycles' rate
-  double load, vector, loop;   // loads per vector and step; vectors read for each; cycles of the loop per step
-  double waiting;              // factor of the products
-  TileCycles store;            // per vector of results
-  double stage;                // cycles per vector
+  double efficiency = 0.97;  // fraction of the cycles' rate
+  double loads;              // per step, of vectors and numbers
+  double loop;               // cycles per step
+  double stage;              // cycles per step of the first block of a run
+  double waiting;            // factor of the products
+  TileCycles store;          // per vector of results
 
   Terms(const Machine& machine, const PixelTile& tile, const Correlation& c) {
     const bool staged = tile.stage > 0;
-    load = machine.measured(1.5, 1.0);
-    vector = c.sw == 1 || staged ? 1 : 4;  // at stride 2 two are loaded and shuffled
+    const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);  // stride 2: two, shuffled
+    loads = machine.measured(1.5, 1.0) * vectors + tile.mr;
     loop = staged ? 0.1 : machine.measured(3, 1.2);
+    stage = staged ? tile.nv * (c.sw == 1 ? 2 : 6) : 0;
     // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
     waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
     // Scattered results go one by one.
-    store = {c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0,
-             c.out_step == 1 && staged ? 20.0 : 30.0};
-    stage = c.sw == 1 ? 2 : 6;
+    store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0;
+    store.tile = c.out_step == 1 && staged ? 20 : 30;
+  }
+  // Of a register tile of so many vectors.
+  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run) const {
+    return independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting +
+           loop * steps + store.of(vectors) + steps * stage / real(run);
   }
 };
 
 Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
              const FilterBlocks& blocks, std::int64_t chunks) {
+  const std::int64_t row_tiles = ceil_div(c.ow, tile.span());
+  const std::int64_t run = run_of(all, c, blocks, row_tiles * c.images);
+  const double tiles = real(row_tiles * c.oh) * real(blocks.blocks()) * real(c.images);
+  const double runs = real(ceil_div(blocks.blocks_per_group, run));
   const Terms terms(all.machine, tile, c);
-  const double row_tiles = real(ceil_div(c.ow, tile.span()) * c.oh);
-  const double tiles = row_tiles * real(blocks.blocks()) * real(c.images);
-  const double steps = real(c.reduction()), vectors = tile.mr * tile.nv;
-  const std::int64_t run = run_of(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
-  const double loads = terms.load * (tile.nv * terms.vector) + tile.mr;
-  const double staging = tile.stage > 0 ? steps * tile.nv * terms.stage / real(run) : 0;
-  const double cycles =
-      independent_cycles(all.machine, steps * vectors, steps * loads, kDenseLoads) * terms.waiting +
-      terms.loop * steps + terms.store.of(vectors) + staging;
-  const double work_groups = tiles / real(blocks.blocks_per_group) *
-                             real(ceil_div(blocks.blocks_per_group, run));
-  return vector_pass(all.profile, {tiles, cycles, tile.vw, terms.efficiency},
-                     traffic_of(all, c, blocks, work_groups, chunks));
+  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run);
+  return vector_pass(
+      all.profile, {tiles, cycles, tile.vw, terms.efficiency},
+      traffic_of(all, c, blocks, tiles / real(blocks.blocks_per_group) * runs, chunks));
 }
 
 class Pixels : public RegisterTileLayout {

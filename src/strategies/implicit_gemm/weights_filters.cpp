@@ -28,20 +28,21 @@ struct WeightsFiltersTile {
 // PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt and 22 random problems. The terms that the machine decides:
 struct Terms {
   // The fraction of the cycles' rate that is reached. Half of what it reads was packed by another core, in about every
-  // second process (medians of the core suite: `patches`, which packs nothing, is 3-16 % faster where both were predicted
-  // equal).
+  // second process (medians of the core suite: `patches`, which packs nothing, is 3-16 % faster where both were
+  // predicted equal).
   double efficiency;
   double loop;  // cycles per pixel
   explicit Terms(const Machine& machine)
       : efficiency(machine.measured(0.765, 0.95)), loop(machine.measured(1, 0.5)) {}
 };
-constexpr TileCycles kStore{2, 100};  // per result of a tile
+constexpr TileCycles kStore{2, 100};         // per result of a tile
 constexpr std::int64_t kPixelsOfGroup = 16;  // that a work-group of the packing kernel takes
 
 // What work-groups of so many pixels read that a core's cache does not keep from one to the next.
 double bytes_read_again(const Case& all, const WeightsFiltersTile& tile, double work_groups,
                         double pixels) {
-  constexpr double kStreamed = 0.5;  // in order, the last-level cache is faster than for scattered lines
+  constexpr double kStreamed =
+      0.5;  // in order, the last-level cache is faster than for scattered lines
   const double elements = tile.kv * tile.vw + real(tile.tc * all.problem.sh * all.problem.sw);
   const double bytes = pixels * elements * kElement;
   return bytes > real(all.machine.l2_blocking_bytes)
@@ -65,9 +66,9 @@ Pass pass_of(const Case& all, const WeightsFiltersTile& tile, const GradientBloc
 // Of dy.
 Pass packing_pass(const Case& all, const GradientBlocks& blocks) {
   const Problem& p = all.problem;
-  return copy_pass(cached(all.machine, real(p.y_bytes() + blocks.bytes(p))),
-                   real(p.n * p.g * blocks.blocks_per_group *
-                        ceil_div(p.oh() * p.ow(), kPixelsOfGroup)));
+  return copy_pass(
+      cached(all.machine, real(p.y_bytes() + blocks.bytes(p))),
+      real(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), kPixelsOfGroup)));
 }
 
 class WeightsFilters : public PaddedInputLayout {
@@ -84,9 +85,9 @@ class WeightsFilters : public PaddedInputLayout {
     return pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), copy);
   }
   double us() const override {
-    return predicted_us(case_.profile,
-                        {view_.pass(case_), packing_pass(case_, blocks_),
-                         pass_of(case_, tile_, blocks_), PartialSums::pass(case_.problem, tile_.split)});
+    return predicted_us(case_.profile, {view_.pass(case_), packing_pass(case_, blocks_),
+                                        pass_of(case_, tile_, blocks_),
+                                        PartialSums::pass(case_.problem, tile_.split)});
   }
   std::int64_t tile_filters() const override { return std::int64_t{tile_.kv} * tile_.vw; }
   std::int64_t tile_elements() const override {

@@ -1,5 +1,5 @@
-// weights_patches: explicit vectors along the elements of a patch, which are gathered in local memory; dy as it lies. For
-// CPUs.
+// weights_patches: explicit vectors along the elements of a patch, which are gathered in local memory; dy as it lies.
+// For CPUs.
 #include <algorithm>
 #include <cmath>
 
@@ -47,18 +47,16 @@ constexpr RowCopyCycles kCopy{50, 16, 30, 8};  // per row, per four pixels by st
 constexpr TileCycles kStore{4, 150};           // per vector of sums, which are added to the result
 
 Pass pass_of(const Case& all, const WeightsPatchesTile& tile) {
-  const double efficiency = all.machine.measured(tile.kv == 1 ? 0.8 : 1.0, 1.0);
   const Problem& p = all.problem;
-  const double pixels = real(ceil_div(p.n * p.oh() * p.ow(), tile.split));
+  const double pixels = real(ceil_div(p.n * p.oh() * p.ow(), tile.split)), sums = tile.kv * tile.tf;
   const double tiles = real(ceil_div(ceil_div(p.k_per_group(), tile.tf), tile.runs));
-  const double turns = std::ceil(pixels / real(tile.depth())), accumulators = tile.kv * tile.tf;
-  const double cycles =
-      tile.kv * kCopy.of(pixels / real(p.ow()), real(ceil_div(p.ow(), 4)), p.sw, tile.vw) +
-      product_cycles(all.machine, pixels * tiles, accumulators, tile.kv + tile.tf) +
-      pixels * tiles + tiles * turns * kStore.of(accumulators);
-  const double work_groups = real(tile.blocks(p) * p.g * tile.runs * tile.split);
-  return vector_pass(all.profile, {work_groups, cycles, tile.vw, efficiency},
-                     {operand_bytes(p), work_groups});
+  const double copying = kCopy.of(pixels / real(p.ow()), real(ceil_div(p.ow(), 4)), p.sw, tile.vw);
+  const double products = product_cycles(all.machine, pixels * tiles, sums, tile.kv + tile.tf);
+  const double stores = tiles * std::ceil(pixels / real(tile.depth())) * kStore.of(sums);
+  const double cycles = tile.kv * copying + products + pixels * tiles + stores;
+  const double efficiency = all.machine.measured(tile.kv == 1 ? 0.8 : 1.0, 1.0);
+  const double groups = real(tile.blocks(p) * p.g * tile.runs * tile.split);
+  return group_pass(all, {groups, cycles, tile.vw, efficiency});
 }
 
 class WeightsPatches : public PlainGradientLayout {

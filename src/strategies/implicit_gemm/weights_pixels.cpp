@@ -1,5 +1,5 @@
-// weights_pixels: explicit vectors along the pixels of a row, whose lanes are added at the end; a register tile of filters
-// and taps. For CPUs.
+// weights_pixels: explicit vectors along the pixels of a row, whose lanes are added at the end; a register tile of
+// filters and taps. For CPUs.
 #include <algorithm>
 
 #include "strategies/implicit_gemm/split_layout.hpp"
@@ -32,27 +32,28 @@ struct WeightsPixelsTile {
   }
 };
 
-// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Most of the loads cross a cache line, which costs more where
-// they come from L2.
+// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Most of the loads cross a cache line, which costs more
+// where they come from L2.
 constexpr double kNear = 0.85, kBeyondL1 = 0.7;  // fraction of the cycles' rate
 constexpr double kVectorsOfStride = 4;           // loads of a vector of x at strides above 1
 constexpr TileCycles kLanes{12, 100};            // to add up the lanes of a sum
 
+double efficiency_of(const Machine& machine, const PaddedInput& view, const PaddedPlanes& dy,
+                     int filters) {
+  const std::int64_t plane_bytes = (view.plane + filters * dy.hp * dy.wp) * kElement;
+  return (plane_bytes > 2 * machine.l1_blocking_bytes ? kBeyondL1 : kNear) *
+         machine.measured(0.65, 0.9);
+}
+
 Pass pass_of(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
   const Problem& p = all.problem;
-  const PaddedPlanes dy = tile.gradient(p);
-  const std::int64_t plane_bytes = (view.plane + tile.mr * dy.hp * dy.wp) * kElement;
-  const double efficiency = (plane_bytes > 2 * all.machine.l1_blocking_bytes ? kBeyondL1 : kNear) *
-                            all.machine.measured(0.65, 0.9);
   const double vectors = real(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
-  const double taps = tile.tp * tile.tq;
+  const double taps = tile.tp * tile.tq, sums = tile.mr * taps;
   const double loads = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : kVectorsOfStride));
-  const double cycles =
-      independent_cycles(all.machine, vectors * tile.mr * taps, loads, kCrossingLoads) +
-      kLanes.of(tile.mr * taps);
-  const double work_groups = real(tile.work_groups(p) * tile.split);
-  return vector_pass(all.profile, {work_groups, cycles, tile.vw, efficiency},
-                     {operand_bytes(p), work_groups});
+  const double products = independent_cycles(all.machine, vectors * sums, loads, kCrossingLoads);
+  const double efficiency = efficiency_of(all.machine, view, tile.gradient(p), tile.mr);
+  const double groups = real(tile.work_groups(p) * tile.split);
+  return group_pass(all, {groups, products + kLanes.of(sums), tile.vw, efficiency});
 }
 
 // Of dy.
@@ -77,9 +78,9 @@ class WeightsPixels : public PaddedInputLayout {
     return pad_planes(device, gradient_, Region{kDySlot}, mask_of(case_.problem), copy);
   }
   double us() const override {
-    return predicted_us(case_.profile,
-                        {view_.pass(case_), packing_pass(case_, tile_), pass_of(case_, tile_, view_),
-                         PartialSums::pass(case_.problem, tile_.split)});
+    return predicted_us(
+        case_.profile, {view_.pass(case_), packing_pass(case_, tile_), pass_of(case_, tile_, view_),
+                        PartialSums::pass(case_.problem, tile_.split)});
   }
   std::int64_t tile_filters() const override { return tile_.mr; }
   std::int64_t tile_elements() const override { return std::int64_t{tile_.tp} * tile_.tq; }

@@ -58,24 +58,33 @@ constexpr double kEfficiency = 0.9;          // fraction of the cycles' rate: dy
 constexpr RowCopyCycles kCopy{10, 3, 7, 3};  // per row, per vector by stride, per float
 constexpr TileCycles kLanes{4, 30};          // to add up the lanes of a sum
 
+// What one work-group does.
+struct Share {
+  double vectors, elements;  // copied: vectors of pixels of so many patch elements
+  double tiles;              // register tiles, each of which meets all vectors
+  double turns;              // times that the lanes of a tile's sums are added up
+
+  Share(const Problem& p, const DeviceProfile& profile, const WeightsPlanesTile& tile) {
+    const std::int64_t blocks = tile.blocks(p, profile);
+    const double pieces = real(ceil_div(p.n * tile.pieces(p), tile.split));
+    vectors = pieces * real(tile.piece(p));
+    elements = real(ceil_div(ceil_div(patch_elements(p), tile.ne), blocks) * tile.ne);
+    tiles = elements / tile.ne * real(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
+    turns = std::ceil(pieces / real(tile.at_once(p)));
+  }
+};
+
 Pass pass_of(const Case& all, const WeightsPlanesTile& tile) {
   const Problem& p = all.problem;
-  const std::int64_t blocks = tile.blocks(p, all.profile);
-  const double part = real(ceil_div(p.n * tile.pieces(p), tile.split));
-  const double vectors = part * real(tile.piece(p));
-  const double elements = real(ceil_div(ceil_div(patch_elements(p), tile.ne), blocks) * tile.ne);
-  const double tiles =
-      elements / tile.ne * real(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
-  const double accumulators = tile.mr * tile.ne, turns = std::ceil(part / real(tile.at_once(p)));
-  const double cycles =
-      elements * kCopy.of(vectors * tile.vw / real(p.ow()), real(ceil_div(p.ow(), tile.vw)), p.sw,
-                          tile.vw) +
-      product_cycles(all.machine, vectors * tiles, accumulators, tile.mr + tile.ne) +
-      tiles * turns * kLanes.of(accumulators);
-  const double work_groups = real(blocks * p.g * tile.runs * tile.split);
-  return vector_pass(all.profile,
-                     {work_groups, cycles, tile.vw, kEfficiency * all.machine.measured(0.6, 1.0)},
-                     {operand_bytes(p), work_groups});
+  const Share share(p, all.profile, tile);
+  const double rows = share.vectors * tile.vw / real(p.ow()), sums = tile.mr * tile.ne;
+  const double copying = kCopy.of(rows, real(ceil_div(p.ow(), tile.vw)), p.sw, tile.vw);
+  const double steps = share.vectors * share.tiles, loads = tile.mr + tile.ne;
+  const double cycles = share.elements * copying + product_cycles(all.machine, steps, sums, loads) +
+                        share.tiles * share.turns * kLanes.of(sums);
+  const double groups = real(tile.blocks(p, all.profile) * p.g * tile.runs * tile.split);
+  const double efficiency = kEfficiency * all.machine.measured(0.6, 1.0);
+  return group_pass(all, {groups, cycles, tile.vw, efficiency});
 }
 
 class WeightsPlanes : public PlainGradientLayout {

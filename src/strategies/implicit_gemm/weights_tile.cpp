@@ -1,4 +1,5 @@
-// weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For GPUs.
+// weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For
+// GPUs.
 #include "ops/quotient.hpp"
 #include "strategies/implicit_gemm/gpu_tile.hpp"
 #include "strategies/implicit_gemm/split_layout.hpp"

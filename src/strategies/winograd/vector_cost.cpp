@@ -29,8 +29,8 @@ double matrix_cycles(const Machine& machine, const VectorTile& tile, double chan
   constexpr double kWaiting = 1.12, kMostOperands = 7, kLeastAccumulators = 12;
   const double loop = machine.measured(0.7, 0);  // cycles per channel
   const double accumulators = tile.kv * tile.tt, operands = tile.kv + tile.tt;
-  const bool waits = machine.few_registers() &&
-                     (operands > kMostOperands || accumulators < kLeastAccumulators);
+  const bool waits =
+      machine.few_registers() && (operands > kMostOperands || accumulators < kLeastAccumulators);
   return product_cycles(machine, channels, accumulators, operands) * (waits ? kWaiting : 1.0) +
          loop * channels + kStore.of(accumulators);
 }
@@ -47,17 +47,25 @@ double result_cycles(const Machine& machine, const Geometry& geometry) {
   const double tiles_of_vector = real(tile.vw) / tile.m;
   const double vectors = real(geometry.c.images * geometry.tiles_y) *
                          std::ceil(real(geometry.tiles_x) / tiles_of_vector);
-  return tile.kv * (real(geometry.tiles) * tile_cycles +
-                    vectors * tile.m * kStoreOfFloat * tile.vw);
+  return tile.kv *
+         (real(geometry.tiles) * tile_cycles + vectors * tile.m * kStoreOfFloat * tile.vw);
 }
 
-// Cycles to fetch the weights of a block of filters for `strips` strips: each brings them from an outer cache (2-core Zen
-// 3: 14 bytes a cycle from the last one, half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with
-// two).
+// Cycles to fetch the weights of a block of filters for `strips` strips: each brings them from an outer cache (2-core
+// Zen 3: 14 bytes a cycle from the last one, half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05
+// with two).
 double fetch_cycles(const Machine& machine, const Geometry& geometry, double strips) {
   const VectorTile& tile = geometry.tile;
   return strips * real(tile.products()) * real(geometry.c.channels) *
          real(tile.block() * kElement) / machine.outer_bytes_per_cycle;
+}
+
+// Moved by the products. Weights that stay in the last-level cache between executions cost little memory bandwidth.
+double product_bytes(const Case& all, const Geometry& geometry) {
+  constexpr double kCachedWeights = 0.25;  // a guess
+  const std::int64_t weights = geometry.packed_bytes();
+  const double share = weights <= all.machine.last_level_bytes / 2 ? kCachedWeights : 1.0;
+  return v_bytes_touched(geometry) + result_bytes(all.problem) + real(weights) * share;
 }
 
 }  // namespace
@@ -70,27 +78,21 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
   const double chunks = real(geometry.chunks());
   const double work_groups =
       planes * real(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
-  return vector_pass(
-      all.profile, {vectors, transform_cycles(all.machine, tile.m), tile.vw, kEfficiency},
-      {v_bytes_touched(geometry) + input_bytes(all.problem), work_groups, chunks});
+  return vector_pass(all.profile,
+                     {vectors, transform_cycles(all.machine, tile.m), tile.vw, kEfficiency},
+                     {v_bytes_touched(geometry) + input_bytes(all.problem), work_groups, chunks});
 }
 
 Pass multiply_pass(const Case& all, const Geometry& geometry) {
-  // Weights that stay in the last-level cache between executions cost little memory bandwidth; a guess.
-  constexpr double kCachedWeights = 0.25;
   const VectorTile& tile = geometry.tile;
   const double strips = real(ceil_div(geometry.tiles, tile.strip()));
   const double tiles = real(ceil_div(geometry.tiles, tile.tt)), blocks = real(geometry.blocks);
   const double matrix = matrix_cycles(all.machine, tile, real(geometry.c.channels));
-  const double cycles = tiles * real(tile.products()) * matrix +
-                        result_cycles(all.machine, geometry) +
+  const double products = tiles * real(tile.products()) * matrix;
+  const double cycles = products + result_cycles(all.machine, geometry) +
                         fetch_cycles(all.machine, geometry, strips);
-  const std::int64_t weights = geometry.packed_bytes();
-  const double share = weights <= all.machine.last_level_bytes / 2 ? kCachedWeights : 1.0;
-  return vector_pass(
-      all.profile, {blocks, cycles, tile.vw, kEfficiency},
-      {v_bytes_touched(geometry) + result_bytes(all.problem) + real(weights) * share,
-       strips * blocks, real(geometry.chunks())});
+  const Traffic traffic{product_bytes(all, geometry), strips * blocks, real(geometry.chunks())};
+  return vector_pass(all.profile, {blocks, cycles, tile.vw, kEfficiency}, traffic);
 }
 
 }  // namespace clconv::core::winograd
