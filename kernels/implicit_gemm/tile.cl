@@ -215,8 +215,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   local float4 B[2][BK][BN / 4];
   const int item = get_local_id(0);
   PLACE_IN_TILE()
-  // The order of work-groups: supertiles of filter tiles, in a supertile the pixels, for each of them the supertile's
-  // tiles.
+  // The order of work-groups: supertiles of filter tiles, in each the pixels, for each of them the supertile's tiles.
   const number tiles = filter_tiles * pixel_tiles;
   const int outermost = (int)((number)get_group_id(0) / tiles);
   const number tile = (number)get_group_id(0) - outermost * tiles;

@@ -18,6 +18,10 @@ struct RowsTile {
 // multiply-add of a vector; to store a vector, or each float of one where results are scattered.
 constexpr double kSection = 50, kFilter = 20;
 constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
+// Unrolled at stride 2, with more taps than 3x3: cause not established (32 registers; n1c48h64w64k48kh7kw7s2p3g48: 82
+// us, 60 with `columns`).
+constexpr std::int64_t kMostTapsOfTwo = 9;
+constexpr double kProductOfTwo = 2.3;
 constexpr double kStore = 4;
 
 class RowsLayout : public StagedLayout {
@@ -39,8 +43,8 @@ class RowsLayout : public StagedLayout {
   double section_cycles() const override {
     const Sections& t = sections_;
     const double row_vectors = real(t.section_h) * vectors();
-    const double products = row_vectors * real(case_.problem.kh * case_.problem.kw) *
-                            (unrolled_ ? kProductUnrolled : kProduct);
+    const double products =
+        row_vectors * real(case_.problem.kh * case_.problem.kw) * product_cycles();
     const double stores = row_vectors * real(t.rows.residues * t.columns.residues) *
                           (unrolled_ || t.columns.residues == 1 ? kStore : kStore * vw_);
     const double filter = kFilter + products + stores;
@@ -48,6 +52,12 @@ class RowsLayout : public StagedLayout {
   }
 
  private:
+  double product_cycles() const {
+    if (!unrolled_) return kProduct;
+    const Problem& p = case_.problem;
+    const bool slow = sections_.columns.advance == 2 && p.kh * p.kw > kMostTapsOfTwo;
+    return slow && sections_.many_registers ? kProductOfTwo : kProductUnrolled;
+  }
   std::string defines() const {
     return class_defines(case_.problem, config_) + define("UNROLL", unrolled_) +
            define("MULTI", channels() > 1) + define("STAGE_FLOATS", sections_.stage_define());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "strategies/cost_model.hpp"
+
 namespace clconv::core::depthwise {
 namespace {
 
@@ -14,7 +16,9 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 Sections::Sections(const Case& c, int vw, std::int64_t tile_rows, std::int64_t pieces)
     : rows(Axis::rows(c.problem)),
       columns(Axis::columns(c.problem)),
-      l1_floats(c.machine.l1_blocking_bytes / kElement) {
+      l1_floats(c.machine.l1_blocking_bytes / kElement),
+      in_w(c.problem.wants_dx() ? c.problem.ow() : c.problem.w),
+      many_registers(!c.machine.few_registers()) {
   const Problem& p = c.problem;
   section_w = std::min(round_up(columns.steps, vw), round_up(kWidest, vw));
   while (true) {
@@ -67,14 +71,20 @@ Coverage Sections::coverage() const {
   return coverage;
 }
 
-// Per row and per vector; beyond stride 2 floats are scattered one by one.
-// Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
 double Sections::stage_cycles(int vw) const {
+  // Of a row, of a vector of it by stride, and of a float, which are scattered one by one beyond stride 2. Calibrated on
+  // PoCL 3.1, 2-core Zen 5, 2026-11.
   constexpr double kRow = 4, kVector = 2.5, kVectorOfTwo = 6, kFloat = 3;
-  const double input_rows = static_cast<double>(rows.input(section_h));
-  const double input_columns =
-      static_cast<double>(columns.input(std::min(section_w, columns.steps)));
+  // At stride 2 with 32 registers, where it was measured again: of a row, of a vector, and where the last pair of vectors
+  // is not whole. docs/calibration.md, 2026-11-29.
+  constexpr double kPairedRow = 14, kPairedVector = 4, kRest = 6;
+  const double input_rows = real(rows.input(section_h));
+  const double input_columns = real(columns.input(std::min(section_w, columns.steps)));
   if (columns.advance > 2) return input_rows * input_columns * kFloat;
+  if (columns.advance == 2 && many_registers) {
+    const double rest = in_w % (2 * vw) != 0 ? kRest : 0;
+    return input_rows * (kPairedRow + kPairedVector * input_columns / vw + rest);
+  }
   return input_rows *
          (kRow + (columns.advance == 2 ? kVectorOfTwo : kVector) * std::ceil(input_columns / vw));
 }

@@ -16,6 +16,9 @@ struct Sections {
   std::int64_t floats;     // of local memory that a section needs
   std::int64_t l1_floats;  // the most that it should, unless a single tile of rows needs more
 
+  std::int64_t in_w;  // columns of a plane of the input
+  bool many_registers;
+
   // `tile_rows`: rows of results computed together; `pieces`: at least so many sections where the plane allows.
   Sections(const Case& c, int vw, std::int64_t tile_rows, std::int64_t pieces);
   std::int64_t in_plane() const { return sections_x * sections_y; }
