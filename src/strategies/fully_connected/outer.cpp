@@ -61,9 +61,8 @@ class Outer : public Layout {
                         {"r_step", cl_long{dx ? filters_step : images_step}},
                         {"result_step", cl_long{dx ? p.result_image() : columns_of(p)}},
                         {"plane", narrow(p.h * p.w)}}),
-        Range{
-            {static_cast<std::size_t>(row_tiles()), static_cast<std::size_t>(column_tiles()), 1},
-            {1, 1, 1}}));
+        Range{{static_cast<std::size_t>(row_tiles()), static_cast<std::size_t>(column_tiles()), 1},
+              {1, 1, 1}}));
   }
 
  private:
