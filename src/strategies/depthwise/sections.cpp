@@ -77,7 +77,7 @@ double Sections::stage_cycles(int vw) const {
   constexpr double kRow = 4, kVector = 2.5, kVectorOfTwo = 6, kFloat = 3;
   // At stride 2 with 32 registers, where it was measured again: of a row, of a vector, and where the last pair of vectors
   // is not whole. docs/calibration.md, 2026-11-29.
-  constexpr double kPairedRow = 14, kPairedVector = 4, kRest = 6;
+  constexpr double kPairedRow = 12, kPairedVector = 4, kRest = 6;
   const double input_rows = real(rows.input(section_h));
   const double input_columns = real(columns.input(std::min(section_w, columns.steps)));
   if (columns.advance > 2) return input_rows * input_columns * kFloat;

@@ -90,8 +90,8 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   const double tiles = real(ceil_div(geometry.tiles, tile.tt)), blocks = real(geometry.blocks);
   const double matrix = matrix_cycles(all.machine, tile, real(geometry.c.channels));
   const double products = tiles * real(tile.products()) * matrix;
-  const double cycles = products + result_cycles(all.machine, geometry) +
-                        fetch_cycles(all.machine, geometry, strips);
+  const double cycles =
+      products + result_cycles(all.machine, geometry) + fetch_cycles(all.machine, geometry, strips);
   const Traffic traffic{product_bytes(all, geometry), strips * blocks, real(geometry.chunks())};
   return vector_pass(all.profile, {blocks, cycles, tile.vw, kEfficiency}, traffic);
 }
