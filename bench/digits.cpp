@@ -341,9 +341,9 @@ void print_table(const Results& results, const std::string& pass, int batch) {
   }
 }
 
-// Four panels of horizontal bars of the medians, on one logarithmic scale.
+// Four charts of horizontal bars of the medians, on one logarithmic scale.
 std::string svg(const Results& results) {
-  constexpr int kBar = 18, kLabel = 190, kWidth = 300, kPanel = kLabel + kWidth + 90, kTop = 30;
+  constexpr int kBar = 18, kLabel = 190, kWidth = 300, kChart = kLabel + kWidth + 90, kTop = 30;
   const int height = kTop + kBar * static_cast<int>(results.size()) + 20;
   double low = 1e9, high = 0;
   for (const auto& [name, passes] : results) {
@@ -354,13 +354,13 @@ std::string svg(const Results& results) {
       }
     }
   }
-  clconv::bench::Svg chart(2 * kPanel, 2 * height);
+  clconv::bench::Svg chart(2 * kChart, 2 * height);
   char value[32];
-  int panel = 0;
+  int chart = 0;
   for (const char* pass : {kForward, kBoth}) {
     for (const int batch : {1, 32}) {
-      const int x = panel % 2 * kPanel + kLabel, y = panel / 2 * height;
-      ++panel;
+      const int x = chart % 2 * kChart + kLabel, y = chart / 2 * height;
+      ++chart;
       chart.text(x, y + 18, title(pass, batch) + ": median, ms", "font-weight=\"bold\"");
       int top = y + kTop;
       for (const auto& [name, passes] : results) {

@@ -451,6 +451,14 @@ void validate_stride(const Problem& p, const char* name, std::int64_t stride, st
   if (saturating_product(std::max<std::int64_t>(1, p.n), stride, Problem::kFloatBytes) == INT64_MAX)
     invalid(field(name, stride) + " times " + field("n", p.n) + " does not fit 64 bits of bytes");
 }
+
+void validate_scale(const Problem& p) {
+  if (p.layout != TensorLayout::kNchw) invalid("scale is part of layout nchw, the layout is nhwc");
+  if (row_of(p.activation).slopes) {
+    invalid("scale goes with no " + std::string(to_string(p.activation)) +
+            ": its slopes are in its place");
+  }
+}
 }  // namespace
 
 void Problem::validate() const {
@@ -482,12 +490,7 @@ void Problem::validate() const {
   if (bias && !epilogue) refuse("bias", "forward and transposed");
   if (residual && !epilogue) refuse("residual", "forward and transposed");
   if (scale && !epilogue) refuse("scale", "forward and transposed");
-  if (scale && layout != TensorLayout::kNchw)
-    invalid("scale is part of layout nchw, the layout is nhwc");
-  if (scale && row_of(activation).slopes) {
-    invalid("scale goes with no " + std::string(to_string(activation)) +
-            ": its slopes are in its place");
-  }
+  if (scale) validate_scale(*this);
   if (activation != Activation::kNone && !epilogue)
     refuse(to_string(activation), "forward and transposed, and backward of mask");
   // Beyond 1 it would multiply the errors that every bound is about. NaN is none of these either.

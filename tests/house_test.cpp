@@ -1,5 +1,6 @@
 // The house rules that a reader relies on and a compiler does not check.
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <regex>
@@ -65,6 +66,82 @@ bool may_include(const std::string& path, const std::string& included) {
   if (included.rfind("net/", 0) == 0) return false;
   return level(included) < level(path) ||
          (level(included) == level(path) && folder_of(included) == folder_of(path));
+}
+
+// C++ without comments, preprocessor lines and the text of literals; every line stays where it is.
+std::string bare(const std::string& text) {
+  std::string result;
+  bool line_begins = true;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool comment = text.compare(i, 2, "//") == 0;
+    if (comment || (c == '#' && line_begins)) {
+      while (i < text.size() && text[i] != '\n')
+        i += !comment && text[i] == '\\' ? 2 : 1;  // a macro of several lines
+      result += '\n';
+      line_begins = true;
+      continue;
+    }
+    // A quote behind a digit separates the next ones.
+    if (c == '"' ||
+        (c == '\'' && (i == 0 || std::isalnum(static_cast<unsigned char>(text[i - 1])) == 0))) {
+      for (++i; i < text.size() && text[i] != c; ++i)
+        i += text[i] == '\\' ? 1 : 0;
+      result += "0";
+      line_begins = false;
+      continue;
+    }
+    result += c;
+    line_begins = c == '\n' || (line_begins && c == ' ');
+  }
+  return result;
+}
+
+struct Function {
+  std::string name;
+  std::ptrdiff_t lines, statements;  // with its head and its last brace; semicolons
+};
+
+// The functions of a file, lambdas among them.
+std::vector<Function> functions_of(const std::string& path) {
+  struct Open {
+    std::string head;
+    std::size_t begin, brace;
+    std::ptrdiff_t tables = 0;  // lines of tables inside, which are no code
+  };
+  const std::string text = bare(content(path));
+  const auto count = [&](std::size_t begin, std::size_t end, char c) {
+    return std::count(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                      text.begin() + static_cast<std::ptrdiff_t>(end), c);
+  };
+  static const std::regex type(
+      "^(template <[^{]*> )?(inline )?(namespace|struct|class|enum|union|extern)\\b");
+  static const std::regex name("([\\w:~]+)\\(");
+  std::vector<Function> functions;
+  std::vector<Open> open;
+  std::size_t begin = 0;  // of a statement
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '{') {
+      begin = text.find_first_not_of(" \n", begin);
+      open.push_back({text.substr(begin, i - begin), begin, i});
+    } else if (c == '}') {
+      REQUIRE_MESSAGE(!open.empty(), path);
+      const Open last = open.back();
+      open.pop_back();
+      const std::ptrdiff_t lines = count(last.begin, i, '\n') + 1;
+      const std::size_t end = last.head.find_last_not_of(" \n");
+      const bool table = end != std::string::npos && last.head[end] == '=';
+      if (!open.empty()) open.back().tables += table ? lines : last.tables;
+      std::smatch called;
+      if (!table && !std::regex_search(last.head, type) &&
+          std::regex_search(last.head, called, name))
+        functions.push_back({called[1], lines - last.tables, count(last.brace, i, ';')});
+    }
+    if (c == '{' || c == '}' || c == ';') begin = i + 1;
+  }
+  CHECK_MESSAGE(open.empty(), path);
+  return functions;
 }
 
 }  // namespace
@@ -142,6 +219,36 @@ TEST_CASE("a file of a strategy or of the networks can be finished") {
       CHECK(std::count(text.begin(), text.end(), '\n') <= 350);
     }
   }
+}
+
+TEST_CASE("a function can be read at once") {
+  int functions = 0;
+  for (const std::string& file : files_below("src")) {
+    if (fs::path(file).extension() == ".map") continue;
+    for (const Function& function : functions_of(file)) {
+      CHECK_MESSAGE(function.lines <= 60, file, ": ", function.name);
+      ++functions;
+    }
+  }
+  CHECK(functions > 2000);
+}
+
+// Cost functions are named by what they return. In the files of bodies and strategies; what several share may be longer.
+TEST_CASE("a body says in ten statements what it costs") {
+  const std::regex cost("(^|_|::)(us|cycles|pass|pass_of|us_of)$");
+  int functions = 0;
+  for (const std::string& file : files_below("src/strategies")) {
+    const std::string text = content(file);
+    if (text.find("extern const Body") == std::string::npos &&
+        text.find("extern const Strategy") == std::string::npos)
+      continue;
+    for (const Function& function : functions_of(file)) {
+      if (!std::regex_search(function.name, cost)) continue;
+      CHECK_MESSAGE(function.statements <= 10, file, ": ", function.name);
+      ++functions;
+    }
+  }
+  CHECK(functions > 30);
 }
 
 TEST_CASE("there is one yardstick") {

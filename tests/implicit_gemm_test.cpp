@@ -62,7 +62,7 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
   });
   for (const char* text : {"n1c260h2w3k5kh1kw1", "n2c60h4w5k14kh3kw3p1g2", "n1c530h3w3k6kh1kw1s2",
                            "n1c4h3w5k270kh2kw2s2", "n3c14h4w3k60kh3kw3p1,0,1,2g2",
-                           "n1c70h17w17k20kh1kw1"}) {  // several panels and blocks of filters
+                           "n1c70h17w17k20kh1kw1"}) {  // several supertiles and blocks of filters
     for (const Direction direction : kGeometric) {
       for (const bool decorated : {false, true}) {
         const Problem p = in_direction(parse_problem(text), direction, decorated);

@@ -77,7 +77,7 @@ TEST_CASE("cycles become the time that they take at the peak, and copies the tim
   profile.family = Family::kCpu;
   profile.compute_units = 1;
   // 1 core with 100 GFLOP/s: 32 FLOPs a cycle, that is 3.125 GHz.
-  Pass one = vector_pass(profile, 1, 31250, 8, kFullRate);
+  Pass one = vector_pass(profile, {1, 31250, 8});
   CHECK(predicted_us(profile, {one}) == doctest::Approx(10 + 3));
   one.bytes = 40e3;  // 2 us at 20 GB/s: a part of them is not hidden
   CHECK(predicted_us(profile, {one}) > 10 + 3);
@@ -92,7 +92,7 @@ TEST_CASE("cycles become the time that they take at the peak, and copies the tim
 TEST_CASE("all threads of a launch but the first begin late") {
   DeviceProfile profile = cpu(8, 16);
   // 2 cores with 100 GFLOP/s: 32 FLOPs a cycle each, that is 1.5625 GHz.
-  Pass pass = vector_pass(profile, 2, 15625, 8, kFullRate);
+  Pass pass = vector_pass(profile, {2, 15625, 8});
   const auto us = [&](double work_groups, double efficiency) {
     pass.work_groups = work_groups;
     pass.efficiency = efficiency;

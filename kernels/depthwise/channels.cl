@@ -5,10 +5,11 @@
 //     TH*SH.. rows x TW*SW.. pixels, VW           acc[TH][TW], KH*KW weights from [tap][channel]
 //     channels of each
 //
-// One work-item per work-group, `blocks_per_work_group` blocks of TH x TW results and `block_channels` channels
-// each, which it goes through along the channels. Each vector of x is loaded once for all results that it reaches (UNROLL), or with large filters once per tap. Nothing is
-// copied: pixels outside the image are read at the nearest one inside and count as 0, in blocks at the border only.
-// Blocks and vectors at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
+// One work-item per work-group, `stacks_per_work_group` stacks each. A stack is the tiles of TH x TW results of
+// `stack_channels` channels, a vector of channels each. A vector of x is loaded once for all results that it reaches
+// (UNROLL), or with large filters once per tap. Nothing is copied: pixels outside the image are read at the nearest one
+// inside and count as 0, in stacks at the border only.
+// Stacks and tiles at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
 // Macros: VW TH TW, UNROLL; KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are arguments. The
 // weights are prepared: floats, channels last.
@@ -16,13 +17,14 @@
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 
-// Computes `channels` channels of a block; x, w, b, r, slopes and y point to the first of them. (row, column) is what tap (0,0)
-// of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind cannot inline.
-ALWAYS_INLINE void channels_block(global const element* x, global const float* w, global const element* b,
+// Computes `channels` channels of a stack; x, w, b, r, slopes and y point to the first of them. (row, column) is what
+// tap (0,0) of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind
+// cannot inline.
+ALWAYS_INLINE void channels_stack(global const element* x, global const float* w, global const element* b,
                     global const element* r, global const element* slopes, global element* y, const int channels, const int c,
                     const int in_h, const int in_w, const int ow, const int row, const int column,
                     const int border) {
-  // Offsets of rows and columns of pixels, from the first that the block sees; 0 for those that do not count.
+  // Offsets of rows and columns of pixels, from the first that the stack sees; 0 for those that do not count.
   long row_at[IN_H], column_at[IN_W];
   int row_kept[IN_H], column_kept[IN_W];
 #pragma unroll
@@ -100,31 +102,31 @@ ALWAYS_INLINE void channels_block(global const element* x, global const float* w
 #define PARAMETERS \
   global const element* restrict x, global const float* restrict w, \
   global const element* restrict b, global const element* restrict r, \
-  global element* restrict y, int c, int block_channels, int channel_blocks, int in_h, \
-  int in_w, int pt, int pl, int oh, int ow, int blocks_h, int blocks_w, long all_blocks, \
-  long blocks_per_work_group SLOPES_PARAMETER
+  global element* restrict y, int c, int stack_channels, int channel_stacks, int in_h, \
+  int in_w, int pt, int pl, int oh, int ow, int tiles_h, int tiles_w, long all_stacks, \
+  long stacks_per_work_group SLOPES_PARAMETER
 #define ARGUMENTS \
-  x, w, b, r, y, c, block_channels, channel_blocks, in_h, in_w, pt, pl, oh, ow, blocks_h, \
-  blocks_w, all_blocks, blocks_per_work_group SLOPES_ARGUMENT
+  x, w, b, r, y, c, stack_channels, channel_stacks, in_h, in_w, pt, pl, oh, ow, tiles_h, \
+  tiles_w, all_stacks, stacks_per_work_group SLOPES_ARGUMENT
 
 NOT_INLINED void depthwise_channels_item(const long id, PARAMETERS) {
-  const long first_index = id * blocks_per_work_group;
-  const long last_index = min(first_index + blocks_per_work_group, all_blocks);
+  const long first_index = id * stacks_per_work_group;
+  const long last_index = min(first_index + stacks_per_work_group, all_stacks);
   for (long index = first_index; index < last_index; ++index) {
-    const int first = min((int)(index % channel_blocks) * block_channels, c - block_channels);
-    const long block = index / channel_blocks;
-    const int j = min((int)(block % blocks_w) * TW, ow - TW);
-    const int i = min((int)(block / blocks_w % blocks_h) * TH, oh - TH);
-    const long image = block / blocks_w / blocks_h;
+    const int first = min((int)(index % channel_stacks) * stack_channels, c - stack_channels);
+    const long place = index / channel_stacks;
+    const int j = min((int)(place % tiles_w) * TW, ow - TW);
+    const int i = min((int)(place / tiles_w % tiles_h) * TH, oh - TH);
+    const long image = place / tiles_w / tiles_h;
     const int row = i * SH - pt;
     const int column = j * SW - pl;
     const long from = image * in_h * in_w * c + first;
     const long to = ((image * oh + i) * ow + j) * c + first;
     if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
-      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
+      channels_stack(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, stack_channels, c, in_h,
                      in_w, ow, row, column, 0);
     } else {
-      channels_block(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, block_channels, c, in_h,
+      channels_stack(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, stack_channels, c, in_h,
                      in_w, ow, row, column, 1);
     }
   }

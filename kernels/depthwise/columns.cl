@@ -1,17 +1,17 @@
 // parts: depthwise_stage depthwise_store
-// Depthwise convolution on CPUs, forward and data gradient, of planes with large filters: tiles of the input are copied
-// to local memory first.
+// Depthwise convolution on CPUs, forward and data gradient, of planes with large filters: sections of the input are
+// copied to local memory first.
 //
 //   staged input                    registers, floatv each
-//     rows p of a block               acc[RB rows], and the weights of TAPS rows of a column of the filter
+//     rows p of a tile                acc[RB rows], and the weights of TAPS rows of a column of the filter
 //     [ VW columns ] of column q
 //
-// One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes through the filter
-// column by column, TAPS rows of it at a time. Each vector of the staged rows is loaded once per column, and used for up
-// to TAPS rows of results.
+// One work-item per work-group, `sections_per_work_group` sections each. A tile, RB rows of a vector of results, goes
+// through the filter column by column, TAPS rows of it at a time. Each vector of the staged rows is loaded once per
+// column, and used for up to TAPS rows of results.
 //
-// Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
-// all conditions.
+// Tiles, sections and vectors at the end overlap their neighbours and compute results again, which saves the inner
+// loops all conditions.
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
@@ -58,31 +58,31 @@ ALWAYS_INLINE void add_taps(floatv* acc, local const float* staged, const int pi
   global const element* restrict weights, global const element* restrict b, \
   global const element* restrict r, global element* restrict result, int groups, int filters, \
   int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
-  int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, \
-  int tiles_per_work_group, int pitch, int shift, long in_image, long out_image SLOPES_PARAMETER
+  int steps_w, int section_h, int section_w, int sections_x, int sections, long all_sections, \
+  int sections_per_work_group, int pitch, int shift, long in_image, long out_image SLOPES_PARAMETER
 #define ARGUMENTS \
   x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
-  res_w, steps_h, steps_w, tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_work_group, \
+  res_w, steps_h, steps_w, section_h, section_w, sections_x, sections, all_sections, sections_per_work_group, \
   pitch, shift, in_image, out_image SLOPES_ARGUMENT
 
 NOT_INLINED void depthwise_columns_item(const long id, local float* restrict memory, PARAMETERS) {
-  const long first_index = id * tiles_per_work_group;
-  const long last_index = min(first_index + tiles_per_work_group, all_tiles);
+  const long first_index = id * sections_per_work_group;
+  const long last_index = min(first_index + sections_per_work_group, all_sections);
   for (long index = first_index; index < last_index; ++index) {
-    const int tile = (int)(index % tiles);
-    const long plane = index / tiles;  // of the input
+    const int section = (int)(index % sections);
+    const long plane = index / sections;  // of the input
     const long image = plane / groups;
     const int group_index = (int)(plane % groups);
-    const int a0 = min(tile / tiles_x * tile_h, max(0, steps_h - tile_h));
-    const int b0 = tile % tiles_x * tile_w;
-    const int rows = min(tile_h, steps_h - a0);
-    const int columns = min(tile_w, steps_w - b0);
+    const int a0 = min(section / sections_x * section_h, max(0, steps_h - section_h));
+    const int b0 = section % sections_x * section_w;
+    const int rows = min(section_h, steps_h - a0);
+    const int columns = min(section_w, steps_w - b0);
     // A single vector that does not fit its row may overrun it into rows that are written later.
     const int spare_rows = columns == steps_w && columns <= VW;
-    stage_tile(x, y_mask, MASK, image * in_image + (long)group_index * in_h * in_w, in_size, in_h, in_w,
+    stage_section(x, y_mask, MASK, image * in_image + (long)group_index * in_h * in_w, in_size, in_h, in_w,
                top + a0 * IH, left + b0 * IW,
                (rows - 1) * IH + REACH_H + 1, (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-               tiles > 1 || index == first_index);
+               sections > 1 || index == first_index);
     for (int filter = 0; filter < filters; ++filter) {
       const long f = (long)group_index * filters + filter;
       const long to = image * out_image + f * res_h * res_w;

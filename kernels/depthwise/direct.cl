@@ -14,21 +14,21 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
                              global const element* restrict weights, global const element* restrict b,
                              global const element* restrict r, global element* restrict result, int groups,
                              int channels, int filters, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
-                             int row_blocks, long items, long in_image, long out_image SLOPES_PARAMETER) {
+                             int row_tiles, long items, long in_image, long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
   if (id >= items) return;
 #if NHWC
   const int f = (int)(id % ((long)groups * filters));
   const long pixel = id / ((long)groups * filters);
   const int column = (int)(pixel % res_w);
-  const int row0 = (int)(pixel / res_w % row_blocks) * TY;
-  const long image = pixel / res_w / row_blocks;
+  const int row0 = (int)(pixel / res_w % row_tiles) * TY;
+  const long image = pixel / res_w / row_tiles;
   const long step = (long)groups * filters;  // from one pixel of the result to the next
   const long to = image * out_image + ((long)row0 * res_w + column) * step + f;
 #else
   const int column = (int)(id % res_w);
-  const int row0 = (int)(id / res_w % row_blocks) * TY;
-  const long plane = id / res_w / row_blocks;  // of the result
+  const int row0 = (int)(id / res_w % row_tiles) * TY;
+  const long plane = id / res_w / row_tiles;  // of the result
   const int f = (int)(plane % ((long)groups * filters));
   const long image = plane / ((long)groups * filters);
   const long step = 1;

@@ -1,20 +1,20 @@
 // parts: transpose row_end epilogue depthwise_narrow
 // Depthwise convolution on CPUs, forward and data gradient, of narrow planes: see parts/depthwise_narrow.cl.
 //
-//   input: all rows that a block sees, VW lanes   registers, floatv each
+//   input: all rows that a tile sees, VW lanes   registers, floatv each
 //     row p, moved by the lanes of column q         acc[RB][RW] of one residue class of rows, KH weights of column q
 //
-// One work-item per work-group, `sets_per_work_group` sets of PLANES planes each. A block of RB steps goes through the
+// One work-item per work-group, `sets_per_work_group` sets of PLANES planes each. A tile of RB steps goes through the
 // filter column by column. Each moved row is used for up to KH rows of results.
 //
 // Results are stored as whole vectors, which run over into rows that are stored later; the last row of a plane is
-// exact. Blocks at the end overlap their neighbours.
+// exact. Tiles at the end overlap their neighbours.
 //
 // Macros: those of parts/depthwise_narrow.cl; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the
 // epilogue. All other sizes are arguments.
 
-// Stores the first `count` elements of a row of each plane's results to the planes at to[]; beyond a GROUP of steps there
-// are none. `sums`: RW vectors.
+// Stores the first `count` elements of a row of each plane's results to the planes at to[]; beyond a GROUP of steps
+// there are none. `sums`: RW vectors.
 #define SECOND_PLANE(v) ((floatv)((v).hi, (v).hi))
 ALWAYS_INLINE void store_row(const floatv* sums, const floatv slope, global const element* r, global element* result,
                              const long* to, const long at, const int count) {
@@ -82,7 +82,7 @@ NOT_INLINED void depthwise_narrow_item(const long id, PARAMETERS) {
 #endif
     __attribute__((opencl_unroll_hint(1)))
     for (int i0 = 0; i0 < steps_h; i0 += RB) {
-      const int i = ONE_BLOCK ? 0 : min(i0, steps_h - RB);
+      const int i = ONE_TILE ? 0 : min(i0, steps_h - RB);
       floatv rows[IN_H * IW];
       load_rows(rows, x, y_mask, MASK && DATA, from, PLANES * plane, i * IH - (TOP), in_h, in_w, in_size);
       floatv acc[RH][RB][RW];

@@ -3,22 +3,22 @@
 // parts/depthwise_planes.cl for the cases at the border.
 //
 //   input, as it lies                          registers, floatv each
-//     rows p that a block sees, VW columns       acc[RB], KH*KW weights
+//     rows p that a tile sees, VW columns       acc[RB], KH*KW weights
 //
-// One work-item per work-group, `bands_per_work_group` bands of `band` blocks of RB rows each. Each vector of the input
-// is used by up to KH rows of results.
+// One work-item per work-group, `bands_per_work_group` bands of `band` rows of tiles each. A tile is RB rows of a
+// vector. Each vector of the input is used by up to KH rows of results.
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
 // Macros: RB, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those of the
 // epilogue. All other sizes are arguments.
 
-#define BLOCK RB
+#define TILE_ROWS RB
 #define EACH_CASE 0
 #define SHIFT_H shift_h
 #define SHIFT_W shift_w
 
-ALWAYS_INLINE void planes_block(global const element* input, global const element* y_mask,
+ALWAYS_INLINE void planes_tile(global const element* input, global const element* y_mask,
                                 const long from, const float* weight, const float bias,
                                 const float slope, global const element* r, global element* result, const long to, const int in_w, const int res_w,
                                 const int top, const int bottom, const int left, const int right) {
@@ -74,7 +74,7 @@ ALWAYS_INLINE void planes_block(global const element* input, global const elemen
   shift_w, band, bands, all_bands, bands_per_work_group, in_image, out_image SLOPES_ARGUMENT
 
 NOT_INLINED void depthwise_planes_item(const long id, PARAMETERS) {
-  const int blocks = (res_h + RB - 1) / RB;
+  const int rows_of_tiles = (res_h + RB - 1) / RB;
   const long first_index = id * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);
   for (long index = first_index; index < last_index; ++index) {
@@ -89,11 +89,11 @@ NOT_INLINED void depthwise_planes_item(const long id, PARAMETERS) {
     float weight[KH * KW];
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);
-    for (int block = first; block < min(first + band, blocks); ++block) {
-#define PLANES_BLOCK(i, j, top, bottom, left, right)                                             \
-  planes_block(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, slope, r, \
+    for (int row = first; row < min(first + band, rows_of_tiles); ++row) {
+#define PLANES_TILE(i, j, top, bottom, left, right)                                             \
+  planes_tile(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, slope, r, \
                result, to + (long)(i) * res_w + (j), in_w, res_w, top, bottom, left, right);
-      FOR_BLOCK(block, blocks, res_h, res_w, PLANES_BLOCK)
+      FOR_TILES(row, rows_of_tiles, res_h, res_w, PLANES_TILE)
     }
   }
 }

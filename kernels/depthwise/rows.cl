@@ -1,64 +1,64 @@
 // parts: depthwise_stage depthwise_store
-// Depthwise convolution on CPUs, forward and data gradient, of planes in general: tiles of the input are copied to
-// local memory first.
+// Depthwise convolution on CPUs, forward and data gradient, of planes in general: sections of the input are copied
+// to local memory first.
 //
 //   staged input                    registers, floatv each
 //     row r   [ VW columns ]  q       acc[RB rows][RW], KH*KW weights
 //
-// One work-item per work-group, `tiles_per_work_group` tiles each. A block of RB result rows goes over the staged rows
-// that its taps see. Each vector of them is loaded once per column shift q and used by up to KH rows (UNROLL). With large or much
-// dilated filters each tap loads RB vectors instead.
+// One work-item per work-group, `sections_per_work_group` sections each. A tile is RB rows of a vector of
+// results. It goes over the staged rows that its taps see. Each vector of them is loaded once per column shift q and
+// used by up to KH rows (UNROLL). With large or much dilated filters each tap loads RB vectors instead.
 //
-// Blocks, tiles and vectors at the end overlap their neighbours and compute results again, which saves the inner loops
-// all conditions. Where results add up, in place or in `sums`, they are cut instead. More than one input plane per
-// result plane (MULTI: data gradient with a channel multiplier) adds up in `sums`, behind the stage.
+// Tiles, sections and vectors at the end overlap their neighbours and compute results again, which saves the inner
+// loops all conditions. Where results add up, in place or in `sums`, they are cut instead. More than one input plane
+// per result plane (MULTI: data gradient with a channel multiplier) adds up in `sums`, behind the stage.
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
 // Macros: VW RB STAGE_FLOATS, UNROLL, MULTI; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, MASK, and those of the epilogue.
 // All other sizes are arguments.
 
-#define WHOLE_BLOCKS (!ACCUMULATE && !MULTI)
+#define WHOLE_TILES (!ACCUMULATE && !MULTI)
 
 #define PARAMETERS \
   global const element* restrict x, global const element* restrict y_mask, \
   global const element* restrict weights, global const element* restrict b, \
   global const element* restrict r, global element* restrict result, int groups, int filters, \
   int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
-  int steps_w, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, \
-  int tiles_per_work_group, int pitch, int shift, long in_image, long out_image, int channels, \
+  int steps_w, int section_h, int section_w, int sections_x, int sections, long all_sections, \
+  int sections_per_work_group, int pitch, int shift, long in_image, long out_image, int channels, \
   int stage_floats, int sums_pitch SLOPES_PARAMETER
 #define ARGUMENTS \
   x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
-  res_w, steps_h, steps_w, tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_work_group, \
+  res_w, steps_h, steps_w, section_h, section_w, sections_x, sections, all_sections, sections_per_work_group, \
   pitch, shift, in_image, out_image, channels, stage_floats, sums_pitch SLOPES_ARGUMENT
 
 NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory, PARAMETERS) {
 #if MULTI
   local float* sums = memory + stage_floats;
 #endif
-  const long first_index = id * tiles_per_work_group;
-  const long last_index = min(first_index + tiles_per_work_group, all_tiles);
+  const long first_index = id * sections_per_work_group;
+  const long last_index = min(first_index + sections_per_work_group, all_sections);
   for (long index = first_index; index < last_index; ++index) {
-    const int tile = (int)(index % tiles);
-    const long plane = index / tiles;
+    const int section = (int)(index % sections);
+    const long plane = index / sections;
     const int group_index = (int)(plane % groups);
     const long image = plane / groups;
-    const int first_a = tile / tiles_x * tile_h;
-    const int a0 = WHOLE_BLOCKS ? min(first_a, max(0, steps_h - tile_h)) : first_a;
-    const int b0 = tile % tiles_x * tile_w;
-    const int rows = min(tile_h, steps_h - a0);
-    const int columns = min(tile_w, steps_w - b0);
+    const int first_a = section / sections_x * section_h;
+    const int a0 = WHOLE_TILES ? min(first_a, max(0, steps_h - section_h)) : first_a;
+    const int b0 = section % sections_x * section_w;
+    const int rows = min(section_h, steps_h - a0);
+    const int columns = min(section_w, steps_w - b0);
     // A single vector that does not fit its row may overrun it into rows that are written later.
-    const int last_overlaps = WHOLE_BLOCKS && columns > VW;
+    const int last_overlaps = WHOLE_TILES && columns > VW;
     const int spare_rows =
-        RH * RW > 1 ? 0 : WHOLE_BLOCKS && columns == steps_w && columns <= VW;
+        RH * RW > 1 ? 0 : WHOLE_TILES && columns == steps_w && columns <= VW;
     for (int channel = 0; channel < channels; ++channel) {
-      stage_tile(x, y_mask, MASK,
+      stage_section(x, y_mask, MASK,
                  image * in_image + ((long)group_index * channels + channel) * in_h * in_w, in_size, in_h, in_w,
                  top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                  (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-                 tiles > 1 || index == first_index);
+                 sections > 1 || index == first_index);
       for (int filter = 0; filter < filters; ++filter) {
         const long f = (long)group_index * filters * channels + filter + channel;
         global const element* w = weights + f * (KH * KW);
@@ -71,7 +71,7 @@ NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory
         for (int t = 0; t < KH * KW; ++t) weight[t] = GET(w, t);
 #endif
         for (int i0 = 0; i0 < rows; i0 += RB) {
-          const int i = WHOLE_BLOCKS ? min(i0, rows - RB) : i0;
+          const int i = WHOLE_TILES ? min(i0, rows - RB) : i0;
           local const float* staged_rows = memory + shift + i * IH * IW * pitch;
 #if UNROLL
 #pragma unroll
@@ -118,7 +118,7 @@ NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory
                 }
 #endif
                 const int row = (a0 + i + t) * RH + ry;
-                if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+                if ((WHOLE_TILES || i + t < rows) && (ry == 0 || row < res_h)) {
                   const long at = to + (long)row * res_w;
                   store_steps(acc[t], slope, r + at, result + at, (b0 + j) * RW, res_w,
                               spare_rows * (rows - 1 - i - t) * res_w);
@@ -174,7 +174,7 @@ NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory
                   }
 #endif
                   const int row = (a0 + i + t) * RH + ry;
-                  if ((WHOLE_BLOCKS || i + t < rows) && (ry == 0 || row < res_h)) {
+                  if ((WHOLE_TILES || i + t < rows) && (ry == 0 || row < res_h)) {
 #if RW == 1
                     const long at = to + (long)row * res_w;
                     store_steps(acc + t, slope, r + at, result + at, b0 + j, res_w, 0);

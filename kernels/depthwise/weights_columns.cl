@@ -1,13 +1,13 @@
 // parts: lane_sums epilogue depthwise_stage
-// Depthwise weight gradient on CPUs, of planes in general: tiles of x are copied to local memory first.
+// Depthwise weight gradient on CPUs, of planes in general: sections of x are copied to local memory first.
 //
 //   dy, as it lies            staged x                     registers, floatv each
 //     RB rows of VW columns     the rows that they see       acc[t % SETS][TAPS rows][COLUMNS] of the filter
 //
-// One work-item per work-group: per filter and part of all images. Each tile goes through the filter in pieces of TAPS
-// rows x COLUMNS columns, the last of which overlap their neighbours. The sums of a piece stay in registers over the
-// whole tile. Each vector of x is loaded once per column of taps, for up to TAPS rows of dy. Lanes are added at the end
-// of each piece.
+// One work-item per work-group: per filter and part of all images. Each section goes through the filter in pieces of
+// TAPS rows x COLUMNS columns, the last of which overlap their neighbours. The sums of a piece stay in registers over
+// the whole section. Each vector of x is loaded once per column of taps, for up to TAPS rows of dy. Lanes are added at
+// the end of each piece.
 //
 // Macros: VW RB TAPS COLUMNS STAGE_FLOATS, PARTS (1: the result is floats, which sum_parts adds up); KH KW SH SW DH DW,
 // DATA=0, MASK, ACCUMULATE. All other sizes are arguments.
@@ -53,7 +53,7 @@ ALWAYS_INLINE void add_vectors(floatv* acc, global const element* dy, global con
   }
 }
 
-// totals += a piece of the filter, from row u0 and column v0 on, over a tile of `rows` x `columns` results. Rows and
+// totals += a piece of the filter, from row u0 and column v0 on, over a section of `rows` x `columns` results. Rows and
 // columns before skip_h, skip_w are counted already.
 ALWAYS_INLINE void add_piece(float* totals, global const element* dy, global const element* y, const long gradient,
                              const int ow, const int rows, const int columns, const long dy_size,
@@ -92,31 +92,31 @@ ALWAYS_INLINE void add_piece(float* totals, global const element* dy, global con
   global const element* restrict x, global const element* restrict dy, \
   global const element* restrict y_mask, global result_element* restrict result, int groups, \
   int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
-  int ow, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, long tiles_per_part, \
+  int ow, int section_h, int section_w, int sections_x, int sections, long all_sections, long sections_per_part, \
   int pitch, int shift, long part_stride
 #define ARGUMENTS \
   x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
-  tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_part, pitch, shift, part_stride
+  section_h, section_w, sections_x, sections, all_sections, sections_per_part, pitch, shift, part_stride
 
 NOT_INLINED void depthwise_weights_columns_item(const long id, local float* restrict memory, PARAMETERS) {
   const long planes = (long)groups * filters;
   const long filter = id % planes;
   const long part = id / planes;
-  const long first_index = part * tiles_per_part;
-  const long last_index = min(first_index + tiles_per_part, all_tiles);
+  const long first_index = part * sections_per_part;
+  const long last_index = min(first_index + sections_per_part, all_sections);
   float totals[KH * KW];
   for (int t = 0; t < KH * KW; ++t) totals[t] = 0.0f;
   for (long index = first_index; index < last_index; ++index) {
-    const int tile = (int)(index % tiles);
-    const long image = index / tiles;
-    const int a0 = tile / tiles_x * tile_h;
-    const int b0 = tile % tiles_x * tile_w;
-    const int rows = min(tile_h, oh - a0);
-    const int columns = min(tile_w, ow - b0);
-    stage_tile(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
+    const int section = (int)(index % sections);
+    const long image = index / sections;
+    const int a0 = section / sections_x * section_h;
+    const int b0 = section % sections_x * section_w;
+    const int rows = min(section_h, oh - a0);
+    const int columns = min(section_w, ow - b0);
+    stage_section(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
                top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-               tiles > 1 || index == first_index);
+               sections > 1 || index == first_index);
     const long gradient = (image * planes + filter) * oh * ow + (long)a0 * ow + b0;
     for (int u = 0; u < KH; u += TAPS) {
       const int u0 = min(u, KH - TAPS);

@@ -5,7 +5,7 @@
 //     row t            row p, moved by the lanes      acc[t % 2][KH] of column q; sums of all columns in private memory
 //                      of column q
 //
-// One work-item per work-group, `sets_per_work_group` sets of PLANES filters, with a part of all images each. Blocks go
+// One work-item per work-group, `sets_per_work_group` sets of PLANES filters, with a part of all images each. Tiles go
 // through the filter column by column; each moved row of x meets up to KH rows of dy. Lanes are added at the end.
 //
 // Macros: PARTS (1: the result is floats, which sum_parts adds up), and those of parts/depthwise_narrow.cl; KH KW SH SW
@@ -21,7 +21,7 @@ typedef element result_element;
 // As many vectors as lane_sums adds at once, or a multiple of that.
 #define SUMS ((TAPS + GROUP - 1) / GROUP * GROUP)
 
-ALWAYS_INLINE void add_block(floatv* sums, const floatv* rows, const floatv* gradient) {
+ALWAYS_INLINE void add_tile(floatv* sums, const floatv* rows, const floatv* gradient) {
 #pragma unroll
   for (int q = 0; q <= REACH_W; q += DW) {
     floatv acc[2][KH];
@@ -72,7 +72,7 @@ NOT_INLINED void depthwise_weights_narrow_item(const long id, PARAMETERS) {
         floatv g[RB];
         __attribute__((opencl_unroll_hint(1)))
         for (int t = 0; t < RB; ++t) g[t] = load_row(dy, y_mask, MASK, gradient, (long)(i + t) * ow, ow, dy_size);
-        add_block(sums, rows, g);
+        add_tile(sums, rows, g);
       }
     }
     // Lanes beyond dy hold 0 times x, which is NaN where x is infinite.

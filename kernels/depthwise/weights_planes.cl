@@ -3,21 +3,21 @@
 // at the border.
 //
 //   dy, as it lies              x, as it lies                     registers, floatv each
-//     ROWS rows, VW columns       rows p that a block sees, and     acc[TAPS]: all KH*KW taps
+//     ROWS rows, VW columns       rows p that a tile sees, and     acc[TAPS]: all KH*KW taps
 //                                 columns q of its taps
 //
 // One work-item per work-group: per filter and part of all images. acc[tap] += ROWS rows of dy times x at the tap's
 // place, with each x loaded once for all of the rows. The lanes are added at the end. Each result counts once: where
-// blocks and vectors overlap, by SHIFT_H, SHIFT_W at the beginning and by TWICE_H, TWICE_W in all, the first and the
+// tiles and vectors overlap, by SHIFT_H, SHIFT_W at the beginning and by TWICE_H, TWICE_W in all, the first and the
 // last are cut.
 //
 // Macros: TAPS ROWS TWICE_H TWICE_W PARTS, and those of parts/depthwise_planes.cl; KH KW SH SW DH DW, DATA=0,
 // ACCUMULATE. All other sizes are arguments.
 
-#define BLOCK ROWS
+#define TILE_ROWS ROWS
 #define EACH_CASE 1
 
-ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long from, global const element* dy,
+ALWAYS_INLINE void add_tile(floatv* acc, global const element* x, const long from, global const element* dy,
                              global const element* y, const long gradient, const int in_w, const int ow,
                              const int top, const int bottom, const int left, const int right) {
   const int first = bottom && !top ? TWICE_H - SHIFT_H : 0;
@@ -25,7 +25,7 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
   const int first_lane = right && !left ? TWICE_W - SHIFT_W : 0;
   const int last_lane = left && !right ? VW - SHIFT_W : VW;
   const intv lanes = SHUFFLED(LANES);
-  // v, without the lanes that another block counts; for columns that are still to be moved by n.
+  // v, without the lanes that another tile counts; for columns that are still to be moved by n.
 #define COUNTED(v, n)                                                                        \
   (first_lane > 0           ? (lanes >= first_lane ? (v) : (floatv)(0.0f))                   \
    : last_lane - (n) < VW   ? (lanes < last_lane - (n) ? (v) : (floatv)(0.0f))               \
@@ -75,7 +75,7 @@ ALWAYS_INLINE void add_block(floatv* acc, global const element* x, const long fr
   part_stride
 
 NOT_INLINED void depthwise_weights_planes_item(const long id, PARAMETERS) {
-  const int blocks = (oh + ROWS - 1) / ROWS;
+  const int rows_of_tiles = (oh + ROWS - 1) / ROWS;
   const long planes = (long)groups * filters;
   const long filter = id % planes;
   const long part = id / planes;
@@ -85,11 +85,11 @@ NOT_INLINED void depthwise_weights_planes_item(const long id, PARAMETERS) {
   for (long image = part * images_per_part; image < min((part + 1) * images_per_part, images); ++image) {
     const long from = (image * groups + filter / filters) * in_h * in_w - (long)TOP * in_w - LEFT;
     const long gradient = (image * planes + filter) * oh * ow;
-    for (int block = 0; block < blocks; ++block) {
-#define ADD_BLOCK(i, j, top, bottom, left, right)                                                \
-  add_block(acc, x, from + (long)(i) * IH * in_w + (long)(j) * IW, dy, y_mask,                   \
+    for (int row_of_tiles = 0; row_of_tiles < rows_of_tiles; ++row_of_tiles) {
+#define ADD_TILE(i, j, top, bottom, left, right)                                                \
+  add_tile(acc, x, from + (long)(i) * IH * in_w + (long)(j) * IW, dy, y_mask,                   \
             gradient + (long)(i) * ow + (j), in_w, ow, top, bottom, left, right);
-      FOR_BLOCK(block, blocks, oh, ow, ADD_BLOCK)
+      FOR_TILES(row_of_tiles, rows_of_tiles, oh, ow, ADD_TILE)
     }
   }
   store_sums(acc, result, part * part_stride + filter * TAPS);

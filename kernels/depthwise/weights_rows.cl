@@ -1,5 +1,5 @@
 // parts: depthwise_stage depthwise_sums
-// Depthwise weight gradient on CPUs, of planes in general: tiles of x are copied to local memory first.
+// Depthwise weight gradient on CPUs, of planes in general: sections of x are copied to local memory first.
 //
 //   staged x                        dy, as it lies              registers, floatv each
 //     row r   [ VW columns ]  q       ROWS rows of VW columns     acc[TAPS]
@@ -77,11 +77,11 @@ inline void add_rows(floatv* acc, global const element* restrict dy, global cons
   global const element* restrict x, global const element* restrict dy, \
   global const element* restrict y_mask, global result_element* restrict result, int groups, \
   int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
-  int ow, int tile_h, int tile_w, int tiles_x, int tiles, long all_tiles, long tiles_per_part, \
+  int ow, int section_h, int section_w, int sections_x, int sections, long all_sections, long sections_per_part, \
   int pitch, int shift, long part_stride
 #define ARGUMENTS \
   x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
-  tile_h, tile_w, tiles_x, tiles, all_tiles, tiles_per_part, pitch, shift, part_stride
+  section_h, section_w, sections_x, sections, all_sections, sections_per_part, pitch, shift, part_stride
 
 NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restrict memory, PARAMETERS) {
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
@@ -91,23 +91,23 @@ NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restric
   const long part = id / chunks / ((long)groups * filters);
   const int u0 = chunk / chunks_w;
   const int v0 = max(0, min(chunk % chunks_w * TAPS, KW - TAPS));
-  const long first_index = part * tiles_per_part;
-  const long last_index = min(first_index + tiles_per_part, all_tiles);
+  const long first_index = part * sections_per_part;
+  const long last_index = min(first_index + sections_per_part, all_sections);
 
   floatv acc[TAPS];
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) acc[t] = (floatv)(0.0f);
   for (long index = first_index; index < last_index; ++index) {
-    const int tile = (int)(index % tiles);
-    const long image = index / tiles;
-    const int a0 = tile / tiles_x * tile_h;
-    const int b0 = tile % tiles_x * tile_w;
-    const int rows = min(tile_h, oh - a0);
-    const int columns = min(tile_w, ow - b0);
-    stage_tile(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
+    const int section = (int)(index % sections);
+    const long image = index / sections;
+    const int a0 = section / sections_x * section_h;
+    const int b0 = section % sections_x * section_w;
+    const int rows = min(section_h, oh - a0);
+    const int columns = min(section_w, ow - b0);
+    stage_section(x, x, 0, (image * groups + filter / filters) * in_h * in_w, in_size, in_h, in_w,
                top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
                (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-               tiles > 1 || index == first_index);
+               sections > 1 || index == first_index);
     const long gradient = (image * groups * filters + filter) * oh * ow + (long)a0 * ow + b0;
     int i = 0;
     for (; i + ROWS <= rows; i += ROWS) {

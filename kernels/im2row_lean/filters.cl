@@ -1,9 +1,9 @@
 // parts: register_tile row_end transpose epilogue
-// Memory-lean im2row on CPUs: y from a strip of padded input columns with the channels innermost
+// Memory-lean im2row on CPUs: y from unfolded columns of the padded input, with the channels innermost
 // (unfold_columns in ops/pack.cl). For one tap column q, the patches of all output rows i in an output column are a
 // matrix whose rows overlap in memory. Its leading dimension sh*c is smaller than its width kh*c where sh < kh:
 //
-//   strip, one column:   row0[c] row1[c] row2[c] row3[c] row4[c] ...
+//   unfolded column:    row0[c] row1[c] row2[c] row3[c] row4[c] ...
 //                        |---- i = 0 ----|
 //                                |---- i = 1 ----|              kh = 3, sh = 1
 //                                        |---- i = 2 ----|
@@ -25,14 +25,14 @@
 #define BLOCK (VW * KV)
 
 #define PARAMETERS \
-  global const float* restrict strip, global const float* restrict packed, \
+  global const float* restrict unfolded, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict y, long group_stride, long row_step, long column_step, int taps_w, \
   int taps_h, int adjacent, long tap_row, long tap_column, int oh, int ow, int first_column, \
   int columns, int tiles_x, int tiles, int filters, int blocks_per_group, int blocks, \
   int blocks_inner, int image, long out_image SLOPES_PARAMETER
 #define ARGUMENTS \
-  strip, packed, b, r, y, group_stride, row_step, column_step, taps_w, taps_h, adjacent, \
+  unfolded, packed, b, r, y, group_stride, row_step, column_step, taps_w, taps_h, adjacent, \
   tap_row, tap_column, oh, ow, first_column, columns, tiles_x, tiles, filters, \
   blocks_per_group, blocks, blocks_inner, image, out_image SLOPES_ARGUMENT
 
@@ -43,7 +43,7 @@ NOT_INLINED void im2row_lean_filters_item(const long id, PARAMETERS) {
   const int i0 = min(tile / tiles_x * TH, oh - TH);
   const int j0 = min(tile % tiles_x * TW, columns - TW);
 
-  global const float* first = strip + group_index * group_stride + i0 * row_step + j0 * column_step;
+  global const float* first = unfolded + group_index * group_stride + i0 * row_step + j0 * column_step;
   global const float* wp = packed + (long)block * taps_w * taps_h * adjacent * BLOCK;
   floatv acc[PIXELS][KV];
   CLEAR_TILE(acc, PIXELS, KV)

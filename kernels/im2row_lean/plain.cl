@@ -1,9 +1,9 @@
 // parts: epilogue
-// Memory-lean im2row on GPUs: y from a strip of padded input columns with the channels innermost
+// Memory-lean im2row on GPUs: y from unfolded columns of the padded input, with the channels innermost
 // (unfold_columns in ops/pack.cl). For one tap column q, the patches of all output rows i in an output column are a
 // matrix whose rows overlap in memory. Its leading dimension sh*c is smaller than its width kh*c where sh < kh:
 //
-//   strip, one column:   row0[c] row1[c] row2[c] row3[c] row4[c] ...
+//   unfolded column:    row0[c] row1[c] row2[c] row3[c] row4[c] ...
 //                        |---- i = 0 ----|
 //                                |---- i = 1 ----|              kh = 3, sh = 1
 //                                        |---- i = 2 ----|
@@ -19,7 +19,7 @@
 //
 // Macros: those of the epilogue. One binary serves all strides and dilations.
 
-kernel void im2row_lean_plain(global const float* restrict strip, global const float* restrict packed,
+kernel void im2row_lean_plain(global const float* restrict unfolded, global const float* restrict packed,
                               global const element* restrict b, global const element* restrict r,
                               global element* restrict y, long group_stride, long row_step,
                               long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
@@ -31,7 +31,7 @@ kernel void im2row_lean_plain(global const float* restrict strip, global const f
   const int j = (int)(id / filters % columns);
   const int i = (int)(id / filters / columns % oh);
   const int group_index = (int)(id / filters / columns / oh);
-  global const float* first = strip + group_index * group_stride + i * row_step + j * column_step;
+  global const float* first = unfolded + group_index * group_stride + i * row_step + j * column_step;
   global const float* wp = packed + (long)group_index * taps_w * taps_h * adjacent * filters + filter;
   float sum = 0.0f;
   for (int q = 0; q < taps_w; ++q) {

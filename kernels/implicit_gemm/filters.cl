@@ -38,25 +38,25 @@ inline int last_inside(const int at, const int distance, const int taps, const i
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int images, int channels, int taps_h, int taps_w, \
   long x_image, long plane, int pitch, int step, long x_offset, int oh, int ow, int tiles_x, \
-  int tiles, int filters, int blocks_per_group, int groups, int panel, long out_image, \
+  int tiles, int filters, int blocks_per_group, int groups, int supertile, long out_image, \
   long out_plane, long out_offset, long out_pitch, int out_step, int top, int left, int in_h, \
   int in_w SLOPES_PARAMETER
 #define ARGUMENTS \
   x, packed, b, r, result, images, channels, taps_h, taps_w, x_image, plane, pitch, step, \
-  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, panel, out_image, \
+  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, supertile, out_image, \
   out_plane, out_offset, out_pitch, out_step, top, left, in_h, in_w SLOPES_ARGUMENT
 
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
 NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
-  // The order of work-groups: blocks, images, tiles; with panel > 0 images, panels of that many tiles, blocks, tiles.
+  // The order of work-groups: blocks, images, tiles; with supertile > 0 images, supertiles of that many tiles, blocks, tiles.
   const int blocks = blocks_per_group * groups;
-  const long image = panel == 0 ? id / tiles % images : id / tiles / blocks;
-  const int in_image = (int)(panel == 0 ? id % tiles : id - image * tiles * blocks);
-  const int first_tile = panel == 0 ? 0 : in_image / (panel * blocks) * panel;
-  const int panel_tiles = panel == 0 ? tiles : min(panel, tiles - first_tile);
-  const int in_panel = in_image - first_tile * blocks;
-  const int tile = first_tile + in_panel % panel_tiles;
-  const int block = panel == 0 ? (int)(id / tiles / images) : in_panel / panel_tiles;
+  const long image = supertile == 0 ? id / tiles % images : id / tiles / blocks;
+  const int in_image = (int)(supertile == 0 ? id % tiles : id - image * tiles * blocks);
+  const int first_tile = supertile == 0 ? 0 : in_image / (supertile * blocks) * supertile;
+  const int supertile_tiles = supertile == 0 ? tiles : min(supertile, tiles - first_tile);
+  const int in_supertile = in_image - first_tile * blocks;
+  const int tile = first_tile + in_supertile % supertile_tiles;
+  const int block = supertile == 0 ? (int)(id / tiles / images) : in_supertile / supertile_tiles;
   const int group_index = block / blocks_per_group;
   const int first_i = tile / tiles_x * TH;
   const int first_j = tile % tiles_x * TW;
@@ -88,7 +88,7 @@ NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
     }
   }
 #else
-  const int next_tile = tile + 1 < first_tile + panel_tiles ? tile + 1 : first_tile;
+  const int next_tile = tile + 1 < first_tile + supertile_tiles ? tile + 1 : first_tile;
   const int next_i = min(next_tile / tiles_x * TH, oh - TH);
   const int next_j = min(next_tile % tiles_x * TW, ow - TW);
   const long to_next_tile = (long)((next_i - i0) * SH) * pitch + (next_j - j0) * SW;
@@ -96,7 +96,7 @@ NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
   const int turn = channels - min(AHEAD, channels) - 1;
   const long at_turn = to_next_tile - (channels - 1) * plane;
   global const float* next_xp = xp + (turn < 0 ? to_next_tile : AHEAD * plane);
-  const int share = (BLOCK + panel_tiles - 1) / panel_tiles;
+  const int share = (BLOCK + supertile_tiles - 1) / supertile_tiles;
   global const float* next_wp =
       wp + (long)channels * taps_h * taps_w * (BLOCK + (tile - first_tile) * share);
 #pragma unroll

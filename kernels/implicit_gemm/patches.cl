@@ -12,7 +12,7 @@
 // by whole vectors. A tile is `tile_images` whole images, some whole rows of an image, or a part of a row; the pixels
 // of every image begin with a vector.
 //
-// Where the patches of all channels would not stay in the cache, they are gathered in slabs of `slab` channels. A strip
+// Where the patches of all channels would not stay in the cache, they are gathered in slabs of `slab` channels. A span
 // of them, SPAN pixels wide, should fit L1, so that only weights come from L2. The sums of a tile wait for the next
 // slab in local memory.
 //
@@ -33,14 +33,14 @@
 #define UNROLLED 4
 #endif
 
-// With slabs a strip stays in L1 for all blocks. Without, results are stored row after row of a plane, which counts for
+// With slabs a span stays in L1 for all blocks. Without, results are stored row after row of a plane, which counts for
 // more where reductions are short (vgg_conv1_1: 1.9 against 2.7 ms; 2-core Zen 3, 2026-11).
-#define STRIPS for (int first_v = 0; first_v < all_vectors; first_v += NV)
+#define SPANS for (int first_v = 0; first_v < all_vectors; first_v += NV)
 #define BLOCKS for (int block = first_block; block < last_block; ++block)
 #if SUMS
-#define FOR_STRIPS_AND_BLOCKS STRIPS BLOCKS
+#define FOR_SPANS_AND_BLOCKS SPANS BLOCKS
 #else
-#define FOR_STRIPS_AND_BLOCKS BLOCKS STRIPS
+#define FOR_SPANS_AND_BLOCKS BLOCKS SPANS
 #endif
 
 #if SCATTER
@@ -91,7 +91,7 @@ NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict 
   const int vectors = (pixels + VW - 1) / VW;  // of an image
   const int all_vectors = image_count * vectors;
 #if SUMS
-  const int strips = (all_vectors + NV - 1) / NV;
+  const int spans = (all_vectors + NV - 1) / NV;
 #endif
 
   const long in_plane = (long)in_h * in_w;
@@ -131,14 +131,14 @@ NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict 
     }
 
     const int products = staged_channels * taps;
-    FOR_STRIPS_AND_BLOCKS {
+    FOR_SPANS_AND_BLOCKS {
       const int v0 = max(min(first_v, all_vectors - NV), 0);
       global const float* wp =
           packed + (((long)group_index * blocks_per_group + block) * channels + channel) * taps * MR;
       local const float* pixels_at = patches + v0 * VW;
       floatv acc[MR][NV];
 #if SUMS
-      local float* tile_sums = sums + ((block - first_block) * strips + first_v / NV) * (MR * SPAN);
+      local float* tile_sums = sums + ((block - first_block) * spans + first_v / NV) * (MR * SPAN);
       if (channel > 0) {
         LOAD_TILE(acc, MR, NV, tile_sums + i * SPAN + v * VW)
       } else

@@ -1,7 +1,7 @@
 // parts: register_tile interleave row_end epilogue lanes prefetch
 // Implicit GEMM on CPUs, data gradients at a stride: all phases of a row of results at once. Results whose columns are
-// equal modulo the stride SW are a phase: they meet the same taps. A register tile has one sum for each of SW phases, MR
-// filters and NV vectors of input columns; at the end the phases are interleaved, so that whole vectors are stored.
+// equal modulo the stride SW are a phase: they meet the same taps. A register tile has one sum for each of SW phases,
+// MR filters and NV vectors of input columns; at the end the phases are interleaved, so that whole vectors are stored.
 //
 //   input row    a0 a1 a2 a3 ...          acc[phase][MR][NV]          result row, SW == 2
 //                                         phase 0  p0 p1 p2 p3   ->   p0 q0 p1 q1 p2 q2 p3 q3
@@ -10,11 +10,11 @@
 // packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read as it lies:
 // what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group.
 //
-// Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how many),
-// COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to the next),
-// DW (input columns, likewise); the same of rows: ROW_TAPS ROW_TAP ROW_TOP ROW_STEP DH; FIRST_LEFT (the least column of
-// COLUMN_LEFT) and REACH (columns from there to the last that a result 0 meets); and those of the epilogue. All sizes are
-// arguments.
+// Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how
+// many), COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to
+// the next), DW (input columns, likewise); the same of rows: ROW_TAPS ROW_TAP ROW_TOP ROW_STEP DH; FIRST_LEFT (the
+// least column of COLUMN_LEFT) and REACH (columns from there to the last that a result 0 meets); and those of the
+// epilogue. All sizes are arguments.
 
 #define SPAN (VW * NV)
 #define LINE 16  // floats of a cache line
@@ -36,8 +36,8 @@ inline floatv load_within(global const float* row, const int column, const int w
   return select(zero, LOAD_V(row + column), at < (uintv)((uint)width));
 }
 
-// All products of a tile. `load` gives the vector at column `column` of row `row`: what the taps of a row meet is loaded
-// once for all phases.
+// All products of a tile. `load` gives the vector at column `column` of row `row`: what the taps of a row meet is
+// loaded once for all phases.
 #define MULTIPLY_PHASES(load)                                                                                    \
   for (int channel = 0; channel < channels; ++channel, xp += plane, wp += KH * KW * MR) {                        \
     for (int u = first_u; u < last_u; ++u) {                                                                     \

@@ -1,10 +1,10 @@
 // parts: filter_tile prefetch
 // Implicit GEMM on CPUs, `filters` in slabs of channels: for reductions whose weights do not stay in L1 from one tile
-// to the next. The weights of `slab` channels do, for all tiles of a panel of pixels:
+// to the next. The weights of `slab` channels do, for all tiles of a supertile of pixels:
 //
-//   for each slab of channels                          panel: `panel` tiles of an image
+//   for each slab of channels                          supertile: `supertile` tiles of an image
 //     for each block of filters of the run               # # # #   sums of a tile, from slab to slab: local memory
-//       for each tile of the panel                       # # # #
+//       for each tile of the supertile                       # # # #
 //         sums[block][tile] += weights of the slab * pixels
 //
 // The register tile and its store are those of parts/filter_tile.cl; the sums wait for the next slab in SUMS KiB of
@@ -19,23 +19,23 @@
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int images, int channels, int taps_h, int taps_w, \
   long x_image, long plane, int pitch, int step, long x_offset, int oh, int ow, int tiles_x, \
-  int tiles, int filters, int blocks_per_group, int groups, int panel, long out_image, \
+  int tiles, int filters, int blocks_per_group, int groups, int supertile, long out_image, \
   long out_plane, long out_offset, long out_pitch, int out_step, int slab, int run SLOPES_PARAMETER
 #define ARGUMENTS \
   x, packed, b, r, result, images, channels, taps_h, taps_w, x_image, plane, pitch, step, \
-  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, panel, out_image, \
+  x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, supertile, out_image, \
   out_plane, out_offset, out_pitch, out_step, slab, run SLOPES_ARGUMENT
 
 NOT_INLINED void implicit_gemm_slabs_item(const long id, local float* restrict sums, PARAMETERS) {
-  const int panels = (tiles + panel - 1) / panel;
+  const int supertiles = (tiles + supertile - 1) / supertile;
   const int runs = (blocks_per_group + run - 1) / run;
-  // The order of work-groups: groups, runs, images, panels, so that the weights of a run stay in the cache.
-  const int first_tile = (int)(id % panels) * panel;
-  const int last_tile = min(first_tile + panel, tiles);
-  const long image = id / panels % images;
-  const int first_block = (int)(id / panels / images % runs) * run;
+  // The order of work-groups: groups, runs, images, supertiles, so that the weights of a run stay in the cache.
+  const int first_tile = (int)(id % supertiles) * supertile;
+  const int last_tile = min(first_tile + supertile, tiles);
+  const long image = id / supertiles % images;
+  const int first_block = (int)(id / supertiles / images % runs) * run;
   const int last_block = min(first_block + run, blocks_per_group);
-  const int group_index = (int)(id / panels / images / runs);
+  const int group_index = (int)(id / supertiles / images / runs);
   const int taps = taps_h * taps_w;
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);

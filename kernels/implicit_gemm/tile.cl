@@ -215,15 +215,15 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   local float4 B[2][BK][BN / 4];
   const int item = get_local_id(0);
   PLACE_IN_TILE()
-  // The order of work-groups: panels of filter tiles, in a panel the pixels, for each of them the panel's tiles.
+  // The order of work-groups: supertiles of filter tiles, in each the pixels, for each of them the supertile's tiles.
   const number tiles = filter_tiles * pixel_tiles;
   const int outermost = (int)((number)get_group_id(0) / tiles);
   const number tile = (number)get_group_id(0) - outermost * tiles;
-  const int panel = (int)(tile / (TILES_IN_L2 * pixel_tiles)) * TILES_IN_L2;
-  const int panel_tiles = min(TILES_IN_L2, filter_tiles - panel);
-  const number in_panel = tile - panel * pixel_tiles;
-  const number pixel_tile = in_panel / panel_tiles;
-  const int filter_tile = panel + (int)(in_panel - pixel_tile * panel_tiles);
+  const int supertile = (int)(tile / (TILES_IN_L2 * pixel_tiles)) * TILES_IN_L2;
+  const int supertile_tiles = min(TILES_IN_L2, filter_tiles - supertile);
+  const number in_supertile = tile - supertile * pixel_tiles;
+  const number pixel_tile = in_supertile / supertile_tiles;
+  const int filter_tile = supertile + (int)(in_supertile - pixel_tile * supertile_tiles);
   const int part = outermost / groups;
   const int group_index = outermost - part * groups;
   const int m0 = filter_tile * BM;

@@ -5,9 +5,9 @@
 //
 // Macros: BM, STORAGE_...
 
-// packed[group][tile][product][filter of the tile], zero beyond the filters and channels. `together` channels lie behind
-// one another before the next tap: BK, or with GATHER 3 all. A work-item has an element of every get_global_size(1)-th
-// tile.
+// packed[group][tile][product][filter of the tile], zero beyond the filters and channels. `together` channels lie
+// behind one another before the next tap: BK, or with GATHER 3 all. A work-item has an element of every
+// get_global_size(1)-th tile.
 kernel void implicit_gemm_pack(global const element* restrict weights, global float* restrict packed, int filters,
                                int channels, int taps_h, int taps_w, int together, int products, int filter_tiles,
                                int all_tiles, long w_base, long w_group, long w_filter, long w_channel, long w_row,

@@ -172,15 +172,15 @@ ALWAYS_INLINE void fold_wide(global const from_t* from, const long n, const long
   totals[3] = d;
 }
 
-// Tasks: [outer, parts, strips of 4 vectors of columns].
+// Tasks: [outer, parts, sets of 4 vectors of columns].
 kernel void reduce_columns(global const from_t* restrict x, global to_t* restrict y, long tasks, long reduced,
                            long inner, long parts, long part, long total, long span, float divisor) {
   const long first = (long)get_global_id(0) * span;
   const long last = min(first + span, tasks);
-  const long strips = (inner + 4 * VW - 1) / (4 * VW);
+  const long sets = (inner + 4 * VW - 1) / (4 * VW);
   for (long task = first; task < last; ++task) {
-    const long column = task % strips * (4 * VW);
-    const long line = task / strips;  // of y
+    const long column = task % sets * (4 * VW);
+    const long line = task / sets;  // of y
     const long begin = line % parts * part;
     const long n = min(part, reduced - begin);
     const long at = (line / parts * reduced + begin) * inner + column;

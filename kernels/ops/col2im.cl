@@ -9,9 +9,10 @@
 //                         v
 //            dx      [ . .#. . ]
 //
-// Entry of (image, r, pixel): cols[image*image_stride + group*group_stride + r*reduction_stride + pixel*pixel_stride],
-// with r = (channel*kh + p)*kw + q within the group and pixel = (i - first_row)*ow + j within a chunk of `rows` output
-// rows. This covers both layouts. Images of dx count from first_image and are x_image elements apart.
+// Entry of (image, element of a patch, pixel): cols[image*image_stride + group*group_stride + element*reduction_stride
+// + pixel*pixel_stride], with element = (channel*kh + p)*kw + q within the group and pixel = (i - first_row)*ow + j
+// within a chunk of `rows` output rows. This covers both layouts. `planes`: of dx, those of all channels of the chunk's
+// images. Images of dx count from first_image and are x_image elements apart.
 //
 // Macros: FLOAT_ATOMICS (0: compare-exchange on the bits, on any OpenCL 1.2 device; 1: cl_ext_float_atomics; 2: NVIDIA
 // PTX); gather: those of the epilogue (with the last chunk), STORAGE_.. (of dx, b and r; the matrix is float).
@@ -91,10 +92,10 @@ kernel void col2im_atomic(global const float* restrict cols, volatile global flo
   if (id >= entries) return;
   const int j = (int)(id % ow);
   const int row = (int)(id / ow % rows);
-  const long r_image = id / ow / rows;
-  const int q = (int)(r_image % kw);
-  const int p = (int)(r_image / kw % kh);
-  const long plane = r_image / kw / kh;
+  const long in_patches = id / ow / rows;  // an element of the patches of all images
+  const int q = (int)(in_patches % kw);
+  const int p = (int)(in_patches / kw % kh);
+  const long plane = in_patches / kw / kh;
   const int channel = (int)(plane % c);
   const int y = (first_row + row) * sh - pt + p * dh;
   const int column = j * sw - pl + q * dw;

@@ -156,13 +156,13 @@ kernel void pack_gradient(global const element* restrict dy, global const elemen
 }
 
 // The padded columns of an image, one after the other, channels innermost:
-// strip[group][s][row][channel] = x[group*channels + channel][row - top][s - left], 0 outside the image, for `columns`
-// columns s of hp rows. On a GPU a work-item writes one element. On a CPU it writes `span` rows of VW columns: with few
-// channels, rows written by different cores would share cache lines.
+// unfolded[group][s][row][channel] = x[group*channels + channel][row - top][s - left], 0 outside the image, for
+// `columns` columns s of hp rows. On a GPU a work-item writes one element. On a CPU it writes `span` rows of VW
+// columns: with few channels, rows written by different cores would share cache lines.
 //
-//   x:  channel, row [ s s s s ]        strip, per group:  s, row [ channels ]     neighbouring rows of a column
+//   x:  channel, row [ s s s s ]        unfolded, per group:  s, row [ channels ]     neighbouring rows of a column
 //                    [         ]   ->                      s, row + 1 [ channels ] lie together
-kernel void unfold_columns(global const element* restrict x, global float* restrict strip, int channels,
+kernel void unfold_columns(global const element* restrict x, global float* restrict unfolded, int channels,
                            int h, int w, int top, int left, int hp, int columns, long x_offset, long items,
                            int span) {
   const long id = get_global_id(0);
@@ -176,14 +176,14 @@ kernel void unfold_columns(global const element* restrict x, global float* restr
   const int s1 = min(s0 + VW, columns);
   const int row1 = min(row0 + span, hp);
   const int column_step = hp * channels;
-  global float* strips = strip + group_index * columns * column_step;
+  global float* columns_of_group = unfolded + group_index * columns * column_step;
   global const element* planes = x + x_offset + group_index * channels * h * w - left;
   for (int row = row0; row < row1; ++row) {
     const int in_row = row - top;
     const bool inside = in_row >= 0 && in_row < h;
     const int lo = inside ? clamp(left, s0, s1) : s1;
     const int hi = inside ? clamp(w + left, lo, s1) : s1;
-    global float* out = strips + (long)row * channels;
+    global float* out = columns_of_group + (long)row * channels;
     for (int s = s0; s < s1; ++s) {
       if (s >= lo && s < hi) continue;
       for (int channel = 0; channel < channels; ++channel) out[(long)s * column_step + channel] = 0.0f;
@@ -203,6 +203,6 @@ kernel void unfold_columns(global const element* restrict x, global float* restr
   const int in_row = row - top;
   const int column = s - left;
   const bool inside = in_row >= 0 && in_row < h && column >= 0 && column < w;
-  strip[id] = inside ? GET(x, x_offset + (plane * h + in_row) * w + column) : 0.0f;
+  unfolded[id] = inside ? GET(x, x_offset + (plane * h + in_row) * w + column) : 0.0f;
 #endif
 }

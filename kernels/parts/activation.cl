@@ -2,9 +2,9 @@
 // the slope of v's channel where it has slopes. BACKWARD(dy, y) is dy times the derivative of the one chosen, where its
 // result is y. NaN stays NaN, which fmax and clamp would not give.
 //
-// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPES (1: it takes a slope per channel), SCALE
-// (1: instead, its result is multiplied by a number per image and channel, which takes the slope's place), BOUNDS (1: instead,
-// it is held between `low` and `high`, see part epilogue),
+// Macros: ACTIVATION (the name of an activate_ macro; none: activate_none), SLOPES (1: it takes a slope per channel),
+// SCALE (1: instead, its result is multiplied by a number per image and channel, which takes the slope's place), BOUNDS
+// (1: instead, it is held between `low` and `high`, see part epilogue),
 // BACKWARD (the name of a backward_ macro; none: backward_relu), SLOPE and OFFSET (for some of them).
 
 #define activate_none(v) (v)

@@ -8,19 +8,19 @@
 //   moved by a constant number of lanes, with 0    a b c d e f g 0 A B C D E F G 0   q = LEFT
 //   from outside the plane.
 //
-// Macros: VW (8 or 16), PLANES (1 or 2), RB (steps of a block of results); TOP BOTTOM LEFT (rows, columns of padding),
-// ONE_BLOCK (1: a plane has one block, in which rows of padding are left out), ZERO_LANES (at the end of a plane's).
+// Macros: VW (8 or 16), PLANES (1 or 2), RB (steps of a tile of results); TOP BOTTOM LEFT (rows, columns of padding),
+// ONE_TILE (1: a plane has one tile, in which rows of padding are left out), ZERO_LANES (at the end of a plane's).
 
 #define GROUP (VW / PLANES)  // lanes of a plane
 #define LANE_OF_PLANE (LANES & (GROUP - 1))
 
-// Rows of the input that a block sees, and which of them are loaded.
+// Rows of the input that a tile sees, and which of them are loaded.
 #define IN_H ((RB - 1) * IH + REACH_H + 1)
-#define FIRST_ROW (ONE_BLOCK && (TOP) > 0 ? (TOP) : 0)
-#define END_ROW (ONE_BLOCK && (BOTTOM) > 0 ? IN_H - (BOTTOM) : IN_H)
+#define FIRST_ROW (ONE_TILE && (TOP) > 0 ? (TOP) : 0)
+#define END_ROW (ONE_TILE && (BOTTOM) > 0 ? IN_H - (BOTTOM) : IN_H)
 
-// N elements at `at`, with `masked` of a masked gradient. Beyond `count` they are any that belong to the tensor of `size`
-// elements, or 0.
+// N elements at `at`, with `masked` of a masked gradient. Beyond `count` they are any that belong to the tensor of
+// `size` elements, or 0.
 #define NARROW_LOAD(N)                                                                               \
   inline CLCONV_PASTE(float, N) CLCONV_PASTE(load_, N)(                                              \
       global const element* input, global const element* y, const int masked, const long at,         \
@@ -60,14 +60,14 @@ inline floatv load_row(global const element* input, global const element* y, con
   return LANE_OF_PLANE < (intv)(count) ? v : (floatv)(0.0f);
 }
 
-// Rows FIRST_ROW to END_ROW of those that a block sees, of which row 0 is `row` of the planes at from[]; at stride 2
+// Rows FIRST_ROW to END_ROW of those that a tile sees, of which row 0 is `row` of the planes at from[]; at stride 2
 // the even columns, then the odd ones. Meanwhile what lies `ahead` elements further is prefetched.
 inline void load_rows(floatv* rows, global const element* input, global const element* y, const int masked,
                       const long* from, const long ahead, const int row, const int in_h, const int in_w,
                       const long size) {
   __attribute__((opencl_unroll_hint(1)))
   for (int p = FIRST_ROW; p < END_ROW; ++p) {
-    if (!ONE_BLOCK && (row + p < 0 || row + p >= in_h)) {
+    if (!ONE_TILE && (row + p < 0 || row + p >= in_h)) {
       for (int phase = 0; phase < IW; ++phase) rows[p * IW + phase] = (floatv)(0.0f);
       continue;
     }

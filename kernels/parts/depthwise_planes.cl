@@ -1,7 +1,7 @@
 // parts: lanes mask depthwise_taps
 // Depthwise convolution of planes that are read as they lie, without a copy.
 //
-//        LEFT        RIGHT       The plane of results is divided into blocks of BLOCK rows x VW columns (steps). The
+//        LEFT        RIGHT       The plane of results is divided into tiles of TILE_ROWS rows x VW columns (steps). The
 //       . . . . . . . .          last ones overlap their neighbours, so that all are whole, and only the outer ones
 //   TOP . +---------+ .          see something outside the image: at most TOP, BOTTOM rows and LEFT, RIGHT columns,
 //       . |         | .          at the first and the last position of the filter. Each case is code of its own
@@ -9,13 +9,13 @@
 //       . +---------+ . BOTTOM   of a vector that is read inside the image. Nothing is read outside it.
 //       . . . . . . . .
 //
-// Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_BLOCK, ONE_VECTOR (1: there is one block, one vector of
-// columns); SHIFT_H, SHIFT_W (blocks and vectors between the first and the last begin so much earlier, so that only the
-// last sees the end). The program defines BLOCK and EACH_CASE.
+// Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_TILE, ONE_VECTOR (1: there is one tile, one vector of
+// columns); SHIFT_H, SHIFT_W (tiles and vectors between the first and the last begin so much earlier, so that only the
+// last sees the end). The program defines TILE_ROWS and EACH_CASE.
 
-#define IN_H ((BLOCK - 1) * IH + REACH_H + 1)
+#define IN_H ((TILE_ROWS - 1) * IH + REACH_H + 1)
 
-// Row p of those that a block sees is in the image.
+// Row p of those that a tile sees is in the image.
 #define IS_ROW(p, top, bottom) (!((top) && (p) < TOP) && !((bottom) && (p) >= IN_H - (BOTTOM)))
 
 // The vector at `at` (of a gradient: masked), of which the first `before` or the last `behind` elements lie
@@ -87,10 +87,10 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
 #endif
 }
 
-// Does DO(row, column, top, bottom, left, right) for all vectors of block `block` of `blocks` in a plane of
-// `height` x `width` results. The last four are constants. Where the first ones see no padding, they need no code of
+// Does DO(row, column, top, bottom, left, right) for all tiles of row `index` of the `count` rows of tiles in a plane
+// of `height` x `width` results. The last four are constants. Where the first ones see no padding, they need no code of
 // their own, unless EACH_CASE is 1.
-#define AT_TOP (EACH_CASE || TOP > 0 || ONE_BLOCK)
+#define AT_TOP (EACH_CASE || TOP > 0 || ONE_TILE)
 #define AT_LEFT (EACH_CASE || LEFT > 0 || ONE_VECTOR)
 #define FOR_VECTORS(row, top, bottom, width, DO)                                             \
   if (AT_LEFT) { DO(row, 0, top, bottom, 1, ONE_VECTOR) }                                    \
@@ -102,11 +102,11 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
     }                                                                                        \
     DO(row, (width) - VW, top, bottom, 0, 1)                                                 \
   }
-#define FOR_BLOCK(block, blocks, height, width, DO)                      \
-  if (AT_TOP && (block) == 0) {                                          \
-    FOR_VECTORS(0, 1, ONE_BLOCK, width, DO)                              \
-  } else if ((block) + 1 < (blocks)) {                                   \
-    FOR_VECTORS(max((block) * BLOCK - SHIFT_H, 0), 0, 0, width, DO)      \
-  } else if (!ONE_BLOCK) {                                               \
-    FOR_VECTORS((height) - BLOCK, 0, 1, width, DO)                       \
+#define FOR_TILES(index, count, height, width, DO)                                \
+  if (AT_TOP && (index) == 0) {                                                   \
+    FOR_VECTORS(0, 1, ONE_TILE, width, DO)                                        \
+  } else if ((index) + 1 < (count)) {                                             \
+    FOR_VECTORS(max((index) * TILE_ROWS - SHIFT_H, 0), 0, 0, width, DO)           \
+  } else if (!ONE_TILE) {                                                         \
+    FOR_VECTORS((height) - TILE_ROWS, 0, 1, width, DO)                            \
   }

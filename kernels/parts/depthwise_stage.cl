@@ -1,9 +1,9 @@
 // parts: lanes mask depthwise_taps
-// Copying a tile of an input plane to local memory, with its border.
+// Copying a section of an input plane to local memory, with its border.
 //
-//   a tile of an input plane            local memory, `pitch` floats per row and column phase
+//   a section of an input plane            local memory, `pitch` floats per row and column phase
 //     . . . . . . . .                     0 0 0 0 0      IW == 2, even columns first:  0 b d 0 | a c e 0
-//     . a b c d e . .   stage_tile ->     0 a b c d
+//     . a b c d e . .   stage_section ->     0 a b c d
 //     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
 //                                                        neighbours, and borders need no care any more.
 //
@@ -28,7 +28,7 @@ inline floatv load_first(global const element* restrict input, global const elem
 // Copies rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], 0 outside it, to
 // stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image. Without `borders`
 // the columns outside are 0 already.
-inline void stage_tile(global const element* restrict input, global const element* restrict y,
+inline void stage_section(global const element* restrict input, global const element* restrict y,
                        const int masked, const long plane, const long size, const int in_h,
                        const int in_w, const int top, const int left, const int rows,
                        const int columns, local float* stage, const int pitch, const int shift,

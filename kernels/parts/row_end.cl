@@ -3,8 +3,8 @@
 //
 // Macros: VW (4, 8 or 16).
 
-// Stores the first `count` elements of v in the fewest stores. No branch is left where `count` is a constant.
-// All of v is converted, since PoCL converts fewer than 4 in software.
+// Stores the first `count` elements of v: pieces of 8, 4, 2 and 1, as the bits of `count` say. No branch is left where
+// `count` is a constant. All of v is converted, since PoCL converts fewer than 4 in software.
 inline void put_first(const floatv v, const int count, global element* out) {
   if (count >= VW) {
     PUT_V(v, out);
@@ -59,7 +59,8 @@ inline void put_known(const floatv v, const int count, global element* out) {
   put_first(v, count, out);
 }
 
-// Loads the first `count` elements; the others are 0.
+// Loads the first `count` elements; the others are 0. As put_first(), in pieces of 8, 4, 2 and 1 elements as the bits
+// of `count` say, but from the last piece to the first: each piece is put in front of what is loaded already.
 inline floatv get_first(global const element* in, const int count) {
   if (count >= VW) return GET_V(in);
   STORED(2) last2 = 0;

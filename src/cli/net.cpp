@@ -227,6 +227,16 @@ void NetVerb::print(const Json& report, const std::vector<std::string>& wrote) c
   if (passes) std::printf("\n%s", passes_text(report).c_str());
 }
 
+// Where the inputs come from, and what there is to say about them.
+void add_sources(Json& report, const std::vector<NetInput>& sources) {
+  report["notes"] = Json::array();
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    report.at("inputs").at(i)["source"] = sources[i].source;
+    for (const std::string& note : sources[i].notes)
+      report["notes"].push_back(note);
+  }
+}
+
 void NetVerb::compute(const Session& session, const Model& loaded, const Json& description) {
   std::vector<NetInput> sources = net_inputs(description, inputs, pictures, batch);
   if (!html.empty()) {
@@ -271,12 +281,7 @@ void NetVerb::compute(const Session& session, const Model& loaded, const Json& d
   report["model"] = model;
   if (!report.at("times").contains("import_us")) report["times"]["import_us"] = import_us_;
   report["first_output_us"] = first;
-  report["notes"] = Json::array();
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    report.at("inputs").at(i)["source"] = sources[i].source;
-    for (const std::string& note : sources[i].notes)
-      report["notes"].push_back(note);
-  }
+  add_sources(report, sources);
   for (std::size_t i = 0; i < values.size(); ++i)
     report.at("outputs").at(i)["values"] = values_text(values[i]);
   std::vector<std::string> wrote = writer.write(values);

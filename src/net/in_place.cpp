@@ -1,6 +1,7 @@
 #include "net/in_place.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "net/operator.hpp"
 
@@ -13,6 +14,7 @@ bool takes_images_apart(Graph& graph, Node& node, std::size_t input) {
          op->images_apart(NodeView(graph, node), input);
 }
 
+// The result has the elements of the input in the same order, with another shape.
 bool is_view(const Node& node) {
   return node.domain.empty() && (node.op == "Reshape" || node.op == "Flatten" ||
                                  node.op == "Squeeze" || node.op == "Unsqueeze");
@@ -35,21 +37,22 @@ struct Links {
   }
 };
 
-// The caller's buffers: outputs of the network, and what becomes one by another shape only.
-std::map<ValueId, bool> callers(const Graph& graph, const Links& links) {
-  std::map<ValueId, bool> result;
+// The values in the caller's buffers: outputs of the network, and values of which an output is a view.
+std::set<ValueId> callers(const Graph& graph, const Links& links) {
+  std::set<ValueId> result;
   for (ValueId id : graph.outputs) {
-    result[id] = true;
+    result.insert(id);
     for (auto maker = links.makers.find(id); maker != links.makers.end() && is_view(*maker->second);
          maker = links.makers.find(id)) {
       id = maker->second->inputs[0];
-      result[id] = true;
+      result.insert(id);
     }
   }
   return result;
 }
 
-// Gives the value its place, and what it is another shape of.
+// Gives the value its place. If it is a view of another value, that one lies there, too; and so on, as long as nobody
+// else reads them.
 void give(Places& places, const Links& links, ValueId id, const Place& place) {
   while (links.uses.at(id) == 1) {
     places[id] = place;
@@ -59,7 +62,8 @@ void give(Places& places, const Links& links, ValueId id, const Place& place) {
   }
 }
 
-// Gives the value its place where it is a range of channels of several images, if what makes it can leave them apart.
+// As give(), for a range of channels of several images: only if the operator that makes the value can write its images
+// apart from one another.
 void give_apart(Graph& graph, Places& places, const Links& links, ValueId id, const Place& place) {
   const auto maker = links.makers.find(id);
   if (links.uses.at(id) != 1 || maker == links.makers.end()) return;
@@ -81,7 +85,7 @@ bool readers_take_images_apart(Graph& graph, ValueId id) {
 Places places_of(Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes) {
   Places places;
   const Links links(graph);
-  const std::map<ValueId, bool> outside = callers(graph, links);
+  const std::set<ValueId> outside = callers(graph, links);
   for (const Node& node : graph.nodes) {
     if (node.op != "Concat" || !node.domain.empty() || node.inputs.size() < 2) continue;
     const ValueId whole = node.outputs[0];
@@ -91,7 +95,7 @@ Places places_of(Graph& graph, std::int64_t element_bytes, std::int64_t alignmen
     const std::int64_t images = elements(shape, 0, axis);
     if (images != 1 && axis != 1) continue;
     const std::int64_t stride = images > 1 ? elements(shape, 1, shape.size()) : 0;
-    std::int64_t offset = 0;
+    std::int64_t offset = 0;  // in the first image
     for (const ValueId id : node.inputs) {
       const std::int64_t all_bytes = elements(*graph.value(id).shape) * element_bytes;
       if (all_bytes > 0 && offset % alignment_bytes == 0 && graph.value(id).constant == nullptr) {

@@ -124,8 +124,8 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& p, const Grad
       items(count, local_size(device.profile())));
 }
 
-std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const ColumnStrip& columns,
-                                     const Region& x, const Region& strip) {
+std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const Unfolding& columns,
+                                     const Region& x, const Region& unfolded) {
   const std::int64_t width =
       device.profile().family == Family::kCpu ? Runs::vector_width(device.profile()) : 1;
   const std::int64_t span = lines_per_item(device.profile(), p.c_per_group());
@@ -136,7 +136,7 @@ std::unique_ptr<Step> unfold_columns(Device& device, const Problem& p, const Col
       "unfold",
       device.kernel("ops/pack", "unfold_columns", defines(device.profile(), Mask(), p.data_type)),
       std::vector<Argument>{{"x", x},
-                            {"strip", strip},
+                            {"unfolded", unfolded},
                             {"channels", narrow(p.c_per_group())},
                             {"h", narrow(p.h)},
                             {"w", narrow(p.w)},

@@ -74,9 +74,9 @@ std::unique_ptr<Step> pack_gradient(Device& device, const Problem& problem,
                                     const GradientBlocks& blocks, const Region& dy,
                                     const Mask& mask, const Region& packed);
 
-// Columns of a padded image, channels innermost: strip[group][s][row][channel] = x[image][group*channels +
+// Columns of a padded image, channels innermost: unfolded[group][s][row][channel] = x[image][group*channels +
 // channel][row - top][s - left], zero outside the image; s < columns, row < hp.
-struct ColumnStrip {
+struct Unfolding {
   std::int64_t image = 0;
   std::int64_t top = 0, left = 0;  // left may be negative: columns before the first
   std::int64_t hp = 1, columns = 1;
@@ -89,7 +89,7 @@ struct ColumnStrip {
   }
 };
 std::unique_ptr<Step> unfold_columns(Device& device, const Problem& problem,
-                                     const ColumnStrip& columns, const Region& x,
-                                     const Region& strip);
+                                     const Unfolding& columns, const Region& x,
+                                     const Region& unfolded);
 
 }  // namespace clconv::core

@@ -6,7 +6,7 @@
 namespace clconv::core {
 namespace {
 
-// About 0.3 s on one core, as long as PoCL needs to compile naive.
+// About 0.3 s on one core. PoCL needs as long to compile the program of strategy `naive`, which is the alternative.
 constexpr double kMostFlops = 3e8;
 
 using Values = std::vector<float>;
@@ -55,7 +55,7 @@ class Forward {
         in_{p.c, p.h, p.w, last_},
         sums_(static_cast<std::size_t>(p.ow())) {}
 
-  // The sums of row `i` of the results.
+  // The sums of row `i` of the results, valid until the next call.
   const std::vector<double>& row(std::int64_t image, std::int64_t filter, std::int64_t i) {
     std::fill(sums_.begin(), sums_.end(), 0.0);
     const std::int64_t channels = p_.c_per_group();
@@ -81,7 +81,8 @@ class Forward {
                                         : ((filter * channels + channel) * p_.kh + u) * p_.kw + v);
   }
 
-  // One tap of a whole row, which sees `column` first.
+  // Adds one tap to all sums of a row. The tap of the first sum is at `column` of x; those outside the image add
+  // nothing.
   void add_tap(const float* x, double weight, std::int64_t column) {
     const std::int64_t begin = column < 0 ? ceil_div(-column, p_.sw) : 0;
     const std::int64_t end =
@@ -90,7 +91,7 @@ class Forward {
     const std::int64_t step = p_.sw * in_.step();
     const float* from = x + (column + begin * p_.sw) * in_.step();
     double* sums = sums_.data() + begin;
-    if (step == 1) {  // in vectors
+    if (step == 1) {  // the compiler makes vectors of it
       for (std::int64_t j = 0; j < end - begin; ++j)
         sums[j] += weight * double{from[j]};
     } else {
@@ -123,7 +124,7 @@ std::vector<float> expected_result(const Problem& p, const std::map<Tensor, Valu
   Values y(static_cast<std::size_t>(p.y_elements()));
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t filter = 0; filter < p.k; ++filter) {
-      // With a scale, that takes the place of the slopes: one number per image and channel.
+      // A scale, one number per image and channel, is passed as the slopes are; a problem has only one of them.
       const double bias = of_channel(Tensor::kB, filter),
                    slope = p.scale ? 1 : of_channel(Tensor::kSlopes, filter),
                    scale = p.scale ? of_channel(Tensor::kSlopes, image * p.k + filter) : 1;

@@ -1,5 +1,5 @@
-// The right result of a forward problem, computed on the host: what trust is checked against. It needs no program, which
-// is a good part of what a first run costs, and does not depend on the driver. Refuses to know of OpenCL.
+// The right result of a forward problem, computed on the host: what trust is checked against. It needs no program,
+// which is a good part of what a first run costs, and does not depend on the driver. Refuses to know of OpenCL.
 #pragma once
 
 #include <map>
@@ -9,7 +9,7 @@
 
 namespace clconv::core {
 
-// Is expected_result() for this problem? Forward problems with fewer multiplications than take longer than a program.
+// Can expected_result() compute this problem? Only forward problems that are done sooner than a program is compiled.
 bool has_expected_result(const Problem& problem);
 
 // Sums in double precision. `operands` are the values of inputs_of(problem), in the problem's orders.

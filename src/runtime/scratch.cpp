@@ -6,9 +6,9 @@
 namespace clconv::core {
 namespace {
 
-// Executions in flight on one out-of-order queue beyond this share buffers by waiting.
+// An out-of-order queue gets at most this many buffers. More executions in flight on it wait for one another.
 constexpr std::int64_t kMaxBlocksPerQueue = 4;
-// A plan has a handful; beyond this many, those of plans long gone are in it.
+// Sub-buffers that are kept for a buffer. A plan has a handful; where there are more, most belong to plans that are gone.
 constexpr std::size_t kMaxParts = 64;
 
 bool finished(const cl::Event& event) {

@@ -16,7 +16,8 @@
 
 namespace clconv::core {
 
-// The problem, device and limits that every body of a strategy gets, made once. Layouts refer to it: it must outlive them.
+// The problem, device and limits that every body of a strategy gets, made once. Layouts refer to it: it must outlive
+// them.
 struct Case {
   Case(const Problem& problem, const DeviceProfile& profile, std::int64_t workspace_limit);
   // With the correlations that the bodies need, where those are not all: there are up to stride squared.
@@ -68,8 +69,8 @@ struct Body {
 };
 
 using Bodies = std::vector<const Body*>;
-// A strategy's list is a macro LIST(X) of the names of its bodies, in the order of preference. LIST(CLCONV_DECLARE_BODY)
-// declares them, each defined as body_NAME in its .cpp, and {LIST(CLCONV_BODY)} is the value.
+// A strategy's list is a macro LIST(X) of the names of its bodies, in the order of preference.
+// LIST(CLCONV_DECLARE_BODY) declares them, each defined as body_NAME in its .cpp, and {LIST(CLCONV_BODY)} is the value.
 #define CLCONV_DECLARE_BODY(name) extern const Body body_##name;
 #define CLCONV_BODY(name) &body_##name,
 
@@ -77,8 +78,8 @@ constexpr std::int64_t kNoWorkspaceLimit = std::numeric_limits<std::int64_t>::ma
 
 // All variants that fit, best first within a body; for each body without one the reason.
 Offer offer_of(const Bodies& bodies, const Case& c);
-// The candidate for a config from the user, offered or not, or why it is rejected. Throws Error{kInvalidArgument} for a body that is not in the
-// list, naming those that are, and for values that no case makes valid.
+// The candidate for a config from the user, offered or not, or why it is rejected. Throws Error{kInvalidArgument} for a
+// body that is not in the list, naming those that are, and for values that no case makes valid.
 std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
                                                 const Config& config);
 // Throws Error{kInvalidArgument} for a config that does not fit, and what Layout::add_to() throws.
@@ -124,8 +125,8 @@ inline std::int64_t slab_channels_within(const Correlation& c, std::int64_t most
   return c.channels > most ? most + 1 : 0;
 }
 
-// A register tile with more sums than this many times the machine's registers only spills, and the compiler takes half a
-// minute for it (filters with kv=8,th=13,tw=11: 27 s). `vectors` of `width` floats.
+// A register tile with more sums than this many times the machine's registers only spills, and the compiler takes half
+// a minute for it (filters with kv=8,th=13,tw=11: 27 s). `vectors` of `width` floats.
 constexpr int kMostSumsPerRegister = 4;
 std::optional<Rejection> over_registers(const Machine& machine, std::int64_t vectors, int width);
 

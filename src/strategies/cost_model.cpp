@@ -23,17 +23,64 @@ double l2_cycles(const Machine& machine, double steps, double lines) {
   return steps * machine.l2_line * lines;
 }
 
-double transposing_store_cycles(double blocks, double vectors, bool whole_rows) {
-  return 70 * blocks + vectors * (whole_rows ? 8 : 13);
+double product_cycles(const Machine& machine, double steps, double accumulators, double loads,
+                      double overhead) {
+  return std::max(multiply_cycles(machine, steps, accumulators),
+                  load_cycles(machine, steps * loads, overhead));
 }
 
-Pass vector_pass(const DeviceProfile& profile, double count, double cycles, int width,
-                 double efficiency) {
-  constexpr double kFmasPerCycle = 2, kFlopsPerFma = 2;  // of the peak
-  constexpr double kOnOthers = 0.02;                     // a guess
+double independent_cycles(const Machine& machine, double fmas, double loads, double overhead) {
+  return std::max(issue_cycles(machine, fmas), load_cycles(machine, loads, overhead));
+}
+
+double far_weight_lines(const Machine& machine, double steps, double step_bytes) {
+  // The other quarter holds pixels.
+  const double held_bytes = static_cast<double>(machine.l1_blocking_bytes / 4 * 3);
+  return steps * step_bytes > held_bytes ? step_bytes / static_cast<double>(machine.line_bytes) : 0;
+}
+
+double transposing_store_cycles(double blocks, double vectors, bool whole_rows) {
+  // Over core.txt; PoCL 3.1, 2-core Zen 5, 2026-11.
+  constexpr double kTranspose = 70, kStore = 8, kStoreInPieces = 13;
+  return kTranspose * blocks + vectors * (whole_rows ? kStore : kStoreInPieces);
+}
+
+Pass vector_pass(const DeviceProfile& profile, const VectorWork& work, const Traffic& traffic) {
+  constexpr double kFmasPerCycle = 2;  // of the peak
+  constexpr double kOnOthers = 0.02;   // a guess
   Pass pass;
-  pass.flops = count * cycles * kFmasPerCycle * kFlopsPerFma * width;
-  pass.efficiency = profile.family == Family::kCpu ? efficiency : kOnOthers;
+  pass.flops = work.count * work.cycles * kFmasPerCycle * kFlopsPerFma * work.width;
+  pass.efficiency = profile.family == Family::kCpu ? work.efficiency : kOnOthers;
+  pass.bytes = traffic.bytes;
+  pass.work_groups = traffic.work_groups;
+  pass.launches = traffic.launches;
+  return pass;
+}
+
+Pass arithmetic_pass(double flops, double efficiency, const Traffic& traffic) {
+  Pass pass;
+  pass.flops = flops;
+  pass.efficiency = efficiency;
+  pass.bytes = traffic.bytes;
+  pass.work_groups = traffic.work_groups;
+  pass.launches = traffic.launches;
+  return pass;
+}
+
+Pass finishing_pass(const Problem& p) {
+  constexpr double kReadAndWritten = 2, kOfMasking = 3;  // tensors: dy and y read, dy written
+  const double launches = (p.finishes() ? 1 : 0) + (p.mask ? 1 : 0);
+  const double result = static_cast<double>(bytes_of(p, result_of(p)));
+  return arithmetic_pass(0, kFullRate,
+                         {(p.finishes() ? kReadAndWritten * result : 0) +
+                              (p.mask ? kOfMasking * static_cast<double>(p.y_bytes()) : 0),
+                          static_cast<double>(p.n * p.k), launches});
+}
+
+Pass times(Pass pass, double count) {
+  pass.flops *= count;
+  pass.bytes *= count;
+  pass.launches *= count;
   return pass;
 }
 
@@ -89,41 +136,50 @@ double filling_groups(const DeviceProfile& profile, const Machine& machine, doub
 }
 
 double multiplying_share(const DeviceProfile& profile, int tm, int tn) {
-  // Instructions of a product besides its tm*tn multiply-adds: docs/gpu.md.
-  const double products = tm * tn;
-  const double share = products / (1.05 * products + 6.5);
+  // Instructions of a product besides its tm*tn multiply-adds, per multiply-add and per product: docs/gpu.md.
+  constexpr double kPerFma = 1.05, kPerProduct = 6.5;
   // What else takes time; and where local memory is memory, each factor comes from there. Guesses.
-  return share * (profile.local_memory_dedicated ? 0.9 : 0.3);
+  constexpr double kReached = 0.9, kReachedFromMemory = 0.3;
+  const double products = tm * tn;
+  return products / (kPerFma * products + kPerProduct) *
+         (profile.local_memory_dedicated ? kReached : kReachedFromMemory);
 }
 
 double predicted_packing_us(const DeviceProfile& profile, std::int64_t bytes,
                             std::int64_t prepared_bytes) {
-  Pass pass;
-  pass.bytes = static_cast<double>(bytes + prepared_bytes);
-  pass.work_groups = pass.bytes / 4096;  // rows of filters, about
-  return predicted_us(profile, {pass});
+  constexpr double kBytesOfGroup = 4096;  // rows of filters, about
+  const double moved = real(bytes + prepared_bytes);
+  return predicted_us(profile, {arithmetic_pass(0, kFullRate, {moved, moved / kBytesOfGroup})});
+}
+
+Pass matrix_pass(double batch, double m, double n, double k, double efficiency,
+                 double work_groups) {
+  return arithmetic_pass(kFlopsPerFma * batch * m * n * k, efficiency,
+                         {batch * (m * k + n * k + m * n) * Problem::kFloatBytes, work_groups});
 }
 
 Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Gemm& gemm) {
-  const GemmTile tile = gemm_tile(profile, parameters);
-  const bool tuned = parameters == GemmParameters::kTuned;
-  const double m = static_cast<double>(round_up(gemm.m, tuned ? tile.m : 1));
-  const double n = static_cast<double>(round_up(gemm.n, tuned ? tile.n : 1));
-  const double k = static_cast<double>(round_up(gemm.k, tuned ? tile.k : 1));
-  const double batch = static_cast<double>(gemm.batch);
-  Pass pass;
-  pass.flops = 2.0 * batch * m * n * k;
-  // Fraction of peak; PoCL 3.1, 2-core Zen 5, 2026-11: 200 and 20 of 500 GFLOP/s. GPU: a guess.
-  pass.efficiency = profile.family == Family::kGpu ? 0.5 : tuned ? 0.4 : 0.04;
-  // Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11: 1.2 of 12 GFLOP/s and more.
-  if (vectors_are_items(profile)) pass.efficiency = 0.12;
-  pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
-  if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= 2;
-  pass.work_groups = batch * std::ceil(m / static_cast<double>(tile.m)) *
-                     std::ceil(n / static_cast<double>(tile.n));
+  // Fractions of peak. PoCL 3.1, 2-core Zen 5, 2026-11: 200 and 20 of 500 GFLOP/s. GPU: a guess. Mesa 22.3, llvmpipe,
+  // 2-core Zen 5, 2026-11: 1.2 of 12 GFLOP/s and more.
+  constexpr double kTuned = 0.4, kAsItComes = 0.04, kOnGpu = 0.5, kOnItems = 0.12;
   // What a call of the library costs besides, in launches: 25-90 us for products of next to nothing on PoCL, some of it
-  // for threads that wake up.
-  pass.launches = profile.family == Family::kCpu ? 8 : 2;
+  // for threads that wake up. GPU: a guess.
+  constexpr double kCall = 8, kCallOnGpu = 2;
+  constexpr double kCopied = 2;  // times the bytes where operands are copied first
+  const GemmTile tile = gemm_tile(profile, parameters);
+  const bool tuned = parameters == GemmParameters::kTuned, cpu = profile.family == Family::kCpu;
+  const double m = real(round_up(gemm.m, tuned ? tile.m : 1));
+  const double n = real(round_up(gemm.n, tuned ? tile.n : 1));
+  const double k = real(round_up(gemm.k, tuned ? tile.k : 1));
+  const double work_groups =
+      real(gemm.batch) * std::ceil(m / real(tile.m)) * std::ceil(n / real(tile.n));
+  const double efficiency = vectors_are_items(profile) ? kOnItems
+                            : !cpu                     ? kOnGpu
+                            : tuned                    ? kTuned
+                                                       : kAsItComes;
+  Pass pass = matrix_pass(real(gemm.batch), m, n, k, efficiency, work_groups);
+  if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= kCopied;
+  pass.launches = cpu ? kCall : kCallOnGpu;
   return pass;
 }
 

@@ -3,9 +3,9 @@
 // innermost, so that the patches of an output column overlap in memory, and a product of our own reads them
 // as a matrix with a leading dimension (sh*c) smaller than its width (kh*c). No element is stored twice.
 //
-// Workspace: the columns that `columns` output columns meet, see strip_of(): of all ow, at most one padded image,
+// Workspace: the columns that `columns` output columns meet, see unfolding_of(): of all ow, at most one padded image,
 // whatever kh and kw are. Of one image at a time, each column unfolded once. Under a workspace limit an image
-// is cut into runs of output columns, whose strips repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
+// is cut into runs of output columns, which repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
 #include <algorithm>
 
 #include "machine/machine.hpp"
@@ -27,24 +27,27 @@ constexpr std::int64_t kMaxChunks = 1024;
 // same register tile. GPU: guesses.
 constexpr double kTileOnCpu = 0.9;
 constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
-// Traffic per byte of the strip that unfolding costs.
+// Cycles per step of the loop around a product, which the little work of 16 registers does not hide; 2-core Zen 3,
+// 2026-11.
+constexpr double kLoopWith16 = 1.5;
+// Traffic per unfolded byte.
 constexpr double kUnfoldBytes = 4;
 
 // g * c/g * ((oh-1)*sh + (kh-1)*dh + 1) * ((columns-1)*sw + (kw-1)*dw + 1) floats.
-ColumnStrip strip_of(const Problem& p, std::int64_t columns) {
-  ColumnStrip strip;
-  strip.top = p.pt;
-  strip.left = p.pl;
-  strip.hp = (p.oh() - 1) * p.sh + (p.kh - 1) * p.dh + 1;
-  strip.columns = (columns - 1) * p.sw + (p.kw - 1) * p.dw + 1;
-  return strip;
+Unfolding unfolding_of(const Problem& p, std::int64_t columns) {
+  Unfolding unfolding;
+  unfolding.top = p.pt;
+  unfolding.left = p.pl;
+  unfolding.hp = (p.oh() - 1) * p.sh + (p.kh - 1) * p.dh + 1;
+  unfolding.columns = (columns - 1) * p.sw + (p.kw - 1) * p.dw + 1;
+  return unfolding;
 }
 
 std::int64_t chunks(const Problem& p, std::int64_t columns) {
   return saturating_product(p.n, ceil_div(p.ow(), columns));
 }
 
-// The weights in the order of the strip: tap column, tap row, channel.
+// The weights in the order of the unfolded columns: tap column, tap row, channel.
 Correlation weights_of(const Problem& p) {
   Correlation c;
   c.groups = p.g;
@@ -81,41 +84,51 @@ struct Tile {
 
 std::int64_t workspace_bytes(const Problem& p, const DeviceProfile& profile, std::int64_t columns) {
   WorkspaceLayout layout(profile);
-  layout.add(strip_of(p, columns).bytes(p));
+  layout.add(unfolding_of(p, columns).bytes(p));
   return layout.bytes();
 }
 
-// As implicit_gemm's filters: the loop around a product is not hidden by the little work of 16 registers.
+// Of one chunk. As implicit_gemm's `filters`.
 Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
                const FilterBlocks& blocks, std::int64_t columns) {
   const Machine machine = Machine::of(profile);
-  const double steps = static_cast<double>(p.reduction());
-  const double pixels = tile.th * tile.tw;
-  const double transposes = static_cast<double>(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
-  // Weights that leave L1 before the next tile.
-  const double step_bytes = tile.kv * tile.vw * Problem::kFloatBytes;
-  const bool far = steps * step_bytes > static_cast<double>(machine.l1_blocking_bytes / 4 * 3);
-  const double lines = far ? step_bytes / static_cast<double>(machine.line_bytes) : 0;
-  const double cycles = std::max({multiply_cycles(machine, steps, tile.kv * pixels),
-                                  load_cycles(machine, steps * (tile.kv + pixels)),
-                                  l2_cycles(machine, steps, lines)}) +
-                        machine.measured(1.5, 0) * steps +
-                        transposing_store_cycles(transposes, tile.kv * pixels, true);
-  const double work_groups =
-      static_cast<double>(ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw) * blocks.blocks());
-  Pass pass = vector_pass(profile, work_groups, cycles, tile.vw, kTileOnCpu);
-  pass.work_groups = work_groups;
-  return pass;
+  const double loop = machine.measured(kLoopWith16, 0), steps = real(p.reduction());
+  const double vectors = tile.kv * tile.th * tile.tw, loads = tile.kv + tile.th * tile.tw;
+  const double lines = far_weight_lines(machine, steps, tile.kv * tile.vw * Problem::kFloatBytes);
+  const double transposes = real(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
+  const double products = product_cycles(machine, steps, vectors, loads);
+  const double cycles = std::max(products, l2_cycles(machine, steps, lines)) + loop * steps +
+                        transposing_store_cycles(transposes, vectors, true);
+  const std::int64_t tiles = ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw);
+  const double groups = real(tiles * blocks.blocks());
+  return vector_pass(profile, {groups, cycles, tile.vw, kTileOnCpu}, {0, groups});
 }
 
 Pass plain_pass(const Problem& p, const DeviceProfile& profile, std::int64_t columns) {
-  Pass pass;
-  pass.flops =
-      2.0 * static_cast<double>(p.reduction()) * static_cast<double>(p.k * p.oh() * columns);
-  pass.efficiency = profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu;
-  pass.work_groups =
-      static_cast<double>(ceil_div(p.k * p.oh() * columns, Spans::local_size(profile)));
-  return pass;
+  const std::int64_t results = p.k * p.oh() * columns;
+  return arithmetic_pass(kFlopsPerFma * real(p.reduction()) * real(results),
+                         profile.family == Family::kCpu ? kPlainOnCpu : kPlainOnGpu,
+                         {0, real(ceil_div(results, Spans::local_size(profile)))});
+}
+
+// All chunks at once.
+Pass unfold_pass(const Machine& machine, const Problem& p, std::int64_t columns) {
+  const Unfolding unfolding = unfolding_of(p, columns);
+  const double count = real(chunks(p, columns));
+  const double bytes = kUnfoldBytes * cached(machine, real(unfolding.bytes(p))) * count;
+  return arithmetic_pass(0, kFullRate, {bytes, real(p.g * unfolding.hp), count});
+}
+
+double time_us(const Problem& p, const DeviceProfile& profile, const Tile& tile,
+               const FilterBlocks& blocks, std::int64_t columns) {
+  const Machine machine = Machine::of(profile);
+  const double count = real(chunks(p, columns));
+  Pass multiply =
+      tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
+  const double moved =
+      real(unfolding_of(p, columns).bytes(p)) + real(blocks.bytes()) + real(p.y_bytes()) / count;
+  multiply.bytes = cached(machine, moved);
+  return predicted_us(profile, {unfold_pass(machine, p, columns), times(multiply, count)});
 }
 
 Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& tile,
@@ -129,21 +142,7 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, const Tile& 
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = 2 * kPredictedBuildUs;
   c.coverage.filters = tile.vw == 1 ? 0 : std::int64_t{tile.kv} * tile.vw;
-
-  const double times = static_cast<double>(chunks(p, columns));
-  const double strip_bytes = static_cast<double>(strip_of(p, columns).bytes(p));
-  const Machine machine = Machine::of(profile);
-  Pass unfold = copy_pass(kUnfoldBytes * cached(machine, strip_bytes) * times,
-                          static_cast<double>(p.g * strip_of(p, columns).hp));
-  unfold.launches = times;
-  Pass multiply =
-      tile.vw == 1 ? plain_pass(p, profile, columns) : tile_pass(p, profile, tile, blocks, columns);
-  multiply.flops *= times;
-  const double moved =
-      strip_bytes + static_cast<double>(blocks.bytes()) + static_cast<double>(p.y_bytes()) / times;
-  multiply.bytes = cached(machine, moved) * times;
-  multiply.launches = times;
-  c.predicted_us = predicted_us(profile, {unfold, multiply});
+  c.predicted_us = time_us(p, profile, tile, blocks, columns);
   if (vectors_are_items(profile)) c.predicted_us *= kOneItemOfVector;
   return c;
 }
@@ -192,7 +191,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t workspa
   if (auto rejection = storage_not_served(p, {Serves::kNarrow})) return *rejection;
   if (auto rejection = too_large(p)) return *rejection;
   if (p.n > kMaxChunks) return Rejection{Reason::kTooLarge, "n", p.n, kMaxChunks, ""};
-  const std::int64_t column = saturating_product(strip_of(p, 1).hp, p.c_per_group());
+  const std::int64_t column = saturating_product(unfolding_of(p, 1).hp, p.c_per_group());
   if (column > kIndexLimit) {
     return Rejection{Reason::kTooLarge, "channels times rows of a padded column", column,
                      kIndexLimit, ""};
@@ -212,7 +211,7 @@ struct Launch {
   const Problem& p;
   const Tile& tile;
   const FilterBlocks& blocks;
-  const ColumnStrip& strip;
+  const Unfolding& unfolding;
   std::int64_t columns;
   Region unfolded, packed;
 
@@ -227,19 +226,19 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
   const std::int64_t c = p.c_per_group();
   const bool together = p.dh == 1;
   const FilterBlocks& blocks = launch.blocks;
-  std::vector<Argument> arguments = {{"strip", launch.unfolded},
+  std::vector<Argument> arguments = {{"unfolded", launch.unfolded},
                                      {"packed", launch.packed},
                                      {"b", Region{kBiasSlot}},
                                      {"r", Region{kResidualSlot}},
                                      {"y", Region{kYSlot}},
-                                     {"group_stride", cl_long{launch.strip.group_stride(p)}},
+                                     {"group_stride", cl_long{launch.unfolding.group_stride(p)}},
                                      {"row_step", cl_long{p.sh * c}},
-                                     {"column_step", cl_long{p.sw * launch.strip.hp * c}},
+                                     {"column_step", cl_long{p.sw * launch.unfolding.hp * c}},
                                      {"taps_w", narrow(p.kw)},
                                      {"taps_h", narrow(together ? 1 : p.kh)},
                                      {"adjacent", narrow(together ? p.kh * c : c)},
                                      {"tap_row", cl_long{p.dh * c}},
-                                     {"tap_column", cl_long{p.dw * launch.strip.hp * c}},
+                                     {"tap_column", cl_long{p.dw * launch.unfolding.hp * c}},
                                      {"oh", narrow(p.oh())},
                                      {"ow", narrow(p.ow())},
                                      {"first_column", narrow(first)},
@@ -248,7 +247,7 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
     arguments.insert(arguments.end(),
                      {{"filters", narrow(p.k_per_group())}, {"groups", narrow(p.g)}});
   } else {
-    const bool blocks_inner = blocks.bytes() <= launch.strip.bytes(p);
+    const bool blocks_inner = blocks.bytes() <= launch.unfolding.bytes(p);
     arguments.insert(arguments.end(), {{"tiles_x", narrow(launch.tiles_x())},
                                        {"tiles", narrow(launch.tiles())},
                                        {"filters", narrow(p.k_per_group())},
@@ -286,23 +285,23 @@ std::unique_ptr<const Executable> build(const Problem& p, const Config& config, 
   if (auto refused = over_registers(machine, tile.kv * tile.th * tile.tw, tile.vw))
     throw Error(Code::kInvalidArgument, "config '" + config.text() + "': " + to_text(*refused));
   const FilterBlocks blocks = tile.blocks(p);
-  ColumnStrip strip = strip_of(p, columns);
+  Unfolding unfolding = unfolding_of(p, columns);
   WorkspaceLayout layout(device.profile());
-  const Region unfolded = layout.add(strip.bytes(p));
+  const Region unfolded = layout.add(unfolding.bytes(p));
   const Region packed{kPreparedSlot, 0, blocks.bytes()};
   auto executable = std::make_unique<Executable>();
   executable->workspace_bytes = layout.bytes();
   executable->prepared_weights_bytes = blocks.bytes();
   executable->prepare.add(
       pack_filters(device, weights_of(p), blocks, Region{kWeightsSlot}, packed));
-  const Launch launch{p, tile, blocks, strip, columns, unfolded, packed};
+  const Launch launch{p, tile, blocks, unfolding, columns, unfolded, packed};
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t j = 0; j < p.ow(); j += columns) {
       // The last run of columns overlaps the one before instead of being shorter.
       const std::int64_t first = std::min(j, p.ow() - columns);
-      strip.image = image;
-      strip.left = p.pl - first * p.sw;
-      executable->run.add(unfold_columns(device, p, strip, Region{kXSlot}, unfolded));
+      unfolding.image = image;
+      unfolding.left = p.pl - first * p.sw;
+      executable->run.add(unfold_columns(device, p, unfolding, Region{kXSlot}, unfolded));
       executable->run.add(multiply(device, launch, image, first));
     }
   }

@@ -29,18 +29,14 @@ std::int64_t results(const Problem& p) {
 }
 
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
-  Pass pass;
-  pass.flops = p.flops();
   // A data gradient looks at every tap and finds one in stride^2 to multiply.
-  if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
-  pass.efficiency = vectors_are_items(profile)       ? kItemsEfficiency
-                    : profile.family == Family::kCpu ? kCpuEfficiency
-                                                     : kGpuEfficiency;
-  pass.bytes = operand_bytes(p);
-  pass.work_groups =
-      std::ceil(static_cast<double>(results(p)) / static_cast<double>(local_size(profile)));
+  const double flops = p.wants_dx() ? p.flops() * (real(p.sh) * real(p.sw)) : p.flops();
+  const double efficiency = vectors_are_items(profile)       ? kItemsEfficiency
+                            : profile.family == Family::kCpu ? kCpuEfficiency
+                                                             : kGpuEfficiency;
+  const Traffic traffic{operand_bytes(p), std::ceil(real(results(p)) / real(local_size(profile)))};
   Candidate candidate;
-  candidate.predicted_us = predicted_us(profile, {pass});
+  candidate.predicted_us = predicted_us(profile, {arithmetic_pass(flops, efficiency, traffic)});
   candidate.predicted_setup_us = kPredictedBuildUs;
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   return std::vector<Candidate>{candidate};

@@ -114,19 +114,8 @@ Candidate candidate(const Problem& p, const DeviceProfile& profile, GemmParamete
   c.prepared_weights_bytes = packs(p) ? packing(p).bytes() : 0;
   c.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   c.predicted_setup_us = kPredictedGemmBuildUs;
-  Pass multiply = gemm_pass(profile, parameters, product(p));
-  const double products = static_cast<double>(images(p) * p.g);
-  multiply.flops *= products;
-  multiply.bytes *= products;
-  multiply.launches *= products;
-  Pass finish;
-  const bool finishes = p.finishes();
-  finish.bytes =
-      (finishes ? 2.0 * static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes()) : 0) +
-      (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
-  finish.launches = (finishes ? 1 : 0) + (p.mask ? 1 : 0);
-  finish.work_groups = static_cast<double>(p.n * p.k);
-  c.predicted_us = predicted_us(profile, {multiply, finish});
+  const Pass multiply = times(gemm_pass(profile, parameters, product(p)), real(images(p) * p.g));
+  c.predicted_us = predicted_us(profile, {multiply, finishing_pass(p)});
   return c;
 }
 

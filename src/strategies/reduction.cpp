@@ -17,13 +17,10 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   if (auto rejection = too_large(p)) return *rejection;
   WorkspaceLayout layout(profile);
   if (!one_stage(p)) layout.add(p.n * p.k * Problem::kFloatBytes);
-  Pass planes;
-  planes.bytes = static_cast<double>(p.y_bytes()) * (p.mask ? 2 : 1);
-  planes.work_groups = static_cast<double>(p.n * p.k);
-  planes.launches = one_stage(p) ? 0 : 1;
-  Pass channels;
-  channels.bytes = static_cast<double>(layout.bytes());
-  channels.work_groups = static_cast<double>(p.k);
+  const double dy_bytes = real(p.y_bytes()) * (p.mask ? 2 : 1);  // with a mask y, too
+  const Pass planes =
+      arithmetic_pass(0, kFullRate, {dy_bytes, real(p.n * p.k), one_stage(p) ? 0.0 : 1.0});
+  const Pass channels = arithmetic_pass(0, kFullRate, {real(layout.bytes()), real(p.k)});
   Candidate candidate;
   candidate.workspace_bytes = layout.bytes();
   candidate.predicted_us = predicted_us(profile, {planes, channels});

@@ -1,5 +1,5 @@
-// The interface of strategies: a name, `offer` and `build`, and what the planner asks besides. Everything outside src/strategies handles
-// strategies only through this header and the registry.
+// The interface of strategies: a name, `offer` and `build`, and what the planner asks besides. Everything outside
+// src/strategies handles strategies only through this header and the registry.
 #pragma once
 
 #include <cstdint>
@@ -100,8 +100,8 @@ struct Coverage {
   std::int64_t rows = 0;      // of a tile, in an image
   std::int64_t columns = 0;   // of a tile, in a row of the image
   std::int64_t elements = 0;  // of a weight gradient's tile, in a filter: channels times taps
-  // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has; 0:
-  // it has no such code, or the problem too few.
+  // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has;
+  // 0: it has no such code, or the problem too few.
   std::int64_t slab_channels = 0;
 };
 

@@ -34,17 +34,17 @@ struct Pass {
   std::int64_t results() const { return outer * parts * inner; }
 };
 
-constexpr std::int64_t kStripVectors = 4;  // of reduce_columns
+constexpr std::int64_t kVectorsOfTask = 4;  // of reduce_columns
 
 // Divides what has few results and long sums, so that all units work: [outer, reduced, inner] becomes two passes.
 std::int64_t parts_of(const core::DeviceProfile& profile, const Pass& pass) {
   constexpr std::int64_t kLeastPart = 16384;  // elements: less is done sooner than another launch
   const bool cpu = profile.family == core::Family::kCpu;
-  const std::int64_t strip = takes_vectors(profile)
-                                 ? core::Runs::vector_width(profile) * kStripVectors
-                                 : core::Spans::local_size(profile);
-  const std::int64_t width = pass.inner == 1 ? 1 : std::min(strip, pass.inner);
-  const std::int64_t tasks = pass.outer * ceil_div(pass.inner, strip);
+  const std::int64_t task_columns = takes_vectors(profile)
+                                        ? core::Runs::vector_width(profile) * kVectorsOfTask
+                                        : core::Spans::local_size(profile);
+  const std::int64_t width = pass.inner == 1 ? 1 : std::min(task_columns, pass.inner);
+  const std::int64_t tasks = pass.outer * ceil_div(pass.inner, task_columns);
   const std::int64_t wanted = profile.compute_units * (cpu ? 2 : 8);
   if (tasks >= wanted) return 1;
   return std::clamp<std::int64_t>(pass.reduced * width / kLeastPart, 1, ceil_div(wanted, tasks));
@@ -76,9 +76,10 @@ void launch(Lowering& lowering, const Reduction& reduction, const Pass& pass, Bu
   std::vector<std::pair<const char*, std::int64_t>> sizes = {
       {"reduced", pass.reduced}, {"inner", pass.inner}, {"parts", pass.parts}, {"part", pass.part}};
   if (vectors) {
-    const std::int64_t strip = core::Runs::vector_width(profile) * kStripVectors;
-    if (!rows) tasks = pass.outer * pass.parts * ceil_div(pass.inner, strip);
-    const Tasks divided(profile, tasks, pass.part * (rows ? 1 : std::min(strip, pass.inner)));
+    const std::int64_t task_columns = core::Runs::vector_width(profile) * kVectorsOfTask;
+    if (!rows) tasks = pass.outer * pass.parts * ceil_div(pass.inner, task_columns);
+    const Tasks divided(profile, tasks,
+                        pass.part * (rows ? 1 : std::min(task_columns, pass.inner)));
     sizes.insert(sizes.end(), {{"total", total}, {"span", divided.span}});
     range = divided.range;
     defines += vector_define(profile);

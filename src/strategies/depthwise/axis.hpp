@@ -1,4 +1,5 @@
-// One axis of a depthwise convolution as the bodies for CPUs see it. Geometry only; the kernels have the same as macros.
+// One axis of a depthwise convolution as the bodies for CPUs see it. Geometry only; the kernels have the same as
+// macros.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct Axis {
        std::int64_t before, std::int64_t dilation);
 };
 
-// A block of `rb` steps x one vector with all loops over taps unrolled and their conditions decided by the compiler:
+// A tile of `rb` steps x one vector with all loops over taps unrolled and their conditions decided by the compiler:
 // the combinations of input and result that it has to look at, and whether they are few enough.
 std::int64_t unrolled_combinations(const Problem& p, int rb);
 constexpr std::int64_t kMostUnrolled = 640;

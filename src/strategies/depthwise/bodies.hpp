@@ -4,6 +4,7 @@
 #include <string>
 
 #include "strategies/body.hpp"
+#include "strategies/cost_model.hpp"
 
 namespace clconv::core::depthwise {
 
@@ -11,10 +12,6 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Work-groups per compute unit that even out what one takes longer than another.
 constexpr std::int64_t kWorkGroupsPerUnit = 8;
-
-// What work on vectors takes that are narrower than the machine's, in place of whole ones: it has as many
-// instructions, of which fewer cross a cache line. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kNarrowerVector = 0.75;
 
 // The operands of the forward convolution and the data gradient.
 struct Operands {
@@ -32,7 +29,10 @@ std::string class_defines(const Problem& p, const Config& config);
 // All of a candidate but its memory.
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us);
 
-// Fraction of peak of the bodies for GPUs.
-double direct_efficiency(const DeviceProfile& profile);
+// A launch over planes that the last-level cache may hold, with vectors of the machine's width or less.
+Pass plane_pass(const Case& c, VectorWork work, double work_groups);
+
+// And one of the bodies for GPUs.
+Pass direct_pass(const Case& c, double flops, double work_groups);
 
 }  // namespace clconv::core::depthwise

@@ -1,5 +1,5 @@
-// channels: forward convolution with channels last, explicit vectors along the channels, a block of pixels in
-// registers; packs the weights with the channels innermost. For CPUs.
+// channels: forward convolution with channels last, explicit vectors along the channels, a register tile of pixels;
+// packs the weights with the channels innermost. For CPUs.
 #include <algorithm>
 #include <cmath>
 
@@ -11,11 +11,11 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// A block of results: rows, columns, and floats of a vector of channels.
-struct ChannelsBlock {
+// A register tile of results: rows, columns, and floats of a vector of channels.
+struct ChannelsTile {
   int th, tw, vw;
 
-  static ChannelsBlock from(const Config& c) {
+  static ChannelsTile from(const Config& c) {
     return {c.get("th", 1, 4), c.get("tw", 1, 16), c.get_power_of_two("vw", 4, 16)};
   }
   std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
@@ -27,22 +27,22 @@ struct ChannelsBlock {
   }
 };
 
-// Blocks of pixels, cut along the channels where there are too few of them.
-struct BlockGrid {
-  std::int64_t blocks_h, blocks_w;
-  std::int64_t block_channels, channel_blocks;  // channels of a block, blocks along the channels
-  std::int64_t blocks, per_work_group;
+// Stacks: the tiles of the same pixels, one behind the other along the channels. Cut where there are too few of them.
+struct Stacks {
+  std::int64_t tiles_h, tiles_w;
+  std::int64_t stack_channels, channel_stacks;  // channels of a stack, stacks along the channels
+  std::int64_t count, per_work_group;
 
-  BlockGrid(const Problem& p, const DeviceProfile& profile, const ChannelsBlock& block)
-      : blocks_h(ceil_div(p.oh(), block.th)), blocks_w(ceil_div(p.ow(), block.tw)) {
-    const std::int64_t uncut = p.n * blocks_h * blocks_w;
+  Stacks(const Problem& p, const DeviceProfile& profile, const ChannelsTile& tile)
+      : tiles_h(ceil_div(p.oh(), tile.th)), tiles_w(ceil_div(p.ow(), tile.tw)) {
+    const std::int64_t uncut = p.n * tiles_h * tiles_w;
     const std::int64_t wanted = profile.compute_units * kWorkGroupsPerUnit;
-    const std::int64_t vectors = ceil_div(p.c, block.vw);
-    channel_blocks = std::clamp<std::int64_t>(ceil_div(wanted, uncut), 1, ceil_div(vectors, 4));
-    block_channels = std::min(p.c, ceil_div(vectors, channel_blocks) * block.vw);
-    channel_blocks = ceil_div(p.c, block_channels);
-    blocks = uncut * channel_blocks;
-    per_work_group = ceil_div(blocks, wanted);
+    const std::int64_t vectors = ceil_div(p.c, tile.vw);
+    channel_stacks = std::clamp<std::int64_t>(ceil_div(wanted, uncut), 1, ceil_div(vectors, 4));
+    stack_channels = std::min(p.c, ceil_div(vectors, channel_stacks) * tile.vw);
+    channel_stacks = ceil_div(p.c, stack_channels);
+    count = uncut * channel_stacks;
+    per_work_group = ceil_div(count, wanted);
   }
 };
 
@@ -53,29 +53,27 @@ Correlation taps_of(const Problem& problem) {
   return correlations_of(p).front();
 }
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per stack, and per tile of one for a product and
+// for a result.
+constexpr double kStack = 100;
+constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
+
 class ChannelsLayout : public Layout {
  public:
-  ChannelsLayout(const Case& c, const Config& config, const ChannelsBlock& block)
+  ChannelsLayout(const Case& c, const Config& config, const ChannelsTile& tile)
       : case_(c),
         config_(config),
-        block_(block),
-        grid_(c.problem, c.profile, block),
+        tile_(tile),
+        stacks_(c.problem, c.profile, tile),
         taps_(taps_of(c.problem)),
         packing_(taps_, taps_.filters) {}
 
   void describe(Candidate& candidate) const override {
-    const Problem& p = case_.problem;
-    const double vectors = std::ceil(static_cast<double>(grid_.block_channels) / block_.vw);
-    constexpr double kBlock = 100;  // cycles
-    Pass pass = vector_pass(case_.profile, static_cast<double>(grid_.blocks),
-                            kBlock + vectors * vector_cycles(), block_.vw, kFullRate);
-    pass.bytes = operand_bytes(p);
-    pass.work_groups = static_cast<double>(ceil_div(grid_.blocks, grid_.per_work_group));
-    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    describe_as(candidate, case_.problem, predicted_us(case_.profile, {pass()}));
     candidate.prepared_weights_bytes = packing_.bytes();
     constexpr std::int64_t kMostPixels = 512;
-    if (block_.in_h(p) + block_.in_w(p) > kMostPixels)
-      candidate.not_considered = "a block keeps addresses of more than 512 rows and columns";
+    if (tile_.in_h(case_.problem) + tile_.in_w(case_.problem) > kMostPixels)
+      candidate.not_considered = "a tile keeps addresses of more than 512 rows and columns";
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -86,46 +84,46 @@ class ChannelsLayout : public Layout {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
-                      class_defines(p, config_) + define("UNROLL", block_.unrolls(p))),
+                      class_defines(p, config_) + define("UNROLL", tile_.unrolls(p))),
         with_slopes(p, {{"x", Region{kXSlot}},
                         {"w", packed},
                         {"b", Region{kBiasSlot}},
                         {"r", Region{kResidualSlot}},
                         {"y", Region{kYSlot}},
                         {"c", narrow(p.c)},
-                        {"block_channels", narrow(grid_.block_channels)},
-                        {"channel_blocks", narrow(grid_.channel_blocks)},
+                        {"stack_channels", narrow(stacks_.stack_channels)},
+                        {"channel_stacks", narrow(stacks_.channel_stacks)},
                         {"in_h", narrow(p.h)},
                         {"in_w", narrow(p.w)},
                         {"pt", narrow(p.pt)},
                         {"pl", narrow(p.pl)},
                         {"oh", narrow(p.oh())},
                         {"ow", narrow(p.ow())},
-                        {"blocks_h", narrow(grid_.blocks_h)},
-                        {"blocks_w", narrow(grid_.blocks_w)},
-                        {"all_blocks", cl_long{grid_.blocks}},
-                        {"blocks_per_work_group", cl_long{grid_.per_work_group}}}),
-        one_item_groups(ceil_div(grid_.blocks, grid_.per_work_group))));
+                        {"tiles_h", narrow(stacks_.tiles_h)},
+                        {"tiles_w", narrow(stacks_.tiles_w)},
+                        {"all_stacks", cl_long{stacks_.count}},
+                        {"stacks_per_work_group", cl_long{stacks_.per_work_group}}}),
+        one_item_groups(ceil_div(stacks_.count, stacks_.per_work_group))));
   }
 
  private:
-  // Of a block, per vector of channels. Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-  double vector_cycles() const {
-    constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
+  // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+  Pass pass() const {
     const Problem& p = case_.problem;
-    const double results = block_.th * block_.tw;
-    const double taps = static_cast<double>(p.kh * p.kw);
-    const double loads = static_cast<double>(block_.in_h(p) * block_.in_w(p));
-    // Each weight is loaded once; pixels with every product, or once where the loops are unrolled.
+    const double results = tile_.th * tile_.tw, taps = real(p.kh * p.kw);
+    const double loads = real(tile_.in_h(p) * tile_.in_w(p));
     const double products =
-        block_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
-    return products + taps + kStore * results;
+        tile_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
+    const double vector = products + taps + kStore * results;
+    const double vectors = std::ceil(real(stacks_.stack_channels) / tile_.vw);
+    return vector_pass(case_.profile, {real(stacks_.count), kStack + vectors * vector, tile_.vw},
+                       {operand_bytes(p), real(ceil_div(stacks_.count, stacks_.per_work_group))});
   }
 
   const Case& case_;
   Config config_;
-  ChannelsBlock block_;
-  BlockGrid grid_;
+  ChannelsTile tile_;
+  Stacks stacks_;
   Correlation taps_;
   FilterBlocks packing_;
 };
@@ -145,14 +143,14 @@ std::vector<Config> variants(const Case& c) {
 
 Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
-  const ChannelsBlock block = ChannelsBlock::from(config);
+  const ChannelsTile tile = ChannelsTile::from(config);
   if (p.layout != TensorLayout::kNhwc) return unserved("layout", "channels first (nchw)");
   if (p.k != p.c) return other_than("k", p.k, p.c);
-  if (block.th > p.oh()) return above("th", block.th, p.oh());
-  if (block.tw > p.ow()) return above("tw", block.tw, p.ow());
-  if (block.vw > p.c) return above("vw", block.vw, p.c);
-  if (auto refused = over_registers(c.machine, block.th * block.tw, block.vw)) return *refused;
-  return std::make_unique<const ChannelsLayout>(c, config, block);
+  if (tile.th > p.oh()) return above("th", tile.th, p.oh());
+  if (tile.tw > p.ow()) return above("tw", tile.tw, p.ow());
+  if (tile.vw > p.c) return above("vw", tile.vw, p.c);
+  if (auto refused = over_registers(c.machine, tile.th * tile.tw, tile.vw)) return *refused;
+  return std::make_unique<const ChannelsLayout>(c, config, tile);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-// columns: forward convolution and data gradient with large filters, column of taps by column, on tiles that are staged
-// in local memory with their padding. For CPUs.
+// columns: forward convolution and data gradient with large filters, column of taps by column, on sections that are
+// staged in local memory with their padding. For CPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
+#include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 #include "strategies/depthwise/staged_layout.hpp"
 
@@ -10,7 +11,7 @@ namespace clconv::core::depthwise {
 namespace {
 
 struct ColumnsTile {
-  int rb, taps, vw;  // rows of a block of results, of the filter in registers, floats of a vector
+  int rb, taps, vw;  // rows of a tile of results, of the filter in registers, floats of a vector
 
   static ColumnsTile from(const Config& c) {
     return {c.get("rb", 1, 16), c.get("taps", 1, 16), c.get_power_of_two("vw", 4, 16)};
@@ -18,34 +19,36 @@ struct ColumnsTile {
   Config config() const { return {"columns", {{"rb", rb}, {"taps", taps}, {"vw", vw}}}; }
 };
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per section, and per tile of one for itself, a vector that is
+// loaded, a multiply-add and a row that is stored.
+constexpr double kSection = 50;
+constexpr double kVector = 10, kLoad = 0.3, kProduct = 0.45, kStore = 2;
+
 class ColumnsLayout : public StagedLayout {
  public:
-  ColumnsLayout(const Case& c, const Config& config, const ColumnsTile& tile, const Tiling& tiling)
-      : StagedLayout(c, config, tile.vw, tiling), tile_(tile) {}
+  ColumnsLayout(const Case& c, const Config& config, const ColumnsTile& tile,
+                const Sections& sections)
+      : StagedLayout(c, config, tile.vw, sections), tile_(tile) {}
 
   void add_to(Executable& executable, Device& device) const override {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
-        device.kernel(
-            "depthwise/columns", "depthwise_columns",
-            class_defines(case_.problem, config_) + define("STAGE_FLOATS", tiling_.stage_define())),
+        device.kernel("depthwise/columns", "depthwise_columns",
+                      class_defines(case_.problem, config_) +
+                          define("STAGE_FLOATS", sections_.stage_define())),
         with_slopes(case_.problem, arguments()), range()));
   }
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-  double tile_cycles() const override {
-    constexpr double kTile = 50, kVector = 10, kLoad = 0.3, kProduct = 0.45, kStore = 2;
+  double section_cycles() const override {
     const Problem& p = case_.problem;
-    const Tiling& t = tiling_;
-    const double blocks = static_cast<double>(ceil_div(t.tile_h, tile_.rb)) * vectors();
-    const double pieces = static_cast<double>(ceil_div(p.kh, tile_.taps));
-    const double loads =
-        pieces * static_cast<double>(p.kw * (t.rows.advance * (tile_.rb - 1) + 2 * tile_.taps));
-    const double products = static_cast<double>(tile_.rb * p.kh * p.kw);
-    return kTile + t.stage_cycles(vw_) +
-           static_cast<double>(filters()) * blocks *
-               (kVector + kLoad * loads + kProduct * products + kStore * tile_.rb);
+    const Sections& t = sections_;
+    const double tiles = real(ceil_div(t.section_h, tile_.rb)) * vectors();
+    const double pieces = real(ceil_div(p.kh, tile_.taps));
+    const double loads = pieces * real(p.kw * (t.rows.advance * (tile_.rb - 1) + 2 * tile_.taps));
+    const double products = real(tile_.rb * p.kh * p.kw);
+    const double tile = kVector + kLoad * loads + kProduct * products + kStore * tile_.rb;
+    return kSection + t.stage_cycles(vw_) + real(filters()) * tiles * tile;
   }
 
  private:
@@ -57,9 +60,9 @@ std::vector<Config> variants(const Case& c) {
   const Axis rows = Axis::rows(p);
   // Half of the registers hold sums, a fourth weights.
   const std::int64_t most = std::max(1, c.machine.registers / 2 - 2);
-  const std::int64_t blocks = ceil_div(rows.steps, most);
+  const std::int64_t tiles = ceil_div(rows.steps, most);
   const std::int64_t pieces = ceil_div(p.kh, c.machine.registers / 4);
-  return {ColumnsTile{static_cast<int>(ceil_div(rows.steps, blocks)),
+  return {ColumnsTile{static_cast<int>(ceil_div(rows.steps, tiles)),
                       static_cast<int>(ceil_div(p.kh, pieces)), c.machine.lanes}
               .config()};
 }
@@ -68,7 +71,7 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   const ColumnsTile tile = ColumnsTile::from(config);
   if (p.layout != TensorLayout::kNchw) return unserved("layout", "channels last (nhwc)");
-  // Blocks overlap: what is computed twice must not add up.
+  // Tiles overlap: what is computed twice must not add up.
   if (p.accumulate) return unserved("accumulate", "adding to the result");
   if (p.wants_dx() && p.k != p.c) return other_than("k", p.k, p.c);
   const Axis rows = Axis::rows(p), columns = Axis::columns(p);
@@ -77,9 +80,9 @@ Fit fit(const Case& c, const Config& config) {
   // A data gradient has taps of its own for each residue class of rows and columns, which `rows` unrolls.
   const std::int64_t classes = saturating_product(rows.residues, columns.residues);
   if (classes != 1) return other_than("sh*sw", classes, 1);
-  const Tiling tiling = plane_tiling(c, tile.vw, tile.rb);
-  if (auto refused = tiling.rejection(c.profile)) return *refused;
-  return std::make_unique<const ColumnsLayout>(c, config, tile, tiling);
+  const Sections sections = plane_sections(c, tile.vw, tile.rb);
+  if (auto refused = sections.rejection(c.profile)) return *refused;
+  return std::make_unique<const ColumnsLayout>(c, config, tile, sections);
 }
 
 }  // namespace

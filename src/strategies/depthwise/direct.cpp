@@ -20,12 +20,9 @@ class DirectLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    Pass pass;
-    pass.flops = p.flops();
-    if (p.wants_dx()) pass.flops *= static_cast<double>(p.sh) * static_cast<double>(p.sw);
-    pass.efficiency = direct_efficiency(case_.profile);
-    pass.bytes = operand_bytes(p);
-    pass.work_groups = std::ceil(static_cast<double>(work_items()) / static_cast<double>(local_));
+    // A data gradient looks at every tap and finds one in stride^2 to multiply.
+    const double flops = p.wants_dx() ? p.flops() * (real(p.sh) * real(p.sw)) : p.flops();
+    const Pass pass = direct_pass(case_, flops, std::ceil(real(work_items()) / real(local_)));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 
@@ -53,7 +50,7 @@ class DirectLayout : public Layout {
                         {"pl", narrow(p.pl)},
                         {"res_h", narrow(result_h())},
                         {"res_w", narrow(result_w())},
-                        {"row_blocks", narrow(ceil_div(result_h(), ty_))},
+                        {"row_tiles", narrow(ceil_div(result_h(), ty_))},
                         {"items", cl_long{work_items()}},
                         {"in_image", cl_long{p.input_image()}},
                         {"out_image", cl_long{p.result_image()}}}),

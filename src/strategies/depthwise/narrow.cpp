@@ -10,6 +10,9 @@
 namespace clconv::core::depthwise {
 namespace {
 
+// Cycles, PoCL 3.1, 2-core Zen 5, 2026-11: per set of planes, per weight of a plane, per row that is stored.
+constexpr double kSet = 20, kWeight = 1, kStore = 2;
+
 class NarrowLayout : public Layout {
  public:
   NarrowLayout(const Case& c, const Config& config, const NarrowPlanes& planes)
@@ -23,16 +26,12 @@ class NarrowLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    constexpr double kSet = 20, kWeight = 1, kStore = 2;  // cycles
-    const double results = static_cast<double>(planes_.tile.rb * planes_.rows.residues);
-    const double planes = static_cast<double>(planes_.tile.planes);
-    const double cycles =
-        kSet + kWeight * planes * static_cast<double>(p.kh * p.kw) +
-        static_cast<double>(planes_.blocks()) * (planes_.cycles(p) + kStore * results * planes);
-    const double sets = static_cast<double>(sets_);
-    Pass pass = vector_pass(case_.profile, sets, cycles, planes_.tile.vw, kFullRate);
-    pass.bytes = cached(case_.machine, operand_bytes(p));
-    pass.work_groups = sets;
+    const double planes = real(planes_.tile.planes), sets = real(sets_);
+    const double stores = kStore * real(planes_.tile.rb * planes_.rows.residues) * planes;
+    const double cycles = kSet + kWeight * planes * real(p.kh * p.kw) +
+                          real(planes_.rows_of_tiles()) * (planes_.cycles(p) + stores);
+    const Pass pass = vector_pass(case_.profile, {sets, cycles, planes_.tile.vw},
+                                  {cached(case_.machine, operand_bytes(p)), sets});
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 
@@ -72,7 +71,7 @@ class NarrowLayout : public Layout {
   std::int64_t per_work_group_;
 };
 
-// Two planes a vector where they fit, and all rows in one block where registers hold their sums.
+// Two planes a vector where they fit, and all rows in one tile where registers hold their sums.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const std::int64_t steps = Axis::rows(p).steps;

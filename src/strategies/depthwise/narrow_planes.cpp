@@ -30,7 +30,7 @@ std::int64_t NarrowPlanes::bottom() const {
 }
 
 std::optional<Rejection> NarrowPlanes::rejection(const Problem& p) const {
-  // What the compiler unrolls: multiply-adds of a block, vectors of the input that it sees.
+  // What the compiler unrolls: multiply-adds of a tile, vectors of the input that it sees.
   constexpr std::int64_t kMostProducts = 1024, kMostVectors = 72, kMostPadding = 32;
   if (p.layout != TensorLayout::kNchw) return unserved("layout", "channels last (nhwc)");
   if (columns.advance > 2) return above("sw", columns.advance, 2);
@@ -47,18 +47,18 @@ std::optional<Rejection> NarrowPlanes::rejection(const Problem& p) const {
   if (std::abs(columns.start) > kMostPadding)
     return above("columns of padding", std::abs(columns.start), kMostPadding);
   const std::int64_t products = saturating_product(tile.rb, p.kh, p.kw);
-  if (products > kMostProducts) return above("multiply-adds of a block", products, kMostProducts);
+  if (products > kMostProducts) return above("multiply-adds of a tile", products, kMostProducts);
   const std::int64_t vectors = saturating_product(rows.input(tile.rb), columns.advance);
-  if (vectors > kMostVectors) return above("vectors that a block sees", vectors, kMostVectors);
+  if (vectors > kMostVectors) return above("vectors that a tile sees", vectors, kMostVectors);
   return std::nullopt;
 }
 
 std::string NarrowPlanes::defines() const {
-  // What only a single block needs to know.
+  // What only a single tile needs to know.
   const bool one = rows.steps == tile.rb;
   const std::int64_t zero_lanes = tile.vw / tile.planes - ceil_div(in_w, columns.advance);
   return define("TOP", top()) + define("BOTTOM", one ? bottom() : 0) +
-         define("LEFT", -columns.start) + define("ONE_BLOCK", one) +
+         define("LEFT", -columns.start) + define("ONE_TILE", one) +
          define("ZERO_LANES", std::min(zero_lanes, columns.reach));
 }
 

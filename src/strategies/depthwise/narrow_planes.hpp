@@ -11,7 +11,7 @@
 namespace clconv::core::depthwise {
 
 struct NarrowTile {
-  int rb, vw;  // steps of a block of results, floats of a vector
+  int rb, vw;  // steps of a tile of results, floats of a vector
   int planes;  // of a vector
 
   static NarrowTile from(const Config& c);
@@ -30,9 +30,9 @@ struct NarrowPlanes {
   // Why planes cannot be read so.
   std::optional<Rejection> rejection(const Problem& p) const;
   std::string defines() const;
-  // Cycles to load and multiply what one block sees.
+  // Cycles to load and multiply what one tile sees.
   double cycles(const Problem& p) const;
-  std::int64_t blocks() const { return ceil_div(rows.steps, tile.rb); }
+  std::int64_t rows_of_tiles() const { return ceil_div(rows.steps, tile.rb); }
 
  private:
   // Rows of padding; negative where the results do not see some inside.

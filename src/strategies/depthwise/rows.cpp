@@ -1,8 +1,9 @@
-// rows: forward convolution and data gradient of tiles that are staged in local memory with their padding, so that any
-// stride, dilation and padding reads whole vectors. For CPUs.
+// rows: forward convolution and data gradient of sections that are staged in local memory with their padding, so that
+// any stride, dilation and padding reads whole vectors. For CPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
+#include "strategies/cost_model.hpp"
 #include "strategies/depthwise/bodies.hpp"
 #include "strategies/depthwise/staged_layout.hpp"
 
@@ -10,48 +11,56 @@ namespace clconv::core::depthwise {
 namespace {
 
 struct RowsTile {
-  int rb, vw;  // rows of a block of results, floats of a vector
+  int rb, vw;  // rows of a tile of results, floats of a vector
 };
+
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per section; per filter and plane of the input; per
+// multiply-add of a vector; to store a vector, or each float of one where results are scattered.
+constexpr double kSection = 50, kFilter = 20;
+constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
+// Unrolled at stride 2, with more taps than 3x3: cause not established (32 registers; n1c48h64w64k48kh7kw7s2p3g48: 82
+// us, 60 with `columns`).
+constexpr std::int64_t kMostTapsOfTwo = 9;
+constexpr double kProductOfTwo = 2.3;
+constexpr double kStore = 4;
 
 class RowsLayout : public StagedLayout {
  public:
-  RowsLayout(const Case& c, const Config& config, const RowsTile& tile, const Tiling& tiling)
-      : StagedLayout(c, config, tile.vw, tiling), unrolled_(unrolls(c.problem, tile.rb)) {}
+  RowsLayout(const Case& c, const Config& config, const RowsTile& tile, const Sections& sections)
+      : StagedLayout(c, config, tile.vw, sections), unrolled_(unrolls(c.problem, tile.rb)) {}
 
   void add_to(Executable& executable, Device& device) const override {
     std::vector<Argument> all = arguments();
     all.push_back({"channels", narrow(channels())});
-    all.push_back({"stage_floats", narrow(tiling_.stage_floats)});
-    all.push_back({"sums_pitch", narrow(tiling_.sums_pitch)});
+    all.push_back({"stage_floats", narrow(sections_.stage_floats)});
+    all.push_back({"sums_pitch", narrow(sections_.sums_pitch)});
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise", device.kernel("depthwise/rows", "depthwise_rows", defines()),
         with_slopes(case_.problem, all), range()));
   }
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
-  double tile_cycles() const override {
-    constexpr double kTile = 50, kFilter = 20;
-    constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
-    constexpr double kStore = 4;  // of a vector, or of each float where results are scattered
-    const Problem& p = case_.problem;
-    const Tiling& t = tiling_;
-    const double rows = static_cast<double>(t.tile_h);
-    const double taps = static_cast<double>(p.kh * p.kw);
-    const double result_vectors =
-        rows * vectors() * static_cast<double>(t.rows.residues * t.columns.residues);
-    const double tap_cycles = rows * vectors() * taps * (unrolled_ ? kProductUnrolled : kProduct);
-    const double store_cycles =
-        result_vectors * (unrolled_ || t.columns.residues == 1 ? kStore : kStore * vw_);
-    return kTile + static_cast<double>(channels()) *
-                       (t.stage_cycles(vw_) +
-                        static_cast<double>(filters()) * (kFilter + tap_cycles + store_cycles));
+  double section_cycles() const override {
+    const Sections& t = sections_;
+    const double row_vectors = real(t.section_h) * vectors();
+    const double products =
+        row_vectors * real(case_.problem.kh * case_.problem.kw) * product_cycles();
+    const double stores = row_vectors * real(t.rows.residues * t.columns.residues) *
+                          (unrolled_ || t.columns.residues == 1 ? kStore : kStore * vw_);
+    const double filter = kFilter + products + stores;
+    return kSection + real(channels()) * (t.stage_cycles(vw_) + real(filters()) * filter);
   }
 
  private:
+  double product_cycles() const {
+    if (!unrolled_) return kProduct;
+    const Problem& p = case_.problem;
+    const bool slow = sections_.columns.advance == 2 && p.kh * p.kw > kMostTapsOfTwo;
+    return slow && sections_.many_registers ? kProductOfTwo : kProductUnrolled;
+  }
   std::string defines() const {
     return class_defines(case_.problem, config_) + define("UNROLL", unrolled_) +
-           define("MULTI", channels() > 1) + define("STAGE_FLOATS", tiling_.stage_define());
+           define("MULTI", channels() > 1) + define("STAGE_FLOATS", sections_.stage_define());
   }
 
   bool unrolled_;
@@ -73,9 +82,9 @@ Fit fit(const Case& c, const Config& config) {
   if (c.problem.layout != TensorLayout::kNchw) return unserved("layout", "channels last (nhwc)");
   const std::int64_t steps = Axis::rows(c.problem).steps;
   if (tile.rb > steps) return above("rb", tile.rb, steps);
-  const Tiling tiling = plane_tiling(c, tile.vw, tile.rb);
-  if (auto refused = tiling.rejection(c.profile)) return *refused;
-  return std::make_unique<const RowsLayout>(c, config, tile, tiling);
+  const Sections sections = plane_sections(c, tile.vw, tile.rb);
+  if (auto refused = sections.rejection(c.profile)) return *refused;
+  return std::make_unique<const RowsLayout>(c, config, tile, sections);
 }
 
 }  // namespace

@@ -7,30 +7,26 @@
 
 namespace clconv::core::depthwise {
 
-Tiling plane_tiling(const Case& c, int vw, std::int64_t block) {
+Sections plane_sections(const Case& c, int vw, std::int64_t tile) {
   const std::int64_t planes = c.problem.n * c.problem.c;
-  return {c, vw, block, ceil_div(2 * c.profile.compute_units, planes)};
+  return {c, vw, tile, ceil_div(2 * c.profile.compute_units, planes)};
 }
 
-StagedLayout::StagedLayout(const Case& c, const Config& config, int vw, const Tiling& tiling)
+StagedLayout::StagedLayout(const Case& c, const Config& config, int vw, const Sections& sections)
     : case_(c),
       config_(config),
       vw_(vw),
-      tiling_(tiling),
-      all_tiles_(c.problem.n * c.problem.c * tiling.tiles()),
-      per_work_group_(ceil_div(all_tiles_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
+      sections_(sections),
+      all_sections_(c.problem.n * c.problem.c * sections.in_plane()),
+      per_work_group_(ceil_div(all_sections_, c.profile.compute_units * kWorkGroupsPerUnit)) {}
 
 void StagedLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double tiles = static_cast<double>(all_tiles_);
-  const int lanes = case_.machine.lanes;
-  const double count = vw_ < lanes ? kNarrowerVector * tiles : tiles;
-  Pass pass = vector_pass(case_.profile, count, tile_cycles(), lanes, kFullRate);
-  pass.bytes = cached(case_.machine, operand_bytes(p));
-  pass.work_groups = tiles;
+  const double sections = real(all_sections_);
+  const Pass pass = plane_pass(case_, {sections, section_cycles(), vw_}, sections);
   describe_as(candidate, p, predicted_us(case_.profile, {pass}));
-  candidate.coverage = tiling_.coverage();
-  candidate.not_considered = tiling_.not_considered(case_.profile);
+  candidate.coverage = sections_.coverage();
+  candidate.not_considered = sections_.not_considered(case_.profile);
 }
 
 std::int64_t StagedLayout::channels() const {
@@ -44,13 +40,13 @@ std::int64_t StagedLayout::filters() const {
 }
 
 double StagedLayout::vectors() const {
-  return static_cast<double>(ceil_div(std::min(tiling_.tile_w, tiling_.columns.steps), vw_));
+  return static_cast<double>(ceil_div(std::min(sections_.section_w, sections_.columns.steps), vw_));
 }
 
 std::vector<Argument> StagedLayout::arguments() const {
   const Problem& p = case_.problem;
   const bool data = p.wants_dx();
-  const Tiling& t = tiling_;
+  const Sections& t = sections_;
   const Operands operands(p);
   return {{"x", operands.input},
           {"y_mask", operands.mask},
@@ -70,12 +66,12 @@ std::vector<Argument> StagedLayout::arguments() const {
           {"res_w", narrow(data ? p.w : p.ow())},
           {"steps_h", narrow(t.rows.steps)},
           {"steps_w", narrow(t.columns.steps)},
-          {"tile_h", narrow(t.tile_h)},
-          {"tile_w", narrow(t.tile_w)},
-          {"tiles_x", narrow(t.tiles_x)},
-          {"tiles", narrow(t.tiles())},
-          {"all_tiles", cl_long{all_tiles_}},
-          {"tiles_per_work_group", narrow(per_work_group_)},
+          {"section_h", narrow(t.section_h)},
+          {"section_w", narrow(t.section_w)},
+          {"sections_x", narrow(t.sections_x)},
+          {"sections", narrow(t.in_plane())},
+          {"all_sections", cl_long{all_sections_}},
+          {"sections_per_work_group", narrow(per_work_group_)},
           {"pitch", narrow(t.pitch)},
           {"shift", narrow(t.shift)},
           {"in_image", cl_long{p.input_image()}},
@@ -83,7 +79,7 @@ std::vector<Argument> StagedLayout::arguments() const {
 }
 
 Range StagedLayout::range() const {
-  return one_item_groups(ceil_div(all_tiles_, per_work_group_));
+  return one_item_groups(ceil_div(all_sections_, per_work_group_));
 }
 
 }  // namespace clconv::core::depthwise

@@ -1,20 +1,20 @@
-// The common course of `rows` and `columns`: tiles of the input are staged in local memory with their padding, and
-// work-groups share the tiles.
+// The common course of `rows` and `columns`: sections of the input are staged in local memory with their padding, and
+// work-groups share the sections.
 #pragma once
 
 #include "strategies/body.hpp"
-#include "strategies/depthwise/tiling.hpp"
+#include "strategies/depthwise/sections.hpp"
 
 namespace clconv::core::depthwise {
 
 class StagedLayout : public Layout {
  public:
-  StagedLayout(const Case& c, const Config& config, int vw, const Tiling& tiling);
+  StagedLayout(const Case& c, const Config& config, int vw, const Sections& sections);
   void describe(Candidate& candidate) const override;
 
  protected:
-  // Of a core, for all filters of a tile.
-  virtual double tile_cycles() const = 0;
+  // Of a core, for all filters of a section.
+  virtual double section_cycles() const = 0;
   // What both kernels take, but for the slopes.
   std::vector<Argument> arguments() const;
   Range range() const;
@@ -22,20 +22,20 @@ class StagedLayout : public Layout {
   // Planes of the input that a result sums, and of results that a plane of the input has.
   std::int64_t channels() const;
   std::int64_t filters() const;
-  // Vectors of steps in a row of a tile.
+  // Vectors of steps in a row of a section.
   double vectors() const;
 
   const Case& case_;
   Config config_;
   int vw_;
-  Tiling tiling_;
+  Sections sections_;
 
  private:
-  std::int64_t all_tiles_;  // of all planes
+  std::int64_t all_sections_;  // of all planes
   std::int64_t per_work_group_;
 };
 
-// Tiles of so many that the compute units have two each, where planes are few.
-Tiling plane_tiling(const Case& c, int vw, std::int64_t block);
+// Sections, so many that the compute units have two each, where planes are few.
+Sections plane_sections(const Case& c, int vw, std::int64_t tile);
 
 }  // namespace clconv::core::depthwise

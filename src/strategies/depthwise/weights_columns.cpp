@@ -1,10 +1,10 @@
-// weights_columns: weight gradient of tiles of x that are staged in local memory with their padding, piece by piece of
-// the filter, each in registers for a whole tile. For CPUs.
+// weights_columns: weight gradient of sections of x that are staged in local memory with their padding, piece by piece
+// of the filter, each in registers for a whole section. For CPUs.
 #include <algorithm>
 #include <cmath>
 
 #include "strategies/depthwise/bodies.hpp"
-#include "strategies/depthwise/tiling.hpp"
+#include "strategies/depthwise/sections.hpp"
 #include "strategies/depthwise/weights_layout.hpp"
 
 namespace clconv::core::depthwise {
@@ -24,52 +24,51 @@ struct PieceTile {
   }
 };
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per piece of the filter, per tap of one to add up its lanes,
+// per vector that is loaded, per multiply-add.
+constexpr double kPiece = 100, kLanesOfTap = 6, kLoad = 0.8, kProduct = 0.4;
+
 class WeightsColumnsLayout : public WeightsLayout {
  public:
   WeightsColumnsLayout(const Case& c, const Config& config, const PieceTile& piece,
-                       const Tiling& tiling)
+                       const Sections& sections)
       : WeightsLayout(c, config, {piece.rb, piece.taps * piece.columns, piece.vw},
-                      c.problem.n * tiling.tiles(), c.problem.k),
+                      c.problem.n * sections.in_plane(), c.problem.k),
         piece_(piece),
-        tiling_(tiling) {}
+        sections_(sections) {}
 
   void describe(Candidate& candidate) const override {
     WeightsLayout::describe(candidate);
-    candidate.coverage = tiling_.coverage();
-    candidate.not_considered = tiling_.not_considered(case_.profile);
+    candidate.coverage = sections_.coverage();
+    candidate.not_considered = sections_.not_considered(case_.profile);
   }
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
-    constexpr double kPiece = 100, kLanesOfTap = 6, kLoad = 0.8, kProduct = 0.4;
     const Problem& p = case_.problem;
-    const Tiling& t = tiling_;
-    const double pieces =
-        static_cast<double>(ceil_div(p.kh, piece_.taps) * ceil_div(p.kw, piece_.columns));
-    const double vectors =
-        std::ceil(static_cast<double>(std::min(t.tile_w, t.columns.steps)) / piece_.vw);
-    const double blocks = static_cast<double>(t.tile_h) / piece_.rb * vectors;
-    const double loads =
-        static_cast<double>(piece_.rb + piece_.columns * ((piece_.rb - 1) * p.sh + piece_.taps));
-    const double products = static_cast<double>(piece_.rb * tile_.taps);
-    return t.stage_cycles(piece_.vw) + pieces * (kPiece + kLanesOfTap * tile_.taps +
-                                                 blocks * (kLoad * loads + kProduct * products));
+    const Sections& t = sections_;
+    const auto [rb, taps, columns, vw] = piece_;
+    const double pieces = real(ceil_div(p.kh, taps) * ceil_div(p.kw, columns));
+    const double vectors = std::ceil(real(std::min(t.section_w, t.columns.steps)) / vw);
+    const double tiles = real(t.section_h) / rb * vectors;
+    const double loads = real(rb + columns * ((rb - 1) * p.sh + taps));
+    const double tile = kLoad * loads + kProduct * (rb * tile_.taps);
+    return t.stage_cycles(vw) + pieces * (kPiece + kLanesOfTap * tile_.taps + tiles * tile);
   }
-  double lane_cycles() const override { return 0; }  // with each tile
+  double lane_cycles() const override { return 0; }  // with each section
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {
     return std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/weights_columns", "depthwise_weights_columns",
-                      defines + define("STAGE_FLOATS", tiling_.stage_define())),
-        staged_arguments(case_.problem, tiling_, result, units_, units_per_part_),
+                      defines + define("STAGE_FLOATS", sections_.stage_define())),
+        staged_arguments(case_.problem, sections_, result, units_, units_per_part_),
         one_item_groups(case_.problem.k * parts_));
   }
 
  private:
   PieceTile piece_;
-  Tiling tiling_;
+  Sections sections_;
 };
 
 // As many sums as registers hold beside 4 rows of dy: those are loaded once per piece (7x7 on 56x56: 205 us with 4
@@ -96,11 +95,11 @@ Fit fit(const Case& c, const Config& config) {
   if (piece.taps > p.kh) return above("taps", piece.taps, p.kh);
   if (piece.columns > p.kw) return above("columns", piece.columns, p.kw);
   const std::int64_t products = saturating_product(piece.rb, piece.taps, piece.columns);
-  if (products > kMostProducts) return above("multiply-adds of a block", products, kMostProducts);
+  if (products > kMostProducts) return above("multiply-adds of a tile", products, kMostProducts);
   if (p.kh * p.kw > kMostTaps) return above("kh*kw", p.kh * p.kw, kMostTaps);
-  const Tiling tiling(c, piece.vw, piece.rb, ceil_div(2 * c.profile.compute_units, p.k * p.n));
-  if (auto refused = tiling.rejection(c.profile)) return *refused;
-  return std::make_unique<const WeightsColumnsLayout>(c, config, piece, tiling);
+  const Sections sections(c, piece.vw, piece.rb, ceil_div(2 * c.profile.compute_units, p.k * p.n));
+  if (auto refused = sections.rejection(c.profile)) return *refused;
+  return std::make_unique<const WeightsColumnsLayout>(c, config, piece, sections);
 }
 
 }  // namespace

@@ -15,11 +15,7 @@ class WeightsDirectLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    Pass pass;
-    pass.flops = p.flops();
-    pass.efficiency = direct_efficiency(case_.profile);
-    pass.bytes = operand_bytes(p);
-    pass.work_groups = static_cast<double>(p.w_elements());
+    const Pass pass = direct_pass(case_, p.flops(), real(p.w_elements()));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 

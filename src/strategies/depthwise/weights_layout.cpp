@@ -51,20 +51,18 @@ std::int64_t WeightsLayout::partial_bytes() const {
 }
 
 double WeightsLayout::lane_cycles() const {
-  constexpr double kLanesOfTap = 16;
+  constexpr double kLanesOfTap = 16;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
   return kLanesOfTap * tile_.taps;
 }
 
 void WeightsLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
-  const double work_groups = static_cast<double>(work_groups_ * parts_);
-  constexpr double kWorkGroup = 100;  // cycles
-  const double cycles =
-      kWorkGroup + lane_cycles() + static_cast<double>(units_per_part_) * unit_cycles();
-  Pass multiply = vector_pass(case_.profile, work_groups, cycles, tile_.vw, kFullRate);
-  multiply.bytes = cached(case_.machine, operand_bytes(p));
-  multiply.work_groups = work_groups;
-  const Pass sum = copy_pass(static_cast<double>(partial_bytes()), 1);
+  constexpr double kWorkGroup = 100;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
+  const double work_groups = real(work_groups_ * parts_);
+  const double cycles = kWorkGroup + lane_cycles() + real(units_per_part_) * unit_cycles();
+  const Pass multiply = vector_pass(case_.profile, {work_groups, cycles, tile_.vw},
+                                    {cached(case_.machine, operand_bytes(p)), work_groups});
+  const Pass sum = copy_pass(real(partial_bytes()), 1);
   describe_as(candidate, p, predicted_us(case_.profile, {multiply, sum}));
   WorkspaceLayout workspace(case_.profile);
   if (parts_ > 1) workspace.add(partial_bytes());
@@ -89,8 +87,8 @@ void WeightsLayout::add_to(Executable& executable, Device& device) const {
   }
 }
 
-std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const Region& result,
-                                       std::int64_t tiles, std::int64_t tiles_per_part) {
+std::vector<Argument> staged_arguments(const Problem& p, const Sections& t, const Region& result,
+                                       std::int64_t all_sections, std::int64_t sections_per_part) {
   return {{"x", Region{kXSlot}},
           {"dy", Region{kDySlot}},
           {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
@@ -105,12 +103,12 @@ std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const 
           {"left", narrow(t.columns.start)},
           {"oh", narrow(p.oh())},
           {"ow", narrow(p.ow())},
-          {"tile_h", narrow(t.tile_h)},
-          {"tile_w", narrow(t.tile_w)},
-          {"tiles_x", narrow(t.tiles_x)},
-          {"tiles", narrow(t.tiles())},
-          {"all_tiles", cl_long{tiles}},
-          {"tiles_per_part", cl_long{tiles_per_part}},
+          {"section_h", narrow(t.section_h)},
+          {"section_w", narrow(t.section_w)},
+          {"sections_x", narrow(t.sections_x)},
+          {"sections", narrow(t.in_plane())},
+          {"all_sections", cl_long{all_sections}},
+          {"sections_per_part", cl_long{sections_per_part}},
           {"pitch", narrow(t.pitch)},
           {"shift", narrow(t.shift)},
           {"part_stride", cl_long{p.w_elements()}}};

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "strategies/body.hpp"
-#include "strategies/depthwise/tiling.hpp"
+#include "strategies/depthwise/sections.hpp"
 
 namespace clconv::core::depthwise {
 
@@ -29,7 +29,7 @@ struct WeightsTile {
 
 class WeightsLayout : public Layout {
  public:
-  // `units` are what can be summed apart: images, or tiles of all images. `work_groups` are launched for each part.
+  // `units` are what can be summed apart: images, or sections of all images. `work_groups` are launched for each part.
   WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units,
                 std::int64_t work_groups);
   WeightsLayout(const Case& c, const Config& config, const WeightsTile& tile, std::int64_t units)
@@ -57,8 +57,8 @@ class WeightsLayout : public Layout {
   std::int64_t partial_bytes() const;
 };
 
-// What the kernels that stage tiles of x take.
-std::vector<Argument> staged_arguments(const Problem& p, const Tiling& t, const Region& result,
-                                       std::int64_t tiles, std::int64_t tiles_per_part);
+// What the kernels that stage sections of x take.
+std::vector<Argument> staged_arguments(const Problem& p, const Sections& t, const Region& result,
+                                       std::int64_t all_sections, std::int64_t sections_per_part);
 
 }  // namespace clconv::core::depthwise

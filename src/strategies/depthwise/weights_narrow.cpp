@@ -9,6 +9,10 @@
 namespace clconv::core::depthwise {
 namespace {
 
+// Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per row of x beyond what `narrow` takes, per row of dy, per
+// tap to add up its lanes.
+constexpr double kRowOfX = 3.5, kRowOfDy = 7, kLanesOfTap = 2;
+
 class WeightsNarrowLayout : public WeightsLayout {
  public:
   WeightsNarrowLayout(const Case& c, const Config& config, const NarrowPlanes& planes)
@@ -19,18 +23,12 @@ class WeightsNarrowLayout : public WeightsLayout {
         planes_(planes) {}
 
  protected:
-  // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11.
   double unit_cycles() const override {
-    constexpr double kRow = 3.5;  // of x beyond what `narrow` takes, and half a row of dy
-    const double rows =
-        static_cast<double>(planes_.rows.input(tile_.rows) * planes_.columns.advance);
-    return static_cast<double>(planes_.blocks()) *
-           (planes_.cycles(case_.problem) + kRow * (rows + 2.0 * tile_.rows));
+    const double rows = real(planes_.rows.input(tile_.rows) * planes_.columns.advance);
+    return real(planes_.rows_of_tiles()) *
+           (planes_.cycles(case_.problem) + kRowOfX * rows + kRowOfDy * tile_.rows);
   }
-  double lane_cycles() const override {
-    constexpr double kLanesOfTap = 2;
-    return kLanesOfTap * tile_.taps;
-  }
+  double lane_cycles() const override { return kLanesOfTap * tile_.taps; }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {
     const Problem& p = case_.problem;
@@ -66,7 +64,7 @@ class WeightsNarrowLayout : public WeightsLayout {
   NarrowPlanes planes_;
 };
 
-// Blocks of as many rows as registers hold; all of the same height, since what is summed counts once.
+// Tiles of as many rows as registers hold; all of the same height, since what is summed counts once.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   int rb = static_cast<int>(std::min<std::int64_t>(p.oh(), c.machine.registers / 2));
@@ -82,7 +80,7 @@ Fit fit(const Case& c, const Config& config) {
   const NarrowPlanes planes(p, NarrowTile::from(config));
   if (auto refused = planes.rejection(p)) return *refused;
   const std::int64_t rest = p.oh() % planes.tile.rb;
-  if (rest != 0) return other_than("rows of dy beyond whole blocks", rest, 0);
+  if (rest != 0) return other_than("rows of dy beyond whole tiles", rest, 0);
   return std::make_unique<const WeightsNarrowLayout>(c, config, planes);
 }
 

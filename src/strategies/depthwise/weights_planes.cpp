@@ -1,21 +1,23 @@
 // weights_planes: weight gradient of planes that are read as they lie, all taps in registers. For CPUs.
 #include "strategies/depthwise/bodies.hpp"
-#include "strategies/depthwise/plane_blocks.hpp"
+#include "strategies/depthwise/plane_tiles.hpp"
 #include "strategies/depthwise/weights_layout.hpp"
 
 namespace clconv::core::depthwise {
 namespace {
 
+constexpr double kRowOfDy = 1;  // cycles to load a row of a tile; PoCL 3.1, 2-core Zen 5, 2026-11
+
 class WeightsPlanesLayout : public WeightsLayout {
  public:
   WeightsPlanesLayout(const Case& c, const Config& config, const WeightsTile& tile,
-                      const PlaneBlocks& blocks)
-      : WeightsLayout(c, config, tile, c.problem.n), blocks_(blocks) {}
+                      const PlaneTiles& tiles)
+      : WeightsLayout(c, config, tile, c.problem.n), tiles_(tiles) {}
 
  protected:
   double unit_cycles() const override {
-    const double blocks = static_cast<double>(blocks_.blocks() * blocks_.vectors());
-    return blocks * (blocks_.cycles(case_.problem) + tile_.rows);
+    const double tiles = real(tiles_.rows_of_tiles() * tiles_.vectors());
+    return tiles * (tiles_.cycles(case_.problem) + kRowOfDy * tile_.rows);
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {
@@ -23,7 +25,7 @@ class WeightsPlanesLayout : public WeightsLayout {
     return std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/weights_planes", "depthwise_weights_planes",
-                      defines + blocks_.defines() + blocks_.overlap_defines()),
+                      defines + tiles_.defines() + tiles_.overlap_defines()),
         std::vector<Argument>{{"x", Region{kXSlot}},
                               {"dy", Region{kDySlot}},
                               {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
@@ -41,13 +43,13 @@ class WeightsPlanesLayout : public WeightsLayout {
   }
 
  private:
-  PlaneBlocks blocks_;
+  PlaneTiles tiles_;
 };
 
 std::optional<Rejection> rejection(const Problem& p, const WeightsTile& tile,
-                                   const PlaneBlocks& blocks) {
+                                   const PlaneTiles& tiles) {
   if (!tile.all_taps(p)) return other_than("taps", tile.taps, p.kh * p.kw);
-  return blocks.rejection();
+  return tiles.rejection();
 }
 
 // The widest vectors with which the planes can be read, and as many rows.
@@ -60,8 +62,7 @@ std::vector<Config> variants(const Case& c) {
     WeightsTile tile = WeightsTile::widest(c, vw);
     if (!tile.all_taps(p)) break;
     for (; tile.rows > 0; --tile.rows) {
-      if (!rejection(p, tile, PlaneBlocks(p, tile.rows, vw)))
-        return {tile.config("weights_planes")};
+      if (!rejection(p, tile, PlaneTiles(p, tile.rows, vw))) return {tile.config("weights_planes")};
       least = tile;
     }
   }
@@ -70,9 +71,9 @@ std::vector<Config> variants(const Case& c) {
 
 Fit fit(const Case& c, const Config& config) {
   const WeightsTile tile = WeightsTile::from(config);
-  const PlaneBlocks blocks(c.problem, tile.rows, tile.vw);
-  if (auto refused = rejection(c.problem, tile, blocks)) return *refused;
-  return std::make_unique<const WeightsPlanesLayout>(c, config, tile, blocks);
+  const PlaneTiles tiles(c.problem, tile.rows, tile.vw);
+  if (auto refused = rejection(c.problem, tile, tiles)) return *refused;
+  return std::make_unique<const WeightsPlanesLayout>(c, config, tile, tiles);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "strategies/fully_connected/bodies.hpp"
 
-#include <algorithm>
-
 #include "ops/epilogue.hpp"
 
 namespace clconv::core::fully_connected {
@@ -20,17 +18,14 @@ void describe_product(Candidate& candidate, const Problem& p) {
 }
 
 double tile_cycles(const Machine& machine, std::int64_t steps, double accumulators, double loads) {
-  return static_cast<double>(steps) *
-         std::max(multiply_cycles(machine, 1, accumulators), load_cycles(machine, loads));
+  return real(steps) * product_cycles(machine, 1, accumulators, loads);
 }
 
 Pass product_pass(const Case& c, double work_groups, double cycles, int width) {
   // All operands come from L2. PoCL 3.1, 2-core Zen 5, 2026-11: n32c2048h1w1k250kh1kw1.
   constexpr double kEfficiency = 0.6;
-  Pass pass = vector_pass(c.profile, work_groups, cycles, width, kEfficiency);
-  pass.bytes = cached(c.machine, operand_bytes(c.problem));
-  pass.work_groups = work_groups;
-  return pass;
+  return vector_pass(c.profile, {work_groups, cycles, width, kEfficiency},
+                     {cached(c.machine, operand_bytes(c.problem)), work_groups});
 }
 
 int width_of(const Config& config) {

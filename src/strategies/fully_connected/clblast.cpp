@@ -48,13 +48,8 @@ class Clblast : public Layout {
     describe_product(candidate, p);
     candidate.workspace_bytes = workspace_bytes_;
     candidate.predicted_setup_us = kPredictedGemmBuildUs;
-    Pass others;
-    others.bytes = (p.finishes() ? 2.0 * static_cast<double>(bytes_of(p, result_of(p))) : 0) +
-                   (p.mask ? 3.0 * static_cast<double>(p.y_bytes()) : 0);
-    others.launches = (p.finishes() ? 1 : 0) + (p.mask ? 1 : 0);
-    others.work_groups = static_cast<double>(p.n * p.k);
-    candidate.predicted_us =
-        predicted_us(case_.profile, {gemm_pass(case_.profile, parameters_, product_), others});
+    candidate.predicted_us = predicted_us(
+        case_.profile, {gemm_pass(case_.profile, parameters_, product_), finishing_pass(p)});
   }
 
   void add_to(Executable& executable, Device& device) const override {

@@ -18,6 +18,11 @@ struct DotTile {
   }
 };
 
+constexpr double kLanesOfVector =
+    8;  // cycles to add up the lanes of a sum; PoCL 3.1, 2-core Zen 5, 2026-11
+constexpr double kReadAndWritten = 1.5;  // bytes per byte of a copy as floats, of half as many
+constexpr double kBytesOfGroup = 4096;   // that a work-group copies, about
+
 class Dot : public Layout {
  public:
   Dot(const Case& c, const DotTile& tile) : case_(c), tile_(tile) {}
@@ -27,15 +32,13 @@ class Dot : public Layout {
     describe_product(candidate, p);
     const auto [mr, nr, vw] = tile_;
     const std::int64_t images = images_per_item();
-    constexpr double kLanesOfVector = 8;  // cycles to add up lanes
     const double cycles =
         tile_cycles(case_.machine, ceil_div(columns_of(p), vw), mr * nr, mr + nr) +
         kLanesOfVector * mr * nr;
-    const Pass pass =
-        product_pass(case_, static_cast<double>(row_blocks() * ceil_div(p.n, images)),
-                     cycles * static_cast<double>(ceil_div(std::min(images, p.n), nr)), vw);
-    const double copied = 1.5 * static_cast<double>(copy_bytes());
-    const Pass copy = copy_pass(copied, copied / 4096);
+    const Pass pass = product_pass(case_, real(row_tiles() * ceil_div(p.n, images)),
+                                   cycles * real(ceil_div(std::min(images, p.n), nr)), vw);
+    const double copied = kReadAndWritten * real(copy_bytes());
+    const Pass copy = copy_pass(copied, copied / kBytesOfGroup);
     candidate.predicted_us = predicted_us(case_.profile, {copy, pass});
     candidate.workspace_bytes = workspace_bytes();
   }
@@ -47,7 +50,7 @@ class Dot : public Layout {
   }
 
  private:
-  std::int64_t row_blocks() const { return ceil_div(case_.problem.k, tile_.mr); }
+  std::int64_t row_tiles() const { return ceil_div(case_.problem.k, tile_.mr); }
   // Of x, as floats.
   std::int64_t copy_bytes() const {
     const Problem& p = case_.problem;
@@ -64,7 +67,7 @@ class Dot : public Layout {
     // Work-groups per compute unit that even out what one takes longer than another.
     constexpr std::int64_t kWorkGroupsPerUnit = 4;
     const std::int64_t wanted =
-        ceil_div(case_.profile.compute_units * kWorkGroupsPerUnit, row_blocks());
+        ceil_div(case_.profile.compute_units * kWorkGroupsPerUnit, row_tiles());
     return round_up(ceil_div(case_.problem.n, wanted), tile_.nr);
   }
 
@@ -97,7 +100,7 @@ class Dot : public Layout {
                         {"images_per_item", narrow(images)},
                         {"x_image", cl_long{copies ? columns_of(p) : p.input_image()}},
                         {"y_image", cl_long{p.result_image()}}}),
-        Range{{static_cast<std::size_t>(row_blocks()),
+        Range{{static_cast<std::size_t>(row_tiles()),
                static_cast<std::size_t>(ceil_div(p.n, images)), 1},
               {1, 1, 1}});
   }

@@ -30,7 +30,7 @@ class Outer : public Layout {
     describe_product(candidate, p);
     const auto [mr, kv, vw] = tile_;
     const Pass pass =
-        product_pass(case_, static_cast<double>(row_blocks() * column_blocks()),
+        product_pass(case_, real(row_tiles() * column_tiles()),
                      tile_cycles(case_.machine, p.wants_dx() ? p.k : p.n, mr * kv, mr + kv), vw);
     candidate.predicted_us = predicted_us(case_.profile, {pass});
     if (p.wants_dx()) {
@@ -61,14 +61,13 @@ class Outer : public Layout {
                         {"r_step", cl_long{dx ? filters_step : images_step}},
                         {"result_step", cl_long{dx ? p.result_image() : columns_of(p)}},
                         {"plane", narrow(p.h * p.w)}}),
-        Range{
-            {static_cast<std::size_t>(row_blocks()), static_cast<std::size_t>(column_blocks()), 1},
-            {1, 1, 1}}));
+        Range{{static_cast<std::size_t>(row_tiles()), static_cast<std::size_t>(column_tiles()), 1},
+              {1, 1, 1}}));
   }
 
  private:
-  std::int64_t row_blocks() const { return ceil_div(rows_of(case_.problem), tile_.mr); }
-  std::int64_t column_blocks() const {
+  std::int64_t row_tiles() const { return ceil_div(rows_of(case_.problem), tile_.mr); }
+  std::int64_t column_tiles() const {
     return ceil_div(columns_of(case_.problem), tile_.kv * tile_.vw);
   }
 

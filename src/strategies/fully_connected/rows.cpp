@@ -7,6 +7,10 @@
 namespace clconv::core::fully_connected {
 namespace {
 
+// Guesses: w comes from L2 for more images than one work-group has, at twice the speed of memory, and what there is to
+// multiply waits for loads.
+constexpr double kFromL2 = 0.5, kEfficiency = 0.2;
+
 class Rows : public Layout {
  public:
   Rows(const Case& c, const Config& config)
@@ -17,15 +21,9 @@ class Rows : public Layout {
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     describe_product(candidate, p);
-    // Guesses: w comes from L2 for more images than one work-group has, at twice the speed of memory, and what there is
-    // to multiply waits for loads.
-    constexpr double kEfficiency = 0.2;
-    Pass pass;
-    pass.flops = p.flops();
-    pass.efficiency = kEfficiency;
-    pass.bytes = operand_bytes(p) + 0.5 * static_cast<double>(p.w_bytes() * (groups_of_row() - 1));
-    pass.work_groups = static_cast<double>(work_groups() * items_) /
-                       static_cast<double>(case_.machine.items_per_unit);
+    const double bytes = operand_bytes(p) + kFromL2 * real(p.w_bytes() * (groups_of_row() - 1));
+    const double units = real(work_groups() * items_) / real(case_.machine.items_per_unit);
+    const Pass pass = arithmetic_pass(p.flops(), kEfficiency, {bytes, units});
     candidate.predicted_us = predicted_us(case_.profile, {pass});
   }
 

@@ -14,6 +14,11 @@ namespace {
 // copied do: im2col's rows layout per byte, col2im's gather per tap looked at. So does each run of pixels that lie
 // together, which are single ones where an image is one pixel (2048 to 250 at n=32: 875 us).
 constexpr double kRowsBytes = 6, kGatherBytes = 16, kRunBytes = 64;
+// Of a matrix that is copied.
+constexpr double kReadAndWritten = 2;
+// The bytes of a scatter count so many times: its compare-exchange runs at a tenth of a copy (PoCL 3.1, 2-core Zen 5,
+// 2026-11); a GPU's atomics are closer to its gather, a guess.
+constexpr double kAtomicOnCpu = 10, kAtomicOnGpu = 2;
 
 // dy as a problem of its own, whose im2col with a 1x1 filter gathers it into the columns layout.
 Problem gradient_problem(const Problem& p) {
@@ -204,43 +209,25 @@ Pass ChunkedLayout::before() const {
   const Problem& p = case_.problem;
   const bool cpu = case_.profile.family == Family::kCpu;
   const bool b_is_weights = Chunking::b_is_weights(p);
-  const double chunks = static_cast<double>(chunking_.chunks(p));
-  const double images = static_cast<double>(chunking_.images);
-  Pass pass;
-  pass.bytes = (static_cast<double>(chunking_.a_bytes(p)) +
-                (b_is_weights ? 0 : 2.0 * static_cast<double>(chunking_.b_bytes(p)))) *
-                   chunks +
-               static_cast<double>(p.wants_dx() ? p.y_bytes() : p.x_bytes());
-  if (cpu && !b_is_weights)
-    pass.bytes += kRowsBytes * static_cast<double>(chunking_.a_bytes(p)) * chunks;
-  if (cpu) {
-    pass.bytes +=
-        kRunBytes * images * chunks * static_cast<double>(p.c * p.kh * p.kw * chunking_.rows);
-  }
-  pass.launches = 2 * chunks;
-  pass.work_groups = images * static_cast<double>(p.c * chunking_.rows);
-  return pass;
+  const double chunks = real(chunking_.chunks(p)), images = real(chunking_.images);
+  const double a_bytes = real(chunking_.a_bytes(p)), b_bytes = real(chunking_.b_bytes(p));
+  double bytes = (a_bytes + (b_is_weights ? 0 : kReadAndWritten * b_bytes)) * chunks +
+                 real(p.wants_dx() ? p.y_bytes() : p.x_bytes());
+  if (cpu && !b_is_weights) bytes += kRowsBytes * a_bytes * chunks;
+  if (cpu) bytes += kRunBytes * images * chunks * real(p.c * p.kh * p.kw * chunking_.rows);
+  return arithmetic_pass(0, kFullRate, {bytes, images * real(p.c * chunking_.rows), 2 * chunks});
 }
 
 // Folding the product, or col2im.
 Pass ChunkedLayout::after() const {
   const Problem& p = case_.problem;
   const bool cpu = case_.profile.family == Family::kCpu;
-  const double chunks = static_cast<double>(chunking_.chunks(p));
-  Pass pass;
-  pass.bytes = static_cast<double>(chunking_.c_bytes(p)) * chunks +
-               static_cast<double>(p.wants_dx() ? p.x_bytes() : p.y_bytes());
-  if (p.wants_dx() && cpu) {
-    pass.bytes +=
-        kGatherBytes * static_cast<double>(p.x_elements()) * static_cast<double>(p.kh * p.kw);
-  }
-  // Measured on PoCL 3.1, 2-core Zen 5, 2026-11: the scatter's compare-exchange runs at a tenth of a
-  // copy; a GPU's atomics are closer to its gather.
-  if (atomic_) pass.bytes *= cpu ? 10 : 2;
-  pass.launches = chunks;
-  pass.work_groups =
-      static_cast<double>(chunking_.images) * static_cast<double>(p.wants_dx() ? p.c : p.k);
-  return pass;
+  const double chunks = real(chunking_.chunks(p)), images = real(chunking_.images);
+  double bytes =
+      real(chunking_.c_bytes(p)) * chunks + real(p.wants_dx() ? p.x_bytes() : p.y_bytes());
+  if (p.wants_dx() && cpu) bytes += kGatherBytes * real(p.x_elements()) * real(p.kh * p.kw);
+  if (atomic_) bytes *= cpu ? kAtomicOnCpu : kAtomicOnGpu;
+  return arithmetic_pass(0, kFullRate, {bytes, images * real(p.wants_dx() ? p.c : p.k), chunks});
 }
 
 void ChunkedLayout::describe(Candidate& candidate) const {
@@ -252,11 +239,7 @@ void ChunkedLayout::describe(Candidate& candidate) const {
       result_error_bound(p, summation_error_bound(p.reduction()) +
                                 (p.wants_dx() ? summation_error_bound(p.kh * p.kw) : 0));
   candidate.predicted_setup_us = multiply_setup_us() + 2 * kPredictedBuildUs;
-  const double chunks = static_cast<double>(chunking_.chunks(p));
-  Pass multiply = multiply_pass();
-  multiply.flops *= chunks;
-  multiply.bytes *= chunks;
-  multiply.launches *= chunks;
+  const Pass multiply = times(multiply_pass(), real(chunking_.chunks(p)));
   candidate.predicted_us = predicted_us(case_.profile, {before(), multiply, after()});
 }
 

@@ -26,17 +26,11 @@ class Panels : public ChunkedLayout {
  protected:
   double multiply_setup_us() const override { return kPredictedBuildUs; }
   Pass multiply_pass() const override {
-    // PoCL 3.1, 2-core Zen 3 and Zen 5, 2026-11, ResNet's 3x3 and first layers.
+    // Fraction of peak; PoCL 3.1, 2-core Zen 3 and Zen 5, 2026-11, ResNet's 3x3 and first layers.
     const double efficiency = case_.machine.measured(0.6, 0.75);
     const PanelGemm gemm = chunking_.panels(case_.problem);
-    const double m = static_cast<double>(gemm.m), n = static_cast<double>(gemm.n),
-                 k = static_cast<double>(gemm.k), batch = static_cast<double>(gemm.batch);
-    Pass pass;
-    pass.flops = 2.0 * batch * m * n * k;
-    pass.efficiency = efficiency;
-    pass.bytes = batch * (m * k + n * k + m * n) * 4.0;
-    pass.work_groups = static_cast<double>(panel_groups(case_.profile, gemm));
-    return pass;
+    return matrix_pass(real(gemm.batch), real(gemm.m), real(gemm.n), real(gemm.k), efficiency,
+                       real(panel_groups(case_.profile, gemm)));
   }
 };
 

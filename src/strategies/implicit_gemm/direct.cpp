@@ -10,6 +10,11 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
+// Instructions of a step besides its multiply-adds, counted in the kernel: per pixel its load and its distance, loads
+// of four weights, the loop. Of the rest, a guess of what waiting for the loads leaves.
+constexpr double kOfPixel = 3, kWeightsOfLoad = 4, kOfStep = 3;
+constexpr double kFed = 0.5;
+
 class Direct : public Layout {
  public:
   Direct(const Case& c, const Config& config)
@@ -55,20 +60,15 @@ class Direct : public Layout {
   }
 
   double us_of(const Correlation& c) const {
-    const double products = mr_ * np_;
-    Pass pass;
-    pass.flops = 2.0 * static_cast<double>(planes(c) * round_up(lanes(c), local(c))) * products *
-                 static_cast<double>(c.reduction());
-    // Loads and distances beside the multiply-adds, and a guess of what waiting for the loads leaves.
-    constexpr double kFed = 0.5;
-    pass.efficiency = kFed * products / (products + 3.0 * np_ + mr_ / 4.0 + 3.0);
-    pass.bytes = bytes_touched(case_.problem, c, packed_.bytes);
+    const double items = real(planes(c) * round_up(lanes(c), local(c))), products = mr_ * np_;
+    const double efficiency =
+        kFed * products / (products + kOfPixel * np_ + mr_ / kWeightsOfLoad + kOfStep);
     // One work-group keeps a unit of a CPU busy.
-    const std::int64_t busy =
-        vectors_are_items(case_.profile) ? local(c) : case_.machine.items_per_unit;
-    pass.work_groups =
-        static_cast<double>(planes(c) * round_up(lanes(c), local(c))) / static_cast<double>(busy);
-    return predicted_us(case_.profile, {pass});
+    const bool cpu = vectors_are_items(case_.profile);
+    const double busy = real(cpu ? local(c) : case_.machine.items_per_unit);
+    const Traffic traffic{bytes_touched(case_.problem, c, packed_.bytes), items / busy};
+    const double flops = kFlopsPerFma * items * products * real(c.reduction());
+    return predicted_us(case_.profile, {arithmetic_pass(flops, efficiency, traffic)});
   }
 
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const Region& packed) const {

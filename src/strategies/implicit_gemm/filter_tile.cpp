@@ -19,7 +19,7 @@ std::optional<Rejection> FilterTile::rejection(const Case& c) const {
 
 std::vector<Argument> filter_arguments(const Operand& operand, const Case& all,
                                        const InputView& view, const FilterTile& tile,
-                                       std::int64_t panel) {
+                                       std::int64_t supertile) {
   const Correlation& c = operand.correlation;
   // Channels last and dense: the taps of a row are one run of products.
   const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
@@ -45,7 +45,7 @@ std::vector<Argument> filter_arguments(const Operand& operand, const Case& all,
       {"filters", narrow(c.filters)},
       {"blocks_per_group", narrow(operand.blocks.blocks_per_group)},
       {"groups", narrow(c.groups)},
-      {"panel", narrow(panel)}};
+      {"supertile", narrow(supertile)}};
   for (const Argument& argument : result_arguments(c, operand.first_image))
     arguments.push_back(argument);
   return arguments;

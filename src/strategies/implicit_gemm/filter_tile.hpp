@@ -32,6 +32,6 @@ struct LeastResult {
 
 // The arguments that both kernels have in common.
 std::vector<Argument> filter_arguments(const Operand& operand, const Case& c, const InputView& view,
-                                       const FilterTile& tile, std::int64_t panel);
+                                       const FilterTile& tile, std::int64_t supertile);
 
 }  // namespace clconv::core::implicit_gemm

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "strategies/cost_model.hpp"
-
 namespace clconv::core::implicit_gemm {
 
 std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others) const {
@@ -35,15 +33,21 @@ std::string Tile::defines(const Machine& machine) const {
   return macros.defines() + (tm * tn >= 64 ? machine.more_registers : "");
 }
 
+Pass Tile::pass(const Case& c, std::int64_t work_groups, std::int64_t parts, std::int64_t products,
+                double bytes) const {
+  const double flops = real(work_groups) * kFlopsPerFma * bm * bn * real(products);
+  return arithmetic_pass(flops, efficiency(c.profile), {bytes, filling(c, work_groups * parts)});
+}
+
 double Tile::efficiency(const DeviceProfile& profile) const {
-  // What a larger tile fetches less often; a guess.
+  // Multiply-adds that a factor takes which is fetched, of which a larger tile has fewer; a guess.
+  constexpr double kOfFetch = 4;
   const double fetches = 1.0 / bm + 1.0 / bn;
-  return multiplying_share(profile, tm, tn) / (1 + 4 * fetches);
+  return multiplying_share(profile, tm, tn) / (1 + kOfFetch * fetches);
 }
 
 double Tile::filling(const Case& c, std::int64_t groups) const {
-  return filling_groups(c.profile, c.machine, static_cast<double>(groups),
-                        static_cast<double>(items()));
+  return filling_groups(c.profile, c.machine, real(groups), real(items()));
 }
 
 int Tile::wanted_split(const Case& c, std::int64_t groups, std::int64_t steps) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "strategies/body.hpp"
+#include "strategies/cost_model.hpp"
 
 namespace clconv::core::implicit_gemm {
 
@@ -18,6 +19,9 @@ struct Tile {
   Config config(const char* body) const;
   // Macros and build options.
   std::string defines(const Machine& machine) const;
+  // Of `work_groups` work-groups in `parts` parts each, which multiply `products` times.
+  Pass pass(const Case& c, std::int64_t work_groups, std::int64_t parts, std::int64_t products,
+            double bytes) const;
   // Fraction of a device's peak its loop reaches where there are work-groups enough.
   double efficiency(const DeviceProfile& profile) const;
   // `groups` work-groups as the cost model counts them, which takes one to fill a compute unit.

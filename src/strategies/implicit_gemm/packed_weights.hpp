@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/pack.hpp"
+#include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/correlation_bodies.hpp"
 
 namespace clconv::core::implicit_gemm {
@@ -36,5 +37,12 @@ struct PackedWeights {
     executable.prepared_weights_bytes = bytes;
   }
 };
+
+// Of a launch that multiplies a correlation with such weights, which the last-level cache may hold.
+inline Traffic traffic_of(const Case& all, const Correlation& c, const FilterBlocks& blocks,
+                          double work_groups, std::int64_t launches) {
+  return {cached(all.machine, bytes_touched(all.problem, c, blocks.bytes())), work_groups,
+          real(launches)};
+}
 
 }  // namespace clconv::core::implicit_gemm

@@ -17,7 +17,7 @@ PatchGrid PatchTile::grid(const Case& all, const Correlation& c) const {
     const std::int64_t image = round_up(h * w, vw);
     const std::int64_t end = (images - 1) * image + (h - 1) * w + round_up(w, stage_width(w));
     std::int64_t pitch = round_up(std::max({images * image, end, span()}), vw);
-    // A power of two would put the lines of a strip into few sets of L1.
+    // A power of two would put the lines of a span into few sets of L1.
     if (sums > 0 && pitch % (2 * line) == 0) pitch += line;
     if (pitch > most || (sums > 0 && sums_of_a_block(images, h * w) > sums * 256)) return;
     // The last tile of each kind is smaller.

@@ -37,7 +37,7 @@ struct PatchTile {
     return std::any_of(correlations.begin(), correlations.end(),
                        [](const Correlation& c) { return c.out_step != 1 || c.out_pitch != c.ow; });
   }
-  // Channels that are staged at once: all, or as many as leave a strip of patches half of L1.
+  // Channels that are staged at once: all, or as many as leave a span of patches half of L1.
   std::int64_t slab(const Machine& machine, const Correlation& c) const {
     if (sums == 0) return c.channels;
     const std::int64_t products = std::min(

@@ -10,49 +10,44 @@ namespace {
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt (there the digits' and first layers).
-constexpr double kEfficiency = 0.94;
+constexpr double kEfficiency = 0.94;  // fraction of the cycles' rate
+constexpr double kBeyondL1 =
+    1.15;  // factor of products whose patches are not in L1 for the next block
+constexpr TileCycles kStore{1.5, 20};            // per vector of results,
+constexpr TileCycles kScatteredStore{1.5, 100};  // per result
+constexpr double kSumsOfVector = 2;              // cycles to store and load them between slabs
 
-// What a product takes longer where its patches are not in L1 for the next block of filters.
-double waiting_of(const Machine& machine, const PatchTile& tile, const Correlation& c) {
+// Cycles to multiply the patches of a register tile, and to store it.
+double tile_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
+                   bool scatter) {
+  const double loop = machine.measured(0.5, 0);  // cycles per step
+  const double steps = real(c.reduction()), accumulators = tile.mr * tile.nv;
   const std::int64_t patches = tile.slab(machine, c) * c.taps_h * c.taps_w * tile.span() * kElement;
-  return patches > machine.l1_blocking_bytes ? 1.15 : 1.0;
+  const double waiting = patches > machine.l1_blocking_bytes ? kBeyondL1 : 1.0;
+  const double turns = real(ceil_div(c.channels, tile.slab(machine, c)) - 1);
+  return product_cycles(machine, steps, accumulators, tile.nv + tile.mr, kDenseLoads) * waiting +
+         loop * steps +
+         (scatter ? kScatteredStore.of(tile.mr * real(tile.span())) : kStore.of(accumulators)) +
+         turns * kSumsOfVector * accumulators;
 }
 
-// Of a tile.
-double store_cycles(const PatchTile& tile, bool scatter) {
-  return scatter ? 1.5 * tile.mr * static_cast<double>(tile.span()) + 100
-                 : 1.5 * tile.mr * tile.nv + 20;
-}
-
-// Of all patches once: 4 cycles a vector, however few pixels of a row it brings.
+// Cycles to stage all patches once: so many a vector, however few pixels of a row it brings.
 double stage_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
                     const PatchGrid& grid) {
+  const double vector = machine.measured(5, 4);
   const std::int64_t vectors =
       c.images * c.oh * grid.tiles_x(c) * ceil_div(grid.w, tile.stage_width(grid.w));
-  return static_cast<double>(c.reduction()) * static_cast<double>(vectors) * machine.measured(5, 4);
+  return real(c.reduction()) * real(vectors) * vector;
 }
 
-double patches_us(const Case& all, const PatchTile& tile, const Correlation& c, bool scatter,
-                  const PatchGrid& grid, const FilterBlocks& blocks) {
-  const Machine& machine = all.machine;
-  const double runs =
-      static_cast<double>(ceil_div(blocks.blocks_per_group, tile.run(all, c, grid, blocks)));
-  const double steps = static_cast<double>(c.reduction());
-  const double accumulators = tile.mr * tile.nv;
-  const double slabs = static_cast<double>(ceil_div(c.channels, tile.slab(machine, c)));
-  const double products = std::max(multiply_cycles(machine, steps, accumulators),
-                                   load_cycles(machine, steps * (tile.nv + tile.mr), kDenseLoads));
-  const double tile_cycles = products * waiting_of(machine, tile, c) +
-                             machine.measured(0.5, 0) * steps + store_cycles(tile, scatter) +
-                             (slabs - 1) * 2 * accumulators;
-  const double tiles = static_cast<double>(blocks.blocks_per_group) * grid.multiplied /
-                       static_cast<double>(tile.span());
-  const double cycles = tiles * tile_cycles + runs * stage_cycles(machine, tile, c, grid);
-  Pass multiply =
-      vector_pass(all.profile, static_cast<double>(c.groups), cycles, tile.vw, kEfficiency);
-  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
-  multiply.work_groups = runs * static_cast<double>(grid.all(c));
-  return predicted_us(all.profile, {multiply});
+Pass pass_of(const Case& all, const PatchTile& tile, const Correlation& c, bool scatter,
+             const PatchGrid& grid, const FilterBlocks& blocks) {
+  const double runs = real(ceil_div(blocks.blocks_per_group, tile.run(all, c, grid, blocks)));
+  const double tiles = real(blocks.blocks_per_group) * grid.multiplied / real(tile.span());
+  const double cycles = tiles * tile_cycles(all.machine, tile, c, scatter) +
+                        runs * stage_cycles(all.machine, tile, c, grid);
+  return vector_pass(all.profile, {real(c.groups), cycles, tile.vw, kEfficiency},
+                     traffic_of(all, c, blocks, runs * real(grid.all(c)), 1));
 }
 
 class Patches : public Layout {
@@ -66,8 +61,9 @@ class Patches : public Layout {
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
       if (nothing_to_do(p, c)) continue;
-      candidate.predicted_us +=
-          patches_us(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i]);
+      candidate.predicted_us += predicted_us(
+          case_.profile,
+          {pass_of(case_, tile_, c, scatter, tile_.grid(case_, c), packed_.blocks[i])});
     }
     candidate.prepared_weights_bytes = packed_.bytes;
     // Its vectors run over the ends of rows.
@@ -163,7 +159,7 @@ std::vector<Config> variants(const Case& all) {
   constexpr int kPatch = 128, kSums = 64;
   // 3 or 4 with fewer filters, 1 with 12: no faster anywhere.
   constexpr int kVectors = 2;
-  // Reductions from which on a strip in L1 counts for more than results in a row.
+  // Reductions from which on a span in L1 counts for more than results in a row.
   constexpr std::int64_t kDeep = 128;
   const DeviceProfile& profile = all.profile;
   const int vw = all.machine.lanes;
@@ -180,8 +176,8 @@ std::vector<Config> variants(const Case& all) {
         (mr > 4 && mr / 2 >= all.correlations.front().filters)) {
       continue;
     }
-    // Where both hold the same tile, the larger takes 5 % less time in the mean of 56 random problems (0.86 to 1.17 times
-    // as fast), cause not established: of equals the first counts.
+    // Where both hold the same tile, the larger takes 5 % less time in the mean of 56 random problems (0.86 to 1.17
+    // times as fast), cause not established: of equals the first counts.
     for (const int kib : {2 * patch, patch})
       configs.push_back(PatchTile{mr, kVectors, vw, kib, 0}.config());
     // Half of both where there is too little local memory, and so on.

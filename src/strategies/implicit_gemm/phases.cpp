@@ -1,5 +1,6 @@
-// phases: data gradients at a stride of 2 or 4 along the rows; all phases of a row of results in one register tile, with
-// vectors along the input's columns, interleaved before they are stored. For few channels of dx per group. For CPUs.
+// phases: data gradients at a stride of 2 or 4 along the rows; all phases of a row of results in one register tile,
+// with vectors along the input's columns, interleaved before they are stored. For few channels of dx per group. For
+// CPUs.
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/input_view.hpp"
 #include "strategies/implicit_gemm/packed_weights.hpp"
@@ -94,9 +95,9 @@ Correlation filters_of(const Problem& p, const Correlation& phase) {
 }
 
 // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over the data gradients of docs/calibration.md.
-constexpr double kEfficiency = 0.9;
-constexpr double kRow = 4;     // cycles of the loop around a row of taps
-constexpr double kVector = 4;  // and of a vector of results, to interleave and to store it
+constexpr double kEfficiency = 0.9;  // fraction of the cycles' rate
+constexpr double kRow = 4;           // cycles of the loop around a row of taps
+constexpr double kVector = 4;        // cycles to interleave and to store a vector of results
 
 class Phases : public Layout {
  public:
@@ -137,21 +138,16 @@ class Phases : public Layout {
   // Per row of taps: each of its taps multiplies MR filters by NV vectors, which are loaded once for all.
   Pass multiply_pass() const {
     const Problem& p = case_.problem;
-    const double rows = static_cast<double>(packed_.blocks.front().reduction_padded) /
-                        static_cast<double>(p.kw * std::min(p.sh, p.h));
-    const double taps = static_cast<double>(p.kw);
-    const double fmas = taps * tile_.mr * tile_.nv;
+    const double rows =
+        real(packed_.blocks.front().reduction_padded) / real(p.kw * std::min(p.sh, p.h));
+    const double vectors = tile_.mr * tile_.nv, taps = real(p.kw);
     const double loads = taps * (tile_.nv + tile_.mr);
-    const double row =
-        std::max(issue_cycles(case_.machine, fmas), load_cycles(case_.machine, loads));
-    const double stores = kVector * static_cast<double>(p.sw) * tile_.mr * tile_.nv;
-    const double count = static_cast<double>(work_groups(p.n));
-    Pass pass =
-        vector_pass(case_.profile, count, rows * (row + kRow) + stores, tile_.vw, kEfficiency);
-    pass.bytes = static_cast<double>(p.x_bytes() + p.y_bytes() + packed_.bytes);
-    pass.work_groups = count;
-    pass.launches = static_cast<double>(view_.chunks());
-    return pass;
+    const double row = independent_cycles(case_.machine, taps * vectors, loads);
+    const double cycles = rows * (row + kRow) + kVector * real(p.sw) * vectors;
+    const double count = real(work_groups(p.n));
+    const double bytes = real(p.x_bytes() + p.y_bytes() + packed_.bytes);
+    return vector_pass(case_.profile, {count, cycles, tile_.vw, kEfficiency},
+                       {bytes, count, real(view_.chunks())});
   }
 
   std::string defines() const {

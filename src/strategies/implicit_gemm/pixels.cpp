@@ -64,8 +64,8 @@ struct PixelTile {
   }
 };
 
-// The run: the blocks of filters that one work-item multiplies its pixels by. From the second block on the pixels are in
-// L1; the run's weights must fit a quarter of L2. Both limits: no record of other values tried.
+// The run: the blocks of filters that one work-item multiplies its pixels by. From the second block on the pixels are
+// in L1; the run's weights must fit a quarter of L2. Both limits: no record of other values tried.
 std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& blocks,
                     std::int64_t row_tiles) {
   constexpr std::int64_t kWorkGroupsPerUnit = 16;
@@ -80,52 +80,47 @@ std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& b
 }
 
 // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Staged pixels lie dense and near, and are
-// brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`).
-constexpr double kEfficiency = 0.97;
+// brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`). With few registers
+// loads and the loop cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3,
+// 2026-11).
+struct Terms {
+  double efficiency = 0.97;  // fraction of the cycles' rate
+  double loads;              // per step, of vectors and numbers
+  double loop;               // cycles per step
+  double stage;              // cycles per step of the first block of a run
+  double waiting;            // factor of the products
+  TileCycles store;          // per vector of results
 
-// Per step. Stride 2 loads twice and shuffles. With few registers loads and loop overhead cost more (vgg_conv1_1's data
-// gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3, 2026-11).
-double loads_of(const Machine& machine, const PixelTile& tile, const Correlation& c) {
-  const double vectors = tile.nv * (c.sw == 1 || tile.stage > 0 ? 1.0 : 4.0);
-  return machine.measured(1.5, 1.0) * vectors + tile.mr;
-}
-double loop_cycles(const Machine& machine, const PixelTile& tile) {
-  return tile.stage > 0 ? 0.1 : machine.measured(3, 1.2);
-}
+  Terms(const Machine& machine, const PixelTile& tile, const Correlation& c) {
+    const bool staged = tile.stage > 0;
+    const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);  // stride 2: two, shuffled
+    loads = machine.measured(1.5, 1.0) * vectors + tile.mr;
+    loop = staged ? 0.1 : machine.measured(3, 1.2);
+    stage = staged ? tile.nv * (c.sw == 1 ? 2 : 6) : 0;
+    // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
+    waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
+    // Scattered results go one by one.
+    store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0;
+    store.tile = c.out_step == 1 && staged ? 20 : 30;
+  }
+  // Of a register tile of so many vectors.
+  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run) const {
+    return independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting +
+           loop * steps + store.of(vectors) + steps * stage / real(run);
+  }
+};
 
-// Scattered results go one by one.
-double store_cycles(const Machine& machine, const PixelTile& tile, const Correlation& c) {
-  if (c.out_step == 1 && tile.stage > 0) return 2.0 * tile.mr * tile.nv + 20;
-  const double vector = c.out_step == 1 ? 4.0 : machine.measured(3.5, 2.0) * tile.vw;
-  return vector * tile.mr * tile.nv + 30;
-}
-
-// What a product takes longer: a narrower tile waits more often for the next row.
-double waiting_of(const PixelTile& tile) {
-  if (tile.stage == 0) return 1 + 0.1 / tile.nv;
-  return tile.stage > 16 ? 1.05 : 1.0;
-}
-
-double pixels_us(const Case& all, const PixelTile& tile, const Correlation& c,
-                 const FilterBlocks& blocks, std::int64_t chunks) {
-  const Machine& machine = all.machine;
-  const double tiles = static_cast<double>(ceil_div(c.ow, tile.span()) * c.oh) *
-                       static_cast<double>(blocks.blocks()) * static_cast<double>(c.images);
-  const double steps = static_cast<double>(c.reduction());
-  const std::int64_t run = run_of(all, c, blocks, ceil_div(c.ow, tile.span()) * c.images);
-  const double products =
-      std::max(issue_cycles(machine, steps * tile.mr * tile.nv),
-               load_cycles(machine, steps * loads_of(machine, tile, c), kDenseLoads));
-  const double staged_vectors = tile.stage > 0 ? steps * tile.nv : 0;
-  const double stage_cycles = staged_vectors * (c.sw == 1 ? 2 : 6) / static_cast<double>(run);
-  const double cycles = products * waiting_of(tile) + loop_cycles(machine, tile) * steps +
-                        store_cycles(machine, tile, c) + stage_cycles;
-  Pass multiply = vector_pass(all.profile, tiles, cycles, tile.vw, kEfficiency);
-  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
-  multiply.work_groups = tiles / static_cast<double>(blocks.blocks_per_group) *
-                         static_cast<double>(ceil_div(blocks.blocks_per_group, run));
-  multiply.launches = static_cast<double>(chunks);
-  return predicted_us(all.profile, {multiply});
+Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
+             const FilterBlocks& blocks, std::int64_t chunks) {
+  const std::int64_t row_tiles = ceil_div(c.ow, tile.span());
+  const std::int64_t run = run_of(all, c, blocks, row_tiles * c.images);
+  const double tiles = real(row_tiles * c.oh) * real(blocks.blocks()) * real(c.images);
+  const double runs = real(ceil_div(blocks.blocks_per_group, run));
+  const Terms terms(all.machine, tile, c);
+  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run);
+  return vector_pass(
+      all.profile, {tiles, cycles, tile.vw, terms.efficiency},
+      traffic_of(all, c, blocks, tiles / real(blocks.blocks_per_group) * runs, chunks));
 }
 
 class Pixels : public RegisterTileLayout {
@@ -137,8 +132,8 @@ class Pixels : public RegisterTileLayout {
 
  protected:
   std::int64_t tile_columns() const override { return tile_.span(); }
-  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return pixels_us(case_, tile_, c, blocks, view_.chunks());
+  Pass multiply_pass(const Correlation& c, const FilterBlocks& blocks) const override {
+    return pass_of(case_, tile_, c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Problem& p = case_.problem;

@@ -13,7 +13,7 @@ void RegisterTileLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;
   double us = 0;
   for (std::size_t i = 0; i < case_.correlations.size(); ++i)
-    us += multiply_us(case_.correlations[i], packed_.blocks[i]);
+    us += predicted_us(case_.profile, {multiply_pass(case_.correlations[i], packed_.blocks[i])});
   candidate.workspace_bytes = view_.workspace_bytes(case_.profile);
   candidate.prepared_weights_bytes = packed_.bytes;
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));

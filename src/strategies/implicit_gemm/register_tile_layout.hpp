@@ -28,7 +28,7 @@ class RegisterTileLayout : public Layout {
 
  protected:
   virtual std::int64_t tile_columns() const = 0;
-  virtual double multiply_us(const Correlation& c, const FilterBlocks& blocks) const = 0;
+  virtual Pass multiply_pass(const Correlation& c, const FilterBlocks& blocks) const = 0;
   virtual std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const = 0;
 
   const Case& case_;

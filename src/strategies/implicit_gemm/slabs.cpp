@@ -10,13 +10,13 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 
 // Cache blocking: tiles, blocks of filters and channels that are processed together so that they stay in L1 and L2.
 struct Slabs {
-  std::int64_t panel;     // tiles that all blocks of a run pass before the next ones
-  std::int64_t run;       // blocks of filters of a work-item
-  std::int64_t channels;  // of a slab
+  std::int64_t supertile;  // tiles that all blocks of a run pass before the next ones
+  std::int64_t run;        // blocks of filters of a work-item
+  std::int64_t channels;   // of a slab
 
   Slabs(const FilterTile& tile, int kib, const Case& all, const Correlation& c,
         const FilterBlocks& blocks) {
-    // A panel's pixels and sums in half of L2; in three quarters of L1 the weights of a slab,
+    // A supertile's pixels and sums in half of L2; in three quarters of L1 the weights of a slab,
     // and of its pixels all or what a tile touches, up to 4 lines a row. Work-groups enough to even out what one
     // core starts later. 2-core Zen 3, 2026-11: slabs of 48 to 192 channels of n1c1024h14w14k512kh1kw1 within 5 %,
     // n1c2048h7w7k512kh1kw1 slower from 128 on.
@@ -27,52 +27,46 @@ struct Slabs {
     const std::int64_t tiles = ceil_div(c.ow, tile.tw) * ceil_div(c.oh, tile.th);
     const std::int64_t pixels = tile.th * tile.tw;
     const std::int64_t fitting = kib * 256 / tile.sums();
-    panel = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
-    panel = ceil_div(tiles, ceil_div(tiles, panel));
-    const std::int64_t panels = ceil_div(tiles, panel) * c.groups * c.images;
+    supertile = std::min({tiles, std::max<std::int64_t>(1, kMostPixels / pixels), fitting});
+    supertile = ceil_div(tiles, ceil_div(tiles, supertile));
+    const std::int64_t supertiles = ceil_div(tiles, supertile) * c.groups * c.images;
     const std::int64_t blocks_per_group = blocks.blocks_per_group;
     const std::int64_t runs =
-        std::max(ceil_div(kWorkGroupsPerUnit * all.profile.compute_units, panels),
-                 ceil_div(blocks_per_group, fitting / panel));
+        std::max(ceil_div(kWorkGroupsPerUnit * all.profile.compute_units, supertiles),
+                 ceil_div(blocks_per_group, fitting / supertile));
     run = ceil_div(blocks_per_group, std::min(blocks_per_group, runs));
     const std::int64_t taps = std::max<std::int64_t>(1, c.taps_h * c.taps_w);
-    const std::int64_t row = std::min(panel * pixels * c.sw * kElement, most_of_row);
+    const std::int64_t row = std::min(supertile * pixels * c.sw * kElement, most_of_row);
     const std::int64_t channel_bytes = taps * tile.block() * kElement + tile.th * row;
     const std::int64_t most =
         std::clamp<std::int64_t>(near_bytes / channel_bytes, 1, all.machine.slab_channels);
     channels = ceil_div(c.channels, ceil_div(c.channels, most));
   }
-  std::int64_t panels(std::int64_t tiles) const { return ceil_div(tiles, panel); }
+  std::int64_t supertiles(std::int64_t tiles) const { return ceil_div(tiles, supertile); }
   std::int64_t runs(const FilterBlocks& blocks) const {
     return ceil_div(blocks.blocks_per_group, run);
   }
 };
 
-// Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1. As filters_us, but that nothing is far.
-double slabs_us(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
-                const FilterBlocks& blocks, std::int64_t chunks) {
-  constexpr double kEfficiency = 0.92;
-  constexpr double kLeastStep = 4.6, kLoop = 0.5;  // cycles
-  constexpr double kSumsOfVector = 2,
-                   kSumsOfTile = 30;  // cycles to store and load them between slabs
-  const Machine& machine = all.machine;
-  const std::int64_t tiles = tile.tiles(c);
-  const double steps = static_cast<double>(c.reduction());
-  const double accumulators = static_cast<double>(tile.kv * tile.pixels());
-  const double step =
-      std::max({kLeastStep, issue_cycles(machine, accumulators),
-                load_cycles(machine, static_cast<double>(tile.kv + tile.pixels()))});
-  const double turns = static_cast<double>(ceil_div(c.channels, slabs.channels));
-  const double cycles = steps * (step + kLoop) +
-                        turns * (kSumsOfVector * accumulators + kSumsOfTile) +
+// PoCL 3.1, 2-core Zen 3, 2026-11, over resnet50.txt's 1x1: the fraction of the cycles' rate that is reached; cycles
+// per step, at least and of the loop around it; cycles to store a tile's sums and to load them between slabs.
+constexpr double kEfficiency = 0.92;
+constexpr double kLeastStep = 4.6, kLoop = 0.5;
+constexpr TileCycles kSums{2, 30};
+
+// Nothing is far from the core.
+Pass pass_of(const Case& all, const FilterTile& tile, const Slabs& slabs, const Correlation& c,
+             const FilterBlocks& blocks, std::int64_t chunks) {
+  const double accumulators = real(tile.kv * tile.pixels()), loads = real(tile.kv + tile.pixels());
+  const double step = std::max(kLeastStep, independent_cycles(all.machine, accumulators, loads));
+  const double turns = real(ceil_div(c.channels, slabs.channels));
+  const double cycles = real(c.reduction()) * (step + kLoop) + turns * kSums.of(accumulators) +
                         transposing_store_cycles(tile.transposes(), accumulators, true);
-  Pass multiply = vector_pass(all.profile, static_cast<double>(tiles * blocks.blocks() * c.images),
-                              cycles, tile.vw, kEfficiency);
-  multiply.bytes = cached(machine, bytes_touched(all.problem, c, blocks.bytes()));
-  multiply.work_groups =
-      static_cast<double>(slabs.panels(tiles) * slabs.runs(blocks) * c.groups * c.images);
-  multiply.launches = static_cast<double>(chunks);
-  return predicted_us(all.profile, {multiply});
+  const double tiles = real(tile.tiles(c) * blocks.blocks() * c.images);
+  const double work_groups =
+      real(slabs.supertiles(tile.tiles(c)) * slabs.runs(blocks) * c.groups * c.images);
+  return vector_pass(all.profile, {tiles, cycles, tile.vw, kEfficiency},
+                     traffic_of(all, c, blocks, work_groups, chunks));
 }
 
 class SlabsLayout : public RegisterTileLayout {
@@ -98,13 +92,14 @@ class SlabsLayout : public RegisterTileLayout {
 
  protected:
   std::int64_t tile_columns() const override { return tile_.tw; }
-  double multiply_us(const Correlation& c, const FilterBlocks& blocks) const override {
-    return slabs_us(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
+  Pass multiply_pass(const Correlation& c, const FilterBlocks& blocks) const override {
+    return pass_of(case_, tile_, slabs(c, blocks), c, blocks, view_.chunks());
   }
   std::unique_ptr<Step> multiply(Device& device, const Operand& operand) const override {
     const Correlation& c = operand.correlation;
     const Slabs slabs = this->slabs(c, operand.blocks);
-    std::vector<Argument> arguments = filter_arguments(operand, case_, view_, tile_, slabs.panel);
+    std::vector<Argument> arguments =
+        filter_arguments(operand, case_, view_, tile_, slabs.supertile);
     arguments.insert(arguments.end(),
                      {{"slab", narrow(slabs.channels)}, {"run", narrow(slabs.run)}});
     return std::make_unique<KernelStep>(
@@ -112,7 +107,7 @@ class SlabsLayout : public RegisterTileLayout {
         device.kernel("implicit_gemm/slabs", "implicit_gemm_slabs",
                       class_defines(case_.problem, c, config_.defines())),
         with_slopes(case_.problem, arguments),
-        one_item_groups(slabs.panels(tile_.tiles(c)) * slabs.runs(operand.blocks) * c.groups *
+        one_item_groups(slabs.supertiles(tile_.tiles(c)) * slabs.runs(operand.blocks) * c.groups *
                         operand.images));
   }
 
@@ -126,10 +121,10 @@ class SlabsLayout : public RegisterTileLayout {
 };
 
 std::vector<Config> variants(const Case& all) {
-  constexpr int kSums = 64;  // KiB
+  constexpr int kSumsKib = 64;
   const int vw = all.machine.lanes;
   const LeastResult least(all.correlations);
-  int sums = kSums;
+  int sums = kSumsKib;
   while (sums > 1 && sums * 1024 > all.profile.local_memory_bytes)
     sums /= 2;
   std::vector<Config> configs;

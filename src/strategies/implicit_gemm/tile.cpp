@@ -22,6 +22,9 @@ constexpr Tile kTiles[] = {
 // For devices with work-groups too small for all of them.
 constexpr Tile kSmallTile = {32, 64, 16, 8, 4};
 
+// Work-items of a work-group of the other kernels.
+constexpr std::int64_t kItemsOfGroup = 64;
+
 // How the kernel reads the input, its GATHER.
 enum Gather { kElements = 0, kFourPixels = 1, kFourChannels = 2, kTapOfEach = 3 };
 
@@ -139,16 +142,11 @@ class TileLayout : public Layout {
  private:
   double us_of(const Correlation& c) const {
     const TileGrid grid(tile_, c);
-    Pass pass;
-    pass.work_groups = tile_.filling(case_, grid.work_groups(c) * grid.parts);
-    pass.flops = static_cast<double>(grid.work_groups(c)) * 2.0 * tile_.bm * tile_.bn *
-                 static_cast<double>(grid.steps * tile_.bk);
-    pass.efficiency = tile_.efficiency(case_.profile);
-    pass.bytes = bytes_touched(case_.problem, c, weights_.bytes);
-    Pass fold;
-    fold.launches = tile_.split > 1 ? 1 : 0;
-    fold.bytes = 2.0 * static_cast<double>(grid.partial_bytes(tile_, c));
-    fold.work_groups = static_cast<double>(c.groups * c.filters * grid.pixels) / 64;
+    const Pass pass = tile_.pass(case_, grid.work_groups(c), grid.parts, grid.steps * tile_.bk,
+                                 bytes_touched(case_.problem, c, weights_.bytes));
+    // Parts are written and read again. Without parts there are no bytes and no launch.
+    const Pass fold = copy_pass(2.0 * real(grid.partial_bytes(tile_, c)),
+                                real(c.groups * c.filters * grid.pixels) / real(kItemsOfGroup));
     return predicted_us(case_.profile, {pass, fold});
   }
   std::string defines(const Correlation& c) const {
@@ -171,7 +169,7 @@ class TileLayout : public Layout {
 
   // Of which every work-item takes one, for several planes: drivers limit the work-groups of the second dimension.
   Range plane_range(std::int64_t each, std::int64_t planes) const {
-    Range range = items(each, std::min<std::int64_t>(64, case_.profile.max_work_group_size));
+    Range range = items(each, std::min(kItemsOfGroup, case_.profile.max_work_group_size));
     range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes, 32768));
     return range;
   }

@@ -53,6 +53,11 @@ struct PartialSums {
   }
 };
 
+// The launch of a body for CPUs, in `work.count` work-groups: all operands are moved once.
+inline Pass group_pass(const Case& c, const VectorWork& work) {
+  return vector_pass(c.profile, work, {operand_bytes(c.problem), work.count});
+}
+
 // x as the CPU bodies read it: as it lies, or a float copy with its padding written out.
 struct PaddedInput {
   bool copied;

@@ -25,44 +25,50 @@ struct WeightsFiltersTile {
   }
 };
 
+// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt and 22 random problems. The terms that the machine decides:
+struct Terms {
+  // The fraction of the cycles' rate that is reached. Half of what it reads was packed by another core, in about every
+  // second process (medians of the core suite: `patches`, which packs nothing, is 3-16 % faster where both were
+  // predicted equal).
+  double efficiency;
+  double loop;  // cycles per pixel
+  explicit Terms(const Machine& machine)
+      : efficiency(machine.measured(0.765, 0.95)), loop(machine.measured(1, 0.5)) {}
+};
+constexpr TileCycles kStore{2, 100};         // per result of a tile
+constexpr std::int64_t kPixelsOfGroup = 16;  // that a work-group of the packing kernel takes
+
 // What work-groups of so many pixels read that a core's cache does not keep from one to the next.
 double bytes_read_again(const Case& all, const WeightsFiltersTile& tile, double work_groups,
                         double pixels) {
   constexpr double kStreamed =
-      0.5;  // read in order, the last-level cache is faster than for scattered lines
-  const Problem& p = all.problem;
-  const double bytes =
-      pixels * (tile.kv * tile.vw + static_cast<double>(tile.tc * p.sh * p.sw)) * kElement;
-  return bytes > static_cast<double>(all.machine.l2_blocking_bytes)
+      0.5;  // in order, the last-level cache is faster than for scattered lines
+  const double elements = tile.kv * tile.vw + real(tile.tc * all.problem.sh * all.problem.sw);
+  const double bytes = pixels * elements * kElement;
+  return bytes > real(all.machine.l2_blocking_bytes)
              ? work_groups * kStreamed * cached(all.machine, bytes)
              : 0;
 }
 
-double filters_us(const Case& all, const WeightsFiltersTile& tile, const GradientBlocks& blocks,
-                  const PaddedInput& view) {
-  // Half of what it reads was packed by another core, in about every second process (medians of the core suite:
-  // `patches`, which packs nothing, is 3-16 % faster where both were predicted equal). With few registers:
-  // predicted against measured over core.txt, here and below; PoCL 3.1, 2-core Zen 3, 2026-11.
-  const double efficiency = all.machine.measured(0.765, 0.95);
-  const double loop = all.machine.measured(1, 0.5);         // cycles
-  constexpr double kStoreOfResult = 2, kStoreOfTile = 100;  // cycles
+Pass pass_of(const Case& all, const WeightsFiltersTile& tile, const GradientBlocks& blocks) {
   const Problem& p = all.problem;
-  const Machine& machine = all.machine;
-  const double work_groups = static_cast<double>(tile.work_groups(p, blocks) * tile.split);
-  const double pixels = static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * p.ow());
+  const Terms terms(all.machine);
+  const double work_groups = real(tile.work_groups(p, blocks) * tile.split);
+  const double pixels = real(ceil_div(p.n * p.oh(), tile.split) * p.ow());
   const double taps = tile.tc * tile.tq;
-  const double products = std::max(multiply_cycles(machine, pixels, tile.kv * taps),
-                                   load_cycles(machine, pixels * (tile.kv + taps)));
-  const double store_cycles = kStoreOfResult * taps * tile.kv * tile.vw + kStoreOfTile;
-  const Pass pack = copy_pass(
-      cached(machine, static_cast<double>(p.y_bytes() + blocks.bytes(p))),
-      static_cast<double>(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), 16)));
-  Pass multiply = vector_pass(all.profile, work_groups, products + loop * pixels + store_cycles,
-                              tile.vw, efficiency);
-  multiply.work_groups = work_groups;
-  multiply.bytes = std::max(operand_bytes(p), bytes_read_again(all, tile, work_groups, pixels));
-  return predicted_us(all.profile,
-                      {view.pass(all), pack, multiply, PartialSums::pass(p, tile.split)});
+  const double cycles = product_cycles(all.machine, pixels, tile.kv * taps, tile.kv + taps) +
+                        terms.loop * pixels + kStore.of(taps * tile.kv * tile.vw);
+  const double bytes = std::max(operand_bytes(p), bytes_read_again(all, tile, work_groups, pixels));
+  return vector_pass(all.profile, {work_groups, cycles, tile.vw, terms.efficiency},
+                     {bytes, work_groups});
+}
+
+// Of dy.
+Pass packing_pass(const Case& all, const GradientBlocks& blocks) {
+  const Problem& p = all.problem;
+  return copy_pass(
+      cached(all.machine, real(p.y_bytes() + blocks.bytes(p))),
+      real(p.n * p.g * blocks.blocks_per_group * ceil_div(p.oh() * p.ow(), kPixelsOfGroup)));
 }
 
 class WeightsFilters : public PaddedInputLayout {
@@ -78,7 +84,11 @@ class WeightsFilters : public PaddedInputLayout {
     const Problem& p = case_.problem;
     return pack_gradient(device, p, blocks_, Region{kDySlot}, mask_of(p), copy);
   }
-  double us() const override { return filters_us(case_, tile_, blocks_, view_); }
+  double us() const override {
+    return predicted_us(case_.profile, {view_.pass(case_), packing_pass(case_, blocks_),
+                                        pass_of(case_, tile_, blocks_),
+                                        PartialSums::pass(case_.problem, tile_.split)});
+  }
   std::int64_t tile_filters() const override { return std::int64_t{tile_.kv} * tile_.vw; }
   std::int64_t tile_elements() const override {
     return tile_.tc * case_.problem.kh * case_.problem.kw;

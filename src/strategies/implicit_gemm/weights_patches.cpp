@@ -1,5 +1,5 @@
-// weights_patches: explicit vectors along the elements of a patch, which are gathered in local memory; dy as it lies. For
-// CPUs.
+// weights_patches: explicit vectors along the elements of a patch, which are gathered in local memory; dy as it lies.
+// For CPUs.
 #include <algorithm>
 #include <cmath>
 
@@ -42,34 +42,21 @@ struct WeightsPatchesTile {
   }
 };
 
-// To transpose `pixels` of rows by fours.
-double copy_cycles(const Problem& p, const WeightsPatchesTile& tile, double pixels) {
-  const double rows = pixels / static_cast<double>(p.ow());
-  const double row_quads = rows * static_cast<double>(ceil_div(p.ow(), 4));
-  const double quad_cycles = p.sw == 1 ? 16 : p.sw == 2 ? 30 : 8.0 * tile.vw;
-  return tile.kv * (50 * rows + row_quads * quad_cycles);
-}
+// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Patches are transposed by four pixels of a row.
+constexpr RowCopyCycles kCopy{50, 16, 30, 8};  // per row, per four pixels by stride, per float
+constexpr TileCycles kStore{4, 150};           // per vector of sums, which are added to the result
 
-double patches_us(const Case& all, const WeightsPatchesTile& tile, const PlainGradient& gradient) {
-  const double efficiency = all.machine.measured(tile.kv == 1 ? 0.8 : 1.0, 1.0);
+Pass pass_of(const Case& all, const WeightsPatchesTile& tile) {
   const Problem& p = all.problem;
-  const Machine& machine = all.machine;
-  const double pixels = static_cast<double>(ceil_div(p.n * p.oh() * p.ow(), tile.split));
-  const double tiles = static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.tf), tile.runs));
-  const double accumulators = tile.kv * tile.tf;
-  const double products = std::max(multiply_cycles(machine, pixels * tiles, accumulators),
-                                   load_cycles(machine, pixels * tiles * (tile.kv + tile.tf)));
-  // The sums are added to the result once for so many pixels.
-  const double turns = std::ceil(pixels / static_cast<double>(tile.depth()));
-  const double store_cycles = tiles * turns * (4.0 * accumulators + 150);
-  const double work_groups = static_cast<double>(tile.blocks(p) * p.g * tile.runs * tile.split);
-  Pass multiply = vector_pass(
-      all.profile, work_groups,
-      copy_cycles(p, tile, pixels) + products + pixels * tiles + store_cycles, tile.vw, efficiency);
-  multiply.work_groups = work_groups;
-  multiply.bytes = operand_bytes(p);
-  return predicted_us(all.profile,
-                      {gradient.pass(all), multiply, PartialSums::pass(p, tile.split)});
+  const double pixels = real(ceil_div(p.n * p.oh() * p.ow(), tile.split)), sums = tile.kv * tile.tf;
+  const double tiles = real(ceil_div(ceil_div(p.k_per_group(), tile.tf), tile.runs));
+  const double copying = kCopy.of(pixels / real(p.ow()), real(ceil_div(p.ow(), 4)), p.sw, tile.vw);
+  const double products = product_cycles(all.machine, pixels * tiles, sums, tile.kv + tile.tf);
+  const double stores = tiles * std::ceil(pixels / real(tile.depth())) * kStore.of(sums);
+  const double cycles = tile.kv * copying + products + pixels * tiles + stores;
+  const double efficiency = all.machine.measured(tile.kv == 1 ? 0.8 : 1.0, 1.0);
+  const double groups = real(tile.blocks(p) * p.g * tile.runs * tile.split);
+  return group_pass(all, {groups, cycles, tile.vw, efficiency});
 }
 
 class WeightsPatches : public PlainGradientLayout {
@@ -79,7 +66,10 @@ class WeightsPatches : public PlainGradientLayout {
         tile_(tile) {}
 
  protected:
-  double us() const override { return patches_us(case_, tile_, gradient_); }
+  double us() const override {
+    return predicted_us(case_.profile, {gradient_.pass(case_), pass_of(case_, tile_),
+                                        PartialSums::pass(case_.problem, tile_.split)});
+  }
   std::int64_t tile_filters() const override { return tile_.tf; }
   std::int64_t tile_elements() const override { return tile_.block(); }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,

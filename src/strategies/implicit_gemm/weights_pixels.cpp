@@ -1,5 +1,5 @@
-// weights_pixels: explicit vectors along the pixels of a row, whose lanes are added at the end; a register tile of filters
-// and taps. For CPUs.
+// weights_pixels: explicit vectors along the pixels of a row, whose lanes are added at the end; a register tile of
+// filters and taps. For CPUs.
 #include <algorithm>
 
 #include "strategies/implicit_gemm/split_layout.hpp"
@@ -32,31 +32,35 @@ struct WeightsPixelsTile {
   }
 };
 
-double pixels_us(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
-  constexpr double kLanesOfVector = 12, kLanesOfTile = 100;  // cycles to add up lanes
+// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Most of the loads cross a cache line, which costs more
+// where they come from L2.
+constexpr double kNear = 0.85, kBeyondL1 = 0.7;  // fraction of the cycles' rate
+constexpr double kVectorsOfStride = 4;           // loads of a vector of x at strides above 1
+constexpr TileCycles kLanes{12, 100};            // to add up the lanes of a sum
+
+double efficiency_of(const Machine& machine, const PaddedInput& view, const PaddedPlanes& dy,
+                     int filters) {
+  const std::int64_t plane_bytes = (view.plane + filters * dy.hp * dy.wp) * kElement;
+  return (plane_bytes > 2 * machine.l1_blocking_bytes ? kBeyondL1 : kNear) *
+         machine.measured(0.65, 0.9);
+}
+
+Pass pass_of(const Case& all, const WeightsPixelsTile& tile, const PaddedInput& view) {
   const Problem& p = all.problem;
-  const Machine& machine = all.machine;
-  const PaddedPlanes gradient = tile.gradient(p);
-  // Most of the loads cross a cache line, which costs more where they come from L2.
-  const std::int64_t plane_bytes = (view.plane + tile.mr * gradient.hp * gradient.wp) * kElement;
-  const double efficiency =
-      (plane_bytes > 2 * machine.l1_blocking_bytes ? 0.7 : 0.85) * machine.measured(0.65, 0.9);
-  const double vectors =
-      static_cast<double>(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
-  const double taps = tile.tp * tile.tq;
-  const double loads = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : 4));
-  const double products = std::max(issue_cycles(machine, vectors * tile.mr * taps),
-                                   load_cycles(machine, loads, kCrossingLoads));
-  const double sum_cycles = kLanesOfVector * tile.mr * taps + kLanesOfTile;
-  const double copied = static_cast<double>(p.y_bytes() + gradient.bytes());
-  const Pass copy = copy_pass(tile.copies_gradient(p) ? cached(machine, copied) : 0,
-                              static_cast<double>(p.n * p.k));
-  const double work_groups = static_cast<double>(tile.work_groups(p) * tile.split);
-  Pass multiply = vector_pass(all.profile, work_groups, products + sum_cycles, tile.vw, efficiency);
-  multiply.work_groups = work_groups;
-  multiply.bytes = operand_bytes(p);
-  return predicted_us(all.profile,
-                      {view.pass(all), copy, multiply, PartialSums::pass(p, tile.split)});
+  const double vectors = real(ceil_div(p.n * p.oh(), tile.split) * ceil_div(p.ow(), tile.vw));
+  const double taps = tile.tp * tile.tq, sums = tile.mr * taps;
+  const double loads = vectors * (tile.mr + taps * (p.sw == 1 ? 1 : kVectorsOfStride));
+  const double products = independent_cycles(all.machine, vectors * sums, loads, kCrossingLoads);
+  const double efficiency = efficiency_of(all.machine, view, tile.gradient(p), tile.mr);
+  const double groups = real(tile.work_groups(p) * tile.split);
+  return group_pass(all, {groups, products + kLanes.of(sums), tile.vw, efficiency});
+}
+
+// Of dy.
+Pass packing_pass(const Case& all, const WeightsPixelsTile& tile) {
+  const Problem& p = all.problem;
+  const double copied = real(p.y_bytes() + tile.gradient(p).bytes());
+  return copy_pass(tile.copies_gradient(p) ? cached(all.machine, copied) : 0, real(p.n * p.k));
 }
 
 class WeightsPixels : public PaddedInputLayout {
@@ -73,7 +77,11 @@ class WeightsPixels : public PaddedInputLayout {
   std::unique_ptr<Step> copy_gradient(Device& device, const Region& copy) const override {
     return pad_planes(device, gradient_, Region{kDySlot}, mask_of(case_.problem), copy);
   }
-  double us() const override { return pixels_us(case_, tile_, view_); }
+  double us() const override {
+    return predicted_us(
+        case_.profile, {view_.pass(case_), packing_pass(case_, tile_), pass_of(case_, tile_, view_),
+                        PartialSums::pass(case_.problem, tile_.split)});
+  }
   std::int64_t tile_filters() const override { return tile_.mr; }
   std::int64_t tile_elements() const override { return std::int64_t{tile_.tp} * tile_.tq; }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,

@@ -53,40 +53,38 @@ struct WeightsPlanesTile {
   }
 };
 
-// To copy so many vectors of each of `elements` rows of patch elements.
-double copy_cycles(const Problem& p, const WeightsPlanesTile& tile, double elements,
-                   double vectors) {
-  const double rows = vectors * tile.vw / static_cast<double>(p.ow());
-  const double row_vectors = rows * static_cast<double>(ceil_div(p.ow(), tile.vw));
-  const double vector_cycles = p.sw == 1 ? 3 : p.sw == 2 ? 7 : 3.0 * tile.vw;
-  return elements * (10 * rows + row_vectors * vector_cycles);
-}
+// PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt.
+constexpr double kEfficiency = 0.9;          // fraction of the cycles' rate: dy comes from L2
+constexpr RowCopyCycles kCopy{10, 3, 7, 3};  // per row, per vector by stride, per float
+constexpr TileCycles kLanes{4, 30};          // to add up the lanes of a sum
 
-double planes_us(const Case& all, const WeightsPlanesTile& tile, const PlainGradient& gradient) {
-  const double efficiency = 0.9 * all.machine.measured(0.6, 1.0);  // dy comes from L2
-  constexpr double kLanesOfVector = 4, kLanesOfTile = 30;          // cycles to add up lanes
+// What one work-group does.
+struct Share {
+  double vectors, elements;  // copied: vectors of pixels of so many patch elements
+  double tiles;              // register tiles, each of which meets all vectors
+  double turns;              // times that the lanes of a tile's sums are added up
+
+  Share(const Problem& p, const DeviceProfile& profile, const WeightsPlanesTile& tile) {
+    const std::int64_t blocks = tile.blocks(p, profile);
+    const double pieces = real(ceil_div(p.n * tile.pieces(p), tile.split));
+    vectors = pieces * real(tile.piece(p));
+    elements = real(ceil_div(ceil_div(patch_elements(p), tile.ne), blocks) * tile.ne);
+    tiles = elements / tile.ne * real(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
+    turns = std::ceil(pieces / real(tile.at_once(p)));
+  }
+};
+
+Pass pass_of(const Case& all, const WeightsPlanesTile& tile) {
   const Problem& p = all.problem;
-  const Machine& machine = all.machine;
-  const std::int64_t blocks = tile.blocks(p, all.profile);
-  const double part = static_cast<double>(ceil_div(p.n * tile.pieces(p), tile.split));
-  const double vectors = part * static_cast<double>(tile.piece(p));
-  const double elements =
-      static_cast<double>(ceil_div(ceil_div(patch_elements(p), tile.ne), blocks) * tile.ne);
-  const double tiles = elements / tile.ne *
-                       static_cast<double>(ceil_div(ceil_div(p.k_per_group(), tile.mr), tile.runs));
-  const double accumulators = tile.mr * tile.ne;
-  const double products = std::max(multiply_cycles(machine, vectors * tiles, accumulators),
-                                   load_cycles(machine, vectors * tiles * (tile.mr + tile.ne)));
-  const double sum_cycles = tiles * std::ceil(part / static_cast<double>(tile.at_once(p))) *
-                            (kLanesOfVector * accumulators + kLanesOfTile);
-  const double work_groups = static_cast<double>(blocks * p.g * tile.runs * tile.split);
-  Pass multiply = vector_pass(all.profile, work_groups,
-                              copy_cycles(p, tile, elements, vectors) + products + sum_cycles,
-                              tile.vw, efficiency);
-  multiply.work_groups = work_groups;
-  multiply.bytes = operand_bytes(p);
-  return predicted_us(all.profile,
-                      {gradient.pass(all), multiply, PartialSums::pass(p, tile.split)});
+  const Share share(p, all.profile, tile);
+  const double rows = share.vectors * tile.vw / real(p.ow()), sums = tile.mr * tile.ne;
+  const double copying = kCopy.of(rows, real(ceil_div(p.ow(), tile.vw)), p.sw, tile.vw);
+  const double steps = share.vectors * share.tiles, loads = tile.mr + tile.ne;
+  const double cycles = share.elements * copying + product_cycles(all.machine, steps, sums, loads) +
+                        share.tiles * share.turns * kLanes.of(sums);
+  const double groups = real(tile.blocks(p, all.profile) * p.g * tile.runs * tile.split);
+  const double efficiency = kEfficiency * all.machine.measured(0.6, 1.0);
+  return group_pass(all, {groups, cycles, tile.vw, efficiency});
 }
 
 class WeightsPlanes : public PlainGradientLayout {
@@ -95,7 +93,10 @@ class WeightsPlanes : public PlainGradientLayout {
       : PlainGradientLayout(c, c.problem.n * tile.pieces(c.problem), tile.split), tile_(tile) {}
 
  protected:
-  double us() const override { return planes_us(case_, tile_, gradient_); }
+  double us() const override {
+    return predicted_us(case_.profile, {gradient_.pass(case_), pass_of(case_, tile_),
+                                        PartialSums::pass(case_.problem, tile_.split)});
+  }
   std::int64_t tile_filters() const override { return tile_.mr; }
   std::int64_t tile_elements() const override {
     return WeightsPlanesTile::kElementTiles * tile_.ne;

@@ -1,4 +1,5 @@
-// weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For GPUs.
+// weights_tile: a work-group's tile of filters and patch elements in local memory, a register tile per work-item. For
+// GPUs.
 #include "ops/quotient.hpp"
 #include "strategies/implicit_gemm/gpu_tile.hpp"
 #include "strategies/implicit_gemm/split_layout.hpp"
@@ -24,13 +25,8 @@ class WeightsTile : public SplitLayout {
  protected:
   double us() const override {
     const Problem& p = case_.problem;
-    const std::int64_t work_groups = tile_groups(p, tile_);
-    Pass pass;
-    pass.work_groups = tile_.filling(case_, work_groups * tile_.split);
-    pass.flops = static_cast<double>(work_groups) * 2.0 * tile_.bm * tile_.bn *
-                 static_cast<double>(round_up(pixels(), tile_.bk));
-    pass.efficiency = tile_.efficiency(case_.profile);
-    pass.bytes = operand_bytes(p);
+    const Pass pass = tile_.pass(case_, tile_groups(p, tile_), tile_.split,
+                                 round_up(pixels(), tile_.bk), operand_bytes(p));
     return predicted_us(case_.profile, {pass, PartialSums::pass(p, tile_.split)});
   }
   std::int64_t tile_filters() const override { return tile_.bm; }

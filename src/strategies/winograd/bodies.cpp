@@ -59,7 +59,8 @@ namespace {
 // tile times the filter's sum of |weights|, per channel. Measured over the suites: far below (see the
 // test's margin), since few filters have their weight in that corner.
 double error_bound(const Problem& p, int m) {
-  const double amplification = m == 2 ? 3.0 : 79.0;
+  constexpr double kAmplification2 = 3.0, kAmplification4 = 79.0;
+  const double amplification = m == 2 ? kAmplification2 : kAmplification4;
   // Both transforms add at most 2*(m+2) terms to each sum over the channels.
   const std::int64_t terms = (p.wants_dx() ? p.k_per_group() : p.c_per_group()) + 4 * (m + 2);
   return result_error_bound(p, amplification * summation_error_bound(terms));

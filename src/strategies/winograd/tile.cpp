@@ -107,38 +107,47 @@ Range transform_range(const DeviceProfile& profile, std::int64_t tiles, std::int
   return range;
 }
 
-double time_us(const Case& all, const Geometry& geometry) {
+// Additions of a transform, by the row and column of a tile of m = 2 or 4, hardly any of them in pairs: a guess of a
+// quarter of the peak.
+constexpr double kAdditions2 = 32, kAdditions4 = 180, kTransformEfficiency = 0.25;
+// Multiply-adds that a float takes which is brought to local memory; a guess.
+constexpr double kOfFetch = 4;
+
+// A launch per chunk over `planes` planes of all tiles.
+Pass transform_pass(const Case& all, const Geometry& geometry, std::int64_t planes, double bytes) {
+  const double tiles = real(geometry.tiles);
+  const double flops = (geometry.tile.m == 2 ? kAdditions2 : kAdditions4) * real(planes) * tiles;
+  const double work_groups = real(planes) * std::ceil(tiles / real(transform_size(all.profile)));
+  return arithmetic_pass(flops, kTransformEfficiency,
+                         {bytes, work_groups, real(geometry.chunks())});
+}
+
+Pass multiply_pass(const Case& all, const Geometry& geometry, double bytes) {
   const GpuTile& tile = geometry.tile;
+  const double work_groups = real(geometry.batch) * real(geometry.padded_filters / tile.bm) *
+                             real(ceil_div(geometry.tiles, tile.bn));
+  const double flops =
+      work_groups * kFlopsPerFma * tile.bm * tile.bn * real(round_up(geometry.c.channels, tile.bk));
+  const double fetched = real(tile.bm * tile.bn) / (tile.bm + tile.bn);
+  const double efficiency =
+      multiplying_share(all.profile, tile.tm, tile.tn) * fetched / (fetched + kOfFetch);
+  const double chunks = real(geometry.chunks());
+  const double filled =
+      filling_groups(all.profile, all.machine, work_groups / chunks, real(tile.items()));
+  return arithmetic_pass(flops, efficiency, {bytes, chunks * filled, chunks});
+}
+
+double time_us(const Case& all, const Geometry& geometry) {
   const Correlation& c = geometry.c;
-  const double chunks = static_cast<double>(geometry.chunks());
-  const double batch = static_cast<double>(geometry.batch);
-  const double tiles = static_cast<double>(geometry.tiles);
-  const double v_bytes = batch * static_cast<double>(c.channels) * tiles * kElement;
-  const double product_bytes = batch * static_cast<double>(c.filters) * tiles * kElement;
-  const double size = static_cast<double>(transform_size(all.profile));
-  Pass input, multiply, output;
-  // Additions by the row and column of a tile, hardly any of them in pairs: a guess of a quarter of the peak.
-  const double additions = tile.m == 2 ? 32 : 180;
-  input.flops = additions * static_cast<double>(c.groups * c.channels) * tiles;
-  input.bytes = input_bytes(all.problem) + v_bytes;
-  input.work_groups = static_cast<double>(c.groups * c.channels) * std::ceil(tiles / size);
-  output.flops = additions * static_cast<double>(c.groups * c.filters) * tiles;
-  output.bytes = product_bytes + result_bytes(all.problem);
-  output.work_groups = static_cast<double>(c.groups * c.filters) * std::ceil(tiles / size);
-  input.efficiency = output.efficiency = 0.25;
-  const double work_groups = batch * static_cast<double>(geometry.padded_filters / tile.bm) *
-                             static_cast<double>(ceil_div(geometry.tiles, tile.bn));
-  multiply.work_groups = chunks * filling_groups(all.profile, all.machine, work_groups / chunks,
-                                                 static_cast<double>(tile.items()));
-  multiply.flops =
-      work_groups * 2.0 * tile.bm * tile.bn * static_cast<double>(round_up(c.channels, tile.bk));
-  // A float brought to local memory costs about 4 multiply-adds, a guess.
-  const double fetched = static_cast<double>(tile.bm * tile.bn) / (tile.bm + tile.bn);
-  multiply.efficiency =
-      multiplying_share(all.profile, tile.tm, tile.tn) * fetched / (fetched + 4.0);
-  multiply.bytes = v_bytes + product_bytes + static_cast<double>(geometry.packed_bytes) * chunks;
-  input.launches = multiply.launches = output.launches = chunks;
-  return predicted_us(all.profile, {input, multiply, output});
+  const double element = real(geometry.batch) * kElement, tiles = real(geometry.tiles);
+  const double v_bytes = real(c.channels) * tiles * element;
+  const double product_bytes = real(c.filters) * tiles * element;
+  const double weights = real(geometry.packed_bytes) * real(geometry.chunks());
+  return predicted_us(all.profile, {transform_pass(all, geometry, c.groups * c.channels,
+                                                   input_bytes(all.problem) + v_bytes),
+                                    multiply_pass(all, geometry, v_bytes + product_bytes + weights),
+                                    transform_pass(all, geometry, c.groups * c.filters,
+                                                   product_bytes + result_bytes(all.problem))});
 }
 
 class TileLayout : public Layout {

@@ -1,101 +1,15 @@
 // f2x2, f4x4: explicit vectors, of tiles in the input's transform and of filters in the products, which stay in local
 // memory until they are transformed back. For CPUs.
-#include <cmath>
 #include <set>
 
 #include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
-#include "strategies/winograd/vector_tile.hpp"
+#include "strategies/winograd/vector_cost.hpp"
 
 namespace clconv::core::winograd {
 namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
-
-constexpr double kEfficiency = 0.95;
-
-// All tiles, transformed.
-double v_bytes_touched(const Geometry& geometry) {
-  const double planes = static_cast<double>(geometry.c.groups * geometry.c.channels);
-  return static_cast<double>(geometry.tile.products()) * planes *
-         static_cast<double>(geometry.tiles) * kElement;
-}
-
-// Of a vector of tiles. With few registers what is transformed waits in memory.
-double transform_cycles(const Machine& machine, int m) {
-  return m == 2 ? machine.measured(200, 120) : machine.measured(600, 400);
-}
-
-Pass input_pass(const Case& all, const Geometry& geometry) {
-  const VectorTile& tile = geometry.tile;
-  const Correlation& c = geometry.c;
-  const double chunks = static_cast<double>(geometry.chunks());
-  const double planes = static_cast<double>(c.groups * c.channels);
-  const double vectors = planes * static_cast<double>(c.images * geometry.tiles_y) *
-                         static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
-  Pass input = vector_pass(all.profile, vectors, transform_cycles(all.machine, tile.m), tile.vw,
-                           kEfficiency);
-  input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
-  input.work_groups =
-      planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
-  input.launches = chunks;
-  return input;
-}
-
-// Of one of a tile's matrix products.
-double product_cycles(const Machine& machine, const VectorTile& tile, double channels) {
-  constexpr double kStore = 1, kTile = 20;
-  const double accumulators = tile.kv * tile.tt;
-  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
-  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
-  const double waiting =
-      machine.few_registers() && (tile.kv + tile.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
-  return std::max(multiply_cycles(machine, channels, accumulators),
-                  load_cycles(machine, channels * (tile.kv + tile.tt))) *
-             waiting +
-         machine.measured(0.7, 0) * channels + kStore * accumulators + kTile;
-}
-
-// To transform the results of a block of filters back.
-double result_cycles(const Machine& machine, const Geometry& geometry) {
-  constexpr double kStoreOfFloat = 6;
-  const VectorTile& tile = geometry.tile;
-  // Of the products of a strip, which wait in local memory.
-  const double beyond_l1 = std::max(
-      0.0, 1 - static_cast<double>(machine.l1_bytes) / static_cast<double>(tile.local_bytes()));
-  const double tile_cycles = (tile.m == 2 ? 30 : 150) +
-                             beyond_l1 * machine.l2_vector * static_cast<double>(tile.products());
-  const double run = static_cast<double>(tile.vw) / tile.m;
-  const double runs = static_cast<double>(geometry.c.images * geometry.tiles_y) *
-                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
-  return tile.kv * (static_cast<double>(geometry.tiles) * tile_cycles +
-                    runs * tile.m * kStoreOfFloat * tile.vw);
-}
-
-Pass multiply_pass(const Case& all, const Geometry& geometry) {
-  const VectorTile& tile = geometry.tile;
-  const double channels = static_cast<double>(geometry.c.channels);
-  const double blocks = static_cast<double>(geometry.blocks);
-  const double xi = static_cast<double>(tile.products());
-  const double strips = static_cast<double>(ceil_div(geometry.tiles, tile.strip()));
-  const double tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
-  // Every strip brings its block of weights from an outer cache (2-core Zen 3: 14 bytes a cycle from the last one,
-  // half of it while multiplying; resnet_3x3_14 0.88 ms with one strip, 1.05 with two).
-  const double fetch_cycles = strips * xi * channels *
-                              static_cast<double>(tile.block() * kElement) /
-                              all.machine.outer_bytes_per_cycle;
-  const double cycles = tiles * xi * product_cycles(all.machine, tile, channels) +
-                        result_cycles(all.machine, geometry) + fetch_cycles;
-  Pass multiply = vector_pass(all.profile, blocks, cycles, tile.vw, kEfficiency);
-  multiply.work_groups = strips * blocks;
-  // Weights that stay in the last-level cache between executions cost little memory bandwidth.
-  const std::int64_t packed_bytes = geometry.packed_bytes();
-  multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
-                   static_cast<double>(packed_bytes) *
-                       (packed_bytes <= all.machine.last_level_bytes / 2 ? 0.25 : 1.0);
-  multiply.launches = static_cast<double>(geometry.chunks());
-  return multiply;
-}
 
 class Vectors : public Layout {
  public:

@@ -1,4 +1,4 @@
-// Planes that are read as they lie in memory: results in blocks of `rows` x `vw`, all of them whole.
+// Planes that are read as they lie in memory: results in tiles of `rows` x `vw`, all of them whole.
 // kernels/depthwise/planes.cl has the picture. Shared by the bodies `planes` and `weights_planes`.
 #pragma once
 
@@ -10,25 +10,25 @@
 
 namespace clconv::core::depthwise {
 
-struct PlaneBlocks {
-  std::int64_t block, vw;  // rows and columns of a block
+struct PlaneTiles {
+  std::int64_t tile_rows, vw;  // rows and columns of a tile
   Axis rows, columns;
   std::int64_t in_h, in_w;
 
-  PlaneBlocks(const Problem& p, std::int64_t block_rows, std::int64_t vector_width);
+  PlaneTiles(const Problem& p, std::int64_t rows_of_tile, std::int64_t vector_width);
 
-  // Why the planes cannot be read so: only the outer blocks may see padding, and less than a vector of it.
+  // Why the planes cannot be read so: only the outer tiles may see padding, and less than a vector of it.
   std::optional<Rejection> rejection() const;
-  std::int64_t blocks() const { return ceil_div(rows.steps, block); }
+  std::int64_t rows_of_tiles() const { return ceil_div(rows.steps, tile_rows); }
   std::int64_t vectors() const { return ceil_div(columns.steps, vw); }
-  // The cases at the border. Planes of other sizes have the same program where the last blocks see as much padding.
+  // The cases at the border. Planes of other sizes have the same program where the last tiles see as much padding.
   std::string defines() const;
-  // And where the blocks overlap, for programs with code that depends on it.
+  // And where the tiles overlap, for programs with code that depends on it.
   std::string overlap_defines() const;
-  // Blocks and vectors between the first and the last begin so much earlier.
+  // Tiles between the first and the last begin so much earlier.
   std::int64_t shift_rows() const;
   std::int64_t shift_columns() const;
-  // Cycles to load and multiply what one block sees.
+  // Cycles to load and multiply what one tile sees.
   double cycles(const Problem& p) const;
 
  private:

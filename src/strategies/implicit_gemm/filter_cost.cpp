@@ -1,0 +1,98 @@
+#include "strategies/implicit_gemm/filter_cost.hpp"
+
+namespace clconv::core::implicit_gemm {
+namespace {
+
+constexpr std::int64_t kElement = Problem::kFloatBytes;
+
+// The share of the taps along an axis that are met by tiles of `tile` results each. Tap 0 of result 0 is at `start` of
+// `size`, the next result `stride` and the next tap `distance` behind it.
+double met_along(std::int64_t results, std::int64_t tile, std::int64_t taps, std::int64_t start,
+                 std::int64_t stride, std::int64_t distance, std::int64_t size) {
+  const std::int64_t tiles = ceil_div(results, tile), step = tile * stride;
+  std::int64_t met = 0;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const std::int64_t at = start + tap * distance;
+    const std::int64_t in_front = -at - (tile - 1) * stride;  // of the input, of the last of a tile
+    const std::int64_t first = in_front > 0 ? ceil_div(in_front, step) : 0;
+    const std::int64_t last = at < size ? std::min(tiles, ceil_div(size - at, step)) : 0;
+    met += std::max<std::int64_t>(0, last - first);
+  }
+  return real(met) / real(std::max<std::int64_t>(1, tiles * taps));
+}
+
+// Lines of a channel that all taps of a tile read, each once.
+double lines_of_channel(const FilterTile& tile, const Correlation& c, double line_floats) {
+  const auto lines = [&](std::int64_t columns) {
+    return std::max(1.0, real(columns) / line_floats);
+  };
+  const std::int64_t rows =
+      std::min(c.taps_h * tile.th, (tile.th - 1) * c.sh + (c.taps_h - 1) * c.dh + 1);
+  const double of_row = std::min(real(c.taps_w) * lines(tile.tw * c.sw),
+                                 lines(tile.tw * c.sw + (c.taps_w - 1) * c.dw));
+  return real(rows) * of_row;
+}
+
+// Cache lines from L2 per step, of pixels and of weights.
+double lines_of(const Machine& machine, const FilterTile& tile, const Correlation& c) {
+  const double line_floats = real(machine.line_bytes / kElement);
+  const double taps = real(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
+  const double pixels = c.channels_last ? real(tile.pixels()) / line_floats
+                                        : lines_of_channel(tile, c, line_floats) / taps;
+  return pixels + far_weight_lines(machine, real(c.reduction()), real(tile.block() * kElement));
+}
+
+// What a product takes longer, as a factor, where its operands come late.
+double waiting(const Case& all, const FilterTile& tile, const Correlation& c) {
+  // With 8 pixels LLVM 15 keeps their pointers in one vector register and takes them out again.
+  constexpr double kPointersInVector = 1.1;
+  // A tap alone takes a line or two of each plane, which no prefetcher foresees where they come from memory
+  // (n32c256h56w56k64kh1kw1: 12.8 against 8.7 ms of pixels).
+  constexpr double kFromMemory = 1.15;
+  if (c.channels_last) return tile.pixels() == 8 ? kPointersInVector : 1.0;
+  const Tensor input = all.problem.wants_dx() ? Tensor::kDy : Tensor::kX;
+  const bool from_memory =
+      c.taps_h * c.taps_w == 1 && bytes_of(all.problem, input) > all.machine.last_level_bytes;
+  return from_memory ? kFromMemory : 1.0;
+}
+
+}  // namespace
+
+double share_met(const FilterTile& tile, const Correlation& c) {
+  if (c.channels_last) return 1;
+  return met_along(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h) *
+         met_along(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
+}
+
+double filter_product_cycles(const Case& all, const FilterTile& tile, const Correlation& c,
+                             double steps) {
+  const double pixels = real(tile.pixels());
+  const double products =
+      std::max(product_cycles(all.machine, steps, tile.kv * pixels, tile.kv + pixels),
+               l2_cycles(all.machine, steps, lines_of(all.machine, tile, c)));
+  return products * waiting(all, tile, c);
+}
+
+double around_cycles(const Machine& machine, const FilterTile& tile, const Correlation& c) {
+  // The loops of several taps, per step and per row of taps, and that of one tap. With 16 registers a product is too
+  // little work to hide them: deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators,
+  // n1c1024h14w14k256kh1kw1 9 to 10 with 2x6 (2-core Zen 3, 2026-11).
+  constexpr double kTap = 1, kRowOfTaps = 7.5, kOneTap = 3;
+  // The addresses of each of a tile's rows but the first, with 32 registers: resnet_conv1 with 14x1 pixels takes 20
+  // cycles a product, 14 with 1x14; tiles of 2 to 4 rows 3 to 14 % more than one row (2-core Zen 5, 2026-11).
+  constexpr double kRowOfTile = 0.4;
+  if (c.channels_last) return 0;
+  const double loop = c.taps_h * c.taps_w > 1 ? kTap + kRowOfTaps / real(c.taps_w) : kOneTap;
+  return machine.measured(loop, 0) + machine.measured(0, kRowOfTile) * (tile.th - 1);
+}
+
+double store_cycles(const Problem& p, const FilterTile& tile, const Correlation& c) {
+  constexpr double kVectorOfFilters = 2;  // channels last: stored as it is; Zen 5, core.txt
+  const double vectors = real(tile.kv * tile.pixels());
+  if (c.channels_last) return kVectorOfFilters * vectors;
+  const bool whole_rows =
+      !p.accumulate && c.out_step == 1 && (tile.th == 1 || tile.tw == c.out_pitch);
+  return transposing_store_cycles(tile.transposes(), vectors, whole_rows);
+}
+
+}  // namespace clconv::core::implicit_gemm
