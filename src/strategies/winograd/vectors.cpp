@@ -5,14 +5,13 @@
 
 #include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
+#include "strategies/winograd/vector_costs.hpp"
 #include "strategies/winograd/vector_tile.hpp"
 
 namespace clconv::core::winograd {
 namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
-
-constexpr double kEfficiency = 0.95;
 
 // All tiles, transformed.
 double v_bytes_touched(const Geometry& geometry) {
@@ -34,42 +33,12 @@ Pass input_pass(const Case& all, const Geometry& geometry) {
   const double vectors = planes * static_cast<double>(c.images * geometry.tiles_y) *
                          static_cast<double>(ceil_div(geometry.tiles_x, tile.vt));
   Pass input = vector_pass(all.profile, vectors, transform_cycles(all.machine, tile.m), tile.vw,
-                           kEfficiency);
+                           kVectorEfficiency);
   input.bytes = v_bytes_touched(geometry) + input_bytes(all.problem);
   input.work_groups =
       planes * static_cast<double>(geometry.parts(geometry.chunk_tiles, all.profile)) * chunks;
   input.launches = chunks;
   return input;
-}
-
-// Of one of a tile's matrix products.
-double product_cycles(const Machine& machine, const VectorTile& tile, double channels) {
-  constexpr double kStore = 1, kTile = 20;
-  const double accumulators = tile.kv * tile.tt;
-  // With 16 registers 3 vectors x 4 tiles have the fewest loads to their multiply-adds and chains to spare: 0.80 ms for
-  // resnet_3x3_28, which takes 0.84 with 2 x 6 and 0.94 with 4 x 2 (2-core Zen 3, 2026-11).
-  const double waiting =
-      machine.few_registers() && (tile.kv + tile.tt > 7 || accumulators < 12) ? 1.12 : 1.0;
-  return std::max(multiply_cycles(machine, channels, accumulators),
-                  load_cycles(machine, channels * (tile.kv + tile.tt))) *
-             waiting +
-         machine.measured(0.7, 0) * channels + kStore * accumulators + kTile;
-}
-
-// To transform the results of a block of filters back.
-double result_cycles(const Machine& machine, const Geometry& geometry) {
-  constexpr double kStoreOfFloat = 6;
-  const VectorTile& tile = geometry.tile;
-  // Of the products of a strip, which wait in local memory.
-  const double beyond_l1 = std::max(
-      0.0, 1 - static_cast<double>(machine.l1_bytes) / static_cast<double>(tile.local_bytes()));
-  const double tile_cycles = (tile.m == 2 ? 30 : 150) +
-                             beyond_l1 * machine.l2_vector * static_cast<double>(tile.products());
-  const double run = static_cast<double>(tile.vw) / tile.m;
-  const double runs = static_cast<double>(geometry.c.images * geometry.tiles_y) *
-                      std::ceil(static_cast<double>(geometry.tiles_x) / run);
-  return tile.kv * (static_cast<double>(geometry.tiles) * tile_cycles +
-                    runs * tile.m * kStoreOfFloat * tile.vw);
 }
 
 Pass multiply_pass(const Case& all, const Geometry& geometry) {
@@ -84,15 +53,14 @@ Pass multiply_pass(const Case& all, const Geometry& geometry) {
   const double fetch_cycles = strips * xi * channels *
                               static_cast<double>(tile.block() * kElement) /
                               all.machine.outer_bytes_per_cycle;
-  const double cycles = tiles * xi * product_cycles(all.machine, tile, channels) +
-                        result_cycles(all.machine, geometry) + fetch_cycles;
-  Pass multiply = vector_pass(all.profile, blocks, cycles, tile.vw, kEfficiency);
+  const double cycles =
+      tiles * xi * product_cycles(all.machine, tile.kv, tile.tt, channels) +
+      result_cycles(all.machine, geometry, tile.m, tile.kv, tile.vw, tile.local_bytes()) +
+      fetch_cycles;
+  Pass multiply = vector_pass(all.profile, blocks, cycles, tile.vw, kVectorEfficiency);
   multiply.work_groups = strips * blocks;
-  // Weights that stay in the last-level cache between executions cost little memory bandwidth.
-  const std::int64_t packed_bytes = geometry.packed_bytes();
   multiply.bytes = v_bytes_touched(geometry) + result_bytes(all.problem) +
-                   static_cast<double>(packed_bytes) *
-                       (packed_bytes <= all.machine.last_level_bytes / 2 ? 0.25 : 1.0);
+                   packed_bytes_touched(all.machine, geometry.packed_bytes());
   multiply.launches = static_cast<double>(geometry.chunks());
   return multiply;
 }
@@ -116,7 +84,9 @@ class Vectors : public Layout {
   void add_to(Executable& executable, Device& device) const override {
     executable.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     executable.prepared_weights_bytes = geometry_.packed_bytes();
-    executable.prepare.add(transform_weights(device));
+    executable.prepare.add(transform_weights(device, case_.problem, geometry_.c,
+                                             geometry_.tile.weights_macros(),
+                                             geometry_.blocks_per_group));
     for (std::int64_t first = 0; first < geometry_.tiles; first += geometry_.chunk_tiles) {
       const std::int64_t chunk = std::min(geometry_.chunk_tiles, geometry_.tiles - first);
       executable.run.add(transform_input(device, first, chunk));
@@ -126,21 +96,6 @@ class Vectors : public Layout {
 
  private:
   Region v() const { return {kWorkspaceSlot, 0, geometry_.v_bytes()}; }
-
-  std::unique_ptr<Step> transform_weights(Device& device) const {
-    const Correlation& c = geometry_.c;
-    return std::make_unique<KernelStep>(
-        "transform_weights",
-        device.kernel("winograd/vectors_weights", "winograd_weights",
-                      geometry_.tile.weights_defines(case_.problem)),
-        with_weight_strides({{"weights", Region{kWeightsSlot}},
-                             {"packed", Region{kPreparedSlot}},
-                             {"filters", narrow(c.filters)},
-                             {"channels", narrow(c.channels)},
-                             {"blocks_per_group", narrow(geometry_.blocks_per_group)}},
-                            c),
-        one_item_groups(geometry_.blocks * c.channels));
-  }
 
   std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
                                         std::int64_t chunk) const {
@@ -167,27 +122,28 @@ class Vectors : public Layout {
         "multiply",
         device.kernel("winograd/vectors_multiply", "winograd_multiply",
                       geometry_.tile.multiply_defines(case_.problem)),
-        with_slopes(case_.problem, {{"V", v()},
-                                    {"packed", Region{kPreparedSlot}},
-                                    {"b", Region{kBiasSlot}},
-                                    {"r", Region{kResidualSlot}},
-                                    {"result", Region{static_cast<int>(result_of(case_.problem))}},
-                                    {"channels", narrow(c.channels)},
-                                    {"slab", narrow(geometry_.slab(case_.machine))},
-                                    {"tiles_y", narrow(geometry_.tiles_y)},
-                                    {"tiles_x", narrow(geometry_.tiles_x)},
-                                    {"first_tile", cl_long{first}},
-                                    {"tiles", narrow(chunk)},
-                                    {"pitch", narrow(geometry_.chunk_pitch)},
-                                    {"xi_step", cl_long{geometry_.xi_step}},
-                                    {"oh", narrow(c.oh)},
-                                    {"ow", narrow(c.ow)},
-                                    {"filters", narrow(c.filters)},
-                                    {"blocks_per_group", narrow(geometry_.blocks_per_group)},
-                                    {"groups", narrow(c.groups)},
-                                    {"strips", narrow(strips)},
-                                    {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
-                                    {"out_image", cl_long{c.out_image}}}),
+        with_slopes(case_.problem,
+                    {{"V", v()},
+                     {"packed", Region{kPreparedSlot}},
+                     {"b", Region{kBiasSlot}},
+                     {"r", Region{kResidualSlot}},
+                     {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                     {"channels", narrow(c.channels)},
+                     {"slab", narrow(slab_of(case_.machine, c.channels, geometry_.tile.block()))},
+                     {"tiles_y", narrow(geometry_.tiles_y)},
+                     {"tiles_x", narrow(geometry_.tiles_x)},
+                     {"first_tile", cl_long{first}},
+                     {"tiles", narrow(chunk)},
+                     {"pitch", narrow(geometry_.chunk_pitch)},
+                     {"xi_step", cl_long{geometry_.xi_step}},
+                     {"oh", narrow(c.oh)},
+                     {"ow", narrow(c.ow)},
+                     {"filters", narrow(c.filters)},
+                     {"blocks_per_group", narrow(geometry_.blocks_per_group)},
+                     {"groups", narrow(c.groups)},
+                     {"strips", narrow(strips)},
+                     {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
+                     {"out_image", cl_long{c.out_image}}}),
         one_item_groups(geometry_.blocks * strips));
   }
 
