@@ -11,7 +11,8 @@
 #define TILES_PER_VECTOR (VW / M)      // tiles whose results fill a vector of a row
 
 // Of `count` tiles from `first_tile` on, counted over all images, and the filters from `first_filter` on of a group.
-inline void store_results(local const float* products, global const element* restrict b,
+// `prefetch`: what is stored to was not prefetched before.
+inline void store_results(local const float* products, const int prefetch, global const element* restrict b,
                           global const element* restrict r, global element* restrict result,
                           const long first_tile, const int count, const int tiles_y, const int tiles_x,
                           const int oh, const int ow, const int filters, const int groups,
@@ -30,7 +31,7 @@ inline void store_results(local const float* products, global const element* res
     global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
     global const element* r_image = r + image * out_image;
     global element* result_image = result + image * out_image;
-    for (int f = 0; f < BLOCK; ++f) {
+    for (int f = 0; prefetch && f < BLOCK; ++f) {
       for (int i = 0; i < M; ++i) {
         const long row = (first_plane_of_block + f) * oh + i0 + i;
         PREFETCH_TO_WRITE(result_image + row * ow + j0 + pixels - 1);

@@ -22,6 +22,7 @@ typedef floatv floatt;
 #define SHARE ((BLOCK + BT - 1) / BT)
 #define LINE 16  // floats of a cache line
 #define VECTORS ((STRIP + VW - 1) / VW)
+#define CHANNELS_AHEAD 2
 #define PIECES (VW / M)  // tiles whose first M columns fill a vector
 
 // v one lane down, with `last` in the last lane.
@@ -48,9 +49,10 @@ inline floatv shifted(const floatv v, const float last) {
     _Pragma("unroll") for (int i = 0; i < EDGE; ++i) {                                                        \
       d[i] = (floatv)(0.0f);                                                                                  \
       if (whole || (row + i >= 0 && row + i < in_h)) d[i] = load;                                             \
+      PREFETCH(ahead + (long)i * in_w + (column));                                                            \
     }                                                                                                         \
     B_TRANSFORM(FROM, TO)                                                                                     \
-    _Pragma("unroll") for (int i = 0; i < EDGE; ++i) STORE_V(s[i], staged + i * pitch + (column));            \
+    _Pragma("unroll") for (int i = 0; i < EDGE; ++i) IN_ONE_PIECE(local, staged + i * pitch + (column)) = s[i]; \
   }
 
 // The first `count` of VW columns, then zeroes; nothing beyond element `end` is read.
@@ -63,10 +65,12 @@ inline floatv first_columns(global const element* restrict input, global const e
 }
 
 // B' along the columns of a segment whose row 0, column 0 is element `at`. Columns [lo, hi) are inside the image; the
-// others stay as they are. `whole`: all rows are inside.
+// others stay as they are. `whole`: all rows are inside. The same of a channel that comes later is prefetched from
+// `ahead`: planes lie too far apart for the processor to see where the next one begins.
 inline void stage_segment(global const element* restrict input, global const element* restrict y,
-                          local float* staged, const int pitch, const long at, const int row, const int lo,
-                          const int hi, const int in_h, const int in_w, const long end, const int whole) {
+                          global const element* ahead, local float* staged, const int pitch,
+                          const long at, const int row, const int lo, const int hi, const int in_h,
+                          const int in_w, const long end, const int whole) {
   if (hi - lo >= VW) {
     for (int j = lo; j < hi; j += VW) {
       const int column = min(j, hi - VW);
@@ -128,7 +132,7 @@ inline void transform_tiles(local const float* staged, const int pitch, const in
     }
     B_TRANSFORM(FROM, TO)
 #pragma unroll
-    for (int j = 0; j < EDGE; ++j) STORE_V(s[j], out + (i * EDGE + j) * xi_step);
+    for (int j = 0; j < EDGE; ++j) IN_ONE_PIECE(local, out + (i * EDGE + j) * xi_step) = s[j];
   }
 }
 #undef FROM
@@ -152,6 +156,31 @@ inline void place_tiles(int* from, int* neighbours, const int tile_x, const int 
   for (int q = 0; q < VECTORS; ++q) {
     const int last = min(VW, count - q * VW) - 1;
     neighbours[q] = last < 0 || from[q * VW + last] - from[q * VW] == last * M;
+  }
+}
+
+// Prefetches where the results of a filter go, and what is added to them, for a strip that begins at tile_x, tile_y. Done
+// while the multiply-adds leave memory idle, a filter or so with each xi.
+inline void prefetch_results(global const element* r, global element* result, const long plane, int tile_x,
+                             int tile_y, long image, const int count, const int tiles_y,
+                             const int tiles_x, const int oh, const int ow, const long out_image) {
+  for (int t = 0; t < count;) {
+    const int done = min(count - t, tiles_x - tile_x);
+    const long first = image * out_image + (plane * oh + tile_y * M) * ow + tile_x * M;
+    for (int i = 0; i < M; ++i) {
+      for (int j = 0; j < done * M; j += (int)(LINE * sizeof(float) / sizeof(element))) {
+        PREFETCH_TO_WRITE(result + first + (long)i * ow + j);
+#if RESIDUAL
+        PREFETCH(r + first + (long)i * ow + j);
+#endif
+      }
+    }
+    t += done;
+    tile_x = 0;
+    if (++tile_y == tiles_y) {
+      tile_y = 0;
+      ++image;
+    }
   }
 }
 
@@ -191,10 +220,11 @@ void winograd_strips(global const element* restrict x, global const element* res
       const int hi = min(in_w - column, done * M + 2);
       const long at = image * in_image +
                       ((long)(group_index * channels + channel) * in_h + row) * in_w + column;
+      global const element* ahead = x + at + (long)CHANNELS_AHEAD * in_h * in_w;
       if (row >= 0 && row + EDGE <= in_h) {
-        stage_segment(x, y, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 1);
+        stage_segment(x, y, ahead, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 1);
       } else {
-        stage_segment(x, y, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 0);
+        stage_segment(x, y, ahead, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 0);
       }
       t += done;
       tile_x = 0;
@@ -221,6 +251,10 @@ void winograd_strips(global const element* restrict x, global const element* res
     local const float* vs = own;
     // Weights are prefetched one xi ahead (after the last one those of the next block), a share with every TT tiles.
     for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
+      for (int f = xi * BLOCK / XI; f < (xi + 1) * BLOCK / XI; ++f) {
+        prefetch_results(r, result, (long)group_index * filters + block * BLOCK + f, first_x, first_y,
+                         first_image, count, tiles_y, tiles_x, oh, ow, out_image);
+      }
       global const float* next_u = u + (long)channels * BLOCK;
       for (int k0 = 0; k0 < channels; k0 += slab) {
         const int k1 = min(k0 + slab, channels);
@@ -243,11 +277,15 @@ void winograd_strips(global const element* restrict x, global const element* res
             filter_at += BLOCK;
             tile_at += STRIP;
           }
-          STORE_TILE(acc, TT, KV, sums + i * BLOCK + v * VW)
+#pragma unroll
+          for (int i = 0; i < TT; ++i) {
+#pragma unroll
+            for (int v = 0; v < KV; ++v) IN_ONE_PIECE(local, sums + i * BLOCK + v * VW) = acc[i][v];
+          }
         }
       }
     }
-    store_results(products, b, r, result, begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
+    store_results(products, 0, b, r, result, begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
                   group_index, block * BLOCK, out_image, SLOPES_PASSED);
   }
 }

@@ -69,6 +69,6 @@ void winograd_multiply(global const float* restrict V, global const float* restr
     }
   }
 
-  store_results(products, b, r, result, first_tile + begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
+  store_results(products, 1, b, r, result, first_tile + begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
                 group_index, block % blocks_per_group * BLOCK, out_image, SLOPES_PASSED);
 }

@@ -41,9 +41,9 @@ struct StripTile {
   std::int64_t strip() const { return std::int64_t{tt} * bt; }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t product_bytes() const { return products() * (strip() * block() + vw) * kElement; }
-  std::int64_t local_bytes() const {
+  std::int64_t local_bytes(std::int64_t input_kib) const {
     constexpr std::int64_t kAlignment = 256;  // of two arrays
-    return product_bytes() + std::int64_t{input} * 1024 + kAlignment;
+    return product_bytes() + input_kib * 1024 + kAlignment;
   }
 };
 
@@ -80,13 +80,14 @@ struct Geometry : Tiles {
     return tile.products() * xi_step + (segments * (tile.m + 2) + 1) * pitch +
            (tile.m + 2) * tile.vw;
   }
-  // KiB for them, rounded up to one of four sizes between powers of two, so that few programs serve many problems.
-  std::int64_t input_kib() const {
+  // KiB for them, a power of two, so that few programs serve many problems, or what local memory has.
+  std::int64_t input_kib(const DeviceProfile& profile) const {
     const std::int64_t kib = ceil_div(input_floats() * kElement, 1024);
-    std::int64_t step = 4;
-    while (8 * step <= kib)
-      step *= 2;
-    return round_up(kib, step);
+    std::int64_t room = 64;
+    while (room < kib)
+      room *= 2;
+    const std::int64_t rest = (profile.local_memory_bytes - tile.local_bytes(0)) / 1024;
+    return std::max(kib, std::min(room, rest));
   }
 };
 
@@ -210,8 +211,8 @@ std::vector<Config> variants(const Case& all) {
       const std::int64_t blocks = ceil_div(result.c.filters, std::int64_t{kv} * vw);
       for (const std::int64_t tt : std::set<std::int64_t>{most, level}) {
         StripTile tile{kM, static_cast<int>(tt), bt, kv, vw, 1, 1};
-        tile.input =
-            static_cast<int>(std::min<std::int64_t>(Geometry(all, tile).input_kib(), 1 << 20));
+        tile.input = static_cast<int>(
+            std::min<std::int64_t>(Geometry(all, tile).input_kib(all.profile), 1 << 20));
         configs.push_back(tile.config());
         // Too few strips for the cores: several work-groups transform each.
         const std::int64_t runs = std::min(blocks, units);
@@ -228,8 +229,8 @@ std::vector<Config> variants(const Case& all) {
 template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const StripTile tile = StripTile::from(config, kM);
-  if (tile.local_bytes() > c.profile.local_memory_bytes)
-    return over_local_memory(tile.local_bytes(), c.profile);
+  if (tile.local_bytes(tile.input) > c.profile.local_memory_bytes)
+    return over_local_memory(tile.local_bytes(tile.input), c.profile);
   if (auto refused = over_registers(c.machine, tile.kv * tile.tt, tile.vw)) return *refused;
   const std::int64_t floats = Geometry(c, tile).input_floats();
   if (floats > std::int64_t{tile.input} * 256)
