@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 constexpr std::int64_t kLine = 16;  // floats of a cache line
+constexpr int kMostKib = 1 << 20;
 
 // F(m x m, 3x3), strips of bt times `tt` tiles; `kv` vectors of `vw` filters per block, whose blocks are divided among
 // `runs` work-groups per strip; `input` KiB of local memory for what the input becomes.
@@ -29,7 +30,7 @@ struct StripTile {
             c.get("kv", 1, 8),
             c.get_power_of_two("vw", 4, 16),
             c.get("runs", 1, INT32_MAX),
-            c.get("input", 1, 1 << 20)};
+            c.get("input", 1, kMostKib)};
   }
   std::string defines(const Problem& p) const {
     const Config macros{{"m", m}, {"tt", tt}, {"bt", bt}, {"kv", kv}, {"vw", vw}, {"input", input}};
@@ -41,9 +42,9 @@ struct StripTile {
   std::int64_t strip() const { return std::int64_t{tt} * bt; }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t product_bytes() const { return products() * (strip() * block() + vw) * kElement; }
-  std::int64_t local_bytes(std::int64_t input_kib) const {
+  std::int64_t local_bytes() const {
     constexpr std::int64_t kAlignment = 256;  // of two arrays
-    return product_bytes() + input_kib * 1024 + kAlignment;
+    return product_bytes() + std::int64_t{input} * 1024 + kAlignment;
   }
 };
 
@@ -80,51 +81,61 @@ struct Geometry : Tiles {
     return tile.products() * xi_step + (segments * (tile.m + 2) + 1) * pitch +
            (tile.m + 2) * tile.vw;
   }
-  // KiB for them, a power of two, so that few programs serve many problems, or what local memory has.
-  std::int64_t input_kib(const DeviceProfile& profile) const {
+  // KiB for them. Few sizes, so that a program serves many problems.
+  std::int64_t input_kib() const {
     const std::int64_t kib = ceil_div(input_floats() * kElement, 1024);
-    std::int64_t room = 64;
-    while (room < kib)
-      room *= 2;
-    const std::int64_t rest = (profile.local_memory_bytes - tile.local_bytes(0)) / 1024;
-    return std::max(kib, std::min(room, rest));
+    for (const std::int64_t size : {64, 128, 256, 384, 512, 768}) {
+      if (kib <= size) return size;
+    }
+    return kib;
   }
 };
 
 // Of a group's work on a strip: a channel's pixels are staged in vectors, then its tiles are transformed in vectors.
-double input_cycles(const Geometry& geometry) {
-  const StripTile& tile = geometry.tile;
-  const double stage = tile.m == 2 ? 10 : 20, transform = tile.m == 2 ? 40 : 90;
+double input_cycles(const Machine& machine, const Geometry& geometry) {
   constexpr double kSegment = 20;
-  const double segments =
-      1 + static_cast<double>(tile.strip() - 1) / static_cast<double>(geometry.tiles_x);
-  const double columns = static_cast<double>(tile.strip() * tile.m) + 2 * segments;
+  const StripTile& tile = geometry.tile;
+  const double stage = tile.m == 2 ? machine.measured(45, 30) : machine.measured(70, 45);
+  const double transform = tile.m == 2 ? machine.measured(110, 75) : machine.measured(250, 165);
+  const double strip = static_cast<double>(tile.strip());
+  const double segments = 1 + (strip - 1) / static_cast<double>(geometry.tiles_x);
+  const double staged = (strip * tile.m + 2 * segments) / tile.vw + segments / 2;
   return static_cast<double>(geometry.c.channels) *
-         (segments * kSegment + stage * (columns / tile.vw + segments / 2) +
-          transform * static_cast<double>(ceil_div(tile.strip(), tile.vw)));
+         (segments * kSegment + staged * stage +
+          static_cast<double>(ceil_div(tile.strip(), tile.vw)) * transform);
+}
+
+// Of all products. Every strip brings all weights, at best at the rate of the cache that holds them.
+double multiply_cycles_of(const Machine& machine, const Geometry& geometry) {
+  constexpr double kLastLevelRate = 12;  // bytes per cycle
+  const StripTile& tile = geometry.tile;
+  const double channels = static_cast<double>(geometry.c.channels);
+  const double bytes =
+      static_cast<double>(geometry.strips) * static_cast<double>(geometry.packed_bytes());
+  const double rate = geometry.packed_bytes() <= machine.l2_blocking_bytes / 2
+                          ? static_cast<double>(machine.line_bytes) / machine.l2_line
+                          : kLastLevelRate;
+  const double products = static_cast<double>(geometry.c.groups * geometry.blocks_per_group *
+                                              ceil_div(geometry.tiles, tile.tt) * tile.products()) *
+                          product_cycles(machine, tile.kv, tile.tt, channels);
+  return std::max(products, bytes / rate) + bytes / machine.outer_bytes_per_cycle;
 }
 
 Pass pass_of(const Case& all, const Geometry& geometry) {
   const StripTile& tile = geometry.tile;
-  const double channels = static_cast<double>(geometry.c.channels);
-  const double groups = static_cast<double>(geometry.c.groups);
-  const double blocks = groups * static_cast<double>(geometry.blocks_per_group);
-  const double strips = static_cast<double>(geometry.strips);
-  const double products = static_cast<double>(tile.products());
-  const double tiles = static_cast<double>(ceil_div(geometry.tiles, tile.tt));
-  const double fetch_cycles = strips * products * channels *
-                              static_cast<double>(tile.block() * kElement) /
-                              all.machine.outer_bytes_per_cycle;
+  const Machine& machine = all.machine;
   const double cycles =
-      groups * static_cast<double>(geometry.runs) * strips * input_cycles(geometry) +
-      blocks *
-          (tiles * products * product_cycles(all.machine, tile.kv, tile.tt, channels) +
-           result_cycles(all.machine, geometry, tile.m, tile.kv, tile.vw, tile.product_bytes()) +
-           fetch_cycles);
+      static_cast<double>(geometry.work_groups()) * input_cycles(machine, geometry) +
+      multiply_cycles_of(machine, geometry) +
+      static_cast<double>(geometry.c.groups * geometry.blocks_per_group) *
+          result_cycles(machine, geometry, tile.m, tile.kv, tile.vw, tile.product_bytes());
   Pass pass = vector_pass(all.profile, 1, cycles, tile.vw, kVectorEfficiency);
   pass.work_groups = static_cast<double>(geometry.work_groups());
+  // Weights that the last-level cache does not hold come from memory for every strip.
+  const double packed = packed_bytes_touched(machine, geometry.packed_bytes());
+  const bool held = packed < static_cast<double>(geometry.packed_bytes());
   pass.bytes = input_bytes(all.problem) + result_bytes(all.problem) +
-               packed_bytes_touched(all.machine, geometry.packed_bytes());
+               packed * (held ? 1 : static_cast<double>(geometry.strips));
   return pass;
 }
 
@@ -191,37 +202,44 @@ class Strips : public Layout {
   Geometry geometry_;
 };
 
-// Register tiles that fill the registers, one to four per strip; strips of equal size, the same number for each core.
+// Tiles of a strip, about: fewer bring the weights too often, more leave L2 (n1c64h128w128k64kh3kw3p1 on one thread: 2730 us
+// with 14, 2500 with 28 and 52; 2-core Zen 5, 2026-11-29).
+constexpr std::int64_t kLeastStrip = 12, kMostStrip = 60;
+
+template <int kM>
+Config config_of(const Case& all, std::int64_t tt, int bt, int kv, std::int64_t runs) {
+  StripTile tile{kM, static_cast<int>(tt), bt, kv, all.machine.lanes, static_cast<int>(runs), 1};
+  tile.input = static_cast<int>(std::min<std::int64_t>(Geometry(all, tile).input_kib(), kMostKib));
+  return tile.config();
+}
+
+// Strips of equal size, as many for each core.
+template <int kM>
+void add_variants(const Case& all, const Tiles& result, int kv, std::vector<Config>& configs) {
+  const std::int64_t units = all.profile.compute_units;
+  const std::int64_t most =
+      std::min<std::int64_t>((all.machine.registers - kv - 1) / kv, result.tiles);
+  for (const int bt : {1, 2, 4, 8}) {
+    const bool more_than_all = bt > 1 && bt / 2 * most >= result.tiles;
+    if (bt * most < std::min(kLeastStrip, result.tiles) || bt * most > kMostStrip || more_than_all)
+      continue;
+    const std::int64_t strips =
+        std::min(result.tiles, round_up(ceil_div(result.tiles, most * bt), units));
+    configs.push_back(config_of<kM>(all, ceil_div(ceil_div(result.tiles, strips), bt), bt, kv, 1));
+  }
+  // Too few tiles for the cores: several work-groups transform each strip.
+  const std::int64_t runs =
+      std::min(units, ceil_div(result.c.filters, std::int64_t{kv} * all.machine.lanes));
+  if (runs > 1 && most == result.tiles) configs.push_back(config_of<kM>(all, most, 1, kv, runs));
+}
+
 template <int kM>
 std::vector<Config> variants(const Case& all) {
   const Tiles result(all, kM);
-  const int vw = all.machine.lanes;
-  const std::int64_t units = all.profile.compute_units;
-
   std::vector<Config> configs;
   for (int kv = 1; kv <= 4; ++kv) {
-    if (kv > 1 && (kv - 1) * vw >= result.c.filters) continue;
-    const std::int64_t most =
-        std::min<std::int64_t>((all.machine.registers - kv - 1) / kv, result.tiles);
-    for (const int bt : {1, 2, 4}) {
-      if (bt > 1 && bt / 2 * most >= result.tiles) continue;
-      const std::int64_t strips = ceil_div(result.tiles, most * bt);
-      const std::int64_t even = std::min(result.tiles, round_up(strips, units));
-      const std::int64_t level = ceil_div(ceil_div(result.tiles, even), bt);
-      const std::int64_t blocks = ceil_div(result.c.filters, std::int64_t{kv} * vw);
-      for (const std::int64_t tt : std::set<std::int64_t>{most, level}) {
-        StripTile tile{kM, static_cast<int>(tt), bt, kv, vw, 1, 1};
-        tile.input = static_cast<int>(
-            std::min<std::int64_t>(Geometry(all, tile).input_kib(all.profile), 1 << 20));
-        configs.push_back(tile.config());
-        // Too few strips for the cores: several work-groups transform each.
-        const std::int64_t runs = std::min(blocks, units);
-        if (runs > 1 && strips < 4 * units) {
-          tile.runs = static_cast<int>(runs);
-          configs.push_back(tile.config());
-        }
-      }
-    }
+    if (kv > 1 && (kv - 1) * all.machine.lanes >= result.c.filters) continue;
+    add_variants<kM>(all, result, kv, configs);
   }
   return configs;
 }
@@ -229,8 +247,8 @@ std::vector<Config> variants(const Case& all) {
 template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const StripTile tile = StripTile::from(config, kM);
-  if (tile.local_bytes(tile.input) > c.profile.local_memory_bytes)
-    return over_local_memory(tile.local_bytes(tile.input), c.profile);
+  if (tile.local_bytes() > c.profile.local_memory_bytes)
+    return over_local_memory(tile.local_bytes(), c.profile);
   if (auto refused = over_registers(c.machine, tile.kv * tile.tt, tile.vw)) return *refused;
   const std::int64_t floats = Geometry(c, tile).input_floats();
   if (floats > std::int64_t{tile.input} * 256)
