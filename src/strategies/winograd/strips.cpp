@@ -260,7 +260,7 @@ constexpr const char* kPrograms = "winograd/strips winograd/vectors_weights";
 
 }  // namespace
 
-extern const Body body_f2x2_strips = {"f2x2_strips", Suits::kCpus, 2,
+extern const Body body_f2x2_strips = {"f2x2_strips", Suits::kCpus, 1,
                                       kPrograms,     variants<2>,  fit<2>};
 extern const Body body_f4x4_strips = {"f4x4_strips", Suits::kCpus, 2,
                                       kPrograms,     variants<4>,  fit<4>};
