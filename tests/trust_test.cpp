@@ -160,8 +160,8 @@ TEST_CASE(
       }
     }
   }
-  CHECK(with_slabs ==
-        std::set<std::string>{"f2x2", "f2x2_strips", "f4x4", "f4x4_strips", "patches", "slabs"});
+  // A strip of f4x4_strips with 512 channels does not fit in this local memory.
+  CHECK(with_slabs == std::set<std::string>{"f2x2", "f2x2_strips", "f4x4", "patches", "slabs"});
 }
 
 namespace {
