@@ -1,18 +1,19 @@
 // parts: register_tile winograd_results lanes mask
-// Winograd on CPUs in one launch: a work-group transforms a strip of tiles, multiplies it by the transformed weights and
-// transforms the products to results. What it writes and reads in between stays in its local memory.
+// Winograd on CPUs in one launch: a work-group transforms a strip of tiles, multiplies it by the transformed weights
+// and transforms the products to results. What it writes and reads in between stays in its local memory.
 //
 //   rows of tiles, a segment of each          staged, per channel               V, per group
 //   +--+--+--+--+--+--+--+                      [segment][EDGE][columns]          [xi][channel][STRIP tiles]
 //   |  |  |  | 0| 1| 2| 3|    B' along the        [ 0 1 2 3 ]    B along the
 //   +--+--+--+--+--+--+--+      columns -->       [ 4 5 6 ]        rows -->         [ 0 1 2 3 4 5 6 ]
-//   | 4| 5| 6|  |  |  |  |                                                                | x U, as in vectors_multiply.cl
+//   | 4| 5| 6|  |  |  |  |                                 x U, as in vectors_multiply.cl |
 //   +--+--+--+--+--+--+--+                                                                v
 //                        A'[ ]A  <--  products[xi][STRIP tiles][KV vectors of filters], block after block
 //
-// One work-item per work-group. The first half of the input's transform takes vectors of pixels of a row; the second has
-// a tile per lane, of up to VW segments: no lanes are idle at the end of a row of tiles. V holds STRIP tiles per channel;
-// what a vector stores beyond them the next channel overwrites. Lanes and tiles beyond the strip's hold nothing of use.
+// One work-item per work-group. The first half of the input's transform takes vectors of pixels of a row; the second
+// has a tile per lane, of up to VW segments: no lanes are idle at the end of a row of tiles. V holds STRIP tiles per
+// channel; what a vector stores beyond them the next channel overwrites. Lanes and tiles beyond the strip's hold
+// nothing of use.
 //
 // Macros: M KV TT BT VW, INPUT (KiB of V and of what is staged), MASK, and those of the epilogue. All other sizes are
 // arguments.
@@ -159,8 +160,8 @@ inline void place_tiles(int* from, int* neighbours, const int tile_x, const int 
   }
 }
 
-// Prefetches where the results of a filter go, and what is added to them, for a strip that begins at tile_x, tile_y. Done
-// while the multiply-adds leave memory idle, a filter or so with each xi.
+// Prefetches where the results of a filter go, and what is added to them, for a strip that begins at tile_x, tile_y.
+// Done while the multiply-adds leave memory idle, a filter or so with each xi.
 inline void prefetch_results(global const element* r, global element* result, const long plane, int tile_x,
                              int tile_y, long image, const int count, const int tiles_y,
                              const int tiles_x, const int oh, const int ow, const long out_image) {
