@@ -1,4 +1,4 @@
-// parts: register_tile transpose row_end epilogue prefetch winograd_transforms
+// parts: register_tile winograd_results
 // Winograd on CPUs, third program: multiplies the transformed input by the transformed weights and transforms the
 // products to results. The body, in three programs:
 //
@@ -19,12 +19,8 @@
 //
 // Macros: M KV TT BT VW, and those of the epilogue. All other sizes are arguments.
 
-#define BLOCK (VW * KV)
-#define STRIP (TT * BT)
-#define PRODUCTS (STRIP * BLOCK + VW)  // one vector more than needed spreads them over the sets of a cache
 #define SHARE ((BLOCK + BT - 1) / BT)
 #define LINE 16  // floats of a cache line
-#define TILES_PER_VECTOR (VW / M)  // tiles whose results fill a vector of a row
 
 #define PARAMETERS \
   global const float* restrict V, global const float* restrict packed, \
@@ -75,79 +71,8 @@ NOT_INLINED void winograd_multiply_item(const long id, local float* restrict pro
     }
   }
 
-  const int first_filter = block % blocks_per_group * BLOCK;
-  int tile_x = (int)((first_tile + begin) % tiles_x);
-  int tile_y = (int)((first_tile + begin) / tiles_x % tiles_y);
-  long image = (first_tile + begin) / tiles_x / tiles_y;
-  int t = 0;
-  while (t < count) {
-    const int tiles_stored = min(min(TILES_PER_VECTOR, tiles_x - tile_x), count - t);
-    const int i0 = tile_y * M;
-    const int j0 = tile_x * M;
-    const int pixels = min(tiles_stored * M, ow - j0);
-    const long first_plane_of_block = (long)group_index * filters + first_filter;
-    global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
-    global const element* r_image = r + image * out_image;
-    global element* result_image = result + image * out_image;
-    for (int f = 0; f < BLOCK; ++f) {
-      for (int i = 0; i < M; ++i) {
-        const long row = (first_plane_of_block + f) * oh + i0 + i;
-        PREFETCH_TO_WRITE(result_image + row * ow + j0 + pixels - 1);
-      }
-    }
-    for (int v = 0; v < KV; ++v) {
-      floatv y[M][VW];
-      for (int tile = 0; tile < tiles_stored; ++tile) {
-        local const float* from = products + (t + tile) * BLOCK + v * VW;
-        floatv s[M][EDGE];
-#define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
-#define TO(i) s[i][j]
-#pragma unroll
-        for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
-#undef FROM
-#undef TO
-#define FROM(j) s[i][j]
-#define TO(j) y[i][tile * M + j]
-#pragma unroll
-        for (int i = 0; i < M; ++i) A_TRANSFORM(FROM, TO)
-#undef FROM
-#undef TO
-      }
-      const int plane_filter = first_filter + v * VW;
-      const long first_plane = first_plane_of_block + v * VW;
-      const long first_b = (long)group_index * filters + plane_filter;
-      for (int i = 0; i < min(M, oh - i0); ++i) {
-        floatv rows[VW], other[VW];
-#pragma unroll
-        for (int j = 0; j < VW; ++j) rows[j] = y[i][j];
-        TRANSPOSE(rows, other)
-        const long out = (first_plane * oh + i0 + i) * ow + j0;
-#pragma unroll
-        for (int f = 0; f < VW; ++f) {
-          if (plane_filter + f < filters) {
-            const long at = out + (long)f * oh * ow;
-            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
-                                 residual_some(r_image + at, pixels);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + f));
-#if ACCUMULATE
-            put_first(get_some(result_image + at, pixels) + activated, pixels, result_image + at);
-#else
-            put_first(activated, pixels, result_image + at);
-#endif
-          }
-        }
-      }
-    }
-    t += tiles_stored;
-    tile_x += tiles_stored;
-    if (tile_x == tiles_x) {
-      tile_x = 0;
-      if (++tile_y == tiles_y) {
-        tile_y = 0;
-        ++image;
-      }
-    }
-  }
+  store_results(products, 1, b, r, result, first_tile + begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
+                group_index, block % blocks_per_group * BLOCK, out_image, SLOPES_PASSED);
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

@@ -34,9 +34,7 @@ struct VectorTile {
     return tile;
   }
   // Of the three kernels, each what matters to it.
-  std::string weights_defines(const Problem& p) const {
-    return Config{{"m", m}, {"kv", kv}, {"vw", vw}}.defines() + " " + storage_define(p.data_type);
-  }
+  Config weights_macros() const { return {{"m", m}, {"kv", kv}, {"vw", vw}}; }
   std::string input_defines(const Problem& p) const {
     return Config{{"m", m}, {"vt", vt}, {"vw", vw}}.defines() + " " + storage_define(p.data_type) +
            mask_of(p).defines;
@@ -91,16 +89,6 @@ struct Geometry : Tiles {
   std::int64_t packed_bytes() const {
     return saturating_product(tile.products(), blocks * tile.block(), c.channels,
                               Problem::kFloatBytes);
-  }
-  // Channels multiplied at a time: all, or with few registers as many as leave their filters and a line of tiles
-  // each in half of L1 for the next tt tiles (resnet_3x3_14: 0.83 against 0.95 ms; 2-core Zen 3,
-  // 2026-11).
-  std::int64_t slab(const Machine& machine) const {
-    if (!machine.few_registers()) return c.channels;
-    const std::int64_t most =
-        std::min(machine.slab_channels,
-                 machine.l1_blocking_bytes / 2 / ((tile.block() + kLine) * Problem::kFloatBytes));
-    return ceil_div(c.channels, ceil_div(c.channels, most));
   }
   // Work-groups per plane of the input transform.
   std::int64_t parts(std::int64_t chunk, const DeviceProfile& profile) const {

@@ -5,6 +5,7 @@
 #include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/winograd/vector_cost.hpp"
+#include "strategies/winograd/vector_weights.hpp"
 
 namespace clconv::core::winograd {
 namespace {
@@ -30,7 +31,9 @@ class Vectors : public Layout {
   void add_to(Executable& executable, Device& device) const override {
     executable.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     executable.prepared_weights_bytes = geometry_.packed_bytes();
-    executable.prepare.add(transform_weights(device));
+    executable.prepare.add(transform_weights(device, case_.problem, geometry_.c,
+                                             geometry_.tile.weights_macros(),
+                                             geometry_.blocks_per_group));
     for (std::int64_t first = 0; first < geometry_.tiles; first += geometry_.chunk_tiles) {
       const std::int64_t chunk = std::min(geometry_.chunk_tiles, geometry_.tiles - first);
       executable.run.add(transform_input(device, first, chunk));
@@ -40,21 +43,6 @@ class Vectors : public Layout {
 
  private:
   Region v() const { return {kWorkspaceSlot, 0, geometry_.v_bytes()}; }
-
-  std::unique_ptr<Step> transform_weights(Device& device) const {
-    const Correlation& c = geometry_.c;
-    return std::make_unique<KernelStep>(
-        "transform_weights",
-        device.kernel("winograd/vectors_weights", "winograd_weights",
-                      geometry_.tile.weights_defines(case_.problem)),
-        with_weight_strides({{"weights", Region{kWeightsSlot}},
-                             {"packed", Region{kPreparedSlot}},
-                             {"filters", narrow(c.filters)},
-                             {"channels", narrow(c.channels)},
-                             {"blocks_per_group", narrow(geometry_.blocks_per_group)}},
-                            c),
-        one_item_groups(geometry_.blocks * c.channels));
-  }
 
   std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
                                         std::int64_t chunk) const {
@@ -81,27 +69,28 @@ class Vectors : public Layout {
         "multiply",
         device.kernel("winograd/vectors_multiply", "winograd_multiply",
                       geometry_.tile.multiply_defines(case_.problem)),
-        with_slopes(case_.problem, {{"V", v()},
-                                    {"packed", Region{kPreparedSlot}},
-                                    {"b", Region{kBiasSlot}},
-                                    {"r", Region{kResidualSlot}},
-                                    {"result", Region{static_cast<int>(result_of(case_.problem))}},
-                                    {"channels", narrow(c.channels)},
-                                    {"slab", narrow(geometry_.slab(case_.machine))},
-                                    {"tiles_y", narrow(geometry_.tiles_y)},
-                                    {"tiles_x", narrow(geometry_.tiles_x)},
-                                    {"first_tile", cl_long{first}},
-                                    {"tiles", narrow(chunk)},
-                                    {"pitch", narrow(geometry_.chunk_pitch)},
-                                    {"xi_step", cl_long{geometry_.xi_step}},
-                                    {"oh", narrow(c.oh)},
-                                    {"ow", narrow(c.ow)},
-                                    {"filters", narrow(c.filters)},
-                                    {"blocks_per_group", narrow(geometry_.blocks_per_group)},
-                                    {"groups", narrow(c.groups)},
-                                    {"strips", narrow(strips)},
-                                    {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
-                                    {"out_image", cl_long{c.out_image}}}),
+        with_slopes(case_.problem,
+                    {{"V", v()},
+                     {"packed", Region{kPreparedSlot}},
+                     {"b", Region{kBiasSlot}},
+                     {"r", Region{kResidualSlot}},
+                     {"result", Region{static_cast<int>(result_of(case_.problem))}},
+                     {"channels", narrow(c.channels)},
+                     {"slab", narrow(slab_of(case_.machine, c.channels, geometry_.tile.block()))},
+                     {"tiles_y", narrow(geometry_.tiles_y)},
+                     {"tiles_x", narrow(geometry_.tiles_x)},
+                     {"first_tile", cl_long{first}},
+                     {"tiles", narrow(chunk)},
+                     {"pitch", narrow(geometry_.chunk_pitch)},
+                     {"xi_step", cl_long{geometry_.xi_step}},
+                     {"oh", narrow(c.oh)},
+                     {"ow", narrow(c.ow)},
+                     {"filters", narrow(c.filters)},
+                     {"blocks_per_group", narrow(geometry_.blocks_per_group)},
+                     {"groups", narrow(c.groups)},
+                     {"strips", narrow(strips)},
+                     {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
+                     {"out_image", cl_long{c.out_image}}}),
         one_item_groups(geometry_.blocks * strips));
   }
 

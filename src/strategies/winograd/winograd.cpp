@@ -5,6 +5,8 @@
 #define CLCONV_BODIES(X) \
   X(f2x2)                \
   X(f4x4)                \
+  X(f2x2_strips)         \
+  X(f4x4_strips)         \
   X(f2x2_tile)           \
   X(f4x4_tile)
 

@@ -1,0 +1,93 @@
+// parts: transpose row_end epilogue prefetch winograd_transforms
+// Winograd on CPUs: the sums of a strip of tiles and a block of filters, transformed to results and stored.
+//
+//   local products[xi][tile of the strip][KV vectors of filters]  --A'[ ]A-->  M rows of VW pixels per filter
+//
+// Macros: M KV VW, TT and BT (a strip has BT*TT tiles), and those of the epilogue.
+
+#define BLOCK (VW * KV)
+#define STRIP (TT * BT)
+#define PRODUCTS (STRIP * BLOCK + VW)  // one vector more than needed spreads them over the sets of a cache
+#define TILES_PER_VECTOR (VW / M)      // tiles whose results fill a vector of a row
+
+// Of `count` tiles from `first_tile` on, counted over all images, and the filters from `first_filter` on of a group.
+// `prefetch`: what is stored to was not prefetched before.
+inline void store_results(local const float* products, const int prefetch, global const element* restrict b,
+                          global const element* restrict r, global element* restrict result,
+                          const long first_tile, const int count, const int tiles_y, const int tiles_x,
+                          const int oh, const int ow, const int filters, const int groups,
+                          const int group_index, const int first_filter, const long out_image,
+                          global const element* restrict slopes) {
+  int tile_x = (int)(first_tile % tiles_x);
+  int tile_y = (int)(first_tile / tiles_x % tiles_y);
+  long image = first_tile / tiles_x / tiles_y;
+  int t = 0;
+  while (t < count) {
+    const int tiles_stored = min(min(TILES_PER_VECTOR, tiles_x - tile_x), count - t);
+    const int i0 = tile_y * M;
+    const int j0 = tile_x * M;
+    const int pixels = min(tiles_stored * M, ow - j0);
+    const long first_plane_of_block = (long)group_index * filters + first_filter;
+    global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
+    global const element* r_image = r + image * out_image;
+    global element* result_image = result + image * out_image;
+    for (int f = 0; prefetch && f < BLOCK; ++f) {
+      for (int i = 0; i < M; ++i) {
+        const long row = (first_plane_of_block + f) * oh + i0 + i;
+        PREFETCH_TO_WRITE(result_image + row * ow + j0 + pixels - 1);
+      }
+    }
+    for (int v = 0; v < KV; ++v) {
+      floatv y[M][VW];
+      for (int tile = 0; tile < tiles_stored; ++tile) {
+        local const float* from = products + (t + tile) * BLOCK + v * VW;
+        floatv s[M][EDGE];
+#define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
+#define TO(i) s[i][j]
+#pragma unroll
+        for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+#define FROM(j) s[i][j]
+#define TO(j) y[i][tile * M + j]
+#pragma unroll
+        for (int i = 0; i < M; ++i) A_TRANSFORM(FROM, TO)
+#undef FROM
+#undef TO
+      }
+      const int plane_filter = first_filter + v * VW;
+      const long first_plane = first_plane_of_block + v * VW;
+      const long first_b = (long)group_index * filters + plane_filter;
+      for (int i = 0; i < min(M, oh - i0); ++i) {
+        floatv rows[VW], other[VW];
+#pragma unroll
+        for (int j = 0; j < VW; ++j) rows[j] = y[i][j];
+        TRANSPOSE(rows, other)
+        const long out = (first_plane * oh + i0 + i) * ow + j0;
+#pragma unroll
+        for (int f = 0; f < VW; ++f) {
+          if (plane_filter + f < filters) {
+            const long at = out + (long)f * oh * ow;
+            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
+                                 residual_some(r_image + at, pixels);
+            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + f));
+#if ACCUMULATE
+            put_first(get_some(result_image + at, pixels) + activated, pixels, result_image + at);
+#else
+            put_first(activated, pixels, result_image + at);
+#endif
+          }
+        }
+      }
+    }
+    t += tiles_stored;
+    tile_x += tiles_stored;
+    if (tile_x == tiles_x) {
+      tile_x = 0;
+      if (++tile_y == tiles_y) {
+        tile_y = 0;
+        ++image;
+      }
+    }
+  }
+}

@@ -1,0 +1,292 @@
+// parts: register_tile winograd_results lanes mask
+// Winograd on CPUs in one launch: a work-group transforms a strip of tiles, multiplies it by the transformed weights
+// and transforms the products to results. What it writes and reads in between stays in its local memory.
+//
+//   rows of tiles, a segment of each          staged, per channel               V, per group
+//   +--+--+--+--+--+--+--+                      [segment][EDGE][columns]          [xi][channel][STRIP tiles]
+//   |  |  |  | 0| 1| 2| 3|    B' along the        [ 0 1 2 3 ]    B along the
+//   +--+--+--+--+--+--+--+      columns -->       [ 4 5 6 ]        rows -->         [ 0 1 2 3 4 5 6 ]
+//   | 4| 5| 6|  |  |  |  |                                 x U, as in vectors_multiply.cl |
+//   +--+--+--+--+--+--+--+                                                                v
+//                        A'[ ]A  <--  products[xi][STRIP tiles][KV vectors of filters], block after block
+//
+// One work-item per work-group. The first half of the input's transform takes vectors of pixels of a row; the second
+// has a tile per lane, of up to VW segments: no lanes are idle at the end of a row of tiles. V holds STRIP tiles per
+// channel; what a vector stores beyond them the next channel overwrites. Lanes and tiles beyond the strip's hold
+// nothing of use.
+//
+// Macros: M KV TT BT VW, INPUT (KiB of V and of what is staged), MASK, and those of the epilogue. All other sizes are
+// arguments.
+
+typedef floatv floatt;
+
+#define SHARE ((BLOCK + BT - 1) / BT)
+#define LINE 16  // floats of a cache line
+#define VECTORS ((STRIP + VW - 1) / VW)
+#define CHANNELS_AHEAD 2
+#define PIECES (VW / M)  // tiles whose first M columns fill a vector
+
+// v one lane down, with `last` in the last lane.
+inline floatv shifted(const floatv v, const float last) {
+#if VW == 16
+  floatv r = v.s123456789abcdef0;
+  r.sf = last;
+#elif VW == 8
+  floatv r = v.s12345670;
+  r.s7 = last;
+#else
+  floatv r = v.s1230;
+  r.s3 = last;
+#endif
+  return r;
+}
+
+#define FROM(k) d[k]
+#define TO(k) s[k]
+// Columns [column, column + VW) of a segment, where `load` gives those of row i.
+#define STAGE_VECTOR(column, load)                                                                            \
+  {                                                                                                           \
+    floatv d[EDGE], s[EDGE];                                                                                  \
+    _Pragma("unroll") for (int i = 0; i < EDGE; ++i) {                                                        \
+      d[i] = (floatv)(0.0f);                                                                                  \
+      if (whole || (row + i >= 0 && row + i < in_h)) d[i] = load;                                             \
+      PREFETCH(ahead + (long)i * in_w + (column));                                                            \
+    }                                                                                                         \
+    B_TRANSFORM(FROM, TO)                                                                                     \
+    _Pragma("unroll") for (int i = 0; i < EDGE; ++i) IN_ONE_PIECE(local, staged + i * pitch + (column)) = s[i]; \
+  }
+
+// The first `count` of VW columns, then zeroes; nothing beyond element `end` is read.
+inline floatv first_columns(global const element* restrict input, global const element* restrict y,
+                            const long at, const int count, const long end) {
+  if (at + VW <= end) return select(KEPT_N(VW, at), (floatv)(0.0f), (intv)(count) <= LANES);
+  float values[VW];
+  for (int j = 0; j < VW; ++j) values[j] = j < count ? MASKED(input, y, at + j) : 0.0f;
+  return LOAD_V(values);
+}
+
+// B' along the columns of a segment whose row 0, column 0 is element `at`. Columns [lo, hi) are inside the image; the
+// others stay as they are. `whole`: all rows are inside. The same of a channel that comes later is prefetched from
+// `ahead`: planes lie too far apart for the processor to see where the next one begins.
+inline void stage_segment(global const element* restrict input, global const element* restrict y,
+                          global const element* ahead, local float* staged, const int pitch,
+                          const long at, const int row, const int lo, const int hi, const int in_h,
+                          const int in_w, const long end, const int whole) {
+  if (hi - lo >= VW) {
+    for (int j = lo; j < hi; j += VW) {
+      const int column = min(j, hi - VW);
+      STAGE_VECTOR(column, KEPT_N(VW, at + (long)i * in_w + column))
+    }
+  } else if (hi > lo) {
+    STAGE_VECTOR(lo, first_columns(input, y, at + (long)i * in_w + lo, hi - lo, end))
+  }
+}
+
+// A vector of the first M columns of PIECES tiles.
+inline floatv pieces(local const float* row, const int* from) {
+  float values[VW];
+#pragma unroll
+  for (int k = 0; k < PIECES; ++k) {
+    CLCONV_PASTE(vstore, M)(CLCONV_PASTE(vload, M)(0, row + from[k]), 0, values + k * M);
+  }
+  return LOAD_V(values);
+}
+
+// d[0 .. M) = columns 0 .. M of VW tiles, of which LOAD_PIECE(k) has PIECES tiles.
+#if M == 2
+#define PART_COLUMNS(d, LOAD_PIECE)                             \
+  {                                                             \
+    const floatv a = LOAD_PIECE(0), b = LOAD_PIECE(1);          \
+    (d)[0] = even_lanes(a, b);                                  \
+    (d)[1] = odd_lanes(a, b);                                   \
+  }
+#else
+#define PART_COLUMNS(d, LOAD_PIECE)                                        \
+  {                                                                        \
+    const floatv a = LOAD_PIECE(0), b = LOAD_PIECE(1);                     \
+    const floatv e = LOAD_PIECE(2), f = LOAD_PIECE(3);                     \
+    const floatv even0 = even_lanes(a, b), odd0 = odd_lanes(a, b);         \
+    const floatv even1 = even_lanes(e, f), odd1 = odd_lanes(e, f);         \
+    (d)[0] = even_lanes(even0, even1);                                     \
+    (d)[1] = even_lanes(odd0, odd1);                                       \
+    (d)[2] = odd_lanes(even0, even1);                                      \
+    (d)[3] = odd_lanes(odd0, odd1);                                        \
+  }
+#endif
+#define IN_ROW(k) LOAD_V(row + from[0] + (k) * VW)
+#define APART(k) pieces(row, from + (k) * PIECES)
+#define APART_NEXT(k) pieces(row + M, from + (k) * PIECES)
+
+// B along the rows of VW tiles that lie at from[] in each staged row. `neighbours`: side by side.
+inline void transform_tiles(local const float* staged, const int pitch, const int* from, local float* out,
+                            const int xi_step, const int neighbours) {
+  for (int i = 0; i < EDGE; ++i) {
+    local const float* row = staged + i * pitch;
+    floatv d[2 * M], s[EDGE];
+    if (neighbours) {
+      PART_COLUMNS(d, IN_ROW)
+      d[M] = shifted(d[0], row[from[0] + M * VW]);
+      d[M + 1] = shifted(d[1], row[from[0] + M * VW + 1]);
+    } else {
+      PART_COLUMNS(d, APART)
+      PART_COLUMNS(d + M, APART_NEXT)
+    }
+    B_TRANSFORM(FROM, TO)
+#pragma unroll
+    for (int j = 0; j < EDGE; ++j) IN_ONE_PIECE(local, out + (i * EDGE + j) * xi_step) = s[j];
+  }
+}
+#undef FROM
+#undef TO
+
+// Where each tile of a strip lies in a staged row, from the strip's first tile (tile_x of a row of tiles) on; which
+// vectors have neighbours only.
+inline void place_tiles(int* from, int* neighbours, const int tile_x, const int count, const int tiles_x,
+                        const int pitch) {
+  int at = 0, segment = 0, x = tile_x;
+  for (int t = 0; t < VECTORS * VW; ++t) {
+    from[t] = segment * EDGE * pitch + at;
+    if (t + 1 < count) {
+      at += M;
+      if (++x == tiles_x) {
+        x = at = 0;
+        ++segment;
+      }
+    }
+  }
+  for (int q = 0; q < VECTORS; ++q) {
+    const int last = min(VW, count - q * VW) - 1;
+    neighbours[q] = last < 0 || from[q * VW + last] - from[q * VW] == last * M;
+  }
+}
+
+// Prefetches where the results of a filter go, and what is added to them, for a strip that begins at tile_x, tile_y.
+// Done while the multiply-adds leave memory idle, a filter or so with each xi.
+inline void prefetch_results(global const element* r, global element* result, const long plane, int tile_x,
+                             int tile_y, long image, const int count, const int tiles_y,
+                             const int tiles_x, const int oh, const int ow, const long out_image) {
+  for (int t = 0; t < count;) {
+    const int done = min(count - t, tiles_x - tile_x);
+    const long first = image * out_image + (plane * oh + tile_y * M) * ow + tile_x * M;
+    for (int i = 0; i < M; ++i) {
+      for (int j = 0; j < done * M; j += (int)(LINE * sizeof(float) / sizeof(element))) {
+        PREFETCH_TO_WRITE(result + first + (long)i * ow + j);
+#if RESIDUAL
+        PREFETCH(r + first + (long)i * ow + j);
+#endif
+      }
+    }
+    t += done;
+    tile_x = 0;
+    if (++tile_y == tiles_y) {
+      tile_y = 0;
+      ++image;
+    }
+  }
+}
+
+// Work-groups: runs of run_blocks blocks of filters fastest, then groups, then strips.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_strips(global const element* restrict x, global const element* restrict y,
+                     global const float* restrict packed, global const element* restrict b,
+                     global const element* restrict r, global element* restrict result, int channels,
+                     int slab, int in_h, int in_w, int top, int left, long in_end, int tiles_y, int tiles_x,
+                     long tiles, int xi_step, int pitch, int oh, int ow, int filters, int blocks_per_group,
+                     int groups, int runs, int run_blocks, long in_image, long out_image SLOPES_PARAMETER) {
+  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
+  local float own[INPUT * 256] __attribute__((aligned(64)));
+  const long id = get_group_id(0);
+  const int run = (int)(id % runs);
+  const int group_index = (int)(id / runs % groups);
+  const long begin = id / runs / groups * STRIP;
+  const int count = (int)min((long)STRIP, tiles - begin);
+  local float* staged = own + XI * xi_step;
+  const int first_x = (int)(begin % tiles_x);
+  const int first_y = (int)(begin / tiles_x % tiles_y);
+  const long first_image = begin / tiles_x / tiles_y;
+
+  int from[VECTORS * VW], neighbours[VECTORS];
+  place_tiles(from, neighbours, first_x, count, tiles_x, pitch);
+  // Borders are the same in all channels: zeroes, once.
+  for (int j = 0; j < from[count - 1] + EDGE * pitch; j += VW) STORE_V((floatv)(0.0f), staged + j);
+  for (int channel = 0; channel < channels; ++channel) {
+    int tile_x = first_x, tile_y = first_y;
+    long image = first_image;
+    local float* segment = staged;
+    for (int t = 0; t < count; segment += EDGE * pitch) {
+      const int done = min(count - t, tiles_x - tile_x);
+      const int row = tile_y * M + top;
+      const int column = tile_x * M + left;
+      const int lo = max(-column, 0);
+      const int hi = min(in_w - column, done * M + 2);
+      const long at = image * in_image +
+                      ((long)(group_index * channels + channel) * in_h + row) * in_w + column;
+      global const element* ahead = x + at + (long)CHANNELS_AHEAD * in_h * in_w;
+      if (row >= 0 && row + EDGE <= in_h) {
+        stage_segment(x, y, ahead, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 1);
+      } else {
+        stage_segment(x, y, ahead, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 0);
+      }
+      t += done;
+      tile_x = 0;
+      if (++tile_y == tiles_y) {
+        tile_y = 0;
+        ++image;
+      }
+    }
+    for (int q = 0; q * VW < count; ++q) {
+      local float* out = own + channel * STRIP + q * VW;
+      if (neighbours[q]) {
+        transform_tiles(staged, pitch, from + q * VW, out, xi_step, 1);
+      } else {
+        transform_tiles(staged, pitch, from + q * VW, out, xi_step, 0);
+      }
+    }
+  }
+
+  const int first_block = run * run_blocks;
+  const int end_block = min(first_block + run_blocks, blocks_per_group);
+  for (int block = first_block; block < end_block; ++block) {
+    global const float* u =
+        packed + ((long)group_index * blocks_per_group + block) * XI * channels * BLOCK;
+    local const float* vs = own;
+    // Weights are prefetched one xi ahead (after the last one those of the next block), a share with every TT tiles.
+    for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
+      for (int f = xi * BLOCK / XI; f < (xi + 1) * BLOCK / XI; ++f) {
+        prefetch_results(r, result, (long)group_index * filters + block * BLOCK + f, first_x, first_y,
+                         first_image, count, tiles_y, tiles_x, oh, ow, out_image);
+      }
+      global const float* next_u = u + (long)channels * BLOCK;
+      for (int k0 = 0; k0 < channels; k0 += slab) {
+        const int k1 = min(k0 + slab, channels);
+        for (int first = 0; first < count; first += TT) {
+          global const float* filter_at = u + (long)k0 * BLOCK;
+          local const float* tile_at = vs + k0 * STRIP + first;
+          local float* sums = products + xi * PRODUCTS + first * BLOCK;
+          floatv acc[TT][KV];
+#pragma unroll
+          for (int i = 0; i < TT; ++i) {
+#pragma unroll
+            for (int v = 0; v < KV; ++v) {
+              acc[i][v] = k0 > 0 ? LOAD_V(sums + i * BLOCK + v * VW) : (floatv)(0.0f);
+            }
+          }
+          for (int channel = k0; channel < k1; ++channel, next_u += SHARE) {
+#pragma unroll
+            for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
+            MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i])
+            filter_at += BLOCK;
+            tile_at += STRIP;
+          }
+#pragma unroll
+          for (int i = 0; i < TT; ++i) {
+#pragma unroll
+            for (int v = 0; v < KV; ++v) IN_ONE_PIECE(local, sums + i * BLOCK + v * VW) = acc[i][v];
+          }
+        }
+      }
+    }
+    store_results(products, 0, b, r, result, begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
+                  group_index, block * BLOCK, out_image, SLOPES_PASSED);
+  }
+}
