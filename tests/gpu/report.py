@@ -45,6 +45,15 @@ def direct(mr):
     return lambda amd_target: (f'-DMR={mr} -DBK=16 -DBM=32', None, 16 * 4 * mr)
 
 
+def depthwise(rows):
+    """All unrolled: the share is that of the whole kernel, borders and stores included."""
+    return lambda amd_target: (f'-DTY={rows}', None, None)
+
+
+def fused(bm, bn, bk):
+    return lambda amd_target: (f'-DM=2 -DBM={bm} -DBN={bn} -DBK={bk} -DTM=8 -DTN=8 -DAHEAD=1', bm * bn // 4, bk * 64)
+
+
 # name: (file, kernel, macros of the case, its sizes)
 CASES = {
     'tile_128x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(128, 128, 16, 8, 8)),
@@ -57,6 +66,12 @@ CASES = {
     'direct_1x1': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=0 -DALIGNED=1 -DFLAT=1', direct(8)),
     'direct_nhwc_8': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(8)),
     'direct_nhwc_4': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(4)),
+    'depthwise_3x3': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=0', depthwise(4)),
+    'depthwise_3x3_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=1', depthwise(2)),
+    'depthwise_5x5': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=0', depthwise(4)),
+    'depthwise_5x5_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=1', depthwise(1)),
+    'winograd_fused_32x32': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 32, 8)),
+    'winograd_fused_32x16': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 16, 8)),
 }
 
 # What the model of tests/gpu_choice_test.cpp needs besides.
@@ -154,13 +169,19 @@ def counted(instructions, target):
     return fmas, held, issued
 
 
-def share_of(instructions, target, products):
-    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds."""
+def share_of(instructions, target, products, one_loop):
+    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds. Without a step,
+    of all instructions."""
+    if products is None:
+        _, held, issued = counted(instructions, target)
+        return 100 * held / issued
     at = {name: i for i, (name, _) in enumerate(instructions) if name.startswith('.')}
     loops = [(at[to], i + 1) for i, (_, to) in enumerate(instructions) if to in at and at[to] < i]
     if not loops:
         return 0.0
-    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target)[0], loop[0] - loop[1]))
+    # Of loops with as many multiply-adds the innermost. Where a kernel has one loop, the others are its branches.
+    size = -1 if one_loop else 1
+    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target)[0], size * (loop[0] - loop[1])))
     fmas, held, issued = counted(instructions[slice(*inner)], target)
     trips = products / fmas
     held, issued_inner = held * trips, issued
@@ -189,7 +210,7 @@ def facts(case, target):
     with tempfile.TemporaryDirectory() as folder:
         registers, spills, instructions = (amd if amd_target else nvidia)(
             source_of(file, set()), f'{COMMON} {macros} {options}', kernel, items, target, pathlib.Path(folder))
-    return registers, spills, share_of(instructions, target, products)
+    return registers, spills, share_of(instructions, target, products, file == 'winograd/f2x2_fused')
 
 
 def main():

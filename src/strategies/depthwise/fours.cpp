@@ -70,11 +70,11 @@ class FoursLayout : public Layout {
     Pass pass;
     pass.flops = 2.0 * items * products;
     // Instructions beside the multiply-adds, docs/gpu.md: 100 of a work-item, those of a row of the input, of its
-    // columns and of the results; half of the rest is a guess, as in implicit_gemm's `direct`.
-    constexpr double kFed = 0.5, kItem = 100, kRow = 12;
+    // columns and of the results. What waits for loads waits for memory, which the model counts apart.
+    constexpr double kItem = 100, kRow = 12;
     const double others = kItem + static_cast<double>(grid_.rows * grid_.columns) * lanes / 2 +
                           kRow * static_cast<double>(grid_.rows) + 3 * lanes * kFour * ty_;
-    pass.efficiency = kFed * products / (products + others);
+    pass.efficiency = products / (products + others);
     pass.bytes = operand_bytes(p);
     pass.work_groups = items / static_cast<double>(case_.machine.items_per_unit);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));

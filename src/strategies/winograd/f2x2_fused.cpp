@@ -88,6 +88,8 @@ class FusedLayout : public Layout {
     const auto side = static_cast<std::int64_t>(std::ceil(std::sqrt(tile_.bn))) * kM;
     candidate.coverage = {tile_.bm, side, side};
     candidate.predicted_us = us();
+    if (!case_.profile.local_memory_dedicated)
+      candidate.not_considered = "local memory is ordinary memory here";
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -104,18 +106,21 @@ class FusedLayout : public Layout {
  private:
   double us() const {
     const Correlation& c = grid_.c;
-    // Instructions of a step of a work-item, docs/gpu.md: of the products as in the other tiles, of the transform of a
-    // tile 80, of copying weights 3 for each vector.
+    // Instructions of a work-item, docs/gpu.md: of the products of a step as in the other tiles, of the transform of a
+    // tile 80, of copying weights 3 for each vector; before and after the steps 800.
+    constexpr double kTransform = 80, kFetch = 3, kEnds = 800;
+    const double steps = static_cast<double>(ceil_div(c.channels, tile_.bk));
     const double products = kSums * kSums * tile_.bk;
     const double fetches =
         static_cast<double>(kXi * tile_.bk * tile_.bm / 4) / static_cast<double>(tile_.items());
-    constexpr double kTransform = 80, kFetch = 3;
-    const double share = products / (products / multiplying_share(case_.profile, kSums, kSums) +
-                                     kTransform + kFetch * fetches);
+    const double step =
+        products / multiplying_share(case_.profile, kSums, kSums) + kTransform + kFetch * fetches;
+    // A float brought to local memory costs about 4 multiply-adds, a guess.
+    const double fetched = static_cast<double>(tile_.bm * tile_.bn) / (tile_.bm + tile_.bn);
     Pass pass;
     pass.flops = static_cast<double>(grid_.work_groups * kXi) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(round_up(c.channels, tile_.bk));
-    pass.efficiency = share;
+    pass.efficiency = steps * products / (steps * step + kEnds) * fetched / (fetched + 4);
     pass.bytes = input_bytes(case_.problem) + result_bytes(case_.problem) +
                  static_cast<double>(grid_.packed_bytes);
     const double units =
