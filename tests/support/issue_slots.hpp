@@ -37,6 +37,7 @@ class IssueSlots {
     if (std::string(gpu_.target).empty() || !p.plain_storage()) return std::nullopt;
     if (body == "tile") return of_tile(p, candidate.config);
     if (body == "weights_tile") return of_weights_tile(p, candidate.config);
+    if (body == "f2x2_fused") return of_fused(p, candidate.config);
     if (body == "f2x2_tile") return of_winograd(p, candidate.config, 2);
     if (body == "f4x4_tile") return of_winograd(p, candidate.config, 4);
     if (body == "direct" && std::string(strategy.name) == "implicit_gemm")
@@ -109,14 +110,16 @@ class IssueSlots {
         1.0,
         std::floor(std::min({most_waves / waves, by_registers, local / (local_bytes + 1024)})));
   }
-  // Of `work_groups` that take `steps` steps each. `per_load`: wavefronts of local memory for a wave's load of float4s.
+  // Of `work_groups` that take `steps` steps each. `per_load`: wavefronts of local memory for a wave's load of float4s;
+  // `products`: matrix products that a work-group has side by side; `buffers`: of a step's factors in local memory.
   double tiles_us(double work_groups, double steps, const Sizes& tile, const Facts& facts,
-                  double per_load) const {
-    const double waves = std::ceil(static_cast<double>(tile.items()) / gpu_.wave);
+                  double per_load, int products = 1, int buffers = 2) const {
+    const int items = products * tile.items();
+    const double waves = std::ceil(static_cast<double>(items) / gpu_.wave);
     const double alone = cycles(static_cast<double>(tile.bk) * tile.tm * tile.tn, facts.share);
     const double shared = nvidia_ ? per_load * tile.bk * (tile.tm + tile.tn) / 4.0 : 0;
-    const double local = 8.0 * tile.bk * (tile.bm + tile.bn);
-    const double together = resident(facts, tile.items(), local);
+    const double local = 4.0 * buffers * products * tile.bk * (tile.bm + tile.bn);
+    const double together = resident(facts, items, local);
     double each = std::ceil(work_groups / units_), total = 0;
     while (each > 0) {
       const double now = std::min(each, together);
@@ -199,6 +202,24 @@ class IssueSlots {
     const auto x = static_cast<double>(p.x_bytes()), y = static_cast<double>(p.y_bytes());
     return memory_us(x + v) + std::max(multiply, memory_us(v + sums)) + memory_us(sums + y) +
            3 * chunks * profile_.launch_us;
+  }
+
+  // One kernel for 16 products of 8 x 8 sums each; every step transforms its tiles itself.
+  std::optional<double> of_fused(const core::Problem& p, const core::Config& config) const {
+    Sizes tile(config);
+    tile.tm = tile.tn = 8;
+    const auto facts = facts_of("winograd_fused_" + tile.text());
+    if (!facts) return std::nullopt;
+    const core::Correlation c = core::correlations_of(p).front();
+    const auto tiles =
+        static_cast<double>(c.images * core::ceil_div(c.oh, 2) * core::ceil_div(c.ow, 2));
+    const double work_groups = static_cast<double>(c.groups) * std::ceil(tiles / tile.bn) *
+                               std::ceil(static_cast<double>(c.filters) / tile.bm);
+    const double steps = std::ceil(static_cast<double>(c.channels) / tile.bk);
+    const double weights = 4.0 * 16 * static_cast<double>(c.groups * c.filters * c.channels);
+    const double bytes = static_cast<double>(p.x_bytes() + p.y_bytes()) + weights;
+    return std::max(tiles_us(work_groups, steps, tile, *facts, 3, 16, 1), memory_us(bytes)) +
+           profile_.launch_us;
   }
 
   // Multiply-adds and loads of vectors, and nothing else.

@@ -123,10 +123,9 @@ class FusedLayout : public Layout {
     pass.efficiency = steps * products / (steps * step + kEnds) * fetched / (fetched + 4);
     pass.bytes = input_bytes(case_.problem) + result_bytes(case_.problem) +
                  static_cast<double>(grid_.packed_bytes);
-    const double units =
-        static_cast<double>(tile_.items()) / static_cast<double>(case_.machine.items_per_unit);
-    pass.work_groups = static_cast<double>(grid_.work_groups) *
-                       (case_.machine.group_spans_units ? units : std::min(1.0, units));
+    pass.work_groups =
+        filling_groups(case_.profile, case_.machine, static_cast<double>(grid_.work_groups),
+                       static_cast<double>(tile_.items()));
     return predicted_us(case_.profile, {pass});
   }
 
