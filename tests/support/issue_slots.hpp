@@ -1,6 +1,7 @@
 // A lower bound of a candidate's time on a GPU, from what compilers make of its kernels (tests/gpu/shares.txt): issue
 // slots of the main loop, whole tiles and steps, work-groups dealt out to the compute units, local memory's wavefronts
-// (NVIDIA), tensors once through memory, launches. It knows no latency and no cache. Independent of the cost model.
+// (NVIDIA), tensors once through memory, launches. It knows no cache, and of latencies only what barriers cost.
+// Independent of the cost model.
 #pragma once
 
 #include <cmath>
@@ -58,6 +59,12 @@ class IssueSlots {
           bk(c.get("bk", 1, 64)),
           tm(c.get("tm", 1, 16)),
           tn(c.get("tn", 1, 16)) {}
+    Sizes(const core::Config& c, int sums)
+        : bm(c.get("bm", 1, 256)),
+          bn(c.get("bn", 1, 256)),
+          bk(c.get("bk", 1, 64)),
+          tm(sums),
+          tn(sums) {}
     int items() const { return bm / tm * (bn / tn); }
     std::string text() const { return std::to_string(bm) + "x" + std::to_string(bn); }
   };
@@ -124,8 +131,11 @@ class IssueSlots {
     while (each > 0) {
       const double now = std::min(each, together);
       const double rounds = now == together ? std::floor(each / together) : 1;
+      // With one buffer a work-group waits twice a step for the last of its waves, while others go on. Assumed.
+      const double waits = buffers == 1 ? 2 * 40.0 / now : 0;
       total += rounds * steps *
-               std::max(alone * std::max(1.0, now * waves / schedulers_), shared * now * waves);
+               (std::max(alone * std::max(1.0, now * waves / schedulers_), shared * now * waves) +
+                waits);
       each -= rounds * now;
     }
     return total / static_cast<double>(gpu_.clock_mhz);
@@ -206,8 +216,7 @@ class IssueSlots {
 
   // One kernel for 16 products of 8 x 8 sums each; every step transforms its tiles itself.
   std::optional<double> of_fused(const core::Problem& p, const core::Config& config) const {
-    Sizes tile(config);
-    tile.tm = tile.tn = 8;
+    const Sizes tile(config, 8);
     const auto facts = facts_of("winograd_fused_" + tile.text());
     if (!facts) return std::nullopt;
     const core::Correlation c = core::correlations_of(p).front();
@@ -215,7 +224,9 @@ class IssueSlots {
         static_cast<double>(c.images * core::ceil_div(c.oh, 2) * core::ceil_div(c.ow, 2));
     const double work_groups = static_cast<double>(c.groups) * std::ceil(tiles / tile.bn) *
                                std::ceil(static_cast<double>(c.filters) / tile.bm);
-    const double steps = std::ceil(static_cast<double>(c.channels) / tile.bk);
+    // The transforms before and after the steps take 800 instructions (docs/gpu.md), which a step of few channels is not.
+    const double ends = 800 * facts->share / (64.0 * tile.bk);
+    const double steps = std::ceil(static_cast<double>(c.channels) / tile.bk) + ends;
     const double weights = 4.0 * 16 * static_cast<double>(c.groups * c.filters * c.channels);
     const double bytes = static_cast<double>(p.x_bytes() + p.y_bytes()) + weights;
     return std::max(tiles_us(work_groups, steps, tile, *facts, 3, 16, 1), memory_us(bytes)) +

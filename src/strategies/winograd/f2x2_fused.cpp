@@ -115,12 +115,12 @@ class FusedLayout : public Layout {
         static_cast<double>(kXi * tile_.bk * tile_.bm / 4) / static_cast<double>(tile_.items());
     const double step =
         products / multiplying_share(case_.profile, kSums, kSums) + kTransform + kFetch * fetches;
-    // A float brought to local memory costs about 4 multiply-adds, a guess.
-    const double fetched = static_cast<double>(tile_.bm * tile_.bn) / (tile_.bm + tile_.bn);
+    // A weight brought to local memory, for bn tiles, costs about 4 multiply-adds, a guess; those of the input, which L1
+    // has for the neighbours, are in the transform.
     Pass pass;
     pass.flops = static_cast<double>(grid_.work_groups * kXi) * 2.0 * tile_.bm * tile_.bn *
                  static_cast<double>(round_up(c.channels, tile_.bk));
-    pass.efficiency = steps * products / (steps * step + kEnds) * fetched / (fetched + 4);
+    pass.efficiency = steps * products / (steps * step + kEnds) * tile_.bn / (tile_.bn + 4.0);
     pass.bytes = input_bytes(case_.problem) + result_bytes(case_.problem) +
                  static_cast<double>(grid_.packed_bytes);
     pass.work_groups =
