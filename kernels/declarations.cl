@@ -39,6 +39,7 @@ CLCONV_OF_SIZES(CLCONV_LIMITS, float)
 CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, int)
 CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, uint)
 CLCONV_OF_VECTORS(CLCONV_LIMITS_OF_NUMBERS, float)
+uint CLCONV_PURE mul_hi(uint, uint);
 
 #define CLCONV_MATH(t, n)                          \
   t##n CLCONV_PURE acos(t##n);                     \

@@ -38,7 +38,11 @@ void shape_as(DeviceProfile& p, const Shape& shape) {
 
 // What a config says of work-items and local memory, in the words of docs/strategies.md.
 void check_fits(const Config& c, const Shape& shape) {
-  if (c.has("bm")) {
+  if (c.body() == "f2x2_fused") {  // 16 products of 8 x 8 sums a work-item
+    const std::int64_t bm = c.get("bm", 1, 64), bn = c.get("bn", 1, 64), bk = c.get("bk", 1, 16);
+    CHECK(16 * (bm / 8) * (bn / 8) <= shape.work_group);
+    CHECK(16 * bk * (bm + bn) * 4 <= shape.local_kib << 10);
+  } else if (c.has("tm")) {
     const std::int64_t bm = c.get("bm", 1, 512), bn = c.get("bn", 1, 512), bk = c.get("bk", 1, 512);
     CHECK(bm / c.get("tm", 1, 64) * (bn / c.get("tn", 1, 64)) <= shape.work_group);
     CHECK(2 * bk * (bm + bn) * 4 <= shape.local_kib << 10);

@@ -163,13 +163,13 @@ TEST_CASE("implicit_gemm's tiles for GPUs, with all their options") {
   for (const char* text : {"n2c18h9w7k37kh3kw3p1", "n1c3h12w11k20kh5kw3s2p2", "n2c21h6w8k36kh1kw1",
                            "n3c32h8w6k72kh3kw2p1d2g2"}) {
     Problem p = in_direction(parse_problem(text), Direction::kForward, true);
-    check_tiles(on, p, {ahead, wide, "body=direct,mr=8,np=4"});
+    check_tiles(on, p, {ahead, wide, "body=direct,bk=16,bm=32,mr=8"});
     p.layout = TensorLayout::kNhwc;
     if (number % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
     if (number >= 2) p.data_type = DataType::kFloat16;
-    check_tiles(on, p, {number % 2 == 0 ? wide : ahead, "body=direct,mr=4,np=3"});
+    check_tiles(on, p, {number % 2 == 0 ? wide : ahead, "body=direct,bk=4,bm=16,mr=4"});
     check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardData, true),
-                {number % 2 == 0 ? ahead : wide, "body=direct,mr=4,np=4"});
+                {number % 2 == 0 ? ahead : wide, "body=direct,bk=12,bm=8,mr=8"});
     ++number;
   }
 }

@@ -180,7 +180,8 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
   if (body == "f2x2" || body == "f4x4") return {value("kv") * value("vw")};
   if (body == "f2x2_strips" || body == "f4x4_strips")
     return {value("kv") * value("vw"), (body == "f2x2_strips" ? 2 : 4) * (value("vw") + 1)};
-  if (body == "tile" || body == "f2x2_tile" || body == "f4x4_tile") return {value("bm")};
+  if (body == "tile" || body == "f2x2_tile" || body == "f4x4_tile" || body == "f2x2_fused")
+    return {value("bm")};
   if (body == "weights_filters")
     return {value("kv") * value("vw"), 0, value("tc") * value("tq") * p.kh};
   if (body == "weights_patches") return {value("tf"), 0, value("kv") * value("vw")};

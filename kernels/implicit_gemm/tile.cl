@@ -1,4 +1,4 @@
-// parts: aligned epilogue mask quotient local_tile
+// parts: store_four mask quotient local_tile
 // Implicit GEMM on GPUs: a correlation (a forward convolution, or a phase of a data gradient: src/ops/correlation.hpp)
 // as a matrix product whose im2col matrix is gathered while multiplying and never stored. The tiles are those of
 // parts/local_tile.cl:
@@ -172,27 +172,6 @@ typedef float4 fetched;
       PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);                                 \
     }                                                                                                   \
   }
-#endif
-// Four results that lie together.
-#define STORE_FOUR(sums, bias, slope, to)                                              \
-  {                                                                                    \
-    const float4 value = (sums) + (bias) + RESIDUAL_FOUR(to);                          \
-    PUT_ALIGNED(4, RESULT(GET_ALIGNED(4, result + (to)), ACTIVATE(value, slope)), result + (to)); \
-  }
-#if BIAS
-#define BIAS_FOUR(k) GET_ALIGNED(4, b + (k))
-#else
-#define BIAS_FOUR(k) 0.0f
-#endif
-#if SLOPES
-#define SLOPE_FOUR(k) GET_ALIGNED(4, slopes + (k))
-#else
-#define SLOPE_FOUR(k) 0.0f
-#endif
-#if RESIDUAL
-#define RESIDUAL_FOUR(at) GET_ALIGNED(4, r + (at))
-#else
-#define RESIDUAL_FOUR(at) 0.0f
 #endif
 
 // column_step, row_step, block_step: elements of x to the next tap column, row, or block of channels; with GATHER 3 the

@@ -22,33 +22,69 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNELS = HERE.parent.parent / 'kernels'
 SHARES = HERE / 'shares.txt'
 CLC = pathlib.Path('/usr/lib/clc')
-TARGETS = ('sm_80', 'sm_90', 'gfx90a', 'gfx1030')
+TARGETS = ('sm_80', 'sm_86', 'sm_90', 'gfx90a', 'gfx1030')
 MARGIN = 3.0  # points
 
 COMMON = ('-DSH=1 -DSW=1 -DDH=1 -DDW=1 -DBIAS=1 -DRESIDUAL=0 -DACTIVATION=activate_relu -DSLOPES=0 -DMASK=0 -DACCUMULATE=0 '
           '-DSTORAGE_FLOAT32 -DWIDE=0 -DWHOLE=1 -DSTORE_FOURS=1')
 TAPS = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=0 -DONE_TAP=0'
 POINT = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=1 -DONE_TAP=1'
-# name: (file, kernel, macros of the case, (bm, bn, bk, tm, tn))
+
+
+def tile(bm, bn, bk, tm, tn, amd_bk=None):
+    """Of a case: the macros of its sizes, work-items of a work-group, multiply-adds of a step; for AMD or others."""
+    def sizes(amd_target):
+        depth = bk if not amd_target else amd_bk or (8 if bm >= 64 else bk)  # 4 waves of a SIMD, local memory counted
+        return (f'-DBM={bm} -DBN={bn} -DBK={depth} -DTM={tm} -DTN={tn} -DAHEAD={0 if amd_target else 1}',
+                bm // tm * (bn // tn), depth * tm * tn)
+    return sizes
+
+
+def direct(mr):
+    """The kernel has no size of its work-groups."""
+    return lambda amd_target: (f'-DMR={mr} -DBK=16 -DBM=32', None, 16 * 4 * mr)
+
+
+def depthwise(rows):
+    """All unrolled: the share is that of the whole kernel, borders and stores included."""
+    return lambda amd_target: (f'-DTY={rows}', None, None)
+
+
+def fused(bm, bn, bk):
+    return lambda amd_target: (f'-DM=2 -DBM={bm} -DBN={bn} -DBK={bk} -DTM=8 -DTN=8 -DAHEAD=1', bm * bn // 4, bk * 64)
+
+
+# name: (file, kernel, macros of the case, its sizes)
 CASES = {
-    'tile_128x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (128, 128, 16, 8, 8)),
-    'tile_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, (128, 128, 16, 8, 8)),
-    'tile_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (64, 64, 16, 8, 4)),
-    'tile_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (32, 64, 16, 4, 4)),
-    'weights_tile_128x128': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', (128, 128, 8, 8, 8)),
+    'tile_128x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(128, 128, 16, 8, 8)),
+    'tile_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(128, 128, 16, 8, 8)),
+    'tile_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(64, 64, 16, 8, 4)),
+    'tile_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(32, 64, 16, 4, 4)),
+    'weights_tile_128x128': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(128, 128, 8, 8, 8)),
+    # FLAT: of 3x3 filters what pixels away from the border take.
+    'direct_3x3': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=0 -DALIGNED=0 -DFLAT=1', direct(8)),
+    'direct_1x1': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=0 -DALIGNED=1 -DFLAT=1', direct(8)),
+    'direct_nhwc_8': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(8)),
+    'direct_nhwc_4': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(4)),
+    'depthwise_3x3': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=0', depthwise(4)),
+    'depthwise_3x3_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=1', depthwise(2)),
+    'depthwise_5x5': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=0', depthwise(4)),
+    'depthwise_5x5_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=1', depthwise(1)),
+    'winograd_fused_32x32': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 32, 8)),
+    'winograd_fused_32x16': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 16, 8)),
 }
 
 # What the model of tests/gpu_choice_test.cpp needs besides.
 MORE_CASES = {
-    'tile_64x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, (64, 128, 16, 8, 8)),
-    'tile_64x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, (64, 128, 16, 8, 8)),
-    'tile_64x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, (64, 64, 16, 8, 4)),
-    'tile_32x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, (32, 64, 16, 4, 4)),
-    'weights_tile_64x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', (64, 64, 8, 8, 4)),
-    'weights_tile_32x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', (32, 64, 16, 4, 4)),
-    'winograd_128x128': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', (128, 128, 8, 8, 8)),
-    'winograd_64x64': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', (64, 64, 16, 8, 8)),
-    'winograd_32x32': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', (32, 32, 16, 4, 4)),
+    'tile_64x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(64, 128, 16, 8, 8)),
+    'tile_64x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(64, 128, 16, 8, 8)),
+    'tile_64x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(64, 64, 16, 8, 4)),
+    'tile_32x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(32, 64, 16, 4, 4)),
+    'weights_tile_64x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(64, 64, 8, 8, 4)),
+    'weights_tile_32x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(32, 64, 16, 4, 4)),
+    'winograd_128x128': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(128, 128, 8, 8, 8)),
+    'winograd_64x64': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(64, 64, 16, 8, 8, 16)),
+    'winograd_32x32': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(32, 32, 16, 4, 4)),
 }
 
 
@@ -100,8 +136,8 @@ def amd(text, options, kernel, items, target, folder):
 def nvidia(text, options, kernel, items, target, folder):
     listing = compile_to(text, options, target, folder, '-Xclang', '-target-cpu', '-Xclang', 'sm_80', '-Xclang',
                          '-target-feature', '-Xclang', '+ptx75')
-    # clang drops reqd_work_group_size, by which ptxas gives out registers.
-    listing = re.sub(rf'(\.entry {kernel}\([^)]*\))', rf'\1\n.reqntid {items}, 1, 1', listing)
+    if items:  # clang drops reqd_work_group_size, by which ptxas gives out registers
+        listing = re.sub(rf'(\.entry {kernel}\([^)]*\))', rf'\1\n.reqntid {items}, 1, 1', listing)
     (folder / 'program.ptx').write_text(listing)
     log = call('ptxas', '-v', '-O3', f'-arch={target}', '-o', folder / 'program.cubin', folder / 'program.ptx')
     log = log[log.index(f"'{kernel}'"):]
@@ -133,13 +169,19 @@ def counted(instructions, target):
     return fmas, held, issued
 
 
-def share_of(instructions, target, products):
-    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds."""
+def share_of(instructions, target, products, one_loop):
+    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds. Without a step,
+    of all instructions."""
+    if products is None:
+        _, held, issued = counted(instructions, target)
+        return 100 * held / issued
     at = {name: i for i, (name, _) in enumerate(instructions) if name.startswith('.')}
     loops = [(at[to], i + 1) for i, (_, to) in enumerate(instructions) if to in at and at[to] < i]
     if not loops:
         return 0.0
-    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target)[0], loop[0] - loop[1]))
+    # Of loops with as many multiply-adds the innermost. Where a kernel has one loop, the others are its branches.
+    size = -1 if one_loop else 1
+    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target)[0], size * (loop[0] - loop[1])))
     fmas, held, issued = counted(instructions[slice(*inner)], target)
     trips = products / fmas
     held, issued_inner = held * trips, issued
@@ -162,15 +204,13 @@ def missing(target):
 
 
 def facts(case, target):
-    file, kernel, macros, (bm, bn, bk, tm, tn) = {**CASES, **MORE_CASES}[case]
+    file, kernel, macros, sizes = {**CASES, **MORE_CASES}[case]
     amd_target = target.startswith('gfx')
-    if amd_target and bm >= 64 and file == 'implicit_gemm/tile':
-        bk = 8  # 4 waves of a SIMD, local memory counted
-    options = f'{COMMON} {macros} -DBM={bm} -DBN={bn} -DBK={bk} -DTM={tm} -DTN={tn} -DAHEAD={0 if amd_target else 1}'
+    options, items, products = sizes(amd_target)
     with tempfile.TemporaryDirectory() as folder:
         registers, spills, instructions = (amd if amd_target else nvidia)(
-            source_of(file, set()), options, kernel, bm // tm * (bn // tn), target, pathlib.Path(folder))
-    return registers, spills, share_of(instructions, target, bk * tm * tn)
+            source_of(file, set()), f'{COMMON} {macros} {options}', kernel, items, target, pathlib.Path(folder))
+    return registers, spills, share_of(instructions, target, products, file == 'winograd/f2x2_fused')
 
 
 def main():

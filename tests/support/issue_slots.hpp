@@ -1,6 +1,7 @@
 // A lower bound of a candidate's time on a GPU, from what compilers make of its kernels (tests/gpu/shares.txt): issue
 // slots of the main loop, whole tiles and steps, work-groups dealt out to the compute units, local memory's wavefronts
-// (NVIDIA), tensors once through memory, launches. It knows no latency and no cache. Independent of the cost model.
+// (NVIDIA), tensors once through memory, launches. It knows no cache, and of latencies only what barriers cost.
+// Independent of the cost model.
 #pragma once
 
 #include <cmath>
@@ -37,6 +38,7 @@ class IssueSlots {
     if (std::string(gpu_.target).empty() || !p.plain_storage()) return std::nullopt;
     if (body == "tile") return of_tile(p, candidate.config);
     if (body == "weights_tile") return of_weights_tile(p, candidate.config);
+    if (body == "f2x2_fused") return of_fused(p, candidate.config);
     if (body == "f2x2_tile") return of_winograd(p, candidate.config, 2);
     if (body == "f4x4_tile") return of_winograd(p, candidate.config, 4);
     if (body == "direct" && std::string(strategy.name) == "implicit_gemm")
@@ -57,6 +59,12 @@ class IssueSlots {
           bk(c.get("bk", 1, 64)),
           tm(c.get("tm", 1, 16)),
           tn(c.get("tn", 1, 16)) {}
+    Sizes(const core::Config& c, int sums)
+        : bm(c.get("bm", 1, 256)),
+          bn(c.get("bn", 1, 256)),
+          bk(c.get("bk", 1, 64)),
+          tm(sums),
+          tn(sums) {}
     int items() const { return bm / tm * (bn / tn); }
     std::string text() const { return std::to_string(bm) + "x" + std::to_string(bn); }
   };
@@ -109,20 +117,25 @@ class IssueSlots {
         1.0,
         std::floor(std::min({most_waves / waves, by_registers, local / (local_bytes + 1024)})));
   }
-  // Of `work_groups` that take `steps` steps each. `per_load`: wavefronts of local memory for a wave's load of float4s.
+  // Of `work_groups` that take `steps` steps each. `per_load`: wavefronts of local memory for a wave's load of float4s;
+  // `products`: matrix products that a work-group has side by side; `buffers`: of a step's factors in local memory.
   double tiles_us(double work_groups, double steps, const Sizes& tile, const Facts& facts,
-                  double per_load) const {
-    const double waves = std::ceil(static_cast<double>(tile.items()) / gpu_.wave);
+                  double per_load, int products = 1, int buffers = 2) const {
+    const int items = products * tile.items();
+    const double waves = std::ceil(static_cast<double>(items) / gpu_.wave);
     const double alone = cycles(static_cast<double>(tile.bk) * tile.tm * tile.tn, facts.share);
     const double shared = nvidia_ ? per_load * tile.bk * (tile.tm + tile.tn) / 4.0 : 0;
-    const double local = 8.0 * tile.bk * (tile.bm + tile.bn);
-    const double together = resident(facts, tile.items(), local);
+    const double local = 4.0 * buffers * products * tile.bk * (tile.bm + tile.bn);
+    const double together = resident(facts, items, local);
     double each = std::ceil(work_groups / units_), total = 0;
     while (each > 0) {
       const double now = std::min(each, together);
       const double rounds = now == together ? std::floor(each / together) : 1;
+      // With one buffer a work-group waits twice a step for the last of its waves, while others go on. Assumed.
+      const double waits = buffers == 1 ? 2 * 40.0 / now : 0;
       total += rounds * steps *
-               std::max(alone * std::max(1.0, now * waves / schedulers_), shared * now * waves);
+               (std::max(alone * std::max(1.0, now * waves / schedulers_), shared * now * waves) +
+                waits);
       each -= rounds * now;
     }
     return total / static_cast<double>(gpu_.clock_mhz);
@@ -199,6 +212,25 @@ class IssueSlots {
     const auto x = static_cast<double>(p.x_bytes()), y = static_cast<double>(p.y_bytes());
     return memory_us(x + v) + std::max(multiply, memory_us(v + sums)) + memory_us(sums + y) +
            3 * chunks * profile_.launch_us;
+  }
+
+  // One kernel for 16 products of 8 x 8 sums each; every step transforms its tiles itself.
+  std::optional<double> of_fused(const core::Problem& p, const core::Config& config) const {
+    const Sizes tile(config, 8);
+    const auto facts = facts_of("winograd_fused_" + tile.text());
+    if (!facts) return std::nullopt;
+    const core::Correlation c = core::correlations_of(p).front();
+    const auto tiles =
+        static_cast<double>(c.images * core::ceil_div(c.oh, 2) * core::ceil_div(c.ow, 2));
+    const double work_groups = static_cast<double>(c.groups) * std::ceil(tiles / tile.bn) *
+                               std::ceil(static_cast<double>(c.filters) / tile.bm);
+    // The transforms before and after the steps take 800 instructions (docs/gpu.md), which a step of few channels is not.
+    const double ends = 800 * facts->share / (64.0 * tile.bk);
+    const double steps = std::ceil(static_cast<double>(c.channels) / tile.bk) + ends;
+    const double weights = 4.0 * 16 * static_cast<double>(c.groups * c.filters * c.channels);
+    const double bytes = static_cast<double>(p.x_bytes() + p.y_bytes()) + weights;
+    return std::max(tiles_us(work_groups, steps, tile, *facts, 3, 16, 1), memory_us(bytes)) +
+           profile_.launch_us;
   }
 
   // Multiply-adds and loads of vectors, and nothing else.

@@ -1,6 +1,6 @@
 // Direct kernels for depthwise convolutions (g = c, any channel multiplier): bodies with explicit vectors over planes
-// as they lie or staged in local memory, or along channels that come last, for CPUs; plain ones for GPUs. Nothing is
-// copied in global memory, and only the body along channels packs weights.
+// as they lie or staged in local memory, or along channels that come last, for CPUs; with a few results per work-item
+// for GPUs. Nothing is copied in global memory, and weights are packed only for channels that come last.
 #include "strategies/depthwise/bodies.hpp"
 
 #define CLCONV_CORRELATIONS(X) \
@@ -9,6 +9,7 @@
   X(columns)                   \
   X(rows)                      \
   X(channels)                  \
+  X(fours)                     \
   X(direct)
 #define CLCONV_WEIGHTS(X) \
   X(weights_narrow)       \

@@ -5,76 +5,120 @@
 #include "ops/epilogue.hpp"
 #include "ops/quotient.hpp"
 #include "strategies/cost_model.hpp"
-#include "strategies/implicit_gemm/packed_weights.hpp"
+#include "strategies/implicit_gemm/correlation_bodies.hpp"
+#include "strategies/implicit_gemm/gpu_tile.hpp"
+#include "strategies/implicit_gemm/tile_pack.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
 
-// Instructions of a step besides its multiply-adds, counted in the kernel: per pixel its load and its distance, loads
-// of four weights, the loop. Of the rest, a guess of what waiting for the loads leaves.
-constexpr double kOfPixel = 3, kWeightsOfLoad = 4, kOfStep = 3;
+constexpr int kQuad = 4;  // pixels of a work-item
+
+// Instructions of a tap's block beside its multiply-adds, docs/gpu.md: loads, of planes with their distances, and the
+// tap's; and a guess of what waiting for the loads leaves.
+constexpr double kOfVector = 1, kOfPlane = 3, kWeightsOfLoad = 4, kOfTap = 50;
 constexpr double kFed = 0.5;
+
+// `mr` filters of a work-item; weights in tiles of `bm` filters, `bk` channels of a tap at a time.
+struct DirectTile {
+  int mr, bk, bm;
+
+  Config config() const { return {"direct", {{"mr", mr}, {"bk", bk}, {"bm", bm}}}; }
+  static DirectTile from(const Config& c) {
+    const DirectTile tile{c.get("mr", 4, 16), c.get("bk", 4, 64), c.get("bm", 4, 64)};
+    if (tile.mr % 4 != 0 || tile.bk % 4 != 0 || tile.bm % tile.mr != 0) {
+      throw Error(Code::kInvalidArgument,
+                  "config '" + c.text() + "': mr and bk must be multiples of 4, bm one of mr");
+    }
+    return tile;
+  }
+  TilePack pack(const Correlation& c) const {
+    const std::int64_t channels = c.reduction() == 0 ? 0 : c.channels;
+    // And zeroes for a block, which stand for pixels outside the image.
+    return {bm, channels, bk, ceil_div(channels, bk) * bk * c.taps_h * c.taps_w + bk};
+  }
+};
+
+// A correlation as `direct` divides it: dimension 0 of the launch and what is left for the other.
+struct DirectGrid {
+  std::int64_t blocks, all_blocks;  // of mr filters, per group and of all groups
+  std::int64_t quads, lanes, planes;
+
+  DirectGrid(const DirectTile& tile, const Correlation& c)
+      : blocks(ceil_div(c.filters, tile.mr)),
+        all_blocks(c.groups * blocks),
+        quads(ceil_div(c.oh * c.ow, kQuad)),
+        lanes(c.channels_last ? saturating_product(quads, all_blocks) : quads),
+        planes(c.channels_last ? c.images : saturating_product(c.images, all_blocks)) {}
+};
+
+// Are vectors of the input at multiples of their size?
+bool aligned_vectors(const Correlation& c) {
+  return c.channels_last ? c.channels % 4 == 0 : input_fours(c) && c.in_plane % 4 == 0;
+}
 
 class Direct : public Layout {
  public:
-  Direct(const Case& c, const Config& config)
+  Direct(const Case& c, const DirectTile& tile)
       : case_(c),
-        config_(config),
-        mr_(config.get("mr", 4, 16)),
-        np_(config.get("np", 1, 8)),
-        packed_(c.correlations, mr_, c.profile) {
-    if (mr_ % 4 != 0)
-      throw Error(Code::kInvalidArgument, "config '" + config.text() + "': mr is " +
-                                              std::to_string(mr_) + ", expected a multiple of 4");
-  }
+        tile_(tile),
+        weights_(c, [&](const Correlation& one) { return tile.pack(one); }) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     for (const Correlation& c : case_.correlations)
       candidate.predicted_us += us_of(c);
-    candidate.prepared_weights_bytes = packed_.bytes;
+    candidate.prepared_weights_bytes = weights_.bytes;
     candidate.predicted_setup_us = kPredictedBuildUs;
-    candidate.coverage = coverage_of(case_, mr_, 0);
+    candidate.coverage = coverage_of(case_, tile_.mr, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
   }
 
   void add_to(Executable& executable, Device& device) const override {
-    packed_.add_to(executable, device, case_.correlations);
+    weights_.add_to(executable, device, case_);
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
       if (!nothing_to_do(case_.problem, c))
-        executable.run.add(multiply(device, c, packed_.regions[i]));
+        executable.run.add(multiply(device, c, weights_.packs[i], weights_.regions[i]));
     }
   }
 
  private:
   // On a CPU the items of a small plane that have no pixel would not be idle lanes but vectors of their own.
-  std::int64_t local(const Correlation& c) const {
-    const std::int64_t items = vectors_are_items(case_.profile) ? round_up(lanes(c), 8) : 64;
+  std::int64_t local(const DirectGrid& grid) const {
+    const std::int64_t items = vectors_are_items(case_.profile) ? round_up(grid.lanes, 8) : 64;
     return std::min({std::int64_t{64}, items, case_.profile.max_work_group_size});
-  }
-  // Work-items of a plane, and planes.
-  std::int64_t lanes(const Correlation& c) const { return ceil_div(c.oh * c.ow, np_); }
-  std::int64_t planes(const Correlation& c) const {
-    return c.images * c.groups * ceil_div(c.filters, mr_);
   }
 
   double us_of(const Correlation& c) const {
-    const double items = real(planes(c) * round_up(lanes(c), local(c))), products = mr_ * np_;
-    const double efficiency =
-        kFed * products / (products + kOfPixel * np_ + mr_ / kWeightsOfLoad + kOfStep);
+    const DirectGrid grid(tile_, c);
+    const double items = real(grid.planes * round_up(grid.lanes, local(grid)));
+    const double products = kQuad * tile_.mr * tile_.bk;
+    const double loads =
+        tile_.bk * ((c.channels_last ? kOfVector : kOfPlane) + tile_.mr / kWeightsOfLoad);
     // One work-group keeps a unit of a CPU busy.
     const bool cpu = vectors_are_items(case_.profile);
-    const double busy = real(cpu ? local(c) : case_.machine.items_per_unit);
-    const Traffic traffic{bytes_touched(case_.problem, c, packed_.bytes), items / busy};
-    const double flops = kFlopsPerFma * items * products * real(c.reduction());
+    const double busy = real(cpu ? local(grid) : case_.machine.items_per_unit);
+    const Traffic traffic{bytes_touched(case_.problem, c, weights_.bytes), items / busy};
+    const double flops = kFlopsPerFma * items * kQuad * tile_.mr * real(c.reduction());
+    const double efficiency = kFed * products / (products + loads + kOfTap);
     return predicted_us(case_.profile, {arithmetic_pass(flops, efficiency, traffic)});
   }
 
-  std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const Region& packed) const {
+  std::string defines(const Correlation& c) const {
+    const Config macros{{"aligned", aligned_vectors(c)},
+                        {"flat", input_fours(c)},
+                        {"whole", c.channels % tile_.bk == 0},
+                        {"store_fours", store_fours(c)}};
+    return class_defines(case_.problem, c, tile_.config().defines()) + " " + macros.defines();
+  }
+
+  std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const TilePack& pack,
+                                 const Region& packed) const {
     const Problem& p = case_.problem;
     const Operands operands(p);
-    const Reciprocal of_ow(c.ow);
+    const DirectGrid grid(tile_, c);
+    const Reciprocal of_ow(c.ow), of_blocks(grid.blocks), of_all_blocks(grid.all_blocks);
     std::vector<Argument> arguments = {{"x", operands.input},
                                        {"y_mask", p.mask ? operands.mask : operands.input},
                                        {"packed", packed},
@@ -84,6 +128,7 @@ class Direct : public Layout {
                                        {"channels", narrow(c.channels)},
                                        {"taps_h", narrow(c.taps_h)},
                                        {"taps_w", narrow(c.taps_w)},
+                                       {"products", narrow(pack.products)},
                                        {"in_h", narrow(c.in_h)},
                                        {"in_w", narrow(c.in_w)},
                                        {"top", narrow(c.top)},
@@ -92,50 +137,66 @@ class Direct : public Layout {
                                        {"ow_reciprocal", of_ow.bits()},
                                        {"ow_shift", cl_int{of_ow.shift}},
                                        {"image_pixels", narrow(c.oh * c.ow)},
-                                       {"lanes", narrow(lanes(c))},
+                                       {"quads", narrow(grid.quads)},
+                                       {"planes", narrow(grid.planes)},
                                        {"filters", narrow(c.filters)},
                                        {"groups", narrow(c.groups)},
-                                       {"blocks", narrow(ceil_div(c.filters, mr_))},
-                                       {"images", narrow(c.images)},
+                                       {"blocks", narrow(grid.blocks)},
+                                       {"blocks_reciprocal", of_blocks.bits()},
+                                       {"blocks_shift", cl_int{of_blocks.shift}},
+                                       {"all_blocks", narrow(grid.all_blocks)},
+                                       {"all_blocks_reciprocal", of_all_blocks.bits()},
+                                       {"all_blocks_shift", cl_int{of_all_blocks.shift}},
+                                       {"filter_tiles", narrow(pack.tiles(c))},
                                        {"in_image", cl_long{c.in_image}},
                                        {"in_plane", cl_long{c.in_plane}},
-                                       {"in_pitch", cl_long{c.in_pitch}},
+                                       {"in_pitch", narrow(c.in_pitch)},
                                        {"in_step", narrow(c.in_step)}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
-    Range range = items(lanes(c), local(c));
+    Range range = items(grid.lanes, local(grid));
     // Drivers limit the work-groups of the second dimension.
-    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes(c), 32768));
+    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(grid.planes, 32768));
     return std::make_unique<KernelStep>(
-        "multiply",
-        device.kernel("implicit_gemm/direct", "implicit_gemm_direct",
-                      class_defines(p, c, config_.defines())),
+        "multiply", device.kernel("implicit_gemm/direct", "implicit_gemm_direct", defines(c)),
         with_slopes(p, arguments), range);
   }
 
   const Case& case_;
-  Config config_;
-  int mr_, np_;  // filters and pixels of a register tile
-  PackedWeights packed_;
+  DirectTile tile_;
+  TileWeights weights_;
 };
 
-std::vector<Config> variants(const Case& c) {
-  const int mr = c.correlations.front().filters > 4 ? 8 : 4;
-  return {{"direct", {{"mr", mr}, {"np", 4}}}};
+// Tiles of weights as wide as the filters of a group, up to two cache lines.
+std::vector<Config> variants(const Case& all) {
+  const Correlation& c = all.correlations.front();
+  const int bk = static_cast<int>(std::min<std::int64_t>(16, round_up(c.channels, 4)));
+  std::vector<Config> configs;
+  for (const int mr : {4, 8}) {
+    int bm = mr;
+    while (bm < c.filters && bm < 32)
+      bm *= 2;
+    if (mr == 4 || c.filters > 4) configs.push_back(DirectTile{mr, bk, bm}.config());
+  }
+  return configs;
 }
 
 Fit fit(const Case& c, const Config& config) {
+  const DirectTile tile = DirectTile::from(config);
+  // The kernel counts both dimensions in 31 bits.
   for (const Correlation& one : c.correlations) {
-    // The last work-item's pixels are counted in 31 bits.
-    const std::int64_t pixels = one.oh * one.ow + std::int64_t{8} * 64;
-    if (pixels > INT32_MAX) return above("oh*ow", one.oh * one.ow, INT32_MAX - 8 * 64);
+    const DirectGrid grid(tile, one);
+    constexpr std::int64_t kMost = INT32_MAX - 64;
+    if (grid.lanes > kMost)
+      return above("fours of pixels (nhwc: times filters)", grid.lanes, kMost);
+    if (grid.planes > kMost) return above("images (nchw: times filters)", grid.planes, kMost);
   }
-  return std::make_unique<const Direct>(c, config);
+  return std::make_unique<const Direct>(c, tile);
 }
 
 }  // namespace
 
 extern const Body body_direct = {
-    "direct", Suits::kItems, 1, "implicit_gemm/direct ops/pack", variants, fit};
+    "direct", Suits::kItems, 1, "implicit_gemm/direct implicit_gemm/tile_pack", variants, fit};
 
 }  // namespace clconv::core::implicit_gemm

@@ -76,4 +76,16 @@ Tile Tile::from(const Config& c) {
   return tile;
 }
 
+bool input_fours(const Correlation& c) {
+  const bool flat = c.taps_h * c.taps_w == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 &&
+                    c.in_h == c.oh && c.in_w == c.ow && c.out_step == 1;
+  return flat && !c.channels_last && c.ow % 4 == 0 && c.in_image % 4 == 0;
+}
+
+bool store_fours(const Correlation& c) {
+  if (c.channels_last) return c.filters % 4 == 0;
+  return c.out_step == 1 && c.out_pitch == c.ow && c.oh * c.ow % 4 == 0 && c.out_plane % 4 == 0 &&
+         c.out_offset % 4 == 0 && c.out_image % 4 == 0;
+}
+
 }  // namespace clconv::core::implicit_gemm

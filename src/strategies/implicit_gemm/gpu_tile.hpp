@@ -32,6 +32,11 @@ struct Tile {
   static Tile from(const Config& config);
 };
 
+// Are four neighbouring pixels of the input four neighbouring results', aligned: one tap, no padding?
+bool input_fours(const Correlation& c);
+// Do four neighbouring results lie together, aligned: pixels, or with channels last filters?
+bool store_fours(const Correlation& c);
+
 // Elements that 32 bits can address: `wide` is needed beyond.
 constexpr std::int64_t kNarrowLimit = std::int64_t{1} << 31;
 

@@ -7,6 +7,7 @@
 #include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/correlation_bodies.hpp"
 #include "strategies/implicit_gemm/gpu_tile.hpp"
+#include "strategies/implicit_gemm/tile_pack.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -34,16 +35,7 @@ Gather gather_of(const Tile& tile, const Correlation& c) {
   // Blocks of channels that would be a fifth empty, or more.
   if (taps > 1 && 5 * c.channels < 4 * round_up(c.channels, tile.bk)) return kTapOfEach;
   if (c.channels_last) return c.channels % 4 == 0 ? kFourChannels : kElements;
-  const bool flat = taps == 1 && c.sh * c.sw == 1 && c.top == 0 && c.left == 0 && c.in_h == c.oh &&
-                    c.in_w == c.ow && c.out_step == 1;
-  return flat && c.ow % 4 == 0 && c.in_image % 4 == 0 ? kFourPixels : kElements;
-}
-
-// Do four results of a work-item lie together, aligned?
-bool store_fours(const Correlation& c) {
-  if (c.channels_last) return c.filters % 4 == 0;
-  return c.out_step == 1 && c.out_pitch == c.ow && c.oh * c.ow % 4 == 0 && c.out_plane % 4 == 0 &&
-         c.out_offset % 4 == 0 && c.out_image % 4 == 0;
+  return input_fours(c) ? kFourPixels : kElements;
 }
 
 // A correlation as `tile` divides it.
@@ -71,9 +63,7 @@ struct TileGrid {
   std::int64_t partial_bytes(const Tile& tile, const Correlation& c) const {
     return tile.split == 1 ? 0 : saturating_product(parts, c.groups * c.filters, pixels, kElement);
   }
-  std::int64_t packed_bytes(const Tile& tile, const Correlation& c) const {
-    return saturating_product(c.groups * filter_tiles, steps * tile.bk, tile.bm, kElement);
-  }
+  TilePack pack(const Tile& tile) const { return {tile.bm, channels, together, steps * tile.bk}; }
 };
 
 // Distances within a step, or pixels, that 32 bits do not hold.
@@ -89,21 +79,6 @@ bool needs_wide(const Tile& tile, const std::vector<Correlation>& correlations) 
                      [&](const Correlation& c) { return needs_wide(tile, c); });
 }
 
-// The weights of all correlations, one behind the other.
-struct TileWeights {
-  std::vector<Region> regions;
-  std::int64_t bytes = 0;
-
-  TileWeights(const Case& all, const Tile& tile) {
-    for (const Correlation& c : all.correlations) {
-      const std::int64_t offset = round_up(bytes, all.profile.base_alignment_bytes);
-      const std::int64_t size = TileGrid(tile, c).packed_bytes(tile, c);
-      regions.push_back({kPreparedSlot, offset, size});
-      bytes = offset + size;
-    }
-  }
-};
-
 std::int64_t tile_workspace_bytes(const Tile& tile, const Case& all) {
   std::int64_t bytes = 0;
   for (const Correlation& c : all.correlations)
@@ -114,7 +89,10 @@ std::int64_t tile_workspace_bytes(const Tile& tile, const Case& all) {
 class TileLayout : public Layout {
  public:
   TileLayout(const Case& c, const Tile& tile)
-      : case_(c), tile_(tile), weights_(c, tile), workspace_bytes_(tile_workspace_bytes(tile, c)) {}
+      : case_(c),
+        tile_(tile),
+        weights_(c, [&](const Correlation& one) { return TileGrid(tile, one).pack(tile); }),
+        workspace_bytes_(tile_workspace_bytes(tile, c)) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
@@ -128,11 +106,10 @@ class TileLayout : public Layout {
   }
 
   void add_to(Executable& executable, Device& device) const override {
-    executable.prepared_weights_bytes = weights_.bytes;
+    weights_.add_to(executable, device, case_);
     executable.workspace_bytes = workspace_bytes_;
     for (std::size_t i = 0; i < case_.correlations.size(); ++i) {
       const Correlation& c = case_.correlations[i];
-      executable.prepare.add(pack(device, c, weights_.regions[i]));
       if (nothing_to_do(case_.problem, c)) continue;
       executable.run.add(multiply(device, c, weights_.regions[i]));
       if (tile_.split > 1) executable.run.add(fold(device, c));
@@ -165,39 +142,6 @@ class TileLayout : public Layout {
   Argument number(const char* name, std::int64_t value) const {
     if (tile_.wide != 0) return {name, cl_long{value}};
     return {name, narrow(value)};
-  }
-
-  // Of which every work-item takes one, for several planes: drivers limit the work-groups of the second dimension.
-  Range plane_range(std::int64_t each, std::int64_t planes) const {
-    Range range = items(each, std::min(kItemsOfGroup, case_.profile.max_work_group_size));
-    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes, 32768));
-    return range;
-  }
-
-  std::unique_ptr<Step> pack(Device& device, const Correlation& c, const Region& packed) const {
-    const TileGrid grid(tile_, c);
-    const std::int64_t products = grid.steps * tile_.bk;
-    return std::make_unique<KernelStep>(
-        "pack_filters",
-        device.kernel("implicit_gemm/tile_pack", "implicit_gemm_pack",
-                      "-DBM=" + std::to_string(tile_.bm) + " " + storage_define(c.data_type)),
-        std::vector<Argument>{{"weights", Region{kWeightsSlot}},
-                              {"packed", packed},
-                              {"filters", narrow(c.filters)},
-                              {"channels", narrow(grid.channels)},
-                              {"taps_h", narrow(std::max<std::int64_t>(1, c.taps_h))},
-                              {"taps_w", narrow(std::max<std::int64_t>(1, c.taps_w))},
-                              {"together", narrow(grid.together)},
-                              {"products", narrow(products)},
-                              {"filter_tiles", narrow(grid.filter_tiles)},
-                              {"all_tiles", narrow(c.groups * grid.filter_tiles)},
-                              {"w_base", cl_long{c.w_base}},
-                              {"w_group", cl_long{c.w_group}},
-                              {"w_filter", cl_long{c.w_filter}},
-                              {"w_channel", cl_long{c.w_channel}},
-                              {"w_row", cl_long{c.w_row}},
-                              {"w_column", cl_long{c.w_column}}},
-        plane_range(products * tile_.bm, c.groups * grid.filter_tiles));
   }
 
   // The order of products and the distances between them.
@@ -280,9 +224,9 @@ class TileLayout : public Layout {
                                        {"image_pixels", narrow(c.oh * c.ow)}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
-    return std::make_unique<KernelStep>("fold", kernel(device, "implicit_gemm_fold", c),
-                                        with_slopes(case_.problem, arguments),
-                                        plane_range(grid.pixels, c.groups * c.filters));
+    return std::make_unique<KernelStep>(
+        "fold", kernel(device, "implicit_gemm_fold", c), with_slopes(case_.problem, arguments),
+        plane_range(case_.profile, grid.pixels, c.groups * c.filters));
   }
 
   const Case& case_;

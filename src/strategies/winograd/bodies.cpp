@@ -1,8 +1,25 @@
 #include "strategies/winograd/bodies.hpp"
 
+#include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
 
 namespace clconv::core::winograd {
+
+std::unique_ptr<Step> transform_gpu_weights(Device& device, const Correlation& c, int m,
+                                            std::int64_t padded_filters, std::int64_t local) {
+  return std::make_unique<KernelStep>(
+      "transform_weights",
+      device.kernel("winograd/tile_weights", "winograd_gpu_weights",
+                    "-DM=" + std::to_string(m) + " " + storage_define(c.data_type)),
+      with_weight_strides({{"weights", Region{kWeightsSlot}},
+                           {"packed", Region{kPreparedSlot}},
+                           {"filters", narrow(c.filters)},
+                           {"channels", narrow(c.channels)},
+                           {"groups", narrow(c.groups)},
+                           {"padded_filters", narrow(padded_filters)}},
+                          c),
+      items(c.groups * c.channels * padded_filters, local));
+}
 
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c) {
   arguments.insert(arguments.end(), {{"w_base", cl_long{c.w_base}},

@@ -2,6 +2,7 @@
 // results, the products summed over the channels before A.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "ops/correlation.hpp"
@@ -25,6 +26,10 @@ struct Tiles {
         tiles_x(ceil_div(c.ow, m)),
         tiles(c.images * tiles_y * tiles_x) {}
 };
+
+// The step of kernels/winograd/tile_weights.cl: `filters` per group, padded, in work-groups of `local`.
+std::unique_ptr<Step> transform_gpu_weights(Device& device, const Correlation& c, int m,
+                                            std::int64_t padded_filters, std::int64_t local);
 
 // The arguments, and where the kernels find weight (f, channel, u, v) of a group.
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c);

@@ -173,7 +173,9 @@ class TileLayout : public Layout {
   void add_to(Executable& executable, Device& device) const override {
     executable.workspace_bytes = geometry_.workspace_bytes(case_.profile);
     executable.prepared_weights_bytes = geometry_.packed_bytes;
-    executable.prepare.add(transform_weights(device));
+    executable.prepare.add(transform_gpu_weights(device, geometry_.c, geometry_.tile.m,
+                                                 geometry_.padded_filters,
+                                                 transform_size(case_.profile)));
     for (std::int64_t first = 0; first < geometry_.tiles; first += geometry_.pitch) {
       const std::int64_t chunk = std::min(geometry_.pitch, geometry_.tiles - first);
       executable.run.add(transform_input(device, first, chunk));
@@ -185,20 +187,6 @@ class TileLayout : public Layout {
  private:
   cl::Kernel kernel(Device& device, const char* entry) const {
     return device.kernel("winograd/tile", entry, defines_);
-  }
-
-  std::unique_ptr<Step> transform_weights(Device& device) const {
-    const Correlation& c = geometry_.c;
-    return std::make_unique<KernelStep>(
-        "transform_weights", kernel(device, "winograd_gpu_weights"),
-        with_weight_strides({{"weights", Region{kWeightsSlot}},
-                             {"packed", Region{kPreparedSlot}},
-                             {"filters", narrow(c.filters)},
-                             {"channels", narrow(c.channels)},
-                             {"groups", narrow(c.groups)},
-                             {"padded_filters", narrow(geometry_.padded_filters)}},
-                            c),
-        items(c.groups * c.channels * geometry_.padded_filters, transform_size(case_.profile)));
   }
 
   std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
@@ -302,9 +290,9 @@ Fit fit(const Case& c, const Config& config) {
 }  // namespace
 
 // F(2x2) is for who wants it more exact; of the faster one the model may well mistake the tile.
-extern const Body body_f2x2_tile = {"f2x2_tile",     Suits::kGpus, 1,
-                                    "winograd/tile", variants<2>,  fit<2>};
-extern const Body body_f4x4_tile = {"f4x4_tile",     Suits::kGpus, 2,
-                                    "winograd/tile", variants<4>,  fit<4>};
+extern const Body body_f2x2_tile = {
+    "f2x2_tile", Suits::kGpus, 1, "winograd/tile winograd/tile_weights", variants<2>, fit<2>};
+extern const Body body_f4x4_tile = {
+    "f4x4_tile", Suits::kGpus, 2, "winograd/tile winograd/tile_weights", variants<4>, fit<4>};
 
 }  // namespace clconv::core::winograd

@@ -1,5 +1,6 @@
 // Winograd's minimal filtering for 3x3 filters at stride 1: the input of a chunk of tiles is transformed into the
-// workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs.
+// workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs, or all in one
+// kernel through local memory.
 #include "strategies/winograd/bodies.hpp"
 
 #define CLCONV_BODIES(X) \
@@ -7,6 +8,7 @@
   X(f4x4)                \
   X(f2x2_strips)         \
   X(f4x4_strips)         \
+  X(f2x2_fused)          \
   X(f2x2_tile)           \
   X(f4x4_tile)
 

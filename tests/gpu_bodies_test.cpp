@@ -1,0 +1,124 @@
+// Bodies for GPUs with forced configs, on the device under test as if it were one: every way to read, compute and store
+// that the planner's choice on small problems would leave out.
+#include "doctest/doctest.h"
+#include "support/candidates.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+// Each config on the problem against the reference; those that the body refuses are the test's mistake.
+void check_configs(Device& on, const char* strategy_name, const Problem& p,
+                   const std::vector<const char*>& configs) {
+  const Strategy& strategy = find_strategy(strategy_name);
+  const Tensors tensors(p);
+  Expected expected(p, tensors);
+  CAPTURE(to_text(p));
+  CAPTURE(std::string(to_string(p.direction)));
+  CAPTURE(epilogue_words(p));
+  CAPTURE(storage_words(p));
+  for (const char* config : configs) {
+    CAPTURE(std::string(config));
+    const auto fit = strategy.fit(p, on.profile(), Config::parse(config));
+    REQUIRE(std::holds_alternative<Candidate>(fit));
+    const Candidate& candidate = std::get<Candidate>(fit);
+    CHECK(worst(run(on, strategy, p, candidate, tensors), expected(candidate),
+                candidate.error_bound, result_error_floor(p)) <= 1.0);
+  }
+}
+
+Problem nhwc(Problem p) {
+  p.layout = TensorLayout::kNhwc;
+  return p;
+}
+
+Problem stored(Problem p, DataType type) {
+  p.data_type = type;
+  return p;
+}
+
+Rejection refusal(Device& on, const char* strategy, const Problem& p, const char* config) {
+  const auto fit = find_strategy(strategy).fit(p, on.profile(), Config::parse(config));
+  REQUIRE(std::holds_alternative<Rejection>(fit));
+  return std::get<Rejection>(fit);
+}
+
+}  // namespace
+
+TEST_CASE("checker: depthwise's fours, in both layouts") {
+  Device on = pretended_gpu();
+  // Rows that are no fours of results; several filters a channel; one column.
+  const Problem odd = parse_problem("n2c3h6w7k6kh3kw3p1g3");
+  check_configs(on, "depthwise", in_direction(odd, Direction::kForward, true), {"body=fours,ty=4"});
+  const Problem last = nhwc(parse_problem("n2c8h5w6k8kh3kw3p1g8"));
+  check_configs(on, "depthwise", in_direction(last, Direction::kForward, true),
+                {"body=fours,ty=2"});
+  const Problem data = parse_problem("n1c4h5w8k4kh3kw3p1g4");
+  check_configs(on, "depthwise", in_direction(data, Direction::kBackwardData, true),
+                {"body=fours,ty=2"});
+}
+
+TEST_CASE("depthwise's fours: strides, dilation, filters, storage") {
+  Device on = pretended_gpu();
+  for (const char* text : {"n1c3h9w16k3kh5kw5p2g3", "n2c4h11w13k8kh3kw2s2,1p1,2g4",
+                           "n1c5h8w12k5kh3kw3d2p2g5", "n1c2h3w3k2kh5kw3p4g2"}) {
+    const Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+    check_configs(on, "depthwise", p, {"body=fours,ty=1", "body=fours,ty=3"});
+  }
+  const Problem wide =
+      in_direction(parse_problem("n1c4h9w10k4kh5kw3p2,0g4"), Direction::kForward, false);
+  for (const DataType type : {DataType::kFloat16, DataType::kBfloat16}) {
+    check_configs(on, "depthwise", stored(wide, type), {"body=fours,ty=2"});
+    check_configs(on, "depthwise", stored(nhwc(wide), type), {"body=fours,ty=1"});
+  }
+  const Problem data =
+      in_direction(parse_problem("n2c3h7w9k3kh3kw5d2,1p1,3g3"), Direction::kBackwardData, true);
+  check_configs(on, "depthwise", data, {"body=fours,ty=4"});
+}
+
+TEST_CASE("depthwise's fours says what it does not serve") {
+  Device on = pretended_gpu();
+  const char* config = "body=fours,ty=2";
+  Problem p = parse_problem("n1c6h9w9k6kh3kw3s2p1g6");
+  CHECK(to_text(refusal(on, "depthwise", nhwc(p), config)) ==
+        "c % 4 is 2, applies only where it is 0");
+  p.direction = Direction::kBackwardData;
+  CHECK(to_text(refusal(on, "depthwise", p, config)) == "sh*sw is 4, applies only where it is 1");
+  CHECK(refusal(on, "depthwise", parse_problem("n1c2h9w9k2kh7kw7g2"), config).field == "kh*kw");
+}
+
+TEST_CASE("checker: winograd in one kernel") {
+  Device on = pretended_gpu();
+  const Problem p = parse_problem("n2c5h5w6k9kh3kw3p1");
+  check_configs(on, "winograd", in_direction(p, Direction::kForward, true),
+                {"body=f2x2_fused,bk=4,bm=16,bn=16"});
+}
+
+TEST_CASE("winograd in one kernel: groups, padding, storage, data gradient, every tile") {
+  Device on = pretending([](DeviceProfile& p) { p.family = Family::kGpu; });
+  const char* const small = "body=f2x2_fused,bk=4,bm=16,bn=16";
+  const char* const usual = "body=f2x2_fused,bk=8,bm=32,bn=32";
+  const Problem groups = parse_problem("n3c8h7w12k70kh3kw3p0,1,2,1g2");
+  check_configs(
+      on, "winograd", in_direction(groups, Direction::kForward, true),
+      {small, usual, "body=f2x2_fused,bk=4,bm=32,bn=32", "body=f2x2_fused,bk=8,bm=32,bn=16"});
+  check_configs(on, "winograd", in_direction(groups, Direction::kBackwardData, true), {usual});
+  Problem slopes = in_direction(parse_problem("n1c12h9w5k20kh3kw3"), Direction::kForward, true);
+  slopes.activation = Activation::kPrelu;
+  check_configs(on, "winograd", stored(slopes, DataType::kFloat16), {usual});
+  check_configs(on, "winograd", stored(slopes, DataType::kBfloat16), {small});
+}
+
+TEST_CASE("winograd in one kernel: what the device cannot run, and configs that do not divide") {
+  Device on = pretended_gpu();
+  const Problem p = parse_problem("n1c8h9w9k8kh3kw3p1");
+  const Rejection items = refusal(on, "winograd", p, "body=f2x2_fused,bk=8,bm=32,bn=32");
+  CHECK(items.code == Reason::kWorkGroupSize);
+  CHECK(items.actual == 256);
+  for (const char* config : {"body=f2x2_fused,bk=8,bm=16,bn=16", "body=f2x2_fused,bk=4,bm=64,bn=32",
+                             "body=f2x2_fused,bk=4,bm=20,bn=16"}) {
+    CAPTURE(config);
+    CHECK_THROWS_AS(find_strategy("winograd").fit(p, on.profile(), Config::parse(config)), Error);
+  }
+}
