@@ -13,6 +13,7 @@
 
 #include "digits_data.hpp"
 #include "digits_network.hpp"
+#include "digits_ranks.hpp"
 #include "npy.hpp"
 
 namespace {
@@ -25,16 +26,18 @@ struct Options {
   int batch = 32, epochs = 10, shift = 1;
   std::uint64_t seed = 1;
   float learning_rate = 2e-3f;
-  bool deterministic = false;
+  bool deterministic = false, mpi = false;
 };
 
 class Trainer {
  public:
-  Trainer(const clconv::Context& context, const Options& options)
+  Trainer(const clconv::Context& context, const Options& options, example::Ranks& ranks)
       : context_(context),
         options_(options),
+        ranks_(ranks),
         queue_(context.opencl_context(), context.device()),
         network_(context, queue_, options.batch, planning(options)),
+        gradient_sum_(ranks, queue_, network_),
         x_(floats(options.batch * kPixels)),
         labels_(floats(options.batch)),
         loss_(floats(1)),
@@ -46,14 +49,26 @@ class Trainer {
 
   example::DigitsNetwork& network() { return network_; }
 
+  // Rank 0's weights on all ranks.
+  void share_parameters() {
+    if (ranks_.size() == 1) return;
+    auto values = network_.get(network_.parameters(), network_.parameter_count());
+    ranks_.broadcast(values);
+    network_.set(network_.parameters(), values);
+  }
+
+  // Each rank takes its images of every step.
   void train(const example::Data& data, int count) {
-    const int steps = count / options_.batch;
-    const cl::Buffer images = floats(std::int64_t{count} * kPixels), labels = floats(count);
+    const int steps = count / (options_.batch * ranks_.size());
+    const int own = steps * options_.batch;
+    const cl::Buffer images = floats(std::int64_t{own} * kPixels), labels = floats(own);
     std::mt19937_64 engine(options_.seed);
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
-      const example::Data epoch_data = example::shuffled(data, count, options_.shift, engine);
+      const example::Data epoch_data =
+          example::share_of(example::shuffled(data, count, options_.shift, engine), options_.batch,
+                            ranks_.rank(), ranks_.size());
       network_.set(images, epoch_data.images);
-      queue_.enqueueWriteBuffer(labels, CL_TRUE, 0, static_cast<std::size_t>(count) * 4,
+      queue_.enqueueWriteBuffer(labels, CL_TRUE, 0, static_cast<std::size_t>(own) * 4,
                                 epoch_data.labels.data());
       queue_.enqueueFillBuffer(loss_, 0.0f, 0, 4);
       // The loss so far, read without waiting: what is shown is a report or two behind.
@@ -69,23 +84,56 @@ class Trainer {
         if (step + 1 == steps) queue_.finish();
         const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
         queue_.enqueueReadBuffer(loss_, step + 1 == steps, 0, 4, &loss, nullptr, &read);
+        if (step + 1 == steps) loss = mean_over_ranks(loss);
         progress(epoch, step + 1, steps, reported > 0 ? loss / static_cast<float>(reported) : 0,
-                 (step + 1) * options_.batch / taken.count());
+                 (step + 1) * options_.batch * ranks_.size() / taken.count());
       }
     }
   }
 
-  // counts[label][guess] over the images from `first` on.
+  // What adding up the gradients of all ranks took, and that the ranks have the same weights now.
+  void report_ranks() {
+    if (ranks_.size() == 1) return;
+    const auto weights = network_.get(network_.parameters(), network_.parameter_count());
+    std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+    const auto* bytes = reinterpret_cast<const unsigned char*>(weights.data());
+    for (std::size_t i = 0; i < weights.size() * sizeof(float); ++i)
+      hash = (hash ^ bytes[i]) * 1099511628211U;
+    if (!ranks_.equal(hash)) throw std::runtime_error("the ranks' weights are not the same bits");
+    const auto& times = gradient_sum_.times();
+    std::vector<double> seconds = {times.in_flight_s, times.exposed_s};
+    ranks_.sum(seconds);
+    if (!ranks_.first() || times.steps == 0) return;
+    const double steps = static_cast<double>(times.steps) * ranks_.size();
+    std::printf(
+        "\n%d ranks, %d images each a step; gradients in %zu buckets: %.3f ms a step under way, "
+        "%.3f ms of it after the backward pass (%.0f %% hidden)\n",
+        ranks_.size(), options_.batch, gradient_sum_.buckets(), seconds[0] / steps * 1e3,
+        seconds[1] / steps * 1e3, 100 * (1 - seconds[1] / std::max(seconds[0], 1e-9)));
+  }
+
+  // counts[label][guess] over the images from `first` on; each rank reads a part of them.
   std::vector<std::vector<int>> confusion(const example::Data& data, int first) {
     std::vector<std::vector<int>> counts(kClasses, std::vector<int>(kClasses));
-    for (int i = first; i < data.count(); i += options_.batch) {
-      const int n = std::min(options_.batch, data.count() - i);
+    const std::int64_t all = data.count() - first;
+    const auto border = [&](int rank) {
+      return first + static_cast<int>(all * rank / ranks_.size());
+    };
+    const int end = border(ranks_.rank() + 1);
+    for (int i = border(ranks_.rank()); i < end; i += options_.batch) {
+      const int n = std::min(options_.batch, end - i);
       const auto p = probabilities(&data.images[static_cast<std::size_t>(i) * kPixels], n);
       for (int j = 0; j < n; ++j) {
         const auto row = p.begin() + j * kClasses;
         const auto guess = static_cast<std::size_t>(std::max_element(row, row + kClasses) - row);
         ++counts[static_cast<std::size_t>(data.labels[static_cast<std::size_t>(i + j)])][guess];
       }
+    }
+    for (auto& row : counts) {
+      std::vector<double> sums(row.begin(), row.end());
+      ranks_.sum(sums);
+      std::transform(sums.begin(), sums.end(), row.begin(),
+                     [](double v) { return static_cast<int>(v); });
     }
     return counts;
   }
@@ -165,6 +213,8 @@ class Trainer {
     params.n = options_.batch;
     params.m = kClasses;
     params.accumulate = 1;  // the loss, over an epoch
+    params.gradient_scale =
+        1.0f / static_cast<float>(ranks_.size());  // the mean over all ranks' images
     return params;
   }
 
@@ -190,7 +240,10 @@ class Trainer {
     softmax.loss = loss_;
     softmax.dlogits = network_.dlogits();
     context_.softmax_cross_entropy(queue_, softmax_params(), softmax);
-    network_.backward();
+    if (ranks_.size() > 1)
+      gradient_sum_.backward();
+    else
+      network_.backward();
     clconv::AdamParams adam;
     adam.count = network_.parameter_count();
     adam.step = step + 1;
@@ -201,7 +254,14 @@ class Trainer {
     context_.adam(queue_, adam, network_.parameters(), network_.gradients(), moment1_, moment2_);
   }
 
+  float mean_over_ranks(float value) const {
+    std::vector<double> sum = {static_cast<double>(value)};
+    ranks_.sum(sum);
+    return static_cast<float>(sum.front() / ranks_.size());
+  }
+
   void progress(int epoch, int step, int steps, float loss, double images_per_s) const {
+    if (!ranks_.first()) return;
     const bool terminal = ::isatty(STDERR_FILENO) != 0, last = step == steps;
     if (terminal) {
       const int done = 30 * step / steps;
@@ -230,8 +290,10 @@ class Trainer {
 
   const clconv::Context& context_;
   Options options_;
+  example::Ranks& ranks_;
   cl::CommandQueue queue_;
   example::DigitsNetwork network_;
+  example::GradientSum gradient_sum_;
   cl::Buffer x_, labels_, loss_, probabilities_, moment1_, moment2_;
 };
 
@@ -251,33 +313,104 @@ void print_confusion(const std::vector<std::vector<int>>& counts) {
   std::printf("\n\ntest accuracy %.2f %% (%d of %d)\n", 100.0 * right / all, right, all);
 }
 
-void run(const Options& options) {
-  // Before anything is planned: what is wrong with it shows at once.
-  const bool predicts = !options.predict.empty();
-  const std::vector<float> digit =
-      predicts ? example::read_npy(options.predict, {kSide, kSide}) : std::vector<float>();
-  const example::Data data = predicts ? example::Data() : example::read_data(options.data);
-  const int train_count = data.count() / 5 * 4;
-  if (!predicts && options.batch > train_count) {
-    throw std::runtime_error("--batch " + std::to_string(options.batch) + ": there are " +
-                             std::to_string(train_count) + " images to train on");
+// Known to all ranks: none is waiting for another.
+struct CommonFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Several ranks on a host with several GPUs take one each.
+std::string device_of(const Options& options, const example::Ranks& ranks) {
+  const char* named = std::getenv("CLCONV_DEVICE");
+  if (ranks.size() == 1 || !options.device.empty() || (named != nullptr && *named != '\0'))
+    return options.device;
+  const auto devices = nlohmann::json::parse(clconv::devices());
+  std::string type;
+  for (const auto& device : devices) {
+    if (device.at("default").get<bool>()) type = device.at("type");
   }
-  if (!options.save.empty()) std::filesystem::create_directories(options.save);
-  const clconv::Context context(options.device);
-  std::printf("device  %s\n", context.device().getInfo<CL_DEVICE_NAME>().c_str());
-  Trainer trainer(context, options);
-  if (!options.load.empty()) trainer.load(options.load);
-  if (predicts) {
-    const auto p = trainer.probabilities(digit.data(), 1);
-    for (int i = 0; i < kClasses; ++i) {
-      std::printf("%d  %.4f\n", i, static_cast<double>(p[static_cast<std::size_t>(i)]));
+  std::vector<std::string> same;
+  for (const auto& device : devices) {
+    if (device.at("type") == type && type != "cpu") same.push_back(device.at("index"));
+  }
+  return same.empty() ? "" : same[static_cast<std::size_t>(ranks.local_rank()) % same.size()];
+}
+
+// What a run trains on.
+struct Setup {
+  example::Data data;
+  int train_count = 0;
+  std::unique_ptr<clconv::Context> context;
+  std::unique_ptr<Trainer> trainer;
+
+  Setup(const Options& options, example::Ranks& ranks) {
+    // Before anything is planned: what is wrong with it shows at once.
+    if (options.predict.empty()) data = example::read_data(options.data);
+    train_count = data.count() / 5 * 4;
+    if (options.predict.empty() && options.batch > train_count / ranks.size()) {
+      throw std::runtime_error(
+          "--batch " + std::to_string(options.batch) +
+          (ranks.size() > 1 ? " on each of " + std::to_string(ranks.size()) + " ranks" : "") +
+          ": there are " + std::to_string(train_count) + " images to train on");
     }
-    return;
+    if (!options.save.empty()) std::filesystem::create_directories(options.save);
+    context = std::make_unique<clconv::Context>(device_of(options, ranks));
+    trainer = std::make_unique<Trainer>(*context, options, ranks);
+    if (!options.load.empty()) trainer->load(options.load);
   }
-  trainer.train(data, train_count);
-  if (!options.save.empty()) trainer.save(options.save);
-  if (options.epochs > 0) trainer.print_strategies();
-  print_confusion(trainer.confusion(data, train_count));
+  void print_device() const {
+    std::printf("device  %s\n", context->device().getInfo<CL_DEVICE_NAME>().c_str());
+  }
+};
+
+void read_digit(const Options& options) {
+  const std::vector<float> digit = example::read_npy(options.predict, {kSide, kSide});
+  example::Ranks alone;
+  const Setup setup(options, alone);
+  setup.print_device();
+  const auto p = setup.trainer->probabilities(digit.data(), 1);
+  for (int i = 0; i < kClasses; ++i)
+    std::printf("%d  %.4f\n", i, static_cast<double>(p[static_cast<std::size_t>(i)]));
+}
+
+void train_with(const Options& options, example::Ranks& ranks) {
+  std::unique_ptr<Setup> setup;
+  std::string failure;
+  try {
+    setup = std::make_unique<Setup>(options, ranks);
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  // What is wrong on any rank ends all of them here, with one line.
+  failure = ranks.first_failure(failure);
+  if (!failure.empty()) throw CommonFailure(failure);
+  if (ranks.first()) setup->print_device();
+  Trainer& trainer = *setup->trainer;
+  trainer.share_parameters();
+  trainer.train(setup->data, setup->train_count);
+  trainer.report_ranks();
+  if (!options.save.empty() && ranks.first()) trainer.save(options.save);
+  if (options.epochs > 0 && ranks.first()) trainer.print_strategies();
+  const auto counts = trainer.confusion(setup->data, setup->train_count);
+  if (ranks.first()) print_confusion(counts);
+}
+
+// The exit status.
+int train(const Options& options) {
+  std::unique_ptr<example::Ranks> ranks = std::make_unique<example::Ranks>();
+#ifdef CLCONV_DIGITS_MPI
+  if (options.mpi) ranks = example::mpi_ranks();
+#endif
+  clconv::pin_pocl_threads();
+  try {
+    train_with(options, *ranks);
+    return 0;
+  } catch (const CommonFailure& error) {
+    if (ranks->first()) std::fprintf(stderr, "digits: %s\n", error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "digits: rank %d: %s\n", ranks->rank(), error.what());
+    ranks->abort();
+  }
+  return 1;
 }
 
 }  // namespace
@@ -302,6 +435,9 @@ int main(int argc, char** argv) {
   auto* predict = app.add_option("--predict", o.predict,
                                  "a digit: .npy, (28,28) float32 in [0,1], white on black");
   predict->needs(load);
+  app.add_flag("--mpi", o.mpi,
+               "train with the other ranks of mpirun, each on --batch images per step")
+      ->excludes(predict);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -313,9 +449,16 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "digits: --data FOLDER is missing (or --load FOLDER --predict FILE)\n");
     return 2;
   }
+#ifndef CLCONV_DIGITS_MPI
+  if (o.mpi) {
+    std::fprintf(stderr, "digits: --mpi: this program was built without MPI (libopenmpi-dev)\n");
+    return 2;
+  }
+#endif
+  if (o.predict.empty()) return train(o);
   clconv::pin_pocl_threads();
   try {
-    run(o);
+    read_digit(o);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "digits: %s\n", error.what());
