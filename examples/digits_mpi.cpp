@@ -2,6 +2,7 @@
 #define OMPI_SKIP_MPICXX  // the C interface is enough
 #include <mpi.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -19,7 +20,7 @@ class MpiRanks : public Ranks {
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_);
     MPI_Comm_rank(host_, &local_rank_);
-    if (size_ > 1) take_share_of_cpus();
+    take_share_of_cpus();
   }
   ~MpiRanks() override {
     MPI_Comm_free(&host_);
@@ -90,6 +91,7 @@ class MpiRanks : public Ranks {
     }
     const std::size_t begin = cpus.size() * before / sharing;
     const std::size_t end = std::max(begin + 1, cpus.size() * (before + 1) / sharing);
+    if (end - begin == static_cast<std::size_t>(::sysconf(_SC_NPROCESSORS_ONLN))) return;
     cpu_set_t share;
     CPU_ZERO(&share);
     for (std::size_t i = begin; i < end; ++i)
