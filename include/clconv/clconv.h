@@ -492,8 +492,10 @@ CLCONV_API clconv_status clconv_explain_profile(const char* profile, const clcon
  * division is equal (see images) and the plans are deterministic. Wisdom, caches and environment are each context's.
  */
 
+/** A division of a problem's images, and a plan for each device. */
 typedef struct clconv_batch_s* clconv_batch;
 
+/** How a batch is divided and planned. */
 typedef struct clconv_batch_options {
   size_t struct_size;
   const clconv_plan_options* plan; /* of the plan on every device; NULL: the defaults */
@@ -503,6 +505,7 @@ typedef struct clconv_batch_options {
   const int64_t* images;
 } clconv_batch_options;
 
+/** NULL in all fields. */
 CLCONV_API void clconv_batch_options_defaults(clconv_batch_options* options, size_t size);
 static inline void clconv_batch_options_init(clconv_batch_options* options) {
   clconv_batch_options_defaults(options, sizeof(*options));
@@ -516,6 +519,7 @@ CLCONV_API clconv_status clconv_batch_create(const clconv_context* contexts, siz
                                              const clconv_batch_options* options,
                                              clconv_batch* result);
 
+/** Another reference, to be released as the first. */
 CLCONV_API clconv_status clconv_batch_retain(clconv_batch batch);
 /** Not while a run is going on. NULL is fine. */
 CLCONV_API void clconv_batch_release(clconv_batch batch);
@@ -546,6 +550,7 @@ typedef struct clconv_host_operands {
   const void *dy, *r, *slopes, *scale;
 } clconv_host_operands;
 
+/** NULL in all fields. */
 CLCONV_API void clconv_host_operands_defaults(clconv_host_operands* operands, size_t size);
 static inline void clconv_host_operands_init(clconv_host_operands* operands) {
   clconv_host_operands_defaults(operands, sizeof(*operands));
