@@ -57,4 +57,17 @@ inline Data shuffled(const Data& data, int count, int shift, std::mt19937_64& en
   return result;
 }
 
+// Of every `batch` * `ranks` images, those that `rank` takes; what is left over at the end belongs to nobody.
+inline Data share_of(const Data& data, int batch, int rank, int ranks) {
+  Data share;
+  for (int first = rank * batch; first - rank * batch + batch * ranks <= data.count();
+       first += batch * ranks) {
+    const auto at = static_cast<std::ptrdiff_t>(first), end = at + batch;
+    share.images.insert(share.images.end(), data.images.begin() + at * kPixels,
+                        data.images.begin() + end * kPixels);
+    share.labels.insert(share.labels.end(), data.labels.begin() + at, data.labels.begin() + end);
+  }
+  return share;
+}
+
 }  // namespace example

@@ -21,6 +21,7 @@ class DigitsNetwork {
     clconv::Problem problem;                  // forward
     clconv::Plan forward, dx, dw, db;         // the first layer has no dx
     cl::Buffer w, b, gradient_w, gradient_b;  // parts of two large buffers
+    std::int64_t begin = 0, end = 0;          // of its parameters in those, with gaps
     cl::Buffer prepared;                      // packed weights, see freeze()
     cl::Buffer y, dy;
     std::int64_t w_count() const { return problem.info().w_bytes / kFloat; }
@@ -79,11 +80,17 @@ class DigitsNetwork {
 
   // After forward(), with the gradient of the loss in dlogits(): the gradients of all parameters.
   void backward() {
+    backward([](std::size_t) {});
+  }
+  // The same; calls done(i) where the parameters' gradients of layer i are enqueued, the last layer's first.
+  template <class Done>
+  void backward(Done&& done) {
     for (std::size_t i = layers_.size(); i-- > 0;) {
       Layer& layer = layers_[i];
       const clconv::Operands operands = backward_operands(i);
       layer.dw.execute(queue_, operands);
       layer.db.execute(queue_, operands);
+      done(i);
       if (i > 0) layer.dx.execute(queue_, operands);
     }
   }
@@ -178,8 +185,10 @@ class DigitsNetwork {
         return all->createSubBuffer(CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region);
       };
       for (Layer& layer : layers_) {
+        layer.begin = at;
         (all == &parameters_ ? layer.w : layer.gradient_w) = part(layer.w_count());
         (all == &parameters_ ? layer.b : layer.gradient_b) = part(layer.problem.k);
+        layer.end = at;
       }
     }
     for (Layer& layer : layers_) {

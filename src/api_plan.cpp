@@ -27,31 +27,6 @@ std::vector<std::string> names_of(const char* list) {
   return names;
 }
 
-PlannerOptions options_of(const clconv_plan_options* given) {
-  const clconv_plan_options c = versioned(given, plan_options_defaults(), "clconv_plan_options");
-  PlannerOptions o;
-  if (c.rigor < CLCONV_RIGOR_DEFAULT || c.rigor > CLCONV_EXHAUSTIVE) {
-    bad("rigor " + std::to_string(c.rigor) + " is unknown");
-  }
-  if (c.rigor != CLCONV_RIGOR_DEFAULT) o.rigor = static_cast<Rigor>(c.rigor - CLCONV_WISDOM_ONLY);
-  if (std::isnan(c.time_limit_s)) bad("time_limit_s is nan, expected seconds");
-  if (c.time_limit_s > 0) o.time_limit_s = c.time_limit_s;
-  if (c.workspace_limit_bytes >= 0) o.workspace_limit = c.workspace_limit_bytes;
-  o.deterministic = c.deterministic != 0;
-  o.strategy = text_of(c.strategy);
-  if (!o.strategy.empty()) o.strategy = find_strategy(o.strategy).name;
-  if (c.config != nullptr && o.strategy.empty()) bad("config needs strategy");
-  o.config = Config::parse(text_of(c.config)).text();
-  o.allow = names_of(c.allow);
-  o.deny = names_of(c.deny);
-  if (c.expected_runs < 0) bad("expected_runs is " + std::to_string(c.expected_runs));
-  o.expected_runs = c.expected_runs;
-  o.weights_change = c.weights_change != 0;
-  o.time_all = c.time_all != 0;
-  return with_environment(
-      o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0, c.strategy == nullptr});
-}
-
 const Plan& plan_of(clconv_plan handle) {
   return *required(handle, "plan").plan;
 }
@@ -81,6 +56,40 @@ Json steps_json(const std::vector<StepTime>& times) {
 
 }  // namespace
 
+PlannerOptions clconv::core::api::options_of(const clconv_plan_options* given) {
+  const clconv_plan_options c = versioned(given, plan_options_defaults(), "clconv_plan_options");
+  PlannerOptions o;
+  if (c.rigor < CLCONV_RIGOR_DEFAULT || c.rigor > CLCONV_EXHAUSTIVE) {
+    bad("rigor " + std::to_string(c.rigor) + " is unknown");
+  }
+  if (c.rigor != CLCONV_RIGOR_DEFAULT) o.rigor = static_cast<Rigor>(c.rigor - CLCONV_WISDOM_ONLY);
+  if (std::isnan(c.time_limit_s)) bad("time_limit_s is nan, expected seconds");
+  if (c.time_limit_s > 0) o.time_limit_s = c.time_limit_s;
+  if (c.workspace_limit_bytes >= 0) o.workspace_limit = c.workspace_limit_bytes;
+  o.deterministic = c.deterministic != 0;
+  o.strategy = text_of(c.strategy);
+  if (!o.strategy.empty()) o.strategy = find_strategy(o.strategy).name;
+  if (c.config != nullptr && o.strategy.empty()) bad("config needs strategy");
+  o.config = Config::parse(text_of(c.config)).text();
+  o.allow = names_of(c.allow);
+  o.deny = names_of(c.deny);
+  if (c.expected_runs < 0) bad("expected_runs is " + std::to_string(c.expected_runs));
+  o.expected_runs = c.expected_runs;
+  o.weights_change = c.weights_change != 0;
+  o.time_all = c.time_all != 0;
+  return with_environment(
+      o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0, c.strategy == nullptr});
+}
+
+clconv_plan clconv::core::api::handle_of(std::shared_ptr<Context> context,
+                                         std::shared_ptr<const Plan> plan) {
+  auto handle = std::make_unique<clconv_plan_s>();
+  handle->context = std::move(context);
+  handle->plan = std::move(plan);
+  handle->config = handle->plan->candidate().config.text();
+  return handle.release();
+}
+
 void clconv_plan_options_defaults(clconv_plan_options* options, size_t size) {
   write_defaults(options, size, plan_options_defaults());
 }
@@ -90,11 +99,8 @@ clconv_status clconv_plan_create(clconv_context context, const clconv_problem* p
   return guarded([&] {
     context_of(context);
     required(result, "result");
-    auto handle = std::make_unique<clconv_plan_s>();
-    handle->context = context->context;
-    handle->plan = handle->context->plan(problem_of(problem), options_of(options));
-    handle->config = handle->plan->candidate().config.text();
-    *result = handle.release();
+    const auto owner = context->context;
+    *result = handle_of(owner, owner->plan(problem_of(problem), options_of(options)));
   });
 }
 

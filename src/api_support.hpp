@@ -33,4 +33,8 @@ inline Context& context_of(clconv_context handle) {
 // The caller's problem, validated. In api_problem.cpp.
 Problem problem_of(const clconv_problem* given);
 
+// In api_plan.cpp: the caller's options, and a plan as a handle with one reference.
+PlannerOptions options_of(const clconv_plan_options* given);
+clconv_plan handle_of(std::shared_ptr<Context> context, std::shared_ptr<const Plan> plan);
+
 }  // namespace clconv::core::api

@@ -70,10 +70,11 @@ run() {
 
 # The tests of an implementation. llvmpipe does 0.1 to 1 GFLOP/s and compiles every variant for a second: the tests that
 # run every variant on every problem (strategies_test and those of its kind) take hours there. No implementation runs
-# the tests of programs: cli_test docs_test environment_test bench_test digits_test examples_test locale_test
-# net_cli_test; and those that need no device: image_test net_html_test net_builder_test net_import_test net_import_fuzz_test.
+# the tests of programs: cli_test docs_test environment_test bench_test digits_test digits_ranks_test examples_test
+# locale_test net_cli_test; and those that need no device: image_test net_html_test net_builder_test net_import_test
+# net_import_fuzz_test.
 tests_of() {
-  common="runtime_test portability_test api_test handles_test memory_test exit_test empty_batch_test ops_test
+  common="runtime_test portability_test api_test handles_test memory_test batch_test exit_test empty_batch_test ops_test
     measure_test network_test regression_test regression_keys_test regression_choice_test regression_memory_test
     regression_events_test mask_test net_test net_convolution_test"
   networks="net_elementwise_test net_elementwise_passes_test net_movement_test net_shape_test net_resize_test net_images_apart_test

@@ -483,6 +483,89 @@ CLCONV_API clconv_status clconv_explain(clconv_context context, const clconv_pro
 CLCONV_API clconv_status clconv_explain_profile(const char* profile, const clconv_problem* problem,
                                                 const clconv_plan_options* options, char** json);
 
+/* ---- batches over devices ------------------------------------------------------------------
+ *
+ * One problem over several devices, each with a context of its own (of any platform; two contexts may be of one
+ * device). The images are divided: part i is images first to first + images - 1, on device i. Weights, bias and slopes
+ * go to every device. Gradients of weights and bias are sums over the images: each device sums up its own, and the host
+ * adds the sums in the order of the contexts, in float32, and rounds once more. Equal inputs give equal bits if the
+ * division is equal (see images) and the plans are deterministic. Wisdom, caches and environment are each context's.
+ */
+
+/** A division of a problem's images, and a plan for each device. */
+typedef struct clconv_batch_s* clconv_batch;
+
+/** How a batch is divided and planned. */
+typedef struct clconv_batch_options {
+  size_t struct_size;
+  const clconv_plan_options* plan; /* of the plan on every device; NULL: the defaults */
+  /** Images of each context, which sum up to the problem's n. NULL: divided so that the last device is done as early as
+   *  possible. Then the time of an equal share of the images is asked of each device: measured where all devices have
+   *  that (rigor CLCONV_MEASURE, or wisdom), else predicted. Copies to and from a device are not counted. */
+  const int64_t* images;
+} clconv_batch_options;
+
+/** NULL in all fields. */
+CLCONV_API void clconv_batch_options_defaults(clconv_batch_options* options, size_t size);
+static inline void clconv_batch_options_init(clconv_batch_options* options) {
+  clconv_batch_options_defaults(options, sizeof(*options));
+}
+
+/** Divides `problem` among `count` contexts, which are retained, and plans each part. `options` may be NULL. Fewer
+ *  images than devices leave some devices without any. Errors are those of clconv_plan_create(); the text names the
+ *  device. \retval CLCONV_INVALID_ARGUMENT count is 0, or images do not sum up to n. */
+CLCONV_API clconv_status clconv_batch_create(const clconv_context* contexts, size_t count,
+                                             const clconv_problem* problem,
+                                             const clconv_batch_options* options,
+                                             clconv_batch* result);
+
+/** Another reference, to be released as the first. */
+CLCONV_API clconv_status clconv_batch_retain(clconv_batch batch);
+/** Not while a run is going on. NULL is fine. */
+CLCONV_API void clconv_batch_release(clconv_batch batch);
+
+/** What one device does. */
+typedef struct clconv_batch_part {
+  size_t struct_size;
+  int64_t first, images;
+  double image_us;  /* of one image, by which the images were divided; < 0 where they were not */
+  clconv_plan plan; /* of its images; lives as long as the batch. NULL: it has no images */
+} clconv_batch_part;
+
+/** Set part->struct_size before. Who keeps the images in buffers of the devices executes the plans of the parts as any
+ *  other plan: the part's problem is the batch's with n = images. (Gradients of weights and bias are then to be added
+ *  up by the caller; with `accumulate`, the first part that has images adds to its buffer, the others overwrite theirs.)
+ *  \retval CLCONV_INVALID_ARGUMENT index is not below the number of contexts. */
+CLCONV_API clconv_status clconv_batch_get_part(clconv_batch batch, size_t index,
+                                               clconv_batch_part* part);
+
+/** The operands of the whole problem in the host's memory, as large as buffers would have to be (clconv_problem_query,
+ *  and the image strides), in the problem's data type and layout. Which ones a direction takes stands at
+ *  clconv_direction; the others are ignored. With `mask`, y is read. */
+typedef struct clconv_host_operands {
+  size_t struct_size;
+  const void *x, *w, *b; /* w NULL: that of the last clconv_batch_prepare() */
+  void* y;
+  void *dx, *dw, *db;
+  const void *dy, *r, *slopes, *scale;
+} clconv_host_operands;
+
+/** NULL in all fields. */
+CLCONV_API void clconv_host_operands_defaults(clconv_host_operands* operands, size_t size);
+static inline void clconv_host_operands_init(clconv_host_operands* operands) {
+  clconv_host_operands_defaults(operands, sizeof(*operands));
+}
+
+/** Copies `w` to every device and packs it there, for all runs to come whose w is NULL. `w` is free on return. */
+CLCONV_API clconv_status clconv_batch_prepare(clconv_batch batch, const void* w);
+
+/** Computes on all devices at once, each driven by a thread of its own, and waits. On CPUs operands are used where they
+ *  lie, elsewhere copied. Several threads may run one batch at once if their results are distinct; they take turns at
+ *  each device. Where a device fails the others end their part, the text names the first that failed, and what the
+ *  result holds is undefined; the batch can be run again.
+ *  \retval CLCONV_INVALID_ARGUMENT an operand is NULL, or the result overlaps an input. */
+CLCONV_API clconv_status clconv_batch_run(clconv_batch batch, const clconv_host_operands* operands);
+
 /* ---- operations ---------------------------------------------------------------------------- */
 
 /** Shape of the im2col matrix. */

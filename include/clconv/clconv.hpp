@@ -493,6 +493,49 @@ class Context {
   clconv_context handle_ = nullptr;
 };
 
+// clconv_batch_options with its defaults set.
+struct BatchOptions : clconv_batch_options {
+  BatchOptions() { clconv_batch_options_init(this); }
+};
+
+// The host's memory for a run of a batch; what is left out is null.
+struct HostOperands : clconv_host_operands {
+  HostOperands() { clconv_host_operands_init(this); }
+};
+
+// One problem over several devices. Keeps the contexts alive. Move-only.
+class Batch {
+ public:
+  Batch(const std::vector<Context>& contexts, const Problem& problem,
+        const BatchOptions& options = BatchOptions()) {
+    std::vector<clconv_context> handles;
+    for (const Context& context : contexts)
+      handles.push_back(context.get());
+    check(clconv_batch_create(handles.data(), handles.size(), &problem, &options, &handle_));
+  }
+  Batch(Batch&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Batch& operator=(Batch&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Batch() { clconv_batch_release(handle_); }
+
+  clconv_batch get() const { return handle_; }
+
+  clconv_batch_part part(std::size_t index) const {
+    clconv_batch_part result{};
+    result.struct_size = sizeof(result);
+    check(clconv_batch_get_part(handle_, index, &result));
+    return result;
+  }
+
+  void prepare(const void* w) const { check(clconv_batch_prepare(handle_, w)); }
+  void run(const HostOperands& operands) const { check(clconv_batch_run(handle_, &operands)); }
+
+ private:
+  clconv_batch handle_ = nullptr;
+};
+
 // Wisdom files; `path` "" is the user's own.
 inline std::string wisdom_path() {
   char* path = nullptr;

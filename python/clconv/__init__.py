@@ -8,6 +8,7 @@ Letters: n images, c channels, h w height and width, k filters, kh kw their size
 """
 
 from . import wisdom
+from ._batch import Batch
 from ._context import (
     Context,
     Plan,
@@ -53,6 +54,7 @@ from .network import InferenceSession, Network, supported
 __version__ = _version()
 
 __all__ = [
+    "Batch",
     "BuildFailed",
     "ConstraintError",
     "Context",

@@ -181,6 +181,52 @@ class Context:
         self._core.trim()
 
 
+def _operand_shapes(p: _core.Problem) -> Dict[str, Tuple[int, ...]]:
+    """Of the operands that run() takes, the result last."""
+    if p.direction in ("forward", "transposed"):
+        back = p.direction == "transposed"
+        x, y, channels = (p.y_shape, p.x_shape, p.c) if back else (p.x_shape, p.y_shape, p.k)
+        shapes = {"x": x, "w": p.w_shape}
+        extra = (("b", p.bias, (channels,)), ("r", p.residual, y), ("slopes", p.activation == "prelu", (channels,)))
+        shapes.update({name: shape for name, wanted, shape in extra if wanted})
+        return {**shapes, "y": y}
+    shapes = {
+        "backward-data": {"dy": p.y_shape, "w": p.w_shape},
+        "backward-weights": {"x": p.x_shape, "dy": p.y_shape},
+        "backward-bias": {"dy": p.y_shape},
+    }[p.direction]
+    if p.mask:
+        shapes["y"] = p.y_shape
+    result = {"dx": p.x_shape, "dw": p.w_shape, "db": (p.k,)}
+    return {**shapes, _RESULTS[p.direction]: result[_RESULTS[p.direction]]}
+
+
+def checked_operands(
+    problem: _core.Problem,
+    out: Optional[np.ndarray],
+    arrays: Dict[str, np.ndarray],
+    alignment: int,
+    kept: Sequence[str] = (),
+) -> Tuple[Dict[str, np.ndarray], str]:
+    """Host arrays as `problem` takes them, with the result's, and that one's name; `kept` are not needed."""
+    shapes = _operand_shapes(problem)
+    dtype = _arrays.numpy_type(problem.data_type)
+    result = _RESULTS[problem.direction]
+    if out is None:
+        if problem.accumulate:
+            raise InvalidArgument("out is None: accumulate adds to what it holds")
+        out = _arrays.empty(shapes[result], dtype, alignment)
+    given = {**arrays, result: out}
+    for name, array in given.items():
+        if name not in shapes:
+            raise InvalidArgument(f"{problem.direction} has no operand '{name}', only {', '.join(shapes)}")
+        _arrays.require(array, name, shapes[name], str(shapes[name]), dtype)
+    missing = [n for n in shapes if n not in given and n not in kept]
+    if missing:
+        raise InvalidArgument(f"{missing[0]} is missing: {problem.direction} needs {', '.join(shapes)}")
+    return given, result
+
+
 class Plan:
     """A choice made executable; immutable, and safe with threads. Context.plan() makes it.
 
@@ -257,44 +303,9 @@ class Plan:
             out: the result's array; None: a new one. With ``accumulate`` the gradient is added to it.
             arrays: the operands, such as ``x=x, w=w, b=b``; C order, in the problem's type and layout.
         """
-        shapes = self._shapes()
-        problem = self._problem
-        dtype = _arrays.numpy_type(problem.data_type)
-        result = _RESULTS[problem.direction]
-        if out is None:
-            if problem.accumulate:
-                raise InvalidArgument("out is None: accumulate adds to what it holds")
-            out = _arrays.empty(shapes[result], dtype, self.context._core.alignment)
-        given = {**arrays, result: out}
-        for name, array in given.items():
-            if name not in shapes:
-                raise InvalidArgument(f"{problem.direction} has no operand '{name}', only {', '.join(shapes)}")
-            _arrays.require(array, name, shapes[name], str(shapes[name]), dtype)
-        missing = [n for n in shapes if n not in given]
-        if missing:
-            raise InvalidArgument(f"{missing[0]} is missing: {problem.direction} needs {', '.join(shapes)}")
-        self._core.run({n: _arrays.plain(a) for n, a in given.items()}, result, problem.accumulate)
-        return out
-
-    def _shapes(self) -> Dict[str, Tuple[int, ...]]:
-        """Of the operands that run() takes, the result last."""
-        p = self._problem
-        if p.direction in ("forward", "transposed"):
-            back = p.direction == "transposed"
-            x, y, channels = (p.y_shape, p.x_shape, p.c) if back else (p.x_shape, p.y_shape, p.k)
-            shapes = {"x": x, "w": p.w_shape}
-            extra = (("b", p.bias, (channels,)), ("r", p.residual, y), ("slopes", p.activation == "prelu", (channels,)))
-            shapes.update({name: shape for name, wanted, shape in extra if wanted})
-            return {**shapes, "y": y}
-        shapes = {
-            "backward-data": {"dy": p.y_shape, "w": p.w_shape},
-            "backward-weights": {"x": p.x_shape, "dy": p.y_shape},
-            "backward-bias": {"dy": p.y_shape},
-        }[p.direction]
-        if p.mask:
-            shapes["y"] = p.y_shape
-        result = {"dx": p.x_shape, "dw": p.w_shape, "db": (p.k,)}
-        return {**shapes, _RESULTS[p.direction]: result[_RESULTS[p.direction]]}
+        given, result = checked_operands(self._problem, out, arrays, self.context._core.alignment)
+        self._core.run({n: _arrays.plain(a) for n, a in given.items()}, result, self._problem.accumulate)
+        return given[result]
 
     def prepare(self, queue: Any, w: Any, prepared: Any = None, wait_for: Optional[Sequence[Any]] = None) -> Any:
         """Packs the weights once, for any number of execute(prepared=...).

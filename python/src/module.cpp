@@ -1,5 +1,6 @@
 // The extension clconv._core: clconv.h and net.h as Python's objects. Shapes, types and what is comfortable are the
 // business of the modules in python/clconv.
+#include "batch.hpp"
 #include "device.hpp"
 #include "network.hpp"
 #include "operations.hpp"
@@ -13,6 +14,7 @@ NB_MODULE(_core, m) {
   bind_context(m);
   bind_problem(m);
   bind_plan(m);
+  bind_batch(m);
   bind_operations(m);
   bind_network(m);
   bind_wisdom(m);
