@@ -36,6 +36,16 @@ Json left_out_json(const nlohmann::json& report) {
   return left_out;
 }
 
+Json timed_json(const nlohmann::json& c, double flops) {
+  const double us = ranking_us(c);
+  return {{"strategy", c.at("strategy")},
+          {"config", c.at("config")},
+          {"predicted_us", c.at("predicted_us")},
+          {"median_us", us},
+          {"min_us", c.at("measured").at("min_us")},
+          {"gflops", flops / us * 1e-3}};
+}
+
 struct BenchVerb {
   std::string suite, direction = "forward", rigor, deny;
   double time_limit_s = 0;
@@ -80,14 +90,8 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
                           {"text", c.at("reason").at("text")}});
     }
     if (!c.at("measured").is_object()) continue;
-    const double us = ranking_us(c);
-    strategies.push_back({{"strategy", c.at("strategy")},
-                          {"config", c.at("config")},
-                          {"predicted_us", c.at("predicted_us")},
-                          {"median_us", us},
-                          {"min_us", c.at("measured").at("min_us")},
-                          {"gflops", flops / us * 1e-3}});
-    if (best == nullptr || us < ranking_us(*best)) best = &c;
+    strategies.push_back(timed_json(c, flops));
+    if (best == nullptr || ranking_us(c) < ranking_us(*best)) best = &c;
     if (choice.is_object() && c.at("strategy") == choice.at("strategy") &&
         c.at("config") == choice.at("config")) {
       chosen = &c;
