@@ -194,7 +194,7 @@ TEST_CASE("each direction computes its definition, in parts of one, some, all an
     p.residual = p.bias;
     const Tensors tensors(p);
     const Reference expected = reference(p, tensors);
-    for (const auto& images : {std::vector<std::int64_t>{}, {1, 4}, {3, 2}, {5, 0}, {0, 5}})
+    for (const auto& images : {std::vector<std::int64_t>{}, {1, 4}, {0, 5}})
       check_reference(p, tensors, expected, images);
   }
 }
