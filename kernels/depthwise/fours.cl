@@ -1,6 +1,6 @@
 // parts: store_four mask quotient
-// Depthwise convolution on GPUs, several results per work-item: forward in either layout, and the data gradient at stride
-// 1, which is a forward convolution with the filter turned around.
+// Depthwise convolution on GPUs, several results per work-item: forward in either layout, and the data gradient at
+// stride 1, which is a forward convolution with the filter turned around.
 //
 //   a row of the input    [ i i i i i i ]      A work-item computes 4 neighbouring results of TY rows (NHWC: of 4
 //                           \ | | /            channels each). It loads each row of the input once, COLUMNS of it in
@@ -12,8 +12,8 @@
 // result and r.
 //
 // Macros: TY; NHWC (x, r and y have the channels last, the weights are packed: [tap][channel], floats); KH KW SH SW DH
-// DW, DATA (the weights are turned around), STORE_FOURS (without NHWC: four results are aligned), MASK, and those of the
-// epilogue. All other sizes are arguments.
+// DW, DATA (the weights are turned around), STORE_FOURS (without NHWC: four results are aligned), MASK, and those of
+// the epilogue. All other sizes are arguments.
 
 #define COLUMNS (3 * SW + (KW - 1) * DW + 1)
 #define ROWS ((TY - 1) * SH + (KH - 1) * DH + 1)
@@ -74,7 +74,7 @@ kernel void depthwise_fours(global const element* restrict x, global const eleme
                             global element* restrict result, int planes, int planes_reciprocal,
                             int planes_shift, int per_channel, int per_channel_reciprocal,
                             int per_channel_shift, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
-                            int row_blocks, int row_blocks_reciprocal, int row_blocks_shift, int quads,
+                            int row_tiles, int row_tiles_reciprocal, int row_tiles_shift, int quads,
                             int quads_reciprocal, int quads_shift, int items, long in_image,
                             long out_image SLOPES_PARAMETER) {
   const int id = get_global_id(0);
@@ -84,16 +84,16 @@ kernel void depthwise_fours(global const element* restrict x, global const eleme
   const int plane = id - pixels * planes;
   const int rows = QUOTIENT(pixels, quads);
   const int quad = pixels - rows * quads;
-  const int image = QUOTIENT(rows, row_blocks);
-  const int row0 = (rows - image * row_blocks) * TY;
+  const int image = QUOTIENT(rows, row_tiles);
+  const int row0 = (rows - image * row_tiles) * TY;
   const int column_step = 4 * planes;
   const long first_x = image * in_image + 4 * plane;
   const long first_out = image * out_image + 4 * plane;
 #else
   const int rows = QUOTIENT(id, quads);
   const int quad = id - rows * quads;
-  const int all_planes = QUOTIENT(rows, row_blocks);
-  const int row0 = (rows - all_planes * row_blocks) * TY;
+  const int all_planes = QUOTIENT(rows, row_tiles);
+  const int row0 = (rows - all_planes * row_tiles) * TY;
   const int image = QUOTIENT(all_planes, planes);
   const int plane = all_planes - image * planes;
   const int column_step = 1;

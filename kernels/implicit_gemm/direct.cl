@@ -8,17 +8,17 @@
 //   4 pixels        |   sums in floats   |      channels. They are multiplied with 4 times MR weights. The channels
 //                   +--------------------+      beyond a multiple of 4 come one by one.
 //
-// The order of products is block of BK channels, tap row, tap column, channel of the block, as implicit_gemm/tile_pack.cl
-// lays out the weights, in tiles of BM filters: what the taps read of a block comes from L1 after the first. With
-// CHANNELS_LAST work-items are neighbours along the filters, else along the pixels.
+// The order of products is block of BK channels, tap row, tap column, channel of the block, as
+// implicit_gemm/tile_pack.cl lays out the weights, in tiles of BM filters: what the taps read of a block comes from
+// L1 after the first. With CHANNELS_LAST work-items are neighbours along the filters, else along the pixels.
 //
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
 // Macros: MR, BK, BM (multiples of 4; BM of MR); SH SW DH DW, CHANNELS_LAST, ALIGNED (vectors of the input are at
-// multiples of their size), FLAT (each four pixels are neighbours inside the image under every tap), WHOLE (the channels
-// are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four filters), MASK (the
-// input is a gradient), and those of the epilogue. All other sizes are arguments.
+// multiples of their size), FLAT (each four pixels are neighbours inside the image under every tap), WHOLE (the
+// channels are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four
+// filters), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments.
 
 #define COMPONENT(v, p) ((p) == 0 ? (v).x : (p) == 1 ? (v).y : (p) == 2 ? (v).z : (v).w)
 

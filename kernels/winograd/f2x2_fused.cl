@@ -1,6 +1,6 @@
 // parts: epilogue mask quotient winograd_transforms local_tile
-// Winograd F(2x2, 3x3) on GPUs in one kernel: the tiles of the input are transformed into local memory, multiplied there
-// and transformed back, so that neither V nor the products are ever in memory.
+// Winograd F(2x2, 3x3) on GPUs in one kernel: the tiles of the input are transformed into local memory, multiplied
+// there and transformed back, so that neither V nor the products are ever in memory.
 //
 //      x ----+                                A work-group has BM filters of BN tiles, 16 products (xi) of each. A step
 //            | transform                      has BK channels: a work-item transforms a tile of a channel, and copies its
@@ -16,8 +16,9 @@
 //
 // The weights are [group][xi][channel][filters, zero up to a multiple of BM] (winograd/tile_weights.cl).
 //
-// Macros: M (2); BM BN BK TM (a multiple of 4) TN (8), BK*BN of at most WORK_ITEMS; WHOLE (the channels are a multiple of BK), MASK, and those
-// of the epilogue. All other sizes are arguments. No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: M (2); BM BN BK TM (a multiple of 4) TN (8), BK*BN of at most WORK_ITEMS; WHOLE (the channels are a
+// multiple of BK), MASK, and those of the epilogue. All other sizes are arguments. No early return: PoCL 3.1 aborts
+// on one before a barrier.
 
 typedef float floatv;
 typedef float floatt;

@@ -29,7 +29,7 @@ struct FoursGrid {
   std::int64_t planes,
       per_channel;             // planes of results, of which so many have one plane of the input
   std::int64_t columns, rows;  // of the input that a work-item meets
-  std::int64_t quads, row_blocks, items;
+  std::int64_t quads, row_tiles, items;
 
   FoursGrid(const Problem& p, int ty)
       : nhwc(p.layout == TensorLayout::kNhwc),
@@ -47,8 +47,8 @@ struct FoursGrid {
         columns((kFour - 1) * p.sw + (p.kw - 1) * p.dw + 1),
         rows((ty - 1) * p.sh + (p.kh - 1) * p.dh + 1),
         quads(ceil_div(res_w, kFour)),
-        row_blocks(ceil_div(res_h, ty)),
-        items(saturating_product(p.n * planes, row_blocks, quads)) {}
+        row_tiles(ceil_div(res_h, ty)),
+        items(saturating_product(p.n * planes, row_tiles, quads)) {}
 };
 
 class FoursLayout : public Layout {
@@ -105,7 +105,7 @@ class FoursLayout : public Layout {
     const Problem& p = case_.problem;
     const Operands operands(p);
     const Reciprocal of_planes(grid_.planes), of_channel(grid_.per_channel);
-    const Reciprocal of_row_blocks(grid_.row_blocks), of_quads(grid_.quads);
+    const Reciprocal of_row_tiles(grid_.row_tiles), of_quads(grid_.quads);
     return {{"x", operands.input},
             {"y_mask", operands.mask},
             {"weights", Region{kWeightsSlot}},
@@ -125,9 +125,9 @@ class FoursLayout : public Layout {
             {"pl", narrow(grid_.pl)},
             {"res_h", narrow(grid_.res_h)},
             {"res_w", narrow(grid_.res_w)},
-            {"row_blocks", narrow(grid_.row_blocks)},
-            {"row_blocks_reciprocal", of_row_blocks.bits()},
-            {"row_blocks_shift", cl_int{of_row_blocks.shift}},
+            {"row_tiles", narrow(grid_.row_tiles)},
+            {"row_tiles_reciprocal", of_row_tiles.bits()},
+            {"row_tiles_shift", cl_int{of_row_tiles.shift}},
             {"quads", narrow(grid_.quads)},
             {"quads_reciprocal", of_quads.bits()},
             {"quads_shift", cl_int{of_quads.shift}},
