@@ -356,11 +356,11 @@ std::string svg(const Results& results) {
   }
   clconv::bench::Svg chart(2 * kChart, 2 * height);
   char value[32];
-  int chart = 0;
+  int number = 0;
   for (const char* pass : {kForward, kBoth}) {
     for (const int batch : {1, 32}) {
-      const int x = chart % 2 * kChart + kLabel, y = chart / 2 * height;
-      ++chart;
+      const int x = number % 2 * kChart + kLabel, y = number / 2 * height;
+      ++number;
       chart.text(x, y + 18, title(pass, batch) + ": median, ms", "font-weight=\"bold\"");
       int top = y + kTop;
       for (const auto& [name, passes] : results) {
