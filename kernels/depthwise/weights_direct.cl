@@ -36,9 +36,11 @@ void depthwise_weights_direct(global const element* restrict x, global const ele
     sum += image_sum;
   }
   sums[item] = sum;
+  // A barrier behind the last addition, too: without one Intel's runtime (2026.22) stores partial sums of bfloat16.
+  barrier(CLK_LOCAL_MEM_FENCE);
   for (int half_of = ITEMS / 2; half_of > 0; half_of /= 2) {
-    barrier(CLK_LOCAL_MEM_FENCE);
     if (item < half_of) sums[item] += sums[item + half_of];
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (item == 0) PUT(RESULT(GET(result, id), sums[0]), result, id);
 }

@@ -104,29 +104,30 @@ class FusedLayout : public Layout {
   }
 
  private:
-  double us() const {
-    const Correlation& c = grid_.c;
-    // Instructions of a work-item, docs/gpu.md: of the products of a step as in the other tiles, of the transform of a
-    // tile 80, of copying weights 3 for each vector; before and after the steps 800.
+  // Of a work-item's instructions the share that multiplies, docs/gpu.md: of the products of a step as in the other
+  // tiles, of the transform of a tile 80, of copying weights 3 for each vector; before and after the steps 800.
+  double share() const {
     constexpr double kTransform = 80, kFetch = 3, kEnds = 800;
-    const double steps = static_cast<double>(ceil_div(c.channels, tile_.bk));
+    const double steps = real(ceil_div(grid_.c.channels, tile_.bk));
     const double products = kSums * kSums * tile_.bk;
-    const double fetches =
-        static_cast<double>(kXi * tile_.bk * tile_.bm / 4) / static_cast<double>(tile_.items());
+    const double fetches = real(kXi * tile_.bk * tile_.bm / 4) / real(tile_.items());
     const double step =
         products / multiplying_share(case_.profile, kSums, kSums) + kTransform + kFetch * fetches;
+    return steps * products / (steps * step + kEnds);
+  }
+
+  double us() const {
     // A weight brought to local memory, for bn tiles, costs about 4 multiply-adds, a guess; those of the input, which L1
     // has for the neighbours, are in the transform.
-    Pass pass;
-    pass.flops = static_cast<double>(grid_.work_groups * kXi) * 2.0 * tile_.bm * tile_.bn *
-                 static_cast<double>(round_up(c.channels, tile_.bk));
-    pass.efficiency = steps * products / (steps * step + kEnds) * tile_.bn / (tile_.bn + 4.0);
-    pass.bytes = input_bytes(case_.problem) + result_bytes(case_.problem) +
-                 static_cast<double>(grid_.packed_bytes);
-    pass.work_groups =
-        filling_groups(case_.profile, case_.machine, static_cast<double>(grid_.work_groups),
-                       static_cast<double>(tile_.items()));
-    return predicted_us(case_.profile, {pass});
+    constexpr double kWeight = 4;
+    const double flops = kFlopsPerFma * real(grid_.work_groups * kXi) * tile_.bm * tile_.bn *
+                         real(round_up(grid_.c.channels, tile_.bk));
+    const double bytes =
+        input_bytes(case_.problem) + result_bytes(case_.problem) + real(grid_.packed_bytes);
+    const double groups =
+        filling_groups(case_.profile, case_.machine, real(grid_.work_groups), real(tile_.items()));
+    const double efficiency = share() * tile_.bn / (tile_.bn + kWeight);
+    return predicted_us(case_.profile, {arithmetic_pass(flops, efficiency, {bytes, groups})});
   }
 
   std::vector<Argument> arguments() const {
