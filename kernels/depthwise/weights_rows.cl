@@ -12,8 +12,8 @@
 // All other sizes are arguments.
 
 // acc += `count` rows (a constant) of dy times what they see of x, VW columns, of which `left` exist.
-inline void add_vectors(floatv* acc, global const element* restrict dy,
-                        global const element* restrict y, const long gradient, const int ow,
+inline void add_vectors(floatv* acc, global const element* dy,
+                        global const element* y, const long gradient, const int ow,
                         const int left, const long dy_size, local const float* staged_rows,
                         const int pitch, const int count, const int whole, const int u0,
                         const int v0) {
@@ -59,7 +59,7 @@ inline void add_vectors(floatv* acc, global const element* restrict dy,
 #endif
 }
 
-inline void add_rows(floatv* acc, global const element* restrict dy, global const element* restrict y,
+inline void add_rows(floatv* acc, global const element* dy, global const element* y,
                      const long gradient, const int ow, const int columns, const long dy_size,
                      local const float* staged_rows, const int pitch, const int count, const int u0,
                      const int v0) {

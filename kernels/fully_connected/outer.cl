@@ -39,10 +39,10 @@ inline floatv of_channels(global const element* values, const int column, const 
 #endif
 
 // Of the block's columns, from `first` on, `left` exist. With the constant BLOCK the compiler drops the checks.
-inline void outer_block(global const element* restrict dy, global const element* restrict y,
-                        global const element* restrict rows, global const element* restrict b,
-                        global const element* restrict residual, global const element* restrict slopes,
-                        global element* restrict result,
+inline void outer_block(global const element* dy, global const element* y,
+                        global const element* rows, global const element* b,
+                        global const element* residual, global const element* slopes,
+                        global element* result,
                         const int i0, const int is, const int rs, const int columns, const long i_step,
                         const long r_step, const long result_step, const int plane, const int first,
                         const int left) {

@@ -62,7 +62,7 @@ ALWAYS_INLINE int taps_outside(const int top) {
 }
 
 // Step 1, of the columns that the results [j0, j1) take. `start` is where the window's first row starts in x.
-ALWAYS_INLINE void fill_line(float* line, global const element* restrict x, const long start, const int top,
+ALWAYS_INLINE void fill_line(float* line, global const element* x, const long start, const int top,
                              const int j0, const int j1, const Sizes s, const long total) {
   const int p0 = taps_outside(top), p1 = taps_before(top, s.h);
   const int base = j0 * SW - s.pl;

@@ -9,9 +9,9 @@
 
 #if VW > 1
 // out[t*B + f] = input[f*stride + t] for up to VW rows f and columns t; 0 from row `rows_left` on.
-inline void pack_tile(global const element* restrict input, global const element* restrict y,
+inline void pack_tile(global const element* input, global const element* y,
                       const long stride, const int rows_left, const int columns_left,
-                      global float* restrict out, const int B, const int B_left) {
+                      global float* out, const int B, const int B_left) {
   floatv rows[VW], other[VW];
 #pragma unroll
   for (int f = 0; f < VW; ++f) {

@@ -10,8 +10,8 @@
     j += N;                                                   \
   }
 // Copies `count` elements of a tensor, masked where it is a gradient, as floats.
-inline void copy_row(global const element* restrict input, global const element* restrict y,
-                     global float* restrict out, const int count) {
+inline void copy_row(global const element* input, global const element* y,
+                     global float* out, const int count) {
   int j = 0;
 #if VW == 16
   for (; j + 16 <= count; j += 16) vstore16(KEPT_N(16, j), 0, out + j);

@@ -11,7 +11,7 @@
 
 // The first `count` elements at input[at], the others 0; with `masked` a masked gradient. Elements
 // beyond them are read, too, if they belong to the tensor, which has `size` elements.
-inline floatv load_first(global const element* restrict input, global const element* restrict y,
+inline floatv load_first(global const element* input, global const element* y,
                          const int masked, const long at, const int count, const long size) {
   floatv v;
   if (at + VW <= size) {
@@ -28,7 +28,7 @@ inline floatv load_first(global const element* restrict input, global const elem
 // Copies rows [top, top + rows) and columns [left, left + columns) of the plane at input[plane], 0 outside it, to
 // stage + shift, with room for a vector behind each row. `shift` aligns the first column of an image. Without `borders`
 // the columns outside are 0 already.
-inline void stage_section(global const element* restrict input, global const element* restrict y,
+inline void stage_section(global const element* input, global const element* y,
                        const int masked, const long plane, const long size, const int in_h,
                        const int in_w, const int top, const int left, const int rows,
                        const int columns, local float* stage, const int pitch, const int shift,

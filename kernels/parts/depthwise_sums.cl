@@ -9,7 +9,7 @@ typedef float result_element;
 typedef element result_element;
 #endif
 
-inline void store_sums(const floatv* acc, global result_element* restrict result, const long at) {
+inline void store_sums(const floatv* acc, global result_element* result, const long at) {
 #pragma unroll
   for (int t = 0; t < TAPS; ++t) {
     const float sum = sum_of_lanes(acc[t]);

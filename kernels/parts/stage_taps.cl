@@ -51,7 +51,7 @@
 // images are as short as a call.
 #define STAGE_TAP(N)                                                                              \
   typedef struct __attribute__((packed)) { float##N v; } staged##N;                               \
-  inline void stage_tap##N(global const element* restrict input, global const element* restrict y, \
+  inline void stage_tap##N(global const element* input, global const element* y, \
                            long at, const long size, const int channels, const long in_plane,     \
                            const int images, const long in_image, const int in_w,                 \
                            const int first_column, const int above, const int rows,               \

@@ -12,12 +12,12 @@
 
 // Of `count` tiles from `first_tile` on, counted over all images, and the filters from `first_filter` on of a group.
 // `prefetch`: what is stored to was not prefetched before.
-inline void store_results(local const float* products, const int prefetch, global const element* restrict b,
-                          global const element* restrict r, global element* restrict result,
+inline void store_results(local const float* products, const int prefetch, global const element* b,
+                          global const element* r, global element* result,
                           const long first_tile, const int count, const int tiles_y, const int tiles_x,
                           const int oh, const int ow, const int filters, const int groups,
                           const int group_index, const int first_filter, const long out_image,
-                          global const element* restrict slopes) {
+                          global const element* slopes) {
   int tile_x = (int)(first_tile % tiles_x);
   int tile_y = (int)(first_tile / tiles_x % tiles_y);
   long image = first_tile / tiles_x / tiles_y;

@@ -57,7 +57,7 @@ inline floatv shifted(const floatv v, const float last) {
   }
 
 // The first `count` of VW columns, then zeroes; nothing beyond element `end` is read.
-inline floatv first_columns(global const element* restrict input, global const element* restrict y,
+inline floatv first_columns(global const element* input, global const element* y,
                             const long at, const int count, const long end) {
   if (at + VW <= end) return select(KEPT_N(VW, at), (floatv)(0.0f), (intv)(count) <= LANES);
   float values[VW];
@@ -68,7 +68,7 @@ inline floatv first_columns(global const element* restrict input, global const e
 // B' along the columns of a segment whose row 0, column 0 is element `at`. Columns [lo, hi) are inside the image; the
 // others stay as they are. `whole`: all rows are inside. The same of a channel that comes later is prefetched from
 // `ahead`: planes lie too far apart for the processor to see where the next one begins.
-inline void stage_segment(global const element* restrict input, global const element* restrict y,
+inline void stage_segment(global const element* input, global const element* y,
                           global const element* ahead, local float* staged, const int pitch,
                           const long at, const int row, const int lo, const int hi, const int in_h,
                           const int in_w, const long end, const int whole) {

@@ -38,7 +38,7 @@ inline floatt odds(const floatt a, const floatt b) {
 #endif
 
 // Copies `count` elements of x to `to`.
-inline void stage(global const element* restrict x, global const element* restrict y, float* to,
+inline void stage(global const element* x, global const element* y, float* to,
                   const int count) {
   if (count >= VT) {
     for (int j = 0; j + VT <= count; j += VT) STORE_T(KEPT(j), to + j);
