@@ -71,8 +71,8 @@ class MpiRanks : public Ranks {
   void abort() const override { MPI_Abort(MPI_COMM_WORLD, 1); }
 
  private:
-  // Of the CPUs that this process may use, as many as the ranks of this host that may use the same ones leave it: mpirun
-  // may have bound each rank to CPUs of its own, or none. PoCL makes so many threads, which inherit the CPUs.
+  // Of the CPUs that this process may use, as many as the ranks of this host that may use the same ones leave it:
+  // mpirun may have bound each rank to CPUs of its own, or none. PoCL makes so many threads, which inherit the CPUs.
   void take_share_of_cpus() const {
     cpu_set_t own;
     if (::sched_getaffinity(0, sizeof(own), &own) != 0) return;

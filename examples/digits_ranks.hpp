@@ -34,8 +34,8 @@ class Ranks {
   // Is the number the same on all ranks?
   virtual bool equal(std::uint64_t) const { return true; }
 
-  // Starts to replace `count` values by their sums over all ranks; progress() goes on with all sums started, and is true
-  // when all have ended. The values belong to the sum until then.
+  // Starts to replace `count` values by their sums over all ranks; progress() goes on with all sums started, and is
+  // true when all have ended. The values belong to the sum until then.
   virtual void start_sum(float*, std::int64_t) {}
   virtual bool progress() { return true; }
 

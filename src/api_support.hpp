@@ -1,5 +1,5 @@
-// What every function of clconv.h stands on: its handles and arguments. The api_*.cpp are clconv.h on top of the planner,
-// one file a subject. No decisions there.
+// What every function of clconv.h stands on: its handles and arguments. The api_*.cpp are clconv.h on top of the
+// planner, one file a subject. No decisions there.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // What the pages show works: every block of the README and of the guides, by its language, and the examples in the
-// headers' comments. Blocks of Python run in python/tests/test_docs.py. What cannot run here stands in kNotRun, with the
-// reason.
+// headers' comments. Blocks of Python run in python/tests/test_docs.py. What cannot run here stands in kNotRun, with
+// the reason.
 #include <algorithm>
 #include <filesystem>
 #include <map>

@@ -1,5 +1,5 @@
-// Bodies for GPUs on pretended devices of several shapes: waves of 32 and 64 (NVIDIA, AMD), 16 to 64 KiB of local memory,
-// work-groups of 64 to 1024. What they offer fits the device, and what only some shapes offer is right.
+// Bodies for GPUs on pretended devices of several shapes: waves of 32 and 64 (NVIDIA, AMD), 16 to 64 KiB of local
+// memory, work-groups of 64 to 1024. What they offer fits the device, and what only some shapes offer is right.
 #include <set>
 
 #include "doctest/doctest.h"

@@ -233,7 +233,8 @@ TEST_CASE("a function can be read at once") {
   CHECK(functions > 2000);
 }
 
-// Cost functions are named by what they return. In the files of bodies and strategies; what several share may be longer.
+// Cost functions are named by what they return. In the files of bodies and strategies; what several share may be
+// longer.
 TEST_CASE("a body says in ten statements what it costs") {
   const std::regex cost("(^|_|::)(us|cycles|pass|pass_of|us_of)$");
   int functions = 0;

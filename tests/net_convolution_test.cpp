@@ -1,4 +1,5 @@
-// Conv, ConvTranspose and fully connected layers of networks against sums in double, and the passes that fuse into them.
+// Conv, ConvTranspose and fully connected layers of networks against sums in double, and the passes that fuse into
+// them.
 #include <cmath>
 #include <functional>
 

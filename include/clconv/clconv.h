@@ -203,10 +203,10 @@ typedef struct clconv_problem {
   clconv_tensor_layout layout;
   clconv_weights_layout weights_layout;
   float activation_offset; /* of CLCONV_HARD_SIGMOID; finite; 0.5 by default */
-  /* Forward and transposed, in layout CLCONV_NCHW: elements from one image of x to the next, and of y and r. Larger than
-   * an image where the operand is a range of channels of a larger tensor; what lies between its images is not written.
-   * 0: images lie one behind the other. The buffer begins with the range's first channel of the first image and needs to
-   * reach no further than its last element. */
+  /* Forward and transposed, in layout CLCONV_NCHW: elements from one image of x to the next, and of y and r. Larger
+   * than an image where the operand is a range of channels of a larger tensor; what lies between its images is not
+   * written. 0: images lie one behind the other. The buffer begins with the range's first channel of the first image
+   * and needs to reach no further than its last element. */
   int64_t x_image_stride, y_image_stride;
   int scale; /* forward, transposed, CLCONV_NCHW: multiply by one value per image and channel; not with CLCONV_PRELU */
 } clconv_problem;
@@ -534,7 +534,8 @@ typedef struct clconv_batch_part {
 
 /** Set part->struct_size before. Who keeps the images in buffers of the devices executes the plans of the parts as any
  *  other plan: the part's problem is the batch's with n = images. (Gradients of weights and bias are then to be added
- *  up by the caller; with `accumulate`, the first part that has images adds to its buffer, the others overwrite theirs.)
+ *  up by the caller; with `accumulate`, the first part that has images adds to its buffer, the others overwrite
+ *  theirs.)
  *  \retval CLCONV_INVALID_ARGUMENT index is not below the number of contexts. */
 CLCONV_API clconv_status clconv_batch_get_part(clconv_batch batch, size_t index,
                                                clconv_batch_part* part);

@@ -5,8 +5,8 @@
  * weights prepared, activations placed in one arena. Running it enqueues everything without waiting.
  *
  * The conventions of clconv.h hold here, too: statuses, clconv_last_error(), struct_size, char** and clconv_free(),
- * wait lists and events. Thread-safe: everything, as long as no handle is released while another thread uses it; a model
- * under construction belongs to one thread. Runs of one network from several threads or queues may overlap.
+ * wait lists and events. Thread-safe: everything, as long as no handle is released while another thread uses it; a
+ * model under construction belongs to one thread. Runs of one network from several threads or queues may overlap.
  */
 #ifndef CLCONV_NET_H
 #define CLCONV_NET_H
@@ -177,8 +177,8 @@ CLCONV_API clconv_status clconv_net_prepare(clconv_net net, int64_t num_shapes,
                                             clconv_net_tensor_info* outputs);
 
 /** Enqueues one run: `inputs` and `outputs` are buffers in the order of clconv_net_input() and _output(), float32,
- *  distinct from each other; `shapes` are those of the inputs where they differ from what was compiled (else NULL and 0).
- *  After the first run of a shape nothing is compiled or allocated. Runs that overlap need
+ *  distinct from each other; `shapes` are those of the inputs where they differ from what was compiled (else NULL and
+ *  0). After the first run of a shape nothing is compiled or allocated. Runs that overlap need
  *  outputs of their own and may share inputs; more of them than before allocate an arena more. A shape that is not
  *  compiled yet is compiled first, in the caller's thread. Buffers may be larger than needed. */
 CLCONV_API clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, int64_t num_shapes,

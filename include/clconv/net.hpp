@@ -1,6 +1,6 @@
 // net.hpp: C++17 over net.h, header only, in the manner of clconv.hpp. Owns handles, throws clconv::Error instead of
-// returning statuses, takes and gives CLHPP objects. What a call does, its units, thread rules and errors are documented
-// at the C function it wraps.
+// returning statuses, takes and gives CLHPP objects. What a call does, its units, thread rules and errors are
+// documented at the C function it wraps.
 #ifndef CLCONV_NET_HPP
 #define CLCONV_NET_HPP
 

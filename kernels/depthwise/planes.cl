@@ -20,7 +20,8 @@
 
 ALWAYS_INLINE void planes_tile(global const element* input, global const element* y_mask,
                                 const long from, const float* weight, const float bias,
-                                const float slope, global const element* r, global element* result, const long to, const int in_w, const int res_w,
+                                const float slope, global const element* r, global element* result,
+                                const long to, const int in_w, const int res_w,
                                 const int top, const int bottom, const int left, const int right) {
   // Sums are moved instead of their terms: once per row of results.
   floatv sums[MOST_MOVES + 1][RB];

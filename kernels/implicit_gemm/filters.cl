@@ -48,7 +48,8 @@ inline int last_inside(const int at, const int distance, const int taps, const i
 
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
 NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
-  // The order of work-groups: blocks, images, tiles; with supertile > 0 images, supertiles of that many tiles, blocks, tiles.
+  // The order of work-groups: blocks, images, tiles; with supertile > 0 images, supertiles of that many tiles, blocks,
+  // tiles.
   const int blocks = blocks_per_group * groups;
   const long image = supertile == 0 ? id / tiles % images : id / tiles / blocks;
   const int in_image = (int)(supertile == 0 ? id % tiles : id - image * tiles * blocks);

@@ -8,9 +8,9 @@
 // TAP_ROW(r, j, ry): DH times the tap that connects row r of the input, counted from the first that step 0 sees, with
 // row ry of step j. There is no such tap where this is no multiple of DH or beyond the filter: IS_TAP.
 //
-// STEP_OF(r, reach, s), s < STEPS_OF_ROW(reach): the steps that can see row r, among those of the block (IS_STEP), where
-// a step sees `reach` more rows than one. Unrolled loops go over these, since LLVM takes long to fold the conditions of
-// all pairs of rows and steps (narrow, 5x5, 14 steps: built in 0.2 instead of 0.3 s).
+// STEP_OF(r, reach, s), s < STEPS_OF_ROW(reach): the steps that can see row r, among those of the block (IS_STEP),
+// where a step sees `reach` more rows than one. Unrolled loops go over these, since LLVM takes long to fold the
+// conditions of all pairs of rows and steps (narrow, 5x5, 14 steps: built in 0.2 instead of 0.3 s).
 //
 // Macros: KH KW SH SW DH DW; DATA (1: data gradient or transposed), PT_MOD PL_MOD (DATA: pt % SH, pl % SW).
 

@@ -19,8 +19,8 @@
 #endif
 
 // The residual `r` has the layout of the result. RESIDUAL_V reads a whole vector of it; residual_some (with part
-// vectors) and residual_first (with part row_end) read its first `count` elements, the others are 0. RESIDUAL=2: there is
-// one where the pointer `r` is not null.
+// vectors) and residual_first (with part row_end) read its first `count` elements, the others are 0. RESIDUAL=2: there
+// is one where the pointer `r` is not null.
 #if defined(RESIDUAL) && RESIDUAL == 2
 #define HAS_RESIDUAL(r) ((r) != 0)
 #define RESIDUAL_OF(r, at) (HAS_RESIDUAL(r) ? GET(r, at) : 0.0f)
@@ -51,10 +51,10 @@
 #endif
 
 // The slopes of an activation that has some, one per channel of the result. SLOPES_PARAMETER ends the parameters of
-// each kernel that activates, SLOPES_ARGUMENT the arguments of its function NAME_item. SLOPES_PASSED is the argument for
-// a function's parameter `slopes`; without slopes it is some pointer that is not read. With SCALE the slopes are the
-// scale, one per image and channel: SLOPES_OF is SLOPES_PASSED of an image, counted over the whole batch. slopes_some
-// (with part vectors) reads `count` of them.
+// each kernel that activates, SLOPES_ARGUMENT the arguments of its function NAME_item. SLOPES_PASSED is the argument
+// for a function's parameter `slopes`; without slopes it is some pointer that is not read. With SCALE the slopes are
+// the scale, one per image and channel: SLOPES_OF is SLOPES_PASSED of an image, counted over the whole batch.
+// slopes_some (with part vectors) reads `count` of them.
 #if defined(SLOPES) && SLOPES
 #define SLOPES_PARAMETER , global const element* restrict slopes
 #define SLOPES_ARGUMENT , slopes

@@ -65,8 +65,8 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
 #else
   const int whole_rows = out_step == 1 && TW == out_pitch;
 #endif
-  // Handling the filters one by one, each with its checks, would take twice the time. What is not whole waits in `sums`,
-  // so that its code is there once and not per vector of filters.
+  // Handling the filters one by one, each with its checks, would take twice the time. What is not whole waits in
+  // `sums`, so that its code is there once and not per vector of filters.
   const int whole = whole_rows && rest >= BLOCK;
   float sums[CHUNKS][BLOCK * VW];
 #pragma unroll

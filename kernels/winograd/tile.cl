@@ -12,8 +12,8 @@
 //                  |        |  |  work-item   |       read neighbouring float4s.
 //                  +--------+  +--------------+
 //
-// U is [group][xi][channel][filters, zero up to a multiple of BM] (winograd/tile_weights.cl). V and the products have a multiple of BN tiles
-// (`pitch`); what those beyond the last hold is multiplied, but never read.
+// U is [group][xi][channel][filters, zero up to a multiple of BM] (winograd/tile_weights.cl). V and the products have a
+// multiple of BN tiles (`pitch`); what those beyond the last hold is multiplied, but never read.
 //
 // Macros: M; BM BN BK TM TN (multiples of 4), MASK, and those of the epilogue. All other sizes are arguments.
 

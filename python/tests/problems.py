@@ -34,7 +34,7 @@ def array(rng, shape, dtype):
 
 
 def near(result, expected, size, type_name):
-    """Asserts equality within the type's rounding and that of float32 sums, whose terms' magnitudes add up to `size`."""
+    """Asserts equality within the type's rounding and that of float32 sums, whose terms' magnitudes sum to `size`."""
     assert str(result.dtype) == type_name
     close(result, expected, size, type_name)
 

@@ -1,4 +1,4 @@
-"""Every Python block of the README and of the pages in docs/ runs, in its order. tests/docs_test.cpp runs the others."""
+"""Every Python block of the README and of the pages in docs/ runs, in order. tests/docs_test.cpp runs the others."""
 
 import importlib.util
 import pathlib

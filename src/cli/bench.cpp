@@ -71,8 +71,8 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
   environment = choosing.at("environment");
   const auto& choice = choosing.at("chosen");
   PlanOptions time;
-  // With --all the candidates that are usually considered, slow ones too; else every variant that is not hopeless, since
-  // a choice is to be judged by the best there is.
+  // With --all the candidates that are usually considered, slow ones too; else every variant that is not hopeless,
+  // since a choice is to be judged by the best there is.
   time.rigor = all ? CLCONV_MEASURE : CLCONV_EXHAUSTIVE;
   time.time_all = all ? 1 : 0;
   time.deny = choose.deny;

@@ -41,8 +41,8 @@ struct Machine {
   std::int64_t slab_channels = 64;
   std::int64_t slab_products = 256;
 
-  // Of a GPU: work-items that keep a compute unit busy, and that give each of its schedulers something; whether a work-group has several units; GpuKind::loads_ahead;
-  // the build option for kernels of 64 sums per work-item.
+  // Of a GPU: work-items that keep a compute unit busy, and that give each of its schedulers something; whether a
+  // work-group has several units; GpuKind::loads_ahead; the build option for kernels of 64 sums per work-item.
   std::int64_t items_per_unit = 256;
   std::int64_t issuing_items = 128;
   bool group_spans_units = false;

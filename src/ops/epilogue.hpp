@@ -36,8 +36,8 @@ std::string epilogue_defines(const Problem& problem);
 std::string shared_epilogue_defines(const Problem& problem);
 // The last of them alone.
 std::string storage_define(DataType type);
-// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): behind them the slopes where the
-// problem's activation has some, or its scale.
+// The arguments of a kernel with SLOPES_PARAMETER at its end (kernels/parts/epilogue.cl): behind them the slopes where
+// the problem's activation has some, or its scale.
 std::vector<Argument> with_slopes(const Problem& problem, std::vector<Argument> arguments);
 // The same of a kernel with shared_epilogue_defines.
 std::vector<Argument> with_bounds(const Problem& problem, std::vector<Argument> arguments);

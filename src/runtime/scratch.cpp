@@ -8,7 +8,8 @@ namespace {
 
 // An out-of-order queue gets at most this many buffers. More executions in flight on it wait for one another.
 constexpr std::int64_t kMaxBlocksPerQueue = 4;
-// Sub-buffers that are kept for a buffer. A plan has a handful; where there are more, most belong to plans that are gone.
+// Sub-buffers that are kept for a buffer. A plan has a handful; where there are more, most belong to plans that are
+// gone.
 constexpr std::size_t kMaxParts = 64;
 
 bool finished(const cl::Event& event) {

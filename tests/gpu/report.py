@@ -170,8 +170,8 @@ def counted(instructions, target):
 
 
 def share_of(instructions, target, products, one_loop):
-    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds. Without a step,
-    of all instructions."""
+    """Of the multiply-adds in a step: of the loop that holds most of them, and what the loop around it adds. Without a
+    step, of all instructions."""
     if products is None:
         _, held, issued = counted(instructions, target)
         return 100 * held / issued

@@ -224,7 +224,8 @@ class IssueSlots {
         static_cast<double>(c.images * core::ceil_div(c.oh, 2) * core::ceil_div(c.ow, 2));
     const double work_groups = static_cast<double>(c.groups) * std::ceil(tiles / tile.bn) *
                                std::ceil(static_cast<double>(c.filters) / tile.bm);
-    // The transforms before and after the steps take 800 instructions (docs/gpu.md), which a step of few channels is not.
+    // The transforms before and after the steps take 800 instructions (docs/gpu.md), which a step of few channels is
+    // not.
     const double ends = 800 * facts->share / (64.0 * tile.bk);
     const double steps = std::ceil(static_cast<double>(c.channels) / tile.bk) + ends;
     const double weights = 4.0 * 16 * static_cast<double>(c.groups * c.filters * c.channels);

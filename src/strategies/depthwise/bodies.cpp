@@ -37,8 +37,8 @@ Pass plane_pass(const Case& c, VectorWork work, double work_groups) {
 }
 
 Pass direct_pass(const Case& c, double flops, double work_groups) {
-  // Fractions of peak. PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s. Mesa 22.3, llvmpipe, on the same. Of GPUs
-  // a guess.
+  // Fractions of peak. PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s. Mesa 22.3, llvmpipe, on the same. Of
+  // GPUs a guess.
   constexpr double kOnCpu = 0.01, kOnItems = 0.06, kOnGpu = 0.15;
   const double efficiency = c.profile.family == Family::kGpu ? kOnGpu
                             : vectors_are_items(c.profile)   ? kOnItems

@@ -1,5 +1,5 @@
-// fours: forward convolution in either layout and data gradient at stride 1, four neighbouring results of a few rows per
-// work-item, with vectors; channels last four channels of each, with packed weights. For GPUs.
+// fours: forward convolution in either layout and data gradient at stride 1, four neighbouring results of a few rows
+// per work-item, with vectors; channels last four channels of each, with packed weights. For GPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"

@@ -72,11 +72,11 @@ Coverage Sections::coverage() const {
 }
 
 double Sections::stage_cycles(int vw) const {
-  // Of a row, of a vector of it by stride, and of a float, which are scattered one by one beyond stride 2. Calibrated on
-  // PoCL 3.1, 2-core Zen 5, 2026-11.
+  // Of a row, of a vector of it by stride, and of a float, which are scattered one by one beyond stride 2. Calibrated
+  // on PoCL 3.1, 2-core Zen 5, 2026-11.
   constexpr double kRow = 4, kVector = 2.5, kVectorOfTwo = 6, kFloat = 3;
-  // At stride 2 with 32 registers, where it was measured again: of a row, of a vector, and where the last pair of vectors
-  // is not whole. docs/calibration.md, 2026-11-29.
+  // At stride 2 with 32 registers, where it was measured again: of a row, of a vector, and where the last pair of
+  // vectors is not whole. docs/calibration.md, 2026-11-29.
   constexpr double kPairedRow = 12, kPairedVector = 4, kRest = 6;
   const double input_rows = real(rows.input(section_h));
   const double input_columns = real(columns.input(std::min(section_w, columns.steps)));

@@ -117,8 +117,8 @@ class FusedLayout : public Layout {
   }
 
   double us() const {
-    // A weight brought to local memory, for bn tiles, costs about 4 multiply-adds, a guess; those of the input, which L1
-    // has for the neighbours, are in the transform.
+    // A weight brought to local memory, for bn tiles, costs about 4 multiply-adds, a guess; those of the input, which
+    // L1 has for the neighbours, are in the transform.
     constexpr double kWeight = 4;
     const double flops = kFlopsPerFma * real(grid_.work_groups * kXi) * tile_.bm * tile_.bn *
                          real(round_up(grid_.c.channels, tile_.bk));

@@ -203,8 +203,8 @@ class Strips : public Layout {
   StripGeometry geometry_;
 };
 
-// Tiles of a strip, about: fewer bring the weights too often, more leave L2 (n1c64h128w128k64kh3kw3p1 on one thread: 2730 us
-// with 14, 2500 with 28 and 52; 2-core Zen 5, 2026-11-29).
+// Tiles of a strip, about: fewer bring the weights too often, more leave L2 (n1c64h128w128k64kh3kw3p1 on one thread:
+// 2730 us with 14, 2500 with 28 and 52; 2-core Zen 5, 2026-11-29).
 constexpr std::int64_t kLeastStrip = 12, kMostStrip = 60;
 
 template <int kM>

@@ -13,8 +13,8 @@ double v_bytes_touched(const Geometry& geometry) {
          real(geometry.tiles) * kElement;
 }
 
-// Cycles to transform a vector of tiles (2-core Zen 3 and Zen 5, 2026-11). With 16 registers what is transformed waits in
-// memory.
+// Cycles to transform a vector of tiles (2-core Zen 3 and Zen 5, 2026-11). With 16 registers what is transformed waits
+// in memory.
 double transform_cycles(const Machine& machine, int m) {
   return m == 2 ? machine.measured(200, 120) : machine.measured(600, 400);
 }

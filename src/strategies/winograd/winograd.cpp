@@ -1,6 +1,6 @@
 // Winograd's minimal filtering for 3x3 filters at stride 1: the input of a chunk of tiles is transformed into the
-// workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs, or all in one
-// kernel through local memory.
+// workspace, multiplied and transformed back, chunk after chunk; in two launches on CPUs, in three on GPUs, or all in
+// one kernel through local memory.
 #include "strategies/winograd/bodies.hpp"
 
 #define CLCONV_BODIES(X) \
