@@ -1,5 +1,7 @@
 // Plans of clconv.h: options, making, executing and explaining them.
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 #include "api_json.hpp"
 #include "api_support.hpp"
@@ -47,6 +49,60 @@ Operands operands_of(const Problem& p, const clconv_operands* given) {
   return operands;
 }
 
+// The member of clconv_operands that the buffer of a slot is, as its offset: the inverse of operands_of().
+std::size_t operand_of(const Problem& p, int slot) {
+  if (slot == Executable::kPreparedSlot) return offsetof(clconv_operands, prepared);
+  if (slot == Executable::kWorkspaceSlot) return offsetof(clconv_operands, workspace);
+  const bool transposed = p.direction == Direction::kTransposed;
+  switch (static_cast<Tensor>(slot)) {
+    case Tensor::kX: return offsetof(clconv_operands, x);
+    case Tensor::kW: return offsetof(clconv_operands, w);
+    case Tensor::kB: return offsetof(clconv_operands, b);
+    case Tensor::kY: return offsetof(clconv_operands, y);
+    case Tensor::kDx:
+      return transposed ? offsetof(clconv_operands, y) : offsetof(clconv_operands, dx);
+    case Tensor::kDw: return offsetof(clconv_operands, dw);
+    case Tensor::kDb: return offsetof(clconv_operands, db);
+    case Tensor::kDy:
+      return transposed ? offsetof(clconv_operands, x) : offsetof(clconv_operands, dy);
+    case Tensor::kR: return offsetof(clconv_operands, r);
+    case Tensor::kSlopes:
+      return p.scale ? offsetof(clconv_operands, scale) : offsetof(clconv_operands, slopes);
+  }
+  throw Error(Code::kInternal, "slot " + std::to_string(slot) + " is no operand");
+}
+
+struct ToArgument {
+  const Problem& problem;
+  clconv_launch_argument operator()(const Region& region) const {
+    return {CLCONV_ARGUMENT_BUFFER, 0, operand_of(problem, region.slot), region.offset, 0};
+  }
+  clconv_launch_argument operator()(cl_int value) const {
+    return {CLCONV_ARGUMENT_INT, 0, 0, 0, value};
+  }
+  clconv_launch_argument operator()(cl_long value) const {
+    return {CLCONV_ARGUMENT_LONG, 0, 0, 0, value};
+  }
+  clconv_launch_argument operator()(cl_float value) const {
+    return {CLCONV_ARGUMENT_FLOAT, value, 0, 0, 0};
+  }
+  clconv_launch_argument operator()(const Number&) const {
+    throw Error(Code::kInternal, "a convolution with a number that comes with each execution");
+  }
+};
+
+// The arguments of every command that is a launch.
+std::vector<std::vector<clconv_launch_argument>> launch_arguments(const Plan& plan) {
+  std::vector<std::vector<clconv_launch_argument>> all(plan.steps());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const KernelStep* launch = plan.launch(i);
+    if (launch == nullptr) continue;
+    for (const Argument& argument : launch->arguments())
+      all[i].push_back(std::visit(ToArgument{plan.report().problem}, argument.value));
+  }
+  return all;
+}
+
 Json steps_json(const std::vector<StepTime>& times) {
   Json json = Json::array();
   for (const StepTime& time : times)
@@ -87,6 +143,7 @@ clconv_plan clconv::core::api::handle_of(std::shared_ptr<Context> context,
   handle->context = std::move(context);
   handle->plan = std::move(plan);
   handle->config = handle->plan->candidate().config.text();
+  handle->launches = launch_arguments(*handle->plan);
   return handle.release();
 }
 
@@ -130,6 +187,30 @@ clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
     i.error_reach = p.candidate().error_reach;
     i.error_floor = result_error_floor(p.report().problem);
     copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_plan_info"));
+  });
+}
+
+clconv_status clconv_plan_get_launch(clconv_plan plan, int64_t index, clconv_launch* launch) {
+  return guarded([&] {
+    const Plan& p = plan_of(plan);
+    const std::size_t size = known_size(required(launch, "launch").struct_size, "clconv_launch");
+    if (index < 0 || index >= static_cast<int64_t>(p.steps())) {
+      bad("index is " + std::to_string(index) + ", the plan has " + std::to_string(p.steps()) +
+          " steps");
+    }
+    const auto at = static_cast<std::size_t>(index);
+    const KernelStep* step = p.launch(at);
+    if (step == nullptr) {
+      throw Error(Code::kConstraint,
+                  "step " + std::to_string(index) + " of the plan is no launch of one kernel");
+    }
+    clconv_launch l{};
+    l.kernel = step->kernel()();
+    std::copy(step->range().global.begin(), step->range().global.end(), l.global_size);
+    std::copy(step->range().local.begin(), step->range().local.end(), l.local_size);
+    l.num_arguments = static_cast<int64_t>(plan->launches[at].size());
+    l.arguments = plan->launches[at].data();
+    copy_out(launch, l, size);
   });
 }
 

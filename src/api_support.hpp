@@ -19,7 +19,8 @@ struct clconv_plan_s {
   std::atomic<int> references{1};
   std::shared_ptr<clconv::core::Context> context;  // declared first: destroyed after the plan
   std::shared_ptr<const clconv::core::Plan> plan;
-  std::string config;  // what clconv_plan_info points to
+  std::string config;                                         // what clconv_plan_info points to
+  std::vector<std::vector<clconv_launch_argument>> launches;  // what clconv_launch points to
 };
 
 namespace clconv::core::api {

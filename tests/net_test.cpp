@@ -1,5 +1,6 @@
 // Networks as an application sees them: models built by hand, through net.h.
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -499,4 +500,122 @@ TEST_CASE("more inputs and outputs than any convolution has") {
       value = std::max(value, 0.0f);
     CHECK(net.read(i) == expected);
   }
+}
+
+// ---- steps as one launch (src/net/chain.hpp) ----------------------------------------------------
+
+namespace {
+
+// What CPUs have bodies for, at odd sizes: first layer, 3x3, grouped, depthwise of both strides, 1x1 with a residual,
+// transposed; element-wise operators, pooling, a mean, fully connected, softmax.
+void add_many_layers(Builder& b) {
+  b.input("x", {2, 3, 37, 41});
+  const auto conv = [&](const char* x, const char* y, const Sizes& w, const char* attributes,
+                        const char* op = "Conv") {
+    const std::string name = std::string("w_") + y;
+    const float scale = 1 / std::sqrt(static_cast<float>(w[1] * w[2] * w[3]));
+    b.constant(name.c_str(), w, static_cast<unsigned>(w[0] + w[2]), scale);
+    b.node(op, {x, name.c_str()}, y, attributes);
+  };
+  conv("x", "c1", {24, 3, 3, 3}, R"({"pads": [1, 1, 1, 1], "strides": [2, 2]})");
+  b.node("Relu", {"c1"}, "r1");
+  conv("r1", "c2", {24, 24, 3, 3}, R"({"pads": [1, 1, 1, 1]})");
+  b.node("Add", {"c2", "r1"}, "sum");
+  conv("sum", "c3", {24, 1, 3, 3}, R"({"pads": [1, 1, 1, 1], "group": 24})");
+  b.node("HardSwish", {"c3"}, "h3");
+  conv("h3", "c4", {24, 1, 5, 5}, R"({"pads": [2, 2, 2, 2], "strides": [2, 2], "group": 24})");
+  conv("c4", "c5", {48, 8, 3, 3}, R"({"pads": [1, 1, 1, 1], "group": 3})");
+  b.node("Sin", {"c5"}, "s5");
+  b.node("MaxPool", {"s5"}, "p5", R"({"kernel_shape": [3, 3], "strides": [2, 2]})");
+  conv("p5", "c6", {48, 20, 2, 2}, R"({"strides": [2, 2]})", "ConvTranspose");
+  conv("c6", "c7", {33, 20, 1, 1}, "{}");
+  b.node("GlobalAveragePool", {"c7"}, "g");
+  b.node("Flatten", {"g"}, "f");
+  b.constant("w8", {33, 10}, 8, 0.2f);
+  b.constant("b8", {10}, 9);
+  b.node("Gemm", {"f", "w8", "b8"}, "c8");
+  b.node("Softmax", {"c8"}, "y");
+  b.output("c7");
+  b.output("y");
+}
+
+clconv_net_options running(std::int64_t runs) {
+  clconv_net_options options;
+  clconv_net_options_init(&options);
+  options.expected_runs = runs;
+  return options;
+}
+
+bool chains(const Net& net) {
+  if (net.report()["totals"]["launches"] == 1) return true;
+  MESSAGE("skipped: the device launches every step");
+  return false;
+}
+
+std::vector<Numbers> outputs_of(Net& net) {
+  for (auto& output : net.outputs) {  // poisoned with NaN
+    const std::vector<unsigned char> poison(static_cast<std::size_t>(output.info.bytes), 0xff);
+    net.queue.enqueueWriteBuffer(output.buffer, CL_TRUE, 0, poison.size(), poison.data());
+  }
+  net.run();
+  return {net.read(0), net.read(1)};
+}
+
+}  // namespace
+
+TEST_CASE("steps as one launch give the bits of steps that are launched one by one") {
+  Builder builder;
+  add_many_layers(builder);
+  for (const clconv_data_type type : {CLCONV_FLOAT32, CLCONV_FLOAT16}) {
+    CAPTURE(type);
+    // The same variants for both: only what a run costs between launches is different.
+    clconv_net_options often = running(100000000), seldom = running(0);
+    often.data_type = seldom.data_type = type;
+    setenv("CLCONV_LAUNCHES", "each", 1);
+    Net apart(builder, &seldom);
+    unsetenv("CLCONV_LAUNCHES");
+    Net together(builder, &often);
+    CHECK(apart.report()["totals"]["launches"] > 10);
+    if (!chains(together)) return;
+    const Numbers x = random_numbers(2 * 3 * 37 * 41, 7);
+    apart.write(0, x);
+    together.write(0, x);
+    const auto wanted = outputs_of(apart);
+    for (int round = 0; round < 20; ++round) {
+      const auto got = outputs_of(together);
+      REQUIRE(got == wanted);
+    }
+  }
+}
+
+TEST_CASE("runs of one launch on several queues at once do not mix") {
+  Builder builder;
+  add_many_layers(builder);
+  const clconv_net_options often = running(100000000);
+  Net net(builder, &often);
+  if (!chains(net)) return;
+  const Numbers x = random_numbers(2 * 3 * 37 * 41, 7);
+  net.write(0, x);
+  const auto wanted = outputs_of(net);
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(3, 0);
+  for (std::size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      const cl::CommandQueue queue(context().opencl_context(), context().device());
+      const auto bytes = static_cast<std::size_t>(net.outputs[0].info.bytes);
+      const cl::Buffer c7(context().opencl_context(), CL_MEM_READ_WRITE, bytes);
+      const cl::Buffer y(context().opencl_context(), CL_MEM_READ_WRITE,
+                         static_cast<std::size_t>(net.outputs[1].info.bytes));
+      const cl_mem in[] = {net.inputs[0].buffer()}, out[] = {c7(), y()};
+      Numbers values(bytes / sizeof(float));
+      for (int round = 0; round < 20; ++round) {
+        check(clconv_net_run(net.net, queue(), 0, nullptr, 1, in, 2, out, 0, nullptr, nullptr));
+        queue.enqueueReadBuffer(c7, CL_TRUE, 0, bytes, values.data());
+        if (values != wanted[0]) ++wrong[t];
+      }
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+  CHECK(wrong == std::vector<int>(3, 0));
 }

@@ -469,6 +469,43 @@ CLCONV_API clconv_status clconv_plan_execute(clconv_plan plan, cl_command_queue 
                                              const clconv_operands* operands, cl_uint num_events,
                                              const cl_event* wait_list, cl_event* event);
 
+/** What an argument of a launch is. */
+typedef int32_t clconv_argument_kind;
+enum {
+  CLCONV_ARGUMENT_BUFFER = 0,
+  CLCONV_ARGUMENT_INT = 1,  /* cl_int */
+  CLCONV_ARGUMENT_LONG = 2, /* cl_long */
+  CLCONV_ARGUMENT_FLOAT = 3
+};
+
+/** An argument of a launch. */
+typedef struct clconv_launch_argument {
+  clconv_argument_kind kind;
+  float number; /* of CLCONV_ARGUMENT_FLOAT */
+  /** Of a buffer: the member of clconv_operands that it is part of, as offsetof(clconv_operands, x); NULL where that
+   *  member is. */
+  size_t operand;
+  int64_t offset_bytes; /* in that buffer, where the argument begins */
+  int64_t integer;      /* of CLCONV_ARGUMENT_INT and CLCONV_ARGUMENT_LONG */
+} clconv_launch_argument;
+
+/** One launch of a kernel, for those who enqueue a plan's work in ways of their own: several plans as one launch, or in
+ *  a command buffer. */
+typedef struct clconv_launch {
+  size_t struct_size;
+  cl_kernel kernel; /* the plan's, and it uses it: make a kernel of your own of its program */
+  size_t global_size[3];
+  size_t local_size[3];
+  int64_t num_arguments;
+  const clconv_launch_argument*
+      arguments; /* of the kernel's parameters, in order; they live as long as the plan */
+} clconv_launch;
+
+/** Step `index` of an execution with prepared weights (there are clconv_plan_info::steps, in this order, each behind the
+ *  one before). Set launch->struct_size before. CLCONV_CONSTRAINT: that step is no launch of one kernel. */
+CLCONV_API clconv_status clconv_plan_get_launch(clconv_plan plan, int64_t index,
+                                                clconv_launch* launch);
+
 /** Executes once on a profiling queue of its own and waits: [{"step","us"}] as JSON. */
 CLCONV_API clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands,
                                              char** json);

@@ -19,19 +19,15 @@ inline floatv elementwise_mish(const floatv v) {
 // PoCL 3.1 computes sin, cos and tan of a vector to 2 digits where any of its lanes is large, infinite or NaN. Such
 // vectors are computed lane by lane.
 #if VW == 1
-#define elementwise_sin sin
-#define elementwise_cos cos
-#define elementwise_tan tan
+#define ELEMENTWISE_PERIODIC(function) return function(v);
 #else
-#define ELEMENTWISE_PERIODIC(name, function)                         \
-  inline floatv name(const floatv v) {                               \
-    if (all(fabs(v) < 100.0f)) return function(v);                   \
-    float lanes[VW];                                                 \
-    STORE_V(v, lanes);                                               \
-    for (int i = 0; i < VW; ++i) lanes[i] = function(lanes[i]);      \
-    return LOAD_V(lanes);                                            \
-  }
-ELEMENTWISE_PERIODIC(elementwise_sin, sin)
-ELEMENTWISE_PERIODIC(elementwise_cos, cos)
-ELEMENTWISE_PERIODIC(elementwise_tan, tan)
+#define ELEMENTWISE_PERIODIC(function)                        \
+  if (all(fabs(v) < 100.0f)) return function(v);              \
+  float lanes[VW];                                            \
+  STORE_V(v, lanes);                                          \
+  for (int i = 0; i < VW; ++i) lanes[i] = function(lanes[i]); \
+  return LOAD_V(lanes);
 #endif
+inline floatv elementwise_sin(const floatv v) { ELEMENTWISE_PERIODIC(sin) }
+inline floatv elementwise_cos(const floatv v) { ELEMENTWISE_PERIODIC(cos) }
+inline floatv elementwise_tan(const floatv v) { ELEMENTWISE_PERIODIC(tan) }

@@ -227,6 +227,11 @@ std::string problem_key(const Problem& problem) {
   return problem.text() + " " + epilogue_of(problem);
 }
 
+double expected_runs(const PlanOptions& planning, double run_us) {
+  if (planning.expected_runs > 0) return static_cast<double>(planning.expected_runs);
+  return kRunningUs / std::max(run_us, 1.0);
+}
+
 Choices choose_programs(const Context& context, const std::vector<Problem>& problems,
                         const PlanOptions& planning) {
   const bool estimates =
@@ -234,8 +239,7 @@ Choices choose_programs(const Context& context, const std::vector<Problem>& prob
   if (!estimates || planning.strategy != nullptr) return {};
   std::vector<Layer> layers = layers_of(context, problems, planning);
   const double run_us = cost(layers, chosen_of(layers), 1) - cost(layers, chosen_of(layers), 0);
-  const double runs = planning.expected_runs > 0 ? static_cast<double>(planning.expected_runs)
-                                                 : kRunningUs / std::max(run_us, 1.0);
+  const double runs = expected_runs(planning, run_us);
   while (improve(layers, runs)) {
   }
   Choices choices;

@@ -27,4 +27,7 @@ std::string problem_key(const Problem& problem);
 Choices choose_programs(const Context& context, const std::vector<Problem>& problems,
                         const PlanOptions& planning);
 
+// How often a network that takes `run_us` is expected to run: as planning says, else for some minutes.
+double expected_runs(const PlanOptions& planning, double run_us);
+
 }  // namespace clconv::net

@@ -43,6 +43,7 @@ class RunMemory : public Memory {
     const auto position = static_cast<std::size_t>(spec.position);
     return spec.kind == Kind::kInput ? inputs_[position] : outputs_[position];
   }
+  cl_mem arena() const override { return instance_.whole(); }
   cl_mem workspace() const override { return instance_.workspace(); }
 
  private:
@@ -87,6 +88,11 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
   lowered_ = lower(graph_, device, context, queue, options_);
   core::check(clFinish(queue()), "clFinish");
   plan_memory();
+  double run_us = 0;
+  for (const auto& step : lowered_.steps)
+    run_us += std::max(step->predicted_us(), 0.0);
+  chains_ =
+      make_chains(device, lowered_.steps, locations(), expected_runs(options_.planning, run_us));
   times_ = {lowering - begin, now_us() - lowering};
   options_.progress = nullptr;  // whom it tells need not outlive the call
 }
@@ -137,6 +143,36 @@ std::vector<NetworkPlan::InArena> NetworkPlan::in_arena() const {
   return all;
 }
 
+std::vector<std::int64_t> NetworkPlan::arena_offsets() const {
+  std::vector<std::int64_t> offsets(lowered_.buffers.size(), -1);
+  for (std::size_t i = 0; i < in_arena_.size(); ++i)
+    offsets[static_cast<std::size_t>(in_arena_[i])] = arena_.offsets[i];
+  return offsets;
+}
+
+std::vector<Location> NetworkPlan::locations() const {
+  const std::vector<std::int64_t> offsets = arena_offsets();
+  std::vector<Location> locations;
+  for (std::size_t i = 0; i < lowered_.buffers.size(); ++i) {
+    const BufferSpec& spec = lowered_.buffers[i];
+    const BufferId whole = spec.whole == kNoBuffer ? static_cast<BufferId>(i) : spec.whole;
+    if (spec.kind == Kind::kActivation) {
+      locations.push_back(
+          {Location::kArena, offsets[static_cast<std::size_t>(whole)] + spec.offset_bytes});
+    } else {
+      locations.push_back({whole, 0});
+    }
+  }
+  return locations;
+}
+
+std::int64_t NetworkPlan::launches() const {
+  auto launches = static_cast<std::int64_t>(lowered_.steps.size());
+  for (const auto& chain : chains_)
+    launches -= static_cast<std::int64_t>(chain->last() - chain->first()) - 1;
+  return launches;
+}
+
 std::unique_ptr<Arenas::Instance> NetworkPlan::make_instance(const void* plan) {
   const auto& self = *static_cast<const NetworkPlan*>(plan);
   const cl::Context& context = self.device_.context();
@@ -149,9 +185,15 @@ std::unique_ptr<Arenas::Instance> NetworkPlan::make_instance(const void* plan) {
   if (self.workspace_bytes_ > 0)
     instance->workspace =
         core::allocate(context, self.workspace_bytes_, most, "workspace of a network");
-  std::vector<std::int64_t> offsets(specs.size(), -1);
-  for (std::size_t i = 0; i < self.in_arena_.size(); ++i)
-    offsets[static_cast<std::size_t>(self.in_arena_[i])] = self.arena_.offsets[i];
+  std::int64_t state_bytes = 0;
+  for (const auto& chain : self.chains_)
+    state_bytes = std::max(state_bytes, chain->state_bytes());
+  if (state_bytes > 0) {
+    std::vector<char> zeroes(static_cast<std::size_t>(state_bytes), 0);
+    instance->state =
+        cl::Buffer(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, zeroes.size(), zeroes.data());
+  }
+  const std::vector<std::int64_t> offsets = self.arena_offsets();
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const BufferSpec& spec = specs[i];
     const auto whole = spec.whole == kNoBuffer ? i : static_cast<std::size_t>(spec.whole);
@@ -183,15 +225,22 @@ void NetworkPlan::check(const std::vector<cl_mem>& inputs,
   core::check_buffers(device_, uses, "the network");
 }
 
-void NetworkPlan::enqueue(cl_command_queue queue, bool in_order, const Memory& memory,
+void NetworkPlan::enqueue(cl_command_queue queue, bool in_order, const Memory& memory, cl_mem state,
                           std::vector<cl_event> waits, cl::Event& last) const {
-  for (std::size_t i = 0; i < lowered_.steps.size(); ++i) {
-    const bool ends = i + 1 == lowered_.steps.size();
+  auto chain = chains_.begin();
+  for (std::size_t i = 0, next = 0; i < lowered_.steps.size(); i = next) {
+    const bool chained = chain != chains_.end() && (*chain)->first() == i;
+    next = chained ? (*chain)->last() : i + 1;
+    const bool ends = next == lowered_.steps.size();
     cl::Event done;
     const core::Dependencies of_step{static_cast<cl_uint>(waits.size()),
                                      waits.empty() ? nullptr : waits.data(),
                                      ends || !in_order ? &done() : nullptr, nullptr};
-    lowered_.steps[i]->enqueue(queue, memory, of_step);
+    if (chained) {
+      (*chain++)->enqueue(queue, memory, state, of_step);
+    } else {
+      lowered_.steps[i]->enqueue(queue, memory, of_step);
+    }
     waits.clear();
     if (done() != nullptr) last = done;
     if (!in_order) waits.push_back(last());
@@ -213,8 +262,8 @@ void NetworkPlan::run(cl_command_queue queue, const std::vector<cl_mem>& inputs,
   std::vector<cl_event> waits(dependencies.list, dependencies.list + dependencies.count);
   if (wait_for() != nullptr) waits.push_back(wait_for());
   try {
-    enqueue(queue, in_order, RunMemory(lowered_, *instance, inputs, outputs), std::move(waits),
-            last);
+    enqueue(queue, in_order, RunMemory(lowered_, *instance, inputs, outputs), instance->state(),
+            std::move(waits), last);
   } catch (...) {
     arenas_.lose();
     throw;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "net/chain.hpp"
 #include "net/lowering.hpp"
 #include "net/memory.hpp"
 #include "net/passes.hpp"
@@ -18,8 +19,8 @@ class Arenas {
  public:
   // An arena with what lies in it: of every buffer of the plan its memory, null for the caller's.
   struct Instance {
-    cl::Buffer whole, workspace;
-    std::vector<cl::Buffer> parts;  // keeps what `table` points to
+    cl::Buffer whole, workspace, state;  // the last one is of chains
+    std::vector<cl::Buffer> parts;       // keeps what `table` points to
     std::vector<cl_mem> table;
     cl::CommandQueue queue;  // of the last run; null: none yet
     bool in_order = false;
@@ -91,6 +92,9 @@ class NetworkPlan {
   };
   std::vector<InArena> in_arena() const;
 
+  // What a run enqueues: the chains, and the steps that are in none.
+  std::int64_t launches() const;
+
   // Enqueues all steps behind the wait list, without waiting. Buffers are checked before. If a step fails, the ones
   // before it stay enqueued and no event is returned.
   void run(cl_command_queue queue, const std::vector<cl_mem>& inputs,
@@ -111,8 +115,10 @@ class NetworkPlan {
   static std::unique_ptr<Arenas::Instance> make_instance(const void* plan);
   std::vector<Problem> convolutions();  // one per node that is one
   void plan_memory();
+  std::vector<std::int64_t> arena_offsets() const;  // by buffer; -1: not in the arena
+  std::vector<Location> locations() const;          // by buffer
   // All steps; `last` gets the event that ends them.
-  void enqueue(cl_command_queue queue, bool in_order, const Memory& memory,
+  void enqueue(cl_command_queue queue, bool in_order, const Memory& memory, cl_mem state,
                std::vector<cl_event> waits, cl::Event& last) const;
 
   core::Device& device_;
@@ -123,6 +129,7 @@ class NetworkPlan {
   std::vector<PassReport> passes_;
   BuildTimes times_;
   Lowered lowered_;
+  std::vector<std::unique_ptr<Chain>> chains_;
   Arena arena_;
   std::vector<Lifetime> lifetimes_;  // of the buffers in the arena
   std::vector<BufferId> in_arena_;   // which those are

@@ -143,7 +143,7 @@ Json report_json(const NetworkPlan& plan) {
       {"layers", std::move(layers)},
       {"passes", std::move(passes)},
       {"totals",
-       {{"predicted_us", predicted}, {"flops", flops}, {"launches", plan.lowered().steps.size()}}},
+       {{"predicted_us", predicted}, {"flops", flops}, {"launches", plan.launches()}}},
       {"memory", memory_json(plan)},
       {"times", {{"passes_us", plan.times().passes_us}, {"plan_us", plan.times().plan_us}}}};
 }

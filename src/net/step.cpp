@@ -1,5 +1,8 @@
 #include "net/step.hpp"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "error.hpp"
 
 namespace clconv::net {
@@ -8,6 +11,7 @@ LaunchStep::LaunchStep(std::string name, cl::Kernel kernel, const std::vector<Ar
                        const core::Range& range, double predicted_us)
     : Step(name), predicted_us_(predicted_us) {
   std::vector<core::Argument> bound;
+  launch_ = {kernel, range, {}};
   const auto slot_of = [&](BufferId id) {
     if (slots_.size() == kMostBuffers) {
       throw core::Error(core::Code::kInternal, name + ": a kernel takes too many buffers");
@@ -20,15 +24,20 @@ LaunchStep::LaunchStep(std::string name, cl::Kernel kernel, const std::vector<Ar
     if (const In* in = std::get_if<In>(&argument.value)) {
       reads_.push_back(in->buffer);
       one.value = slot_of(in->buffer);
+      launch_.arguments.emplace_back(Launch::Part{in->buffer, 0});
     } else if (const Out* out = std::get_if<Out>(&argument.value)) {
       writes_.push_back(out->buffer);
       one.value = slot_of(out->buffer);
+      launch_.arguments.emplace_back(Launch::Part{out->buffer, 0});
     } else if (const cl_int* integer = std::get_if<cl_int>(&argument.value)) {
       one.value = *integer;
+      launch_.arguments.emplace_back(*integer);
     } else if (const cl_long* wide = std::get_if<cl_long>(&argument.value)) {
       one.value = *wide;
+      launch_.arguments.emplace_back(*wide);
     } else {
       one.value = std::get<cl_float>(argument.value);
+      launch_.arguments.emplace_back(std::get<cl_float>(argument.value));
     }
     bound.push_back(one);
   }
@@ -76,6 +85,56 @@ std::vector<BufferId> ConvolutionStep::reads() const {
 
 double ConvolutionStep::predicted_us() const {
   return info_.measured_us >= 0 ? info_.measured_us : info_.predicted_us;
+}
+
+std::vector<Launch> ConvolutionStep::launches() const {
+  std::vector<Launch> launches;
+  for (std::int64_t i = 0; i < info_.steps; ++i) {
+    clconv_launch raw{};
+    raw.struct_size = sizeof(raw);
+    const clconv_status status = clconv_plan_get_launch(plan_.get(), i, &raw);
+    if (status == CLCONV_CONSTRAINT) return {};
+    check(status);
+    Launch launch{cl::Kernel(raw.kernel, true), {}, {}};
+    std::copy_n(raw.global_size, 3, launch.range.global.begin());
+    std::copy_n(raw.local_size, 3, launch.range.local.begin());
+    for (std::int64_t a = 0; a < raw.num_arguments; ++a) {
+      const clconv_launch_argument& argument = raw.arguments[a];
+      switch (argument.kind) {
+        case CLCONV_ARGUMENT_BUFFER:
+          launch.arguments.emplace_back(
+              Launch::Part{buffer_of(argument.operand), argument.offset_bytes});
+          break;
+        case CLCONV_ARGUMENT_INT:
+          launch.arguments.emplace_back(static_cast<cl_int>(argument.integer));
+          break;
+        case CLCONV_ARGUMENT_LONG:
+          launch.arguments.emplace_back(static_cast<cl_long>(argument.integer));
+          break;
+        default: launch.arguments.emplace_back(argument.number);
+      }
+    }
+    launches.push_back(std::move(launch));
+  }
+  return launches;
+}
+
+// By the member of clconv_operands that it is.
+BufferId ConvolutionStep::buffer_of(std::size_t operand) const {
+  const std::pair<std::size_t, BufferId> all[] = {
+      {offsetof(clconv_operands, x), operands_.x},
+      {offsetof(clconv_operands, b), operands_.bias},
+      {offsetof(clconv_operands, y), operands_.y},
+      {offsetof(clconv_operands, r), operands_.residual},
+      {offsetof(clconv_operands, slopes), operands_.slopes},
+      {offsetof(clconv_operands, scale), operands_.scale},
+      {offsetof(clconv_operands, w), operands_.prepared ? kNoBuffer : operands_.weights},
+      {offsetof(clconv_operands, prepared), operands_.prepared ? operands_.weights : kNoBuffer},
+      {offsetof(clconv_operands, workspace), Launch::Part::kWorkspace}};
+  for (const auto& [member, buffer] : all) {
+    if (member == operand) return buffer;
+  }
+  return kNoBuffer;
 }
 
 void ConvolutionStep::enqueue(cl_command_queue queue, const Memory& memory,

@@ -24,7 +24,21 @@ class Memory {
  public:
   virtual ~Memory() = default;
   virtual cl_mem buffer(BufferId id) const = 0;
+  virtual cl_mem arena() const { return nullptr; }  // null: every activation has a buffer of its own
   virtual cl_mem workspace() const = 0;  // of Step::workspace_bytes(); null where no step needs any
+};
+
+// One launch of a kernel, as a step enqueues it.
+struct Launch {
+  // Bytes from the start of a buffer on; kNoBuffer: none. kWorkspace is Memory::workspace().
+  struct Part {
+    static constexpr BufferId kWorkspace = -3;
+    BufferId buffer;
+    std::int64_t offset;
+  };
+  cl::Kernel kernel;  // not to be enqueued, nor given arguments: the step's
+  core::Range range;
+  std::vector<std::variant<Part, cl_int, cl_long, cl_float>> arguments;
 };
 
 class Step {
@@ -44,6 +58,8 @@ class Step {
                        const core::Dependencies& dependencies) const = 0;
   // By the model, in microseconds; below 0 where nothing is known.
   virtual double predicted_us() const { return -1; }
+  // All that it enqueues; empty where that is not launches of kernels alone.
+  virtual std::vector<Launch> launches() const { return {}; }
 
  private:
   std::string name_;
@@ -71,12 +87,14 @@ class LaunchStep : public Step {
   std::vector<BufferId> reads() const override { return reads_; }
   std::vector<BufferId> writes() const override { return writes_; }
   double predicted_us() const override { return predicted_us_; }
+  std::vector<Launch> launches() const override { return {launch_}; }
   void enqueue(cl_command_queue queue, const Memory& memory,
                const core::Dependencies& dependencies) const override;
 
  private:
   std::vector<BufferId> reads_, writes_, slots_;
   double predicted_us_;
+  Launch launch_;
   mutable std::mutex mutex_;  // arguments are state of the kernel object
   mutable std::unique_ptr<core::KernelStep> step_;
 };
@@ -116,6 +134,7 @@ class ConvolutionStep : public Step {
   std::int64_t workspace_bytes() const override { return info_.workspace_bytes; }
   std::int64_t commands() const override { return info_.steps; }
   double predicted_us() const override;
+  std::vector<Launch> launches() const override;
   void enqueue(cl_command_queue queue, const Memory& memory,
                const core::Dependencies& dependencies) const override;
 
@@ -126,6 +145,8 @@ class ConvolutionStep : public Step {
   const ConstantPtr& weights() const { return weights_; }
 
  private:
+  BufferId buffer_of(std::size_t operand) const;
+
   Problem problem_;
   Plan plan_;
   clconv_plan_info info_;

@@ -35,6 +35,10 @@ class Plan {
   std::int64_t workspace_bytes(bool prepared) const;
   // Commands per execution with prepared weights.
   std::size_t steps() const { return executable_->run.size(); }
+  // Command `index` of them; null where it is no launch of one kernel.
+  const KernelStep* launch(std::size_t index) const {
+    return executable_->run.step(index).as_launch();
+  }
 
   // All enqueue without waiting. Throw Error{kInvalidArgument} for a buffer that is missing, too
   // small or of another cl_context, and such a queue, kOutOfMemory, kOpenCl, kGemm.

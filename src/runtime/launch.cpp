@@ -93,7 +93,7 @@ Range items(std::int64_t count, std::int64_t local) {
 
 KernelStep::KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
                        const Range& range)
-    : Step(std::move(name)), kernel_(std::move(kernel)), range_(range) {
+    : Step(std::move(name)), kernel_(std::move(kernel)), arguments_(arguments), range_(range) {
   check_arguments(kernel_, arguments);
   cl_uint index = 0;
   for (const Argument& argument : arguments) {

@@ -71,11 +71,15 @@ struct Dependencies {
   Awake* awake = nullptr;    // told of each step of a sequence
 };
 
+class KernelStep;
+
 // One command of a plan. enqueue() is called under the owning Sequence's lock.
 class Step {
  public:
   explicit Step(std::string name) : name_(std::move(name)) {}
   virtual ~Step() = default;
+  // Itself where it is a launch of one kernel, else null.
+  virtual const KernelStep* as_launch() const { return nullptr; }
   const std::string& name() const { return name_; }
   virtual void enqueue(cl_command_queue queue, Bindings& bindings,
                        const Dependencies& dependencies) = 0;
@@ -115,11 +119,16 @@ class KernelStep : public Step {
  public:
   KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
              const Range& range);
+  const KernelStep* as_launch() const override { return this; }
+  const cl::Kernel& kernel() const { return kernel_; }
+  const Range& range() const { return range_; }
+  const std::vector<Argument>& arguments() const { return arguments_; }
   void enqueue(cl_command_queue queue, Bindings& bindings,
                const Dependencies& dependencies) override;
 
  private:
   cl::Kernel kernel_;
+  std::vector<Argument> arguments_;
   std::vector<std::pair<cl_uint, Region>> buffers_;
   std::vector<std::pair<cl_uint, Number>> numbers_;
   Range range_;
@@ -151,6 +160,7 @@ class Sequence {
   void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
   bool empty() const { return steps_.empty(); }
   std::size_t size() const { return steps_.size(); }
+  const Step& step(std::size_t index) const { return *steps_.at(index); }
 
   // Enqueues all steps behind the wait list without waiting for anything. `dependencies.done`
   // gets one event that ends them all; an empty sequence still waits and gives one. On an

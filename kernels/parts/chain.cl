@@ -1,0 +1,50 @@
+// Several launches as one (src/net/chain.hpp): every work-group goes through all tasks, takes items of a task as long as
+// there are any, and waits until all of them are done before the next task. Nobody waits for a work-group that has
+// not begun: the items of a task are shared among those that are there. So any number of work-groups at once will do,
+// one, too, provided that a work-group that has begun goes on without the others.
+//
+// `state` holds two numbers per task, items taken and items done, each in cache lines of its own, and at last how many
+// work-groups have left. All are 0 before and afterwards: the last to leave clears them.
+//
+// The built-in functions of GNU C: OpenCL 1.2's have no order among different addresses.
+
+#define APART 32  // ints between two numbers: two cache lines, which a prefetcher fetches in pairs
+
+// A work-group leaves after so many looks at a task that others do not finish, about 5 ms: they may not run, since
+// another program has their cores. They go on without it.
+#define PATIENCE 4000000
+
+// Takes up to 1/(2 * workers) of what is left, so that all end at about the same time; its first item, or -1.
+static inline int take_items(volatile global int* taken, const int items, const int workers, int* count) {
+  int first = __atomic_load_n(taken, __ATOMIC_RELAXED);
+  do {
+    if (first >= items) return -1;
+    *count = max((items - first) / (2 * workers), 1);
+  } while (!__atomic_compare_exchange_n(taken, &first, first + *count, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+  return first;
+}
+
+// False if it took too long.
+static inline bool wait_for(volatile global int* done, const int items) {
+  for (int looks = 0; __atomic_load_n(done, __ATOMIC_ACQUIRE) < items; ++looks) {
+    if (looks == PATIENCE) return false;
+  }
+  return true;
+}
+
+#define TASK(number, items, call)                                                             \
+  {                                                                                           \
+    volatile global int* taken = state + (number) * 2 * APART;                                \
+    volatile global int* done = taken + APART;                                                \
+    for (int count = 0, first; (first = take_items(taken, items, workers, &count)) >= 0;) {   \
+      for (int item = first; item < first + count; ++item) call;                              \
+      __atomic_fetch_add(done, count, __ATOMIC_ACQ_REL);                                      \
+    }                                                                                         \
+    if (!wait_for(done, items)) goto leave;                                                   \
+  }
+
+#define LEAVE(tasks)                                                                          \
+  leave:                                                                                      \
+  if (__atomic_fetch_add(state + (tasks) * 2 * APART, 1, __ATOMIC_ACQ_REL) == workers - 1) {  \
+    for (int i = 0; i <= (tasks) * 2 * APART; ++i) state[i] = 0;                              \
+  }

@@ -1,0 +1,56 @@
+// Steps that follow one another as one launch, for CPUs. Between two launches, PoCL's threads have nothing to do for
+// 14 us, and begin the next one up to 20 us apart (docs/experiments.md); between two tasks of one launch they wait
+// below 1 us (kernels/parts/chain.cl).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "net/step.hpp"
+#include "runtime/device.hpp"
+
+namespace clconv::net {
+
+// Where a buffer of a plan lies: in the arena, or in a buffer of its own.
+struct Location {
+  static constexpr BufferId kArena = -2;
+  BufferId root = kNoBuffer;
+  std::int64_t offset = 0;  // bytes
+};
+
+class Chain {
+ public:
+  // Of steps `first` to `last` - 1, all of which have launches(); `locations` are those of the plan's buffers. Throws
+  // Error{kBuildFailed} where the device's compiler does not take it.
+  Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& steps, std::size_t first,
+        std::size_t last, const std::vector<Location>& locations);
+
+  std::size_t first() const { return first_; }
+  std::size_t last() const { return last_; }
+  // Of memory that is 0 before each run, and afterwards.
+  std::int64_t state_bytes() const { return state_bytes_; }
+  // Behind `dependencies`, without waiting. Thread-safe.
+  void enqueue(cl_command_queue queue, const Memory& memory, cl_mem state,
+               const core::Dependencies& dependencies) const;
+
+ private:
+  std::size_t first_, last_;
+  std::int64_t state_bytes_ = 0;
+  std::size_t workers_ = 1;
+  std::vector<BufferId> roots_;  // buffers of the kernel, in their order
+  cl::Kernel kernel_;
+  mutable std::mutex mutex_;  // arguments are state of the kernel object
+};
+
+// The chains of a plan, in order, as long as possible each. Empty where none pays: on devices other than PoCL's CPUs, and
+// where the plan runs too seldom (`runs` times) to make up for compiling its kernels once more. CLCONV_LAUNCHES=each makes
+// none, CLCONV_LAUNCHES=chained those that do not pay, too. Throws Error{kInvalidArgument} for another value.
+std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
+                                                const std::vector<std::unique_ptr<Step>>& steps,
+                                                const std::vector<Location>& locations,
+                                                double runs);
+
+}  // namespace clconv::net

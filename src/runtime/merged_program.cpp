@@ -1,0 +1,282 @@
+#include "runtime/merged_program.hpp"
+
+#include <cctype>
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace clconv::core {
+namespace {
+
+using Names = std::set<std::string>;
+
+constexpr const char* kLine = "#line 1 \"";
+// In front of every program for PoCL (ProgramCache); the merged program gets it of its own.
+constexpr const char* kDeclarations = "kernels/declarations.cl";
+
+bool is_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+bool begins(const std::string& text, const std::string& with, std::size_t at = 0) {
+  return text.compare(at, with.size(), with) == 0;
+}
+
+// Without the declarations of built-in functions.
+std::string without_declarations(const std::string& source) {
+  std::string kept;
+  for (std::size_t begin = 0; begin < source.size();) {
+    std::size_t end = source.find(kLine, begin + 1);
+    while (end != std::string::npos && source[end - 1] != '\n')
+      end = source.find(kLine, end + 1);
+    end = std::min(end, source.size());
+    if (!begins(source, std::string(kLine) + kDeclarations, begin)) {
+      kept += source.substr(begin, end - begin);
+    }
+    begin = end;
+  }
+  return kept;
+}
+
+// Comments become blanks.
+std::string without_comments(std::string text) {
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    if (text[i] != '/' || (text[i + 1] != '/' && text[i + 1] != '*')) continue;
+    const bool line = text[i + 1] == '/';
+    std::size_t end = text.find(line ? "\n" : "*/", i + 2);
+    end = end == std::string::npos ? text.size() : end + (line ? 0 : 2);
+    for (; i < end; ++i) {
+      if (text[i] != '\n') text[i] = ' ';
+    }
+    --i;
+  }
+  return text;
+}
+
+// The lines of the preprocessor, continued ones joined, and the rest.
+struct Parted {
+  std::vector<std::string> directives;
+  std::string code;
+};
+
+Parted parted(const std::string& text) {
+  Parted result;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find_first_not_of(" \t");
+    if (first == std::string::npos || line[first] != '#') {
+      result.code += line + "\n";
+      continue;
+    }
+    for (std::string next; !line.empty() && line.back() == '\\' && std::getline(lines, next);) {
+      line.back() = ' ';
+      line += next;
+    }
+    result.directives.push_back(line);
+  }
+  return result;
+}
+
+Names macros_of(const std::vector<std::string>& directives) {
+  static const std::regex kDefine(R"(^\s*#\s*define\s+(\w+))");
+  Names names;
+  std::smatch match;
+  for (const std::string& line : directives) {
+    if (std::regex_search(line, match, kDefine)) names.insert(match[1]);
+  }
+  return names;
+}
+
+// Names that macros make of a word and a number of elements: packed##N, CLCONV_PASTE(load_, N). What begins like a type
+// or a function of OpenCL C is one.
+// Parameters of macros are none.
+void add_pasted(const std::string& text, Names& names) {
+  static const std::regex kParameters(R"(^\s*#\s*define\s+\w+\(([^)]*)\))");
+  static const std::regex kPasted(R"((\w+)\s*##|CLCONV_PASTE\(\s*(\w+)\s*,)");
+  static const std::regex kBuiltIn(
+      R"((u?(char|short|int|long)|float|double|half|as_\w*|convert_\w*|vload\w*|vstore\w*))");
+  std::smatch head;
+  Names parameters;
+  if (std::regex_search(text, head, kParameters)) {
+    static const std::regex kWord(R"(\w+)");
+    const std::string list = head[1];
+    for (std::sregex_iterator i(list.begin(), list.end(), kWord), end; i != end; ++i)
+      parameters.insert(i->str());
+  }
+  for (std::sregex_iterator i(text.begin(), text.end(), kPasted), end; i != end; ++i) {
+    const std::string word = (*i)[1].matched ? (*i)[1].str() : (*i)[2].str();
+    if (parameters.count(word) != 0 || std::regex_match(word, kBuiltIn)) continue;
+    for (const char* size : {"2", "4", "8", "16"})
+      names.insert(word + size);
+  }
+}
+
+// Of functions that are defined, types and constants of the program: what stands outside of all braces and
+// parentheses. What is inside is indented.
+class FileScope {
+ public:
+  explicit FileScope(const std::string& code) : code_(code) {}
+
+  Names names() {
+    while (at_ < code_.size())
+      step();
+    return names_;
+  }
+
+ private:
+  void step() {
+    const char c = code_[at_];
+    if (is_word(c)) {
+      // What begins a line stands outside: where a head stands twice, for two cases, braces do not match.
+      if (at_ == 0 || code_[at_ - 1] == '\n') depth_ = 0;
+      word();
+      return;
+    }
+    ++at_;
+    if (c == '{' || c == '(' || c == '[') {
+      if (depth_ == 0 && c == '[' && !last_.empty()) names_.insert(last_);  // constant int name[]
+      if (depth_ == 0 && c == '(') before_parenthesis_ = last_;
+      if (depth_ == 0 && c == '{' && last_.empty() && !before_parenthesis_.empty()) {
+        names_.insert(before_parenthesis_);
+      }
+      ++depth_;
+    } else if (c == '}' || c == ')' || c == ']') {
+      --depth_;
+      if (depth_ == 0) last_.clear();
+    } else if (depth_ == 0 && c == ';') {
+      if (typedef_ && !typed_.empty()) names_.insert(typed_);
+      typedef_ = false;
+      before_parenthesis_.clear();
+      last_.clear();
+    }
+    if (c == '}' && depth_ == 0 && !typedef_) before_parenthesis_.clear();
+  }
+
+  void word() {
+    const std::size_t begin = at_;
+    while (at_ < code_.size() && is_word(code_[at_]))
+      ++at_;
+    if (depth_ > 0) return;
+    const std::string word = code_.substr(begin, at_ - begin);
+    if (word == "__attribute__") {
+      last_.clear();
+      return;
+    }
+    if (last_ == "struct") names_.insert(word);
+    if (word == "typedef") typedef_ = true;
+    if (typedef_) typed_ = word;
+    last_ = word;
+  }
+
+  const std::string& code_;
+  std::size_t at_ = 0;
+  int depth_ = 0;
+  bool typedef_ = false;
+  std::string last_;                // the word before, outside
+  std::string before_parenthesis_;  // the word before the last pair of parentheses
+  std::string typed_;
+  Names names_;
+};
+
+// NAME and value of the macros among build options.
+std::vector<std::pair<std::string, std::string>> defines_of(const std::string& options) {
+  std::vector<std::pair<std::string, std::string>> defines;
+  std::istringstream words(options);
+  for (std::string word; words >> word;) {
+    if (!begins(word, "-D") || begins(word, "-D_")) continue;
+    const std::size_t equal = word.find('=');
+    defines.emplace_back(word.substr(2, equal == std::string::npos ? equal : equal - 2),
+                         equal == std::string::npos ? "1" : word.substr(equal + 1));
+  }
+  return defines;
+}
+
+// Kernels become functions, and their arrays in local memory parts of one.
+std::string as_functions(const std::string& source) {
+  static const std::regex kKernel(
+      R"(\bkernel\s+(?:__attribute__\s*\(\(reqd_work_group_size\([^)]*\)\)\)\s*)?void\s+(\w+)\s*\()");
+  static const std::regex kLocal(
+      R"(\n  local (\w+) (\w+)\[([^\]\n]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
+  const std::string functions = std::regex_replace(
+      source, kKernel,
+      "static __attribute__((noinline)) void $1(const long chain_group, const long chain_groups, "
+      "local char* chain_memory, ");
+  return std::regex_replace(functions, kLocal,
+                            "\n  local $1* $2 = (local $1*)chain_memory; "
+                            "chain_memory += (sizeof($1) * ($3) + 63) / 64 * 64;");
+}
+
+// What work-item functions return where a group has one item, and there is one dimension.
+constexpr std::pair<const char*, const char*> kWorkItem[] = {
+    {"get_group_id", "((d) == 0 ? chain_group : 0)"},
+    {"get_global_id", "((d) == 0 ? chain_group : 0)"},
+    {"get_num_groups", "((d) == 0 ? chain_groups : 1)"},
+    {"get_global_size", "((d) == 0 ? chain_groups : 1)"},
+    {"get_local_id", "0"},
+    {"get_local_size", "1"}};
+
+std::string merged(const ProgramText& program, std::size_t index) {
+  const std::string source = without_declarations(program.source);
+  const Parted parts = parted(without_comments(source));
+  Names macros = macros_of(parts.directives);
+  Names renamed = FileScope(parts.code).names();
+  for (const std::string& line : parts.directives)
+    add_pasted(line, renamed);
+  add_pasted(parts.code, renamed);
+  const auto defines = defines_of(program.options);
+  for (const auto& [name, value] : defines)
+    macros.insert(name);
+  for (const std::string& macro : macros)
+    renamed.erase(macro);
+
+  std::string before, after;
+  const auto own = [&](const std::string& name) {
+    before += "#pragma push_macro(\"" + name + "\")\n";
+    after += "#pragma pop_macro(\"" + name + "\")\n";
+  };
+  const auto define = [&](const std::string& name, const std::string& head,
+                          const std::string& value) {
+    before += "#undef " + name + "\n#define " + head + " " + value + "\n";
+  };
+  for (const std::string& name : macros)
+    own(name);
+  for (const auto& [name, value] : defines)
+    define(name, name, value);
+  for (const std::string& name : renamed) {
+    own(name);
+    define(name, name, merged_name(name, index));
+  }
+  for (const auto& [name, value] : kWorkItem) {
+    own(name);
+    define(name, std::string(name) + "(d)", value);
+  }
+  return before + as_functions(source) + after;
+}
+
+}  // namespace
+
+ProgramText text_of(const cl::Kernel& kernel, const cl::Device& device) {
+  const auto program = kernel.getInfo<CL_KERNEL_PROGRAM>();
+  return {program.getInfo<CL_PROGRAM_SOURCE>(),
+          program.getBuildInfo<CL_PROGRAM_BUILD_OPTIONS>(device)};
+}
+
+std::string merged_name(const std::string& kernel, std::size_t program) {
+  return kernel + "_of_" + std::to_string(program);
+}
+
+std::string merged_source(const std::vector<ProgramText>& programs) {
+  std::string text;
+  for (std::size_t i = 0; i < programs.size(); ++i)
+    text += merged(programs[i], i);
+  return text;
+}
+
+std::size_t chain_memory_bytes(const cl::Kernel& kernel, const cl::Device& device) {
+  // Each array is rounded up to 64 bytes; no kernel has more than eight.
+  constexpr std::size_t kRounding = 8 * 64;
+  return static_cast<std::size_t>(kernel.getWorkGroupInfo<CL_KERNEL_LOCAL_MEM_SIZE>(device)) +
+         kRounding;
+}
+
+}  // namespace clconv::core
