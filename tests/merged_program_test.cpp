@@ -56,7 +56,7 @@ TEST_CASE("names and macros of merged programs do not meet") {
                            "kernel void both(global int* out, local char* memory) {\n  " +
                            merged_name("f", 0) + "(0, 2, memory, out, 5);\n  " +
                            merged_name("f", 1) + "(1, 2, memory, out, 5);\n}\n";
-  cl::Kernel kernel = device().generated_kernel(text, "both", "");
+  cl::Kernel kernel = device().generated_kernel(text, "both", "-w");
   const cl::Buffer out(device().context(), CL_MEM_READ_WRITE, 2 * sizeof(cl_int));
   kernel.setArg(0, out);
   kernel.setArg(1, cl::Local(64));

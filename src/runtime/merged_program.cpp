@@ -218,16 +218,20 @@ constexpr std::pair<const char*, const char*> kWorkItem[] = {
 std::string merged(const ProgramText& program, std::size_t index) {
   const std::string source = without_declarations(program.source);
   const Parted parts = parted(without_comments(source));
-  Names macros = macros_of(parts.directives);
-  Names renamed = FileScope(parts.code).names();
+  Names macros = macros_of(parts.directives), pasted;
   for (const std::string& line : parts.directives)
-    add_pasted(line, renamed);
-  add_pasted(parts.code, renamed);
-  const auto defines = defines_of(program.options);
-  for (const auto& [name, value] : defines)
-    macros.insert(name);
+    add_pasted(line, pasted);
+  add_pasted(parts.code, pasted);
   for (const std::string& macro : macros)
-    renamed.erase(macro);
+    pasted.erase(macro);
+  const auto defines = defines_of(program.options);
+  // A function in one case of the program may be a macro in another, which then takes the place of the new name.
+  Names renamed = FileScope(parts.code).names();
+  renamed.insert(pasted.begin(), pasted.end());
+  for (const auto& [name, value] : defines) {
+    macros.insert(name);
+    renamed.erase(name);
+  }
 
   std::string before, after;
   const auto own = [&](const std::string& name) {
@@ -242,10 +246,8 @@ std::string merged(const ProgramText& program, std::size_t index) {
     own(name);
   for (const auto& [name, value] : defines)
     define(name, name, value);
-  for (const std::string& name : renamed) {
-    own(name);
+  for (const std::string& name : renamed)
     define(name, name, merged_name(name, index));
-  }
   for (const auto& [name, value] : kWorkItem) {
     own(name);
     define(name, std::string(name) + "(d)", value);
