@@ -7,18 +7,18 @@
 #include <cstring>
 
 #include "error.hpp"
+#include "net/choice.hpp"
 #include "runtime/files.hpp"
 #include "runtime/merged_program.hpp"
+#include "runtime/waking.hpp"
 
 namespace clconv::net {
 namespace {
 
 // kernels/parts/chain.cl: bytes of `state` per task, and of what follows the tasks.
 constexpr std::int64_t kTaskBytes = 2 * 32 * sizeof(cl_int);
-// What a launch of its own costs more than a task of a chain, and what compiling a program once more does. PoCL 3.1,
-// 2-core Zen 5, 2026-11.
+// What a launch of its own costs more than a task of a chain. PoCL 3.1, 2-core Zen 5, 2026-11.
 constexpr double kLaunchUs = 14;
-constexpr double kCompileUs = 3e5;
 // Parameters of the kernel that are no buffers, and room for what a driver adds.
 constexpr std::size_t kOtherParameters = 8;
 
@@ -156,6 +156,13 @@ std::vector<Segment> segments_of(const cl::Device& device,
   return segments;
 }
 
+// Of the prediction of a step, what is there because its `launches` are launches.
+double launching_us(const Step& step, double launches, const core::DeviceProfile& profile) {
+  const auto units = static_cast<double>(profile.compute_units);
+  const double us = std::max(step.predicted_us() / launches - profile.launch_us, 0.0);
+  return launches * (profile.launch_us + core::waking_us(profile, us / 2, units));
+}
+
 // Programs and launches of a segment: does it pay?
 bool pays(const Segment& segment, const cl::Device& device,
           const std::vector<std::unique_ptr<Step>>& steps, double runs) {
@@ -182,9 +189,12 @@ Chain::Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& ste
           static_cast<std::size_t>(std::max<std::int64_t>(device.profile().compute_units, 1))) {
   Source source(device.cl(), locations);
   for (std::size_t i = first; i < last; ++i) {
-    for (const Launch& launch : steps[i]->launches())
+    const std::vector<Launch> launches = steps[i]->launches();
+    for (const Launch& launch : launches)
       source.add(launch);
+    spared_us_ += launching_us(*steps[i], static_cast<double>(launches.size()), device.profile());
   }
+  spared_us_ -= spared_us_ / static_cast<double>(source.tasks());
   state_bytes_ = (source.tasks() + 1) * kTaskBytes;
   roots_ = source.roots();
   kernel_ = device.generated_kernel(source.text(), "chain", "-w");

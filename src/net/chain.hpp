@@ -30,6 +30,8 @@ class Chain {
 
   std::size_t first() const { return first_; }
   std::size_t last() const { return last_; }
+  // What the predictions of its steps count for launches and for waking threads, beyond those of one launch.
+  double spared_us() const { return spared_us_; }
   // Of memory that is 0 before each run, and afterwards.
   std::int64_t state_bytes() const { return state_bytes_; }
   // Behind `dependencies`, without waiting. Thread-safe.
@@ -39,6 +41,7 @@ class Chain {
  private:
   std::size_t first_, last_;
   std::int64_t state_bytes_ = 0;
+  double spared_us_ = 0;
   std::size_t workers_ = 1;
   std::vector<BufferId> roots_;  // buffers of the kernel, in their order
   cl::Kernel kernel_;

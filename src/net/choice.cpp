@@ -8,9 +8,6 @@
 namespace clconv::net {
 namespace {
 
-// CPU time that a program costs before it runs for the first time: PoCL 3.1, 2-core Zen 5, 2026-11-29, 22 programs of
-// EfficientNet-Lite0 in 7.1 s, 21 of ResNet-50 in 6.6 s.
-constexpr double kCompileUs = 3e5;
 // For so long a network runs where nobody says how often: 2.5 minutes. A program is given up where its layers then run
 // no more than 0.2 % of that longer.
 constexpr double kRunningUs = 1.5e8;

@@ -173,6 +173,13 @@ std::int64_t NetworkPlan::launches() const {
   return launches;
 }
 
+double NetworkPlan::spared_us() const {
+  double us = 0;
+  for (const auto& chain : chains_)
+    us += chain->spared_us();
+  return us;
+}
+
 std::unique_ptr<Arenas::Instance> NetworkPlan::make_instance(const void* plan) {
   const auto& self = *static_cast<const NetworkPlan*>(plan);
   const cl::Context& context = self.device_.context();

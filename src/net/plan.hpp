@@ -94,6 +94,7 @@ class NetworkPlan {
 
   // What a run enqueues: the chains, and the steps that are in none.
   std::int64_t launches() const;
+  double spared_us() const;  // of all chains
 
   // Enqueues all steps behind the wait list, without waiting. Buffers are checked before. If a step fails, the ones
   // before it stay enqueued and no event is returned.

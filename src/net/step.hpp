@@ -24,7 +24,8 @@ class Memory {
  public:
   virtual ~Memory() = default;
   virtual cl_mem buffer(BufferId id) const = 0;
-  virtual cl_mem arena() const { return nullptr; }  // null: every activation has a buffer of its own
+  // In which activations lie; null: each has a buffer of its own.
+  virtual cl_mem arena() const { return nullptr; }
   virtual cl_mem workspace() const = 0;  // of Step::workspace_bytes(); null where no step needs any
 };
 
