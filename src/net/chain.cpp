@@ -10,6 +10,7 @@
 #include "net/choice.hpp"
 #include "runtime/files.hpp"
 #include "runtime/merged_program.hpp"
+#include "runtime/processor.hpp"
 #include "runtime/waking.hpp"
 
 namespace clconv::net {
@@ -156,6 +157,13 @@ std::vector<Segment> segments_of(const cl::Device& device,
   return segments;
 }
 
+// As many as have a core of their own.
+std::size_t workers_of(const core::DeviceProfile& profile) {
+  const std::int64_t usable = core::usable_cpus();
+  const std::int64_t units = std::max<std::int64_t>(profile.compute_units, 1);
+  return static_cast<std::size_t>(usable > 0 ? std::min(units, usable) : units);
+}
+
 // Of the prediction of a step, what is there because its `launches` are launches.
 double launching_us(const Step& step, double launches, const core::DeviceProfile& profile) {
   const auto units = static_cast<double>(profile.compute_units);
@@ -183,10 +191,7 @@ bool pays(const Segment& segment, const cl::Device& device,
 
 Chain::Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& steps,
              std::size_t first, std::size_t last, const std::vector<Location>& locations)
-    : first_(first),
-      last_(last),
-      workers_(
-          static_cast<std::size_t>(std::max<std::int64_t>(device.profile().compute_units, 1))) {
+    : first_(first), last_(last), workers_(workers_of(device.profile())) {
   Source source(device.cl(), locations);
   for (std::size_t i = first; i < last; ++i) {
     const std::vector<Launch> launches = steps[i]->launches();
