@@ -81,5 +81,5 @@ TEST_CASE("every body for CPUs can be part of a merged program") {
   }
   CHECK_NOTHROW(device().generated_kernel(
       merged_source(programs) + "kernel void nothing(global int* out) { out[0] = 0; }\n", "nothing",
-      ""));
+      "-w"));
 }

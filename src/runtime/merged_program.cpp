@@ -91,6 +91,8 @@ Names macros_of(const std::vector<std::string>& directives) {
 // or a function of OpenCL C is one.
 // Parameters of macros are none.
 void add_pasted(const std::string& text, Names& names) {
+  if (text.find("##") == std::string::npos && text.find("CLCONV_PASTE(") == std::string::npos)
+    return;
   static const std::regex kParameters(R"(^\s*#\s*define\s+\w+\(([^)]*)\))");
   static const std::regex kPasted(R"((\w+)\s*##|CLCONV_PASTE\(\s*(\w+)\s*,)");
   static const std::regex kBuiltIn(
@@ -191,19 +193,38 @@ std::vector<std::pair<std::string, std::string>> defines_of(const std::string& o
   return defines;
 }
 
-// Kernels become functions, and their arrays in local memory parts of one.
-std::string as_functions(const std::string& source) {
-  static const std::regex kKernel(
-      R"(\bkernel\s+(?:__attribute__\s*\(\(reqd_work_group_size\([^)]*\)\)\)\s*)?void\s+(\w+)\s*\()");
+// A line of a kernel's head becomes that of a function, an array in local memory part of one.
+std::string as_function(const std::string& line) {
+  static const std::regex kHead(
+      R"(^(?:kernel\s+(?:__attribute__\s*\(\(reqd_work_group_size\([^)]*\)\)\)\s*)?)?void\s+(\w+)\s*\()");
   static const std::regex kLocal(
-      R"(\n  local (\w+) (\w+)\[([^\]\n]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
-  const std::string functions = std::regex_replace(
-      source, kKernel,
-      "static __attribute__((noinline)) void $1(const long chain_group, const long chain_groups, "
-      "local char* chain_memory, ");
-  return std::regex_replace(functions, kLocal,
-                            "\n  local $1* $2 = (local $1*)chain_memory; "
-                            "chain_memory += (sizeof($1) * ($3) + 63) / 64 * 64;");
+      R"(^  local (\w+) (\w+)\[([^\]]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
+  if (begins(line, "  local ")) {
+    return std::regex_replace(line, kLocal,
+                              "  local $1* $2 = (local $1*)chain_memory; "
+                              "chain_memory += (sizeof($1) * ($3) + 63) / 64 * 64;");
+  }
+  return std::regex_replace(line, kHead,
+                            "static __attribute__((noinline)) void $1(const long chain_group, "
+                            "const long chain_groups, local char* chain_memory, ");
+}
+
+// Kernels become functions. Without blank lines: the driver reads all of it each time.
+std::string as_functions(const std::string& source) {
+  std::string text;
+  std::istringstream lines(source);
+  bool head = false;  // the line before began a kernel whose name is in this one
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find_first_not_of(" \t") == std::string::npos || begins(line, kLine)) continue;
+    const bool kernel = begins(line, "kernel ");
+    if (kernel && line.find("void ") == std::string::npos) {
+      head = true;
+      continue;
+    }
+    text += (kernel || head || begins(line, "  local ") ? as_function(line) : line) + "\n";
+    head = false;
+  }
+  return text;
 }
 
 // What work-item functions return where a group has one item, and there is one dimension.
@@ -216,8 +237,8 @@ constexpr std::pair<const char*, const char*> kWorkItem[] = {
     {"get_local_size", "1"}};
 
 std::string merged(const ProgramText& program, std::size_t index) {
-  const std::string source = without_declarations(program.source);
-  const Parted parts = parted(without_comments(source));
+  const std::string source = without_comments(without_declarations(program.source));
+  const Parted parts = parted(source);
   Names macros = macros_of(parts.directives), pasted;
   for (const std::string& line : parts.directives)
     add_pasted(line, pasted);
