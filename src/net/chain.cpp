@@ -173,8 +173,8 @@ double launching_us(const Step& step, double launches, const core::DeviceProfile
   return launches * (profile.launch_us + core::waking_us(profile, us / 2, units));
 }
 
-// Programs and launches of a segment: does it pay?
-bool pays(const Segment& segment, const cl::Device& device,
+// Does it take less time of the cores than compiling does?
+bool pays(const Segment& segment, core::Device& device,
           const std::vector<std::unique_ptr<Step>>& steps, double runs) {
   std::vector<core::ProgramText> programs;
   double launches = 0, us = 0;
@@ -182,13 +182,14 @@ bool pays(const Segment& segment, const cl::Device& device,
     us += std::max(steps[i]->predicted_us(), 0.0);
     for (const Launch& launch : steps[i]->launches()) {
       ++launches;
-      core::ProgramText text = core::text_of(launch.kernel, device);
+      core::ProgramText text = core::text_of(launch.kernel, device.cl());
       if (std::find(programs.begin(), programs.end(), text) == programs.end())
         programs.push_back(std::move(text));
     }
   }
   if (launches < 2) return false;
-  return (launches * kLaunchUs + us * kUnevenEnd) * runs >
+  const auto cores = static_cast<double>(workers_of(device.profile()));
+  return (launches * kLaunchUs + us * kUnevenEnd) * cores * runs >
          kCompileUs * static_cast<double>(programs.size());
 }
 
@@ -258,7 +259,7 @@ std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
   const Policy wanted = policy();
   if (wanted == Policy::kEach || !pocl_cpu) return chains;
   for (const Segment& segment : segments_of(device.cl(), steps, locations)) {
-    if (wanted == Policy::kWhereItPays && !pays(segment, device.cl(), steps, runs)) continue;
+    if (wanted == Policy::kWhereItPays && !pays(segment, device, steps, runs)) continue;
     try {
       chains.push_back(
           std::make_unique<Chain>(device, steps, segment.first, segment.last, locations));
