@@ -206,6 +206,7 @@ TEST_CASE("a residual block: passes change the launches, not the result") {
   CHECK(*std::max_element(y.begin(), y.end()) > 0.5f);
   const Json checked = fused.check_layers();
   CHECK(checked["ok"] == true);
+  CHECK(checked["run_as_steps"] == true);
   CHECK(checked["layers"][0]["steps"][0].contains("error_bound"));
 }
 

@@ -125,7 +125,7 @@ typedef struct clconv_net_options {
   double time_limit_s; /* for measuring, of each layer; compiling is not counted; <= 0: no limit */
   int64_t workspace_limit_bytes; /* < 0: CLCONV_WORKSPACE_LIMIT, else the device's */
   int deterministic;
-  int64_t expected_runs;        /* compiling counts, spread over so many runs; 0: as many as take 150 s */
+  int64_t expected_runs; /* compiling counts, spread over so many runs; 0: as many as take 150 s */
   clconv_data_type data_type;   /* of activations and weights; sums are float32 */
   const char* skip_passes;      /* comma-separated names of passes that are not run; NULL: none */
   int64_t plan_capacity;        /* sets of input shapes that stay compiled; 0: 8 */
@@ -212,7 +212,8 @@ CLCONV_API clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs,
 
 /** Runs layer by layer and compares every convolution with strategy naive on the same operands: the report with
  *  "error" and "error_bound" (of the element whose difference is largest against its bound) and "ok" of every
- *  convolution checked, and "ok" of the whole. */
+ *  convolution checked, "run_as_steps", whether a run gives the bits of its steps one by one (absent where one is not
+ *  deterministic), and "ok" of the whole. */
 CLCONV_API clconv_status clconv_net_check(clconv_net net, int64_t num_inputs, const cl_mem* inputs,
                                           int64_t num_outputs, const cl_mem* outputs, char** json);
 

@@ -263,7 +263,8 @@ std::string totals_text(const Json& report) {
     }
     text += "check     " + counted(steps, "convolution") + " beside strategy naive: " +
             (report.at("ok").get<bool>() ? "all within their bounds" : "WRONG") + ", at most " +
-            fixed(closest, 3) + " of one\n";
+            fixed(closest, 3) + " of one" +
+            (report.value("run_as_steps", false) ? "; a run has the bits of its steps" : "") + "\n";
   }
   return text;
 }
@@ -297,10 +298,13 @@ void add_check(Json& report, const Json& checked) {
     }
   }
   report["ok"] = checked.at("ok");
+  if (checked.contains("run_as_steps")) report["run_as_steps"] = checked.at("run_as_steps");
 }
 
 std::string check_failure(const Json& report) {
   if (report.value("ok", true)) return "";
+  if (!report.value("run_as_steps", true))
+    return "--check: a run does not have the bits of its steps one by one";
   std::string names;
   int count = 0;
   for (const Json& layer : report.at("layers")) {

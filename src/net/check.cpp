@@ -215,6 +215,36 @@ Verdict Checker::verdict(const ConvolutionStep& step, const Memory& memory) cons
   return verdict;
 }
 
+std::vector<std::vector<unsigned char>> bytes_of(const NetworkPlan& plan,
+                                                 const cl::CommandQueue& queue,
+                                                 const std::vector<cl_mem>& outputs) {
+  std::vector<std::vector<unsigned char>> all;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    all.emplace_back(static_cast<std::size_t>(plan.outputs()[i].bytes));
+    core::check(clEnqueueReadBuffer(queue(), outputs[i], CL_TRUE, 0, all.back().size(),
+                                    all.back().data(), 0, nullptr, nullptr),
+                "clEnqueueReadBuffer");
+  }
+  return all;
+}
+
+bool deterministic(const NetworkPlan& plan) {
+  const auto& steps = plan.lowered().steps;
+  return std::all_of(steps.begin(), steps.end(), [](const auto& step) {
+    const auto* convolution = dynamic_cast<const ConvolutionStep*>(step.get());
+    return convolution == nullptr || convolution->info().deterministic != 0;
+  });
+}
+
+// Does a run give the bits that are in `outputs`, which the steps gave one by one?
+bool runs_as_its_steps(const NetworkPlan& plan, const std::vector<cl_mem>& inputs,
+                       const std::vector<cl_mem>& outputs) {
+  const cl::CommandQueue queue = plan.device().make_queue();
+  const auto wanted = bytes_of(plan, queue, outputs);
+  plan.run(queue(), inputs, outputs, {});
+  return bytes_of(plan, queue, outputs) == wanted;
+}
+
 }  // namespace
 
 std::string check(const NetworkPlan& plan, const std::vector<cl_mem>& inputs,
@@ -233,6 +263,10 @@ std::string check(const NetworkPlan& plan, const std::vector<cl_mem>& inputs,
       one["ok"] = verdict.ok;
       ok = ok && verdict.ok;
     }
+  }
+  if (deterministic(plan)) {
+    json["run_as_steps"] = runs_as_its_steps(plan, inputs, outputs);
+    ok = ok && json["run_as_steps"];
   }
   json["ok"] = ok;
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
