@@ -3,23 +3,27 @@
 // not begun: the items of a task are shared among those that are there. So any number of work-groups at once will do,
 // one, too, provided that a work-group that has begun goes on without the others.
 //
-// `state` holds two numbers per task, items taken and items done, each in cache lines of its own, and at last how many
-// work-groups have left. All are 0 before and afterwards: the last to leave clears them.
+// Each work-group first takes the items of its own part of a task, the same part of every task, so that what it wrote is
+// still in its cache; then what others have left of theirs.
+//
+// `state` holds numbers per task, each in cache lines of its own: items taken of each part, and items done. At its end
+// is how many work-groups have left. All are 0 before and afterwards: the last to leave clears them.
 //
 // The built-in functions of GNU C: OpenCL 1.2's have no order among different addresses.
 
 #define APART 32  // ints between two numbers: two cache lines, which a prefetcher fetches in pairs
+#define NUMBERS(tasks) ((tasks) * (workers + 1))
 
 // A work-group leaves after so many looks at a task that others do not finish, about 5 ms: they may not run, since
 // another program has their cores. They go on without it.
 #define PATIENCE 4000000
 
-// Takes up to 1/(2 * workers) of what is left, so that all end at about the same time; its first item, or -1.
-static inline int take_items(volatile global int* taken, const int items, const int workers, int* count) {
+// Takes a quarter of what is left of a part, so that all end at about the same time; its first item, or -1.
+static inline int take_items(volatile global int* taken, const int items, int* count) {
   int first = __atomic_load_n(taken, __ATOMIC_RELAXED);
   do {
     if (first >= items) return -1;
-    *count = max((items - first) / (2 * workers), 1);
+    *count = max((items - first) / 4, 1);
   } while (!__atomic_compare_exchange_n(taken, &first, first + *count, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
   return first;
 }
@@ -34,17 +38,22 @@ static inline bool wait_for(volatile global int* done, const int items) {
 
 #define TASK(number, items, call)                                                             \
   {                                                                                           \
-    volatile global int* taken = state + (number) * 2 * APART;                                \
-    volatile global int* done = taken + APART;                                                \
-    for (int count = 0, first; (first = take_items(taken, items, workers, &count)) >= 0;) {   \
-      for (int item = first; item < first + count; ++item) call;                              \
-      __atomic_fetch_add(done, count, __ATOMIC_ACQ_REL);                                      \
+    volatile global int* numbers = state + NUMBERS(number) * APART;                           \
+    volatile global int* done = numbers + workers * APART;                                    \
+    for (int turn = 0; turn < workers; ++turn) {                                              \
+      const int part = ((int)get_group_id(0) + turn) % workers;                               \
+      const int begin = (int)((long)(items) * part / workers);                                \
+      const int size = (int)((long)(items) * (part + 1) / workers) - begin;                   \
+      for (int count, first; (first = take_items(numbers + part * APART, size, &count)) >= 0;) { \
+        for (int item = begin + first; item < begin + first + count; ++item) call;            \
+        __atomic_fetch_add(done, count, __ATOMIC_ACQ_REL);                                    \
+      }                                                                                       \
     }                                                                                         \
     if (!wait_for(done, items)) goto leave;                                                   \
   }
 
-#define LEAVE(tasks)                                                                          \
-  leave:                                                                                      \
-  if (__atomic_fetch_add(state + (tasks) * 2 * APART, 1, __ATOMIC_ACQ_REL) == workers - 1) {  \
-    for (int i = 0; i <= (tasks) * 2 * APART; ++i) state[i] = 0;                              \
+#define LEAVE(tasks)                                                                                 \
+  leave:                                                                                             \
+  if (__atomic_fetch_add(state + NUMBERS(tasks) * APART, 1, __ATOMIC_ACQ_REL) == workers - 1) {      \
+    for (int i = 0; i <= NUMBERS(tasks); ++i) state[i * APART] = 0;                                  \
   }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "net/step.hpp"
-#include "runtime/device.hpp"
+#include "runtime/chain_program.hpp"
 
 namespace clconv::net {
 
@@ -33,18 +33,17 @@ class Chain {
   // What the predictions of its steps count for launches and for waking threads, beyond those of one launch.
   double spared_us() const { return spared_us_; }
   // Of memory that is 0 before each run, and afterwards.
-  std::int64_t state_bytes() const { return state_bytes_; }
+  std::int64_t state_bytes() const { return chain_.state_bytes; }
   // Behind `dependencies`, without waiting. Thread-safe.
   void enqueue(cl_command_queue queue, const Memory& memory, cl_mem state,
                const core::Dependencies& dependencies) const;
 
  private:
   std::size_t first_, last_;
-  std::int64_t state_bytes_ = 0;
   double spared_us_ = 0;
   std::size_t workers_ = 1;
   std::vector<BufferId> roots_;  // buffers of the kernel, in their order
-  cl::Kernel kernel_;
+  core::ChainKernel chain_;
   mutable std::mutex mutex_;  // arguments are state of the kernel object
 };
 

@@ -88,8 +88,8 @@ class DeviceLaboratory::DeviceTrial : public Trial {
     const bool first = !ran_;
     if (first) prepare(bindings);
     bindings.bind(kPreparedSlot, prepared_());
-    const double untimed_us = laboratory_.elapsed_us(executable_->run, bindings, 1);
-    const double us = laboratory_.elapsed_us(executable_->run, bindings, runs);
+    const double untimed_us = laboratory_.elapsed_us(executable_->commands(), bindings, 1);
+    const double us = laboratory_.elapsed_us(executable_->commands(), bindings, runs);
     // Drivers compile at the first launch, and CLBlast at the first product.
     if (first) setup_us_ += std::max(0.0, untimed_us - us / runs);
     ran_ = true;
@@ -131,7 +131,7 @@ double DeviceLaboratory::now_s() {
 std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
                                                const Candidate& candidate) {
   const double begin = steady_s();
-  auto executable = strategy.build(problem_, candidate.config, device_);
+  auto executable = built(strategy, problem_, candidate.config, device_);
   const double build_us = (steady_s() - begin) * 1e6;
   return std::make_unique<DeviceTrial>(*this, std::move(executable), build_us);
 }
@@ -158,7 +158,7 @@ DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
   const Problem dense = with_dense_images(problem_);
   for (const Problem& small : stand_ins(dense, candidate.coverage)) {
     try {
-      return {small, strategy.build(small, candidate.config, device_)};
+      return {small, built(strategy, small, candidate.config, device_)};
     } catch (const Error& error) {
       // The variant does not accept this size, e.g. it is smaller than its tile: try the next.
       if (error.code() != Code::kInvalidArgument || small == dense) throw;
@@ -195,7 +195,7 @@ std::vector<float> DeviceLaboratory::result_of_small(const Executable& executabl
   bindings.bind(kWorkspaceSlot, workspace());
   bindings.bind(kPreparedSlot, prepared());
   executable.prepare.enqueue(queue_(), bindings, {});
-  executable.run.enqueue(queue_(), bindings, {});
+  executable.commands().enqueue(queue_(), bindings, {});
   queue_.enqueueReadBuffer(buffers.back(), CL_TRUE, 0, stored.size(), stored.data());
   return from_storage(stored, small.data_type);
 }

@@ -374,7 +374,8 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
                    : " -cl-kernel-arg-info -DNO_FMA"),
       programs_(context, device, program_key(device, profile_),
                 effective(cache, profile_.driver_cache)),
-      scratch_(context, profile_.max_allocation_bytes) {
+      scratch_(context, profile_.max_allocation_bytes),
+      states_(context, profile_.max_allocation_bytes, ScratchPool::Content::kZeroes) {
   const std::string policy = environment("CLCONV_WAIT_POLICY");
   if (!policy.empty() && policy != "active" && policy != "passive") {
     throw Error(Code::kInvalidArgument,

@@ -91,6 +91,8 @@ class Device {
   void set_speeds(double peak_gflops, double bandwidth_gbs, double launch_us);
   ProgramCache& programs() { return programs_; }
   ScratchPool& scratch() { return scratch_; }
+  // Small buffers that are 0 when they are lent, and must be when they come back.
+  ScratchPool& states() { return states_; }
   // Null unless CLCONV_WAIT_POLICY is `active`, on a CPU of several units.
   Awake* awake() const { return awake_.get(); }
 
@@ -117,7 +119,7 @@ class Device {
   mutable std::mutex speeds_mutex_;
   std::string dialect_;  // build options that follow from what the device lacks
   ProgramCache programs_;
-  ScratchPool scratch_;
+  ScratchPool scratch_, states_;
   std::unique_ptr<Awake> awake_;
 };
 

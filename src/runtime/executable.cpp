@@ -57,13 +57,13 @@ void enqueue(const Executable& e, Device& device, cl_command_queue queue, bool i
   }
   if (!lease) {
     next.done = d.done;
-    e.run.enqueue(queue, in_order, bindings, next);
+    e.commands().enqueue(queue, in_order, bindings, next);
     return;
   }
   // A borrowed workspace needs the event too: another queue may have it when the work is over.
   cl_event event = nullptr;
   next.done = &event;
-  e.run.enqueue(queue, in_order, bindings, next);
+  e.commands().enqueue(queue, in_order, bindings, next);
   const cl::Event done(event);
   lease.enqueued(done());
   if (d.done != nullptr) {

@@ -16,8 +16,11 @@ struct Executable {
   static constexpr int kWorkspaceSlot = Bindings::kSlots - 2;
   static constexpr int kPreparedSlot = Bindings::kSlots - 1;
 
-  Sequence prepare;  // weights -> prepared; empty where prepared_weights_bytes is 0
-  Sequence run;      // the other inputs -> the result
+  Sequence prepare;   // weights -> prepared; empty where prepared_weights_bytes is 0
+  Sequence run;       // the other inputs -> the result
+  Sequence joined{};  // the same as one launch; empty where there is none (joined.hpp)
+  // What an execution enqueues.
+  const Sequence& commands() const { return joined.empty() ? run : joined; }
   // What the slots must hold.
   std::int64_t workspace_bytes = 0;
   std::int64_t prepared_weights_bytes = 0;

@@ -138,14 +138,22 @@ void ScratchPool::forget_finished(cl_command_queue queue) {
   }
 }
 
+cl::Buffer ScratchPool::make(std::int64_t bytes) const {
+  if (content_ == Content::kAnything)
+    return allocate(context_, bytes, max_allocation_bytes_, "workspace");
+  std::vector<char> zeroes(static_cast<std::size_t>(bytes), 0);
+  return cl::Buffer(context_, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, zeroes.size(),
+                    zeroes.data());
+}
+
 std::shared_ptr<ScratchPool::Block> ScratchPool::allocate_block(std::int64_t bytes) {
   auto block = std::make_shared<Block>();
   try {
-    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
+    block->buffer = make(bytes);
   } catch (const Error&) {
     if (bytes > max_allocation_bytes_ || blocks_.empty()) throw;
     drop_beyond(0);  // what is kept may be what is lacking
-    block->buffer = allocate(context_, bytes, max_allocation_bytes_, "workspace");
+    block->buffer = make(bytes);
   }
   block->bytes = bytes;
   blocks_.push_back(block);

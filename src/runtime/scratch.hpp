@@ -57,8 +57,12 @@ class ScratchPool {
   };
 
  public:
-  ScratchPool(const cl::Context& context, std::int64_t max_allocation_bytes)
-      : context_(context), max_allocation_bytes_(max_allocation_bytes) {}
+  // What lies in a new buffer; what comes back is lent again as it is.
+  enum class Content { kAnything, kZeroes };
+
+  ScratchPool(const cl::Context& context, std::int64_t max_allocation_bytes,
+              Content content = Content::kAnything)
+      : context_(context), max_allocation_bytes_(max_allocation_bytes), content_(content) {}
 
   // Bytes that are kept for later executions.
   void set_limit(std::int64_t bytes);
@@ -109,9 +113,11 @@ class ScratchPool {
   // Lets go of events and queues whose work is over, but for this queue's.
   void forget_finished(cl_command_queue queue);
   std::shared_ptr<Block> allocate_block(std::int64_t bytes);
+  cl::Buffer make(std::int64_t bytes) const;
 
   cl::Context context_;
   std::int64_t max_allocation_bytes_;
+  Content content_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Block>> blocks_;  // least recently used first
   std::int64_t limit_bytes_ = INT64_MAX;

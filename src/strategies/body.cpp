@@ -139,7 +139,7 @@ std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case
   return described(body, *std::get<0>(fit), c, config);
 }
 
-std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
+std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c,
                                            const Config& config, Device& device) {
   const Body& body = find_body(bodies, config);
   const Fit fit = body.fit(c, config);

@@ -83,7 +83,7 @@ Offer offer_of(const Bodies& bodies, const Case& c);
 std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
                                                 const Config& config);
 // Throws Error{kInvalidArgument} for a config that does not fit, and what Layout::add_to() throws.
-std::unique_ptr<const Executable> build_of(const Bodies& bodies, const Case& c,
+std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c,
                                            const Config& config, Device& device);
 
 // A strategy that is a list of bodies. `kRejection(problem)` says why it does not apply at all, or nothing;

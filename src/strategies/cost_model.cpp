@@ -92,10 +92,23 @@ Pass copy_pass(double bytes, double work_groups) {
   return pass;
 }
 
+namespace {
+
+// Are the launches of all passes one? (runtime/joined.hpp)
+bool joined(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
+  return has_slow_launches(profile) &&
+         std::none_of(passes.begin(), passes.end(), [](const Pass& pass) { return pass.library; });
+}
+
+}  // namespace
+
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
   // Of the shorter of arithmetic and memory this fraction is not hidden behind the longer.
   constexpr double kNotHidden = 0.3;
+  constexpr double kNextTaskUs = 1;  // of a launch that is many
   const double units = static_cast<double>(profile.compute_units);
+  const bool one_launch = joined(profile, passes);
+  bool first = true;
   double total = 0;
   for (const Pass& pass : passes) {
     const double work_groups = std::max(1.0, pass.work_groups);
@@ -107,8 +120,11 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
     const double us =
         std::max(compute_us, memory_us) + kNotHidden * std::min(compute_us, memory_us);
     const double launches = std::max(1.0, pass.launches);
-    total += us + launches * waking_us(profile, us / launches, std::min(units, work_groups)) +
-             pass.launches * profile.launch_us;
+    const double wakes = !one_launch ? launches : first ? 1 : 0;
+    const double apart = !one_launch ? pass.launches : first ? std::min(1.0, pass.launches) : 0;
+    total += us + wakes * waking_us(profile, us / launches, std::min(units, work_groups)) +
+             apart * profile.launch_us + (pass.launches - apart) * kNextTaskUs;
+    first = first && pass.launches == 0;
   }
   return total;
 }
@@ -180,6 +196,7 @@ Pass gemm_pass(const DeviceProfile& profile, GemmParameters parameters, const Ge
   Pass pass = matrix_pass(real(gemm.batch), m, n, k, efficiency, work_groups);
   if (gemm_workspace_bytes(profile, parameters, gemm, false) > 0) pass.bytes *= kCopied;
   pass.launches = cpu ? kCall : kCallOnGpu;
+  pass.library = true;
   return pass;
 }
 

@@ -77,6 +77,7 @@ struct Pass {
   double bytes = 0;        // read and written in memory
   double work_groups = 1;  // of the launch, about: independent pieces of work
   double launches = 1;
+  bool library = false;  // by a library: never a part of another launch
 };
 
 // `count` times so many cycles of a core that works with vectors of `width` floats. `efficiency`: the fraction of their

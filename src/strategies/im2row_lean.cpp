@@ -274,7 +274,7 @@ std::unique_ptr<Step> multiply(Device& device, const Launch& launch, std::int64_
       one_item_groups(launch.tiles() * launch.blocks.blocks()));
 }
 
-std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
+std::unique_ptr<Executable> build(const Problem& p, const Config& config, Device& device) {
   const Tile tile = Tile::from(config);
   const std::int64_t columns = std::min<std::int64_t>(p.ow(), config.get("columns", 1, INT32_MAX));
   if (tile.th > p.oh() || tile.tw > columns) {

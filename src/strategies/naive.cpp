@@ -87,7 +87,7 @@ std::vector<Argument> sizes_of(const Problem& p) {
   return sizes;
 }
 
-std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
+std::unique_ptr<Executable> build(const Problem& p, const Config&, Device& device) {
   auto [entry, arguments] = entry_of(p);
   for (const Argument& size : sizes_of(p))
     arguments.push_back(size);

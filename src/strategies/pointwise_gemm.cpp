@@ -143,7 +143,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   return candidates;
 }
 
-std::unique_ptr<const Executable> build(const Problem& p, const Config& config, Device& device) {
+std::unique_ptr<Executable> build(const Problem& p, const Config& config, Device& device) {
   const auto parameters = static_cast<GemmParameters>(config.get("tuned", 0, 1));
   const Regions regions(p, device.profile(), parameters);
   auto executable = std::make_unique<Executable>();

@@ -29,7 +29,7 @@ Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   return std::vector<Candidate>{candidate};
 }
 
-std::unique_ptr<const Executable> build(const Problem& p, const Config&, Device& device) {
+std::unique_ptr<Executable> build(const Problem& p, const Config&, Device& device) {
   auto executable = std::make_unique<Executable>();
   const Mask mask = mask_of(p);
   if (one_stage(p)) {

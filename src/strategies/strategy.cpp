@@ -1,6 +1,7 @@
 // What strategies share, and the words of the seam.
 #include "strategies/strategy.hpp"
 
+#include "runtime/joined.hpp"
 #include "runtime/program.hpp"
 #include "text.hpp"
 
@@ -260,6 +261,13 @@ Region WorkspaceLayout::add(std::int64_t bytes) {
   const Region region{kWorkspaceSlot, bytes_, bytes};
   bytes_ = round_up(bytes_ + bytes, alignment_);
   return region;
+}
+
+std::unique_ptr<Executable> built(const Strategy& strategy, const Problem& problem,
+                                  const Config& config, Device& device) {
+  auto executable = strategy.build(problem, config, device);
+  join(*executable, device);
+  return executable;
 }
 
 std::string programs_hash(const Strategy& strategy, const Config& config) {

@@ -170,8 +170,8 @@ struct Strategy {
   // Compiles; nothing is left to decide at execution. For the problem of the offer the memory is what the candidate
   // says. Takes any config that offer() gives for some problem of the same class (stride, dilation, filter size);
   // throws Error{kInvalidArgument} for one it cannot honour and Error{kBuildFailed}; never runs something else instead.
-  std::unique_ptr<const Executable> (*build)(const Problem& problem, const Config& config,
-                                             Device& device);
+  std::unique_ptr<Executable> (*build)(const Problem& problem, const Config& config,
+                                       Device& device);
   // The one that all others are checked against; where others run it is timed only if it is quick.
   bool yardstick = false;
   // What a config is that offer() does not have: null where it has all that build() takes. Throws
@@ -183,6 +183,10 @@ struct Strategy {
   const char* programs = "";
   const char* (*programs_of_body)(const std::string& body) = nullptr;
 };
+
+// Strategy::build, with its launches as one where that is faster.
+std::unique_ptr<Executable> built(const Strategy& strategy, const Problem& problem,
+                                  const Config& config, Device& device);
 
 // The hash of all programs of a variant, as wisdom keeps it. "" for a body that there is not.
 std::string programs_hash(const Strategy& strategy, const Config& config);

@@ -1,0 +1,92 @@
+#include "runtime/chain_program.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/files.hpp"
+#include "runtime/processor.hpp"
+
+namespace clconv::core {
+
+LaunchPolicy launch_policy() {
+  const std::string word = environment("CLCONV_LAUNCHES");
+  if (word.empty()) return LaunchPolicy::kWhereItPays;
+  if (word == "each") return LaunchPolicy::kEach;
+  if (word == "chained") return LaunchPolicy::kChained;
+  throw Error(Code::kInvalidArgument,
+              "CLCONV_LAUNCHES is '" + word + "', expected each or chained");
+}
+
+bool may_be_task(const cl::Kernel& kernel, const Range& range, const cl::Device& device) {
+  return range.local == std::array<std::size_t, 3>{1, 1, 1} && range.global[1] == 1 &&
+         range.global[2] == 1 && range.global[0] <= static_cast<std::size_t>(INT32_MAX / 2) &&
+         !text_of(kernel, device).source.empty();
+}
+
+std::size_t chain_workers(const DeviceProfile& profile) {
+  const std::int64_t usable = usable_cpus();
+  const std::int64_t units = std::max<std::int64_t>(profile.compute_units, 1);
+  return static_cast<std::size_t>(usable > 0 ? std::min(units, usable) : units);
+}
+
+std::string ChainProgram::number(cl_long value) {
+  numbers_.push_back(value);
+  return "sizes[" + std::to_string(numbers_.size() - 1) + "]";
+}
+
+std::string ChainProgram::word(cl_float value) {
+  std::int32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return "as_float((int)" + number(bits) + ")";
+}
+
+std::string ChainProgram::word(std::size_t index, std::int64_t offset) {
+  return "(global void*)(b" + std::to_string(index) + " + " + number(offset) + ")";
+}
+
+void ChainProgram::add(const cl::Kernel& kernel, const Range& range,
+                       const std::vector<std::string>& arguments) {
+  // Some drivers count the terminating zero.
+  const std::string name = kernel.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str();
+  const std::string items = word(static_cast<cl_int>(range.global[0]));
+  tasks_ += "  TASK(" + std::to_string(count_++) + ", " + items + ", " +
+            merged_name(name, program(kernel)) + "(item, " + items + ", memory";
+  for (const std::string& argument : arguments)
+    tasks_ += ", " + argument;
+  tasks_ += "))\n";
+  memory_bytes_ = std::max(memory_bytes_, chain_memory_bytes(kernel, device_.cl()));
+}
+
+std::size_t ChainProgram::program(const cl::Kernel& kernel) {
+  ProgramText text = text_of(kernel, device_.cl());
+  const auto found = std::find(programs_.begin(), programs_.end(), text);
+  if (found != programs_.end()) return static_cast<std::size_t>(found - programs_.begin());
+  programs_.push_back(std::move(text));
+  return programs_.size() - 1;
+}
+
+ChainKernel ChainProgram::build(std::size_t buffers) const {
+  constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
+  std::string text = "// parts: chain\n" + merged_source(programs_) +
+                     "#line 1 \"tasks\"\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\n"
+                     "void chain(volatile global int* state, int workers, local char* memory, "
+                     "global const long* sizes";
+  for (std::size_t i = 0; i < buffers; ++i)
+    text += ", global char* b" + std::to_string(i);
+  text += ") {\n" + tasks_ + "  LEAVE(" + std::to_string(count_) + ")\n}\n";
+  const std::size_t workers = chain_workers(device_.profile());
+  ChainKernel chain;
+  // Macros of one program may be defined again by another.
+  chain.kernel = device_.generated_kernel(text, "chain", "-w");
+  std::vector<cl_long> numbers = numbers_;
+  chain.numbers =
+      cl::Buffer(device_.context(), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                 std::max<std::size_t>(numbers.size(), 1) * sizeof(cl_long), numbers.data());
+  chain.state_bytes = static_cast<std::int64_t>((count_ * (workers + 1) + 1) * kNumberBytes);
+  chain.kernel.setArg(1, static_cast<cl_int>(workers));
+  check(clSetKernelArg(chain.kernel(), 2, memory_bytes_, nullptr), "clSetKernelArg");
+  chain.kernel.setArg(3, chain.numbers);
+  return chain;
+}
+
+}  // namespace clconv::core
