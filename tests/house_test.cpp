@@ -278,7 +278,7 @@ TEST_CASE(
     for (std::string word; words >> word;)
       used.insert(word);
   }
-  for (const std::string& file : files_below("src/net")) {  // what generated programs use
+  for (const std::string& file : files_below("src")) {  // what generated programs use
     const std::string text = content(file);
     const std::regex line("\"// parts:([ a-z_]+)\\\\n\"");
     for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {

@@ -32,7 +32,7 @@ class CountingStep : public Step {
 Offer no_offer(const Problem&, const DeviceProfile&, std::int64_t) {
   return Rejection{};
 }
-std::unique_ptr<const Executable> build(const Problem&, const Config&, Device&) {
+std::unique_ptr<Executable> build(const Problem&, const Config&, Device&) {
   auto executable = std::make_unique<Executable>();
   executable->prepared_weights_bytes = 64;
   executable->prepare.add(std::make_unique<CountingStep>(prepared, 30, 30));

@@ -5,6 +5,7 @@
 
 #include "doctest/doctest.h"
 #include "runtime/merged_program.hpp"
+#include "runtime/waking.hpp"
 #include "support/candidates.hpp"
 
 using namespace clconv::core;
@@ -82,4 +83,34 @@ TEST_CASE("every body for CPUs can be part of a merged program") {
   CHECK_NOTHROW(device().generated_kernel(
       merged_source(programs) + "kernel void nothing(global int* out) { out[0] = 0; }\n", "nothing",
       "-w"));
+}
+
+TEST_CASE("the launches of a plan as one give the bits of the launches") {
+  if (!has_slow_launches(device().profile())) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  std::set<std::string> seen, joined;
+  std::size_t number = 0;
+  for (const auto& item : suite("edge")) {
+    if (number++ % 11 != 0) continue;
+    for (const Direction direction : kAll) {
+      const Problem p = in_direction(item.problem, direction, number % 2 == 0);
+      const Tensors tensors(p);
+      for_each_candidate(
+          device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+            const std::string body =
+                strategy.name + (" " + candidate.config.body()) + to_string(direction);
+            if (!candidate.deterministic || !seen.insert(body).second) return;
+            if (build_joined(strategy, p, candidate.config, device())->joined.empty()) {
+              seen.erase(body);  // of another problem there may be several launches
+              return;
+            }
+            joined.insert(body);
+            CHECK(same_bits(run(device(), strategy, p, candidate, tensors, true),
+                            run(device(), strategy, p, candidate, tensors)));
+          });
+    }
+  }
+  CHECK(joined.size() > 8);
 }

@@ -33,7 +33,7 @@ Offer offer(const Problem&, const DeviceProfile&, std::int64_t limit) {
   seen_limit = limit;
   return offers.at(kNames[I]);
 }
-std::unique_ptr<const Executable> no_build(const Problem&, const Config&, Device&) {
+std::unique_ptr<Executable> no_build(const Problem&, const Config&, Device&) {
   return nullptr;
 }
 const Strategy kStrategies[] = {{kNames[0], offer<0>, no_build, true},

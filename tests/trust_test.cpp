@@ -62,12 +62,12 @@ int built = 0;
 Offer no_offer(const Problem&, const DeviceProfile&, std::int64_t) {
   return Rejection{};
 }
-std::unique_ptr<const Executable> build_large(const Problem& p, const Config& config, Device& on) {
+std::unique_ptr<Executable> build_large(const Problem& p, const Config& config, Device& on) {
   ++built;
   if (p.k < 200) throw Error(Code::kInvalidArgument, "config '': needs 200 filters");
   return find_strategy("naive").build(p, config, on);
 }
-std::unique_ptr<const Executable> build_none(const Problem&, const Config&, Device&) {
+std::unique_ptr<Executable> build_none(const Problem&, const Config&, Device&) {
   throw Error(Code::kInvalidArgument, "config '': refused");
 }
 

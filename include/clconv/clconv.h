@@ -421,7 +421,7 @@ typedef struct clconv_plan_info {
                       as being in [-1, 1]: with larger ones, multiply this and error_floor by the largest magnitude */
   double predicted_us; /* by the model; < 0 if there is no prediction */
   double measured_us;  /* median; < 0 if it was not measured */
-  int64_t steps;       /* commands per execution with prepared weights */
+  int64_t steps; /* per execution with prepared weights; PoCL's CPUs may get them as one command */
   /* 0: a result is computed from its own products only. Above (Winograd): neighbours up to so many pixels
    * around its patch take part. Then error_bound is relative to the sum over channels of (largest |input| there) *
    * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. */

@@ -131,7 +131,7 @@ double DeviceLaboratory::now_s() {
 std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
                                                const Candidate& candidate) {
   const double begin = steady_s();
-  auto executable = built(strategy, problem_, candidate.config, device_);
+  auto executable = build_joined(strategy, problem_, candidate.config, device_);
   const double build_us = (steady_s() - begin) * 1e6;
   return std::make_unique<DeviceTrial>(*this, std::move(executable), build_us);
 }
@@ -158,7 +158,7 @@ DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
   const Problem dense = with_dense_images(problem_);
   for (const Problem& small : stand_ins(dense, candidate.coverage)) {
     try {
-      return {small, built(strategy, small, candidate.config, device_)};
+      return {small, build_joined(strategy, small, candidate.config, device_)};
     } catch (const Error& error) {
       // The variant does not accept this size, e.g. it is smaller than its tile: try the next.
       if (error.code() != Code::kInvalidArgument || small == dense) throw;

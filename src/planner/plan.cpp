@@ -21,7 +21,7 @@ std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
 std::unique_ptr<const Executable> compiled(const Report& report, Device& device) {
   if (report.problem.empty()) return executable_of_nothing(report.problem);
   const ReportEntry& choice = report.choice();
-  return built(*choice.strategy, report.problem, choice.candidate.config, device);
+  return build_joined(*choice.strategy, report.problem, choice.candidate.config, device);
 }
 
 }  // namespace

@@ -263,8 +263,8 @@ Region WorkspaceLayout::add(std::int64_t bytes) {
   return region;
 }
 
-std::unique_ptr<Executable> built(const Strategy& strategy, const Problem& problem,
-                                  const Config& config, Device& device) {
+std::unique_ptr<Executable> build_joined(const Strategy& strategy, const Problem& problem,
+                                         const Config& config, Device& device) {
   auto executable = strategy.build(problem, config, device);
   join(*executable, device);
   return executable;

@@ -185,8 +185,8 @@ struct Strategy {
 };
 
 // Strategy::build, with its launches as one where that is faster.
-std::unique_ptr<Executable> built(const Strategy& strategy, const Problem& problem,
-                                  const Config& config, Device& device);
+std::unique_ptr<Executable> build_joined(const Strategy& strategy, const Problem& problem,
+                                         const Config& config, Device& device);
 
 // The hash of all programs of a variant, as wisdom keeps it. "" for a body that there is not.
 std::string programs_hash(const Strategy& strategy, const Config& config);

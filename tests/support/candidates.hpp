@@ -32,8 +32,10 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 
 // Runs one candidate with everything poisoned and guarded; the result.
 inline std::vector<float> run(Device& on, const Strategy& strategy, const Problem& p,
-                              const Candidate& candidate, const Tensors& tensors) {
-  const auto executable = strategy.build(p, candidate.config, on);
+                              const Candidate& candidate, const Tensors& tensors,
+                              bool joined = false) {
+  const auto executable = joined ? build_joined(strategy, p, candidate.config, on)
+                                 : strategy.build(p, candidate.config, on);
   CHECK(executable->workspace_bytes == candidate.workspace_bytes);
   CHECK(executable->prepared_weights_bytes == candidate.prepared_weights_bytes);
   std::vector<std::pair<Tensor, GuardedBuffer>> inputs;
@@ -49,7 +51,7 @@ inline std::vector<float> run(Device& on, const Strategy& strategy, const Proble
   bindings.bind(kWorkspaceSlot, workspace.get());
   bindings.bind(kPreparedSlot, prepared.get());
   executable->prepare.enqueue(queue()(), bindings, {});
-  executable->run.enqueue(queue()(), bindings, {});
+  executable->commands().enqueue(queue()(), bindings, {});
   queue().finish();
   for (auto& [tensor, buffer] : inputs) {
     CHECK(buffer.intact());
