@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -282,25 +283,25 @@ int compare(const std::string& before_path, const std::string& after_path) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Hashes of the results of every deterministic variant, to be compared between builds.");
+      "Hashes of the results of every deterministic variant, to be compared between builds.",
+      "bits");
   Options options;
   app.add_option("--suite", options.suites, "suite files: NAME PROBLEM a line");
   app.add_option("--out", options.out, "file for the hashes");
   app.add_option("--device", options.device, "as clconv's --device");
-  app.add_option("--most-gflop", options.most_gflop, "leave out larger problems (0.2)");
+  app.add_option("--most-gflop", options.most_gflop, "leave out larger problems (0.2)")
+      ->check(clconv::cli::real_number(clconv::cli::Sign::kNotNegative));
   app.add_option("--every", options.every, "run one variant of so many, chosen by its name (1)")
-      ->check(CLI::PositiveNumber);
+      ->check(clconv::cli::whole_number(1, std::numeric_limits<int>::max()));
   app.add_option("--compare", options.compare, "two files of hashes")->expected(2);
+  if (const auto status = clconv::cli::parse_words(app, argc, argv)) return *status;
   try {
-    app.parse(argc, argv);
     if (!options.compare.empty()) return compare(options.compare[0], options.compare[1]);
     if (options.suites.empty() || options.out.empty()) {
       std::fprintf(stderr, "bits: --suite and --out are needed, or --compare\n");
       return 2;
     }
     return run(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
   } catch (const clconv::cli::BadInput& error) {
     std::fprintf(stderr, "bits: %s\n", error.what());
     return 2;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 
 #include "charts.hpp"
 #include "cli/cli.hpp"
@@ -14,7 +15,6 @@
 #include "peers.hpp"
 #include "report.hpp"
 #include "rounds.hpp"
-#include "text.hpp"
 #include "threads.hpp"
 
 namespace {
@@ -265,20 +265,6 @@ void run(const Words& words) {
   }
 }
 
-int report(const std::string& text, int status) {
-  std::fprintf(stderr, "clconv-bench: %s\n", clconv::core::one_line(text).c_str());
-  return status;
-}
-
-int exit_status(clconv_status status) {
-  switch (status) {
-    case CLCONV_INVALID_ARGUMENT:
-    case CLCONV_INVALID_PROBLEM: return 2;
-    case CLCONV_CONSTRAINT: return 3;
-    default: return 1;
-  }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -293,28 +279,14 @@ int main(int argc, char** argv) {
   app.add_option("--peers", words.peers, "all, none, or some of " + comma_separated(known_peers()));
   app.add_flag("--pytorch", words.pytorch, "PyTorch, too, if a Python here has it");
   app.add_flag("--chain", words.chain, "time all problems in one call, one behind the other");
-  app.add_option("--rounds", words.rounds.rounds, "rounds (15)")->check(CLI::PositiveNumber);
+  app.add_option("--rounds", words.rounds.rounds, "rounds (15)")
+      ->check(clconv::cli::whole_number(1, std::numeric_limits<int>::max()));
   app.add_option("--pause", words.rounds.pause_ms, "milliseconds before each turn (10)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(clconv::cli::real_number(clconv::cli::Sign::kNotNegative));
   app.add_option("--json", words.json, "write everything there");
   app.add_option("--charts", words.charts, "write roofline.svg and speedup.svg into this folder");
   app.add_option("--from", words.from, "measure nothing, read what --json wrote");
   app.add_option("--device", words.session.device, "device: index P:D, or part of its name");
-  try {
-    app.parse(argc, argv);
-    run(words);
-    if (std::fflush(stdout) != 0) return report("cannot write to standard output", 1);
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    return report(std::string(error.what()) + " (see --help)", 2);
-  } catch (const BadInput& error) {
-    return report(error.what(), 2);
-  } catch (const clconv::Error& error) {
-    return report(error.what(), exit_status(error.status()));
-  } catch (const std::bad_alloc&) {
-    return report("out of host memory", 1);
-  } catch (const std::exception& error) {
-    return report(error.what(), 1);
-  }
+  if (const auto status = clconv::cli::parse_words(app, argc, argv)) return *status;
+  return clconv::cli::exit_status_of("clconv-bench", [&] { run(words); });
 }

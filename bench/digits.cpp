@@ -18,6 +18,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/words.hpp"
 #include "digits_data.hpp"
 #include "digits_network.hpp"
 #include "svg.hpp"
@@ -521,7 +522,7 @@ int main(int argc, char** argv) {
   app.add_option("--svg", svg_path, "write a chart of the medians");
   app.add_option("--json", json_path, "write all times");
   app.add_flag("--no-peers", no_peers, "leave NumPy and PyTorch out");
-  CLI11_PARSE(app, argc, argv)
+  if (const auto status = clconv::cli::parse_words(app, argc, argv)) return *status;
   clconv::pin_pocl_threads();
   try {
     run(data, device, svg_path, json_path, !no_peers);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/words.hpp"
 #include "svg.hpp"
 
 namespace {
@@ -102,10 +103,11 @@ int main(int argc, char** argv) {
   int epochs = 5, ranks = 2;
   CLI::App app{"Training speed of digits over MPI ranks with one CPU each", "digits-ranks"};
   app.add_option("--data", data, "folder with MNIST's t10k images and labels")->required();
-  app.add_option("--epochs", epochs, "measured, after one that is not")->check(CLI::Range(1, 1000));
-  app.add_option("--ranks", ranks, "the most, at least 2")->check(CLI::Range(2, 64));
+  app.add_option("--epochs", epochs, "measured, after one that is not")
+      ->check(clconv::cli::whole_number(1, 1000));
+  app.add_option("--ranks", ranks, "the most, at least 2")->check(clconv::cli::whole_number(2, 64));
   app.add_option("--svg", picture, "file to draw the chart to");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto status = clconv::cli::parse_words(app, argc, argv)) return *status;
   std::vector<Run> runs = {{1, 32}};
   for (int n = 2; n <= ranks; n *= 2) {
     runs.push_back({n, 32});

@@ -6,12 +6,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "cli/words.hpp"
 #include "digits_trainer.hpp"
 
 namespace {
 
+using clconv::cli::real_number, clconv::cli::Sign, clconv::cli::whole_number;
 using example::kSide, example::Options, example::Trainer;
 constexpr int kClasses = Trainer::kClasses;
 
@@ -139,13 +142,14 @@ int main(int argc, char** argv) {
   auto* data = app.add_option("--data", o.data,
                               "folder with MNIST's t10k images and labels (IDX, gzipped or not)");
   app.add_option("--device", o.device, "index P:D or part of a name");
-  app.add_option("--batch", o.batch, "images per step")->check(CLI::Range(1, 100000));
+  app.add_option("--batch", o.batch, "images per step")->check(whole_number(1, 100000));
   app.add_option("--epochs", o.epochs, "passes over the data; 0 only tests")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", o.seed, "of weights and order");
-  app.add_option("--lr", o.learning_rate, "learning rate at the start")->check(CLI::PositiveNumber);
+      ->check(whole_number(0, std::numeric_limits<int>::max()));
+  app.add_option("--seed", o.seed, "of weights and order")->check(whole_number(0));
+  app.add_option("--lr", o.learning_rate, "learning rate at the start")
+      ->check(real_number(Sign::kPositive));
   app.add_option("--shift", o.shift, "pixels by which images are shifted at random")
-      ->check(CLI::Range(0, 8));
+      ->check(whole_number(0, 8));
   app.add_flag("--deterministic", o.deterministic,
                "the same seed gives the same weights, bit for bit");
   app.add_option("--save", o.save, "folder to write the weights to, one .npy a tensor");
@@ -156,13 +160,7 @@ int main(int argc, char** argv) {
   app.add_flag("--mpi", o.mpi,
                "train with the other ranks of mpirun, each on --batch images per step")
       ->excludes(predict);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::fprintf(stderr, "digits: %s (see --help)\n", error.what());
-    return 2;
-  }
+  if (const auto status = clconv::cli::parse_words(app, argc, argv)) return *status;
   if (data->count() == 0 && predict->count() == 0) {
     std::fprintf(stderr, "digits: --data FOLDER is missing (or --load FOLDER --predict FILE)\n");
     return 2;

@@ -1,8 +1,10 @@
 // What the sum of a result becomes, and its backward, as rows of tables. A new activation is a value and two rows
 // here, its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h; what
-// loops over the tables finds it. Refuses to know of OpenCL.
+// loops over the tables finds it. Refuses to know of OpenCL and of the library, so that the programs can use it, too.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <string_view>
 
@@ -30,29 +32,48 @@ struct ActivationRow {
   Activation activation;
   const char*
       word;  // in reports, in plan keys and on the command line, parameters behind it as word:slope:offset
-  const char* macro;  // its expression in kernels/parts/activation.cl
-  int parameters;     // 0; 1: slope; 2: slope and offset
-  bool slopes;        // it has an operand of them, one per channel of the result
+  const char* macro;    // its expression in kernels/parts/activation.cl
+  int parameters;       // 0; 1: slope; 2: slope and offset
+  float slope, offset;  // of the parameters, the usual ones: ONNX's
+  bool slopes;          // it has an operand of them, one per channel of the result
   // |act(a) - act(b)| <= lipschitz * |a - b|, for slopes in [-1, 1].
   double lipschitz;
   double at_zero;  // no less than |act(0)|
   // Error of the expression itself, relative to its result, in units of 2^-24: OpenCL C allows exp 3, tanh 5 and erf 16
   // units in the last place ("Relative error as ULPs").
   double own_error;
+  // Its definition. `slope` is the channel's where it has an operand of them.
+  double (*value)(double v, double slope, double offset);
 };
 
+// NaN stays NaN.
+inline double between(double v, double least, double most) {
+  return std::min(std::max(v, least), most);
+}
+
 constexpr ActivationRow kActivationRows[kActivations] = {
-    {Activation::kNone, "none", "activate_none", 0, false, 1, 0, 0},
-    {Activation::kRelu, "relu", "activate_relu", 0, false, 1, 0, 0},
-    {Activation::kRelu6, "relu6", "activate_relu6", 0, false, 1, 0, 0},
-    {Activation::kLeakyRelu, "leaky-relu", "activate_leaky_relu", 1, false, 1, 0, 1},
-    {Activation::kSilu, "silu", "activate_silu", 0, false, 1.1, 0, 16},
-    {Activation::kHardSwish, "hard-swish", "activate_hard_swish", 0, false, 1.5, 0, 8},
-    {Activation::kHardSigmoid, "hard-sigmoid", "activate_hard_sigmoid", 2, false, 1, 1, 4},
-    {Activation::kSigmoid, "sigmoid", "activate_sigmoid", 0, false, 0.25, 0.5, 16},
-    {Activation::kTanh, "tanh", "activate_tanh", 0, false, 1, 0, 10},
-    {Activation::kGelu, "gelu", "activate_gelu", 0, false, 1.13, 0, 32},
-    {Activation::kPrelu, "prelu", "activate_prelu", 0, true, 1, 0, 1},
+    {Activation::kNone, "none", "activate_none", 0, 0, 0, false, 1, 0, 0,
+     [](double v, double, double) { return v; }},
+    {Activation::kRelu, "relu", "activate_relu", 0, 0, 0, false, 1, 0, 0,
+     [](double v, double, double) { return std::max(v, 0.0); }},
+    {Activation::kRelu6, "relu6", "activate_relu6", 0, 0, 0, false, 1, 0, 0,
+     [](double v, double, double) { return between(v, 0, 6); }},
+    {Activation::kLeakyRelu, "leaky-relu", "activate_leaky_relu", 1, 0.01f, 0, false, 1, 0, 1,
+     [](double v, double slope, double) { return v < 0 ? slope * v : v; }},
+    {Activation::kSilu, "silu", "activate_silu", 0, 0, 0, false, 1.1, 0, 16,
+     [](double v, double, double) { return v / (1 + std::exp(-v)); }},
+    {Activation::kHardSwish, "hard-swish", "activate_hard_swish", 0, 0, 0, false, 1.5, 0, 8,
+     [](double v, double, double) { return v * between(v + 3, 0, 6) / 6; }},
+    {Activation::kHardSigmoid, "hard-sigmoid", "activate_hard_sigmoid", 2, 0.2f, 0.5f, false, 1, 1,
+     4, [](double v, double slope, double offset) { return between(slope * v + offset, 0, 1); }},
+    {Activation::kSigmoid, "sigmoid", "activate_sigmoid", 0, 0, 0, false, 0.25, 0.5, 16,
+     [](double v, double, double) { return 1 / (1 + std::exp(-v)); }},
+    {Activation::kTanh, "tanh", "activate_tanh", 0, 0, 0, false, 1, 0, 10,
+     [](double v, double, double) { return std::tanh(v); }},
+    {Activation::kGelu, "gelu", "activate_gelu", 0, 0, 0, false, 1.13, 0, 32,
+     [](double v, double, double) { return v / 2 * (1 + std::erf(v / std::sqrt(2.0))); }},
+    {Activation::kPrelu, "prelu", "activate_prelu", 0, 0, 0, true, 1, 0, 1,
+     [](double v, double slope, double) { return v < 0 ? slope * v : v; }},
 };
 
 // The gradient at v from the one at y = act(v): dy*act'(v), computed from y alone.

@@ -33,8 +33,10 @@ clconv_status clconv_wisdom_read(const char* path, char** json) {
     TextOut out(json, "json");
     const std::string file = existing_path(path);
     const WisdomBook book = read_wisdom(file).value_or(WisdomBook());
+    const Json records = Json::parse(book.records_json());
     out.put(dump({{"path", file},
-                  {"records", Json::parse(book.records_json())},
+                  {"records", records},
+                  {"other_records", book.size() - records.size()},
                   {"unreadable_lines", book.unreadable()}}));
   });
 }

@@ -115,7 +115,10 @@ TEST_CASE("clconv-bench: wrong words and files are one line, and nothing is writ
   check_one_line(bench(folder, problem + "--direction backward-bias"), 2, "backward-weights");
   check_one_line(bench(folder, problem + "--rigor much"), 2, "much");
   check_one_line(bench(folder, problem + "--peers cudnn"), 2, "cudnn");
-  check_one_line(bench(folder, problem + "--rounds 0"), 2, "--rounds");
+  check_one_line(bench(folder, problem + "--rounds 0"), 2,
+                 "--rounds: is '0', expected a whole number from 1 to 2147483647");
+  check_one_line(bench(folder, problem + "--pause -1"), 2,
+                 "--pause: is '-1', expected a number of at least 0");
   check_one_line(bench(folder, problem + "--frob"), 2, "--frob");
   check_one_line(bench(folder, problem + "--device nothing-like-it"), 1, "nothing-like-it");
   check_one_line(bench(folder, "--suite none.txt"), 1, "none.txt");

@@ -221,6 +221,28 @@ TEST_CASE("run: residual, activations, float16 files and channels last") {
   check_direction(p, last + " --activation prelu", {"", "naive", "implicit_gemm"});
 }
 
+TEST_CASE("a number that is none, or out of range, is told with what is allowed") {
+  const TempFolder folder;
+  const std::string above = ", expected a number above 0 (see --help)";
+  const std::string whole = ", expected a whole number of at least 0 (see --help)";
+  const std::string plan = "plan n1c1h3w3k1kh1kw1 --";
+  for (const char* value : {"-1", "0", "nan", "inf", "1e999", "3s", "''"}) {
+    const std::string shown = std::string(value) == "''" ? "" : value;
+    check_fails(folder, plan + "time-limit " + value, 2,
+                "--time-limit: is '" + shown + "'" + above);
+  }
+  for (const char* verb : {"bench", "tune"}) {
+    check_fails(folder, std::string(verb) + " n1c1h3w3k1kh1kw1 --time-limit -2", 2,
+                "--time-limit: is '-2'" + above);
+  }
+  for (const char* value : {"-3", "1.5", "many"})
+    check_fails(folder, plan + "expected-runs " + value, 2,
+                "--expected-runs: is '" + std::string(value) + "'" + whole);
+  check_fails(folder, plan + "expected-runs 9223372036854775808", 2,
+              "--expected-runs: is '9223372036854775808', expected a whole number from 0 to "
+              "9223372036854775807 (see --help)");
+}
+
 TEST_CASE("run: activations with parameters, and bfloat16 in memory") {
   const Inputs in;
   const std::string command = kRun + in.geometry;
@@ -535,7 +557,8 @@ TEST_CASE("wrong geometry: one line with field and value, status 2, nothing writ
       in.folder, base + " --groups 3", 2,
       "w.npy: has shape (4,3,3,3), expected (4,2,3,3): x.npy has 6 channels, --groups is 3");
   check_fails(in.folder, base + " --groups 4", 2, "c=6 is not a multiple of g=4");
-  check_fails(in.folder, base + " --groups 0", 2, "--groups 0: must be at least 1");
+  check_fails(in.folder, base + " --groups 0", 2,
+              "--groups: is '0', expected a whole number of at least 1 (see --help)");
   check_fails(in.folder, base + " --groups 2 --pad=-1", 2, "pt=-1: must be at least 0");
   check_fails(in.folder, base + " --groups 2 --stride 0", 2, "sh=0: must be at least 1");
   check_fails(in.folder, base + " --groups 2 --stride two", 2,
@@ -967,7 +990,10 @@ TEST_CASE("tune fills the wisdom, wisdom lists, shows, moves and forgets it, pla
   CHECK(result.status == 0);
   CHECK(result.err.empty());
   CHECK(result.out.find("wisdom: w.jsonl\n") != std::string::npos);
-  CHECK(run(folder, "wisdom list", env).out.find("2 records in w.jsonl") != std::string::npos);
+  const std::string listed = run(folder, "wisdom list", env).out;
+  CHECK(listed.find("2 records in w.jsonl, beside ") != std::string::npos);
+  const Json all = Json::parse(run(folder, "wisdom list --json", env).out);
+  CHECK(all.at("other_records").get<int>() > 0);
   CHECK(Json::parse(run(folder, "wisdom list --json", env).out).at("records").size() == 2);
   CHECK(run(folder, std::string("wisdom show ") + kSmall, env).out.find("measured") !=
         std::string::npos);

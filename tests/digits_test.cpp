@@ -609,6 +609,23 @@ TEST_CASE("digits: an epoch on real digits, weights saved and loaded, single dig
   CHECK(right >= 2);
 }
 
+TEST_CASE("digits: a number out of range is told with what is allowed, in one line") {
+  const TempFolder folder;
+  const struct {
+    const char *words, *line;
+  } cases[] = {{"--batch 0", "--batch: is '0', expected a whole number from 1 to 100000"},
+               {"--epochs -1", "--epochs: is '-1', expected a whole number from 0 to 2147483647"},
+               {"--lr nan", "--lr: is 'nan', expected a number above 0"},
+               {"--seed 1.5", "--seed: is '1.5', expected a whole number of at least 0"},
+               {"--shift 9", "--shift: is '9', expected a whole number from 0 to 8"}};
+  for (const auto& one : cases) {
+    CAPTURE(one.words);
+    const ProgramResult result = digits(folder, std::string("--data d ") + one.words);
+    CHECK(result.status == 2);
+    CHECK(result.err == std::string("digits: ") + one.line + " (see --help)\n");
+  }
+}
+
 TEST_CASE("digits: data that is missing, truncated or not what it should be, in one line") {
   const TempFolder folder;
   const std::string run = "--epochs 1 --batch 4 --data ";

@@ -195,6 +195,12 @@ TEST_CASE("net: every output as .npy, from an input of .npy, and by the batch's 
   REQUIRE(half.status == 0);
   CHECK(has(half.out, "storage f16"));
   check_values(read_npy(small.folder.path("results/y.npy"), "(n,c,h,w)"), expected, 2e-2);
+  const Result brain =
+      run(small.folder, "net.onnx --input x=x.npy --dtype bf16 --runs 1 --out results");
+  CAPTURE(brain.err);
+  REQUIRE(brain.status == 0);
+  CHECK(has(brain.out, "storage bf16"));
+  check_values(read_npy(small.folder.path("results/y.npy"), "(n,c,h,w)"), expected, 1e-1);
 }
 
 TEST_CASE("net: --json is one document with layers, totals, memory and times") {
@@ -472,10 +478,15 @@ TEST_CASE("net: wrong words, files and shapes are one line each") {
   check_refused(folder, net + "x=x.npy --input x=1,3,9,7",
                 "x.npy: has shape (2,3,9,7), --input says");
   check_refused(folder, net + "x=x.npy --input x=x.npy", "given twice");
-  check_refused(folder, net + "1,3,8,8 --batch -1", "--batch -1");
-  check_refused(folder, net + "1,3,8,8 --batch 0", "--batch 0: must be at least 1");
-  check_refused(folder, net + "1,3,8,8 --runs -1", "--runs -1");
-  check_refused(folder, net + "1,3,8,8 --dtype f64", "--dtype 'f64': expected f32 or f16");
+  check_refused(folder, net + "1,3,8,8 --batch -1", "--batch: is '-1'");
+  check_refused(folder, net + "1,3,8,8 --batch 0",
+                "--batch: is '0', expected a whole number of at least 1");
+  check_refused(folder, net + "1,3,8,8 --runs -1",
+                "--runs: is '-1', expected a whole number of at least 0");
+  check_refused(folder, net + "1,3,8,8 --scale inf", "--scale: is 'inf', expected a number (");
+  check_refused(folder, net + "1,3,8,8 --time-limit 0",
+                "--time-limit: is '0', expected a number above 0 (");
+  check_refused(folder, net + "1,3,8,8 --dtype f64", "--dtype 'f64': expected f32, f16 or bf16");
   check_refused(folder, net + "1,3,8,8 --rigor slow", "--rigor 'slow'");
   check_refused(folder, net + "1,3,8,8 --workspace-limit 5T", "--workspace-limit '5T'");
   check_refused(folder, net + "1,3,8,8 --out y.npy", "there are 2 outputs, expected a folder");

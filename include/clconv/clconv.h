@@ -834,8 +834,9 @@ CLCONV_API clconv_status clconv_pooling_backward(clconv_context context, cl_comm
 CLCONV_API clconv_status clconv_wisdom_path(char** path);
 
 /** {"path","records":[{"problem","direction","device","driver","kernels","rigor","candidates":[...],
- *  "best":{"strategy","config"}|null}],"unreadable_lines":[...]}, with "machine" in records since 0.1. "best" of those
- *  that were timed, as the planner chooses if nothing constrains it. Reads JSON lines, too. */
+ *  "best":{"strategy","config"}|null}],"other_records","unreadable_lines":[...]}, with "machine" in records since 0.1.
+ *  "best" of those that were timed, as the planner chooses if nothing constrains it. "other_records": how many there
+ *  are beside them, of speeds and of checked variants. Reads JSON lines, too. */
 CLCONV_API clconv_status clconv_wisdom_read(const char* path, char** json);
 
 /** Can records be kept in `path` now? Makes the file where it is missing. \retval CLCONV_IO no; the text says why. */

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <initializer_list>
+#include <vector>
 
 namespace clconv_python {
 namespace {
@@ -21,17 +22,6 @@ constexpr Word kDirections[] = {{"forward", CLCONV_FORWARD},
                                 {"backward-weights", CLCONV_BACKWARD_WEIGHTS},
                                 {"backward-bias", CLCONV_BACKWARD_BIAS},
                                 {"transposed", CLCONV_TRANSPOSED}};
-constexpr Word kActivationWords[] = {{"none", CLCONV_NO_ACTIVATION},
-                                     {"relu", CLCONV_RELU},
-                                     {"relu6", CLCONV_RELU6},
-                                     {"leaky-relu", CLCONV_LEAKY_RELU},
-                                     {"silu", CLCONV_SILU},
-                                     {"hard-swish", CLCONV_HARD_SWISH},
-                                     {"hard-sigmoid", CLCONV_HARD_SIGMOID},
-                                     {"sigmoid", CLCONV_SIGMOID},
-                                     {"tanh", CLCONV_TANH},
-                                     {"gelu", CLCONV_GELU},
-                                     {"prelu", CLCONV_PRELU}};
 constexpr Word kDataTypes[] = {
     {"float32", CLCONV_FLOAT32}, {"float16", CLCONV_FLOAT16}, {"bfloat16", CLCONV_BFLOAT16}};
 constexpr Word kLayouts[] = {{"nchw", CLCONV_NCHW}, {"nhwc", CLCONV_NHWC}};
@@ -42,9 +32,17 @@ constexpr Word kRigors[] = {{"default", CLCONV_RIGOR_DEFAULT},
                             {"measure", CLCONV_MEASURE},
                             {"exhaustive", CLCONV_EXHAUSTIVE}};
 
+// The library's own.
+std::vector<Word> activation_words() {
+  std::vector<Word> words;
+  for (clconv_activation i = 0; std::strcmp(clconv_activation_name(i), "?") != 0; ++i)
+    words.push_back({clconv_activation_name(i), i});
+  return words;
+}
+
 // Words are written with - or with _.
-template <std::size_t N>
-std::int32_t value_of(const Word (&words)[N], const char* name, std::string word) {
+template <class Words>
+std::int32_t value_of(const Words& words, const char* name, std::string word) {
   std::replace(word.begin(), word.end(), '_', '-');
   std::string all;
   for (const Word& known : words) {
@@ -193,7 +191,11 @@ void bind_fields(nb::class_<clconv_problem>& c) {
         [member](clconv_problem& p, bool value) { p.*member = value ? 1 : 0; });
   }
   bind_word(c, "direction", &clconv_problem::direction, kDirections);
-  bind_word(c, "activation", &clconv_problem::activation, kActivationWords);
+  c.def_prop_rw(
+      "activation", [](const clconv_problem& p) { return clconv_activation_name(p.activation); },
+      [](clconv_problem& p, const std::string& word) {
+        p.activation = value_of(activation_words(), "activation", word);
+      });
   bind_word(c, "data_type", &clconv_problem::data_type, kDataTypes);
   bind_word(c, "layout", &clconv_problem::layout, kLayouts);
   bind_word(c, "weights_layout", &clconv_problem::weights_layout, kWeightsLayouts);
@@ -278,7 +280,7 @@ void bind_problem(nb::module_& m) {
         nb::arg("output_pad_w"));
   m.def("fully_connected", fully_connected, nb::arg("n"), nb::arg("inputs"), nb::arg("outputs"));
   nb::list activations, fields;
-  for (const Word& word : kActivationWords)
+  for (const Word& word : activation_words())
     activations.append(word.word);
   for (const SizeField& field : kSizes)
     fields.append(field.name);

@@ -265,7 +265,7 @@ void add_bench(CLI::App& app, Session& session) {
   verb->add_option("--deny", v->deny, "not these strategies, comma-separated");
   verb->add_option("--time-limit", v->time_limit_s,
                    "seconds to measure each problem at most; what is left out is listed")
-      ->check(CLI::PositiveNumber);
+      ->check(real_number(Sign::kPositive));
   verb->add_flag("--json", v->json, "one JSON document");
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }

@@ -9,6 +9,7 @@
 
 #include "clconv/clconv.hpp"
 #include "cli/errors.hpp"
+#include "cli/words.hpp"
 
 namespace clconv::cli {
 
@@ -68,6 +69,10 @@ struct StorageOptions {
   void add_to(CLI::App& app);
   void apply(Problem& problem) const;
 };
+// "f32, f16 or bf16".
+std::string data_type_words();
+// f32 where the word is empty. Throws BadInput that names the option.
+clconv_data_type parse_data_type(const std::string& word);
 // "float32", "float16".
 const char* type_word(clconv_data_type type);
 

@@ -1,7 +1,9 @@
 // What ends the program, by the exit status it has then. Each is one line that names what it is about.
 #pragma once
 
+#include <functional>
 #include <stdexcept>
+#include <string>
 
 namespace clconv::cli {
 
@@ -19,5 +21,11 @@ class FileFailure : public std::runtime_error {
 class Unmet : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// One line on standard error; returns the status.
+int report(const char* program, const std::string& text, int status);
+
+// Runs what a program does. The exit status: 0, or that of what ended it, which becomes one line.
+int exit_status_of(const char* program, const std::function<void()>& action);
 
 }  // namespace clconv::cli

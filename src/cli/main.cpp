@@ -1,28 +1,8 @@
 // clconv: plan, run, measure and explain 2-D convolutions. Exit status: 0 done; 1 the device, a
 // build or a file failed; 2 the words or the input were wrong; 3 the constraint cannot be met.
-#include <cstdio>
-#include <cstdlib>
-
 #include "cli/cli.hpp"
-#include "text.hpp"
 
 namespace {
-
-int report(const std::string& text, int status) {
-  std::fprintf(stderr, "clconv: %s\n", clconv::core::one_line(text).c_str());
-  return status;
-}
-
-int exit_status(clconv_status status) {
-  switch (status) {
-    case CLCONV_INVALID_ARGUMENT:
-    case CLCONV_INVALID_PROBLEM:
-    case CLCONV_INVALID_MODEL:
-    case CLCONV_UNSUPPORTED: return 2;
-    case CLCONV_CONSTRAINT: return 3;
-    default: return 1;
-  }
-}
 
 // CLI11 says only that a subcommand is required; people want to hear which word was none. `verb` is the
 // last one understood.
@@ -52,11 +32,6 @@ const CLI::App* incomplete(const CLI::App& app) {
   return parsed.empty() ? &app : incomplete(*parsed.front());
 }
 
-bool verbose() {
-  const char* value = std::getenv("CLCONV_VERBOSE");
-  return value != nullptr && *value != '\0' && std::string(value) != "0";
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -77,27 +52,13 @@ int main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
-    session.action();
-    if (std::fflush(stdout) != 0) return report("cannot write to standard output", 1);
-    return 0;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    if (const CLI::App* verb = incomplete(app)) {
-      return report(explain_missing_verb(*verb, argc, argv), 2);
-    }
-    return report(std::string(error.what()) + " (see --help)", 2);
-  } catch (const BadInput& error) {
-    return report(error.what(), 2);
-  } catch (const Unmet& error) {
-    return report(error.what(), 3);
-  } catch (const FileFailure& error) {
-    return report(error.what(), 1);
-  } catch (const clconv::Error& error) {
-    if (verbose() && !error.detail().empty()) std::fprintf(stderr, "%s\n", error.detail().c_str());
-    return report(error.what(), exit_status(error.status()));
-  } catch (const std::bad_alloc&) {
-    return report("out of host memory", 1);
-  } catch (const std::exception& error) {
-    return report(error.what(), 1);
+    const CLI::App* verb = incomplete(app);
+    return report("clconv",
+                  verb != nullptr ? explain_missing_verb(*verb, argc, argv)
+                                  : std::string(error.what()) + " (see --help)",
+                  2);
   }
+  return exit_status_of("clconv", session.action);
 }

@@ -30,7 +30,6 @@ struct NetVerb {
   std::string model, rigor, workspace_limit, dtype, out, html;
   std::vector<std::string> inputs, skip;
   std::int64_t batch = 0, expected_runs = 0, runs = 10;
-  bool batch_given = false;
   double time_limit_s = 0;
   bool deterministic = false, check = false, json = false, passes = false, supported = false;
   PictureOptions pictures;
@@ -93,7 +92,7 @@ Json candidates_of(const Context& context, const Json& report) {
       try {
         Problem problem(step.at("problem").get<std::string>());
         problem.direction = parse_direction(direction);
-        if (report.at("storage") == "f16") problem.data_type = CLCONV_FLOAT16;
+        problem.data_type = parse_data_type(report.at("storage").get<std::string>());
         explained = Json::parse(context.explain(problem, options));
       } catch (const Error&) {
         continue;  // the report is of use without this list, too
@@ -154,10 +153,6 @@ std::string values_text(const Array& array) {
 
 void NetVerb::check_options() const {
   if (model.empty()) throw BadInput("net: name a MODEL.onnx, or --supported");
-  if (batch_given && batch < 1)
-    throw BadInput("--batch " + std::to_string(batch) + ": must be at least 1");
-  if (runs < 0) throw BadInput("--runs " + std::to_string(runs) + ": must not be negative");
-  if (!std::isfinite(pictures.scale)) throw BadInput("--scale: expected a finite number");
   if (!html.empty()) check_out(html, {model});
 }
 
@@ -171,11 +166,7 @@ NetworkOptions NetVerb::options() {
   }
   o.deterministic = deterministic ? 1 : 0;
   o.expected_runs = expected_runs;
-  if (dtype == "f16") {
-    o.data_type = CLCONV_FLOAT16;
-  } else if (!dtype.empty() && dtype != "f32") {
-    throw BadInput("--dtype '" + dtype + "': expected f32 or f16");
-  }
+  o.data_type = parse_data_type(dtype);
   for (const std::string& pass : skip)
     skipped_ += (skipped_.empty() ? "" : ",") + pass;
   if (!skipped_.empty()) o.skip_passes = skipped_.c_str();
@@ -312,8 +303,8 @@ void add_picture_options(CLI::App& verb, PictureOptions& pictures) {
                   "subtracted from the picture's values, which are 0..1: a number, or one a "
                   "channel: 0.485,0.456,0.406");
   verb.add_option("--std", pictures.std, "and divided by this (1)");
-  verb.add_option("--scale", pictures.scale,
-                  "and multiplied by this (1); 255 for models of 0..255");
+  verb.add_option("--scale", pictures.scale, "and multiplied by this (1); 255 for models of 0..255")
+      ->check(real_number(Sign::kAny));
   verb.add_flag("--nhwc", pictures.nhwc,
                 "the picture's channels are the input's last size; needed only where its sizes do "
                 "not show it");
@@ -330,20 +321,22 @@ void add_net(CLI::App& app, Session& session) {
                    "NAME=N,C,H,W (a shape) or NAME=FILE (.npy, .png, .jpg), once for each input; "
                    "those without a file get random numbers in [0,1)")
       ->allow_extra_args(false);  // one value each: MODEL may stand behind
-  verb->add_option("--batch", v->batch, "the first size of every input");
+  verb->add_option("--batch", v->batch, "the first size of every input")->check(whole_number(1));
   add_picture_options(*verb, v->pictures);
   verb->add_option("--rigor", v->rigor, "wisdom-only, estimate (default), measure or exhaustive");
   verb->add_option("--time-limit", v->time_limit_s,
                    "seconds to measure a layer at most; compiling is not counted")
-      ->check(CLI::PositiveNumber);
+      ->check(real_number(Sign::kPositive));
   verb->add_option("--workspace-limit", v->workspace_limit,
                    "bytes of workspace a layer may need, e.g. 1000000, 64M or 2GiB");
   verb->add_flag("--deterministic", v->deterministic, "equal inputs must give equal bits");
   verb->add_option("--expected-runs", v->expected_runs,
                    "weigh compiling and preparing, spread over so many runs")
-      ->check(CLI::NonNegativeNumber);
-  verb->add_option("--dtype", v->dtype, "f32 (default) or f16: weights and activations in memory");
-  verb->add_option("--runs", v->runs, "runs to measure (10); 0: predicted times only");
+      ->check(whole_number(0));
+  verb->add_option("--dtype", v->dtype,
+                   data_type_words() + " (f32): weights and activations in memory");
+  verb->add_option("--runs", v->runs, "runs to measure (10); 0: predicted times only")
+      ->check(whole_number(0));
   verb->add_flag("--check", v->check,
                  "compare every convolution with strategy naive; exit status 1 where one is wrong");
   verb->add_option("--out", v->out,
@@ -355,10 +348,7 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--skip-pass", v->skip, "leave a pass out; may be repeated")
       ->allow_extra_args(false);
   verb->add_flag("--supported", v->supported, "list operators and passes, and end");
-  verb->callback([&session, verb, v] {
-    v->batch_given = verb->count("--batch") > 0;
-    session.action = [&session, v] { v->run(session); };
-  });
+  verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }
 
 }  // namespace clconv::cli

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "activation.hpp"
 #include "cli/cli.hpp"
 #include "data_type.hpp"
 #include "text.hpp"
@@ -85,7 +86,7 @@ void GeometryOptions::add_to(CLI::App& app, bool with_groups) {
                  "padding behind or "
                  "in front");
   app.add_option("--dilation", dilation, "distance between taps: 2, or 2,1 (height, width)");
-  if (with_groups) app.add_option("--groups", groups, "groups");
+  if (with_groups) app.add_option("--groups", groups, "groups")->check(whole_number(1));
 }
 
 std::pair<std::int64_t, std::int64_t> parse_pair(const std::string& option,
@@ -154,12 +155,19 @@ void apply_padding(const std::string& pad, Problem& p) {
 }
 
 namespace {
+const core::ActivationRow& row_of(clconv_activation activation) {
+  return core::row_of(static_cast<core::Activation>(activation));
+}
+
 std::string activation_words() {
   std::string words;
   for (clconv_activation i = 0; std::strcmp(clconv_activation_name(i), "?") != 0; ++i) {
-    words += (i > 0 ? ", " : "") + std::string(clconv_activation_name(i));
-    if (i == CLCONV_LEAKY_RELU) words += "[:SLOPE (0.01)]";
-    if (i == CLCONV_HARD_SIGMOID) words += "[:SLOPE:OFFSET (0.2:0.5)]";
+    const core::ActivationRow& row = row_of(i);
+    words += (i > 0 ? ", " : "") + std::string(row.word);
+    if (row.parameters == 1) words += "[:SLOPE (" + core::number_text(row.slope) + ")]";
+    if (row.parameters == 2)
+      words += "[:SLOPE:OFFSET (" + core::number_text(row.slope) + ":" +
+               core::number_text(row.offset) + ")]";
   }
   return words;
 }
@@ -187,16 +195,14 @@ void ActivationOptions::apply(Problem& p) const {
     if (colon != ':' || !(numbers >> value)) throw bad();
     given.push_back(value);
   }
-  const bool hard = p.activation == CLCONV_HARD_SIGMOID;
-  const std::size_t parameters = hard ? 2 : p.activation == CLCONV_LEAKY_RELU ? 1 : 0;
-  if (!given.empty() && given.size() != parameters) throw bad();
-  if (hard) p.activation_slope = 0.2f;  // ONNX's
-  if (!given.empty()) p.activation_slope = given[0];
-  if (given.size() > 1) p.activation_offset = given[1];
+  const core::ActivationRow& row = row_of(p.activation);
+  if (!given.empty() && static_cast<int>(given.size()) != row.parameters) throw bad();
+  if (row.parameters > 0) p.activation_slope = given.empty() ? row.slope : given[0];
+  if (row.parameters > 1) p.activation_offset = given.empty() ? row.offset : given[1];
 }
 
 void StorageOptions::add_to(CLI::App& app) {
-  app.add_option("--dtype", dtype, "f32 (default), f16 or bf16: how all operands lie in memory");
+  app.add_option("--dtype", dtype, data_type_words() + " (f32): how all operands lie in memory");
   app.add_option("--layout", layout, "nchw (default) or nhwc: of x, y and r; forward");
   app.add_option("--weights-layout", weights_layout,
                  "kcrs (default) or krsc: (k,c/g,kh,kw) or (k,kh,kw,c/g); forward");
@@ -209,13 +215,28 @@ void StorageOptions::apply(Problem& p) const {
     if (word == second) return 1;
     throw BadInput(std::string(option) + " '" + word + "': expected " + first + " or " + second);
   };
-  for (p.data_type = 0; !dtype.empty() && dtype != clconv_data_type_name(p.data_type);) {
-    if (std::strcmp(clconv_data_type_name(++p.data_type), "?") == 0) {
-      throw BadInput("--dtype '" + dtype + "': expected f32, f16 or bf16");
-    }
-  }
+  p.data_type = parse_data_type(dtype);
   p.layout = choose("--layout", layout, "nchw", "nhwc");
   p.weights_layout = choose("--weights-layout", weights_layout, "kcrs", "krsc");
+}
+
+std::string data_type_words() {
+  std::string words;
+  for (std::size_t i = 0; i < core::kDataTypes; ++i) {
+    words += (i == 0                      ? ""
+              : i + 1 == core::kDataTypes ? " or "
+                                          : ", ") +
+             std::string(core::kDataTypeRows[i].word);
+  }
+  return words;
+}
+
+clconv_data_type parse_data_type(const std::string& word) {
+  if (word.empty()) return CLCONV_FLOAT32;
+  for (const core::DataTypeRow& row : core::kDataTypeRows) {
+    if (word == row.word) return static_cast<clconv_data_type>(row.type);
+  }
+  throw BadInput("--dtype '" + word + "': expected " + data_type_words());
 }
 
 const char* type_word(clconv_data_type type) {
@@ -292,7 +313,7 @@ std::int64_t parse_bytes(const std::string& option, const std::string& text) {
 void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--rigor", rigor, "wisdom-only, estimate (default), measure or exhaustive");
   app.add_option("--time-limit", time_limit_s, "seconds to measure at most; the best so far wins")
-      ->check(CLI::PositiveNumber);
+      ->check(real_number(Sign::kPositive));
   app.add_option("--workspace-limit", workspace_limit,
                  "bytes an execution may need besides its operands, e.g. 1000000, 64M or 2GiB");
   app.add_flag("--deterministic", deterministic, "equal inputs must give equal bits");
@@ -304,7 +325,7 @@ void PlanningOptions::add_to(CLI::App& app) {
                "as in training: the weights are packed in every execution, which counts");
   app.add_option("--expected-runs", expected_runs,
                  "weigh compiling and preparing, spread over so many executions")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
 }
 
 PlanOptions PlanningOptions::options() const {

@@ -93,9 +93,6 @@ void RunVerb::check_options() const {
                    takes.needed + " and, if wanted, " + takes.optional);
   }
   check_activation();
-  if (geometry.groups < 1) {
-    throw BadInput("--groups " + std::to_string(geometry.groups) + ": must be at least 1");
-  }
   check_out(out, {x, w, b, r, slopes, y, dy});
 }
 

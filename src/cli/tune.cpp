@@ -82,7 +82,7 @@ void add_tune(CLI::App& app, Session& session) {
   v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
   verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")
-      ->check(CLI::PositiveNumber);
+      ->check(real_number(Sign::kPositive));
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });
 }
 

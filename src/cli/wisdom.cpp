@@ -48,8 +48,13 @@ void list(const std::string& file, bool json) {
                best != nullptr ? format_us(best->at("median_us").get<double>()) : "-"});
   }
   if (!wisdom.at("records").empty()) std::printf("%s", table.text().c_str());
-  std::printf("%s in %s\n", count_of(wisdom.at("records"), "record").c_str(),
-              core::one_line(wisdom.at("path").get<std::string>()).c_str());
+  const auto others = wisdom.at("other_records").get<std::int64_t>();
+  std::printf("%s in %s%s\n", count_of(wisdom.at("records"), "record").c_str(),
+              core::one_line(wisdom.at("path").get<std::string>()).c_str(),
+              others == 0 ? ""
+                          : (", beside " + std::to_string(others) +
+                             " of the device's speeds and of checked variants")
+                                .c_str());
   if (!wisdom.at("unreadable_lines").empty()) {
     std::printf("%s that cannot be read (`clconv wisdom forget --unreadable` removes them)\n",
                 count_of(wisdom.at("unreadable_lines"), "line").c_str());

@@ -50,8 +50,7 @@ NetworkOptions options_of(const clconv_net_options* given) {
   NetworkOptions options;
   options.shapes = shapes_of(c.num_shapes, c.shapes);
   options.batch = in_range(c.batch, 0, INT32_MAX, "batch");
-  if (c.data_type != CLCONV_FLOAT32 && c.data_type != CLCONV_FLOAT16 &&
-      c.data_type != CLCONV_BFLOAT16) {
+  if (c.data_type < 0 || c.data_type >= static_cast<int>(clconv::core::kDataTypes)) {
     bad("data_type " + std::to_string(c.data_type) + " is unknown");
   }
   options.lowering.storage = static_cast<clconv::core::DataType>(c.data_type);

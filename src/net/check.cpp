@@ -89,7 +89,7 @@ struct Counts {
 Counts counts_of(const Problem& problem) {
   const clconv_problem_info info = problem.info();
   const bool transposed = problem.direction == CLCONV_TRANSPOSED;
-  const std::int64_t size = problem.data_type == CLCONV_FLOAT32 ? 4 : 2;
+  const std::int64_t size = core::element_bytes(static_cast<core::DataType>(problem.data_type));
   const std::int64_t x = info.x_bytes / size, y = info.y_bytes / size;
   return {transposed ? y : x, transposed ? x : y, info.w_bytes / size, info.b_bytes / size,
           transposed ? problem.c : problem.k};

@@ -1,7 +1,6 @@
 #include "planner/expected.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace clconv::core {
 namespace {
@@ -11,26 +10,9 @@ constexpr double kMostFlops = 3e8;
 
 using Values = std::vector<float>;
 
-double between(double v, double least, double most) {
-  return std::min(std::max(v, least), most);
-}
-
 double activated(const Problem& p, double v, double slope) {
-  switch (p.activation) {
-    case Activation::kNone: return v;
-    case Activation::kRelu: return std::max(v, 0.0);
-    case Activation::kRelu6: return between(v, 0, 6);
-    case Activation::kLeakyRelu: return v < 0 ? double{p.activation_slope} * v : v;
-    case Activation::kSilu: return v / (1 + std::exp(-v));
-    case Activation::kHardSwish: return v * between(v + 3, 0, 6) / 6;
-    case Activation::kHardSigmoid:
-      return between(double{p.activation_slope} * v + double{p.activation_offset}, 0, 1);
-    case Activation::kSigmoid: return 1 / (1 + std::exp(-v));
-    case Activation::kTanh: return std::tanh(v);
-    case Activation::kGelu: return v / 2 * (1 + std::erf(v / std::sqrt(2.0)));
-    case Activation::kPrelu: return v < 0 ? slope * v : v;
-  }
-  return v;
+  const ActivationRow& row = row_of(p.activation);
+  return row.value(v, row.slopes ? slope : double{p.activation_slope}, double{p.activation_offset});
 }
 
 // Where the elements of a tensor of images lie.
