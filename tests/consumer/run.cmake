@@ -1,7 +1,8 @@
 # The project as its users meet it: installed into several layouts, of which programs in C and C++ are built through
 # find_package and through pkg-config, and as a part of another project.
-# usage: cmake -DBUILD= -DSOURCE= -DWORK= -DGENERATOR= -DCC= -DCXX= -DLIBDIR= -DAR= -DSHARED=
-#        -P run.cmake
+# usage: cmake -DBUILD= -DSOURCE= -DWORK= -DGENERATOR= -DCC= -DCXX= -DLIBDIR= -DAR= -DOBJECTS= -P run.cmake
+# OBJECTS: a file that sets library_objects and net_objects to those of the two shared libraries; "" where they are
+# static.
 function(must)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
   if(NOT status EQUAL 0)
@@ -76,12 +77,10 @@ must_have("${pc}" "libdir=\${pcfiledir}/..\n")
 must_have("${pc}" "prefix=\${pcfiledir}/../..\n")
 
 # A static library, of the objects that the build has: C and C++ link to it with what the package says.
-if(SHARED)
-  file(GLOB_RECURSE objects ${BUILD}/CMakeFiles/clconv_runtime.dir/*.o ${BUILD}/CMakeFiles/clconv_core.dir/*.o
-    ${BUILD}/CMakeFiles/clconv.dir/*.o)
-  file(GLOB_RECURSE net_objects ${BUILD}/CMakeFiles/clconv_runtime.dir/*.o ${BUILD}/CMakeFiles/clconv_net_core.dir/*.o)
+if(OBJECTS)
+  include(${OBJECTS})
   file(MAKE_DIRECTORY ${WORK}/static-build)
-  must(${AR} rcs ${WORK}/static-build/libclconv.a ${objects})
+  must(${AR} rcs ${WORK}/static-build/libclconv.a ${library_objects})
   must(${AR} rcs ${WORK}/static-build/libclconv-net.a ${net_objects})
   install_with(static "--prefix;${WORK}/static" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF)
   check_package(static_package ${WORK}/static/lib ON)
