@@ -88,6 +88,31 @@ TEST_CASE("depthwise's fours says what it does not serve") {
   CHECK(refusal(on, "depthwise", parse_problem("n1c2h9w9k2kh7kw7g2"), config).field == "kh*kw");
 }
 
+TEST_CASE("checker: implicit_gemm's items") {
+  Device on = pretended_gpu();
+  const Problem p = parse_problem("n2c3h5w7k5kh3kw3p1");
+  check_configs(on, "implicit_gemm", in_direction(p, Direction::kForward, true),
+                {"body=items,mr=4,np=4"});
+}
+
+TEST_CASE("implicit_gemm's items: groups, strides, dilation, storage, layouts, data gradient") {
+  Device on = pretending([](DeviceProfile& p) { p.float_width = 1; });
+  const std::vector<const char*> all = {"body=items,mr=4,np=4", "body=items,mr=8,np=2",
+                                        "body=items,mr=12,np=3"};
+  const Problem groups = parse_problem("n3c8h7w12k20kh3kw3p0,1,2,1g2");
+  check_configs(on, "implicit_gemm", in_direction(groups, Direction::kForward, true), all);
+  check_configs(on, "implicit_gemm", in_direction(groups, Direction::kBackwardData, true), all);
+  const Problem strided = parse_problem("n2c5h11w9k7kh3kw2s2,3p1d2,1");
+  check_configs(on, "implicit_gemm", in_direction(strided, Direction::kForward, true), all);
+  check_configs(on, "implicit_gemm", in_direction(strided, Direction::kBackwardData, true), all);
+  check_configs(on, "implicit_gemm", in_direction(strided, Direction::kTransposed, true), all);
+  const Problem last =
+      in_direction(nhwc(parse_problem("n2c6h5w6k9kh3kw3p1")), Direction::kForward, true);
+  check_configs(on, "implicit_gemm", last, all);
+  check_configs(on, "implicit_gemm", stored(last, DataType::kFloat16), {all[0]});
+  check_configs(on, "implicit_gemm", stored(strided, DataType::kBfloat16), {all[1]});
+}
+
 TEST_CASE("checker: winograd in one kernel") {
   Device on = pretended_gpu();
   const Problem p = parse_problem("n2c5h5w6k9kh3kw3p1");

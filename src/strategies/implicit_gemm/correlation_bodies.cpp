@@ -14,6 +14,13 @@ std::string defines_of(const Correlation& c, const std::string& config) {
 
 }  // namespace
 
+std::vector<Argument> operand_arguments(const Problem& p, const Region& packed) {
+  const Operands operands(p);
+  return {{"x", operands.input},        {"y_mask", p.mask ? operands.mask : operands.input},
+          {"packed", packed},           {"b", Region{kBiasSlot}},
+          {"r", Region{kResidualSlot}}, {"result", operands.result}};
+}
+
 std::string class_defines(const Problem& p, const Correlation& c, const std::string& config) {
   return defines_of(c, config) + epilogue_defines(p);
 }

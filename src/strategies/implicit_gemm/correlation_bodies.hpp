@@ -18,6 +18,9 @@ struct Operands {
         mask{kYSlot} {}
 };
 
+// The first arguments of the kernels that multiply by packed weights.
+std::vector<Argument> operand_arguments(const Problem& p, const Region& packed);
+
 // The macros of a program: the config's, stride and dilation (the same in all correlations of a problem), epilogue.
 std::string class_defines(const Problem& p, const Correlation& c, const std::string& config);
 // The same with shared_epilogue_defines.

@@ -125,50 +125,48 @@ class Direct : public Layout {
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const TilePack& pack,
                                  const Region& packed) const {
     const Problem& p = case_.problem;
-    const Operands operands(p);
     const DirectGrid grid(tile_, c);
-    const Reciprocal of_ow(c.ow), of_blocks(grid.blocks), of_all_blocks(grid.all_blocks);
-    std::vector<Argument> arguments = {{"x", operands.input},
-                                       {"y_mask", p.mask ? operands.mask : operands.input},
-                                       {"packed", packed},
-                                       {"b", Region{kBiasSlot}},
-                                       {"r", Region{kResidualSlot}},
-                                       {"result", operands.result},
-                                       {"channels", narrow(c.channels)},
-                                       {"taps_h", narrow(c.taps_h)},
-                                       {"taps_w", narrow(c.taps_w)},
-                                       {"products", narrow(pack.products)},
-                                       {"in_h", narrow(c.in_h)},
-                                       {"in_w", narrow(c.in_w)},
-                                       {"top", narrow(c.top)},
-                                       {"left", narrow(c.left)},
-                                       {"ow", narrow(c.ow)},
-                                       {"ow_reciprocal", of_ow.bits()},
-                                       {"ow_shift", cl_int{of_ow.shift}},
-                                       {"image_pixels", narrow(c.oh * c.ow)},
-                                       {"quads", narrow(grid.quads)},
-                                       {"planes", narrow(grid.planes)},
-                                       {"filters", narrow(c.filters)},
-                                       {"groups", narrow(c.groups)},
-                                       {"blocks", narrow(grid.blocks)},
-                                       {"blocks_reciprocal", of_blocks.bits()},
-                                       {"blocks_shift", cl_int{of_blocks.shift}},
-                                       {"all_blocks", narrow(grid.all_blocks)},
-                                       {"all_blocks_reciprocal", of_all_blocks.bits()},
-                                       {"all_blocks_shift", cl_int{of_all_blocks.shift}},
-                                       {"filter_tiles", narrow(pack.tiles(c))},
-                                       {"in_image", cl_long{c.in_image}},
-                                       {"in_plane", cl_long{c.in_plane}},
-                                       {"in_pitch", narrow(c.in_pitch)},
-                                       {"in_step", narrow(c.in_step)}};
-    for (const Argument& argument : result_arguments(c, 0))
-      arguments.push_back(argument);
+    std::vector<Argument> arguments = operand_arguments(p, packed);
+    for (const std::vector<Argument>& more : {sizes(c, pack, grid), result_arguments(c, 0)})
+      arguments.insert(arguments.end(), more.begin(), more.end());
     Range range = items(grid.lanes, local(grid));
     // Drivers limit the work-groups of the second dimension.
     range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(grid.planes, 32768));
     return std::make_unique<KernelStep>(
         "multiply", device.kernel("implicit_gemm/direct", "implicit_gemm_direct", defines(c)),
         with_slopes(p, arguments), range);
+  }
+
+  static std::vector<Argument> sizes(const Correlation& c, const TilePack& pack,
+                                     const DirectGrid& grid) {
+    const Reciprocal of_ow(c.ow), of_blocks(grid.blocks), of_all_blocks(grid.all_blocks);
+    return {{"channels", narrow(c.channels)},
+            {"taps_h", narrow(c.taps_h)},
+            {"taps_w", narrow(c.taps_w)},
+            {"products", narrow(pack.products)},
+            {"in_h", narrow(c.in_h)},
+            {"in_w", narrow(c.in_w)},
+            {"top", narrow(c.top)},
+            {"left", narrow(c.left)},
+            {"ow", narrow(c.ow)},
+            {"ow_reciprocal", of_ow.bits()},
+            {"ow_shift", cl_int{of_ow.shift}},
+            {"image_pixels", narrow(c.oh * c.ow)},
+            {"quads", narrow(grid.quads)},
+            {"planes", narrow(grid.planes)},
+            {"filters", narrow(c.filters)},
+            {"groups", narrow(c.groups)},
+            {"blocks", narrow(grid.blocks)},
+            {"blocks_reciprocal", of_blocks.bits()},
+            {"blocks_shift", cl_int{of_blocks.shift}},
+            {"all_blocks", narrow(grid.all_blocks)},
+            {"all_blocks_reciprocal", of_all_blocks.bits()},
+            {"all_blocks_shift", cl_int{of_all_blocks.shift}},
+            {"filter_tiles", narrow(pack.tiles(c))},
+            {"in_image", cl_long{c.in_image}},
+            {"in_plane", cl_long{c.in_plane}},
+            {"in_pitch", narrow(c.in_pitch)},
+            {"in_step", narrow(c.in_step)}};
   }
 
   const Case& case_;

@@ -13,7 +13,8 @@
   X(patches)                   \
   X(phases)                    \
   X(tile)                      \
-  X(direct)
+  X(direct)                    \
+  X(items)
 #define CLCONV_WEIGHTS(X) \
   X(weights_filters)      \
   X(weights_pixels)       \

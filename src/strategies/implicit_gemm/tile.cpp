@@ -195,12 +195,8 @@ class TileLayout : public Layout {
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const Region& packed) const {
     const Problem& p = case_.problem;
     const TileGrid grid(tile_, c);
-    const Operands operands(p);
-    std::vector<Argument> arguments = {
-        {"x", operands.input},        {"y_mask", p.mask ? operands.mask : operands.input},
-        {"packed", packed},           {"b", Region{kBiasSlot}},
-        {"r", Region{kResidualSlot}}, {"result", operands.result},
-        {"partial", partial()}};
+    std::vector<Argument> arguments = operand_arguments(p, packed);
+    arguments.push_back({"partial", partial()});
     for (const std::vector<Argument>& more :
          {product_arguments(c, grid), pixel_arguments(c, grid), result_arguments(c, 0)})
       arguments.insert(arguments.end(), more.begin(), more.end());
