@@ -1,4 +1,4 @@
-// parts: depthwise_stage depthwise_store
+// parts: depthwise_sections depthwise_store
 // Depthwise convolution on CPUs, forward and data gradient, of planes in general: sections of the input are copied
 // to local memory first.
 //
@@ -20,18 +20,8 @@
 
 #define WHOLE_TILES (!ACCUMULATE && !MULTI)
 
-#define PARAMETERS \
-  global const element* restrict x, global const element* restrict y_mask, \
-  global const element* restrict weights, global const element* restrict b, \
-  global const element* restrict r, global element* restrict result, int groups, int filters, \
-  int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
-  int steps_w, int section_h, int section_w, int sections_x, int sections, long all_sections, \
-  int sections_per_work_group, int pitch, int shift, long in_image, long out_image, int channels, \
-  int stage_floats, int sums_pitch SLOPES_PARAMETER
-#define ARGUMENTS \
-  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
-  res_w, steps_h, steps_w, section_h, section_w, sections_x, sections, all_sections, sections_per_work_group, \
-  pitch, shift, in_image, out_image, channels, stage_floats, sums_pitch SLOPES_ARGUMENT
+#define PARAMETERS SECTION_PARAMETERS, int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER
+#define ARGUMENTS SECTION_ARGUMENTS, channels, stage_floats, sums_pitch SLOPES_ARGUMENT
 
 NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory, PARAMETERS) {
 #if MULTI

@@ -1,4 +1,4 @@
-// parts: lane_sums epilogue depthwise_stage
+// parts: lane_sums epilogue depthwise_sections
 // Depthwise weight gradient on CPUs, of planes in general: sections of x are copied to local memory first.
 //
 //   dy, as it lies            staged x                     registers, floatv each
@@ -88,17 +88,7 @@ ALWAYS_INLINE void add_piece(float* totals, global const element* dy, global con
   }
 }
 
-#define PARAMETERS \
-  global const element* restrict x, global const element* restrict dy, \
-  global const element* restrict y_mask, global result_element* restrict result, int groups, \
-  int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
-  int ow, int section_h, int section_w, int sections_x, int sections, long all_sections, long sections_per_part, \
-  int pitch, int shift, long part_stride
-#define ARGUMENTS \
-  x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
-  section_h, section_w, sections_x, sections, all_sections, sections_per_part, pitch, shift, part_stride
-
-NOT_INLINED void depthwise_weights_columns_item(const long id, local float* restrict memory, PARAMETERS) {
+NOT_INLINED void depthwise_weights_columns_item(const long id, local float* restrict memory, GRADIENT_PARAMETERS) {
   const long planes = (long)groups * filters;
   const long filter = id % planes;
   const long part = id / planes;
@@ -138,7 +128,7 @@ NOT_INLINED void depthwise_weights_columns_item(const long id, local float* rest
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_columns(PARAMETERS) {
+void depthwise_weights_columns(GRADIENT_PARAMETERS) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
-  depthwise_weights_columns_item(get_group_id(0), memory, ARGUMENTS);
+  depthwise_weights_columns_item(get_group_id(0), memory, GRADIENT_ARGUMENTS);
 }

@@ -1,4 +1,4 @@
-// parts: depthwise_stage depthwise_sums
+// parts: depthwise_sections depthwise_sums
 // Depthwise weight gradient on CPUs, of planes in general: sections of x are copied to local memory first.
 //
 //   staged x                        dy, as it lies              registers, floatv each
@@ -73,17 +73,7 @@ inline void add_rows(floatv* acc, global const element* dy, global const element
   }
 }
 
-#define PARAMETERS \
-  global const element* restrict x, global const element* restrict dy, \
-  global const element* restrict y_mask, global result_element* restrict result, int groups, \
-  int filters, int in_h, int in_w, long in_size, long dy_size, int top, int left, int oh, \
-  int ow, int section_h, int section_w, int sections_x, int sections, long all_sections, long sections_per_part, \
-  int pitch, int shift, long part_stride
-#define ARGUMENTS \
-  x, dy, y_mask, result, groups, filters, in_h, in_w, in_size, dy_size, top, left, oh, ow, \
-  section_h, section_w, sections_x, sections, all_sections, sections_per_part, pitch, shift, part_stride
-
-NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restrict memory, PARAMETERS) {
+NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restrict memory, GRADIENT_PARAMETERS) {
   const int chunks_w = ALL_TAPS ? 1 : (KW + TAPS - 1) / TAPS;
   const int chunks = ALL_TAPS ? 1 : KH * chunks_w;
   const int chunk = (int)(id % chunks);
@@ -123,7 +113,7 @@ NOT_INLINED void depthwise_weights_rows_item(const long id, local float* restric
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void depthwise_weights_rows(PARAMETERS) {
+void depthwise_weights_rows(GRADIENT_PARAMETERS) {
   local float memory[STAGE_FLOATS] __attribute__((aligned(64)));
-  depthwise_weights_rows_item(get_group_id(0), memory, ARGUMENTS);
+  depthwise_weights_rows_item(get_group_id(0), memory, GRADIENT_ARGUMENTS);
 }

@@ -1,17 +1,6 @@
 // parts: epilogue
-// Memory-lean im2row on GPUs: y from unfolded columns of the padded input, with the channels innermost
-// (unfold_columns in ops/pack.cl). For one tap column q, the patches of all output rows i in an output column are a
-// matrix whose rows overlap in memory. Its leading dimension sh*c is smaller than its width kh*c where sh < kh:
-//
-//   unfolded column:    row0[c] row1[c] row2[c] row3[c] row4[c] ...
-//                        |---- i = 0 ----|
-//                                |---- i = 1 ----|              kh = 3, sh = 1
-//                                        |---- i = 2 ----|
-//
-//
-// The next output column starts sw columns further on, the next tap column dw. The product is that matrix times the
-// weights, packed in the order q, p, channel with the filters innermost. A dilated filter takes its kh taps one by one
-// (taps_h rows of `adjacent` products, tap_row apart); otherwise all kh*c products are adjacent.
+// Memory-lean im2row on GPUs: y from unfolded columns of the padded input, with the channels innermost, times weights
+// in the order q, p, channel with the filters innermost. kernels/im2row_lean/filters.cl has the picture and the words.
 //
 // One work-item per result, neighbours along the filters.
 //

@@ -1,7 +1,7 @@
-// parts: transpose row_end epilogue prefetch winograd_transforms
-// Winograd on CPUs: the sums of a strip of tiles and a block of filters, transformed to results and stored.
+// parts: register_tile transpose row_end epilogue prefetch winograd_transforms
+// Winograd on CPUs: a strip of tiles and a block of filters, multiplied, transformed to results and stored.
 //
-//   local products[xi][tile of the strip][KV vectors of filters]  --A'[ ]A-->  M rows of VW pixels per filter
+//   V x U  -->  local products[xi][tile of the strip][KV vectors of filters]  --A'[ ]A-->  M rows of VW pixels a filter
 //
 // Macros: M KV VW, TT and BT (a strip has BT*TT tiles), and those of the epilogue.
 
@@ -9,6 +9,28 @@
 #define STRIP (TT * BT)
 #define PRODUCTS (STRIP * BLOCK + VW)  // one vector more than needed spreads them over the sets of a cache
 #define TILES_PER_VECTOR (VW / M)      // tiles whose results fill a vector of a row
+#define SHARE ((BLOCK + BT - 1) / BT)  // of a block's weights, prefetched with every TT tiles
+#define LINE 16                        // floats of a cache line
+
+// acc[TT][KV] = what `sums` has of the channels before k0, plus the products of channels [k0, k1): weights of a block
+// at `filters`, TT tiles of V at `tiles`, in address space `space`, `pitch` from one channel to the next. Moves next_u,
+// from where it prefetches, along.
+#define MULTIPLY_CHANNELS(acc, k0, k1, filters, space, tiles, pitch, sums)                                      \
+  {                                                                                                             \
+    global const float* filter_at = filters;                                                                    \
+    space const float* tile_at = tiles;                                                                         \
+    _Pragma("unroll") for (int i = 0; i < TT; ++i) {                                                            \
+      _Pragma("unroll") for (int v = 0; v < KV; ++v) {                                                          \
+        acc[i][v] = k0 > 0 ? LOAD_V(sums + i * BLOCK + v * VW) : (floatv)(0.0f);                                \
+      }                                                                                                         \
+    }                                                                                                           \
+    for (int channel = k0; channel < k1; ++channel, next_u += SHARE) {                                          \
+      _Pragma("unroll") for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);                         \
+      MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i])                                        \
+      filter_at += BLOCK;                                                                                       \
+      tile_at += pitch;                                                                                         \
+    }                                                                                                           \
+  }
 
 // Of `count` tiles from `first_tile` on, counted over all images, and the filters from `first_filter` on of a group.
 // `prefetch`: what is stored to was not prefetched before.

@@ -1,4 +1,4 @@
-// parts: epilogue mask quotient winograd_transforms local_tile
+// parts: mask quotient winograd_store local_tile
 // Winograd F(2x2, 3x3) on GPUs in one kernel: the tiles of the input are transformed into local memory, multiplied
 // there and transformed back, so that neither V nor the products are ever in memory.
 //
@@ -167,24 +167,7 @@ void winograd_fused(global const element* restrict x, global const element* rest
       const int of_result = group_index * filters + filter;
       const float bias = BIAS_OF(b, of_result);
       const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), of_result);
-      const long at = first_out + of_result * (long)oh * ow;
-#define FROM(j) s[i][j]
-#define TO(j) sums[j]
-#pragma unroll
-      for (int i = 0; i < M; ++i) {
-        float sums[M];
-        A_TRANSFORM(FROM, TO)
-#pragma unroll
-        for (int j = 0; j < M; ++j) {
-          const long to = at + (long)i * ow + j;
-          if (i0 + i < oh && j0 + j < ow) {
-            const float value = sums[j] + bias + RESIDUAL_OF(r, to);
-            PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
-          }
-        }
-      }
-#undef FROM
-#undef TO
+      STORE_RESULTS(first_out + of_result * (long)oh * ow)
     }
   }
 }

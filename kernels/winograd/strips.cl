@@ -1,4 +1,4 @@
-// parts: register_tile winograd_results lanes mask
+// parts: winograd_results lanes mask
 // Winograd on CPUs in one launch: a work-group transforms a strip of tiles, multiplies it by the transformed weights
 // and transforms the products to results. What it writes and reads in between stays in its local memory.
 //
@@ -20,8 +20,6 @@
 
 typedef floatv floatt;
 
-#define SHARE ((BLOCK + BT - 1) / BT)
-#define LINE 16  // floats of a cache line
 #define VECTORS ((STRIP + VW - 1) / VW)
 #define CHANNELS_AHEAD 2
 #define PIECES (VW / M)  // tiles whose first M columns fill a vector
@@ -260,24 +258,9 @@ void winograd_strips(global const element* restrict x, global const element* res
       for (int k0 = 0; k0 < channels; k0 += slab) {
         const int k1 = min(k0 + slab, channels);
         for (int first = 0; first < count; first += TT) {
-          global const float* filter_at = u + (long)k0 * BLOCK;
-          local const float* tile_at = vs + k0 * STRIP + first;
           local float* sums = products + xi * PRODUCTS + first * BLOCK;
           floatv acc[TT][KV];
-#pragma unroll
-          for (int i = 0; i < TT; ++i) {
-#pragma unroll
-            for (int v = 0; v < KV; ++v) {
-              acc[i][v] = k0 > 0 ? LOAD_V(sums + i * BLOCK + v * VW) : (floatv)(0.0f);
-            }
-          }
-          for (int channel = k0; channel < k1; ++channel, next_u += SHARE) {
-#pragma unroll
-            for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
-            MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i])
-            filter_at += BLOCK;
-            tile_at += STRIP;
-          }
+          MULTIPLY_CHANNELS(acc, k0, k1, u + (long)k0 * BLOCK, local, vs + k0 * STRIP + first, STRIP, sums)
 #pragma unroll
           for (int i = 0; i < TT; ++i) {
 #pragma unroll

@@ -1,4 +1,4 @@
-// parts: epilogue mask winograd_transforms
+// parts: mask winograd_store
 // Winograd on GPUs: one work-item per tile transforms it, around a batch of (M+2)^2 matrix products.
 //
 //   x --input--> V [group][xi][channel][tile] --multiply--> products [group][xi][filter][tile] --output--> y
@@ -176,22 +176,6 @@ kernel void winograd_gpu_output(global const float* restrict products, global co
     const float bias = BIAS_OF(b, plane);
     const float slope = SLOPE_OF(SLOPES_OF(image, planes), plane);
     const long first = image * out_image + ((long)plane * oh + i0) * ow + j0;
-#define FROM(j) s[i][j]
-#define TO(j) sums[j]
-#pragma unroll
-    for (int i = 0; i < M; ++i) {
-      float sums[M];
-      A_TRANSFORM(FROM, TO)
-#pragma unroll
-      for (int j = 0; j < M; ++j) {
-        const long at = first + (long)i * ow + j;
-        if (i0 + i < oh && j0 + j < ow) {
-          const float value = sums[j] + bias + RESIDUAL_OF(r, at);
-          PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
-        }
-      }
-    }
-#undef FROM
-#undef TO
+    STORE_RESULTS(first)
   }
 }

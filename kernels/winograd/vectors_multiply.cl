@@ -1,4 +1,4 @@
-// parts: register_tile winograd_results
+// parts: winograd_results
 // Winograd on CPUs, third program: multiplies the transformed input by the transformed weights and transforms the
 // products to results. The body, in three programs:
 //
@@ -18,9 +18,6 @@
 // tiles.
 //
 // Macros: M KV TT BT VW, and those of the epilogue. All other sizes are arguments.
-
-#define SHARE ((BLOCK + BT - 1) / BT)
-#define LINE 16  // floats of a cache line
 
 #define PARAMETERS \
   global const float* restrict V, global const float* restrict packed, \
@@ -48,24 +45,9 @@ NOT_INLINED void winograd_multiply_item(const long id, local float* restrict pro
     for (int from = 0; from < channels; from += slab) {
       const int to = min(from + slab, channels);
       for (int first = 0; first < count; first += TT) {
-        global const float* filter_at = u + (long)from * BLOCK;
-        global const float* tile_at = vs + (long)from * pitch + first;
         local float* sums = products + xi * PRODUCTS + first * BLOCK;
         floatv acc[TT][KV];
-#pragma unroll
-        for (int i = 0; i < TT; ++i) {
-#pragma unroll
-          for (int v = 0; v < KV; ++v) {
-            acc[i][v] = from > 0 ? LOAD_V(sums + i * BLOCK + v * VW) : (floatv)(0.0f);
-          }
-        }
-        for (int channel = from; channel < to; ++channel, next_u += SHARE) {
-#pragma unroll
-          for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);
-          MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i])
-          filter_at += BLOCK;
-          tile_at += pitch;
-        }
+        MULTIPLY_CHANNELS(acc, from, to, u + (long)from * BLOCK, global, vs + (long)from * pitch + first, pitch, sums)
         STORE_TILE(acc, TT, KV, sums + i * BLOCK + v * VW)
       }
     }

@@ -108,6 +108,16 @@ std::optional<Rejection> over_registers(const Machine& machine, std::int64_t vec
   return std::nullopt;
 }
 
+std::optional<Rejection> over_work_group(std::int64_t items, std::int64_t local_bytes,
+                                         const DeviceProfile& profile) {
+  if (items > profile.max_work_group_size) {
+    return Rejection{Reason::kWorkGroupSize, "work-group size", items, profile.max_work_group_size,
+                     ""};
+  }
+  if (local_bytes > profile.local_memory_bytes) return over_local_memory(local_bytes, profile);
+  return std::nullopt;
+}
+
 Offer offer_of(const Bodies& bodies, const Case& c) {
   Offers offers;
   std::vector<const Body*> others;

@@ -86,9 +86,15 @@ std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case
 std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c,
                                            const Config& config, Device& device);
 
+// The case of a strategy that takes a problem as it is.
+inline Case case_as_it_is(const Problem& p, const DeviceProfile& profile,
+                          std::int64_t workspace_limit) {
+  return {p, profile, workspace_limit};
+}
+
 // A strategy that is a list of bodies. `kRejection(problem)` says why it does not apply at all, or nothing;
 // `kBodies(problem)` is its list; `kCase(problem, profile, workspace_limit)` makes the case.
-template <auto kRejection, auto kBodies, auto kCase>
+template <auto kRejection, auto kBodies, auto kCase = case_as_it_is>
 Strategy strategy_of_bodies(const char* name) {
   Strategy strategy{};
   strategy.name = name;
@@ -129,6 +135,10 @@ inline std::int64_t slab_channels_within(const Correlation& c, std::int64_t most
 // a minute for it (filters with kv=8,th=13,tw=11: 27 s). `vectors` of `width` floats.
 constexpr int kMostSumsPerRegister = 4;
 std::optional<Rejection> over_registers(const Machine& machine, std::int64_t vectors, int width);
+
+// Work-groups of `items` work-items with so much local memory each, where the device has less.
+std::optional<Rejection> over_work_group(std::int64_t items, std::int64_t local_bytes,
+                                         const DeviceProfile& profile);
 
 // "mr is 8, supported up to 4".
 inline Rejection above(const char* field, std::int64_t actual, std::int64_t limit) {

@@ -27,10 +27,6 @@ const Bodies& bodies_for(const Problem& p) {
   return p.direction == Direction::kForward ? forward : gradients;
 }
 
-Case case_of(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
-  return {p, profile, workspace_limit};
-}
-
 std::optional<Rejection> rejection(const Problem& p) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   if (auto refused = too_large(p)) return refused;
@@ -53,6 +49,6 @@ std::optional<Rejection> rejection(const Problem& p) {
 
 extern const Strategy strategy_fully_connected;
 const Strategy strategy_fully_connected =
-    strategy_of_bodies<rejection, bodies_for, case_of>("fully_connected");
+    strategy_of_bodies<rejection, bodies_for>("fully_connected");
 
 }  // namespace clconv::core

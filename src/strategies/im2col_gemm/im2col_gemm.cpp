@@ -24,10 +24,6 @@ const Bodies& bodies_for(const Problem&) {
   return bodies;
 }
 
-Case case_of(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
-  return {p, profile, workspace_limit};
-}
-
 std::optional<Rejection> rejection(const Problem& p) {
   if (p.direction == Direction::kBackwardBias) return not_served(p);
   if (auto refused = storage_not_served(p, {Serves::kNarrow})) return refused;
@@ -38,6 +34,6 @@ std::optional<Rejection> rejection(const Problem& p) {
 
 extern const Strategy strategy_im2col_gemm;
 const Strategy strategy_im2col_gemm =
-    strategy_of_bodies<rejection, bodies_for, case_of>("im2col_gemm");
+    strategy_of_bodies<rejection, bodies_for>("im2col_gemm");
 
 }  // namespace clconv::core

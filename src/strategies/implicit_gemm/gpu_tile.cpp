@@ -7,12 +7,7 @@ namespace clconv::core::implicit_gemm {
 std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others) const {
   // Of two steps.
   const std::int64_t local_bytes = std::int64_t{2} * bk * (bm + bn) * Problem::kFloatBytes + others;
-  if (items() > profile.max_work_group_size) {
-    return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
-                     profile.max_work_group_size, ""};
-  }
-  if (local_bytes > profile.local_memory_bytes) return over_local_memory(local_bytes, profile);
-  return std::nullopt;
+  return over_work_group(items(), local_bytes, profile);
 }
 
 Config Tile::config(const char* body) const {

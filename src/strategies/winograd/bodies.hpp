@@ -2,6 +2,7 @@
 // results, the products summed over the channels before A.
 #pragma once
 
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -49,6 +50,18 @@ double result_bytes(const Problem& p);
 
 // What all candidates of one m have in common.
 void describe_transforms(Candidate& candidate, const Problem& p, int m);
+
+// The configs of those tiles that the device can run; where there are none, of the last, for which fit() says why.
+template <class Tile, std::size_t kTiles, class ConfigOf>
+std::vector<Config> configs_of(const Tile (&tiles)[kTiles], const DeviceProfile& profile,
+                               ConfigOf&& config_of) {
+  std::vector<Config> configs;
+  for (const Tile& tile : tiles) {
+    if (!tile.rejection(profile)) configs.push_back(config_of(tile));
+  }
+  if (configs.empty()) configs.push_back(config_of(*std::prev(std::end(tiles))));
+  return configs;
+}
 
 // Strips per chunk: `strips`, halved until the memory that `bytes_of` gives keeps the limit; 1 where none does.
 template <class BytesOf>

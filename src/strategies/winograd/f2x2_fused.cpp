@@ -1,7 +1,6 @@
 // f2x2_fused: F(2x2, 3x3) in one kernel, transforms and products through local memory. No workspace. For GPUs.
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "ops/epilogue.hpp"
 #include "ops/quotient.hpp"
@@ -47,13 +46,7 @@ struct FusedTile {
     return Problem::kFloatBytes * std::max(kXi * bk * (bm + bn), kXi * 2 * (bm / kSums) * bn);
   }
   std::optional<Rejection> rejection(const DeviceProfile& profile) const {
-    if (items() > profile.max_work_group_size) {
-      return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
-                       profile.max_work_group_size, ""};
-    }
-    if (local_bytes() > profile.local_memory_bytes)
-      return over_local_memory(local_bytes(), profile);
-    return std::nullopt;
+    return over_work_group(items(), local_bytes(), profile);
   }
 };
 
@@ -167,14 +160,8 @@ class FusedLayout : public Layout {
   FusedGrid grid_;
 };
 
-// Those that the device can run; where there are none, the least of all, for which fit() says why.
 std::vector<Config> variants(const Case& all) {
-  std::vector<Config> configs;
-  for (const FusedTile& tile : kTiles) {
-    if (!tile.rejection(all.profile)) configs.push_back(tile.config());
-  }
-  if (configs.empty()) configs.push_back(std::prev(std::end(kTiles))->config());
-  return configs;
+  return configs_of(kTiles, all.profile, [](const FusedTile& tile) { return tile.config(); });
 }
 
 Fit fit(const Case& c, const Config& config) {

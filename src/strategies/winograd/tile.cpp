@@ -2,7 +2,6 @@
 // local memory. For GPUs.
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "ops/epilogue.hpp"
 #include "strategies/cost_model.hpp"
@@ -48,15 +47,8 @@ struct GpuTile {
   std::int64_t items() const { return std::int64_t{bm / tm} * (bn / tn); }
   // Two pairs of tiles: one is multiplied while the next is fetched.
   std::int64_t local_bytes() const { return std::int64_t{2} * bk * (bm + bn) * kElement; }
-  // Needs more work-items or local memory than the device has.
   std::optional<Rejection> rejection(const DeviceProfile& profile) const {
-    if (items() > profile.max_work_group_size) {
-      return Rejection{Reason::kWorkGroupSize, "work-group size", items(),
-                       profile.max_work_group_size, ""};
-    }
-    if (local_bytes() > profile.local_memory_bytes)
-      return over_local_memory(local_bytes(), profile);
-    return std::nullopt;
+    return over_work_group(items(), local_bytes(), profile);
   }
 };
 
@@ -264,20 +256,13 @@ int wanted_strips(const Case& all, GpuTile tile) {
                        });
 }
 
-// Those that the device can run; where there are none, the least of all, for which fit() says why.
 template <int kM>
 std::vector<Config> variants(const Case& all) {
-  std::vector<Config> configs;
-  const auto add = [&](GpuTile tile) {
+  return configs_of(kTiles, all.profile, [&](GpuTile tile) {
     tile.m = kM;
     tile.strips = wanted_strips(all, tile);
-    configs.push_back(tile.config());
-  };
-  for (const GpuTile& tile : kTiles) {
-    if (!tile.rejection(all.profile)) add(tile);
-  }
-  if (configs.empty()) add(*std::prev(std::end(kTiles)));
-  return configs;
+    return tile.config();
+  });
 }
 
 template <int kM>

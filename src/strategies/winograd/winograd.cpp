@@ -26,10 +26,6 @@ const Bodies& bodies_for(const Problem&) {
   return bodies;
 }
 
-Case case_of(const Problem& p, const DeviceProfile& profile, std::int64_t workspace_limit) {
-  return {p, profile, workspace_limit};
-}
-
 std::optional<Rejection> rejection(const Problem& p) {
   if (p.direction != Direction::kForward && !p.wants_dx()) return not_served(p);
   if (auto refused = storage_not_served(p, {Serves::kNarrow})) return refused;
@@ -46,6 +42,6 @@ std::optional<Rejection> rejection(const Problem& p) {
 }  // namespace
 
 extern const Strategy strategy_winograd;
-const Strategy strategy_winograd = strategy_of_bodies<rejection, bodies_for, case_of>("winograd");
+const Strategy strategy_winograd = strategy_of_bodies<rejection, bodies_for>("winograd");
 
 }  // namespace clconv::core
