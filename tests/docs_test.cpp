@@ -165,12 +165,9 @@ void write_array(const TempFolder& folder, const std::string& name,
 
 // A picture becomes twice as large.
 std::string enlarging_model() {
-  Floats each(std::size_t{3} * 3 * 2 * 2, 0.0f);
-  for (std::size_t c = 0; c < 3; ++c)
-    std::fill_n(each.begin() + static_cast<std::ptrdiff_t>(16 * c), 4, 1.0f);
   return OnnxFile()
       .input("x", {1, 3, -1, -1})
-      .constant("ones", {3, 3, 2, 2}, each)
+      .constant("ones", {3, 3, 2, 2}, clconv::test::colours_apart(2, Floats(4, 1.0f)))
       .node("ConvTranspose", "double", {"x", "ones"}, {"y"}, {{"strides", {2, 2}}})
       .output("y", {1, 3, -1, -1})
       .bytes();

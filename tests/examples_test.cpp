@@ -15,6 +15,7 @@
 using clconv::cli::Picture;
 using clconv::cli::read_picture;
 using clconv::core::write_file_atomically;
+using clconv::test::colours_apart;
 using clconv::test::OnnxFile;
 using clconv::test::TempFolder;
 using Floats = std::vector<float>;
@@ -33,21 +34,12 @@ Picture noise(std::int64_t width, std::int64_t height) {
   return picture;
 }
 
-// Weights (3,3,size,size) that keep the three colours apart.
-Floats each_colour(std::size_t size, const Floats& plane) {
-  Floats weights(9 * size * size, 0.0f);
-  for (std::size_t c = 0; c < 3; ++c)
-    std::copy(plane.begin(), plane.end(),
-              weights.begin() + static_cast<std::ptrdiff_t>(4 * c * size * size));
-  return weights;
-}
-
 // Every pixel becomes four; before that a 3x3 filter, with or without zeros around the picture.
 std::string doubling(const Floats& filter, std::int64_t pad) {
   return OnnxFile()
       .input("x", {1, 3, -1, -1})
-      .constant("w", {3, 3, 3, 3}, each_colour(3, filter))
-      .constant("ones", {3, 3, 2, 2}, each_colour(2, Floats(4, 1.0f)))
+      .constant("w", {3, 3, 3, 3}, colours_apart(3, filter))
+      .constant("ones", {3, 3, 2, 2}, colours_apart(2, Floats(4, 1.0f)))
       .node("Conv", "filter", {"x", "w"}, {"f"}, {{"pads", {pad, pad, pad, pad}}})
       .node("ConvTranspose", "double", {"f", "ones"}, {"y"}, {{"strides", {2, 2}}})
       .output("y", {1, 3, -1, -1})

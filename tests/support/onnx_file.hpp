@@ -2,6 +2,7 @@
 // the numbers of the fields.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -108,5 +109,14 @@ class OnnxFile {
   }
   Message graph_;
 };
+
+// Weights (3,3,size,size) that keep the three colours of a picture apart: `plane` for each.
+inline std::vector<float> colours_apart(std::size_t size, const std::vector<float>& plane) {
+  std::vector<float> weights(9 * size * size, 0.0f);
+  for (std::size_t c = 0; c < 3; ++c)
+    std::copy(plane.begin(), plane.end(),
+              weights.begin() + static_cast<std::ptrdiff_t>(4 * c * size * size));
+  return weights;
+}
 
 }  // namespace clconv::test
