@@ -1,6 +1,9 @@
 #include "strategies/implicit_gemm/correlation_bodies.hpp"
 
+#include <algorithm>
+
 #include "ops/epilogue.hpp"
+#include "ops/quotient.hpp"
 
 namespace clconv::core::implicit_gemm {
 
@@ -19,6 +22,24 @@ std::vector<Argument> operand_arguments(const Problem& p, const Region& packed) 
   return {{"x", operands.input},        {"y_mask", p.mask ? operands.mask : operands.input},
           {"packed", packed},           {"b", Region{kBiasSlot}},
           {"r", Region{kResidualSlot}}, {"result", operands.result}};
+}
+
+std::vector<Argument> view_arguments(const Correlation& c) {
+  const Reciprocal of_ow(c.ow);
+  return {{"in_h", narrow(c.in_h)},
+          {"in_w", narrow(c.in_w)},
+          {"top", narrow(c.top)},
+          {"left", narrow(c.left)},
+          {"ow", narrow(c.ow)},
+          {"ow_reciprocal", of_ow.bits()},
+          {"ow_shift", cl_int{of_ow.shift}},
+          {"image_pixels", narrow(c.oh * c.ow)}};
+}
+
+Range plane_items(std::int64_t lanes, std::int64_t local, std::int64_t planes) {
+  Range range = items(lanes, local);
+  range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(planes, 32768));
+  return range;
 }
 
 std::string class_defines(const Problem& p, const Correlation& c, const std::string& config) {

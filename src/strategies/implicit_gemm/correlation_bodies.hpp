@@ -21,6 +21,12 @@ struct Operands {
 // The first arguments of the kernels that multiply by packed weights.
 std::vector<Argument> operand_arguments(const Problem& p, const Region& packed);
 
+// The input's size, where its first tap lies, and the pixels of an image, as `direct`, `items` and `tile` take them.
+std::vector<Argument> view_arguments(const Correlation& c);
+// `lanes` work-items in groups of `local`, times `planes`, or fewer that take several planes: drivers limit the
+// work-groups of the second dimension.
+Range plane_items(std::int64_t lanes, std::int64_t local, std::int64_t planes);
+
 // The macros of a program: the config's, stride and dilation (the same in all correlations of a problem), epilogue.
 std::string class_defines(const Problem& p, const Correlation& c, const std::string& config);
 // The same with shared_epilogue_defines.

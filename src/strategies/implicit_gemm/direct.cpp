@@ -127,32 +127,24 @@ class Direct : public Layout {
     const Problem& p = case_.problem;
     const DirectGrid grid(tile_, c);
     std::vector<Argument> arguments = operand_arguments(p, packed);
-    for (const std::vector<Argument>& more : {sizes(c, pack, grid), result_arguments(c, 0)})
+    for (const std::vector<Argument>& more : {reduction_arguments(c, pack), view_arguments(c),
+                                              sizes(c, pack, grid), result_arguments(c, 0)})
       arguments.insert(arguments.end(), more.begin(), more.end());
-    Range range = items(grid.lanes, local(grid));
-    // Drivers limit the work-groups of the second dimension.
-    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(grid.planes, 32768));
     return std::make_unique<KernelStep>(
         "multiply", device.kernel("implicit_gemm/direct", "implicit_gemm_direct", defines(c)),
-        with_slopes(p, arguments), range);
+        with_slopes(p, arguments), plane_items(grid.lanes, local(grid), grid.planes));
   }
 
-  static std::vector<Argument> sizes(const Correlation& c, const TilePack& pack,
-                                     const DirectGrid& grid) {
-    const Reciprocal of_ow(c.ow), of_blocks(grid.blocks), of_all_blocks(grid.all_blocks);
+  static std::vector<Argument> reduction_arguments(const Correlation& c, const TilePack& pack) {
     return {{"channels", narrow(c.channels)},
             {"taps_h", narrow(c.taps_h)},
             {"taps_w", narrow(c.taps_w)},
-            {"products", narrow(pack.products)},
-            {"in_h", narrow(c.in_h)},
-            {"in_w", narrow(c.in_w)},
-            {"top", narrow(c.top)},
-            {"left", narrow(c.left)},
-            {"ow", narrow(c.ow)},
-            {"ow_reciprocal", of_ow.bits()},
-            {"ow_shift", cl_int{of_ow.shift}},
-            {"image_pixels", narrow(c.oh * c.ow)},
-            {"quads", narrow(grid.quads)},
+            {"products", narrow(pack.products)}};
+  }
+  static std::vector<Argument> sizes(const Correlation& c, const TilePack& pack,
+                                     const DirectGrid& grid) {
+    const Reciprocal of_blocks(grid.blocks), of_all_blocks(grid.all_blocks);
+    return {{"quads", narrow(grid.quads)},
             {"planes", narrow(grid.planes)},
             {"filters", narrow(c.filters)},
             {"groups", narrow(c.groups)},

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
-#include "ops/quotient.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/packed_weights.hpp"
 
@@ -87,39 +86,26 @@ class Items : public Layout {
   std::unique_ptr<Step> multiply(Device& device, const Correlation& c, const Region& packed) const {
     const ItemGrid grid(tile_, c);
     std::vector<Argument> arguments = operand_arguments(case_.problem, packed);
-    for (const std::vector<Argument>& more : {sizes(c, grid), result_arguments(c, 0)})
+    for (const std::vector<Argument>& more :
+         {reduction_arguments(c), view_arguments(c), sizes(c, grid), result_arguments(c, 0)})
       arguments.insert(arguments.end(), more.begin(), more.end());
-    Range range = items(grid.lanes, local(grid));
-    // Drivers limit the work-groups of the second dimension.
-    range.global[1] = static_cast<std::size_t>(std::min<std::int64_t>(grid.planes, 32768));
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/items", "implicit_gemm_items",
                       class_defines(case_.problem, c, tile_.config().defines())),
-        with_slopes(case_.problem, arguments), range);
+        with_slopes(case_.problem, arguments), plane_items(grid.lanes, local(grid), grid.planes));
   }
 
-  static std::vector<Argument> sizes(const Correlation& c, const ItemGrid& grid) {
-    const Reciprocal of_ow(c.ow);
+  static std::vector<Argument> reduction_arguments(const Correlation& c) {
     return {{"channels", narrow(c.channels)},
             {"taps_h", narrow(c.taps_h)},
-            {"taps_w", narrow(c.taps_w)},
-            {"in_h", narrow(c.in_h)},
-            {"in_w", narrow(c.in_w)},
-            {"top", narrow(c.top)},
-            {"left", narrow(c.left)},
-            {"ow", narrow(c.ow)},
-            {"ow_reciprocal", of_ow.bits()},
-            {"ow_shift", cl_int{of_ow.shift}},
-            {"image_pixels", narrow(c.oh * c.ow)},
-            {"lanes", narrow(grid.lanes)},
-            {"planes", narrow(grid.planes)},
-            {"filters", narrow(c.filters)},
-            {"groups", narrow(c.groups)},
-            {"blocks", narrow(grid.blocks)},
-            {"in_image", cl_long{c.in_image}},
-            {"in_plane", cl_long{c.in_plane}},
-            {"in_pitch", narrow(c.in_pitch)},
+            {"taps_w", narrow(c.taps_w)}};
+  }
+  static std::vector<Argument> sizes(const Correlation& c, const ItemGrid& grid) {
+    return {{"lanes", narrow(grid.lanes)},     {"planes", narrow(grid.planes)},
+            {"filters", narrow(c.filters)},    {"groups", narrow(c.groups)},
+            {"blocks", narrow(grid.blocks)},   {"in_image", cl_long{c.in_image}},
+            {"in_plane", cl_long{c.in_plane}}, {"in_pitch", narrow(c.in_pitch)},
             {"in_step", narrow(c.in_step)}};
   }
 

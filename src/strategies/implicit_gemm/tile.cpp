@@ -170,16 +170,8 @@ class TileLayout : public Layout {
 
   std::vector<Argument> pixel_arguments(const Correlation& c, const TileGrid& grid) const {
     const std::int64_t image_pixels = c.oh * c.ow;
-    const Reciprocal of_ow(c.ow), of_image(image_pixels);
-    return {{"in_h", narrow(c.in_h)},
-            {"in_w", narrow(c.in_w)},
-            {"top", narrow(c.top)},
-            {"left", narrow(c.left)},
-            {"ow", narrow(c.ow)},
-            {"ow_reciprocal", of_ow.bits()},
-            {"ow_shift", cl_int{of_ow.shift}},
-            {"image_pixels", narrow(image_pixels)},
-            {"image_pixels_reciprocal", of_image.bits()},
+    const Reciprocal of_image(image_pixels);
+    return {{"image_pixels_reciprocal", of_image.bits()},
             {"image_pixels_shift", cl_int{of_image.shift}},
             {"filters", narrow(c.filters)},
             {"groups", narrow(c.groups)},
@@ -197,8 +189,8 @@ class TileLayout : public Layout {
     const TileGrid grid(tile_, c);
     std::vector<Argument> arguments = operand_arguments(p, packed);
     arguments.push_back({"partial", partial()});
-    for (const std::vector<Argument>& more :
-         {product_arguments(c, grid), pixel_arguments(c, grid), result_arguments(c, 0)})
+    for (const std::vector<Argument>& more : {product_arguments(c, grid), view_arguments(c),
+                                              pixel_arguments(c, grid), result_arguments(c, 0)})
       arguments.insert(arguments.end(), more.begin(), more.end());
     const auto local = static_cast<std::size_t>(tile_.items());
     return std::make_unique<KernelStep>(
