@@ -9,6 +9,8 @@
 // `state` holds numbers per task, each in cache lines of its own: items taken of each part, and items done. At its end
 // is how many work-groups have left. All are 0 before and afterwards: the last to leave clears them.
 //
+// `self`, the work-group's number, is a parameter of the function that has the tasks.
+//
 // The built-in functions of GNU C: OpenCL 1.2's have no order among different addresses.
 
 #define APART 32  // ints between two numbers: two cache lines, which a prefetcher fetches in pairs
@@ -41,7 +43,7 @@ static inline bool wait_for(volatile global int* done, const int items) {
     volatile global int* numbers = state + NUMBERS(number) * APART;                           \
     volatile global int* done = numbers + workers * APART;                                    \
     for (int turn = 0; turn < workers; ++turn) {                                              \
-      const int part = ((int)get_group_id(0) + turn) % workers;                               \
+      const int part = (self + turn) % workers;                                               \
       const int begin = (int)((long)(items) * part / workers);                                \
       const int size = (int)((long)(items) * (part + 1) / workers) - begin;                   \
       for (int count, first; (first = take_items(numbers + part * APART, size, &count)) >= 0;) { \

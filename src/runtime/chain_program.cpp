@@ -67,13 +67,21 @@ std::size_t ChainProgram::program(const cl::Kernel& kernel) {
 
 ChainKernel ChainProgram::build(std::size_t buffers) const {
   constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
-  std::string text = "// parts: chain\n" + merged_source(programs_) +
-                     "#line 1 \"tasks\"\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\n"
-                     "void chain(volatile global int* state, int workers, local char* memory, "
-                     "global const long* sizes";
-  for (std::size_t i = 0; i < buffers; ++i)
-    text += ", global char* b" + std::to_string(i);
-  text += ") {\n" + tasks_ + "  LEAVE(" + std::to_string(count_) + ")\n}\n";
+  std::string parameters =
+      "volatile global int* state, int workers, local char* memory, "
+      "global const long* sizes";
+  std::string arguments = "state, workers, memory, sizes";
+  for (std::size_t i = 0; i < buffers; ++i) {
+    parameters += ", global char* b" + std::to_string(i);
+    arguments += ", b" + std::to_string(i);
+  }
+  // The tasks are in a function that is not inlined: kernels/parts/language.cl says why.
+  const std::string text =
+      "// parts: chain\n" + merged_source(programs_) +
+      "#line 1 \"tasks\"\nstatic __attribute__((noinline)) void chain_item(int self, " +
+      parameters + ") {\n" + tasks_ + "  LEAVE(" + std::to_string(count_) +
+      ")\n}\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\nvoid chain(" + parameters +
+      ") {\n  chain_item((int)get_group_id(0), " + arguments + ");\n}\n";
   const std::size_t workers = chain_workers(device_.profile());
   ChainKernel chain;
   // Macros of one program may be defined again by another.
