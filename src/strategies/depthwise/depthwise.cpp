@@ -5,6 +5,7 @@
 
 #define CLCONV_CORRELATIONS(X) \
   X(narrow)                    \
+  X(rolling)                   \
   X(planes)                    \
   X(columns)                   \
   X(rows)                      \
@@ -13,6 +14,7 @@
   X(direct)
 #define CLCONV_WEIGHTS(X) \
   X(weights_narrow)       \
+  X(weights_rolling)      \
   X(weights_planes)       \
   X(weights_columns)      \
   X(weights_rows)         \

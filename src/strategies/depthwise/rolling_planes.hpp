@@ -1,0 +1,38 @@
+// Planes that are read row by row, with sums or gradients that move from row to row. kernels/parts/depthwise_rolling.cl
+// has the picture. Shared by the bodies `rolling` and `weights_rolling`.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "strategies/body.hpp"
+#include "strategies/depthwise/axis.hpp"
+
+namespace clconv::core::depthwise {
+
+struct RollingPlanes {
+  std::int64_t vw;  // floats of a vector
+  Axis rows, columns;
+  std::int64_t in_h, in_w;
+
+  RollingPlanes(const Problem& p, std::int64_t vector_width);
+  // Why planes cannot be read so.
+  std::optional<Rejection> rejection(const Problem& p) const;
+  std::string defines() const;
+  std::int64_t vectors() const { return ceil_div(columns.steps, vw); }
+  // Rows of results that a row of the input may be part of.
+  std::int64_t roll() const { return (rows.reach + top_mod()) / rows.advance + 1; }
+  // The row of the input at which step 0 begins.
+  std::int64_t top() const { return rows.start - top_mod(); }
+  // Bands of a plane, whose input stays in L1 while one vector of columns after the other is computed; `wanted` or more
+  // where that leaves them rows enough.
+  std::int64_t bands(const Case& c, std::int64_t wanted) const;
+  // Candidate::not_considered.
+  static const char* not_considered(const Machine& machine);
+
+ private:
+  // Rows of padding with which the image's first row begins a step.
+  std::int64_t top_mod() const;
+};
+
+}  // namespace clconv::core::depthwise
