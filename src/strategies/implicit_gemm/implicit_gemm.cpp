@@ -19,6 +19,7 @@
   X(weights_pixels)       \
   X(weights_planes)       \
   X(weights_patches)      \
+  X(weights_sections)     \
   X(weights_tile)
 
 namespace clconv::core {
