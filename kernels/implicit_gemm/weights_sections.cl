@@ -15,12 +15,31 @@
 // local memory, one vector per element of a patch. Tiles at the end of channels and taps overlap the ones before, whose
 // sums they do not store (channels >= TC, kh >= TP, kw >= TQ).
 //
-// Macros: KV TC TP TQ VW LOCAL (KiB); PITCH, PLANE: floats from a staged row and plane of x to the next, constants so
+// Macros: KV TC TP TQ VW LOCAL (KiB); PITCH, PLANE: floats from a row and plane of x to the next, staged
+// or as it lies, constants so
 // that a tile has one pointer (as arguments LLVM 15 makes one per tap, and keeps them on the stack: twice the time);
 // SH SW DH DW, MASK, STORAGE_... All other sizes are arguments.
 
 #define TAPS (TC * TP * TQ)
 #define BLOCK (VW * KV)
+
+// Tiles of a single tap read x as it lies, and leave out the pixels whose tap meets padding.
+#if TP * TQ == 1 && !defined(STORED_AS)
+#define DIRECT 1
+typedef global const float* Pixels;
+#else
+#define DIRECT 0
+typedef local const float* Pixels;
+#endif
+
+// Of results whose tap is at `at` and `step` further each: the first that is not in front of an image, and the one
+// behind the last that is not behind it.
+inline int first_inside(const int at, const int step) {
+  return at < 0 ? (step - 1 - at) / step : 0;
+}
+inline int last_inside(const int at, const int step, const int count, const int size) {
+  return at >= size ? 0 : min(count, (size - 1 - at) / step + 1);
+}
 
 #define PARAMETERS \
   global const element* restrict x, global const element* restrict dy, global const element* restrict y_mask, \
@@ -95,10 +114,12 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
     const int y = (int)(row % oh);
     const int rows = min(section, (int)min((long)(oh - y), last - row));
     const long x_planes = (image * groups + group_index) * channels;
+#if !DIRECT
     for (int channel = 0; channel < channels; ++channel) {
       stage_rows(x, x, 0, (x_planes + channel) * h * w, x_size, h, w, y * SH - pt, -pl, (rows - 1) * SH + (kh - 1) * DH + 1,
                  columns, stage + channel * PLANE, PITCH);
     }
+#endif
     for (int block = first_block; block < last_block; ++block) {
       const long filter = (image * groups + group_index) * filters + block * BLOCK;
 #pragma nounroll
@@ -119,10 +140,20 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
 #define SUM_OF(i) (to + (((i) / (TP * TQ) * kh + (i) / TQ % TP) * kw + (i) % TQ) * BLOCK + v * VW)
             floatv acc[TAPS][KV];
             LOAD_TILE(acc, TAPS, KV, SUM_OF(i))
-            local const float* gradient_row = gradient;
-            for (int r = 0; r < rows; ++r) {
-              local const float* x_row = stage + c0 * PLANE + (r * SH + p0 * DH) * PITCH + q0 * DW;
-              for (int j = 0; j < ow; ++j, x_row += SW, gradient_row += BLOCK) {
+#if DIRECT
+            const int top = y * SH + p0 * DH - pt;
+            const int left = q0 * DW - pl;
+            const int first_r = first_inside(top, SH), last_r = last_inside(top, SH, rows, h);
+            const int first_j = first_inside(left, SW), last_j = last_inside(left, SW, ow, w);
+            Pixels x_at = x + (x_planes + c0) * PLANE + (long)top * PITCH + left;
+#else
+            const int first_r = 0, last_r = rows, first_j = 0, last_j = ow;
+            Pixels x_at = stage + c0 * PLANE + p0 * DH * PITCH + q0 * DW;
+#endif
+            for (int r = first_r; r < last_r; ++r) {
+              Pixels x_row = x_at + r * SH * PITCH + first_j * SW;
+              local const float* gradient_row = gradient + (r * ow + first_j) * BLOCK;
+              for (int j = first_j; j < last_j; ++j, x_row += SW, gradient_row += BLOCK) {
                 MULTIPLY_TILE(acc, TAPS, KV, LOAD_V(gradient_row + v * VW),
                               x_row[i / (TP * TQ) * PLANE + i / TQ % TP * DH * PITCH + i % TQ * DW])
               }

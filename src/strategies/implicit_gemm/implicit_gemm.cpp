@@ -12,6 +12,7 @@
   X(pixels)                    \
   X(patches)                   \
   X(phases)                    \
+  X(in_place)                  \
   X(tile)                      \
   X(direct)
 #define CLCONV_WEIGHTS(X) \

@@ -23,6 +23,10 @@ struct WeightsSectionsTile {
   }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t taps() const { return std::int64_t{tc} * tp * tq; }
+  // A tile of a single tap reads x as it lies.
+  bool direct(const Problem& p) const {
+    return tp * tq == 1 && p.data_type == DataType::kFloat32;
+  }
   std::int64_t blocks(const Problem& p) const { return ceil_div(p.k_per_group(), block()); }
   std::int64_t blocks_of_run(const Problem& p) const { return ceil_div(blocks(p), runs); }
   std::int64_t tiles(const Problem& p) const {
@@ -37,14 +41,14 @@ struct Section {
 
   Section(const Problem& p, const WeightsSectionsTile& tile) {
     columns = (p.ow() - 1) * p.sw + p.dw * (p.kw - 1) + 1;
-    pitch = round_up(columns, tile.vw) + tile.vw;
+    pitch = tile.direct(p) ? p.w : round_up(columns, tile.vw) + tile.vw;
     gradient_at = tile.blocks_of_run(p) * patch_elements(p) * tile.block();
   }
   void take(const Problem& p, const WeightsSectionsTile& tile, std::int64_t count) {
     rows = count;
-    plane = ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * pitch;
+    plane = tile.direct(p) ? p.h * p.w : ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * pitch;
     stage_at = gradient_at + rows * p.ow() * tile.block();
-    floats = stage_at + p.c_per_group() * plane;
+    floats = stage_at + (tile.direct(p) ? 0 : p.c_per_group() * plane);
   }
   std::int64_t gradient_floats() const { return stage_at - gradient_at; }
 };
@@ -82,7 +86,7 @@ Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& se
   const double rows = real(ceil_div(p.n * p.oh(), tile.split)), pixels = rows * real(p.ow());
   const double sections = rows / real(section.rows), blocks = real(tile.blocks_of_run(p));
   const double sums = real(tile.kv * tile.taps()), tiles = blocks * real(tile.tiles(p));
-  const double copied = sections * real(section.plane * p.c_per_group()) / real(section.pitch);
+  const double copied = tile.direct(p) ? 0 : sections * real(section.plane * p.c_per_group()) / real(section.pitch);
   const double copying = kCopy.of(copied, real(section.pitch) / tile.vw, 1, tile.vw);
   const double transposed = pixels * blocks * tile.kv + real(section.gradient_at) / tile.vw;
   const double products =
@@ -148,7 +152,7 @@ class WeightsSections : public SplitLayout {
   Section section_;
 };
 
-// Tiles of whole filters, or of whole rows of taps, or of single rows, with as many channels as registers allow, in
+// Tiles of whole filters, or of some rows of taps, of one row, of one tap, with as many channels as registers allow, in
 // equal parts.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
@@ -158,18 +162,21 @@ std::vector<Config> variants(const Case& c) {
     if (kv > 1 && (kv - 1) * c.machine.lanes >= p.k_per_group()) continue;
     const std::int64_t most = (registers - kv - 1) / kv;
     const std::int64_t tq = ceil_div(p.kw, ceil_div(p.kw, most));
-    for (const std::int64_t rows : {std::min(p.kh, most / tq), std::int64_t{1}}) {
-      const std::int64_t tp = ceil_div(p.kh, ceil_div(p.kh, rows));
-      const std::int64_t channels = std::min(p.c_per_group(), most / (tp * tq));
+    const auto add = [&](std::int64_t tp, std::int64_t columns) {
+      const std::int64_t channels = std::min(p.c_per_group(), most / (tp * columns));
       const std::int64_t tc = ceil_div(p.c_per_group(), ceil_div(p.c_per_group(), channels));
       WeightsSectionsTile tile{kv, static_cast<int>(tc), static_cast<int>(tp),
-                               static_cast<int>(tq), c.machine.lanes, 1, 1};
+                               static_cast<int>(columns), c.machine.lanes, 1, 1};
       tile.runs = static_cast<int>(parts_for(c.profile, p.g, tile.blocks(p)));
       tile.split = static_cast<int>(parts_for(c.profile, p.g * tile.runs, p.n * p.oh()));
       const Config config = tile.config();
       if (std::find(configs.begin(), configs.end(), config) == configs.end())
         configs.push_back(config);
-    }
+    };
+    const std::int64_t rows = std::min(p.kh, most / tq);
+    add(ceil_div(p.kh, ceil_div(p.kh, rows)), tq);
+    add(1, tq);
+    add(1, 1);
   }
   return configs;
 }
