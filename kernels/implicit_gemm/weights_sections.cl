@@ -1,4 +1,4 @@
-// parts: register_tile transpose stage_rows
+// parts: register_tile transpose stage_rows prefetch
 // Implicit GEMM for the weight gradient, on CPUs, vectors along the filters; both operands are staged, one launch:
 // dw (filters x channels*kh*kw) = dy (filters x pixels) times the patches of x (pixels x channels*kh*kw), gathered
 // while multiplying. The reduction runs over the pixels of all images. It can be split into parts, whose sums another
@@ -22,6 +22,7 @@
 
 #define TAPS (TC * TP * TQ)
 #define BLOCK (VW * KV)
+#define LINE 16  // floats of a cache line
 
 // Tiles of a single tap read x as it lies, and leave out the pixels whose tap meets padding.
 #if TP * TQ == 1 && !defined(STORED_AS)
@@ -114,6 +115,8 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
     const int y = (int)(row % oh);
     const int rows = min(section, (int)min((long)(oh - y), last - row));
     const long x_planes = (image * groups + group_index) * channels;
+    // No hardware prefetcher foresees the next rows of each plane.
+    const bool ahead = y + rows < oh;
 #if !DIRECT
     for (int channel = 0; channel < channels; ++channel) {
       stage_rows(x, x, 0, (x_planes + channel) * h * w, x_size, h, w, y * SH - pt, -pl, (rows - 1) * SH + (kh - 1) * DH + 1,
@@ -152,6 +155,15 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
 #endif
             for (int r = first_r; r < last_r; ++r) {
               Pixels x_row = x_at + r * SH * PITCH + first_j * SW;
+#if DIRECT
+              if (ahead && first_q == 0 && first_p == kh - 1) {
+                for (int i = 0; i < TC; ++i) {
+                  for (int line = 0; line < ow * SW; line += LINE) {
+                    PREFETCH_FAR(x_row + i * PLANE + rows * SH * PITCH + line);
+                  }
+                }
+              }
+#endif
               local const float* gradient_row = gradient + (r * ow + first_j) * BLOCK;
               for (int j = first_j; j < last_j; ++j, x_row += SW, gradient_row += BLOCK) {
                 MULTIPLY_TILE(acc, TAPS, KV, LOAD_V(gradient_row + v * VW),

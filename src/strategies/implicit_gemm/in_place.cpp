@@ -13,7 +13,8 @@ constexpr std::int64_t kSlab = 16;  // channels, as in the kernel
 // PoCL 3.1, 2-core Zen 5, 2026-11.
 constexpr double kEfficiency = 0.96;  // fraction of the cycles' rate that is reached
 constexpr double kTap = 12;           // cycles around the channels of a tap
-constexpr double kThroughMemory = 2;  // cycles per pixel and product, where several pixels of a tile are in padding
+constexpr double kThroughMemory =
+    2;  // cycles per pixel and product, where several pixels of a tile are in padding
 
 // The share of a row's tiles and tap columns where some pixels, but not one alone and not all, are in padding.
 double share_through_memory(const FilterTile& tile, const Correlation& c) {
@@ -50,9 +51,8 @@ Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
                         store_cycles(all.problem, tile, c);
   const std::int64_t runs =
       ceil_div(tile.tiles(c), run_of(all, tile, c, blocks.blocks() * c.images));
-  return vector_pass(
-      all.profile, {tiles, cycles, tile.vw, kEfficiency},
-      traffic_of(all, c, blocks, real(runs * blocks.blocks() * c.images), chunks));
+  return vector_pass(all.profile, {tiles, cycles, tile.vw, kEfficiency},
+                     traffic_of(all, c, blocks, real(runs * blocks.blocks() * c.images), chunks));
 }
 
 class InPlace : public RegisterTileLayout {
@@ -63,9 +63,9 @@ class InPlace : public RegisterTileLayout {
 
   void describe(Candidate& candidate) const override {
     RegisterTileLayout::describe(candidate);
-    for (const Correlation& c : case_.correlations)
-      candidate.coverage.slab_channels =
-          std::max(candidate.coverage.slab_channels, std::min(c.channels, kSlab));
+    if (case_.machine.few_registers())
+      candidate.not_considered = "in_place was measured with 32 vector registers only";
+    if (case_.correlations.front().channels > kSlab) candidate.coverage.slab_channels = kSlab + 1;
   }
 
  protected:
@@ -110,8 +110,8 @@ class InPlace : public RegisterTileLayout {
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/in_place", "implicit_gemm_in_place",
-                      class_defines(case_.problem, c, config_.defines())),
-        with_slopes(case_.problem, arguments),
+                      shared_defines(case_.problem, c, config_.defines())),
+        with_bounds(case_.problem, arguments),
         one_item_groups(ceil_div(tiles, run) * blocks * operand.images));
   }
 
@@ -129,8 +129,7 @@ std::vector<Config> variants(const Case& all) {
         std::min<std::int64_t>(FilterTile::most_pixels(kv, all.machine.registers), least.w);
     if (most < 1) continue;
     const int tw = static_cast<int>(ceil_div(least.w, ceil_div(least.w, most)));
-    configs.push_back(
-        {"in_place", {{"kv", kv}, {"th", 1}, {"tw", tw}, {"vw", all.machine.lanes}}});
+    configs.push_back({"in_place", {{"kv", kv}, {"th", 1}, {"tw", tw}, {"vw", all.machine.lanes}}});
   }
   return configs;
 }

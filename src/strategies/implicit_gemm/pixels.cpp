@@ -103,10 +103,13 @@ struct Terms {
     store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0;
     store.tile = c.out_step == 1 && staged ? 20 : 30;
   }
-  // Of a register tile of so many vectors.
-  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run) const {
-    return independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting +
-           loop * steps + store.of(vectors) + steps * stage / real(run);
+  // Of a register tile of so many vectors; `far_lines` per step come from L2.
+  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run,
+                double far_lines) const {
+    const double products =
+        independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting;
+    return std::max(products, l2_cycles(machine, steps, far_lines)) + loop * steps +
+           store.of(vectors) + steps * stage / real(run);
   }
 };
 
@@ -117,7 +120,11 @@ Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
   const double tiles = real(row_tiles * c.oh) * real(blocks.blocks()) * real(c.images);
   const double runs = real(ceil_div(blocks.blocks_per_group, run));
   const Terms terms(all.machine, tile, c);
-  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run);
+  // What is read in place for several blocks, and more than L1 holds, comes from L2 for each.
+  const bool far =
+      tile.stage == 0 && run > 1 && tile.stage_bytes(c) > all.machine.l1_blocking_bytes;
+  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run,
+                                     far ? tile.nv / real(c.taps_h) : 0);
   return vector_pass(
       all.profile, {tiles, cycles, tile.vw, terms.efficiency},
       traffic_of(all, c, blocks, tiles / real(blocks.blocks_per_group) * runs, chunks));
@@ -196,9 +203,8 @@ std::vector<Config> variants(const Case& all) {
     for (const int nv : {1, 2, 4, 6})
       add(mr, nv);
   }
-  // For filters and rows that these leave a rest of: 18 filters of 784 pixels, shuffle_1x1_g.
+  // For 3 filters, or a multiple that 2 and 4 leave a rest of.
   add(3, 7);
-  add(6, 4);
   return configs;
 }
 

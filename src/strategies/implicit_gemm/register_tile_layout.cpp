@@ -3,8 +3,7 @@
 namespace clconv::core::implicit_gemm {
 
 RegisterTileLayout::RegisterTileLayout(const Case& c, const Config& config, std::int64_t block,
-                                       std::int64_t wanted, bool floats,
-                                       InputView::Padding padding)
+                                       std::int64_t wanted, bool floats, InputView::Padding padding)
     : case_(c),
       config_(config),
       view_(c, wanted, floats, padding),

@@ -14,19 +14,27 @@ struct WeightsSectionsTile {
 
   Config config() const {
     return {"weights_sections",
-            {{"kv", kv}, {"tc", tc}, {"tp", tp}, {"tq", tq}, {"vw", vw}, {"runs", runs}, {"split", split}}};
+            {{"kv", kv},
+             {"tc", tc},
+             {"tp", tp},
+             {"tq", tq},
+             {"vw", vw},
+             {"runs", runs},
+             {"split", split}}};
   }
   static WeightsSectionsTile from(const Config& c) {
-    return {c.get("kv", 1, 8),  c.get("tc", 1, 32),
-            c.get("tp", 1, 32), c.get("tq", 1, 32),
-            c.get_power_of_two("vw", 4, 16), c.get("runs", 1, INT32_MAX), c.get("split", 1, INT32_MAX)};
+    return {c.get("kv", 1, 8),
+            c.get("tc", 1, 32),
+            c.get("tp", 1, 32),
+            c.get("tq", 1, 32),
+            c.get_power_of_two("vw", 4, 16),
+            c.get("runs", 1, INT32_MAX),
+            c.get("split", 1, INT32_MAX)};
   }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t taps() const { return std::int64_t{tc} * tp * tq; }
   // A tile of a single tap reads x as it lies.
-  bool direct(const Problem& p) const {
-    return tp * tq == 1 && p.data_type == DataType::kFloat32;
-  }
+  bool direct(const Problem& p) const { return tp * tq == 1 && p.data_type == DataType::kFloat32; }
   std::int64_t blocks(const Problem& p) const { return ceil_div(p.k_per_group(), block()); }
   std::int64_t blocks_of_run(const Problem& p) const { return ceil_div(blocks(p), runs); }
   std::int64_t tiles(const Problem& p) const {
@@ -76,17 +84,18 @@ std::int64_t local_kib(const Section& section) {
 }
 
 // PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kEfficiency = 0.9;          // fraction of the cycles' rate
+constexpr double kEfficiency = 0.9;         // fraction of the cycles' rate
 constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // of x: per row, per vector
-constexpr double kTransposed = 8;            // cycles per vector of dy, and of dw
-constexpr TileCycles kSums{2, 30};           // per vector of sums of a tile, loaded and stored
+constexpr double kTransposed = 8;           // cycles per vector of dy, and of dw
+constexpr TileCycles kSums{2, 30};          // per vector of sums of a tile, loaded and stored
 
 Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& section) {
   const Problem& p = all.problem;
   const double rows = real(ceil_div(p.n * p.oh(), tile.split)), pixels = rows * real(p.ow());
   const double sections = rows / real(section.rows), blocks = real(tile.blocks_of_run(p));
   const double sums = real(tile.kv * tile.taps()), tiles = blocks * real(tile.tiles(p));
-  const double copied = tile.direct(p) ? 0 : sections * real(section.plane * p.c_per_group()) / real(section.pitch);
+  const double copied =
+      tile.direct(p) ? 0 : sections * real(section.plane * p.c_per_group()) / real(section.pitch);
   const double copying = kCopy.of(copied, real(section.pitch) / tile.vw, 1, tile.vw);
   const double transposed = pixels * blocks * tile.kv + real(section.gradient_at) / tile.vw;
   const double products =
@@ -109,37 +118,47 @@ class WeightsSections : public SplitLayout {
                                         PartialSums::pass(case_.problem, tile_.split)});
   }
   std::int64_t tile_filters() const override { return tile_.block(); }
-  std::int64_t tile_elements() const override { return tile_.taps(); }
+  std::int64_t tile_elements() const override {
+    return tile_.tc * case_.problem.kh * case_.problem.kw;
+  }
+  const char* not_considered() const override {
+    return case_.machine.few_registers() ? "sections were measured with 32 vector registers only"
+                                         : nullptr;
+  }
   std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                  const PartialSums& result) const override {
     const Problem& p = case_.problem;
-    const std::vector<Argument> arguments = {
-        {"x", operands.x},
-        {"dy", operands.dy},
-        {"y_mask", mask_of(p).y_or(operands.dy)},
-        {"result", result.region},
-        {"images", cl_long{p.n}},
-        {"channels", narrow(p.c_per_group())},
-        {"h", narrow(p.h)},
-        {"w", narrow(p.w)},
-        {"filters", narrow(p.k_per_group())},
-        {"kh", narrow(p.kh)},
-        {"kw", narrow(p.kw)},
-        {"pt", narrow(p.pt)},
-        {"pl", narrow(p.pl)},
-        {"oh", narrow(p.oh())},
-        {"ow", narrow(p.ow())},
-        {"groups", narrow(p.g)},
-        {"runs", narrow(tile_.runs)},
-        {"section", narrow(section_.rows)},
-        {"columns", narrow(section_.columns)},
-        {"gradient_at", narrow(section_.gradient_at)},
-        {"stage_at", narrow(section_.stage_at)},
-        {"rows_per_part", cl_long{split_.units_per_part}},
-        {"part_stride", result.stride(p)}};
-    const Config macros{{"kv", tile_.kv}, {"tc", tile_.tc}, {"tp", tile_.tp}, {"tq", tile_.tq},
-                        {"vw", tile_.vw}, {"local", static_cast<int>(local_kib(section_))},
-                        {"pitch", static_cast<int>(section_.pitch)}, {"plane", static_cast<int>(section_.plane)}};
+    const std::vector<Argument> arguments = {{"x", operands.x},
+                                             {"dy", operands.dy},
+                                             {"y_mask", mask_of(p).y_or(operands.dy)},
+                                             {"result", result.region},
+                                             {"images", cl_long{p.n}},
+                                             {"channels", narrow(p.c_per_group())},
+                                             {"h", narrow(p.h)},
+                                             {"w", narrow(p.w)},
+                                             {"filters", narrow(p.k_per_group())},
+                                             {"kh", narrow(p.kh)},
+                                             {"kw", narrow(p.kw)},
+                                             {"pt", narrow(p.pt)},
+                                             {"pl", narrow(p.pl)},
+                                             {"oh", narrow(p.oh())},
+                                             {"ow", narrow(p.ow())},
+                                             {"groups", narrow(p.g)},
+                                             {"runs", narrow(tile_.runs)},
+                                             {"section", narrow(section_.rows)},
+                                             {"columns", narrow(section_.columns)},
+                                             {"gradient_at", narrow(section_.gradient_at)},
+                                             {"stage_at", narrow(section_.stage_at)},
+                                             {"rows_per_part", cl_long{split_.units_per_part}},
+                                             {"part_stride", result.stride(p)}};
+    const Config macros{{"kv", tile_.kv},
+                        {"tc", tile_.tc},
+                        {"tp", tile_.tp},
+                        {"tq", tile_.tq},
+                        {"vw", tile_.vw},
+                        {"local", static_cast<int>(local_kib(section_))},
+                        {"pitch", static_cast<int>(section_.pitch)},
+                        {"plane", static_cast<int>(section_.plane)}};
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/weights_sections", "weights_sections",
@@ -165,8 +184,13 @@ std::vector<Config> variants(const Case& c) {
     const auto add = [&](std::int64_t tp, std::int64_t columns) {
       const std::int64_t channels = std::min(p.c_per_group(), most / (tp * columns));
       const std::int64_t tc = ceil_div(p.c_per_group(), ceil_div(p.c_per_group(), channels));
-      WeightsSectionsTile tile{kv, static_cast<int>(tc), static_cast<int>(tp),
-                               static_cast<int>(columns), c.machine.lanes, 1, 1};
+      WeightsSectionsTile tile{kv,
+                               static_cast<int>(tc),
+                               static_cast<int>(tp),
+                               static_cast<int>(columns),
+                               c.machine.lanes,
+                               1,
+                               1};
       tile.runs = static_cast<int>(parts_for(c.profile, p.g, tile.blocks(p)));
       tile.split = static_cast<int>(parts_for(c.profile, p.g * tile.runs, p.n * p.oh()));
       const Config config = tile.config();
@@ -192,7 +216,8 @@ Fit fit(const Case& c, const Config& config) {
   if (auto refused = over_registers(c.machine, tile.kv * tile.taps(), tile.vw)) return *refused;
   constexpr std::int64_t kMostKib = 256;
   const Section section = section_of(c, tile);
-  if (section.floats > kMostKib * 256) return above("floats to stage", section.floats, kMostKib * 256);
+  if (section.floats > kMostKib * 256)
+    return above("floats to stage", section.floats, kMostKib * 256);
   if (local_kib(section) * 1024 > c.profile.local_memory_bytes)
     return over_local_memory(local_kib(section) * 1024, c.profile);
   return std::make_unique<const WeightsSections>(c, tile);
