@@ -174,7 +174,8 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
   if (std::string(strategy.name) == "depthwise") return {};
   const auto value = [&](const char* name) { return std::int64_t{c.get(name, 0, INT32_MAX)}; };
   const std::string& body = c.body();
-  if (body == "filters" || body == "slabs") return {value("kv") * value("vw"), value("tw")};
+  if (body == "filters" || body == "slabs" || body == "in_place")
+    return {value("kv") * value("vw"), value("tw")};
   if (body == "pixels") return {value("mr"), value("nv") * value("vw")};
   if (body == "patches" || body == "weights_pixels") return {value("mr")};
   if (body == "f2x2" || body == "f4x4") return {value("kv") * value("vw")};
@@ -184,6 +185,8 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
     return {value("bm")};
   if (body == "weights_filters")
     return {value("kv") * value("vw"), 0, value("tc") * value("tq") * p.kh};
+  if (body == "weights_sections")
+    return {value("kv") * value("vw"), 0, value("tc") * value("tp") * value("tq")};
   if (body == "weights_patches") return {value("tf"), 0, value("kv") * value("vw")};
   if (body == "weights_planes") return {value("mr"), 0, value("ne")};
   if (body == "weights_tile") return {value("bm"), 0, value("bn")};
@@ -234,7 +237,7 @@ TEST_CASE("what trust is checked on has a whole tile of the variant and a rest, 
   for (const std::string& name : wide)
     names += name + " ";
   CHECK(names ==
-        "f2x2 f2x2_strips f2x2_tile f4x4 f4x4_strips f4x4_tile filters pixels slabs tile "
+        "f2x2 f2x2_strips f2x2_tile f4x4 f4x4_strips f4x4_tile filters in_place pixels slabs tile "
         "weights_filters weights_patches "
         "weights_tile ");
 }

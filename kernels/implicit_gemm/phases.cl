@@ -8,7 +8,8 @@
 //                                         phase 1  q0 q1 q2 q3
 //
 // packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read as it lies:
-// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group.
+// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group, which computes a
+// tile of `run` rows, one after the other.
 //
 // Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how
 // many), COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to
@@ -40,9 +41,9 @@ inline floatv load_within(global const float* row, const int column, const int w
 // loaded once for all phases.
 #define MULTIPLY_PHASES(load)                                                                                    \
   for (int channel = 0; channel < channels; ++channel, xp += plane, wp += KH * KW * MR) {                        \
-    for (int u = first_u; u < last_u; ++u) {                                                                     \
-      global const float* row = xp + (long)(top + u * DH) * pitch;                                               \
-      global const float* row_w = wp + (row_tap[row_phase] + u * ROW_STEP) * (KW * MR);                          \
+    global const float* row = xp;                                                                                \
+    global const float* row_w = wp;                                                                              \
+    for (int u = first_u; u < last_u; ++u, row += DH * (long)pitch, row_w += ROW_STEP * (KW * MR)) {              \
       floatv met[REACH][NV];                                                                                     \
       CHECK_ROW()                                                                                                \
       _Pragma("unroll") for (int line = 0; line < SPAN + REACH; line += LINE)                                    \
@@ -69,72 +70,79 @@ inline floatv load_within(global const float* row, const int column, const int w
   global const float* restrict x, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int channels, long x_image, long plane, int pitch, int in_h, \
-  int in_w, int top0, int left, long x_size, int h, int w, int tiles, int filters, \
+  int in_w, int top0, int left, long x_size, int h, int w, int run, int tiles, int filters, \
   int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER
 #define ARGUMENTS \
   x, packed, b, r, result, channels, x_image, plane, pitch, in_h, in_w, top0, left, x_size, h, \
-  w, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
+  w, run, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
 
 // Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
 // in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
 // filter*out_plane + out_offset + row*w + column, filters counted over all groups; the residual has the same layout.
 NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
+  const int row_runs = (h + run - 1) / run;
   const int j0 = (int)(id % tiles) * SPAN;
-  const int y = (int)(id / tiles % h);
-  const long outer = id / tiles / h;
+  const int y0 = (int)(id / tiles % row_runs) * run;
+  const long outer = id / tiles / row_runs;
   const int block = (int)(outer % blocks_per_group);
   const int group_index = (int)(outer / blocks_per_group % groups);
   const long image = outer / blocks_per_group / groups;
 
-  // Taps whose row is inside.
-  const int row_phase = y % SH;
-  const int top = row_top[row_phase] - top0 + y / SH;
-  const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
-  const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
-
-  global const float* xp = x + image * x_image + (long)group_index * channels * plane;
-  global const float* wp =
+  global const float* x_group = x + image * x_image + (long)group_index * channels * plane;
+  global const float* w_block =
       packed + ((long)group_index * blocks_per_group + block) * channels * (KH * KW * MR);
-  floatv acc[SW][MR][NV];
+  for (int y = y0; y < min(y0 + run, h); ++y) {
+    // Taps whose row is inside.
+    const int row_phase = y % SH;
+    const int top = row_top[row_phase] - top0 + y / SH;
+    const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
+    const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
+    global const float* xp = x_group + (long)(top + first_u * DH) * pitch;
+    global const float* wp = w_block + (row_tap[row_phase] + first_u * ROW_STEP) * (KW * MR);
+    floatv acc[SW][MR][NV];
 #pragma unroll
-  for (int phase = 0; phase < SW; ++phase) CLEAR_TILE(acc[phase], MR, NV)
+    for (int phase = 0; phase < SW; ++phase) CLEAR_TILE(acc[phase], MR, NV)
 
-  const int first_column = j0 + FIRST_LEFT - left, last_column = first_column + REACH - 1 + SPAN;
-  if (first_column >= 0 && last_column <= in_w) {
+    const int first_column = j0 + FIRST_LEFT - left, last_column = first_column + REACH - 1 + SPAN;
+    if (first_column >= 0 && last_column <= in_w) {
 #define CHECK_ROW()
-    MULTIPLY_PHASES(LOAD_V(row + column))
+      MULTIPLY_PHASES(LOAD_V(row + column))
 #undef CHECK_ROW
-  } else {
+    } else {
+      // All rows of the tile are in the buffer, or at least this one.
+      const long last_row = (channels - 1) * plane + max(last_u - first_u - 1, 0) * DH * (long)pitch;
+      const bool all_readable = xp - x + first_column >= 0 && xp - x + last_row + last_column <= x_size;
 #define CHECK_ROW() \
-  const bool readable = row - x + first_column >= 0 && row - x + last_column <= x_size;
-    MULTIPLY_PHASES(load_within(row, column, in_w, readable))
-  }
+  const bool readable = all_readable || (row - x + first_column >= 0 && row - x + last_column <= x_size);
+      MULTIPLY_PHASES(load_within(row, column, in_w, readable))
+    }
 
-  const int first_filter = block * MR;
-  const long first_b = (long)group_index * filters + first_filter;
-  const long first_out = image * out_image + first_b * out_plane + out_offset + (long)y * w;
+    const int first_filter = block * MR;
+    const long first_b = (long)group_index * filters + first_filter;
+    const long first_out = image * out_image + first_b * out_plane + out_offset + (long)y * w;
 #pragma unroll
-  for (int m = 0; m < MR; ++m) {
-    if (first_filter + m >= filters) continue;
-    const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
+    for (int m = 0; m < MR; ++m) {
+      if (first_filter + m >= filters) continue;
+      const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
 #pragma unroll
-    for (int v = 0; v < NV; ++v) {
-      floatv phases[SW], row[SW];
+      for (int v = 0; v < NV; ++v) {
+        floatv phases[SW], row[SW];
 #pragma unroll
-      for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
-      INTERLEAVE(SW, phases, row)
+        for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
+        INTERLEAVE(SW, phases, row)
 #pragma unroll
-      for (int s = 0; s < SW; ++s) {
-        const int column = SW * (j0 + v * VW) + s * VW;
-        const int count = w - column;
-        const long at = first_out + m * out_plane + column;
-        const floatv sum = row[s] + BIAS_OF(b, first_b + m);
-        if (count >= VW) {
-          const floatv value = sum + RESIDUAL_V(r + at);
-          PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
-        } else if (count > 0) {
-          const floatv value = sum + residual_first(r + at, count);
-          put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
+        for (int s = 0; s < SW; ++s) {
+          const int column = SW * (j0 + v * VW) + s * VW;
+          const int count = w - column;
+          const long at = first_out + m * out_plane + column;
+          const floatv sum = row[s] + BIAS_OF(b, first_b + m);
+          if (count >= VW) {
+            const floatv value = sum + RESIDUAL_V(r + at);
+            PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
+          } else if (count > 0) {
+            const floatv value = sum + residual_first(r + at, count);
+            put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
+          }
         }
       }
     }

@@ -24,7 +24,7 @@ typedef element input;
 #define LOAD_X(pointer) GET_V(pointer)
 #else
 typedef float input;
-#define LOAD_X(pointer) LOAD_V(pointer)
+#define LOAD_X(pointer) IN_ONE_PIECE(global const, pointer)
 #endif
 
 #if SW == 1
@@ -80,8 +80,7 @@ NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict 
   for (int channel = 0; channel < channels; ++channel) {
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
-      STORE_V(LOAD_PIXELS(pixels_at + channel * plane + v * VW * SW),
-              staged + channel * SPAN + v * VW);
+      IN_ONE_PIECE(local, staged + channel * SPAN + v * VW) = LOAD_PIXELS(pixels_at + channel * plane + v * VW * SW);
     }
   }
 #endif
@@ -157,6 +156,6 @@ NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict 
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_pixels(PARAMETERS) {
-  local float staged[STAGE > 0 ? STAGE * 256 : 1];
+  local float staged[STAGE > 0 ? STAGE * 256 : 1] __attribute__((aligned(64)));
   implicit_gemm_pixels_item(get_group_id(0), staged, ARGUMENTS);
 }

@@ -55,7 +55,8 @@ std::int64_t seen_behind(std::int64_t size, std::int64_t out, std::int64_t kerne
 // A program for all of these: src/ops/epilogue.cpp has the same condition.
 bool shares_epilogue(const Problem& p, const Choice& choice) {
   const bool body = choice.config.find("body=filters") != std::string::npos ||
-                    choice.config.find("body=pixels") != std::string::npos;
+                    choice.config.find("body=pixels") != std::string::npos ||
+                    choice.config.find("body=in_place") != std::string::npos;
   const bool bounds = p.activation == CLCONV_NO_ACTIVATION || p.activation == CLCONV_RELU ||
                       p.activation == CLCONV_RELU6;
   return choice.strategy == "implicit_gemm" && body && bounds && p.bias && !p.scale;

@@ -12,6 +12,7 @@
   X(pixels)                    \
   X(patches)                   \
   X(phases)                    \
+  X(in_place)                  \
   X(tile)                      \
   X(direct)                    \
   X(items)
@@ -20,6 +21,7 @@
   X(weights_pixels)       \
   X(weights_planes)       \
   X(weights_patches)      \
+  X(weights_sections)     \
   X(weights_tile)
 
 namespace clconv::core {

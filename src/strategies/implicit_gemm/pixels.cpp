@@ -103,10 +103,13 @@ struct Terms {
     store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0;
     store.tile = c.out_step == 1 && staged ? 20 : 30;
   }
-  // Of a register tile of so many vectors.
-  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run) const {
-    return independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting +
-           loop * steps + store.of(vectors) + steps * stage / real(run);
+  // Of a register tile of so many vectors; `far_lines` per step come from L2.
+  double cycles(const Machine& machine, double steps, double vectors, std::int64_t run,
+                double far_lines) const {
+    const double products =
+        independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting;
+    return std::max(products, l2_cycles(machine, steps, far_lines)) + loop * steps +
+           store.of(vectors) + steps * stage / real(run);
   }
 };
 
@@ -117,7 +120,11 @@ Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
   const double tiles = real(row_tiles * c.oh) * real(blocks.blocks()) * real(c.images);
   const double runs = real(ceil_div(blocks.blocks_per_group, run));
   const Terms terms(all.machine, tile, c);
-  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run);
+  // What is read in place for several blocks, and more than L1 holds, comes from L2 for each.
+  const bool far =
+      tile.stage == 0 && run > 1 && tile.stage_bytes(c) > all.machine.l1_blocking_bytes;
+  const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run,
+                                     far ? tile.nv / real(c.taps_h) : 0);
   return vector_pass(
       all.profile, {tiles, cycles, tile.vw, terms.efficiency},
       traffic_of(all, c, blocks, tiles / real(blocks.blocks_per_group) * runs, chunks));
@@ -182,18 +189,22 @@ std::vector<Config> variants(const Case& all) {
   const int vw = all.machine.lanes;
   const int registers = all.machine.registers;
   std::vector<Config> configs;
+  const auto add = [&](int mr, int nv) {
+    if (mr > 1 && mr / 2 >= c.filters) return;
+    if (mr * nv + nv + 1 > registers) return;
+    if (nv > 1 && (nv - 1) * vw >= c.ow) return;
+    PixelTile tile{mr, nv, vw, 0};
+    tile.stage = tile.stage_wanted(all);
+    configs.push_back(tile.config());
+  };
   for (const int mr : {1, 2, 4, 8, 16}) {
-    if (mr > 1 && mr / 2 >= c.filters) continue;
     // Three vectors are slow, the cause not established: vgg_conv1_1 4.3 against 1.5 ms of mr=4,nv=4 (data gradient),
     // 0.62 against 0.49 ms of mr=8,nv=2 (forward).
-    for (const int nv : {1, 2, 4, 6}) {
-      if (mr * nv + nv + 1 > registers) continue;
-      if (nv > 1 && (nv - 1) * vw >= c.ow) continue;
-      PixelTile tile{mr, nv, vw, 0};
-      tile.stage = tile.stage_wanted(all);
-      configs.push_back(tile.config());
-    }
+    for (const int nv : {1, 2, 4, 6})
+      add(mr, nv);
   }
+  // For 3 filters, or a multiple that 2 and 4 leave a rest of.
+  add(3, 7);
   return configs;
 }
 

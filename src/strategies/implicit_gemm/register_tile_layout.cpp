@@ -3,10 +3,10 @@
 namespace clconv::core::implicit_gemm {
 
 RegisterTileLayout::RegisterTileLayout(const Case& c, const Config& config, std::int64_t block,
-                                       std::int64_t wanted, bool floats)
+                                       std::int64_t wanted, bool floats, InputView::Padding padding)
     : case_(c),
       config_(config),
-      view_(c, wanted, floats),
+      view_(c, wanted, floats, padding),
       packed_(c.correlations, block, c.profile) {}
 
 void RegisterTileLayout::describe(Candidate& candidate) const {

@@ -20,9 +20,9 @@ struct Operand {
 
 class RegisterTileLayout : public Layout {
  public:
-  // `block` filters are packed together; `wanted` and `floats` as InputView has them.
+  // `block` filters are packed together; `wanted`, `floats` and `padding` as InputView has them.
   RegisterTileLayout(const Case& c, const Config& config, std::int64_t block, std::int64_t wanted,
-                     bool floats);
+                     bool floats, InputView::Padding padding = InputView::Padding::kWrittenOut);
   void describe(Candidate& candidate) const override;
   void add_to(Executable& executable, Device& device) const override;
 

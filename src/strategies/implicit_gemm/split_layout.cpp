@@ -10,6 +10,7 @@ void SplitLayout::describe(Candidate& candidate) const {
   candidate.workspace_bytes = layout.bytes();
   candidate.predicted_us = us();
   candidate.predicted_setup_us = kPredictedBuildUs;
+  candidate.not_considered = not_considered();
   candidate.coverage.filters = tile_filters();
   candidate.coverage.elements = tile_elements();
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));

@@ -28,6 +28,8 @@ class SplitLayout : public Layout {
   // Filters and patch elements of a tile.
   virtual std::int64_t tile_filters() const = 0;
   virtual std::int64_t tile_elements() const = 0;
+  // As Candidate::not_considered.
+  virtual const char* not_considered() const { return nullptr; }
   virtual std::unique_ptr<Step> multiply(Device& device, const Operands& operands,
                                          const PartialSums& result) const = 0;
 
