@@ -35,6 +35,7 @@ ODD_ROWS = '-DPOINT=0 -DINSIDE=0 -DFULL=0 -DSPAN=1'
 ROWS_1X1 = '-DPOINT=1 -DINSIDE=1 -DFULL=1 -DSPAN=4'
 ODD_ROWS_1X1 = '-DPOINT=1 -DINSIDE=1 -DFULL=0 -DSPAN=1'
 WEIGHTS = ('implicit_gemm/weights_tile', 'weights_tile')
+DEPTHWISE_WEIGHTS = ('depthwise/weights_fours', 'depthwise_weights_fours')
 DIRECT = ('implicit_gemm/direct', 'implicit_gemm_direct')
 
 
@@ -55,6 +56,10 @@ def direct(mr):
 def depthwise(rows):
     """All unrolled: the share is that of the whole kernel, borders and stores included."""
     return lambda amd_target: (f'-DTY={rows}', None, None)
+
+
+def depthwise_weights(taps):
+    return lambda amd_target: ('-DTY=4 -DITEMS=64 -DPARTS=0', 64, 4 * 4 * taps)
 
 
 def fused(bm, bn, bk):
@@ -78,6 +83,14 @@ CASES = {
     'depthwise_3x3_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=1', depthwise(2)),
     'depthwise_5x5': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=0', depthwise(4)),
     'depthwise_5x5_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=1', depthwise(1)),
+    'depthwise_weights_3x3': (*DEPTHWISE_WEIGHTS, '-DKH=3 -DKW=3 -DLEFT=1 -DALIGNED=1', depthwise_weights(9)),
+    'depthwise_weights_5x5': (*DEPTHWISE_WEIGHTS, '-DKH=5 -DKW=5 -DLEFT=2 -DALIGNED=1', depthwise_weights(25)),
+    'depthwise_weights_7x7': (*DEPTHWISE_WEIGHTS, '-DKH=7 -DKW=7 -DLEFT=3 -DALIGNED=1', depthwise_weights(49)),
+    # Rows of any length, in any number.
+    'depthwise_weights_3x3_odd': (*DEPTHWISE_WEIGHTS, '-DKH=3 -DKW=3 -DLEFT=1 -DALIGNED=0 -DWHOLE=0',
+                                  depthwise_weights(9)),
+    'depthwise_weights_7x7_odd': (*DEPTHWISE_WEIGHTS, '-DKH=7 -DKW=7 -DLEFT=3 -DALIGNED=0 -DWHOLE=0',
+                                  depthwise_weights(49)),
     'winograd_fused_32x32': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 32, 8)),
     'winograd_fused_32x16': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 16, 8)),
 }
