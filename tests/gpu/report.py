@@ -6,11 +6,13 @@
                             77 where no compiler is found
   report.py --all           also the kernels that only the model of tests/gpu_choice_test.cpp needs
   report.py --update        writes shares.txt; with --all the whole of it
+  report.py NAME ...        these kernels only; * stands for any characters
 
 AMD needs clang-15 and libclc-15 (Debian 12's packages). NVIDIA needs ptxas and nvdisasm, of CUDA, too. AMD's share is
 that of the vector unit's instructions, NVIDIA's of all. docs/gpu.md has what the table says.
 """
 import argparse
+import fnmatch
 import pathlib
 import re
 import shutil
@@ -247,7 +249,12 @@ def main():
     parser.add_argument('--check', action='store_true')
     parser.add_argument('--update', action='store_true')
     parser.add_argument('--all', action='store_true')
+    parser.add_argument('names', nargs='*', metavar='NAME')
     args = parser.parse_args()
+    cases = [case for case in ({**CASES, **MORE_CASES} if args.all or args.names else CASES)
+             if not args.names or any(fnmatch.fnmatch(case, name) for name in args.names)]
+    if not cases:
+        sys.exit(f"report.py: no kernel is named {' or '.join(args.names)}")
     rows = [line.split() for line in SHARES.read_text().splitlines()] if SHARES.exists() else []
     kept = {(row[0], row[1]): float(row[4]) for row in rows if len(row) == 5 and row[0] != '#'}
     wanted = [target for target in TARGETS if not missing(target)]
@@ -259,7 +266,7 @@ def main():
     found, wrong = dict(kept), []
     lines = {(row[0], row[1]): row for row in rows if len(row) == 5 and row[0] != '#'}
     print(f'{"kernel":28} {"target":8} {"registers":>9} {"spills":>6} {"share":>6}  kept')
-    for case in {**CASES, **MORE_CASES} if args.all else CASES:
+    for case in cases:
         for target in wanted:
             registers, spills, share = facts(case, target)
             before = kept.get((case, target))
