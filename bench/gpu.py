@@ -25,9 +25,9 @@ import gpu_page
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Those that run kernels for GPUs, the most telling first. Of programs and of networks there are no others here.
-TESTS = """runtime_test portability_test ops_test implicit_gemm_test winograd_test gpu_shapes_test offers_test
-  trust_test finishing_test mask_test semantics_test special_values_test properties_test measure_test api_test
-  network_test net_convolution_test strategies_test""".split()
+TESTS = """runtime_test portability_test gpu_bodies_test ops_test implicit_gemm_test winograd_test gpu_shapes_test
+  offers_test trust_test finishing_test mask_test semantics_test special_values_test properties_test measure_test
+  api_test network_test net_convolution_test strategies_test""".split()
 NAIVE_FLOPS = 10e6  # above, naive takes seconds on some devices, and says nothing
 MOST_OF_MEMORY = 0.9
 CLBLAST = {'im2col_gemm', 'pointwise_gemm'}  # strategies with products that are CLBlast's

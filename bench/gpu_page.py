@@ -106,8 +106,8 @@ def tests(document):
 def problems(document):
     lines = []
     groups = dict.fromkeys((r['direction'], r['suite']) for r in document['results'])
-    head = ['problem', 'GFLOP', 'chosen', 'predicted', 'measured', 'of peak', 'of roofline', 'best', 'CLBlast', 'over it',
-            document['cudnn_name'], 'over it']
+    head = ['problem', 'GFLOP', 'chosen', 'predicted', 'measured', 'of peak', 'of roofline', 'best', 'CLBlast',
+            'over it', document['cudnn_name'], 'over it']
     for direction, suite in groups:
         rows = []
         for r in document['results']:
@@ -150,8 +150,8 @@ def page(document):
     p = document['device']
     lines = [f"# clconv on {p['name']}", '',
              f"{p['platform']}, driver {p['driver']}. {len(document['results'])} problems measured in "
-             f"{document['seconds']:.0f} of {document['seconds_allowed']:.0f} s, at most {document['limit_s']:g} s for each, "
-             f"{len(document['left_out'])} left out. {document['cudnn_name']}: {document['cudnn']}.", '']
+             f"{document['seconds']:.0f} of {document['seconds_allowed']:.0f} s, at most {document['limit_s']:g} s for "
+             f"each, {len(document['left_out'])} left out. {document['cudnn_name']}: {document['cudnn']}.", '']
     for part in (summary, device, tests, problems, left_out, candidates):
         lines += part(document)
     return '\n'.join(lines)

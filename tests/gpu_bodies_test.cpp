@@ -113,6 +113,60 @@ TEST_CASE("implicit_gemm's items: groups, strides, dilation, storage, layouts, d
   check_configs(on, "implicit_gemm", stored(strided, DataType::kBfloat16), {all[1]});
 }
 
+TEST_CASE("checker: depthwise's weight gradient of four pixels") {
+  Device on = pretended_gpu();
+  // Fours in part, parts of the tiles; then vectors, several filters a channel.
+  check_configs(
+      on, "depthwise",
+      in_direction(parse_problem("n2c3h6w7k3kh3kw3p1g3"), Direction::kBackwardWeights, true),
+      {"body=weights_fours,aligned=0,items=8,split=2,ty=2"});
+  check_configs(
+      on, "depthwise",
+      in_direction(parse_problem("n2c2h4w8k4kh3kw3p1g2"), Direction::kBackwardWeights, true),
+      {"body=weights_fours,aligned=1,items=4,split=1,ty=2"});
+}
+
+TEST_CASE("depthwise's weight gradient of four pixels: strides, dilation, filters, storage") {
+  Device on = pretended_gpu();
+  for (const char* text : {"n1c3h9w13k3kh5kw5p2g3", "n2c4h11w13k8kh3kw2s2,1p1,2g4",
+                           "n3c2h8w12k2kh3kw3d2p2g2", "n1c2h3w3k2kh5kw3p4g2"}) {
+    check_configs(on, "depthwise",
+                  in_direction(parse_problem(text), Direction::kBackwardWeights, true),
+                  {"body=weights_fours,aligned=0,items=16,split=3,ty=3"});
+  }
+  check_configs(
+      on, "depthwise",
+      in_direction(parse_problem("n1c2h9w9k2kh7kw7p3g2"), Direction::kBackwardWeights, true),
+      {"body=weights_fours,aligned=0,items=1,split=1,ty=1"});
+  // Vectors of x that begin 0 to 3 columns inside, and beyond it.
+  int number = 0;
+  for (const char* text :
+       {"n2c3h5w8k3kh3kw3p1g3", "n1c2h6w16k2kh3kw3s2p1g2", "n1c2h5w8k2kh5kw5p2g2",
+        "n1c2h5w8k2kh3kw7p1,3g2", "n1c2h4w12k2kh1kw9p0,4g2", "n1c3h4w4k3kh1kw1g3"}) {
+    constexpr DataType kTypes[] = {DataType::kFloat32, DataType::kFloat16, DataType::kBfloat16};
+    check_configs(on, "depthwise",
+                  stored(in_direction(parse_problem(text), Direction::kBackwardWeights, true),
+                         kTypes[number++ % 3]),
+                  {"body=weights_fours,aligned=1,items=4,split=2,ty=2"});
+  }
+}
+
+TEST_CASE("depthwise's weight gradient of four pixels says what it does not serve") {
+  Device on = pretended_gpu();
+  const char* config = "body=weights_fours,aligned=1,items=8,split=1,ty=2";
+  const auto weights = [](const char* text) {
+    return in_direction(parse_problem(text), Direction::kBackwardWeights, false);
+  };
+  CHECK(to_text(refusal(on, "depthwise", weights("n1c2h9w9k2kh3kw3p1g2"), config)) ==
+        "w % 4 + ow % 4 is 2, applies only where it is 0");
+  CHECK(refusal(on, "depthwise", weights("n1c2h9w8k2kh9kw9p4g2"), config).field == "kh*kw");
+  CHECK(refusal(on, "depthwise", weights("n1c2h9w16k2kh3kw3s5p0,1g2"), config).field ==
+        "3*sw + (kw-1)*dw + 1");
+  const Rejection items = refusal(on, "depthwise", weights("n1c2h9w8k2kh3kw3p1g2"),
+                                  "body=weights_fours,aligned=1,items=1024,split=1,ty=2");
+  CHECK(items.code == Reason::kWorkGroupSize);
+}
+
 TEST_CASE("checker: winograd in one kernel") {
   Device on = pretended_gpu();
   const Problem p = parse_problem("n2c5h5w6k9kh3kw3p1");

@@ -76,6 +76,20 @@ TEST_CASE("on GPUs naive is chosen above 10 MFLOP only where nothing else runs")
   }
 }
 
+TEST_CASE("on GPUs a depthwise weight gradient has the sums of all taps in registers") {
+  for (const Gpu& gpu : kGpus) {
+    CAPTURE(std::string(gpu.name));
+    int depthwise = 0;
+    for_each_problem([&](const Problem& p) {
+      if (p.direction != Direction::kBackwardWeights || p.g != p.c || p.g == 1) return;
+      if (p.flops() <= 10e6 || p.kh * p.kw > 49) return;
+      CHECK(choose(p, by_sheet(gpu)).choice().candidate.config.body() == "weights_fours");
+      ++depthwise;
+    });
+    CHECK(depthwise >= 5);
+  }
+}
+
 TEST_CASE("on GPUs the choice is near the best of the issue-slot model") {
   constexpr double kMean = 1.15, kMost = 1.5;
   for (const Gpu& gpu : kGpus) {

@@ -177,10 +177,29 @@ TEST_CASE("implicit_gemm's tiles for GPUs, with all their options") {
 
 TEST_CASE("the weight gradient's tiles for GPUs, with all their options") {
   Device on = as_gpu();
-  for (const char* text :
-       {"n2c5h9w7k37kh3kw3p1", "n3c6h3w2k20kh1kw1", "n2c8h13w12k6kh3kw2s2d2g2"}) {
-    check_tiles(on, in_direction(parse_problem(text), Direction::kBackwardWeights, true),
-                {"body=weights_tile,ahead=1,bk=8,bm=64,bn=64,split=1,tm=8,tn=4,wide=0",
-                 "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,split=3,tm=4,tn=4,wide=1"});
-  }
+  const char *const
+      alone = "body=weights_tile,ahead=1,bk=8,bm=64,bn=64,span=1,split=1,tm=8,tn=4,wide=0",
+      *const pairs = "body=weights_tile,ahead=1,bk=16,bm=64,bn=64,span=2,split=1,tm=8,tn=4,wide=0",
+      *const fours = "body=weights_tile,ahead=1,bk=8,bm=64,bn=64,span=4,split=2,tm=8,tn=4,wide=0",
+      *const wide = "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,span=1,split=3,tm=4,tn=4,wide=1",
+      *const wide_fours =
+          "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,span=4,split=3,tm=4,tn=4,wide=1";
+  const auto check = [&](const char* text, DataType type, const std::vector<const char*>& configs) {
+    Problem p = in_direction(parse_problem(text), Direction::kBackwardWeights, true);
+    p.data_type = type;
+    check_tiles(on, p, configs);
+  };
+  check("n2c5h9w7k37kh3kw3p1", DataType::kFloat32, {alone, wide});
+  check("n3c6h3w2k20kh1kw1", DataType::kFloat32, {alone, pairs, wide});
+  check("n2c8h13w10k6kh3kw2s2d2g2", DataType::kFloat32, {alone, fours, wide_fours});
+  // Steps that are all whole, padding; then pixels of x in vectors.
+  check("n2c5h4w8k64kh3kw3p1", DataType::kBfloat16, {fours});
+  check("n2c5h4w4k12kh1kw1", DataType::kFloat16, {fours});
+  check("n1c5h4w4k12kh1kw1", DataType::kFloat32, {wide_fours});
+  const auto odd = find_strategy("implicit_gemm")
+                       .fit(in_direction(parse_problem("n1c5h4w7k2kh3kw3p1"),
+                                         Direction::kBackwardWeights, false),
+                            on.profile(), Config::parse(fours));
+  REQUIRE(std::holds_alternative<Rejection>(odd));
+  CHECK(to_text(std::get<Rejection>(odd)) == "ow % span is 3, applies only where it is 0");
 }

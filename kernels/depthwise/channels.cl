@@ -22,8 +22,8 @@
 // cannot inline.
 ALWAYS_INLINE void channels_stack(global const element* x, global const float* w, global const element* b,
                     global const element* r, global const element* slopes, global element* y,
-                    const int channels, const int c, const int in_h, const int in_w, const int ow, const int row, const int column,
-                    const int border) {
+                    const int channels, const int c, const int in_h, const int in_w, const int ow,
+                    const int row, const int column, const int border) {
   // Offsets of rows and columns of pixels, from the first that the stack sees; 0 for those that do not count.
   long row_at[IN_H], column_at[IN_W];
   int row_kept[IN_H], column_kept[IN_W];

@@ -71,17 +71,17 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
   }
 }
 
-// Fetches the work-item's share of channels k0 .. k0+BK of both operands: zeroes beyond the last one.
-#define FETCH(k0)                                                                            \
+// Fetches the work-item's share of BK channels from `us` and `vs` on, of which `left` are there: zeroes beyond the last.
+#define FETCH(left)                                                                          \
   _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) {                                    \
-    const int row = (k0) + (item + f * ITEMS) / (BM / 4);                                    \
-    const int at = (item + f * ITEMS) % (BM / 4);                                            \
-    next_u[f] = row < channels ? us[(long)row * (padded_filters / 4) + at] : (float4)(0.0f); \
+    const int row = (item + f * ITEMS) / (BM / 4);                                           \
+    const int at = row * (padded_filters / 4) + (item + f * ITEMS) % (BM / 4);               \
+    next_u[f] = row < (left) ? us[at] : (float4)(0.0f);                                      \
   }                                                                                          \
   _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) {                                    \
-    const int row = (k0) + (item + f * ITEMS) / (BN / 4);                                    \
-    const int at = (item + f * ITEMS) % (BN / 4);                                            \
-    next_v[f] = row < channels ? vs[(long)row * (pitch / 4) + at] : (float4)(0.0f);          \
+    const int row = (item + f * ITEMS) / (BN / 4);                                           \
+    const int at = row * (pitch / 4) + (item + f * ITEMS) % (BN / 4);                        \
+    next_v[f] = row < (left) ? vs[at] : (float4)(0.0f);                                      \
   }
 #define TO_LOCAL(pair)                                                                                 \
   _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) local_u[pair][item + f * ITEMS] = next_u[f];   \
@@ -100,9 +100,9 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
   const long id = get_group_id(0);
   const int block = (int)(id % blocks);
   const int strip = (int)(id / blocks % strips);
-  const long batch = id / blocks / strips;  // group and xi
-  global const float4* us = packed + batch * channels * (padded_filters / 4) + block * (BM / 4);
-  global const float4* vs = V + batch * channels * (pitch / 4) + strip * (BN / 4);
+  const int batch = (int)(id / blocks / strips);  // group and xi
+  global const float4* us = packed + (long)batch * channels * (padded_filters / 4) + block * (BM / 4);
+  global const float4* vs = V + (long)batch * channels * (pitch / 4) + strip * (BN / 4);
 
   float4 acc[TM][TN / 4];
 #pragma unroll
@@ -111,12 +111,14 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
     for (int j = 0; j < TN / 4; ++j) acc[i][j] = (float4)(0.0f);
   }
   float4 next_u[U_FETCHES], next_v[V_FETCHES];
-  FETCH(0)
+  FETCH(channels)
   TO_LOCAL(0)
   barrier(CLK_LOCAL_MEM_FENCE);
   int pair = 0;
-  for (int k0 = 0; k0 < channels; k0 += BK) {
-    FETCH(k0 + BK)
+  for (int left = channels; left > 0; left -= BK) {
+    us += BK * (padded_filters / 4);
+    vs += BK * (pitch / 4);
+    FETCH(left - BK)
 #pragma unroll
     for (int k = 0; k < BK; ++k) {
       float4 u[TM / 4], v[TN / 4];
@@ -144,7 +146,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
   for (int i = 0; i < TM; ++i) {
     const int filter = block * BM + (i / 4 * LY + ly) * 4 + i % 4;
     if (filter < filters) {
-      global float4* out = products + (batch * filters + filter) * (pitch / 4) + strip * (BN / 4) + lx;
+      global float4* out = products + ((long)batch * filters + filter) * (pitch / 4) + strip * (BN / 4) + lx;
 #pragma unroll
       for (int j = 0; j < TN / 4; ++j) out[j * LX] = acc[i][j];
     }

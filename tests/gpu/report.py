@@ -6,11 +6,13 @@
                             77 where no compiler is found
   report.py --all           also the kernels that only the model of tests/gpu_choice_test.cpp needs
   report.py --update        writes shares.txt; with --all the whole of it
+  report.py NAME ...        these kernels only; * stands for any characters
 
 AMD needs clang-15 and libclc-15 (Debian 12's packages). NVIDIA needs ptxas and nvdisasm, of CUDA, too. AMD's share is
 that of the vector unit's instructions, NVIDIA's of all. docs/gpu.md has what the table says.
 """
 import argparse
+import fnmatch
 import pathlib
 import re
 import shutil
@@ -25,10 +27,18 @@ CLC = pathlib.Path('/usr/lib/clc')
 TARGETS = ('sm_80', 'sm_86', 'sm_90', 'gfx90a', 'gfx1030')
 MARGIN = 3.0  # points
 
-COMMON = ('-DSH=1 -DSW=1 -DDH=1 -DDW=1 -DBIAS=1 -DRESIDUAL=0 -DACTIVATION=activate_relu -DSLOPES=0 -DMASK=0 -DACCUMULATE=0 '
-          '-DSTORAGE_FLOAT32 -DWIDE=0 -DWHOLE=1 -DSTORE_FOURS=1')
+COMMON = ('-DSH=1 -DSW=1 -DDH=1 -DDW=1 -DBIAS=1 -DRESIDUAL=0 -DACTIVATION=activate_relu -DSLOPES=0 -DMASK=0 '
+          '-DACCUMULATE=0 -DSTORAGE_FLOAT32 -DWIDE=0 -DWHOLE=1 -DSTORE_FOURS=1')
 TAPS = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=0 -DONE_TAP=0'
 POINT = '-DPARTIAL=0 -DCHANNELS_LAST=0 -DGATHER=1 -DONE_TAP=1'
+# Weight gradients: rows of results that are multiples of four pixels, and odd ones.
+ROWS = '-DPOINT=0 -DINSIDE=0 -DFULL=1 -DSPAN=4'
+ODD_ROWS = '-DPOINT=0 -DINSIDE=0 -DFULL=0 -DSPAN=1'
+ROWS_1X1 = '-DPOINT=1 -DINSIDE=1 -DFULL=1 -DSPAN=4'
+ODD_ROWS_1X1 = '-DPOINT=1 -DINSIDE=1 -DFULL=0 -DSPAN=1'
+WEIGHTS = ('implicit_gemm/weights_tile', 'weights_tile')
+DEPTHWISE_WEIGHTS = ('depthwise/weights_fours', 'depthwise_weights_fours')
+DIRECT = ('implicit_gemm/direct', 'implicit_gemm_direct')
 
 
 def tile(bm, bn, bk, tm, tn, amd_bk=None):
@@ -50,6 +60,10 @@ def depthwise(rows):
     return lambda amd_target: (f'-DTY={rows}', None, None)
 
 
+def depthwise_weights(taps):
+    return lambda amd_target: ('-DTY=4 -DITEMS=64 -DPARTS=0', 64, 4 * 4 * taps)
+
+
 def fused(bm, bn, bk):
     return lambda amd_target: (f'-DM=2 -DBM={bm} -DBN={bn} -DBK={bk} -DTM=8 -DTN=8 -DAHEAD=1', bm * bn // 4, bk * 64)
 
@@ -60,16 +74,25 @@ CASES = {
     'tile_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(128, 128, 16, 8, 8)),
     'tile_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(64, 64, 16, 8, 4)),
     'tile_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tile(32, 64, 16, 4, 4)),
-    'weights_tile_128x128': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(128, 128, 8, 8, 8)),
+    'weights_tile_128x128': (*WEIGHTS, ROWS, tile(128, 128, 16, 8, 8)),
+    'weights_tile_64x64': (*WEIGHTS, ROWS, tile(64, 64, 16, 8, 4)),
     # FLAT: of 3x3 filters what pixels away from the border take.
-    'direct_3x3': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=0 -DALIGNED=0 -DFLAT=1', direct(8)),
-    'direct_1x1': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=0 -DALIGNED=1 -DFLAT=1', direct(8)),
-    'direct_nhwc_8': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(8)),
-    'direct_nhwc_4': ('implicit_gemm/direct', 'implicit_gemm_direct', '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(4)),
+    'direct_3x3': (*DIRECT, '-DCHANNELS_LAST=0 -DALIGNED=0 -DFLAT=1', direct(8)),
+    'direct_1x1': (*DIRECT, '-DCHANNELS_LAST=0 -DALIGNED=1 -DFLAT=1', direct(8)),
+    'direct_nhwc_8': (*DIRECT, '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(8)),
+    'direct_nhwc_4': (*DIRECT, '-DCHANNELS_LAST=1 -DALIGNED=1 -DFLAT=0', direct(4)),
     'depthwise_3x3': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=0', depthwise(4)),
     'depthwise_3x3_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=3 -DKW=3 -DDATA=0 -DNHWC=1', depthwise(2)),
     'depthwise_5x5': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=0', depthwise(4)),
     'depthwise_5x5_nhwc': ('depthwise/fours', 'depthwise_fours', '-DKH=5 -DKW=5 -DDATA=0 -DNHWC=1', depthwise(1)),
+    'depthwise_weights_3x3': (*DEPTHWISE_WEIGHTS, '-DKH=3 -DKW=3 -DLEFT=1 -DALIGNED=1', depthwise_weights(9)),
+    'depthwise_weights_5x5': (*DEPTHWISE_WEIGHTS, '-DKH=5 -DKW=5 -DLEFT=2 -DALIGNED=1', depthwise_weights(25)),
+    'depthwise_weights_7x7': (*DEPTHWISE_WEIGHTS, '-DKH=7 -DKW=7 -DLEFT=3 -DALIGNED=1', depthwise_weights(49)),
+    # Rows of any length, in any number.
+    'depthwise_weights_3x3_odd': (*DEPTHWISE_WEIGHTS, '-DKH=3 -DKW=3 -DLEFT=1 -DALIGNED=0 -DWHOLE=0',
+                                  depthwise_weights(9)),
+    'depthwise_weights_7x7_odd': (*DEPTHWISE_WEIGHTS, '-DKH=7 -DKW=7 -DLEFT=3 -DALIGNED=0 -DWHOLE=0',
+                                  depthwise_weights(49)),
     'winograd_fused_32x32': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 32, 8)),
     'winograd_fused_32x16': ('winograd/f2x2_fused', 'winograd_fused', '', fused(32, 16, 8)),
 }
@@ -80,10 +103,18 @@ MORE_CASES = {
     'tile_64x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(64, 128, 16, 8, 8)),
     'tile_64x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(64, 64, 16, 8, 4)),
     'tile_32x64_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tile(32, 64, 16, 4, 4)),
-    'weights_tile_64x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(64, 64, 8, 8, 4)),
-    'weights_tile_32x64': ('implicit_gemm/weights_tile', 'weights_tile', '-DINSIDE=0', tile(32, 64, 16, 4, 4)),
+    'weights_tile_32x64': (*WEIGHTS, ROWS, tile(32, 64, 16, 4, 4)),
+    'weights_tile_128x128_1x1': (*WEIGHTS, ROWS_1X1, tile(128, 128, 16, 8, 8)),
+    'weights_tile_64x64_1x1': (*WEIGHTS, ROWS_1X1, tile(64, 64, 8, 8, 4)),
+    'weights_tile_32x64_1x1': (*WEIGHTS, ROWS_1X1, tile(32, 64, 16, 4, 4)),
+    'weights_tile_128x128_odd': (*WEIGHTS, ODD_ROWS, tile(128, 128, 16, 8, 8)),
+    'weights_tile_64x64_odd': (*WEIGHTS, ODD_ROWS, tile(64, 64, 16, 8, 4)),
+    'weights_tile_32x64_odd': (*WEIGHTS, ODD_ROWS, tile(32, 64, 16, 4, 4)),
+    'weights_tile_128x128_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(128, 128, 16, 8, 8)),
+    'weights_tile_64x64_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(64, 64, 8, 8, 4)),
+    'weights_tile_32x64_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(32, 64, 16, 4, 4)),
     'winograd_128x128': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(128, 128, 8, 8, 8)),
-    'winograd_64x64': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(64, 64, 16, 8, 8, 16)),
+    'winograd_64x64': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(64, 64, 8, 8, 8)),
     'winograd_32x32': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(32, 32, 16, 4, 4)),
 }
 
@@ -218,7 +249,12 @@ def main():
     parser.add_argument('--check', action='store_true')
     parser.add_argument('--update', action='store_true')
     parser.add_argument('--all', action='store_true')
+    parser.add_argument('names', nargs='*', metavar='NAME')
     args = parser.parse_args()
+    cases = [case for case in ({**CASES, **MORE_CASES} if args.all or args.names else CASES)
+             if not args.names or any(fnmatch.fnmatch(case, name) for name in args.names)]
+    if not cases:
+        sys.exit(f"report.py: no kernel is named {' or '.join(args.names)}")
     rows = [line.split() for line in SHARES.read_text().splitlines()] if SHARES.exists() else []
     kept = {(row[0], row[1]): float(row[4]) for row in rows if len(row) == 5 and row[0] != '#'}
     wanted = [target for target in TARGETS if not missing(target)]
@@ -229,19 +265,21 @@ def main():
         sys.exit(77)
     found, wrong = dict(kept), []
     lines = {(row[0], row[1]): row for row in rows if len(row) == 5 and row[0] != '#'}
-    print(f'{"kernel":22} {"target":8} {"registers":>9} {"spills":>6} {"share":>6}  kept')
-    for case in {**CASES, **MORE_CASES} if args.all else CASES:
+    print(f'{"kernel":28} {"target":8} {"registers":>9} {"spills":>6} {"share":>6}  kept')
+    for case in cases:
         for target in wanted:
             registers, spills, share = facts(case, target)
             before = kept.get((case, target))
-            print(f'{case:22} {target:8} {registers:9} {spills:6} {share:6.1f}  {before if before is not None else "-"}')
+            kept_share = before if before is not None else '-'
+            print(f'{case:28} {target:8} {registers:9} {spills:6} {share:6.1f}  {kept_share}')
             lines[case, target] = [case, target, str(registers), str(spills), f'{share:.1f}']
             if spills:
                 wrong.append(f'{case} spills {spills} bytes on {target}')
             if before is None or share < before - MARGIN:
                 wrong.append(f'{case} on {target}: share {share:.1f}, in shares.txt {before}')
     if args.update:  # keeps acm-g10's, which Intel's ocloc gave once
-        head = '# kernel target registers spills share: written by report.py --update (acm-g10: by hand, of IGC 1.0.12504)\n'
+        head = ('# kernel target registers spills share: written by report.py --update '
+                '(acm-g10: by hand, of IGC 1.0.12504)\n')
         SHARES.write_text(head + ''.join(' '.join(lines[key]) + '\n' for key in sorted(lines)))
     if args.check and wrong:
         sys.exit('\n'.join(wrong))

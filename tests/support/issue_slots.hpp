@@ -176,7 +176,10 @@ class IssueSlots {
 
   std::optional<double> of_weights_tile(const core::Problem& p, const core::Config& config) const {
     const Sizes tile(config);
-    const auto facts = facts_of("weights_tile_" + tile.text());
+    const bool point = p.kh * p.kw == 1 && p.sh * p.sw == 1 && !p.padded();
+    const bool odd = config.has("span") && config.get("span", 1, 4) == 1;
+    const auto facts =
+        facts_of("weights_tile_" + tile.text() + (point ? "_1x1" : "") + (odd ? "_odd" : ""));
     if (!facts) return std::nullopt;
     const double steps =
         std::ceil(static_cast<double>(p.n * p.oh() * p.ow()) / static_cast<double>(tile.bk));

@@ -18,6 +18,7 @@
   X(weights_planes)       \
   X(weights_columns)      \
   X(weights_rows)         \
+  X(weights_fours)        \
   X(weights_direct)
 
 namespace clconv::core {

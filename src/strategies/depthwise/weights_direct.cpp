@@ -15,7 +15,10 @@ class WeightsDirectLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const Pass pass = direct_pass(case_, p.flops(), real(p.w_elements()));
+    Pass pass = direct_pass(case_, p.flops(), real(p.w_elements()));
+    // One multiply-add in 60 instructions (docs/gpu.md).
+    constexpr double kOnGpu = 1.0 / 60;
+    if (case_.profile.family == Family::kGpu) pass.efficiency = kOnGpu;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 

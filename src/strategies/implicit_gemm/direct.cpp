@@ -19,7 +19,9 @@ constexpr int kQuad = 4;  // pixels of a work-item
 constexpr double kOfVector = 1, kOfPlane = 3, kWeightsOfLoad = 4, kOfTap = 50;
 constexpr double kFed = 0.5;
 // On a CPU with 16 registers 32 sums spill: 5.2 ms, with 16 sums 3.8, n1c128h14w14k128kh1kw1; 23.5 and 13.8,
-// n32c32h14w14k64kh2kw2s2p1 (Mesa 22.3, llvmpipe, 2-core Zen 5 with other work, 2026-11).
+// n32c32h14w14k64kh2kw2s2p1 (Mesa 22.3, llvmpipe, 2-core Zen 5 with other work, 2026-11). GPUs whose local memory is
+// ordinary memory have 64 registers for a work-item: with so many, ptxas 13.0 spills 0 to 160 bytes of 16 sums and 100
+// to 540 of 32 (docs/gpu.md).
 constexpr int kMostSums = 16;
 constexpr double kSpilling = 0.5;
 
@@ -95,7 +97,10 @@ class Direct : public Layout {
   }
 
   double fed() const {
-    const bool spills = vectors_are_items(case_.profile) && kQuad * tile_.mr > kMostSums;
+    const DeviceProfile& profile = case_.profile;
+    const bool few_registers = profile.family == Family::kGpu ? !profile.local_memory_dedicated
+                                                              : vectors_are_items(profile);
+    const bool spills = few_registers && kQuad * tile_.mr > kMostSums;
     return spills ? kFed * kSpilling : kFed;
   }
 
