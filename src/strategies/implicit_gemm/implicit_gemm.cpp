@@ -13,6 +13,8 @@
   X(patches)                   \
   X(phases)                    \
   X(tile)                      \
+  X(tile_half)                 \
+  X(tile_matrix)               \
   X(direct)                    \
   X(items)
 #define CLCONV_WEIGHTS(X) \
