@@ -133,6 +133,10 @@ PlannerOptions clconv::core::api::options_of(const clconv_plan_options* given) {
   o.expected_runs = c.expected_runs;
   o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
+  if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16) {
+    bad("math " + std::to_string(c.math) + " is unknown");
+  }
+  o.math = static_cast<Math>(c.math);
   return with_environment(
       o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0, c.strategy == nullptr});
 }
@@ -185,7 +189,7 @@ clconv_status clconv_plan_get_info(clconv_plan plan, clconv_plan_info* info) {
     i.measured_us = choice.measured ? choice.measured->median_us : -1;
     i.steps = static_cast<int64_t>(p.steps());
     i.error_reach = p.candidate().error_reach;
-    i.error_floor = result_error_floor(p.report().problem);
+    i.error_floor = result_error_floor(p.report().problem) + p.candidate().error_floor;
     copy_out(info, i, known_size(required(info, "info").struct_size, "clconv_plan_info"));
   });
 }

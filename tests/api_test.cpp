@@ -376,6 +376,24 @@ TEST_CASE("values that are none of an enumeration's names are refused, with the 
   }
 }
 
+TEST_CASE("float16 products: the option is checked, and a shorter struct of before means float32") {
+  const clconv::Problem problem(kDense);
+  clconv::PlanOptions options;
+  for (const int32_t value : {-1, 2}) {
+    options.math = value;
+    CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().explain(problem, options); }) ==
+          "math " + std::to_string(value) + " is unknown");
+  }
+  const auto allows = [&](const char* math) {
+    return context().explain(problem, options).find(std::string("\"math\": \"") + math + '"') !=
+           std::string::npos;
+  };
+  options.math = CLCONV_MATH_FLOAT16;
+  CHECK(allows("f16"));
+  options.struct_size = offsetof(clconv_plan_options, math);
+  CHECK_FALSE(allows("f16"));
+}
+
 TEST_CASE("a residual that is missing, and a float16 buffer of half the size") {
   Case c(kDense);
   c.problem.residual = 1;

@@ -1,6 +1,9 @@
 // Bodies for GPUs with forced configs, on the device under test as if it were one: every way to read, compute and store
 // that the planner's choice on small problems would leave out.
+#include <set>
+
 #include "doctest/doctest.h"
+#include "planner/context.hpp"
 #include "support/candidates.hpp"
 
 using namespace clconv::core;
@@ -24,7 +27,7 @@ void check_configs(Device& on, const char* strategy_name, const Problem& p,
     REQUIRE(std::holds_alternative<Candidate>(fit));
     const Candidate& candidate = std::get<Candidate>(fit);
     CHECK(worst(run(on, strategy, p, candidate, tensors), expected(candidate),
-                candidate.error_bound, result_error_floor(p)) <= 1.0);
+                candidate.error_bound, result_error_floor(p) + candidate.error_floor) <= 1.0);
   }
 }
 
@@ -200,4 +203,113 @@ TEST_CASE("winograd in one kernel: what the device cannot run, and configs that 
     CAPTURE(config);
     CHECK_THROWS_AS(find_strategy("winograd").fit(p, on.profile(), Config::parse(config)), Error);
   }
+}
+
+namespace {
+
+// The device under test as a GPU whose float16 is float32, rounded after every operation, and whose matrix units are
+// float32 arithmetic: what is checked is all but the instructions.
+Device half_gpu(const char* units = "") {
+  return pretending([&](DeviceProfile& p) {
+    p.family = Family::kGpu;
+    p.vendor = "NVIDIA Corporation";
+    p.float_width = 1;
+    p.vector_registers = 0;
+    p.max_work_group_size = 256;
+    p.local_memory_bytes = 48 << 10;
+    p.float16 = "rounded";
+    p.matrix_units = units;
+  });
+}
+
+constexpr const char* kHalf = "body=tile_half,ahead=1,bk=16,bm=16,bn=32,split=1,tm=4,tn=4,wide=0";
+constexpr const char* kHalfParts =
+    "body=tile_half,ahead=0,bk=8,bm=16,bn=32,split=2,tm=4,tn=4,wide=0";
+constexpr const char* kMatrix =
+    "body=tile_matrix,ahead=0,bk=16,bm=16,bn=64,split=1,tm=4,tn=4,wide=0";
+constexpr const char* kMatrixParts =
+    "body=tile_matrix,ahead=0,bk=32,bm=16,bn=64,split=2,tm=4,tn=4,wide=0";
+constexpr const char* kXmx = "body=tile_matrix,ahead=0,bk=16,bm=32,bn=64,split=1,tm=8,tn=4,wide=0";
+
+// One element, four pixels and four channels at a time are kept in local memory by code of their own.
+void check_float16(Device& on, const char* text, const char* config,
+                   TensorLayout layout = TensorLayout::kNchw) {
+  Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+  p.layout = layout;
+  check_configs(on, "implicit_gemm", p, {config});
+}
+constexpr const char* kElements = "n2c30h9w11k37kh3kw3s2,1p1";
+constexpr const char* kPixels = "n1c40h6w8k21kh1kw1";
+constexpr const char* kChannels = "n2c36h5w7k12kh3kw3p1";
+
+}  // namespace
+
+TEST_CASE("products in float16 keep the bound that their variant promises") {
+  Device on = half_gpu();
+  check_float16(on, kElements, kHalf);
+  check_float16(on, kPixels, kHalfParts);
+  check_float16(on, kChannels, kHalf, TensorLayout::kNhwc);
+  const Problem data = parse_problem("n1c40h7w6k18kh3kw3p1g2");
+  check_configs(on, "implicit_gemm",
+                stored(in_direction(data, Direction::kBackwardData, true), DataType::kFloat16),
+                {kHalf});
+}
+
+TEST_CASE("what surrounds the matrix units of NVIDIA, AMD and Intel is right") {
+  Device nvidia = half_gpu("mma rounded"), amd = half_gpu("mfma rounded"),
+         intel = half_gpu("xmx rounded");
+  check_float16(nvidia, kElements, kMatrix);
+  check_float16(nvidia, kPixels, kMatrixParts);
+  check_float16(nvidia, kChannels, kMatrix, TensorLayout::kNhwc);
+  check_float16(amd, kElements, kMatrix);
+  check_float16(amd, kChannels, kMatrix, TensorLayout::kNhwc);
+  check_float16(intel, kPixels, kXmx);
+}
+
+TEST_CASE("float16 is offered where the device has it, and else refused with the reason") {
+  const Problem p = parse_problem("n1c64h56w56k64kh3kw3p1");
+  Device without = pretended_gpu();
+  const Rejection arithmetic = refusal(without, "implicit_gemm", p, kHalf);
+  CHECK(arithmetic.code == Reason::kFamily);
+  CHECK(to_text(arithmetic).find("cl_khr_fp16") != std::string::npos);
+  CHECK(to_text(refusal(without, "implicit_gemm", p, kMatrix)).find("matrix units") !=
+        std::string::npos);
+  const auto bodies = [&](const Device& on) {
+    std::set<std::string> names;
+    for (const Candidate& c :
+         candidates_of(find_strategy("implicit_gemm").offer(p, on.profile(), kNoLimit))) {
+      names.insert(c.config.body());
+      CHECK((c.math == Math::kFloat16) ==
+            (c.config.body() == "tile_half" || c.config.body() == "tile_matrix"));
+      CHECK((c.error_bound > 1e-4) == (c.math == Math::kFloat16));
+    }
+    return names;
+  };
+  CHECK(bodies(without).count("tile_half") + bodies(without).count("tile_matrix") == 0);
+  CHECK(bodies(half_gpu()).count("tile_half") == 1);
+  CHECK(bodies(half_gpu("mma")).count("tile_matrix") == 1);
+  Device on = half_gpu("mfma");
+  for (const char* config :
+       {"body=tile_matrix,ahead=0,bk=8,bm=64,bn=64,split=1,tm=8,tn=4,wide=0",
+        "body=tile_matrix,ahead=0,bk=16,bm=64,bn=32,split=1,tm=4,tn=4,wide=0"}) {
+    CAPTURE(config);
+    CHECK_THROWS_AS(find_strategy("implicit_gemm").fit(p, on.profile(), Config::parse(config)),
+                    Error);
+  }
+}
+
+TEST_CASE("a plan multiplies in float16 where that is allowed and predicted to be faster") {
+  const Problem p = parse_problem("n1c32h20w20k32kh3kw3p1");
+  DeviceProfile profile = half_gpu("mma rounded").profile();
+  profile.measured = true;
+  ContextOptions files;
+  files.wisdom_path = "off";
+  Context context(device().context(), device().cl(), files, profile);
+  PlannerOptions options;
+  options.allow = {"implicit_gemm"};
+  CHECK(context.plan(p, options)->candidate().math == Math::kFloat32);
+  options.math = Math::kFloat16;
+  const auto plan = context.plan(p, options);
+  CHECK(plan->candidate().config.body() == "tile_matrix");
+  CHECK(plan->candidate().math == Math::kFloat16);
 }

@@ -139,3 +139,70 @@ TEST_CASE("on GPUs a probe's speeds lead to the choices that the data sheet's le
     MESSAGE(std::string(gpu.name) << ": " << same << " of " << all);
   }
 }
+
+namespace {
+
+// What the GPUs of support/gpus.hpp would say of float16, by their vendors' documents.
+struct Float16 {
+  const char* gpu;
+  const char* arithmetic;
+  const char* units;
+  double rate, matrix_rate;
+  const char* body;  // that is chosen most
+};
+constexpr Float16 kFloat16[] = {{"h200", "ptx", "mma", 2, 15, "tile_matrix"},
+                                {"rtx3080", "ptx", "mma", 1, 2, "tile_matrix"},
+                                {"mi210", "khr", "mfma", 2, 8, "tile_matrix"},
+                                {"arc770", "khr", "xmx", 1, 8, "tile_matrix"},
+                                {"rx6800", "khr", "", 2, 8, "tile_half"}};
+
+DeviceProfile with_float16(const Float16& known) {
+  const auto* gpu = std::find_if(std::begin(kGpus), std::end(kGpus), [&](const Gpu& one) {
+    return std::string(one.name) == known.gpu;
+  });
+  REQUIRE(gpu != std::end(kGpus));
+  DeviceProfile profile = by_sheet(*gpu);
+  profile.float16 = known.arithmetic;
+  profile.matrix_units = known.units;
+  profile.float16_rate = known.rate;
+  profile.matrix_rate = known.matrix_rate;
+  return profile;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "float16 that is not asked for changes no choice, and asked for it is taken where it is "
+    "faster") {
+  PlannerOptions half;
+  half.math = Math::kFloat16;
+  for (const Float16& known : kFloat16) {
+    CAPTURE(std::string(known.gpu));
+    const DeviceProfile with = with_float16(known);
+    DeviceProfile without = with;
+    without.float16 = without.matrix_units = "";
+    int taken = 0, all = 0;
+    for (const NamedProblem& item : suite("resnet50")) {
+      if (all++ % 3 != 0) continue;
+      CAPTURE(item.name);
+      const Problem& p = item.problem;
+      const Report usual = choose(p, with);
+      CHECK(choice_text(usual) == choice_text(choose(p, without)));
+      const Report report = plan(p, with, half, strategies(), {}, nullptr);
+      CHECK(report.choice().candidate.predicted_us <= usual.choice().candidate.predicted_us);
+      const Candidate& chosen = report.choice().candidate;
+      CHECK((chosen.math == Math::kFloat16) ==
+            (chosen.config.body() == "tile_half" || chosen.config.body() == "tile_matrix"));
+      taken += chosen.config.body() == known.body ? 1 : 0;
+      // Without it there is none, and the report says why.
+      const Report refused = plan(p, without, half, strategies(), {}, nullptr);
+      CHECK(choice_text(refused) == choice_text(usual));
+      CHECK(std::any_of(refused.entries.begin(), refused.entries.end(), [](const ReportEntry& e) {
+        return e.body == "tile_half" && e.reason->code == Reason::kFamily;
+      }));
+    }
+    MESSAGE(std::string(known.gpu)
+            << ": " << std::string(known.body) << " for " << taken << " of " << (all + 2) / 3);
+    CHECK(taken > 3);
+  }
+}

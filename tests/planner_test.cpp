@@ -652,6 +652,36 @@ TEST_CASE("the report as JSON names every candidate with its reason") {
   }
 }
 
+TEST_CASE("what multiplies in float16 must be asked for") {
+  usual_offers();
+  Candidate half = candidate(4, 10);
+  half.math = Math::kFloat16;
+  half.error_floor = 1e-5;
+  offers["alpha"] = of({candidate(2, 100), half, candidate(1, 120)});
+  PlannerOptions options;
+  const Report usual = search(options, nullptr);
+  CHECK(chosen(usual) == "alpha v=2");
+  CHECK(to_json(usual).find("multiplies in f16, and math is f32") != std::string::npos);
+  CHECK(to_json(usual).find("\"v=4\"") == std::string::npos);
+  options.config = "v=4";
+  options.strategy = "alpha";
+  const Report forced = search(options, nullptr);
+  CHECK(chosen(forced) == "nothing");
+  CHECK(entry(forced, "alpha", "v=4").reason->code == Reason::kMath);
+  options.math = Math::kFloat16;
+  CHECK(chosen(search(options, nullptr)) == "alpha v=4");
+  options = PlannerOptions();
+  options.math = Math::kFloat16;
+  const Report asked = search(options, nullptr);
+  CHECK(chosen(asked) == "alpha v=4");
+  CHECK(to_json(asked).find("\"math\": \"f16\"") != std::string::npos);
+  CHECK(to_json(asked).find("\"error_floor\": 1e-05") != std::string::npos);
+  // Only where it is the fastest.
+  half.predicted_us = 200;
+  offers["alpha"] = of({candidate(2, 100), half});
+  CHECK(chosen(search(options, nullptr)) == "alpha v=2");
+}
+
 TEST_CASE("words of the options") {
   CHECK(parse_rigor("exhaustive") == Rigor::kExhaustive);
   CHECK(parse_rigor("wisdom-only") == Rigor::kWisdomOnly);

@@ -67,6 +67,16 @@ std::unique_ptr<Executable> build_large(const Problem& p, const Config& config, 
   if (p.k < 200) throw Error(Code::kInvalidArgument, "config '': needs 200 filters");
   return find_strategy("naive").build(p, config, on);
 }
+// Leaves out the residual: as much as a product may be.
+std::unique_ptr<Executable> build_without_residual(const Problem& p, const Config& config,
+                                                   Device& on) {
+  Problem less = p;
+  less.residual = false;
+  return find_strategy("naive").build(less, config, on);
+}
+std::unique_ptr<Executable> build_right(const Problem& p, const Config& config, Device& on) {
+  return find_strategy("naive").build(p, config, on);
+}
 std::unique_ptr<Executable> build_none(const Problem&, const Config&, Device&) {
   throw Error(Code::kInvalidArgument, "config '': refused");
 }
@@ -349,4 +359,20 @@ TEST_CASE("of no images there is nothing to check and nothing to learn") {
   DeviceLaboratory laboratory(device(), wisdom, {}, p);
   CHECK_FALSE(laboratory.verify(none, Candidate()));
   CHECK_FALSE(wisdom.find_trust("none", "", problem_class(p), {}));
+}
+
+TEST_CASE(
+    "what multiplies in float16 is not trusted with one term missing, which its bound would hide") {
+  const Problem p = in_direction(parse_problem("n1c40h9w9k8kh3kw3p1"), Direction::kForward, true);
+  Candidate candidate;
+  multiplies_float16(candidate, p, 16);
+  CHECK(candidate.error_bound * static_cast<double>(p.reduction()) > 1);
+  Wisdom wisdom("");
+  DeviceLaboratory laboratory(device(), wisdom, {}, p);
+  const Strategy wrong = {"wrong", no_offer, build_without_residual};
+  const Strategy right = {"right", no_offer, build_right};
+  CHECK(laboratory.verify(right, candidate) == std::nullopt);
+  const auto refused = laboratory.verify(wrong, candidate);
+  REQUIRE(refused.has_value());
+  CHECK(refused->code == Reason::kWrongResult);
 }

@@ -65,6 +65,24 @@ TEST_CASE(
   CHECK(book.find(p, {kScope.device, "1.0", "def", "2 units"}) != nullptr);
 }
 
+TEST_CASE("what was measured while float16 products were allowed is a record of its own") {
+  const Problem p = parse_problem(kA);
+  WisdomScope with_half = kScope;
+  with_half.math = "f16";
+  WisdomRecord asked = record(kA, 3);
+  asked.scope.math = "f16";
+  WisdomBook book;
+  book.read(book_of(asked).write());
+  REQUIRE(book.find(p, with_half) != nullptr);
+  CHECK(book.find(p, with_half)->scope.math == "f16");
+  CHECK(book.find(p, kScope) == nullptr);
+  CHECK(book.find_hint(p, kScope) == nullptr);
+  book.put(record(kA, 1));
+  CHECK(book.size() == 2);
+  CHECK(book.find(p, kScope)->scope.math.empty());
+  CHECK(book_of(record(kA, 1)).write().find("math") == std::string::npos);
+}
+
 TEST_CASE("each candidate has the hash of its kernels, lines of earlier versions one for all") {
   WisdomRecord r = record(kA, 1);
   r.candidates[0].kernels = "123";

@@ -365,6 +365,16 @@ enum {
   CLCONV_EXHAUSTIVE = 4     /* times every candidate that is not hopeless */
 };
 
+/** The least precise arithmetic that a plan may multiply in. */
+typedef int32_t clconv_math;
+enum {
+  CLCONV_MATH_FLOAT32 = 0, /* the default */
+  /** float16 products where the device has them and that is faster: factors are rounded to float16 first. Factors
+   *  beyond 65504 become infinite, and so may results where sums of a few products are. clconv_plan_info.error_bound
+   *  says what is lost. Storage is clconv_problem.data_type's business; either goes with either. */
+  CLCONV_MATH_FLOAT16 = 1
+};
+
 /** How a plan is chosen, and under which constraints. */
 typedef struct clconv_plan_options {
   size_t struct_size;
@@ -382,6 +392,7 @@ typedef struct clconv_plan_options {
   int64_t expected_runs; /* > 0: compiling and preparing count, spread over so many executions */
   int time_all;          /* for benchmarks: prune nothing */
   int weights_change;    /* as in training: they are packed in every execution, which counts */
+  clconv_math math;      /* float32 unless float16 is asked for */
 } clconv_plan_options;
 
 /** No workspace limit (-1); NULL and 0 in all other fields. */
@@ -427,7 +438,8 @@ typedef struct clconv_plan_info {
    * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. */
   int error_reach;
   double
-      error_floor; /* of activations that are not 0 at 0, and of results too small for their data type */
+      error_floor; /* of activations that are not 0 at 0, and of results too small for their data type; with float16
+                      products (clconv_math) also of numbers too small for float16, factors counting as in [-1, 1] */
 } clconv_plan_info;
 
 /** Set info->struct_size before. */

@@ -131,6 +131,7 @@ typedef struct clconv_net_options {
   int64_t plan_capacity;        /* sets of input shapes that stay compiled; 0: 8 */
   clconv_net_progress progress; /* NULL: nobody is told */
   void* progress_user;          /* handed on to it */
+  clconv_math math;             /* of every convolution, as in clconv_plan_options */
 } clconv_net_options;
 
 /** No workspace limit (-1); NULL and 0 in all other fields. */

@@ -1,7 +1,7 @@
-// parts: store_four mask quotient local_tile
+// parts: store_four mask quotient tile_factors
 // Implicit GEMM on GPUs: a correlation (a forward convolution, or a phase of a data gradient: src/ops/correlation.hpp)
 // as a matrix product whose im2col matrix is gathered while multiplying and never stored. The tiles are those of
-// parts/local_tile.cl:
+// parts/local_tile.cl, of factors as parts/tile_factors.cl keeps and multiplies them:
 //
 //   A: packed weights, BM filters x BK products, as they lie
 //   B: BK products x BN pixels (of images*oh*ow), gathered
@@ -21,11 +21,11 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: BM BN BK TM TN AHEAD (part local_tile), GATHER, PARTIAL; ONE_TAP (the filter has one), WHOLE (the channels
-// are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with CHANNELS_LAST four filters), WIDE
-// (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and result), MASK (the input is a
-// gradient), and those of the epilogue. All other sizes are arguments, so that one binary serves every size of a
-// class. No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), HALF or MATRIX (part tile_factors), GATHER, PARTIAL; ONE_TAP (the
+// filter has one), WHOLE (the channels are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with
+// CHANNELS_LAST four filters), WIDE (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and
+// result), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments, so that one binary
+// serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
 #define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
@@ -121,34 +121,23 @@ typedef float4 fetched;
 #endif
 
 #if GATHER == 2
-#define TO_LOCAL_B(buffer, row, value)                        \
-  {                                                           \
-    local float* to = (local float*)B[buffer][row] + fetch_n; \
-    to[0] = value.x;                                          \
-    to[BN] = value.y;                                         \
-    to[2 * BN] = value.z;                                     \
-    to[3 * BN] = value.w;                                     \
-  }
+#define TO_LOCAL_B(buffer, row, value) PUT_B_CHANNELS(buffer, row, fetch_n, value)
 #elif GATHER == 1
-#define TO_LOCAL_B(buffer, row, value) B[buffer][row][fetch_n / 4] = value;
+#define TO_LOCAL_B(buffer, row, value) PUT_B_PIXELS(buffer, row, fetch_n, value)
 #else
-#define TO_LOCAL_B(buffer, row, value) ((local float*)B[buffer][row])[fetch_n] = value;
+#define TO_LOCAL_B(buffer, row, value) PUT_B(buffer, row, fetch_n, value)
 #endif
 
-#define TO_LOCAL(buffer)                                                                       \
-  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) {                                      \
-    A[buffer][(item + f * ITEMS) / (BM / 4)][(item + f * ITEMS) % (BM / 4)] = next_a[f];       \
-  }                                                                                            \
-  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) TO_LOCAL_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f])
+#define TO_LOCAL(buffer)                                                                                \
+  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) { PUT_A(buffer, item + f * ITEMS, next_a[f]) }   \
+  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) { TO_LOCAL_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f]) }
 
-#define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
-
-// Stores the sums of pixel 4*c + p of the work-item, at `out` of filter 0.
+// Stores the sums of pixel PIXEL_OF(c) + p of the tile, at `out` of filter 0.
 #if PARTIAL
 #define STORE_PIXEL(c, p, out)                                                                          \
-  _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                      \
-    const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                    \
-    if (filter < filters) (out)[filter * (long)pixels] = COMPONENT(acc[a][c], p);                       \
+  _Pragma("unroll") for (int a = 0; a < SUM_ROWS; ++a) {                                                \
+    const int filter = m0 + FILTER_OF(a);                                                               \
+    if (filter < filters) (out)[filter * (long)pixels] = SUM_OF(a, c, p);                               \
   }
 #elif STORE_FOURS && CHANNELS_LAST
 #define STORE_PIXEL(c, p, out)                                                                          \
@@ -162,12 +151,12 @@ typedef float4 fetched;
   }
 #else
 #define STORE_PIXEL(c, p, out)                                                                          \
-  _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                      \
-    const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                    \
+  _Pragma("unroll") for (int a = 0; a < SUM_ROWS; ++a) {                                                \
+    const int filter = m0 + FILTER_OF(a);                                                               \
     if (filter < filters) {                                                                             \
       const long to = (out) + filter * out_plane;                                                       \
       const float value =                                                                               \
-          COMPONENT(acc[a][c], p) + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);             \
+          SUM_OF(a, c, p) + BIAS_OF(b, first_filter + filter) + RESIDUAL_OF(r, to);                     \
       const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + filter);    \
       PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);                                 \
     }                                                                                                   \
@@ -177,9 +166,9 @@ typedef float4 fetched;
 // column_step, row_step, block_step: elements of x to the next tap column, row, or block of channels; with GATHER 3 the
 // first two are those from one tap to the next, and fetch_tap_row, fetch_tap_column and fetch_channel are FETCH_ROWS
 // products as counters. fetch_step: FETCH_ROWS channels.
-kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+kernel SUB_GROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void implicit_gemm_tile(global const element* restrict x, global const element* restrict y_mask,
-                        global const float4* restrict packed, global const element* restrict b,
+                        global const four* restrict packed, global const element* restrict b,
                         global const element* restrict r, global element* restrict result,
                         global float* restrict partial, int channels, int taps_h, int taps_w,
                         number column_step, number row_step, number block_step, number fetch_step,
@@ -190,10 +179,9 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
                         int filter_tiles, number pixel_tiles, long in_image, number in_plane,
                         long in_pitch, int in_step, long out_image, long out_plane, long out_offset,
                         long out_pitch, int out_step SLOPES_PARAMETER) {
-  local float4 A[2][BK][BM / 4];
-  local float4 B[2][BK][BN / 4];
+  LOCAL_TILES()
   const int item = get_local_id(0);
-  PLACE_IN_TILE()
+  PLACE_SUMS()
   // The order of work-groups: supertiles of filter tiles, in each the pixels, for each of them the supertile's tiles.
   const number tiles = filter_tiles * pixel_tiles;
   const int outermost = (int)((number)get_group_id(0) / tiles);
@@ -250,22 +238,21 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
 #if MASK
   global const element* from_y = y_mask + start;
 #endif
-  global const float4* weights =
+  global const four* weights =
       packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM / 4) + item;
 
-  float4 acc[TM][TN / 4];
-  CLEAR_SUMS(acc)
-  float4 next_a[A_FETCHES];
+  SUMS()
+  four next_a[A_FETCHES];
   fetched next_b[FETCHES];
   FOR_EACH_STEP(first_step, last_step, FETCH, TO_LOCAL, MULTIPLY_BUFFER)
 
 #pragma unroll
-  for (int c = 0; c < TN / 4; ++c) {
-    const number first_pixel = n0 + TILE_COLUMN(c);
+  for (int c = 0; c < SUM_BLOCKS; ++c) {
+    const number first_pixel = n0 + PIXEL_OF(c);
 #if PARTIAL
     global float* sums = partial + ((long)part * groups + group_index) * filters * pixels + first_pixel;
 #pragma unroll
-    for (int p = 0; p < 4; ++p) {
+    for (int p = 0; p < SUMS_TOGETHER; ++p) {
       if (first_pixel + p < pixels) STORE_PIXEL(c, p, sums + p)
     }
 #else
@@ -290,7 +277,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
     }
 #else
 #pragma unroll
-    for (int p = 0; p < 4; ++p) {
+    for (int p = 0; p < SUMS_TOGETHER; ++p) {
       if (first_pixel + p < pixels) {
         const long out = first_out + image * out_image + i * out_pitch + (long)j * out_step;
         STORE_PIXEL(c, p, out)

@@ -253,6 +253,7 @@ def compile_model(
     data_type: str,
     skip_passes: str | None,
     plan_capacity: int,
+    math: str,
 ) -> Network: ...
 
 class Network:

@@ -48,6 +48,7 @@ class Network:
         rigor, time_limit_s, workspace_limit_bytes, deterministic, expected_runs: of every layer, as for Context.plan().
         skip_passes: names of passes that are not run.
         plan_capacity: sets of shapes that stay compiled; 0: 8.
+        math: of every layer, as for Context.plan().
 
     Raises:
         FileError, InvalidModel, Unsupported: the text names the node.
@@ -69,6 +70,7 @@ class Network:
         expected_runs: int = 0,
         skip_passes: Sequence[str] = (),
         plan_capacity: int = 0,
+        math: str = "float32",
     ) -> None:
         self._model = _load(model)
         self._description = json.loads(self._model.describe())
@@ -85,6 +87,7 @@ class Network:
             dtype,
             ",".join(skip_passes) or None,
             plan_capacity,
+            math,
         )
         self._lock = threading.Lock()
         self._compiled: Optional[_core.Network] = None

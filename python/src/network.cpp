@@ -91,7 +91,7 @@ Network compile(const Context& context, const Model& model, const std::vector<st
                 const Shapes& shapes, std::int64_t batch, const std::string& rigor,
                 double time_limit_s, std::int64_t workspace_limit, bool deterministic,
                 std::int64_t expected_runs, const std::string& data_type, const Text& skip_passes,
-                std::int64_t plan_capacity) {
+                std::int64_t plan_capacity, const std::string& math) {
   guard_fork();
   clconv_net_options options{};
   clconv_net_options_init(&options);
@@ -109,6 +109,7 @@ Network compile(const Context& context, const Model& model, const std::vector<st
   options.data_type = data_type_of(data_type);
   options.skip_passes = skip_passes ? skip_passes->c_str() : nullptr;
   options.plan_capacity = plan_capacity;
+  options.math = math_of(math);
   const nb::gil_scoped_release no_python;
   clconv_net handle = nullptr;
   check(clconv_net_create(context.device->context(), model.get(), &options, &handle));
@@ -288,7 +289,8 @@ void bind_network(nb::module_& m) {
   m.def("compile_model", compile, nb::arg("context"), nb::arg("model"), nb::arg("names"),
         nb::arg("shapes"), nb::arg("batch"), nb::arg("rigor"), nb::arg("time_limit_s"),
         nb::arg("workspace_limit_bytes"), nb::arg("deterministic"), nb::arg("expected_runs"),
-        nb::arg("data_type"), nb::arg("skip_passes").none(), nb::arg("plan_capacity"));
+        nb::arg("data_type"), nb::arg("skip_passes").none(), nb::arg("plan_capacity"),
+        nb::arg("math"));
   nb::class_<Network>(m, "Network")
       .def("inputs", [](const Network& n) { return tensors(n, true); })
       .def("outputs", [](const Network& n) { return tensors(n, false); })

@@ -32,6 +32,8 @@ constexpr Word kRigors[] = {{"default", CLCONV_RIGOR_DEFAULT},
                             {"measure", CLCONV_MEASURE},
                             {"exhaustive", CLCONV_EXHAUSTIVE}};
 
+constexpr Word kMaths[] = {{"float32", CLCONV_MATH_FLOAT32}, {"float16", CLCONV_MATH_FLOAT16}};
+
 // The library's own.
 std::vector<Word> activation_words() {
   std::vector<Word> words;
@@ -218,6 +220,10 @@ clconv_rigor rigor_of(const std::string& word) {
   return value_of(kRigors, "rigor", word);
 }
 
+clconv_math math_of(const std::string& word) {
+  return value_of(kMaths, "math", word);
+}
+
 clconv_data_type data_type_of(const std::string& word) {
   return value_of(kDataTypes, "dtype", word);
 }
@@ -246,6 +252,8 @@ PlanOptions::PlanOptions(const nb::dict& given) {
       options_.expected_runs = nb::cast<std::int64_t>(value);
     } else if (name == "weights_change") {
       options_.weights_change = nb::cast<bool>(value) ? 1 : 0;
+    } else if (name == "math") {
+      options_.math = math_of(nb::cast<std::string>(value));
     } else {
       throw nb::type_error(("plan() has no option '" + name + "'").c_str());
     }

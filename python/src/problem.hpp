@@ -10,6 +10,7 @@ namespace clconv_python {
 
 // Words of Python to numbers of the ABI: `refuse`s what is none.
 clconv_rigor rigor_of(const std::string& word);
+clconv_math math_of(const std::string& word);
 clconv_data_type data_type_of(const std::string& word);
 
 // Plan options with the memory that they point to.

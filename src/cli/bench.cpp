@@ -47,7 +47,7 @@ Json timed_json(const nlohmann::json& c, double flops) {
 }
 
 struct BenchVerb {
-  std::string suite, direction = "forward", rigor, deny;
+  std::string suite, direction = "forward", rigor, deny, math;
   double time_limit_s = 0;
   std::vector<std::string> problems;
   bool all = false, json = false;
@@ -66,6 +66,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
   const double flops = p.info().flops;
   PlanOptions choose;
   choose.rigor = parse_rigor(rigor);
+  choose.math = parse_math(math);
   choose.deny = deny.empty() ? nullptr : deny.c_str();
   const auto choosing = nlohmann::json::parse(planning.explain(p, choose));
   environment = choosing.at("environment");
@@ -76,6 +77,7 @@ Json BenchVerb::bench_one(const NamedProblem& item, const Context& planning, con
   time.rigor = all ? CLCONV_MEASURE : CLCONV_EXHAUSTIVE;
   time.time_all = all ? 1 : 0;
   time.deny = choose.deny;
+  time.math = choose.math;
   time.time_limit_s = time_limit_s;
   const auto report = nlohmann::json::parse(timing.explain(p, time));
 
@@ -203,6 +205,7 @@ Json better(const nlohmann::json& before, const nlohmann::json& after) {
 void BenchVerb::run(const Session& session) const {
   const auto list = wanted_problems("bench", suite, problems);
   parse_rigor(rigor);
+  parse_math(math);
   parse_direction(direction);
   Problem any;
   storage.apply(any);  // judged before anything runs
@@ -260,6 +263,7 @@ void add_bench(CLI::App& app, Session& session) {
   v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor,
                    "of the choice that is judged: estimate (default) or measure");
+  add_math(*verb, v->math);
   verb->add_flag("--all", v->all,
                  "time and print every candidate, however slow; else of each strategy the best");
   verb->add_option("--deny", v->deny, "not these strategies, comma-separated");

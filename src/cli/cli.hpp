@@ -91,7 +91,7 @@ std::vector<std::int64_t> columns_shape(const Problem& problem, clconv_layout la
 
 // --rigor, --time-limit, --workspace-limit, --deterministic, --strategy, --config, ...
 struct PlanningOptions {
-  std::string rigor, strategy, config, allow, deny, workspace_limit;
+  std::string rigor, strategy, config, allow, deny, workspace_limit, math;
   double time_limit_s = 0;
   bool deterministic = false;
   std::int64_t expected_runs = 0;
@@ -101,6 +101,9 @@ struct PlanningOptions {
   PlanOptions options() const;
 };
 clconv_rigor parse_rigor(const std::string& word);
+// --math; "" is float32.
+clconv_math parse_math(const std::string& word);
+void add_math(CLI::App& app, std::string& math);
 clconv_direction parse_direction(const std::string& word);
 const char* direction_word(clconv_direction direction);
 // --direction: says what PROBLEM means in the other directions, too.

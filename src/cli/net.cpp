@@ -27,7 +27,7 @@ double now_us() {
 }
 
 struct NetVerb {
-  std::string model, rigor, workspace_limit, dtype, out, html;
+  std::string model, rigor, workspace_limit, dtype, math, out, html;
   std::vector<std::string> inputs, skip;
   std::int64_t batch = 0, expected_runs = 0, runs = 10;
   double time_limit_s = 0;
@@ -166,6 +166,7 @@ NetworkOptions NetVerb::options() {
   }
   o.deterministic = deterministic ? 1 : 0;
   o.expected_runs = expected_runs;
+  o.math = parse_math(math);
   o.data_type = parse_data_type(dtype);
   for (const std::string& pass : skip)
     skipped_ += (skipped_.empty() ? "" : ",") + pass;
@@ -333,6 +334,7 @@ void add_net(CLI::App& app, Session& session) {
   verb->add_option("--expected-runs", v->expected_runs,
                    "weigh compiling and preparing, spread over so many runs")
       ->check(whole_number(0));
+  add_math(*verb, v->math);
   verb->add_option("--dtype", v->dtype,
                    data_type_words() + " (f32): weights and activations in memory");
   verb->add_option("--runs", v->runs, "runs to measure (10); 0: predicted times only")

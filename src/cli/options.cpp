@@ -272,6 +272,18 @@ clconv_rigor parse_rigor(const std::string& word) {
   throw BadInput("--rigor '" + word + "': expected wisdom-only, estimate, measure or exhaustive");
 }
 
+clconv_math parse_math(const std::string& word) {
+  if (word.empty() || word == "f32") return CLCONV_MATH_FLOAT32;
+  if (word == "f16") return CLCONV_MATH_FLOAT16;
+  throw BadInput("--math '" + word + "': expected f32 or f16");
+}
+
+void add_math(CLI::App& app, std::string& math) {
+  app.add_option("--math", math,
+                 "f32 (default), or f16: variants may multiply in float16 where the device has it; "
+                 "less precise");
+}
+
 clconv_direction parse_direction(const std::string& word) {
   for (std::size_t i = 0; i < std::size(kDirections); ++i) {
     if (word == kDirections[i]) return static_cast<clconv_direction>(i);
@@ -317,6 +329,7 @@ void PlanningOptions::add_to(CLI::App& app) {
   app.add_option("--workspace-limit", workspace_limit,
                  "bytes an execution may need besides its operands, e.g. 1000000, 64M or 2GiB");
   app.add_flag("--deterministic", deterministic, "equal inputs must give equal bits");
+  add_math(app, math);
   auto* forced = app.add_option("--strategy", strategy, "force this strategy");
   app.add_option("--config", config, "force this variant of it, as reported")->needs(forced);
   app.add_option("--allow", allow, "only these strategies, comma-separated");
@@ -343,6 +356,7 @@ PlanOptions PlanningOptions::options() const {
   o.deny = text(deny);
   o.expected_runs = expected_runs;
   o.weights_change = weights_change ? 1 : 0;
+  o.math = parse_math(math);
   return o;
 }
 

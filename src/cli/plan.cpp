@@ -122,6 +122,7 @@ void PlanVerb::run(const Session& session) const {
                 report.at("driver").get<std::string>().c_str());
     std::string rigor = report.at("rigor").get<std::string>();
     const std::string environment = environment_text(report);
+    if (report.at("math") != "f32") rigor += ", math " + report.at("math").get<std::string>();
     if (!environment.empty()) rigor += ", " + environment;
     const double planning_us = report.at("planning_us").get<double>();
     if (planning_us > 0) rigor += ", planned in " + format_us(planning_us);

@@ -11,7 +11,7 @@ namespace {
 
 struct TuneVerb {
   std::vector<std::string> texts;
-  std::string suite, rigor = "measure", direction = "forward";
+  std::string suite, rigor = "measure", direction = "forward", math;
   double time_limit_s = 0;
   StorageOptions storage;
 
@@ -21,6 +21,7 @@ struct TuneVerb {
     if (options.rigor != CLCONV_MEASURE && options.rigor != CLCONV_EXHAUSTIVE) {
       throw BadInput("--rigor '" + rigor + "': tuning measures, expected measure or exhaustive");
     }
+    options.math = parse_math(math);
     const auto problems = wanted_problems("tune", suite, texts);
     const clconv_direction wanted = parse_direction(direction);
     const std::string file = wisdom_path();
@@ -81,6 +82,7 @@ void add_tune(CLI::App& app, Session& session) {
   add_direction(*verb, v->direction);
   v->storage.add_to(*verb);
   verb->add_option("--rigor", v->rigor, "measure (default) or exhaustive");
+  add_math(*verb, v->math);
   verb->add_option("--time-limit", v->time_limit_s, "seconds for all of it")
       ->check(real_number(Sign::kPositive));
   verb->callback([&session, v] { session.action = [&session, v] { v->run(session); }; });

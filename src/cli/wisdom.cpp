@@ -16,11 +16,12 @@ std::string count_of(const Json& list, const std::string& what) {
   return counted(static_cast<std::int64_t>(list.size()), what);
 }
 
-// "forward", "forward f16 nhwc".
+// "forward", "forward f16 nhwc", "forward, math f16".
 std::string kind_of(const Json& record) {
-  const std::string direction = record.at("direction").get<std::string>();
-  return record.contains("storage") ? direction + " " + record.at("storage").get<std::string>()
-                                    : direction;
+  std::string kind = record.at("direction").get<std::string>();
+  if (record.contains("storage")) kind += " " + record.at("storage").get<std::string>();
+  if (record.contains("math")) kind += ", math " + record.at("math").get<std::string>();
+  return kind;
 }
 
 void list(const std::string& file, bool json) {

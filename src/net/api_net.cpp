@@ -60,6 +60,9 @@ NetworkOptions options_of(const clconv_net_options* given) {
   planning.workspace_limit_bytes = c.workspace_limit_bytes;
   planning.deterministic = c.deterministic;
   planning.expected_runs = c.expected_runs;
+  if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16)
+    bad("math " + std::to_string(c.math) + " is unknown");
+  planning.math = c.math;
   options.skip_passes = c.skip_passes != nullptr ? c.skip_passes : "";
   const std::int64_t capacity = in_range(c.plan_capacity, 0, kMostTensors, "plan_capacity");
   if (capacity > 0) options.plan_capacity = static_cast<std::size_t>(capacity);

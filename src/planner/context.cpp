@@ -24,7 +24,7 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
                     number_text(o.time_limit_s) + " " + std::to_string(o.workspace_limit) + " " +
                     std::to_string(o.expected_runs) + (o.weights_change ? " changing" : "") +
                     (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
-                    " " + o.strategy + " " + o.config;
+                    " " + to_string(o.math) + " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
     for (const std::string& name : *list)
@@ -131,13 +131,15 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
   PlannerOptions effective = options;
   // The workspace is one buffer.
   effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
+  WisdomScope scope = scope_;
+  if (options.math != Math::kFloat32) scope.math = to_string(options.math);
   Memory memory;
-  memory.record = wisdom_.find(problem, scope_);
-  if (!memory.record) memory.hint = wisdom_.find_hint(problem, scope_);
+  memory.record = wisdom_.find(problem, scope);
+  if (!memory.record) memory.hint = wisdom_.find_hint(problem, scope);
   Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;
-  const WisdomRecord learned = to_wisdom(report, scope_);
+  const WisdomRecord learned = to_wisdom(report, scope);
   if (!learned.candidates.empty()) {
     WisdomBook book;
     book.put(learned);

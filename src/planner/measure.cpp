@@ -26,9 +26,22 @@ std::vector<float> noise(std::int64_t count, unsigned seed) {
   return values;
 }
 
-// An operand to verify on, as stored.
-std::vector<unsigned char> operand(const Problem& p, Tensor tensor) {
-  return to_storage(noise(elements_of(p, tensor), static_cast<unsigned>(tensor) + 1), p.data_type);
+// An operand to verify on, as stored. For products in float16 multiples of a half: then products and sums of a few are
+// exact in float16, and a product that is missing shows, which is less than what the rounding of noise may be.
+std::vector<unsigned char> operand(const Problem& p, Tensor tensor, Math math) {
+  std::vector<float> values = noise(elements_of(p, tensor), static_cast<unsigned>(tensor) + 1);
+  if (math == Math::kFloat16) {
+    for (float& v : values)
+      v = std::round(2 * v) / 2;
+  }
+  return to_storage(values, p.data_type);
+}
+
+// Of the candidate's result on those operands. The derivative of ReLU is exact, too.
+double error_to_verify(const Problem& small, const Candidate& candidate) {
+  const bool exact = !small.mask || small.masked == Activation::kRelu;
+  const double as_float32 = result_error_bound(small, summation_error_bound(small.reduction()));
+  return candidate.math == Math::kFloat16 && exact ? as_float32 : candidate.error_bound;
 }
 
 }  // namespace
@@ -168,7 +181,7 @@ DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
 }
 
 std::vector<float> DeviceLaboratory::result_of_small(const Executable& executable,
-                                                     const Problem& small) {
+                                                     const Problem& small, Math math) {
   const std::int64_t limit = device_.profile().max_allocation_bytes;
   const auto buffer = [&](std::int64_t bytes) {
     return allocate(device_.context(), bytes, limit, "verifying");
@@ -180,7 +193,7 @@ std::vector<float> DeviceLaboratory::result_of_small(const Executable& executabl
   std::vector<Tensor> all = inputs_of(small);
   all.push_back(result);
   for (const Tensor tensor : all) {
-    stored = operand(small, tensor);
+    stored = operand(small, tensor, math);
     // NaN shows elements that are not written, unless the result is added to.
     if (tensor == result && !small.accumulate) {
       const auto count = static_cast<std::size_t>(elements_of(small, tensor));
@@ -201,12 +214,12 @@ std::vector<float> DeviceLaboratory::result_of_small(const Executable& executabl
 }
 
 // By the host, or by naive.
-std::vector<float> DeviceLaboratory::expected_of_small(const Problem& small) {
+std::vector<float> DeviceLaboratory::expected_of_small(const Problem& small, Math math) {
   if (!has_expected_result(small))
-    return result_of_small(*yardstick().build(small, Config(), device_), small);
+    return result_of_small(*yardstick().build(small, Config(), device_), small, math);
   std::map<Tensor, std::vector<float>> operands;
   for (const Tensor tensor : inputs_of(small))
-    operands[tensor] = from_storage(operand(small, tensor), small.data_type);
+    operands[tensor] = from_storage(operand(small, tensor, math), small.data_type);
   return expected_result(small, operands);
 }
 
@@ -222,15 +235,15 @@ std::optional<Rejection> DeviceLaboratory::verify(const Strategy& strategy,
   if (known) return Rejection{Reason::kWrongResult, "wisdom", 0, 0, known->text};
 
   const auto [small, executable] = stand_in(strategy, candidate);
-  const std::vector<float> expected = expected_of_small(small);
-  const std::vector<float> actual = result_of_small(*executable, small);
+  const std::vector<float> expected = expected_of_small(small, candidate.math);
+  const std::vector<float> actual = result_of_small(*executable, small, candidate.math);
   // Operands lie in [-1, 1]: what is added has magnitudes of at most 1, for each product, the bias, the residual and
   // what was there. A mask multiplies products.
-  const double bound =
-      candidate.error_bound + result_error_bound(small, summation_error_bound(small.reduction()));
+  const double bound = error_to_verify(small, candidate) +
+                       result_error_bound(small, summation_error_bound(small.reduction()));
   const double allowed = bound * (3.0 + static_cast<double>(small.reduction()) *
                                             (small.mask ? backward_of(small.masked).most : 1)) +
-                         2 * result_error_floor(small);
+                         2 * result_error_floor(small) + candidate.error_floor;
   TrustRecord record{strategy.name, config, kind, scope, true, ""};
   for (std::size_t i = 0; i < actual.size() && record.trusted; ++i) {
     const double error =

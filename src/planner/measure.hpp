@@ -37,9 +37,9 @@ class DeviceLaboratory : public Laboratory {
   // The smallest of stand_ins() that the variant takes, and the variant built for it.
   StandIn stand_in(const Strategy& strategy, const Candidate& candidate);
   // The result on a problem small enough to copy to and fro.
-  std::vector<float> result_of_small(const Executable& executable, const Problem& small);
+  std::vector<float> result_of_small(const Executable& executable, const Problem& small, Math math);
   // What it must be.
-  std::vector<float> expected_of_small(const Problem& small);
+  std::vector<float> expected_of_small(const Problem& small, Math math);
 
   Device& device_;
   Wisdom& wisdom_;

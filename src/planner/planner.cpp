@@ -99,6 +99,7 @@ class Search {
       : options_(options), forced_(Config::parse(options.config)), laboratory_(laboratory) {
     report_.problem = problem;
     report_.rigor = options.rigor;
+    report_.math = options.math;
     report_.environment = options.environment;
     if (laboratory_ != nullptr) started_s_ = laboratory_->now_s();
   }
@@ -122,6 +123,7 @@ class Search {
         continue;
       }
       auto& offers = std::get<Offers>(offer);
+      if (!is_forced()) leave_out_math(offers);
       const bool all = options_.rigor == Rigor::kExhaustive;
       std::vector<Candidate> candidates = all ? offers.candidates : shortlist(offers.candidates);
       add_forced(*strategy, profile, offers, candidates);
@@ -226,6 +228,26 @@ class Search {
     return entry.has_candidate && entry.status == Status::kApplicable;
   }
 
+  bool too_imprecise(const Candidate& c) const { return c.math > options_.math; }
+  Rejection less_precise(const Candidate& c) const {
+    return {Reason::kMath, "math", 0, 0,
+            std::string("multiplies in ") + to_string(c.math) + ", and math is " +
+                to_string(options_.math)};
+  }
+
+  // Bodies that multiply less precisely than allowed: one row each.
+  void leave_out_math(Offers& offers) const {
+    std::set<std::string> bodies;
+    for (const Candidate& c : offers.candidates) {
+      if (too_imprecise(c) && bodies.insert(c.config.body()).second)
+        offers.left_out.push_back({c.config.body(), less_precise(c)});
+    }
+    auto& all = offers.candidates;
+    all.erase(
+        std::remove_if(all.begin(), all.end(), [&](const auto& c) { return too_imprecise(c); }),
+        all.end());
+  }
+
   void predict_packing(const DeviceProfile& profile, std::vector<Candidate>& candidates) const {
     if (report_.problem.empty()) return;
     for (Candidate& c : candidates) {
@@ -289,6 +311,8 @@ class Search {
                           options_.workspace_limit));
       } else if (options_.deterministic && !entry.candidate.deterministic) {
         reject(entry, Status::kRejected, {Reason::kNotDeterministic, "deterministic", 0, 1, ""});
+      } else if (too_imprecise(entry.candidate)) {
+        reject(entry, Status::kRejected, less_precise(entry.candidate));
       }
       report_.entries.push_back(std::move(entry));
     }

@@ -62,7 +62,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json entry_json(const ReportEntry& entry) {
+Json entry_json(const Problem& problem, const ReportEntry& entry) {
   const Candidate& c = entry.candidate;
   Json item;
   item["strategy"] = entry.strategy->name;
@@ -94,7 +94,10 @@ Json entry_json(const ReportEntry& entry) {
   item["packing_us"] = entry.has_candidate ? Json(c.predicted_packing_us) : Json(nullptr);
   item["deterministic"] = entry.has_candidate ? Json(c.deterministic) : Json(nullptr);
   item["error_bound"] = entry.has_candidate ? Json(c.error_bound) : Json(nullptr);
+  item["error_floor"] =
+      entry.has_candidate ? Json(result_error_floor(problem) + c.error_floor) : Json(nullptr);
   item["error_reach"] = entry.has_candidate ? Json(c.error_reach) : Json(nullptr);
+  item["math"] = entry.has_candidate ? Json(to_string(c.math)) : Json(nullptr);
   return item;
 }
 
@@ -118,6 +121,7 @@ std::string to_json(const Report& report) {
   json["device"] = report.device;
   json["driver"] = report.driver;
   json["rigor"] = to_string(report.rigor);
+  json["math"] = to_string(report.math);
   json["chosen"] = nullptr;
   if (report.chosen) {
     json["chosen"] = {{"strategy", report.choice().strategy->name},
@@ -131,7 +135,7 @@ std::string to_json(const Report& report) {
   json["notes"] = report.notes;
   json["candidates"] = Json::array();
   for (const ReportEntry& entry : report.entries)
-    json["candidates"].push_back(entry_json(entry));
+    json["candidates"].push_back(entry_json(report.problem, entry));
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

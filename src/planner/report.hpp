@@ -75,6 +75,7 @@ struct ReportEntry {
 struct Report {
   Problem problem;
   Rigor rigor = Rigor::kEstimate;
+  Math math = Math::kFloat32;  // allowed
   std::string device, driver;
   std::map<std::string, std::string> environment;  // overrides in force
   std::vector<ReportEntry> entries;                // in registry order, best predicted first

@@ -18,12 +18,17 @@ std::string scope_key(const WisdomScope& s) {
   return machine_key(s) + "\n" + s.kernels;
 }
 
+// Without float16 the key is that of files before there was any.
+std::string asked_key(const WisdomRecord& r) {
+  return r.problem + "\n" + r.direction + "\n" + r.storage +
+         (r.scope.math.empty() ? "" : "\nmath " + r.scope.math);
+}
 std::string hint_key(const WisdomRecord& r) {
-  return r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + r.scope.device;
+  return asked_key(r) + "\n" + r.scope.device;
 }
 
 std::string key(const WisdomRecord& r) {
-  return "plan\n" + r.problem + "\n" + r.direction + "\n" + r.storage + "\n" + machine_key(r.scope);
+  return "plan\n" + asked_key(r) + "\n" + machine_key(r.scope);
 }
 std::string key(const TrustRecord& r) {
   return "trust\n" + r.strategy + "\n" + r.config + "\n" + r.problem_class + "\n" +
@@ -53,11 +58,13 @@ void put_scope(Json& json, const WisdomScope& scope) {
   json["driver"] = scope.driver;
   if (!scope.kernels.empty()) json["kernels"] = scope.kernels;
   if (!scope.machine.empty()) json["machine"] = scope.machine;
+  if (!scope.math.empty()) json["math"] = scope.math;
 }
 
 WisdomScope get_scope(const Json& json) {
   return {json.at("device").get<std::string>(), json.at("driver").get<std::string>(),
-          json.value("kernels", std::string()), json.value("machine", std::string())};
+          json.value("kernels", std::string()), json.value("machine", std::string()),
+          json.value("math", std::string())};
 }
 
 Json head(const char* kind) {

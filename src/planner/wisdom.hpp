@@ -19,6 +19,8 @@ struct WisdomScope {
   std::string kernels;
   // What the name does not tell and times depend on: machine_of(). Files of earlier versions lack it.
   std::string machine;
+  // Of plans: the arithmetic that was allowed; "" float32. A search that may use float16 times other candidates.
+  std::string math = "";
 };
 
 // One candidate of a problem: either times, or how it failed.

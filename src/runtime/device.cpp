@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "runtime/files.hpp"
@@ -25,6 +26,28 @@ std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\0'))
     text.pop_back();
   return one_line(text);
+}
+
+// Half of an operation's error bound is that a result is the nearest float16, the smallest ones included.
+bool has_float16(const cl::Device& device) {
+  constexpr cl_device_info kHalfConfig = 0x1033;  // CL_DEVICE_HALF_FP_CONFIG, of cl_khr_fp16
+  constexpr cl_device_fp_config kNeeded = CL_FP_DENORM | CL_FP_ROUND_TO_NEAREST;
+  cl_device_fp_config config = 0;
+  return contains_word(device.getInfo<CL_DEVICE_EXTENSIONS>(), "cl_khr_fp16") &&
+         clGetDeviceInfo(device(), kHalfConfig, sizeof(config), &config, nullptr) == CL_SUCCESS &&
+         (config & kNeeded) == kNeeded;
+}
+
+void find_float16(const cl::Device& device, DeviceProfile& p) {
+  const Float16Rates rates = float16_rates(device, p);
+  if (rates.by_ptx) {
+    if (rates.arithmetic > 0) p.float16 = "ptx";
+  } else if (has_float16(device)) {
+    p.float16 = "khr";
+  }
+  if (rates.arithmetic > 0) p.float16_rate = rates.arithmetic;
+  p.matrix_units = rates.matrix_units;
+  if (rates.matrix > 0) p.matrix_rate = rates.matrix;
 }
 
 std::string float_atomics_of(const cl::Device& device) {
@@ -80,6 +103,10 @@ void visit_fields(Profile& p, Visitor&& visit) {
   visit("base_alignment_bytes", p.base_alignment_bytes);
   visit("cache_bytes", p.cache_bytes);
   visit("float_atomics", p.float_atomics);
+  visit("float16", p.float16);
+  visit("matrix_units", p.matrix_units);
+  visit("float16_rate", p.float16_rate);
+  visit("matrix_rate", p.matrix_rate);
   visit("driver_cache", p.driver_cache);
   visit("peak_gflops", p.peak_gflops);
   visit("bandwidth_gbs", p.bandwidth_gbs);
@@ -94,6 +121,13 @@ void visit_fields(Profile& p, Visitor&& visit) {
 struct FieldReader {
   const nlohmann::json& json;
 
+  // Profiles written before there was such a field have none.
+  bool lacks(std::string_view name) const {
+    static constexpr std::string_view kNewer[] = {"vector_registers", "float16", "matrix_units",
+                                                  "float16_rate", "matrix_rate"};
+    return std::find(std::begin(kNewer), std::end(kNewer), name) != std::end(kNewer) &&
+           json.find(name) == json.end();
+  }
   const nlohmann::json& at(const char* name) const {
     const auto found = json.find(name);
     if (found == json.end()) bad_profile("field '" + std::string(name) + "' is missing");
@@ -108,6 +142,7 @@ struct FieldReader {
     value = word == "cpu" ? Family::kCpu : Family::kGpu;
   }
   void operator()(const char* name, std::string& value) const {
+    if (lacks(name)) return;
     if (!at(name).is_string()) bad_profile("field '" + std::string(name) + "' is not a string");
     value = one_line(at(name).get<std::string>());
   }
@@ -117,14 +152,14 @@ struct FieldReader {
     value = at(name).get<bool>();
   }
   void operator()(const char* name, std::int64_t& value) const {
-    // Profiles written before there was such a field have none.
-    if (std::string_view(name) == "vector_registers" && json.find(name) == json.end()) return;
+    if (lacks(name)) return;
     if (!at(name).is_number_integer() || at(name).get<std::int64_t>() < 0) {
       bad_profile("field '" + std::string(name) + "' is not a non-negative integer");
     }
     value = at(name).get<std::int64_t>();
   }
   void operator()(const char* name, double& value) const {
+    if (lacks(name)) return;
     if (!at(name).is_number() || !(at(name).get<double>() > 0)) {
       bad_profile("field '" + std::string(name) + "' is not a positive number");
     }
@@ -196,6 +231,7 @@ DeviceProfile query_profile(const cl::Device& device) {
       std::max<std::int64_t>(1, device.getInfo<CL_DEVICE_MEM_BASE_ADDR_ALIGN>() / 8);
   p.cache_bytes = size(device.getInfo<CL_DEVICE_GLOBAL_MEM_CACHE_SIZE>());
   p.float_atomics = float_atomics_of(device);
+  find_float16(device, p);
   p.driver_cache = p.platform == kPocl;
   if (!cpu) p.cache_bytes = std::max(p.cache_bytes, gpu_kind(p).cache_bytes);
   estimate_speeds(device, p);

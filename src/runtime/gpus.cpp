@@ -1,5 +1,8 @@
 #include "runtime/gpus.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "runtime/device.hpp"
 #include "text.hpp"
 
@@ -41,7 +44,71 @@ bool is_rdna(const DeviceProfile& profile) {
   return begins_with(lowered(profile.name), "gfx1");
 }
 
+cl_uint compute_capability(const cl::Device& device) {
+  return 10 * number_of(device, kComputeCapabilityMajor) +
+         number_of(device, kComputeCapabilityMinor);
+}
+
+// By compute capability: CUDA C++ programming guide, "Throughput of Native Arithmetic Instructions", and data sheets.
+struct NvidiaFloat16 {
+  cl_uint from;       // capability, up to the next row's
+  double arithmetic;  // of pairs of float16
+  double matrix;      // mma.sync m16n8k16 with float32 sums, from 8.0 on
+};
+constexpr NvidiaFloat16 kNvidiaFloat16[] = {
+    {0, 0, 0},    {53, 2, 0},  {61, 0, 0},  // of GeForce 10 a 64th
+    {62, 2, 0},   {80, 4, 16},              // A100
+    {86, 1, 2},                             // GeForce 30 and 40
+    {90, 2, 15},                            // H100
+    {100, 2, 15}, {120, 1, 2},
+};
+
+NvidiaFloat16 nvidia_float16(cl_uint capability) {
+  NvidiaFloat16 rates = kNvidiaFloat16[0];
+  for (const NvidiaFloat16& row : kNvidiaFloat16) {
+    if (row.from <= capability) rates = row;
+  }
+  return rates;
+}
+
+// Matrix multiplication by sub-groups of 8 work-items: Xe-HPG.
+bool has_xmx(const cl::Device& device) {
+  constexpr cl_device_info kSubGroupSizes = 0x4108;  // of cl_intel_required_subgroup_size
+  const std::string extensions = device.getInfo<CL_DEVICE_EXTENSIONS>();
+  if (extensions.find("cl_intel_subgroup_matrix_multiply_accumulate") == std::string::npos)
+    return false;
+  std::size_t sizes[16] = {}, bytes = 0;
+  if (clGetDeviceInfo(device(), kSubGroupSizes, sizeof(sizes), sizes, &bytes) != CL_SUCCESS)
+    return false;
+  std::size_t* const end = sizes + std::min(bytes / sizeof(sizes[0]), std::size(sizes));
+  return std::find(sizes, end, std::size_t{8}) != end;
+}
+
+// CDNA: MI100, MI200, MI300.
+bool has_mfma(const DeviceProfile& profile) {
+  const std::string name = lowered(profile.name);
+  return begins_with(name, "gfx908") || begins_with(name, "gfx90a") || begins_with(name, "gfx94");
+}
+
 }  // namespace
+
+Float16Rates float16_rates(const cl::Device& device, const DeviceProfile& profile) {
+  constexpr double kPacked = 2, kMfma = 8, kXmx = 8;
+  // Xe's lanes do two float16 at once only for sub-groups of 16 and more, and tiles are compiled for 8.
+  constexpr double kIntel = 1;
+  const std::string vendor = gpu_kind(profile).vendor;
+  if (profile.family == Family::kGpu && vendor == "nvidia") {
+    const NvidiaFloat16 rates = nvidia_float16(compute_capability(device));
+    return {rates.arithmetic, true, rates.matrix > 0 ? "mma" : "", rates.matrix};
+  }
+  const bool amd = vendor == "amd" || vendor == "advanced micro devices";
+  if (amd && has_mfma(profile)) return {kPacked, false, "mfma", kMfma};
+  if (vendor == "intel") {
+    const bool xmx = has_xmx(device);
+    return {kIntel, false, xmx ? "xmx" : "", xmx ? kXmx : 0};
+  }
+  return {kPacked, false, "", 0};
+}
 
 const GpuKind& gpu_kind(const DeviceProfile& profile) {
   const std::string vendor = lowered(profile.vendor);
@@ -61,8 +128,7 @@ int lanes_of_unit(const cl::Device& device, const DeviceProfile& profile) {
   const GpuKind& kind = gpu_kind(profile);
   const std::string vendor = kind.vendor;
   if (vendor == "nvidia") {
-    const cl_uint capability = 10 * number_of(device, kComputeCapabilityMajor) +
-                               number_of(device, kComputeCapabilityMinor);
+    const cl_uint capability = compute_capability(device);
     // P100, V100, T4 and its kin, A100.
     const bool half = capability == 60 || capability == 70 || capability == 75 || capability == 80;
     return half ? kind.lanes / 2 : kind.lanes;

@@ -27,6 +27,15 @@ const GpuKind& gpu_kind(const DeviceProfile& profile);
 // GpuKind::issuing_items, of this device.
 std::int64_t issuing_items(const DeviceProfile& profile);
 
+// What computes in float16, and how many multiply-adds it does in the time of a float32 one; 0: none.
+struct Float16Rates {
+  double arithmetic = 0;
+  bool by_ptx = false;            // NVIDIA's driver has inline PTX instead of cl_khr_fp16
+  const char* matrix_units = "";  // DeviceProfile::matrix_units
+  double matrix = 0;
+};
+Float16Rates float16_rates(const cl::Device& device, const DeviceProfile& profile);
+
 // Lanes of a compute unit: what an extension tells of the device, else its kind's.
 int lanes_of_unit(const cl::Device& device, const DeviceProfile& profile);
 

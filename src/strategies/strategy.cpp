@@ -107,6 +107,7 @@ const char* to_string(Reason reason) {
     case Reason::kWorkGroupSize: return "work_group_size";
     case Reason::kFamily: return "device_family";
     case Reason::kNotConsidered: return "not_considered";
+    case Reason::kMath: return "math";
     case Reason::kNotDeterministic: return "not_deterministic";
     case Reason::kNotAllowed: return "not_allowed";
     case Reason::kUnknownConfig: return "unknown_config";
@@ -118,6 +119,14 @@ const char* to_string(Reason reason) {
     case Reason::kRunFailed: return "run_failed";
     case Reason::kWrongResult: return "wrong_result";
     case Reason::kNoWisdom: return "no_wisdom";
+  }
+  return "?";
+}
+
+const char* to_string(Math math) {
+  switch (math) {
+    case Math::kFloat32: return "f32";
+    case Math::kFloat16: return "f16";
   }
   return "?";
 }
@@ -145,6 +154,7 @@ std::string to_text(const Rejection& r) {
     case Reason::kNotDeterministic:
       return "not deterministic, and deterministic results were asked for";
     case Reason::kFamily:
+    case Reason::kMath:
     case Reason::kNotConsidered:
     case Reason::kNotAllowed:
     case Reason::kUnknownConfig: return r.detail;
@@ -251,6 +261,19 @@ double finishing_error(const Problem& p) {
 
 double result_error_bound(const Problem& p, double sum_error_bound) {
   return row_of(p.activation).lipschitz * (sum_error_bound + finishing_error(p));
+}
+
+void multiplies_float16(Candidate& candidate, const Problem& p, int chunk) {
+  constexpr double kRoundoff = 0x1p-11;
+  // Half the distance of the smallest numbers: of either factor, and of a sum. Factors count as being in [-1, 1].
+  constexpr double kSmallest = 0x1p-25, kRoundings = 3;
+  // Two factors; a product may be rounded before it is added; and terms of second order.
+  const double roundings = 2 + (chunk > 0 ? chunk + 1 : 0);
+  const double sum = roundings * kRoundoff / (1 - roundings * kRoundoff);
+  candidate.math = Math::kFloat16;
+  candidate.error_bound = result_error_bound(p, sum + summation_error_bound(p.reduction()));
+  candidate.error_floor =
+      row_of(p.activation).lipschitz * kRoundings * kSmallest * static_cast<double>(p.reduction());
 }
 
 double result_error_floor(const Problem& p) {

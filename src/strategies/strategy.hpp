@@ -69,6 +69,7 @@ enum class Reason {
   kFamily,           // a body for other devices; the detail says which
   kNotConsidered,    // only with rigor exhaustive, or forced; the detail says why
   // from the planner
+  kMath,              // multiplies less precisely than was allowed; the detail says how
   kNotDeterministic,  // deterministic results were asked for
   kNotAllowed,        // not in the allow list, in the deny list, or another one is forced
   kUnknownConfig,     // the forced config is none of those offered
@@ -105,6 +106,10 @@ struct Coverage {
   std::int64_t slab_channels = 0;
 };
 
+// The arithmetic of products, from the most precise on.
+enum class Math { kFloat32 = 0, kFloat16 = 1 };
+const char* to_string(Math math);  // "f32", "f16"
+
 // One way to compute a problem that a strategy offers. A value: nothing is compiled yet.
 struct Candidate {
   Config config;
@@ -114,13 +119,16 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;         // besides the prepared weights
   std::int64_t prepared_weights_bytes = 0;  // 0: the weights are used as they are
   bool deterministic = true;                // equal inputs give equal bits
-  // |result - exact| <= error_bound * (|b| + |r| + sum of the products' magnitudes) + result_error_floor(problem),
-  // for every element. Where
+  // |result - exact| <= error_bound * (|b| + |r| + sum of the products' magnitudes) + error_floor +
+  // result_error_floor(problem), for every element. Where
   // error_reach is above 0, the sum is that of each channel's (largest |input| met by the result's taps
   // or up to error_reach pixels around them) * (sum of the |weights| of its taps), and NaN and infinity
   // that near may reach the result too: it was computed from inputs that are none of its own.
   double error_bound = 0;
   int error_reach = 0;
+  // Besides result_error_floor(): of float16 factors and sums that are too small to be precise.
+  double error_floor = 0;
+  Math math = Math::kFloat32;
   Coverage coverage;
   // Why it is considered only with rigor `exhaustive` or as a forced config, where the model does not know it; null: it
   // is always considered.
@@ -223,6 +231,10 @@ std::optional<Rejection> gemm_not_tuned(const DeviceProfile& profile, GemmParame
 // with bias: worst case grows with terms, rounding errors of independent sign with its square root;
 // the factor leaves room for both input roundings of a split or padded sum.
 double summation_error_bound(std::int64_t terms);
+
+// Makes the candidate's promises those of products in float16. The factors are rounded to it, and so are the sums of
+// `chunk` products one after the other, of which the worst case counts; what follows is float32.
+void multiplies_float16(Candidate& candidate, const Problem& problem, int chunk);
 
 // Candidate::error_bound of a result whose sum keeps `sum_error_bound`: the activation multiplies errors by its
 // Lipschitz constant and adds its own, a masked gradient has the error of its factors, and the result is rounded to the

@@ -173,7 +173,7 @@ inline void check_bodies(Device& on, const Problem& p, const Tensors& tensors,
     if (!seen.insert(strategy.name + keys_of(candidate.config.text())).second) return;
     const auto result = run(on, strategy, p, candidate, tensors);
     CHECK(worst(result, expected(candidate), candidate.error_bound * steepness,
-                result_error_floor(p) * steepness) <= 1.0);
+                (result_error_floor(p) + candidate.error_floor) * steepness) <= 1.0);
   });
   CHECK(seen.size() > 1);
 }
@@ -215,7 +215,8 @@ inline void check_problem(Device& on, const Problem& p, Offered& offered) {
     offered.insert(std::string(strategy.name) + " " + to_string(p.direction));
     const auto result = run(on, strategy, p, candidate, tensors);
     const Reference& within = expected(candidate);
-    CHECK(worst(result, within, candidate.error_bound, result_error_floor(p)) <= 1.0);
+    CHECK(worst(result, within, candidate.error_bound,
+                result_error_floor(p) + candidate.error_floor) <= 1.0);
     // Every config can be verified on the small problem of its class.
     CHECK_NOTHROW(strategy.build(small_problem(p, candidate.coverage), candidate.config, on));
     if (identity) {

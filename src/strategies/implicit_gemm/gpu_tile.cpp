@@ -4,9 +4,11 @@
 
 namespace clconv::core::implicit_gemm {
 
-std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others) const {
+std::optional<Rejection> Tile::rejection(const DeviceProfile& profile, std::int64_t others,
+                                         const TileFactors& factors) const {
   // Of two steps.
-  const std::int64_t local_bytes = std::int64_t{2} * bk * (bm + bn) * Problem::kFloatBytes + others;
+  const std::int64_t local_bytes =
+      std::int64_t{2} * bk * (bm + bn + 2 * factors.padding) * factors.bytes + others;
   return over_work_group(items(), local_bytes, profile);
 }
 
@@ -29,9 +31,10 @@ std::string Tile::defines(const Machine& machine) const {
 }
 
 Pass Tile::pass(const Case& c, std::int64_t work_groups, std::int64_t parts, std::int64_t products,
-                double bytes) const {
+                double bytes, double speed) const {
   const double flops = real(work_groups) * kFlopsPerFma * bm * bn * real(products);
-  return arithmetic_pass(flops, efficiency(c.profile), {bytes, filling(c, work_groups * parts)});
+  return arithmetic_pass(flops, speed * efficiency(c.profile),
+                         {bytes, filling(c, work_groups * parts)});
 }
 
 double Tile::efficiency(const DeviceProfile& profile) const {

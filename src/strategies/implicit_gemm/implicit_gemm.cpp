@@ -14,6 +14,8 @@
   X(phases)                    \
   X(in_place)                  \
   X(tile)                      \
+  X(tile_half)                 \
+  X(tile_matrix)               \
   X(direct)                    \
   X(items)
 #define CLCONV_WEIGHTS(X) \

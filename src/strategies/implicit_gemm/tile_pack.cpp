@@ -7,12 +7,18 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
+std::string factor_defines(const TilePack& pack) {
+  if (pack.factor_bytes == Problem::kFloatBytes) return "";
+  return " -DHALF=1 -DTOGETHER=" + std::to_string(pack.products_together);
+}
+
 std::unique_ptr<Step> pack_of(Device& device, const DeviceProfile& profile, const Correlation& c,
                               const TilePack& pack, const Region& packed) {
   return std::make_unique<KernelStep>(
       "pack_filters",
       device.kernel("implicit_gemm/tile_pack", "implicit_gemm_pack",
-                    "-DBM=" + std::to_string(pack.bm) + " " + storage_define(c.data_type)),
+                    "-DBM=" + std::to_string(pack.bm) + " " + storage_define(c.data_type) +
+                        factor_defines(pack)),
       std::vector<Argument>{{"weights", Region{kWeightsSlot}},
                             {"packed", packed},
                             {"filters", narrow(c.filters)},

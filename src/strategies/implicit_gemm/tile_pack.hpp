@@ -8,16 +8,19 @@
 
 namespace clconv::core::implicit_gemm {
 
-// The weights of a correlation: packed[group][tile][product][filter of the tile].
+// The weights of a correlation: packed[group][tile][product][filter of the tile], or
+// where products lie together packed[group][tile][product / together][filter][product % together].
 struct TilePack {
   std::int64_t bm;        // filters of a tile
   std::int64_t channels;  // 0: no tap meets the results
   std::int64_t together;  // channels that lie behind one another before the next tap
   std::int64_t products;  // of a tile; zeroes beyond the last channel
+  std::int64_t factor_bytes = Problem::kFloatBytes;  // 2: float16
+  int products_together = 1;                         // of a filter, behind one another
 
   std::int64_t tiles(const Correlation& c) const { return ceil_div(c.filters, bm); }
   std::int64_t bytes(const Correlation& c) const {
-    return saturating_product(c.groups * tiles(c), products, bm, Problem::kFloatBytes);
+    return saturating_product(c.groups * tiles(c), products, bm, factor_bytes);
   }
 };
 
