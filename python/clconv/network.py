@@ -35,7 +35,7 @@ def _load(model: Any) -> _core.Model:
 
 
 class Network:
-    """A model compiled for a context. Safe with threads; runs may overlap.
+    """A model compiled for a context, or for several. Safe with threads; runs may overlap.
 
     Args:
         model: path of an ONNX file, or its bytes (without external data).
@@ -48,10 +48,16 @@ class Network:
         rigor, time_limit_s, workspace_limit_bytes, deterministic, expected_runs: of every layer, as for Context.plan().
         skip_passes: names of passes that are not run.
         plan_capacity: sets of shapes that stay compiled; 0: 8.
+        devices: instead of `context`, a Context for each device, or what Context() takes for one, such as
+            ``["0:0", "1:0"]``. The images, the first size of every input and output, are divided among them; they
+            compute at once. run() is then the only way to compute.
+        images: how many images each device takes; None: divided so that the last device is done as early as possible,
+            by measured times with ``rigor="measure"``, else by predicted ones.
 
     Raises:
-        FileError, InvalidModel, Unsupported: the text names the node.
-        InvalidArgument: a shape is unknown.
+        FileError, InvalidModel, Unsupported: the text names the node. With `devices` also where images are not
+            computed one by one.
+        InvalidArgument: a shape is unknown; `images` does not sum up to the inputs'.
     """
 
     def __init__(
@@ -69,13 +75,19 @@ class Network:
         expected_runs: int = 0,
         skip_passes: Sequence[str] = (),
         plan_capacity: int = 0,
+        devices: Optional[Sequence[Any]] = None,
+        images: Optional[Sequence[int]] = None,
     ) -> None:
         self._model = _load(model)
         self._description = json.loads(self._model.describe())
-        self.context = context if context is not None else default_context()
+        self._divided = devices is not None
+        self._images = None if images is None else [int(n) for n in images]
+        #: Of each device.
+        self.contexts: List[Context] = self._contexts_of(context, devices)
+        self.context = self.contexts[0]
         self.input_names: Tuple[str, ...] = tuple(i["name"] for i in self._description["inputs"])
         self.output_names: Tuple[str, ...] = tuple(o["name"] for o in self._description["outputs"])
-        self._options = (
+        self._options = _core.NetOptions(
             batch,
             rigor,
             time_limit_s,
@@ -87,7 +99,9 @@ class Network:
             plan_capacity,
         )
         self._lock = threading.Lock()
-        self._compiled: Optional[_core.Network] = None
+        self._compiled: Any = None  # a _core.Network, or with devices a _core.NetworkBatch; of the first shapes
+        self._batches: "OrderedDict[Tuple[Shape, ...], Tuple[_core.NetworkBatch, List[Shape]]]" = OrderedDict()
+        self._capacity = plan_capacity if plan_capacity > 0 else 8
         self._output_shapes: "OrderedDict[Tuple[Shape, ...], List[Shape]]" = OrderedDict()
         given = {name: tuple(int(s) for s in shape) for name, shape in (shapes or {}).items()}
         if not self._open_sizes(given, batch):
@@ -105,15 +119,45 @@ class Network:
                 return True
         return False
 
-    def _compile(self, shapes: Mapping[str, Shape]) -> _core.Network:
-        self._compiled = _core.compile_model(
-            self.context._core, self._model, list(shapes), [list(s) for s in shapes.values()], *self._options
-        )
-        return self._compiled
+    def _contexts_of(self, context: Optional[Context], devices: Optional[Sequence[Any]]) -> List[Context]:
+        if devices is None:
+            if self._images is not None:
+                raise InvalidArgument("images is given without devices")
+            return [context if context is not None else default_context()]
+        if context is not None:
+            raise InvalidArgument("context and devices are both given, expected one of them")
+        if len(devices) == 0:
+            raise InvalidArgument("devices is empty, expected at least one")
+        return [d if isinstance(d, Context) else Context(d) for d in devices]
 
-    def _for(self, shapes: Sequence[Shape]) -> Tuple[_core.Network, List[Shape]]:
+    def _compile(self, shapes: Mapping[str, Shape]) -> None:
+        names, sizes = list(shapes), [list(s) for s in shapes.values()]
+        if not self._divided:
+            self._compiled = _core.compile_model(self.context._core, self._model, names, sizes, self._options)
+            return
+        batch = _core.compile_network_batch(
+            [c._core for c in self.contexts], self._model, names, sizes, self._options, self._images
+        )
+        key = tuple(shape for _, shape in batch.inputs())
+        self._batches[key] = batch, [shape for _, shape in batch.outputs()]
+        if self._compiled is None:
+            self._compiled = batch
+        while len(self._batches) > self._capacity:
+            self._batches.popitem(last=False)
+
+    def _batch_for(self, key: Tuple[Shape, ...]) -> Tuple[_core.NetworkBatch, List[Shape]]:
+        """The network over devices, and the outputs' shapes for these of the inputs."""
+        with self._lock:
+            if key not in self._batches:
+                self._compile(dict(zip(self.input_names, key)))
+            self._batches.move_to_end(key)
+            return self._batches[key]
+
+    def _for(self, shapes: Sequence[Shape]) -> Tuple[Any, List[Shape]]:
         """The network, and the outputs' shapes for these of the inputs."""
         key = tuple(shapes)
+        if self._divided:
+            return self._batch_for(key)
         with self._lock:
             known = self._output_shapes.get(key)
             if known is not None and self._compiled is not None:
@@ -130,10 +174,25 @@ class Network:
                 self._output_shapes.popitem(last=False)
         return network, found
 
-    def _needed(self) -> _core.Network:
+    def _needed(self) -> Any:
         if self._compiled is None:
             raise InvalidArgument("the model leaves sizes of its inputs open: give shapes, or run it once")
         return self._compiled
+
+    def _of_one_device(self, call: str) -> None:
+        if self._divided:
+            count = len(self.contexts)
+            raise InvalidArgument(f"{call} is of one device, this network has {count}: run() computes on all")
+
+    @property
+    def parts(self) -> List[Dict[str, Any]]:
+        """What each of the `devices` does, for the shapes that were compiled first.
+
+        ``first`` image, ``images``, and ``image_us`` (None where `images` was given).
+        """
+        if not self._divided:
+            raise InvalidArgument("parts are those of a Network(..., devices=[...])")
+        return self._needed().parts()
 
     @property
     def inputs(self) -> Dict[str, Shape]:
@@ -202,8 +261,12 @@ class Network:
         arrays = self._on_host(inputs)
         shapes = [a.shape for a in arrays]
         network, found = self._for(shapes)
-        outputs = [_arrays.empty(s, _FLOAT32, self.context._core.alignment) for s in found]
-        network.run([list(s) for s in shapes], arrays, outputs)
+        alignment = max(context._core.alignment for context in self.contexts)
+        outputs = [_arrays.empty(s, _FLOAT32, alignment) for s in found]
+        if self._divided:
+            network.run(arrays, outputs)
+        else:
+            network.run([list(s) for s in shapes], arrays, outputs)
         return dict(zip(self.output_names, outputs))
 
     __call__ = run
@@ -229,6 +292,7 @@ class Network:
         Returns:
             The ``pyopencl.Event`` of the last command.
         """
+        self._of_one_device("execute()")
         network = self._needed() if shapes is None else None
         given: List[List[int]] = []
         if shapes is not None:
@@ -237,9 +301,17 @@ class Network:
         assert network is not None
         return event_of(network.execute(queue, given, self._ordered(inputs), list(outputs), wait_for))
 
-    def report(self) -> NetworkReport:
-        """What the network is, layer by layer: a dictionary that prints and shows as a table."""
-        return NetworkReport(json.loads(self._needed().report()))
+    def report(self, device: int = 0) -> NetworkReport:
+        """What the network is, layer by layer: a dictionary that prints and shows as a table.
+
+        `device` is the number of one of `devices`.
+        """
+        if not 0 <= device < len(self.contexts):
+            raise InvalidArgument(f"device is {device}, expected 0 to {len(self.contexts) - 1}")
+        text = self._needed().report(device) if self._divided else self._needed().report()
+        if text is None:
+            raise InvalidArgument(f"device {device} has no images")
+        return NetworkReport(json.loads(text))
 
     def _operands(self, inputs: Any) -> Tuple[_core.Network, List[np.ndarray], List[np.ndarray]]:
         network = self._needed()
@@ -252,16 +324,18 @@ class Network:
 
     def profile(self, inputs: Any = None, rounds: int = 5) -> NetworkReport:
         """The report with the measured time of every layer, in microseconds. Inputs of zeros unless given."""
+        self._of_one_device("profile()")
         network, arrays, outputs = self._operands(inputs)
         return NetworkReport(json.loads(network.profile(arrays, outputs, rounds)))
 
     def check(self, inputs: Any) -> NetworkReport:
         """Compares every convolution with the plainest way to compute it: the report with ``"ok"``."""
+        self._of_one_device("check()")
         network, arrays, outputs = self._operands(inputs)
         return NetworkReport(json.loads(network.check(arrays, outputs)))
 
     def memory(self) -> Dict[str, int]:
-        """Bytes of weights, activations and workspace."""
+        """Bytes of weights, activations and workspace, of all devices."""
         return self._needed().memory()
 
 
