@@ -13,6 +13,7 @@ import numpy as np
 from . import _arrays, _core, _onnx_file
 from ._context import Context, default_context, event_of
 from ._errors import InvalidArgument, Unsupported
+from ._fallback import CannotDivide, Divided
 from ._report import NetworkReport
 
 Shape = Tuple[int, ...]
@@ -361,17 +362,20 @@ class ModelMetadata:
         self.custom_metadata_map = d.metadata
 
 
+_TYPE_WORDS = {1: "float", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double"}
+
+
 class InferenceSession:
     """A network with the calls of onnxruntime.InferenceSession, so that a program changes one import.
 
     Args:
         path_or_bytes: an ONNX file.
-        sess_options, providers, provider_options: taken and ignored.
-        fallback: a model that clconv does not support is run by onnxruntime, where that is installed; `fallback_reason`
-            says why.
+        sess_options, providers, provider_options: taken and ignored, but for `sess_options` where onnxruntime computes.
+        fallback: nodes that clconv does not support are computed by onnxruntime, where that is installed;
+            `fallback_nodes` says which and why. Where the model cannot be taken apart, onnxruntime computes all of it.
         options: those of Network.
 
-    Inputs and outputs are float32. ``run`` options are ignored.
+    Inputs and outputs are float32, but for those of nodes that onnxruntime computes. ``run`` options are ignored.
     """
 
     def __init__(
@@ -384,42 +388,92 @@ class InferenceSession:
         fallback: bool = False,
         **options: Any,
     ) -> None:
-        #: Why onnxruntime runs the model; None where clconv does.
+        #: Why clconv does not compute all of the model; None where it does.
         self.fallback_reason: Optional[str] = None
-        self._other: Any = None
+        self._other: Any = None  # computes all of the model
+        self._divided: Optional[Divided] = None
         self._fallback = (path_or_bytes, sess_options) if fallback else None
+        self._options = {k: v for k, v in options.items() if k not in ("shapes", "batch")}
         self.network: Optional[Network] = None
         try:
             self.network = Network(path_or_bytes, **options)
         except Unsupported as error:
             self._fall_back(error)
-            return
         is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
         self._said = _onnx_file.describe(path_or_bytes) if is_bytes else _onnx_file.describe_file(path_or_bytes)
 
+    @property
+    def fallback_nodes(self) -> List[str]:
+        """The nodes that onnxruntime computes, each with the reason; what the first runs find out is added."""
+        if self._divided is not None:
+            return [self._divided.reasons[i] for i in sorted(self._divided.reasons)]
+        return [] if self._other is None else ["all nodes"]
+
     def _fall_back(self, error: Unsupported) -> None:
-        """From now on onnxruntime runs the model, where that is wanted."""
+        """From now on onnxruntime computes what clconv does not support, where that is wanted."""
         if self._fallback is None:
             raise error
-        import onnxruntime
+        import onnxruntime  # noqa: F401 (where it is missing, that is the error)
 
-        model, options = self._fallback
-        self._other = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.fallback_reason = str(error)
         self.network = None
+        model = self._fallback[0]
+        try:
+            if isinstance(model, (bytes, bytearray, memoryview)):
+                data = bytes(model)
+            else:
+                with open(model, "rb") as file:
+                    data = file.read()
+            operators = {(o["domain"], o["operator"]) for o in supported()["operators"]}
+            self._divided = Divided(data, operators, self._network_of, self._session_of)
+        except CannotDivide:
+            self._run_whole()
+
+    def _run_whole(self) -> None:
+        assert self._fallback is not None
+        self._divided = None
+        self._other = self._session_of(self._fallback[0])
+
+    def _network_of(self, data: bytes, inputs: Dict[str, np.ndarray]) -> Any:
+        return Network(data, {name: array.shape for name, array in inputs.items()}, **self._options).run
+
+    def _session_of(self, model: Any) -> Any:
+        import onnxruntime
+
+        assert self._fallback is not None
+        return onnxruntime.InferenceSession(model, self._fallback[1], providers=["CPUExecutionProvider"])
+
+    def _checked(self, output_names: Optional[Sequence[str]], known: Sequence[str]) -> List[str]:
+        names = list(output_names) if output_names else list(known)
+        for name in names:
+            if name not in known:
+                raise InvalidArgument(f"there is no output '{name}': the outputs are {', '.join(known)}")
+        return names
+
+    def _run_divided(
+        self, divided: Divided, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any
+    ) -> List[Any]:
+        names = self._checked(output_names, [t.name for t in self._said.outputs])
+        inputs = [t.name for t in self._said.inputs]
+        if set(inputs) != set(input_feed):
+            raise InvalidArgument(f"the inputs are {', '.join(inputs)}, given are {', '.join(input_feed) or 'none'}")
+        try:
+            results = divided.run({name: np.asarray(input_feed[name]) for name in inputs})
+        except CannotDivide:
+            self._run_whole()
+            return self.run(output_names, input_feed, run_options)
+        return [results[n] for n in names]
 
     def run(
         self, output_names: Optional[Sequence[str]], input_feed: Mapping[str, Any], run_options: Any = None
     ) -> List[Any]:
         """Computes the outputs that are named, all where that is None, in their order."""
-        network = self.network
+        network, divided = self.network, self._divided
         if network is None:
+            if divided is not None:
+                return self._run_divided(divided, output_names, input_feed, run_options)
             return self._other.run(output_names, input_feed, run_options)
-        known = network.output_names
-        names = list(output_names) if output_names else list(known)
-        for name in names:
-            if name not in known:
-                raise InvalidArgument(f"there is no output '{name}': the outputs are {', '.join(known)}")
+        names = self._checked(output_names, network.output_names)
         try:
             results = network.run(input_feed)
         except Unsupported as error:  # found when shapes are known
@@ -427,22 +481,25 @@ class InferenceSession:
             return self.run(output_names, input_feed, run_options)
         return [results[n] for n in names]
 
+    def _described(self, tensors: Sequence[_onnx_file.TensorType]) -> List[Any]:
+        words = [_TYPE_WORDS.get(t.element_type, "float") if self._divided is not None else "float" for t in tensors]
+        shapes = [t.shape if t.shape is not None else [] for t in tensors]
+        return [NodeArg(t.name, f"tensor({word})", shape) for t, word, shape in zip(tensors, words, shapes)]
+
     def get_inputs(self) -> List[Any]:
         """Name, type and shape of every input; open sizes by their names."""
-        if self.network is None:
-            return self._other.get_inputs()
-        return [NodeArg(t.name, "tensor(float)", t.shape) for t in self._said.inputs]
+        return self._other.get_inputs() if self._other is not None else self._described(self._said.inputs)
 
     def get_outputs(self) -> List[Any]:
         """Name, type and shape of every output, as the model declares them."""
-        if self.network is None:
-            return self._other.get_outputs()
-        return [NodeArg(t.name, "tensor(float)", t.shape if t.shape is not None else []) for t in self._said.outputs]
+        return self._other.get_outputs() if self._other is not None else self._described(self._said.outputs)
 
     def get_modelmeta(self) -> Any:
         """What the model says of itself."""
-        return self._other.get_modelmeta() if self.network is None else ModelMetadata(self._said)
+        return self._other.get_modelmeta() if self._other is not None else ModelMetadata(self._said)
 
     def get_providers(self) -> List[str]:
         """Who computes."""
-        return self._other.get_providers() if self.network is None else ["ClconvExecutionProvider"]
+        if self._other is not None:
+            return self._other.get_providers()
+        return ["ClconvExecutionProvider"] + (["CPUExecutionProvider"] if self._divided is not None else [])
