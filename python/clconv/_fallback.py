@@ -150,7 +150,7 @@ class Divided:
             makes = [name for name in nodes[i].outputs if name in part.outputs and types[name] != FLOAT32]
             if reads:
                 kind = getattr(given[reads[0]], "dtype", "no tensor")
-                moved[i] = f"{self._shown(i)} reads '{reads[0]}', which is {kind} of a part before"
+                moved[i] = f"{self._shown(i)} reads '{reads[0]}', which is {kind} here"
             elif makes:
                 moved[i] = f"{self._shown(i)} makes '{makes[0]}' for another part, which is not float32"
         return moved

@@ -362,6 +362,7 @@ class ModelMetadata:
         self.custom_metadata_map = d.metadata
 
 
+_FLOATING = (0, 1, 10, 11, 16)  # and not said; networks take float32 for all of them
 _TYPE_WORDS = {1: "float", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double"}
 
 
@@ -401,6 +402,9 @@ class InferenceSession:
             self._fall_back(error)
         is_bytes = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
         self._said = _onnx_file.describe(path_or_bytes) if is_bytes else _onnx_file.describe_file(path_or_bytes)
+        integers = [t for t in self._said.inputs if t.element_type not in _FLOATING]
+        if fallback and self.network is not None and integers:
+            self._fall_back(Unsupported(f"input '{integers[0].name}' is not float32"))
 
     @property
     def fallback_nodes(self) -> List[str]:

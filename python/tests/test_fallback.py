@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from onnx_model import model
+from onnx_model import field, model, node, tensor_type, weights
 from problems import array
 
 import clconv
@@ -114,6 +114,29 @@ def test_found_in_a_run(parts, asked, monkeypatch):
     assert late.run(["y"], {"x": x}) == [["y"], {"x": x}] and late.fallback_reason == "node 7"
     with pytest.raises(clconv.Unsupported, match="node 7"):
         clconv.InferenceSession(model(w, b)).run(None, {"x": x})
+
+
+def test_integers_of_the_caller(asked, monkeypatch):
+    """They go to onnxruntime, whose result clconv goes on with."""
+    table = np.arange(12, dtype="f4").reshape(6, 2) - 5
+    graph = field(1, node("Gather", "rows", ["table", "ids"], ["e"])) + field(1, node("Relu", "act", ["e"], ["y"]))
+    graph += field(5, weights("table", table)) + field(11, tensor_type("ids", ["n"], 7))
+    data = field(1, 7) + field(7, graph + field(12, tensor_type("y", ["n", 2]))) + field(8, field(2, 13))
+
+    class Rows:
+        def __init__(self, model, options, providers):
+            self.types = Graph(model).inputs
+
+        def run(self, names, feed, options=None):
+            assert names == ["e"] and self.types == {"ids": 7}
+            return [table[feed["ids"]]]
+
+    monkeypatch.setattr(sys.modules["onnxruntime"], "InferenceSession", Rows)
+    session = clconv.InferenceSession(data, fallback=True)
+    assert session.get_inputs()[0].type == "tensor(int64)"
+    ids = np.array([1, 5], "i8")
+    assert np.array_equal(session.run(None, {"ids": ids})[0], np.maximum(table[ids], 0))
+    assert session.fallback_nodes == ["node 'rows' (Gather) reads 'ids', which is int64 here"]
 
 
 def test_beside_onnxruntime(parts):
