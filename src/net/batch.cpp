@@ -59,7 +59,7 @@ double predicted_us(const NetworkPlan& plan) {
     if (us < 0) return -1;
     sum += us;
   }
-  return sum;
+  return sum - plan.spared_us();
 }
 
 // The median of a few runs on zeros.
