@@ -2,7 +2,7 @@
 
 usage: python examples/rapidocr.py PICTURE [ROUNDS]      (pip install . rapidocr-onnxruntime==1.4.4)
 
-A model that clconv does not support stays with ONNX Runtime, and a line says which and why. CLCONV_RIGOR=measure has
+Nodes that clconv does not support stay with ONNX Runtime, and a line says which and why. CLCONV_RIGOR=measure has
 clconv measure before it chooses; the first run of every size of a picture compiles.
 """
 
@@ -20,8 +20,8 @@ from rapidocr_onnxruntime.utils import infer_engine
 
 def replaced(path, sess_options=None, providers=None, **options):
     session = clconv.InferenceSession(path, sess_options, providers, fallback=True)
-    if session.fallback_reason:
-        print(f"{str(path).rsplit('/', 1)[-1]} stays with ONNX Runtime: {session.fallback_reason}")
+    for node in session.fallback_nodes:
+        print(f"{str(path).rsplit('/', 1)[-1]} stays with ONNX Runtime: {node}")
     return session
 
 

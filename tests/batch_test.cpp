@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "planner/batch.hpp"
+#include "runtime/division.hpp"
 #include "support/plans.hpp"
 #include "support/temp.hpp"
 

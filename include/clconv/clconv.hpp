@@ -520,8 +520,10 @@ class Batch {
   }
   ~Batch() { clconv_batch_release(handle_); }
 
+  // The handle, for calls of the C ABI.
   clconv_batch get() const { return handle_; }
 
+  // What one device does.
   clconv_batch_part part(std::size_t index) const {
     clconv_batch_part result{};
     result.struct_size = sizeof(result);
@@ -529,7 +531,9 @@ class Batch {
     return result;
   }
 
+  // Packs the weights on all devices, for runs to come whose w is null.
   void prepare(const void* w) const { check(clconv_batch_prepare(handle_, w)); }
+  // Computes on all devices, and waits.
   void run(const HostOperands& operands) const { check(clconv_batch_run(handle_, &operands)); }
 
  private:

@@ -218,6 +218,82 @@ CLCONV_API clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs,
 CLCONV_API clconv_status clconv_net_check(clconv_net net, int64_t num_inputs, const cl_mem* inputs,
                                           int64_t num_outputs, const cl_mem* outputs, char** json);
 
+/* ---- networks over devices ----------------------------------------------------------------- */
+
+/** A network over several devices: its images, the first size of every input and output, are divided among contexts,
+ *  which may be of one device. Each device has a network for its images. Inputs and outputs lie in the host's memory,
+ *  since devices of several platforms share no buffers. Compiled for one set of shapes. */
+typedef struct clconv_net_batch_s* clconv_net_batch;
+
+/** How a network is divided and compiled. */
+typedef struct clconv_net_batch_options {
+  size_t struct_size;
+  /** Of the network on every device, with the shapes, or the batch, of all images; NULL: the defaults. */
+  const clconv_net_options* net;
+  /** Images of each context, which sum up to all. NULL: divided so that the last device is done as early as possible.
+   *  Then each device compiles an equal share of the images, and the division goes by the time of that: measured with
+   *  rigor CLCONV_MEASURE and above, by runs on zeros; else the sum over the layers of times that are known from wisdom,
+   *  or predicted. Copies to and from a device are not counted. */
+  const int64_t* images;
+} clconv_net_batch_options;
+
+/** NULL in all fields. */
+CLCONV_API void clconv_net_batch_options_defaults(clconv_net_batch_options* options, size_t size);
+static inline void clconv_net_batch_options_init(clconv_net_batch_options* options) {
+  clconv_net_batch_options_defaults(options, sizeof(*options));
+}
+
+/** Divides the images of `model` among `count` contexts, which are kept alive, and compiles a network for each part. The
+ *  model may be released afterwards. Fewer images than devices leave some devices without any. Every image must be
+ *  computed by itself: what follows from the inputs must have a first size in proportion to the images, all its other
+ *  sizes must not depend on them, and no operator may compute along the first dimension, as a Softmax or Concat with axis
+ *  0 does. Not checked: constants that are made of the number of images, such as a Range over it.
+ *  Errors are those of clconv_net_create(); the text names the device.
+ *  \retval CLCONV_INVALID_ARGUMENT count is 0, an input has not the images as its first size, or `images` does not sum up
+ *  to them. \retval CLCONV_UNSUPPORTED the images cannot be divided: the text names the node or the output. */
+CLCONV_API clconv_status clconv_net_batch_create(const clconv_context* contexts, size_t count,
+                                                 clconv_net_model model,
+                                                 const clconv_net_batch_options* options,
+                                                 clconv_net_batch* result);
+
+/** Not while a run is going on. NULL is fine. */
+CLCONV_API void clconv_net_batch_release(clconv_net_batch batch);
+
+/** How many inputs and outputs there are. */
+CLCONV_API clconv_status clconv_net_batch_counts(clconv_net_batch batch, int64_t* num_inputs,
+                                                 int64_t* num_outputs);
+/** Of all images. Set info->struct_size before. */
+CLCONV_API clconv_status clconv_net_batch_input(clconv_net_batch batch, int64_t index,
+                                                clconv_net_tensor_info* info);
+/** Of all images. Set info->struct_size before. */
+CLCONV_API clconv_status clconv_net_batch_output(clconv_net_batch batch, int64_t index,
+                                                 clconv_net_tensor_info* info);
+
+/** What one device does. */
+typedef struct clconv_net_batch_part {
+  size_t struct_size;
+  int64_t first, images;
+  double image_us; /* of one image, by which the images were divided; < 0 where they were not */
+  clconv_net
+      net; /* of its images; lives as long as the batch, not to be released. NULL: it has no images */
+} clconv_net_batch_part;
+
+/** Set part->struct_size before. Who keeps the images in buffers of the devices runs the networks of the parts as any
+ *  other network. \retval CLCONV_INVALID_ARGUMENT index is not below the number of contexts. */
+CLCONV_API clconv_status clconv_net_batch_get_part(clconv_net_batch batch, size_t index,
+                                                   clconv_net_batch_part* part);
+
+/** Computes on all devices at once, each driven by a thread of its own, and waits. `inputs` and `outputs` are the host's
+ *  memory of all images, in the order of clconv_net_batch_input() and _output(). On CPUs it is used where it lies, if it is
+ *  aligned to CL_DEVICE_MEM_BASE_ADDR_ALIGN, elsewhere copied. Several threads may run one batch at once if their outputs
+ *  are distinct; they take turns at each device. Where a device fails the others end their part, the text names the first
+ *  that failed, and what the outputs hold is undefined; the batch can be run again.
+ *  \retval CLCONV_INVALID_ARGUMENT a pointer is NULL, a number is not the network's, or an output overlaps another
+ *  operand. */
+CLCONV_API clconv_status clconv_net_batch_run(clconv_net_batch batch, int64_t num_inputs,
+                                              const float* const* inputs, int64_t num_outputs,
+                                              float* const* outputs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -305,6 +305,92 @@ class Network {
   clconv_net handle_ = nullptr;
 };
 
+// A network over several devices, whose images are divided among them. Inputs and outputs are the host's. Move-only.
+class NetworkBatch {
+ public:
+  // `shapes` and `options` are those of all images. `images`: how many each device takes; empty: divided so that the
+  // last device is done as early as possible.
+  NetworkBatch(const std::vector<Context>& contexts, const Model& model,
+               const InputShapes& shapes = {}, const NetworkOptions& options = NetworkOptions(),
+               const std::vector<std::int64_t>& images = {}) {
+    if (!images.empty() && images.size() != contexts.size()) {
+      throw Error(CLCONV_INVALID_ARGUMENT, "images has " + std::to_string(images.size()) +
+                                               " numbers, expected one for each of " +
+                                               std::to_string(contexts.size()) + " devices");
+    }
+    std::vector<clconv_context> handles;
+    for (const Context& context : contexts)
+      handles.push_back(context.get());
+    const auto raws = detail::raw_shapes(shapes);
+    clconv_net_options with_shapes = options;
+    if (!raws.empty()) {
+      with_shapes.num_shapes = detail::count_of(raws);
+      with_shapes.shapes = raws.data();
+    }
+    clconv_net_batch_options given;
+    clconv_net_batch_options_init(&given);
+    given.net = &with_shapes;
+    given.images = detail::data_of(images);
+    check(clconv_net_batch_create(handles.data(), handles.size(), model.get(), &given, &handle_));
+  }
+  NetworkBatch(NetworkBatch&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  NetworkBatch& operator=(NetworkBatch&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~NetworkBatch() { clconv_net_batch_release(handle_); }
+
+  // The handle, for calls of the C ABI.
+  clconv_net_batch get() const { return handle_; }
+
+  // Of all images.
+  std::vector<TensorInfo> inputs() const { return tensors(counts()[0], clconv_net_batch_input); }
+  // Of all images.
+  std::vector<TensorInfo> outputs() const { return tensors(counts()[1], clconv_net_batch_output); }
+
+  // What one device does.
+  clconv_net_batch_part part(std::size_t index) const {
+    clconv_net_batch_part result{};
+    result.struct_size = sizeof(result);
+    check(clconv_net_batch_get_part(handle_, index, &result));
+    return result;
+  }
+  // The network of one device, layer by layer, as JSON; "" where it has no images.
+  std::string report(std::size_t index) const {
+    const clconv_net_batch_part of_device = part(index);
+    if (of_device.net == nullptr) return "";
+    char* json = nullptr;
+    check(clconv_net_report(of_device.net, &json));
+    return take(json);
+  }
+
+  // Computes on all devices, and waits.
+  void run(const std::vector<const float*>& inputs, const std::vector<float*>& outputs) const {
+    check(clconv_net_batch_run(handle_, detail::count_of(inputs), detail::data_of(inputs),
+                               detail::count_of(outputs), detail::data_of(outputs)));
+  }
+
+ private:
+  std::array<std::int64_t, 2> counts() const {
+    std::array<std::int64_t, 2> result{};
+    check(clconv_net_batch_counts(handle_, &result[0], &result[1]));
+    return result;
+  }
+  using Query = clconv_status (*)(clconv_net_batch, std::int64_t, clconv_net_tensor_info*);
+  std::vector<TensorInfo> tensors(std::int64_t count, Query query) const {
+    std::vector<TensorInfo> result;
+    for (std::int64_t i = 0; i < count; ++i) {
+      clconv_net_tensor_info info{};
+      info.struct_size = sizeof(info);
+      check(query(handle_, i, &info));
+      result.push_back(detail::tensor_info(info));
+    }
+    return result;
+  }
+
+  clconv_net_batch handle_ = nullptr;
+};
+
 }  // namespace clconv
 
 #endif  // CLCONV_NET_HPP

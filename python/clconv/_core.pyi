@@ -239,22 +239,40 @@ class Model:
 
 def load_model(path: str) -> Model: ...
 def parse_model(bytes: bytes, folder: str | None) -> Model: ...
+class NetOptions:
+    def __init__(
+        self,
+        batch: int,
+        rigor: str,
+        time_limit_s: float,
+        workspace_limit_bytes: int,
+        deterministic: bool,
+        expected_runs: int,
+        data_type: str,
+        skip_passes: str | None,
+        plan_capacity: int,
+        math: str,
+    ) -> None: ...
+
 def compile_model(
-    context: Context,
+    context: Context, model: Model, names: Sequence[str], shapes: Sequence[Sequence[int]], options: NetOptions
+) -> Network: ...
+def compile_network_batch(
+    contexts: list,
     model: Model,
     names: Sequence[str],
     shapes: Sequence[Sequence[int]],
-    batch: int,
-    rigor: str,
-    time_limit_s: float,
-    workspace_limit_bytes: int,
-    deterministic: bool,
-    expected_runs: int,
-    data_type: str,
-    skip_passes: str | None,
-    plan_capacity: int,
-    math: str,
-) -> Network: ...
+    options: NetOptions,
+    images: Sequence[int] | None,
+) -> NetworkBatch: ...
+
+class NetworkBatch:
+    def inputs(self) -> list: ...
+    def outputs(self) -> list: ...
+    def run(self, inputs: Sequence[object], outputs: Sequence[object]) -> None: ...
+    def parts(self) -> list: ...
+    def report(self, index: int) -> str | None: ...
+    def memory(self) -> dict: ...
 
 class Network:
     def inputs(self) -> list: ...

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device.hpp"
+#include "host_arrays.hpp"
 #include "problem.hpp"
 
 namespace clconv_python {
@@ -31,33 +32,6 @@ class Batch {
  private:
   std::vector<std::shared_ptr<Device>> devices_;
   clconv_batch handle_;
-};
-
-// The memory of arrays for one call.
-class Arrays {
- public:
-  Arrays() = default;
-  ~Arrays() {
-    for (Py_buffer& view : views_)
-      PyBuffer_Release(&view);
-  }
-  Arrays(const Arrays&) = delete;
-  Arrays& operator=(const Arrays&) = delete;
-
-  void* get(nb::handle array, const std::string& name, bool written) {
-    views_.reserve(views_.size() + 1);
-    Py_buffer view{};
-    const int flags = PyBUF_C_CONTIGUOUS | (written ? PyBUF_WRITABLE : 0);
-    if (PyObject_GetBuffer(array.ptr(), &view, flags) != 0) {
-      PyErr_Clear();
-      refuse(name + " is not " + (written ? "a writable array" : "an array") + " in C order");
-    }
-    views_.push_back(view);
-    return view.buf;
-  }
-
- private:
-  std::vector<Py_buffer> views_;
 };
 
 Batch make_batch(const nb::list& contexts, const clconv_problem& problem, const nb::dict& options,
@@ -86,7 +60,7 @@ Batch make_batch(const nb::list& contexts, const clconv_problem& problem, const 
 
 void prepare(const Batch& batch, nb::handle w) {
   guard_fork();
-  Arrays arrays;
+  HostArrays arrays;
   const void* memory = arrays.get(w, "w", false);
   const nb::gil_scoped_release no_python;
   check(clconv_batch_prepare(batch.get(), memory));
@@ -95,7 +69,7 @@ void prepare(const Batch& batch, nb::handle w) {
 // `result` names the operand that is written.
 void run(const Batch& batch, const nb::dict& given, const std::string& result) {
   guard_fork();
-  Arrays arrays;
+  HostArrays arrays;
   clconv_host_operands o{};
   clconv_host_operands_init(&o);
   for (const auto [key, array] : given) {

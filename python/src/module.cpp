@@ -3,6 +3,7 @@
 #include "batch.hpp"
 #include "device.hpp"
 #include "network.hpp"
+#include "network_batch.hpp"
 #include "operations.hpp"
 #include "plan.hpp"
 #include "problem.hpp"
@@ -17,5 +18,6 @@ NB_MODULE(_core, m) {
   bind_batch(m);
   bind_operations(m);
   bind_network(m);
+  bind_network_batch(m);
   bind_wisdom(m);
 }

@@ -1,6 +1,5 @@
 #include "network.hpp"
 
-#include <clconv/net.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -13,23 +12,74 @@
 #include "problem.hpp"
 
 namespace clconv_python {
+
+NetOptions::NetOptions(std::int64_t batch, const std::string& rigor, double time_limit_s,
+                       std::int64_t workspace_limit_bytes, bool deterministic,
+                       std::int64_t expected_runs, const std::string& data_type, Text skip_passes,
+                       std::int64_t plan_capacity, const std::string& math)
+    : skip_passes_(std::move(skip_passes)) {
+  clconv_net_options_init(&options_);
+  options_.batch = batch;
+  options_.rigor = rigor_of(rigor);
+  options_.time_limit_s = time_limit_s;
+  options_.workspace_limit_bytes = workspace_limit_bytes;
+  options_.deterministic = deterministic ? 1 : 0;
+  options_.expected_runs = expected_runs;
+  options_.data_type = data_type_of(data_type);
+  options_.plan_capacity = plan_capacity;
+  options_.math = math_of(math);
+}
+
+clconv_net_options NetOptions::get(const std::vector<clconv_net_shape>& shapes) const {
+  clconv_net_options options = options_;
+  options.num_shapes = static_cast<std::int64_t>(shapes.size());
+  options.shapes = shapes.empty() ? nullptr : shapes.data();
+  options.skip_passes = skip_passes_ ? skip_passes_->c_str() : nullptr;
+  return options;
+}
+
+// By position, or by `name` where it is not NULL; names live as long as the caller's.
+static clconv_net_shape shape_of(const Sizes& sizes, const char* name) {
+  clconv_net_shape shape{};
+  clconv_net_shape_init(&shape);
+  shape.name = name;
+  if (sizes.size() > CLCONV_NET_MAX_RANK) {
+    refuse("a shape has " + std::to_string(sizes.size()) + " dimensions, at most " +
+           std::to_string(CLCONV_NET_MAX_RANK) + " are supported");
+  }
+  shape.rank = static_cast<std::int64_t>(sizes.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    shape.sizes[i] = sizes[i];
+  return shape;
+}
+
+std::vector<clconv_net_shape> named_shapes(const std::vector<std::string>& names,
+                                           const Shapes& shapes) {
+  std::vector<clconv_net_shape> given;
+  for (std::size_t i = 0; i < shapes.size(); ++i)
+    given.push_back(shape_of(shapes[i], names.at(i).c_str()));
+  return given;
+}
+
+nb::tuple sizes_of(const clconv_net_tensor_info& info) {
+  nb::list sizes;
+  for (std::int64_t i = 0; i < info.rank; ++i)
+    sizes.append(info.sizes[i]);
+  return nb::tuple(sizes);
+}
+
+nb::dict dict_of(const clconv_net_memory_info& info) {
+  nb::dict result;
+  result["weights_bytes"] = info.weights_bytes;
+  result["arena_bytes"] = info.arena_bytes;
+  result["alive_bytes"] = info.alive_bytes;
+  result["workspace_bytes"] = info.workspace_bytes;
+  result["arenas"] = info.arenas;
+  result["plans"] = info.plans;
+  return result;
+}
+
 namespace {
-
-using Sizes = std::vector<std::int64_t>;
-using Shapes = std::vector<Sizes>;
-using Text = std::optional<std::string>;
-
-class Model {
- public:
-  explicit Model(clconv_net_model handle) : handle_(handle) {}
-  Model(Model&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Model& operator=(Model&&) = delete;
-  ~Model() { clconv_net_model_release(handle_); }
-  clconv_net_model get() const { return handle_; }
-
- private:
-  clconv_net_model handle_;
-};
 
 class Network {
  public:
@@ -65,21 +115,6 @@ Model parse(const nb::bytes& bytes, const Text& folder) {
   return Model(handle);
 }
 
-// By position, or by `name` where it is not NULL; names live as long as the caller's.
-clconv_net_shape shape_of(const Sizes& sizes, const char* name) {
-  clconv_net_shape shape{};
-  clconv_net_shape_init(&shape);
-  shape.name = name;
-  if (sizes.size() > CLCONV_NET_MAX_RANK) {
-    refuse("a shape has " + std::to_string(sizes.size()) + " dimensions, at most " +
-           std::to_string(CLCONV_NET_MAX_RANK) + " are supported");
-  }
-  shape.rank = static_cast<std::int64_t>(sizes.size());
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    shape.sizes[i] = sizes[i];
-  return shape;
-}
-
 std::vector<clconv_net_shape> by_position(const Shapes& shapes) {
   std::vector<clconv_net_shape> result;
   for (const Sizes& sizes : shapes)
@@ -88,31 +123,13 @@ std::vector<clconv_net_shape> by_position(const Shapes& shapes) {
 }
 
 Network compile(const Context& context, const Model& model, const std::vector<std::string>& names,
-                const Shapes& shapes, std::int64_t batch, const std::string& rigor,
-                double time_limit_s, std::int64_t workspace_limit, bool deterministic,
-                std::int64_t expected_runs, const std::string& data_type, const Text& skip_passes,
-                std::int64_t plan_capacity, const std::string& math) {
+                const Shapes& shapes, const NetOptions& options) {
   guard_fork();
-  clconv_net_options options{};
-  clconv_net_options_init(&options);
-  std::vector<clconv_net_shape> given;
-  for (std::size_t i = 0; i < shapes.size(); ++i)
-    given.push_back(shape_of(shapes[i], names.at(i).c_str()));
-  options.num_shapes = static_cast<std::int64_t>(given.size());
-  options.shapes = given.empty() ? nullptr : given.data();
-  options.batch = batch;
-  options.rigor = rigor_of(rigor);
-  options.time_limit_s = time_limit_s;
-  options.workspace_limit_bytes = workspace_limit;
-  options.deterministic = deterministic ? 1 : 0;
-  options.expected_runs = expected_runs;
-  options.data_type = data_type_of(data_type);
-  options.skip_passes = skip_passes ? skip_passes->c_str() : nullptr;
-  options.plan_capacity = plan_capacity;
-  options.math = math_of(math);
+  const std::vector<clconv_net_shape> named = named_shapes(names, shapes);
+  const clconv_net_options given = options.get(named);
   const nb::gil_scoped_release no_python;
   clconv_net handle = nullptr;
-  check(clconv_net_create(context.device->context(), model.get(), &options, &handle));
+  check(clconv_net_create(context.device->context(), model.get(), &given, &handle));
   return {context.device, handle};
 }
 
@@ -120,13 +137,6 @@ clconv_net_tensor_info empty_info() {
   clconv_net_tensor_info info{};
   info.struct_size = sizeof(info);
   return info;
-}
-
-nb::tuple sizes_of(const clconv_net_tensor_info& info) {
-  nb::list sizes;
-  for (std::int64_t i = 0; i < info.rank; ++i)
-    sizes.append(info.sizes[i]);
-  return nb::tuple(sizes);
 }
 
 std::pair<std::int64_t, std::int64_t> counts_of(const Network& network) {
@@ -261,14 +271,7 @@ nb::dict memory(const Network& network) {
   clconv_net_memory_info info{};
   info.struct_size = sizeof(info);
   check(clconv_net_memory(network.get(), &info));
-  nb::dict result;
-  result["weights_bytes"] = info.weights_bytes;
-  result["arena_bytes"] = info.arena_bytes;
-  result["alive_bytes"] = info.alive_bytes;
-  result["workspace_bytes"] = info.workspace_bytes;
-  result["arenas"] = info.arenas;
-  result["plans"] = info.plans;
-  return result;
+  return dict_of(info);
 }
 
 }  // namespace
@@ -284,13 +287,17 @@ void bind_network(nb::module_& m) {
     check(clconv_net_model_describe(model.get(), &json));
     return take(json);
   });
+  nb::class_<NetOptions>(m, "NetOptions")
+      .def(nb::init<std::int64_t, const std::string&, double, std::int64_t, bool, std::int64_t,
+                    const std::string&, Text, std::int64_t, const std::string&>(),
+           nb::arg("batch"), nb::arg("rigor"), nb::arg("time_limit_s"),
+           nb::arg("workspace_limit_bytes"), nb::arg("deterministic"), nb::arg("expected_runs"),
+           nb::arg("data_type"), nb::arg("skip_passes").none(), nb::arg("plan_capacity"),
+           nb::arg("math"));
   m.def("load_model", load, nb::arg("path"));
   m.def("parse_model", parse, nb::arg("bytes"), nb::arg("folder").none());
   m.def("compile_model", compile, nb::arg("context"), nb::arg("model"), nb::arg("names"),
-        nb::arg("shapes"), nb::arg("batch"), nb::arg("rigor"), nb::arg("time_limit_s"),
-        nb::arg("workspace_limit_bytes"), nb::arg("deterministic"), nb::arg("expected_runs"),
-        nb::arg("data_type"), nb::arg("skip_passes").none(), nb::arg("plan_capacity"),
-        nb::arg("math"));
+        nb::arg("shapes"), nb::arg("options"));
   nb::class_<Network>(m, "Network")
       .def("inputs", [](const Network& n) { return tensors(n, true); })
       .def("outputs", [](const Network& n) { return tensors(n, false); })

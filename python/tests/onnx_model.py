@@ -20,9 +20,9 @@ def field(number, value):
     return _number(number << 3 | 2) + _number(len(data)) + data
 
 
-def tensor_type(name, sizes):
+def tensor_type(name, sizes, element=1):
     shape = b"".join(field(1, field(2, s) if isinstance(s, str) else field(1, s)) for s in sizes)
-    return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+    return field(1, name) + field(2, field(1, field(1, element) + field(2, shape)))
 
 
 def weights(name, array):

@@ -1,8 +1,5 @@
 """Whole networks, and the session with onnxruntime's calls."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 from onnx_model import model
@@ -113,34 +110,3 @@ def test_sizes_that_are_open(parts):
     assert network.inputs == {"x": (2, 3, 6, 8)}
     near(network(x), expected(parts, x))
     assert clconv.Network(model(w, b, h="H"), {"x": (1, 3, 5, 8)}).outputs["y"] == (1, 5, 5, 8)
-
-
-def test_fallback(parts, monkeypatch):
-    """What clconv does not support goes to onnxruntime, of which a stand-in shows what it was asked for."""
-    w, b, x = parts
-    data = model(w, b, op="Hardmax9")
-    with pytest.raises(clconv.Unsupported, match="Hardmax9"):
-        clconv.InferenceSession(data)
-    asked = []
-
-    class Session:
-        def __init__(self, *arguments, **options):
-            asked.append((arguments, options))
-
-        def run(self, names, feed, options):
-            return [names, feed]
-
-        def get_inputs(self):
-            return ["inputs"]
-
-    monkeypatch.setitem(sys.modules, "onnxruntime", types.SimpleNamespace(InferenceSession=Session))
-    session = clconv.InferenceSession(data, fallback=True)
-    assert "Hardmax9" in session.fallback_reason and asked[0][0][0] == data
-    assert session.run(["y"], {"x": x}) == [["y"], {"x": x}] and session.get_inputs() == ["inputs"]
-    # Found when the sizes are known, at the first run.
-    late = clconv.InferenceSession(model(w, b, h="H"), fallback=True)
-    monkeypatch.setattr(clconv.Network, "run", lambda self, feed: (_ for _ in ()).throw(clconv.Unsupported("node 7")))
-    assert late.fallback_reason is None
-    assert late.run(["y"], {"x": x}) == [["y"], {"x": x}] and late.fallback_reason == "node 7"
-    with pytest.raises(clconv.Unsupported, match="node 7"):
-        clconv.InferenceSession(model(w, b)).run(None, {"x": x})

@@ -1,13 +1,8 @@
 // The networks of net.h: checks what comes in, and hands on. No decisions here.
 #include "net/api_support.hpp"
-#include "net/network.hpp"
 
 using namespace clconv::net;
 using namespace clconv::net::api;
-
-struct clconv_net_s {
-  Network network;
-};
 
 namespace {
 
@@ -39,13 +34,15 @@ std::vector<WantedShape> shapes_of(std::int64_t count, const clconv_net_shape* s
   return wanted;
 }
 
-clconv_net_options options_defaults() {
+}  // namespace
+
+clconv_net_options clconv::net::api::options_defaults() {
   clconv_net_options options{};
   options.workspace_limit_bytes = -1;
   return options;
 }
 
-NetworkOptions options_of(const clconv_net_options* given) {
+NetworkOptions clconv::net::api::options_of(const clconv_net_options* given) {
   const auto c = versioned(given, options_defaults(), "clconv_net_options");
   NetworkOptions options;
   options.shapes = shapes_of(c.num_shapes, c.shapes);
@@ -75,6 +72,8 @@ NetworkOptions options_of(const clconv_net_options* given) {
   return options;
 }
 
+namespace {
+
 clconv_net_tensor_info info_of(const Edge& edge) {
   clconv_net_tensor_info info{};
   info.name = edge.name.c_str();
@@ -90,10 +89,19 @@ clconv_net_tensor_info info_of(const Edge& edge) {
   return info;
 }
 
-void edge_out(const std::vector<Edge>& edges, std::int64_t index, clconv_net_tensor_info* info) {
+}  // namespace
+
+void clconv::net::api::edge_out(const std::vector<Edge>& edges, std::int64_t index,
+                                clconv_net_tensor_info* info) {
   const std::size_t size = known_size(required(info, "info").struct_size, "clconv_net_tensor_info");
   in_range(index, 0, static_cast<std::int64_t>(edges.size()) - 1, "index");
   copy_out(info, info_of(edges[static_cast<std::size_t>(index)]), size);
+}
+
+namespace {
+
+Network& network_of(clconv_net net) {
+  return *required(net, "net").network;
 }
 
 std::vector<cl_mem> buffers_of(std::int64_t count, const cl_mem* buffers, const char* what) {
@@ -108,7 +116,7 @@ clconv_status observed(clconv_net net, std::int64_t num_inputs, const cl_mem* in
                        std::int64_t num_outputs, const cl_mem* outputs, char** json, Body&& body) {
   return guarded([&] {
     TextOut out(json, "json");
-    const NetworkPlan& plan = required(net, "net").network.first();
+    const NetworkPlan& plan = network_of(net).first();
     out.put(body(plan, buffers_of(num_inputs, inputs, "inputs"),
                  buffers_of(num_outputs, outputs, "outputs")));
   });
@@ -130,9 +138,10 @@ clconv_status clconv_net_create(clconv_context context, clconv_net_model model,
     required(result, "result");
     model_of(model);
     required(context, "context");
-    // What is added to the model later is not the network's.
-    const auto kept = std::make_shared<const Model>(*model->model);
-    *result = new clconv_net_s{{clconv::Context::shared(context), kept, options_of(options)}};
+    auto handle = std::make_unique<clconv_net_s>();
+    handle->network = std::make_shared<Network>(clconv::Context::shared(context), copy_of(model),
+                                                options_of(options));
+    *result = handle.release();
   });
 }
 
@@ -142,24 +151,24 @@ void clconv_net_release(clconv_net net) {
 
 clconv_status clconv_net_counts(clconv_net net, int64_t* num_inputs, int64_t* num_outputs) {
   return guarded([&] {
-    const NetworkPlan& plan = required(net, "net").network.first();
+    const NetworkPlan& plan = network_of(net).first();
     if (num_inputs != nullptr) *num_inputs = static_cast<std::int64_t>(plan.inputs().size());
     if (num_outputs != nullptr) *num_outputs = static_cast<std::int64_t>(plan.outputs().size());
   });
 }
 
 clconv_status clconv_net_input(clconv_net net, int64_t index, clconv_net_tensor_info* info) {
-  return guarded([&] { edge_out(required(net, "net").network.first().inputs(), index, info); });
+  return guarded([&] { edge_out(network_of(net).first().inputs(), index, info); });
 }
 
 clconv_status clconv_net_output(clconv_net net, int64_t index, clconv_net_tensor_info* info) {
-  return guarded([&] { edge_out(required(net, "net").network.first().outputs(), index, info); });
+  return guarded([&] { edge_out(network_of(net).first().outputs(), index, info); });
 }
 
 clconv_status clconv_net_prepare(clconv_net net, int64_t num_shapes, const clconv_net_shape* shapes,
                                  int64_t num_outputs, clconv_net_tensor_info* outputs) {
   return guarded([&] {
-    Network& network = required(net, "net").network;
+    Network& network = network_of(net);
     in_range(num_outputs, 0, static_cast<std::int64_t>(network.first().outputs().size()),
              "num_outputs");
     if (num_outputs > 0)
@@ -178,7 +187,7 @@ clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, int64_t num
                              const cl_mem* inputs, int64_t num_outputs, const cl_mem* outputs,
                              cl_uint num_events, const cl_event* wait_list, cl_event* event) {
   return guarded([&] {
-    Network& network = required(net, "net").network;
+    Network& network = network_of(net);
     const std::vector<cl_mem> in = buffers_of(num_inputs, inputs, "inputs");
     const std::vector<cl_mem> out = buffers_of(num_outputs, outputs, "outputs");
     const clconv::core::Dependencies dependencies{num_events, wait_list, event, nullptr};
@@ -192,7 +201,7 @@ clconv_status clconv_net_run(clconv_net net, cl_command_queue queue, int64_t num
 
 clconv_status clconv_net_memory(clconv_net net, clconv_net_memory_info* info) {
   return guarded([&] {
-    const Network& network = required(net, "net").network;
+    const Network& network = network_of(net);
     const std::size_t size =
         known_size(required(info, "info").struct_size, "clconv_net_memory_info");
     const NetworkPlan& plan = network.first();
@@ -208,7 +217,7 @@ clconv_status clconv_net_memory(clconv_net net, clconv_net_memory_info* info) {
 }
 
 clconv_status clconv_net_report(clconv_net net, char** json) {
-  return guarded([&] { TextOut(json, "json").put(report(required(net, "net").network.first())); });
+  return guarded([&] { TextOut(json, "json").put(report(network_of(net).first())); });
 }
 
 clconv_status clconv_net_profile(clconv_net net, int64_t num_inputs, const cl_mem* inputs,

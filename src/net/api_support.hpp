@@ -6,12 +6,15 @@
 
 #include "clconv/clconv.hpp"
 #include "clconv/net.h"
-#include "net/model.hpp"
+#include "net/network.hpp"
 #include "runtime/abi.hpp"
 #include "text.hpp"
 
 struct clconv_net_model_s {
   std::shared_ptr<clconv::net::Model> model;
+};
+struct clconv_net_s {
+  std::shared_ptr<clconv::net::Network> network;
 };
 
 namespace clconv::net::api {
@@ -63,5 +66,16 @@ inline Shape shape_of(std::int64_t rank, const std::int64_t* sizes) {
   if (rank > 0) required(sizes, "sizes");
   return Shape(sizes, sizes + rank);
 }
+
+// The model as it is now: what is added to it later is not the network's.
+inline std::shared_ptr<const Model> copy_of(clconv_net_model model) {
+  return std::make_shared<const Model>(model_of(model));
+}
+
+// api_net.cpp
+clconv_net_options options_defaults();
+NetworkOptions options_of(const clconv_net_options* given);
+// Writes what clconv_net_input() and its like give of edge `index`.
+void edge_out(const std::vector<Edge>& edges, std::int64_t index, clconv_net_tensor_info* info);
 
 }  // namespace clconv::net::api

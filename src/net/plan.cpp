@@ -19,16 +19,6 @@ double now_us() {
   return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
 }
 
-std::vector<Edge> edges_of(const Graph& graph, const std::vector<ValueId>& ids) {
-  std::vector<Edge> edges;
-  for (const ValueId id : ids) {
-    const Value& value = graph.value(id);
-    const std::int64_t bytes = core::saturating_product(elements(*value.shape), std::int64_t{4});
-    edges.push_back({value.name, *value.shape, bytes});
-  }
-  return edges;
-}
-
 // The plan's buffers during one run: those of an arena, and the caller's.
 class RunMemory : public Memory {
  public:
@@ -71,6 +61,16 @@ double timed(const Step& step, const cl::CommandQueue& queue, const Memory& memo
 }
 
 }  // namespace
+
+std::vector<Edge> edges_of(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<Edge> edges;
+  for (const ValueId id : ids) {
+    const Value& value = graph.value(id);
+    const std::int64_t bytes = core::saturating_product(elements(*value.shape), std::int64_t{4});
+    edges.push_back({value.name, *value.shape, bytes});
+  }
+  return edges;
+}
 
 NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& context,
                          const LoweringOptions& options, const std::string& skip_passes)

@@ -55,6 +55,7 @@ struct Edge {
   Shape shape;
   std::int64_t bytes = 0;  // of the caller's buffer: float32
 };
+std::vector<Edge> edges_of(const Graph& graph, const std::vector<ValueId>& ids);
 
 struct BuildTimes {
   double passes_us = 0, plan_us = 0;

@@ -1,29 +1,14 @@
 #include "planner/batch.hpp"
 
 #include <algorithm>
-#include <exception>
-#include <future>
 #include <utility>
 
+#include "runtime/division.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/storage.hpp"
 
 namespace clconv::core {
 namespace {
-
-// Runs `body`; an error of it names the device.
-template <class Body>
-auto on_device(std::size_t index, const std::string& name, Body&& body) {
-  const std::string who = "device " + std::to_string(index) + " of the batch (" + name + "): ";
-  try {
-    return body();
-  } catch (const Error& error) {
-    throw Error(error.code(), who + error.what(), error.detail());
-  } catch (const cl::Error& error) {
-    const Error converted = opencl_error(error.what(), error.err());
-    throw Error(converted.code(), who + converted.what());
-  }
-}
 
 std::string name_of_device(const Context& context) {
   return context.scope().device;
@@ -74,41 +59,10 @@ std::vector<double> image_times(const std::vector<std::shared_ptr<Context>>& con
       if (choice.candidate.predicted_us > 0) predicted.push_back(choice.candidate.predicted_us / n);
     });
   }
-  for (const auto& times : {measured, predicted}) {
-    if (times.size() == contexts.size() &&
-        std::all_of(times.begin(), times.end(), [](double us) { return us > 0; }))
-      return times;
-  }
-  return std::vector<double>(contexts.size(), 1.0);
+  return comparable_times(contexts.size(), measured, predicted);
 }
 
 }  // namespace
-
-std::vector<std::int64_t> divide(std::int64_t images, const std::vector<double>& image_us) {
-  double speed = 0;
-  for (const double us : image_us)
-    speed += 1 / us;
-  // No division is done before images/speed: so many images each, rounded down, the best has in any case.
-  std::vector<std::int64_t> counts;
-  std::int64_t left = images;
-  for (const double us : image_us) {
-    const double share = static_cast<double>(images) / us / speed;
-    counts.push_back(std::min(left, static_cast<std::int64_t>(share)));
-    left -= counts.back();
-  }
-  // The others, fewer than devices but for rounding, one by one to who ends first with it.
-  for (; left > 0; --left) {
-    std::size_t best = 0;
-    const auto end = [&](std::size_t i) {
-      return static_cast<double>(counts[i] + 1) * image_us[i];
-    };
-    for (std::size_t i = 1; i < counts.size(); ++i) {
-      if (end(i) < end(best)) best = i;
-    }
-    ++counts[best];
-  }
-  return counts;
-}
 
 Batch::Batch(std::vector<std::shared_ptr<Context>> contexts, const Problem& problem,
              const PlannerOptions& options, const std::vector<std::int64_t>& images)
@@ -157,30 +111,14 @@ void Batch::add_parts(std::vector<std::shared_ptr<Context>> contexts, const Plan
 
 template <class Body>
 void Batch::on_all(Body&& body) const {
-  std::vector<std::exception_ptr> failures(parts_.size());
-  const auto run = [&](std::size_t i) noexcept {
-    try {
-      const std::lock_guard<std::mutex> turn(*parts_[i].turn);
-      on_device(i, parts_[i].name, [&] { body(i); });
-    } catch (...) {
-      failures[i] = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::future<void>> others;  // waited for by their destructors
-    std::size_t own = parts_.size();
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      if (parts_[i].plan == nullptr) continue;
-      if (own == parts_.size())
-        own = i;
-      else
-        others.push_back(std::async(std::launch::async, run, i));
-    }
-    if (own < parts_.size()) run(own);
+  std::vector<std::size_t> busy;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    if (parts_[i].plan != nullptr) busy.push_back(i);
   }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure != nullptr) std::rethrow_exception(failure);
-  }
+  run_at_once(busy, [&](std::size_t i) {
+    const std::lock_guard<std::mutex> turn(*parts_[i].turn);
+    on_device(i, parts_[i].name, [&] { body(i); });
+  });
 }
 
 // ---- one part of a run --------------------------------------------------------------------------

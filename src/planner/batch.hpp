@@ -13,10 +13,6 @@
 
 namespace clconv::core {
 
-// Images for each device, so that the last one is done as early as possible: device i takes `image_us[i]` for one.
-// Of equal choices the first device.
-std::vector<std::int64_t> divide(std::int64_t images, const std::vector<double>& image_us);
-
 // The host's memory by Tensor. Only the result is written.
 using HostTensors = std::array<unsigned char*, kTensors>;
 
