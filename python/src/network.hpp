@@ -34,7 +34,8 @@ class NetOptions {
  public:
   NetOptions(std::int64_t batch, const std::string& rigor, double time_limit_s,
              std::int64_t workspace_limit_bytes, bool deterministic, std::int64_t expected_runs,
-             const std::string& data_type, Text skip_passes, std::int64_t plan_capacity, const std::string& math);
+             const std::string& data_type, Text skip_passes, std::int64_t plan_capacity,
+             const std::string& math);
   // Points into this and into `shapes`.
   clconv_net_options get(const std::vector<clconv_net_shape>& shapes) const;
 

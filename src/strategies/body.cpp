@@ -149,8 +149,8 @@ std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case
   return described(body, *std::get<0>(fit), c, config);
 }
 
-std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c,
-                                           const Config& config, Device& device) {
+std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c, const Config& config,
+                                     Device& device) {
   const Body& body = find_body(bodies, config);
   const Fit fit = body.fit(c, config);
   if (const auto* rejection = std::get_if<Rejection>(&fit)) {

@@ -83,8 +83,8 @@ Offer offer_of(const Bodies& bodies, const Case& c);
 std::variant<Candidate, Rejection> candidate_of(const Bodies& bodies, const Case& c,
                                                 const Config& config);
 // Throws Error{kInvalidArgument} for a config that does not fit, and what Layout::add_to() throws.
-std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c,
-                                           const Config& config, Device& device);
+std::unique_ptr<Executable> build_of(const Bodies& bodies, const Case& c, const Config& config,
+                                     Device& device);
 
 // The case of a strategy that takes a problem as it is.
 inline Case case_as_it_is(const Problem& p, const DeviceProfile& profile,

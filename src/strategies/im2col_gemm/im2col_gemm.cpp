@@ -33,7 +33,6 @@ std::optional<Rejection> rejection(const Problem& p) {
 }  // namespace
 
 extern const Strategy strategy_im2col_gemm;
-const Strategy strategy_im2col_gemm =
-    strategy_of_bodies<rejection, bodies_for>("im2col_gemm");
+const Strategy strategy_im2col_gemm = strategy_of_bodies<rejection, bodies_for>("im2col_gemm");
 
 }  // namespace clconv::core
