@@ -35,7 +35,7 @@ ALWAYS_INLINE void store_row(const floatv* sums, const float slope, global const
   store_vector(sums[0], slope, r, result, at, count, whole BOUNDS_PASSED);
 #else
   store_vector(interleave_lo(sums[0], sums[1]), slope, r, result, at, min(count, VW), whole BOUNDS_PASSED);
-  store_vector(interleave_hi(sums[0], sums[1]), slope, r, result, at + VW, count - VW, whole BOUNDS_PASSED);
+  store_vector(interleave_hi(sums[0], sums[1]), slope, r, result, at + VW, max(count - VW, 0), whole BOUNDS_PASSED);
 #endif
 }
 

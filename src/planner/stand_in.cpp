@@ -85,7 +85,8 @@ Problem small_problem(const Problem& problem, const Coverage& coverage) {
   p.c = p.g * channels_of(problem, coverage).small();
   p.k = p.g * filters_of(problem, coverage).small();
   const std::int64_t rows = rows_of(problem, coverage).small();
-  const std::int64_t columns = columns_of(problem, coverage).small();
+  const std::int64_t columns =
+      round_up(columns_of(problem, coverage).small(), coverage.columns_multiple);
   const std::int64_t most_h = p.wants_dx() ? kMostOutputs : rows;
   const std::int64_t most_w = p.wants_dx() ? kMostOutputs : columns;
   p.h = shrink_axis(p.h, p.oh(), most_h, p.kh, p.sh, p.dh, p.pt + p.pb);

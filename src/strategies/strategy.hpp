@@ -97,9 +97,10 @@ std::string to_text(const Rejection& rejection);
 // What a problem must have for a variant to run all of its code, so that trust is checked on it: a whole tile, and a
 // rest behind it. Sizes of the result (y; of a data gradient dx; of a weight gradient dw), per group; 0: any will do.
 struct Coverage {
-  std::int64_t filters = 0;   // of a tile; of a data gradient, whose result has channels, those
-  std::int64_t rows = 0;      // of a tile, in an image
-  std::int64_t columns = 0;   // of a tile, in a row of the image
+  std::int64_t filters = 0;  // of a tile; of a data gradient, whose result has channels, those
+  std::int64_t rows = 0;     // of a tile, in an image
+  std::int64_t columns = 0;  // of a tile, in a row of the image
+  std::int64_t columns_multiple = 1;  // rows of results are multiples of it
   std::int64_t elements = 0;  // of a weight gradient's tile, in a filter: channels times taps
   // Its code for sums that are stored between slabs of channels runs from so many channels on, which the problem has;
   // 0: it has no such code, or the problem too few.

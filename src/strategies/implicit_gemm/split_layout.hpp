@@ -13,7 +13,7 @@ class SplitLayout : public Layout {
   // `units` of the reduction (rows, pixels) in `split` parts.
   SplitLayout(const Case& c, std::int64_t units, std::int64_t split)
       : case_(c), split_(units, split) {}
-  void describe(Candidate& candidate) const final;
+  void describe(Candidate& candidate) const override;
   void add_to(Executable& executable, Device& device) const final;
 
  protected:

@@ -46,6 +46,11 @@ class WeightsTile : public SplitLayout {
         tile_(tile),
         span_(span) {}
 
+  void describe(Candidate& candidate) const override {
+    SplitLayout::describe(candidate);
+    candidate.coverage.columns_multiple = span_;
+  }
+
  protected:
   double us() const override {
     const Problem& p = case_.problem;
