@@ -133,6 +133,7 @@ PlannerOptions clconv::core::api::options_of(const clconv_plan_options* given) {
   o.expected_runs = c.expected_runs;
   o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
+  o.launches_apart = c.launches_apart != 0;
   if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16) {
     bad("math " + std::to_string(c.math) + " is unknown");
   }

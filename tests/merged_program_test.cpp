@@ -102,7 +102,8 @@ TEST_CASE("the launches of a plan as one give the bits of the launches") {
             const std::string body =
                 strategy.name + (" " + candidate.config.body()) + to_string(direction);
             if (!candidate.deterministic || !seen.insert(body).second) return;
-            if (build_joined(strategy, p, candidate.config, device())->joined.empty()) {
+            if (executable_of(strategy, p, candidate.config, device(), Launches::kJoined)
+                    ->joined.empty()) {
               seen.erase(body);  // of another problem there may be several launches
               return;
             }

@@ -393,6 +393,7 @@ typedef struct clconv_plan_options {
   int time_all;          /* for benchmarks: prune nothing */
   int weights_change;    /* as in training: they are packed in every execution, which counts */
   clconv_math math;      /* float32 unless float16 is asked for */
+  int launches_apart; /* never joined to one: for who joins them himself, see clconv_plan_get_launch() */
 } clconv_plan_options;
 
 /** No workspace limit (-1); NULL and 0 in all other fields. */

@@ -1,7 +1,7 @@
-// Several launches as one (src/net/chain.hpp): every work-group goes through all tasks, takes items of a task as long as
-// there are any, and waits until all of them are done before the next task. Nobody waits for a work-group that has
-// not begun: the items of a task are shared among those that are there. So any number of work-groups at once will do,
-// one, too, provided that a work-group that has begun goes on without the others.
+// Several launches as one (src/runtime/chain_program.hpp): every work-group goes through all tasks, takes items of a
+// task as long as there are any, and waits until all of them are done before the next task. Nobody waits for a
+// work-group that has not begun: the items of a task are shared among those that are there. So any number of
+// work-groups at once will do, one, too, provided that a work-group that has begun goes on without the others.
 //
 // Each work-group first takes the items of its own part of a task, the same part of every task, so that what it wrote is
 // still in its cache; then what others have left of theirs.

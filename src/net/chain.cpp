@@ -1,6 +1,7 @@
 #include "net/chain.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "error.hpp"
 #include "net/choice.hpp"
@@ -50,18 +51,17 @@ struct Segment {
   std::size_t first = 0, last = 0;
 };
 
-bool may_chain(const Step& step, const cl::Device& device) {
-  const std::vector<Launch> launches = step.launches();
-  return !launches.empty() &&
-         std::all_of(launches.begin(), launches.end(), [&](const Launch& launch) {
+bool may_chain(const StepLaunches& step, const cl::Device& device) {
+  return !step.launches.empty() &&
+         std::all_of(step.launches.begin(), step.launches.end(), [&](const Launch& launch) {
            return core::may_be_task(launch.kernel, launch.range, device);
          });
 }
 
 // Buffers of a step's launches, once each.
-void add_roots(const Step& step, const std::vector<Location>& locations,
+void add_roots(const StepLaunches& step, const std::vector<Location>& locations,
                std::vector<BufferId>& roots) {
-  for (const Launch& launch : step.launches()) {
+  for (const Launch& launch : step.launches) {
     for (const auto& argument : launch.arguments) {
       const auto* part = std::get_if<Launch::Part>(&argument);
       if (part == nullptr || part->buffer == kNoBuffer) continue;
@@ -72,17 +72,16 @@ void add_roots(const Step& step, const std::vector<Location>& locations,
 }
 
 // As long as possible each: until a step that is none, or more buffers than a kernel may have parameters.
-std::vector<Segment> segments_of(const cl::Device& device,
-                                 const std::vector<std::unique_ptr<Step>>& steps,
+std::vector<Segment> segments_of(const cl::Device& device, const std::vector<StepLaunches>& steps,
                                  const std::vector<Location>& locations) {
   const std::size_t most =
       device.getInfo<CL_DEVICE_MAX_PARAMETER_SIZE>() / sizeof(cl_mem) - kOtherParameters;
   std::vector<Segment> segments;
   std::vector<BufferId> roots;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (!may_chain(*steps[i], device)) continue;
-    std::vector<BufferId> with = segments.empty() ? std::vector<BufferId>() : roots;
-    add_roots(*steps[i], locations, with);
+    if (!may_chain(steps[i], device)) continue;
+    std::vector<BufferId> with = roots;
+    add_roots(steps[i], locations, with);
     if (!segments.empty() && segments.back().last == i && with.size() <= most) {
       segments.back().last = i + 1;
       roots = std::move(with);
@@ -90,56 +89,58 @@ std::vector<Segment> segments_of(const cl::Device& device,
     }
     segments.push_back({i, i + 1});
     roots.clear();
-    add_roots(*steps[i], locations, roots);
+    add_roots(steps[i], locations, roots);
   }
   return segments;
 }
 
-// Of the prediction of a step, what is there because its `launches` are launches.
-double launching_us(const Step& step, double launches, const core::DeviceProfile& profile) {
-  const auto units = static_cast<double>(profile.compute_units);
-  const double us = std::max(step.predicted_us() / launches - profile.launch_us, 0.0);
-  return launches * (profile.launch_us + core::waking_us(profile, us / 2, units));
+// What the prediction of a step counts for its launch: enqueueing, and waiting for threads that wake up. One that is
+// shorter than that waits as long as it works.
+double launching_us(const Step& step, const core::DeviceProfile& profile) {
+  const double waiting_and_working = std::max(step.predicted_us() - profile.launch_us, 0.0);
+  return profile.launch_us + core::waking_us(profile, waiting_and_working / 2,
+                                             static_cast<double>(profile.compute_units));
+}
+
+std::size_t launches_of(const Segment& segment, const std::vector<StepLaunches>& steps) {
+  std::size_t launches = 0;
+  for (std::size_t i = segment.first; i < segment.last; ++i)
+    launches += steps[i].launches.size();
+  return launches;
 }
 
 // Does it take less time of the cores than compiling does?
-bool pays(const Segment& segment, core::Device& device,
-          const std::vector<std::unique_ptr<Step>>& steps, double runs) {
-  std::vector<core::ProgramText> programs;
-  double launches = 0, us = 0;
+bool pays(const Segment& segment, const core::DeviceProfile& profile,
+          const std::vector<StepLaunches>& steps, double runs) {
+  std::set<cl_program> programs;
+  double us = 0;
   for (std::size_t i = segment.first; i < segment.last; ++i) {
-    us += std::max(steps[i]->predicted_us(), 0.0);
-    for (const Launch& launch : steps[i]->launches()) {
-      ++launches;
-      core::ProgramText text = core::text_of(launch.kernel, device.cl());
-      if (std::find(programs.begin(), programs.end(), text) == programs.end())
-        programs.push_back(std::move(text));
-    }
+    us += std::max(steps[i].step->predicted_us(), 0.0);
+    for (const Launch& launch : steps[i].launches)
+      programs.insert(launch.kernel.getInfo<CL_KERNEL_PROGRAM>()());
   }
-  if (launches < 2) return false;
-  const auto cores = static_cast<double>(core::chain_workers(device.profile()));
+  const auto launches = static_cast<double>(launches_of(segment, steps));
+  const auto cores = static_cast<double>(core::chain_workers(profile));
   return (launches * core::kBetweenLaunchesUs + us * core::kUnevenEnd) * cores * runs >
          kCompileUs * static_cast<double>(programs.size());
 }
 
 }  // namespace
 
-Chain::Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& steps,
-             std::size_t first, std::size_t last, const std::vector<Location>& locations)
+Chain::Chain(core::Device& device, const std::vector<StepLaunches>& steps, std::size_t first,
+             std::size_t last, const std::vector<Location>& locations)
     : first_(first), last_(last), workers_(core::chain_workers(device.profile())) {
   core::ChainProgram program(device);
   Roots roots(locations, program);
   for (std::size_t i = first; i < last; ++i) {
-    const std::vector<Launch> launches = steps[i]->launches();
-    for (const Launch& launch : launches) {
+    for (const Launch& launch : steps[i].launches) {
       std::vector<std::string> arguments;
       for (const auto& argument : launch.arguments)
         arguments.push_back(std::visit(roots, argument));
       program.add(launch.kernel, launch.range, arguments);
     }
-    spared_us_ += launching_us(*steps[i], static_cast<double>(launches.size()), device.profile());
+    if (i > first) spared_us_ += launching_us(*steps[i].step, device.profile());
   }
-  spared_us_ -= spared_us_ / static_cast<double>(program.tasks());
   roots_ = roots.all();
   chain_ = program.build(roots_.size());
 }
@@ -172,11 +173,16 @@ std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
   const core::LaunchPolicy wanted = core::launch_policy();
   if (wanted == core::LaunchPolicy::kEach || !core::has_slow_launches(device.profile()))
     return chains;
-  for (const Segment& segment : segments_of(device.cl(), steps, locations)) {
-    if (wanted == core::LaunchPolicy::kWhereItPays && !pays(segment, device, steps, runs)) continue;
+  std::vector<StepLaunches> all;
+  for (const auto& step : steps)
+    all.push_back({step.get(), step->launches()});
+  for (const Segment& segment : segments_of(device.cl(), all, locations)) {
+    if (launches_of(segment, all) < 2) continue;
+    if (wanted == core::LaunchPolicy::kWhereItPays && !pays(segment, device.profile(), all, runs))
+      continue;
     try {
       chains.push_back(
-          std::make_unique<Chain>(device, steps, segment.first, segment.last, locations));
+          std::make_unique<Chain>(device, all, segment.first, segment.last, locations));
     } catch (const core::Error& error) {
       if (error.code() != core::Code::kBuildFailed) throw;  // its steps are launched one by one
     }

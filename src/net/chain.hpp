@@ -1,6 +1,6 @@
 // Steps that follow one another as one launch, for CPUs. Between two launches, PoCL's threads have nothing to do for
-// 14 us, and begin the next one up to 20 us apart (docs/experiments.md); between two tasks of one launch they wait
-// below 1 us (kernels/parts/chain.cl).
+// 14 us, and begin the next one up to 20 us apart; between two tasks of one launch they wait below 1 us
+// (kernels/parts/chain.cl, docs/networks.md).
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,24 @@
 
 namespace clconv::net {
 
-// Where a buffer of a plan lies: in the arena, or in a buffer of its own.
+// Where a buffer of a plan lies: in the arena, or in the buffer `root`.
 struct Location {
   static constexpr BufferId kArena = -2;
   BufferId root = kNoBuffer;
   std::int64_t offset = 0;  // bytes
 };
 
+// A step, and what it launches.
+struct StepLaunches {
+  const Step* step;
+  std::vector<Launch> launches;
+};
+
 class Chain {
  public:
-  // Of steps `first` to `last` - 1, all of which have launches(); `locations` are those of the plan's buffers. Throws
-  // Error{kBuildFailed} where the device's compiler does not take it.
-  Chain(core::Device& device, const std::vector<std::unique_ptr<Step>>& steps, std::size_t first,
+  // Of steps `first` to `last` - 1 of a plan, all of which have launches; `locations` are those of the plan's buffers.
+  // Throws Error{kBuildFailed} where the device's compiler does not take it.
+  Chain(core::Device& device, const std::vector<StepLaunches>& steps, std::size_t first,
         std::size_t last, const std::vector<Location>& locations);
 
   std::size_t first() const { return first_; }

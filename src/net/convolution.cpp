@@ -128,6 +128,7 @@ void add_convolution(Lowering& lowering, const Problem& geometry, const Constant
   problem.y_image_stride = y.stride;
   PlanOptions planning = lowering.options().planning;
   planning.weights_change = weights == nullptr ? 1 : 0;
+  planning.launches_apart = 1;  // chain.hpp joins them to the others
   Plan plan = plan_of(lowering, problem, planning);
   ConvolutionStep::Operands operands;
   operands.x = x.buffer;

@@ -24,7 +24,8 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
                     number_text(o.time_limit_s) + " " + std::to_string(o.workspace_limit) + " " +
                     std::to_string(o.expected_runs) + (o.weights_change ? " changing" : "") +
                     (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
-                    " " + to_string(o.math) + " " + o.strategy + " " + o.config;
+                    (o.launches_apart ? " apart" : "") + " " + to_string(o.math) + " " +
+                    o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
     for (const std::string& name : *list)
@@ -34,6 +35,10 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
   for (const auto& [name, value] : o.environment)
     key += " " + name + "=" + value;
   return key;
+}
+
+Launches launches_of(const PlannerOptions& options) {
+  return options.launches_apart ? Launches::kApart : Launches::kJoined;
 }
 
 // Contexts of one process on one device agree, also without wisdom.
@@ -92,6 +97,7 @@ void Context::trim() {
     operations_.clear();
   }
   device_.scratch().trim();
+  device_.states().trim();
   device_.programs().trim();
   trim_gemm_cache(device_.context()());
 }
@@ -156,7 +162,7 @@ Report Context::explain(const Problem& problem, const PlannerOptions& options) {
   problem.validate();
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   if (options.rigor < Rigor::kMeasure) return search(problem, options, nullptr);
-  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
+  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem, launches_of(options));
   return search(problem, options, &laboratory);
 }
 
@@ -166,10 +172,10 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   if (auto known = plans_.find(key)) return known;
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   if (auto known = plans_.find(key)) return known;  // another thread's, meanwhile
-  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem);
+  DeviceLaboratory laboratory(device_, wisdom_, scope_, problem, launches_of(options));
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw nothing_error(report);
-  auto made = std::make_shared<const Plan>(device_, std::move(report));
+  auto made = std::make_shared<const Plan>(device_, std::move(report), launches_of(options));
   plans_.put(key, made);
   return made;
 }

@@ -128,11 +128,12 @@ class DeviceLaboratory::DeviceTrial : public Trial {
 };
 
 DeviceLaboratory::DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
-                                   const Problem& problem)
+                                   const Problem& problem, Launches launches)
     : device_(device),
       wisdom_(wisdom),
       scope_(scope),
       problem_(problem),
+      launches_(launches),
       queue_(device.make_queue()) {}
 
 DeviceLaboratory::~DeviceLaboratory() = default;
@@ -144,7 +145,7 @@ double DeviceLaboratory::now_s() {
 std::unique_ptr<Trial> DeviceLaboratory::build(const Strategy& strategy,
                                                const Candidate& candidate) {
   const double begin = steady_s();
-  auto executable = build_joined(strategy, problem_, candidate.config, device_);
+  auto executable = executable_of(strategy, problem_, candidate.config, device_, Launches::kJoined);
   const double build_us = (steady_s() - begin) * 1e6;
   return std::make_unique<DeviceTrial>(*this, std::move(executable), build_us);
 }
@@ -171,7 +172,7 @@ DeviceLaboratory::StandIn DeviceLaboratory::stand_in(const Strategy& strategy,
   const Problem dense = with_dense_images(problem_);
   for (const Problem& small : stand_ins(dense, candidate.coverage)) {
     try {
-      return {small, build_joined(strategy, small, candidate.config, device_)};
+      return {small, executable_of(strategy, small, candidate.config, device_, launches_)};
     } catch (const Error& error) {
       // The variant does not accept this size, e.g. it is smaller than its tile: try the next.
       if (error.code() != Code::kInvalidArgument || small == dense) throw;

@@ -15,8 +15,8 @@ namespace clconv::core {
 
 class DeviceLaboratory : public Laboratory {
  public:
-  DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope,
-                   const Problem& problem);
+  DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope, const Problem& problem,
+                   Launches launches);
   ~DeviceLaboratory() override;
 
   double now_s() override;
@@ -45,6 +45,7 @@ class DeviceLaboratory : public Laboratory {
   Wisdom& wisdom_;
   WisdomScope scope_;
   Problem problem_;
+  Launches launches_;  // of what is checked: as the plan has them; what is timed is joined
   cl::CommandQueue queue_;
   std::unique_ptr<Operands> operands_;  // of the full problem; allocated when first timed
 };

@@ -18,18 +18,19 @@ std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
   return executable;
 }
 
-std::unique_ptr<const Executable> compiled(const Report& report, Device& device) {
+std::unique_ptr<const Executable> compiled(const Report& report, Device& device,
+                                           Launches launches) {
   if (report.problem.empty()) return executable_of_nothing(report.problem);
   const ReportEntry& choice = report.choice();
-  return build_joined(*choice.strategy, report.problem, choice.candidate.config, device);
+  return executable_of(*choice.strategy, report.problem, choice.candidate.config, device, launches);
 }
 
 }  // namespace
 
-Plan::Plan(Device& device, Report report)
+Plan::Plan(Device& device, Report report, Launches launches)
     : device_(device),
       report_(std::move(report)),
-      executable_(compiled(report_, device)),
+      executable_(compiled(report_, device, launches)),
       who_("the plan for " + to_text(report_.problem)) {}
 
 std::int64_t Plan::workspace_bytes(bool prepared) const {

@@ -27,7 +27,7 @@ struct Operands {
 class Plan {
  public:
   // Compiles what the report chose. Throws what Strategy::build throws.
-  Plan(Device& device, Report report);
+  Plan(Device& device, Report report, Launches launches);
 
   const Report& report() const { return report_; }
   const Candidate& candidate() const { return report_.choice().candidate; }

@@ -33,7 +33,8 @@ struct PlannerOptions {
   bool weights_change = false;
   // For benchmarks: nothing is pruned, slow candidates keep a few runs.
   bool time_all = false;
-  Math math = Math::kFloat32;  // the least precise that candidates may multiply in
+  bool launches_apart = false;  // several are not joined to one (runtime/joined.hpp)
+  Math math = Math::kFloat32;   // the least precise that candidates may multiply in
   std::map<std::string, std::string> environment;  // overrides already applied, for the report
 };
 

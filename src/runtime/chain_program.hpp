@@ -28,9 +28,10 @@ bool may_be_task(const cl::Kernel& kernel, const Range& range, const cl::Device&
 // As many as have a core of their own: how many work-groups a chain is launched with.
 std::size_t chain_workers(const DeviceProfile& profile);
 
-// The kernel of a chain, with all arguments but its buffers set, and what it reads sizes from.
+// The kernel of a chain, and the buffer that it reads sizes from. The kernel does not keep that alive.
 struct ChainKernel {
-  // Parameters: a buffer of state_bytes that is 0 before and afterwards, ..., the buffers.
+  // The parameters that are left to set: a buffer of state_bytes, all of them 0 before a run and afterwards, and the
+  // buffers that the launches work on.
   static constexpr cl_uint kState = 0, kFirstBuffer = 4;
 
   cl::Kernel kernel;

@@ -7,9 +7,11 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "runtime/chain_program.hpp"
 #include "runtime/files.hpp"
 #include "runtime/gpus.hpp"
 #include "runtime/processor.hpp"
+#include "runtime/waking.hpp"
 #include "text.hpp"
 
 namespace clconv::core {
@@ -434,6 +436,7 @@ std::string machine_of(const Device& device) {
                      " floats, " + platform_version(device.cl());
   const std::string here = processor(p);
   if (!here.empty()) text += ", " + here;
+  if (has_slow_launches(p) && launch_policy() == LaunchPolicy::kEach) text += ", launches apart";
   return device.awake() != nullptr ? text + ", active" : text;
 }
 

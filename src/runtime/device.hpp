@@ -131,7 +131,8 @@ class Device {
 
 // What the device's name and driver do not tell and measured times depend on: compute units in use (a sub-device's,
 // and of a CPU as many as affinity and control groups allow), vector width, the platform's version (with PoCL the
-// compiler's), of a CPU its family, model and stepping (PoCL's name is the same for several), and the wait policy.
+// compiler's), of a CPU its family, model and stepping (PoCL's name is the same for several), whether launches stay
+// apart (CLCONV_LAUNCHES), and the wait policy.
 std::string machine_of(const Device& device);
 
 }  // namespace clconv::core

@@ -286,10 +286,10 @@ Region WorkspaceLayout::add(std::int64_t bytes) {
   return region;
 }
 
-std::unique_ptr<Executable> build_joined(const Strategy& strategy, const Problem& problem,
-                                         const Config& config, Device& device) {
+std::unique_ptr<Executable> executable_of(const Strategy& strategy, const Problem& problem,
+                                          const Config& config, Device& device, Launches launches) {
   auto executable = strategy.build(problem, config, device);
-  join(*executable, device);
+  if (launches == Launches::kJoined) join(*executable, device);
   return executable;
 }
 

@@ -193,9 +193,10 @@ struct Strategy {
   const char* (*programs_of_body)(const std::string& body) = nullptr;
 };
 
-// Strategy::build, with its launches as one where that is faster.
-std::unique_ptr<Executable> build_joined(const Strategy& strategy, const Problem& problem,
-                                         const Config& config, Device& device);
+// Strategy::build. kJoined: with its launches as one where that is faster (runtime/joined.hpp).
+enum class Launches { kJoined, kApart };
+std::unique_ptr<Executable> executable_of(const Strategy& strategy, const Problem& problem,
+                                          const Config& config, Device& device, Launches launches);
 
 // The hash of all programs of a variant, as wisdom keeps it. "" for a body that there is not.
 std::string programs_hash(const Strategy& strategy, const Config& config);

@@ -34,8 +34,8 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 inline std::vector<float> run(Device& on, const Strategy& strategy, const Problem& p,
                               const Candidate& candidate, const Tensors& tensors,
                               bool joined = false) {
-  const auto executable = joined ? build_joined(strategy, p, candidate.config, on)
-                                 : strategy.build(p, candidate.config, on);
+  const auto executable = executable_of(strategy, p, candidate.config, on,
+                                        joined ? Launches::kJoined : Launches::kApart);
   CHECK(executable->workspace_bytes == candidate.workspace_bytes);
   CHECK(executable->prepared_weights_bytes == candidate.prepared_weights_bytes);
   std::vector<std::pair<Tensor, GuardedBuffer>> inputs;
