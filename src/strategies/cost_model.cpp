@@ -105,7 +105,7 @@ bool joined(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes) {
   // Of the shorter of arithmetic and memory this fraction is not hidden behind the longer.
   constexpr double kNotHidden = 0.3;
-  constexpr double kNextTaskUs = 1;  // of a launch that is many
+  constexpr double kNextTaskUs = 5;  // of a launch that is many
   const double units = static_cast<double>(profile.compute_units);
   const bool one_launch = joined(profile, passes);
   bool first = true;

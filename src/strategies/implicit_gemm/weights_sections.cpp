@@ -84,7 +84,7 @@ std::int64_t local_kib(const Section& section) {
 }
 
 // PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kEfficiency = 0.9;         // fraction of the cycles' rate
+constexpr double kEfficiency = 0.85;        // fraction of the cycles' rate
 constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // of x: per row, per vector
 constexpr double kTransposed = 8;           // cycles per vector of dy, and of dw
 constexpr TileCycles kSums{2, 30};          // per vector of sums of a tile, loaded and stored
