@@ -46,7 +46,8 @@ const Strategy kCounting = {"counting", no_offer, build};
 TEST_CASE(
     "every batch follows an untimed run, setup is preparing and what the first run pays for") {
   Wisdom wisdom("");
-  DeviceLaboratory laboratory(device(), wisdom, {}, parse_problem("n1c2h4w4k2kh3kw3"));
+  DeviceLaboratory laboratory(device(), wisdom, {}, parse_problem("n1c2h4w4k2kh3kw3"),
+                              Launches::kJoined);
   const auto trial = laboratory.build(kCounting, Candidate());
   const double build_us = trial->setup_us();
   const double us = trial->run_us(5);

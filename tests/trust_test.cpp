@@ -22,7 +22,7 @@ void check_offers(Problem p, Direction direction, std::size_t step, std::size_t&
   CAPTURE(to_text(p));
   CAPTURE(std::string(to_string(direction)));
   Wisdom wisdom("");
-  DeviceLaboratory laboratory(device(), wisdom, {}, p);
+  DeviceLaboratory laboratory(device(), wisdom, {}, p, Launches::kJoined);
   for (const Strategy* strategy : strategies()) {
     const Offer offer = strategy->offer(p, device().profile(), std::int64_t{1} << 40);
     if (strategy->yardstick) continue;
@@ -341,7 +341,7 @@ TEST_CASE("a stand-in outside a variant's domain is no failure of the variant") 
   const Problem p = parse_problem("n1c2h4w4k300kh3kw3");
   const Strategy large = {"large", no_offer, build_large};
   Wisdom wisdom("");
-  DeviceLaboratory laboratory(device(), wisdom, {}, p);
+  DeviceLaboratory laboratory(device(), wisdom, {}, p, Launches::kJoined);
   built = 0;
   CHECK_FALSE(laboratory.verify(large, Candidate()));
   CHECK(built > 1);
@@ -356,7 +356,7 @@ TEST_CASE("of no images there is nothing to check and nothing to learn") {
   p.n = 0;
   const Strategy none = {"none", no_offer, build_none};
   Wisdom wisdom("");
-  DeviceLaboratory laboratory(device(), wisdom, {}, p);
+  DeviceLaboratory laboratory(device(), wisdom, {}, p, Launches::kJoined);
   CHECK_FALSE(laboratory.verify(none, Candidate()));
   CHECK_FALSE(wisdom.find_trust("none", "", problem_class(p), {}));
 }
@@ -368,7 +368,7 @@ TEST_CASE(
   multiplies_float16(candidate, p, 16);
   CHECK(candidate.error_bound * static_cast<double>(p.reduction()) > 1);
   Wisdom wisdom("");
-  DeviceLaboratory laboratory(device(), wisdom, {}, p);
+  DeviceLaboratory laboratory(device(), wisdom, {}, p, Launches::kJoined);
   const Strategy wrong = {"wrong", no_offer, build_without_residual};
   const Strategy right = {"right", no_offer, build_right};
   CHECK(laboratory.verify(right, candidate) == std::nullopt);
