@@ -313,6 +313,25 @@ TEST_CASE("within a time limit nothing is begun that is predicted to outlast it"
   CHECK(chosen(search(options, &lab)) == "beta v=1");
 }
 
+TEST_CASE("of a time limit, half is for timing in rounds what was built in the other half") {
+  usual_offers();
+  FakeLaboratory lab = usual_lab();
+  for (const char* name : {"alpha v=1", "alpha v=2", "beta v=1"})
+    lab.setup_us[name] = 0.3e6;
+  PlannerOptions options = with_rigor(Rigor::kMeasure);
+  options.time_limit_s = 1;
+  const Report report = search(options, &lab);
+  int left_out = 0, timed = 0;
+  for (const ReportEntry& e : report.entries) {
+    if (e.reason && e.reason->code == Reason::kTimeLimit) ++left_out;
+    if (!e.measured) continue;
+    ++timed;
+    CHECK(e.measured->runs > 1);
+  }
+  CHECK(timed == 2);
+  CHECK(left_out == 1);
+}
+
 TEST_CASE("a tie within noise goes to the model's favourite, then to the smaller workspace") {
   offers["naive"] = no();
   offers["gamma"] = no();
