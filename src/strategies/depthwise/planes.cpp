@@ -30,7 +30,7 @@ struct Bands {
   }
 };
 
-constexpr double kStoreOfRow = 2;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
+constexpr double kStoreOfRow = 0.5;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
 
 class PlanesLayout : public Layout {
  public:

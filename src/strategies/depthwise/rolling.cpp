@@ -55,6 +55,8 @@ class RollingLayout : public Layout {
     if (operand_bytes(p) > real(case_.machine.last_level_share_bytes)) pass.bytes *= kFromMemory;
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.not_considered = planes_.not_considered(case_.machine);
+    // 2-core Zen 5, 2026-11: 100 us, `planes` 40.
+    if (p.k != p.c) candidate.not_considered = "n2c1h78w78k32kh3kw3p1 took twice as long as planes";
   }
 
   void add_to(Executable& executable, Device& device) const override {

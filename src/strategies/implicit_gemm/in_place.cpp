@@ -11,8 +11,8 @@ namespace {
 constexpr std::int64_t kSlab = 16;  // channels, as in the kernel
 
 // PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kEfficiency = 0.96;  // fraction of the cycles' rate that is reached
-constexpr double kTap = 12;           // cycles around the channels of a tap
+constexpr double kEfficiency = 0.96;      // fraction of the cycles' rate that is reached
+constexpr double kTap = 8, kOneTap = 12;  // cycles around some channels of a tap
 constexpr double kThroughMemory =
     2;  // cycles per pixel and product, where several pixels of a tile are in padding
 
@@ -43,11 +43,12 @@ std::int64_t run_of(const Case& all, const FilterTile& tile, const Correlation& 
 
 Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
              const FilterBlocks& blocks, std::int64_t chunks) {
+  const std::int64_t taps = c.taps_h * c.taps_w;
   const double tiles = real(tile.tiles(c) * blocks.blocks() * c.images);
   const double steps = real(c.reduction()) * share_met(tile, c);
   const double through_memory = steps * share_through_memory(tile, c) * kThroughMemory * tile.tw;
   const double cycles = filter_product_cycles(all, tile, c, steps) + through_memory +
-                        kTap * real(c.taps_h * c.taps_w * ceil_div(c.channels, kSlab)) +
+                        (taps > 1 ? kTap : kOneTap) * real(taps * ceil_div(c.channels, kSlab)) +
                         store_cycles(all.problem, tile, c);
   const std::int64_t runs =
       ceil_div(tile.tiles(c), run_of(all, tile, c, blocks.blocks() * c.images));

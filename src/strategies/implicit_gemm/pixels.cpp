@@ -93,15 +93,15 @@ struct Terms {
 
   Terms(const Machine& machine, const PixelTile& tile, const Correlation& c) {
     const bool staged = tile.stage > 0;
-    const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 4.0);  // stride 2: two, shuffled
+    const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 3.0);  // stride 2: two, shuffled
     loads = machine.measured(1.5, 1.0) * vectors + tile.mr;
-    loop = staged ? 0.1 : machine.measured(3, 1.2);
+    loop = staged ? 0.1 : machine.measured(3, c.taps_h * c.taps_w > 1 ? 0.4 : 1.2);
     stage = staged ? tile.nv * (c.sw == 1 ? 2 : 6) : 0;
     // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
     waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
     // Scattered results go one by one.
-    store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 2.0 : 4.0;
-    store.tile = c.out_step == 1 && staged ? 20 : 30;
+    store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 3.0 : 4.0;
+    store.tile = c.out_step != 1 ? 30 : staged ? 20 : 50;
   }
   // Of a register tile of so many vectors; `far_lines` per step come from L2, in order, which hides a part: with all of
   // it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead of mr=4,nv=6 with 69.
