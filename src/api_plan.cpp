@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
 #include "api_json.hpp"
 #include "api_support.hpp"
@@ -91,16 +92,61 @@ struct ToArgument {
   }
 };
 
+std::vector<clconv_launch_argument> arguments_of(const KernelStep& launch, const Problem& problem) {
+  std::vector<clconv_launch_argument> all;
+  for (const Argument& argument : launch.arguments())
+    all.push_back(std::visit(ToArgument{problem}, argument.value));
+  return all;
+}
+
 // The arguments of every command that is a launch.
 std::vector<std::vector<clconv_launch_argument>> launch_arguments(const Plan& plan) {
   std::vector<std::vector<clconv_launch_argument>> all(plan.steps());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const KernelStep* launch = plan.launch(i);
-    if (launch == nullptr) continue;
-    for (const Argument& argument : launch->arguments())
-      all[i].push_back(std::visit(ToArgument{plan.report().problem}, argument.value));
+    if (launch != nullptr) all[i] = arguments_of(*launch, plan.report().problem);
   }
   return all;
+}
+
+clconv_launch launch_of(const KernelStep& step,
+                        const std::vector<clconv_launch_argument>& arguments) {
+  clconv_launch launch{};
+  launch.struct_size = sizeof(launch);
+  launch.kernel = step.kernel()();
+  std::copy(step.range().global.begin(), step.range().global.end(), launch.global_size);
+  std::copy(step.range().local.begin(), step.range().local.end(), launch.local_size);
+  launch.num_arguments = static_cast<int64_t>(arguments.size());
+  launch.arguments = arguments.data();
+  return launch;
+}
+
+// The caller's function as the planner calls it: with launches of a problem of the same kind as `problem`.
+bool run_by_caller(const Problem& problem, clconv_run_launches run, void* user,
+                   const cl::CommandQueue& queue, const Sequence& sequence, Bindings& bindings) {
+  std::vector<std::vector<clconv_launch_argument>> arguments;
+  std::vector<clconv_launch> launches;
+  clconv_operands operands{};
+  operands.struct_size = sizeof(operands);
+  for (std::size_t i = 0; i < sequence.size(); ++i) {
+    const KernelStep* step = sequence.step(i).as_launch();
+    if (step == nullptr) return false;
+    arguments.push_back(arguments_of(*step, problem));
+    launches.push_back(launch_of(*step, arguments.back()));
+    for (const Argument& argument : step->arguments()) {
+      const auto* region = std::get_if<Region>(&argument.value);
+      if (region == nullptr) continue;
+      const cl_mem buffer = bindings.resolve({region->slot, 0, 0});
+      std::memcpy(reinterpret_cast<char*>(&operands) + operand_of(problem, region->slot), &buffer,
+                  sizeof(buffer));
+    }
+  }
+  const clconv_status status = run(user, queue(), static_cast<int64_t>(launches.size()),
+                                   launches.data(), &operands);
+  if (status != CLCONV_OK && status != CLCONV_CONSTRAINT)
+    throw Error(Code::kOpenCl, std::string("the caller's run of launches failed: ") +
+                                   clconv_status_name(status));
+  return status == CLCONV_OK;
 }
 
 Json steps_json(const std::vector<StepTime>& times) {
@@ -134,6 +180,7 @@ PlannerOptions clconv::core::api::options_of(const clconv_plan_options* given) {
   o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
   o.launches_apart = c.launches_apart != 0;
+  o.check_later = c.check_later != 0;
   if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16) {
     bad("math " + std::to_string(c.math) + " is unknown");
   }
@@ -209,13 +256,20 @@ clconv_status clconv_plan_get_launch(clconv_plan plan, int64_t index, clconv_lau
       throw Error(Code::kConstraint,
                   "step " + std::to_string(index) + " of the plan is no launch of one kernel");
     }
-    clconv_launch l{};
-    l.kernel = step->kernel()();
-    std::copy(step->range().global.begin(), step->range().global.end(), l.global_size);
-    std::copy(step->range().local.begin(), step->range().local.end(), l.local_size);
-    l.num_arguments = static_cast<int64_t>(plan->launches[at].size());
-    l.arguments = plan->launches[at].data();
-    copy_out(launch, l, size);
+    copy_out(launch, launch_of(*step, plan->launches[at]), size);
+  });
+}
+
+clconv_status clconv_plan_check(clconv_plan plan, clconv_run_launches run, void* user) {
+  return guarded([&] {
+    const Plan& p = plan_of(plan);
+    RunLaunches by_caller;
+    if (run != nullptr) {
+      by_caller = [&](const cl::CommandQueue& queue, const Sequence& sequence, Bindings& bindings) {
+        return run_by_caller(p.report().problem, run, user, queue, sequence, bindings);
+      };
+    }
+    plan->context->check(p, by_caller);
   });
 }
 

@@ -394,6 +394,7 @@ typedef struct clconv_plan_options {
   int weights_change;    /* as in training: they are packed in every execution, which counts */
   clconv_math math;      /* float32 unless float16 is asked for */
   int launches_apart; /* never joined to one: for who joins them himself, see clconv_plan_get_launch() */
+  int check_later;    /* a variant that is not trusted yet is taken unchecked: clconv_plan_check() must follow */
 } clconv_plan_options;
 
 /** No workspace limit (-1); NULL and 0 in all other fields. */
@@ -518,6 +519,19 @@ typedef struct clconv_launch {
  *  one before). Set launch->struct_size before. CLCONV_CONSTRAINT: that step is no launch of one kernel. */
 CLCONV_API clconv_status clconv_plan_get_launch(clconv_plan plan, int64_t index,
                                                 clconv_launch* launch);
+
+/** Enqueues launches, each behind the one before, on `queue`, which is in order; launches and operands are valid during
+ *  the call only, the buffers until all have ended. \retval CLCONV_CONSTRAINT it cannot: nothing is enqueued. */
+typedef clconv_status (*clconv_run_launches)(void* user, cl_command_queue queue,
+                                             int64_t num_launches, const clconv_launch* launches,
+                                             const clconv_operands* operands);
+
+/** Checks the variant of a plan made with clconv_plan_options::check_later as planning does without it: the launches of
+ *  a small problem of the same class are run and compared. `run` enqueues them in a way of the caller's, such as a
+ *  program that the plan's kernels are part of; where it is NULL or cannot, they are launched one by one. The result is
+ *  remembered for the context's device and driver: of a variant that is trusted already nothing is run. Waits.
+ *  \retval CLCONV_CONSTRAINT the variant is wrong, the plan must not be used; a new one takes another variant. */
+CLCONV_API clconv_status clconv_plan_check(clconv_plan plan, clconv_run_launches run, void* user);
 
 /** Executes once on a profiling queue of its own and waits: [{"step","us"}] as JSON. */
 CLCONV_API clconv_status clconv_plan_profile(clconv_plan plan, const clconv_operands* operands,

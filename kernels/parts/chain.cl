@@ -9,7 +9,7 @@
 // `state` holds numbers per task, each in cache lines of its own: items taken of each part, and items done. At its end
 // is how many work-groups have left. All are 0 before and afterwards: the last to leave clears them.
 //
-// `self`, the work-group's number, is a parameter of the function that has the tasks.
+// What the tasks are stands in a table that the kernel reads: a program knows kernels, not what is made of them.
 //
 // The built-in functions of GNU C: OpenCL 1.2's have no order among different addresses.
 
@@ -38,24 +38,36 @@ static inline bool wait_for(volatile global int* done, const int items) {
   return true;
 }
 
-#define TASK(number, items, call)                                                             \
-  {                                                                                           \
-    volatile global int* numbers = state + NUMBERS(number) * APART;                           \
-    volatile global int* done = numbers + workers * APART;                                    \
-    for (int turn = 0; turn < workers; ++turn) {                                              \
-      const int part = (self + turn) % workers;                                               \
-      const int begin = (int)((long)(items) * part / workers);                                \
-      const int size = (int)((long)(items) * (part + 1) / workers) - begin;                   \
-      for (int count, first; (first = take_items(numbers + part * APART, size, &count)) >= 0;) { \
-        for (int item = begin + first; item < begin + first + count; ++item) call;            \
-        __atomic_fetch_add(done, count, __ATOMIC_ACQ_REL);                                    \
-      }                                                                                       \
-    }                                                                                         \
-    if (!wait_for(done, items)) goto leave;                                                   \
+// Function `name`: the task that `at` describes, of a kernel whose item is `call`. at[1] is how many items it has; what
+// follows are the kernel's arguments, buffers as their number in `buffers` and an offset. False if it took too long.
+#define TASK(name, call)                                                                                   \
+  static __attribute__((noinline)) bool name(const int self, const int workers, volatile global int* numbers, \
+                                             local char* memory, global const long* at,                    \
+                                             global char* const* buffers) {                                \
+    const int items = (int)at[1];                                                                          \
+    volatile global int* done = numbers + workers * APART;                                                 \
+    for (int turn = 0; turn < workers; ++turn) {                                                           \
+      const int part = (self + turn) % workers;                                                            \
+      const int begin = (int)((long)items * part / workers);                                               \
+      const int size = (int)((long)items * (part + 1) / workers) - begin;                                  \
+      for (int count, first; (first = take_items(numbers + part * APART, size, &count)) >= 0;) {           \
+        for (int item = begin + first; item < begin + first + count; ++item) call;                         \
+        __atomic_fetch_add(done, count, __ATOMIC_ACQ_REL);                                                 \
+      }                                                                                                    \
+    }                                                                                                      \
+    return wait_for(done, items);                                                                          \
   }
 
-#define LEAVE(tasks)                                                                                 \
-  leave:                                                                                             \
-  if (__atomic_fetch_add(state + NUMBERS(tasks) * APART, 1, __ATOMIC_ACQ_REL) == workers - 1) {      \
-    for (int i = 0; i <= NUMBERS(tasks); ++i) state[i * APART] = 0;                                  \
+// All tasks of a table: table[0] is how many, table[1 + i] where the i-th begins, whose first number says of which
+// kernel it is. KERNELS: the cases of a switch, which set `done`.
+#define ALL_TASKS(KERNELS)                                                                             \
+  const int tasks = (int)table[0];                                                                     \
+  bool done = true;                                                                                    \
+  for (int task = 0; task < tasks && done; ++task) {                                                   \
+    volatile global int* numbers = state + NUMBERS(task) * APART;                                      \
+    global const long* at = table + table[1 + task];                                                   \
+    switch ((int)at[0]) { KERNELS }                                                                    \
+  }                                                                                                    \
+  if (__atomic_fetch_add(state + NUMBERS(tasks) * APART, 1, __ATOMIC_ACQ_REL) == workers - 1) {        \
+    for (int i = 0; i <= NUMBERS(tasks); ++i) state[i * APART] = 0;                                    \
   }

@@ -23,27 +23,37 @@ Location location_of(const Launch::Part& part, const std::vector<Location>& loca
 // Which buffer of the chain's kernel each root is, and what arguments are in terms of them.
 class Roots {
  public:
-  Roots(const std::vector<Location>& locations, core::ChainProgram& program)
-      : locations_(locations), program_(program) {}
+  explicit Roots(const std::vector<Location>& locations) : locations_(locations) {}
 
-  std::string operator()(const Launch::Part& part) {
-    if (part.buffer == kNoBuffer) return "0";
+  core::ChainArgument operator()(const Launch::Part& part) {
+    if (part.buffer == kNoBuffer) return core::ChainBuffer{};
     const Location at = location_of(part, locations_);
     auto found = std::find(all_.begin(), all_.end(), at.root);
     if (found == all_.end()) found = all_.insert(all_.end(), at.root);
-    return program_.word(static_cast<std::size_t>(found - all_.begin()), at.offset);
+    return core::ChainBuffer{static_cast<std::size_t>(found - all_.begin()), at.offset};
   }
   template <class Scalar>
-  std::string operator()(const Scalar& value) {
-    return program_.word(value);
+  core::ChainArgument operator()(const Scalar& value) {
+    return value;
   }
 
   const std::vector<BufferId>& all() const { return all_; }
 
  private:
   const std::vector<Location>& locations_;
-  core::ChainProgram& program_;
   std::vector<BufferId> all_;
+};
+
+// Arguments whose buffers are numbers already.
+struct OfBuffers {
+  core::ChainArgument operator()(const Launch::Part& part) const {
+    if (part.buffer == kNoBuffer) return core::ChainBuffer{};
+    return core::ChainBuffer{static_cast<std::size_t>(part.buffer), part.offset};
+  }
+  template <class Scalar>
+  core::ChainArgument operator()(const Scalar& value) const {
+    return value;
+  }
 };
 
 // A run of steps that may become a chain.
@@ -129,40 +139,71 @@ bool pays(const Segment& segment, const core::DeviceProfile& profile,
 
 Chain::Chain(core::Device& device, const std::vector<StepLaunches>& steps, std::size_t first,
              std::size_t last, const std::vector<Location>& locations)
-    : first_(first), last_(last), workers_(core::chain_workers(device.profile())) {
-  core::ChainProgram program(device);
-  Roots roots(locations, program);
+    : device_(device), first_(first), last_(last), workers_(core::chain_workers(device.profile())) {
+  std::vector<core::ChainTask> tasks;
+  Roots roots(locations);
   for (std::size_t i = first; i < last; ++i) {
     for (const Launch& launch : steps[i].launches) {
-      std::vector<std::string> arguments;
+      core::ChainTask task{launch.kernel, launch.range.global[0], {}};
       for (const auto& argument : launch.arguments)
-        arguments.push_back(std::visit(roots, argument));
-      program.add(launch.kernel, launch.range, arguments);
+        task.arguments.push_back(std::visit(roots, argument));
+      tasks.push_back(std::move(task));
     }
     if (i > first) spared_us_ += launching_us(*steps[i].step, device.profile());
   }
   roots_ = roots.all();
-  chain_ = program.build(roots_.size());
+  program_ = std::make_unique<core::ChainProgram>(device, tasks, roots_.size());
+  table_ = *program_->table_of(tasks);
+}
+
+template <class Buffer>
+void Chain::launch(cl_command_queue queue, const core::ChainTable& table, cl_mem state,
+                   Buffer&& buffer, const core::Dependencies& dependencies) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const cl_kernel kernel = program_->kernel()();
+  const auto set = [&](cl_uint index, cl_mem one) {
+    core::check(clSetKernelArg(kernel, index, sizeof(one), &one), "clSetKernelArg");
+  };
+  set(core::ChainProgram::kState, state);
+  set(core::ChainProgram::kTable, table.numbers());
+  for (std::size_t i = 0; i < roots_.size(); ++i)
+    set(core::ChainProgram::kFirstBuffer + static_cast<cl_uint>(i), buffer(i));
+  const std::size_t one = 1;
+  core::check(clEnqueueNDRangeKernel(queue, kernel, 1, nullptr, &workers_, &one, dependencies.count,
+                                     dependencies.list, dependencies.done),
+              "clEnqueueNDRangeKernel");
 }
 
 void Chain::enqueue(cl_command_queue queue, const Memory& memory, cl_mem state,
                     const core::Dependencies& dependencies) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const auto set = [&](cl_uint index, cl_mem buffer) {
-    core::check(clSetKernelArg(chain_.kernel(), index, sizeof(buffer), &buffer), "clSetKernelArg");
+  const auto buffer = [&](std::size_t i) {
+    return roots_[i] == Location::kArena           ? memory.arena()
+           : roots_[i] == Launch::Part::kWorkspace ? memory.workspace()
+                                                   : memory.buffer(roots_[i]);
   };
-  set(core::ChainKernel::kState, state);
-  for (std::size_t i = 0; i < roots_.size(); ++i) {
-    const BufferId root = roots_[i];
-    set(core::ChainKernel::kFirstBuffer + static_cast<cl_uint>(i),
-        root == Location::kArena           ? memory.arena()
-        : root == Launch::Part::kWorkspace ? memory.workspace()
-                                           : memory.buffer(root));
+  launch(queue, table_, state, buffer, dependencies);
+}
+
+bool Chain::run(const cl::CommandQueue& queue, const std::vector<Launch>& launches,
+                const std::vector<cl_mem>& buffers) const {
+  if (buffers.size() > roots_.size()) return false;
+  std::vector<core::ChainTask> tasks;
+  for (const Launch& one : launches) {
+    if (!core::may_be_task(one.kernel, one.range, device_.cl())) return false;
+    core::ChainTask task{one.kernel, one.range.global[0], {}};
+    for (const auto& argument : one.arguments)
+      task.arguments.push_back(std::visit(OfBuffers{}, argument));
+    tasks.push_back(std::move(task));
   }
-  const std::size_t one = 1;
-  core::check(clEnqueueNDRangeKernel(queue, chain_.kernel(), 1, nullptr, &workers_, &one,
-                                     dependencies.count, dependencies.list, dependencies.done),
-              "clEnqueueNDRangeKernel");
+  const auto table = program_->table_of(tasks);
+  if (!table) return false;
+  std::vector<char> zeroes(static_cast<std::size_t>(table->state_bytes), 0);
+  const cl::Buffer state(device_.context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, zeroes.size(),
+                         zeroes.data());
+  const auto buffer = [&](std::size_t i) { return i < buffers.size() ? buffers[i] : nullptr; };
+  launch(queue(), *table, state(), buffer, {});
+  core::check(clFinish(queue()), "clFinish");
+  return true;
 }
 
 std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,

@@ -39,17 +39,28 @@ class Chain {
   // What the predictions of its steps count for launches and for waking threads, beyond those of one launch.
   double spared_us() const { return spared_us_; }
   // Of memory that is 0 before each run, and afterwards.
-  std::int64_t state_bytes() const { return chain_.state_bytes; }
+  std::int64_t state_bytes() const { return table_.state_bytes; }
   // Behind `dependencies`, without waiting. Thread-safe.
   void enqueue(cl_command_queue queue, const Memory& memory, cl_mem state,
                const core::Dependencies& dependencies) const;
+  // Runs other launches of its kernels and waits; Launch::Part::buffer is a place in `buffers`. False where it lacks a
+  // kernel of them, or takes too few buffers. Thread-safe.
+  bool run(const cl::CommandQueue& queue, const std::vector<Launch>& launches,
+           const std::vector<cl_mem>& buffers) const;
 
  private:
+  // `buffer(i)` is what the kernel gets for root i.
+  template <class Buffer>
+  void launch(cl_command_queue queue, const core::ChainTable& table, cl_mem state, Buffer&& buffer,
+              const core::Dependencies& dependencies) const;
+
+  core::Device& device_;
   std::size_t first_, last_;
   double spared_us_ = 0;
   std::size_t workers_ = 1;
   std::vector<BufferId> roots_;  // buffers of the kernel, in their order
-  core::ChainKernel chain_;
+  std::unique_ptr<core::ChainProgram> program_;
+  core::ChainTable table_;
   mutable std::mutex mutex_;  // arguments are state of the kernel object
 };
 

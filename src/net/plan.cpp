@@ -6,6 +6,7 @@
 #include "error.hpp"
 #include "net/convolution.hpp"
 #include "net/forms.hpp"
+#include "net/trust.hpp"
 #include "problem.hpp"
 #include "runtime/buffers.hpp"
 
@@ -84,17 +85,31 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
   passes_ = run_passes(graph_, skip_passes);
   const double lowering = now_us();
   options_.choices = choose_programs(context, convolutions(), options_.planning);
-  const cl::CommandQueue queue = device.make_queue();
-  lowered_ = lower(graph_, device, context, queue, options_);
+  make_steps();
+  times_ = {lowering - begin, now_us() - lowering};
+  options_.progress = nullptr;  // whom it tells need not outlive the call
+}
+
+void NetworkPlan::make_steps() {
+  const Graph graph = graph_;  // lowering adds nodes
+  options_.planning.check_later = checks_later(device_) ? 1 : 0;
+  lower_and_chain();
+  if (options_.planning.check_later == 0 || all_right(lowered_.steps, chains_)) return;
+  graph_ = graph;
+  options_.planning.check_later = 0;
+  lower_and_chain();
+}
+
+void NetworkPlan::lower_and_chain() {
+  const cl::CommandQueue queue = device_.make_queue();
+  lowered_ = lower(graph_, device_, context_, queue, options_);
   core::check(clFinish(queue()), "clFinish");
   plan_memory();
   double run_us = 0;
   for (const auto& step : lowered_.steps)
     run_us += std::max(step->predicted_us(), 0.0);
   chains_ =
-      make_chains(device, lowered_.steps, locations(), expected_runs(options_.planning, run_us));
-  times_ = {lowering - begin, now_us() - lowering};
-  options_.progress = nullptr;  // whom it tells need not outlive the call
+      make_chains(device_, lowered_.steps, locations(), expected_runs(options_.planning, run_us));
 }
 
 std::vector<Problem> NetworkPlan::convolutions() {
@@ -107,6 +122,9 @@ std::vector<Problem> NetworkPlan::convolutions() {
 }
 
 void NetworkPlan::plan_memory() {
+  weights_bytes_ = workspace_bytes_ = 0;
+  lifetimes_.clear();
+  in_arena_.clear();
   const auto whole_of = [&](BufferId id) {
     const BufferId whole = lowered_.buffers[static_cast<std::size_t>(id)].whole;
     return static_cast<std::size_t>(whole == kNoBuffer ? id : whole);

@@ -116,6 +116,9 @@ class NetworkPlan {
  private:
   static std::unique_ptr<Arenas::Instance> make_instance(const void* plan);
   std::vector<Problem> convolutions();  // one per node that is one
+  // Steps whose variants are trusted, and their chains.
+  void make_steps();
+  void lower_and_chain();
   void plan_memory();
   std::vector<std::int64_t> arena_offsets() const;  // by buffer; -1: not in the arena
   std::vector<Location> locations() const;          // by buffer

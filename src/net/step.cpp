@@ -95,26 +95,8 @@ std::vector<Launch> ConvolutionStep::launches() const {
     const clconv_status status = clconv_plan_get_launch(plan_.get(), i, &raw);
     if (status == CLCONV_CONSTRAINT) return {};
     check(status);
-    Launch launch{cl::Kernel(raw.kernel, true), {}, {}};
-    std::copy_n(raw.global_size, 3, launch.range.global.begin());
-    std::copy_n(raw.local_size, 3, launch.range.local.begin());
-    for (std::int64_t a = 0; a < raw.num_arguments; ++a) {
-      const clconv_launch_argument& argument = raw.arguments[a];
-      switch (argument.kind) {
-        case CLCONV_ARGUMENT_BUFFER:
-          launch.arguments.emplace_back(
-              Launch::Part{buffer_of(argument.operand), argument.offset_bytes});
-          break;
-        case CLCONV_ARGUMENT_INT:
-          launch.arguments.emplace_back(static_cast<cl_int>(argument.integer));
-          break;
-        case CLCONV_ARGUMENT_LONG:
-          launch.arguments.emplace_back(static_cast<cl_long>(argument.integer));
-          break;
-        default: launch.arguments.emplace_back(argument.number);
-      }
-    }
-    launches.push_back(std::move(launch));
+    launches.push_back(
+        launch_of(raw, [&](std::size_t operand) { return buffer_of(operand); }));
   }
   return launches;
 }

@@ -42,6 +42,33 @@ struct Launch {
   std::vector<std::variant<Part, cl_int, cl_long, cl_float>> arguments;
 };
 
+// What a plan of libclconv tells of its launch. `buffer_of` has the buffer of a member of clconv_operands, by its offset.
+template <class BufferOf>
+Launch launch_of(const clconv_launch& raw, BufferOf&& buffer_of) {
+  Launch launch{cl::Kernel(raw.kernel, true), {}, {}};
+  for (std::size_t d = 0; d < launch.range.global.size(); ++d) {
+    launch.range.global[d] = raw.global_size[d];
+    launch.range.local[d] = raw.local_size[d];
+  }
+  for (std::int64_t a = 0; a < raw.num_arguments; ++a) {
+    const clconv_launch_argument& argument = raw.arguments[a];
+    switch (argument.kind) {
+      case CLCONV_ARGUMENT_BUFFER:
+        launch.arguments.emplace_back(
+            Launch::Part{buffer_of(argument.operand), argument.offset_bytes});
+        break;
+      case CLCONV_ARGUMENT_INT:
+        launch.arguments.emplace_back(static_cast<cl_int>(argument.integer));
+        break;
+      case CLCONV_ARGUMENT_LONG:
+        launch.arguments.emplace_back(static_cast<cl_long>(argument.integer));
+        break;
+      default: launch.arguments.emplace_back(argument.number);
+    }
+  }
+  return launch;
+}
+
 class Step {
  public:
   explicit Step(std::string name) : name_(std::move(name)) {}

@@ -6,7 +6,6 @@
 
 #include "ops/gemm.hpp"
 #include "planner/environment.hpp"
-#include "planner/measure.hpp"
 #include "runtime/probe.hpp"
 #include "text.hpp"
 
@@ -24,8 +23,8 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
                     number_text(o.time_limit_s) + " " + std::to_string(o.workspace_limit) + " " +
                     std::to_string(o.expected_runs) + (o.weights_change ? " changing" : "") +
                     (o.deterministic ? " deterministic" : "") + (o.time_all ? " time_all" : "") +
-                    (o.launches_apart ? " apart" : "") + " " + to_string(o.math) + " " +
-                    o.strategy + " " + o.config;
+                    (o.launches_apart ? " apart" : "") + (o.check_later ? " unchecked" : "") + " " +
+                    to_string(o.math) + " " + o.strategy + " " + o.config;
   for (const auto* list : {&o.allow, &o.deny}) {
     key += " |";
     for (const std::string& name : *list)
@@ -173,11 +172,26 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   if (auto known = plans_.find(key)) return known;  // another thread's, meanwhile
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem, launches_of(options));
+  if (options.check_later) laboratory.check_later();
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw nothing_error(report);
   auto made = std::make_shared<const Plan>(device_, std::move(report), launches_of(options));
   plans_.put(key, made);
   return made;
+}
+
+void Context::check(const Plan& plan, const RunLaunches& run) {
+  const std::lock_guard<std::mutex> lock(plan_mutex_);
+  const Report& report = plan.report();
+  const ReportEntry& choice = report.choice();
+  if (choice.strategy->yardstick) return;
+  DeviceLaboratory laboratory(device_, wisdom_, scope_, report.problem, Launches::kApart);
+  const auto wrong = laboratory.check(*choice.strategy, choice.candidate, run);
+  if (!wrong) return;
+  plans_.clear();  // it is one of them
+  throw Error(Code::kConstraint, "the plan for " + to_text(report.problem) + ", strategy " +
+                                     choice.strategy->name + " " + choice.candidate.config.text() +
+                                     ": " + to_text(*wrong));
 }
 
 std::shared_ptr<const Executable> Context::operation(const std::string& key,

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "planner/measure.hpp"
 #include "planner/plan.hpp"
 #include "planner/plan_cache.hpp"
 #include "planner/planner.hpp"
@@ -44,6 +45,11 @@ class Context {
   // The plan for a problem, from the cache if the same was asked before. One search at a time: two
   // would disturb each other's measurements. Throws nothing_error() if nothing can run.
   std::shared_ptr<const Plan> plan(const Problem& problem, const PlannerOptions& options);
+
+  // Checks what the plan has chosen, as planning does without PlannerOptions::check_later, with the launches enqueued by
+  // `run`. Remembered; of what is trusted nothing is run. Throws Error{kConstraint} where it is wrong: then no plan has it
+  // any more.
+  void check(const Plan& plan, const RunLaunches& run);
 
   // The search without the plan: also where nothing can run. With rigor up to kEstimate nothing is
   // compiled.

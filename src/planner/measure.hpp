@@ -2,6 +2,7 @@
 // caller's data is never touched) and checks them against the host's results or naive's before they are trusted.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,11 @@
 
 namespace clconv::core {
 
+// Enqueues the launches of an executable, which has nothing else, in a way of its own. False where it cannot: then they
+// are launched one by one.
+using RunLaunches =
+    std::function<bool(const cl::CommandQueue& queue, const Sequence& run, Bindings& bindings)>;
+
 class DeviceLaboratory : public Laboratory {
  public:
   DeviceLaboratory(Device& device, Wisdom& wisdom, const WisdomScope& scope, const Problem& problem,
@@ -22,6 +28,12 @@ class DeviceLaboratory : public Laboratory {
   double now_s() override;
   std::unique_ptr<Trial> build(const Strategy& strategy, const Candidate& candidate) override;
   std::optional<Rejection> verify(const Strategy& strategy, const Candidate& candidate) override;
+
+  // From now on verify() only says what is known already.
+  void check_later() { check_later_ = true; }
+  // verify(), with the launches that it checks enqueued by `run`, which may be empty.
+  std::optional<Rejection> check(const Strategy& strategy, const Candidate& candidate,
+                                 const RunLaunches& run);
 
  private:
   struct Operands;
@@ -37,7 +49,8 @@ class DeviceLaboratory : public Laboratory {
   // The smallest of stand_ins() that the variant takes, and the variant built for it.
   StandIn stand_in(const Strategy& strategy, const Candidate& candidate);
   // The result on a problem small enough to copy to and fro.
-  std::vector<float> result_of_small(const Executable& executable, const Problem& small, Math math);
+  std::vector<float> result_of_small(const Executable& executable, const Problem& small, Math math,
+                                     const RunLaunches& run = {});
   // What it must be.
   std::vector<float> expected_of_small(const Problem& small, Math math);
 
@@ -46,6 +59,7 @@ class DeviceLaboratory : public Laboratory {
   WisdomScope scope_;
   Problem problem_;
   Launches launches_;  // of what is checked: as the plan has them; what is timed is joined
+  bool check_later_ = false;
   cl::CommandQueue queue_;
   std::unique_ptr<Operands> operands_;  // of the full problem; allocated when first timed
 };

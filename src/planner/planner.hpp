@@ -34,6 +34,7 @@ struct PlannerOptions {
   // For benchmarks: nothing is pruned, slow candidates keep a few runs.
   bool time_all = false;
   bool launches_apart = false;  // several are not joined to one (runtime/joined.hpp)
+  bool check_later = false;     // what is not trusted yet is taken unchecked: Context::check()
   Math math = Math::kFloat32;   // the least precise that candidates may multiply in
   std::map<std::string, std::string> environment;  // overrides already applied, for the report
 };

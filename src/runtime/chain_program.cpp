@@ -29,72 +29,133 @@ std::size_t chain_workers(const DeviceProfile& profile) {
   return static_cast<std::size_t>(usable > 0 ? std::min(units, usable) : units);
 }
 
-std::string ChainProgram::number(cl_long value) {
-  numbers_.push_back(value);
-  return "sizes[" + std::to_string(numbers_.size() - 1) + "]";
+namespace {
+
+// Numbers of a task in front of its arguments: the kernel's, and how many items.
+constexpr std::size_t kHead = 2;
+
+// How the kernel reads the argument that begins at number `at` of its task, and how many numbers that takes.
+struct Read {
+  std::size_t at;
+  std::string number(std::size_t i) const { return "at[" + std::to_string(i) + "]"; }
+  std::pair<std::string, std::size_t> operator()(const ChainBuffer&) const {
+    return {"(global void*)(buffers[" + number(at) + "] + " + number(at + 1) + ")", 2};
+  }
+  std::pair<std::string, std::size_t> operator()(cl_int) const { return {"(int)" + number(at), 1}; }
+  std::pair<std::string, std::size_t> operator()(cl_long) const { return {number(at), 1}; }
+  std::pair<std::string, std::size_t> operator()(cl_float) const {
+    return {"as_float((int)" + number(at) + ")", 1};
+  }
+};
+
+struct Write {
+  std::vector<cl_long>& numbers;
+  void operator()(const ChainBuffer& buffer) const {
+    const bool null = buffer.index == ChainBuffer::kNull;  // the kernel's buffer 0
+    numbers.push_back(null ? 0 : static_cast<cl_long>(buffer.index + 1));
+    numbers.push_back(null ? 0 : buffer.offset);
+  }
+  void operator()(cl_int value) const { numbers.push_back(value); }
+  void operator()(cl_long value) const { numbers.push_back(value); }
+  void operator()(cl_float value) const {
+    std::int32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    numbers.push_back(bits);
+  }
+};
+
+std::string name_of(const cl::Kernel& kernel) {
+  return kernel.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str();  // some drivers count the terminating zero
 }
 
-std::string ChainProgram::word(cl_float value) {
-  std::int32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return "as_float((int)" + number(bits) + ")";
+}  // namespace
+
+// Where in programs_; behind them where it is none of them.
+std::size_t ChainProgram::program_of(const cl::Kernel& kernel) const {
+  const auto program = kernel.getInfo<CL_KERNEL_PROGRAM>();
+  const auto built = std::find_if(built_.begin(), built_.end(),
+                                  [&](const auto& one) { return one.first() == program(); });
+  if (built != built_.end()) return built->second;
+  return static_cast<std::size_t>(
+      std::find(programs_.begin(), programs_.end(), text_of(kernel, device_.cl())) -
+      programs_.begin());
 }
 
-std::string ChainProgram::word(std::size_t index, std::int64_t offset) {
-  return "(global void*)(b" + std::to_string(index) + " + " + number(offset) + ")";
+std::optional<std::size_t> ChainProgram::number_of(const cl::Kernel& kernel) const {
+  const Entry entry{program_of(kernel), name_of(kernel)};
+  const auto found = std::find(kernels_.begin(), kernels_.end(), entry);
+  if (found == kernels_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - kernels_.begin());
 }
 
-void ChainProgram::add(const cl::Kernel& kernel, const Range& range,
-                       const std::vector<std::string>& arguments) {
-  // Some drivers count the terminating zero.
-  const std::string name = kernel.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str();
-  const std::string items = word(static_cast<cl_int>(range.global[0]));
-  tasks_ += "  TASK(" + std::to_string(count_++) + ", " + items + ", " +
-            merged_name(name, program(kernel)) + "(item, " + items + ", memory";
-  for (const std::string& argument : arguments)
-    tasks_ += ", " + argument;
-  tasks_ += "))\n";
-  memory_bytes_ = std::max(memory_bytes_, chain_memory_bytes(kernel, device_.cl()));
+void ChainProgram::add(const ChainTask& task) {
+  if (number_of(task.kernel)) return;
+  const std::size_t program = program_of(task.kernel);
+  if (program == programs_.size()) {
+    programs_.push_back(text_of(task.kernel, device_.cl()));
+    built_.emplace_back(task.kernel.getInfo<CL_KERNEL_PROGRAM>(), program);
+  }
+  const std::string number = std::to_string(kernels_.size());
+  kernels_.push_back({program, name_of(task.kernel)});
+  std::string call = merged_name(kernels_.back().kernel, program) + "(item, items, memory";
+  std::size_t at = kHead;
+  for (const ChainArgument& argument : task.arguments) {
+    const auto [read, numbers] = std::visit(Read{at}, argument);
+    call += ", " + read;
+    at += numbers;
+  }
+  tasks_ += "TASK(chain_task_" + number + ", " + call + "))\n";
+  cases_ += " case " + number + ": done = chain_task_" + number +
+            "(self, workers, numbers, memory, at, buffers); break;";
+  memory_bytes_ = std::max(memory_bytes_, chain_memory_bytes(task.kernel, device_.cl()));
 }
 
-std::size_t ChainProgram::program(const cl::Kernel& kernel) {
-  ProgramText text = text_of(kernel, device_.cl());
-  const auto found = std::find(programs_.begin(), programs_.end(), text);
-  if (found != programs_.end()) return static_cast<std::size_t>(found - programs_.begin());
-  programs_.push_back(std::move(text));
-  return programs_.size() - 1;
-}
-
-ChainKernel ChainProgram::build(std::size_t buffers) const {
-  constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
+std::string ChainProgram::text(std::size_t buffers) const {
   std::string parameters =
-      "volatile global int* state, int workers, local char* memory, "
-      "global const long* sizes";
-  std::string arguments = "state, workers, memory, sizes";
+      "volatile global int* state, int workers, local char* memory, global const long* table";
+  std::string arguments = "state, workers, memory, table", all = "0";
   for (std::size_t i = 0; i < buffers; ++i) {
     parameters += ", global char* b" + std::to_string(i);
     arguments += ", b" + std::to_string(i);
+    all += ", b" + std::to_string(i);
   }
   // The tasks are in a function that is not inlined: kernels/parts/language.cl says why.
-  const std::string text =
-      "// parts: chain\n" + merged_source(programs_) +
-      "#line 1 \"tasks\"\nstatic __attribute__((noinline)) void chain_item(int self, " +
-      parameters + ") {\n" + tasks_ + "  LEAVE(" + std::to_string(count_) +
-      ")\n}\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\nvoid chain(" + parameters +
-      ") {\n  chain_item((int)get_group_id(0), " + arguments + ");\n}\n";
-  const std::size_t workers = chain_workers(device_.profile());
-  ChainKernel chain;
+  return "// parts: chain\n" + merged_source(programs_) + "#line 1 \"tasks\"\n" + tasks_ +
+         "static __attribute__((noinline)) void chain_item(int self, " + parameters +
+         ") {\n  global char* const buffers[] = {" + all + "};\n  ALL_TASKS(" + cases_ +
+         ")\n}\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\nvoid chain(" + parameters +
+         ") {\n  chain_item((int)get_group_id(0), " + arguments + ");\n}\n";
+}
+
+ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks,
+                           std::size_t buffers)
+    : device_(device) {
+  for (const ChainTask& task : tasks)
+    add(task);
   // Macros of one program may be defined again by another.
-  chain.kernel = device_.generated_kernel(text, "chain", "-w");
-  std::vector<cl_long> numbers = numbers_;
-  chain.numbers =
-      cl::Buffer(device_.context(), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                 std::max<std::size_t>(numbers.size(), 1) * sizeof(cl_long), numbers.data());
-  chain.state_bytes = static_cast<std::int64_t>((count_ * (workers + 1) + 1) * kNumberBytes);
-  chain.kernel.setArg(1, static_cast<cl_int>(workers));
-  check(clSetKernelArg(chain.kernel(), 2, memory_bytes_, nullptr), "clSetKernelArg");
-  chain.kernel.setArg(3, chain.numbers);
-  return chain;
+  kernel_ = device_.generated_kernel(text(buffers), "chain", "-w");
+  kernel_.setArg(1, static_cast<cl_int>(chain_workers(device_.profile())));
+  check(clSetKernelArg(kernel_(), 2, memory_bytes_, nullptr), "clSetKernelArg");
+}
+
+std::optional<ChainTable> ChainProgram::table_of(const std::vector<ChainTask>& tasks) const {
+  constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
+  std::vector<cl_long> numbers(1 + tasks.size(), static_cast<cl_long>(tasks.size()));
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const auto kernel = number_of(tasks[i].kernel);
+    if (!kernel) return std::nullopt;
+    numbers[1 + i] = static_cast<cl_long>(numbers.size());
+    numbers.push_back(static_cast<cl_long>(*kernel));
+    numbers.push_back(static_cast<cl_long>(tasks[i].items));
+    for (const ChainArgument& argument : tasks[i].arguments)
+      std::visit(Write{numbers}, argument);
+  }
+  const std::size_t workers = chain_workers(device_.profile());
+  ChainTable table;
+  table.numbers = cl::Buffer(device_.context(), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                             numbers.size() * sizeof(cl_long), numbers.data());
+  table.state_bytes = static_cast<std::int64_t>((tasks.size() * (workers + 1) + 1) * kNumberBytes);
+  return table;
 }
 
 }  // namespace clconv::core

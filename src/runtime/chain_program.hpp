@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "runtime/device.hpp"
@@ -28,46 +31,64 @@ bool may_be_task(const cl::Kernel& kernel, const Range& range, const cl::Device&
 // As many as have a core of their own: how many work-groups a chain is launched with.
 std::size_t chain_workers(const DeviceProfile& profile);
 
-// The kernel of a chain, and the buffer that it reads sizes from. The kernel does not keep that alive.
-struct ChainKernel {
-  // The parameters that are left to set: a buffer of state_bytes, all of them 0 before a run and afterwards, and the
-  // buffers that the launches work on.
-  static constexpr cl_uint kState = 0, kFirstBuffer = 4;
+// An argument of a task: a number, or where in which buffer of the chain's kernel it begins.
+struct ChainBuffer {
+  static constexpr std::size_t kNull = SIZE_MAX;
+  std::size_t index = kNull;
+  std::int64_t offset = 0;  // bytes
+};
+using ChainArgument = std::variant<ChainBuffer, cl_int, cl_long, cl_float>;
 
+// A launch as a task.
+struct ChainTask {
   cl::Kernel kernel;
+  std::size_t items = 0;  // work-groups
+  std::vector<ChainArgument> arguments;
+};
+
+// Tasks as the kernel of a chain reads them.
+struct ChainTable {
   cl::Buffer numbers;
+  // Of memory that is 0 before a run, and afterwards.
   std::int64_t state_bytes = 0;
 };
 
-// Sizes are numbers that the kernel reads, not literals: a compiler that knows them spills the sums of `filters`, 15 %
-// of its time (PoCL 3.1), and one program serves all sizes.
+// A program for tasks of some kernels. Which tasks those are, and their sizes, are numbers in a table: a compiler that
+// knows them spills the sums of `filters`, 15 % of its time (PoCL 3.1), each task would be code that is compiled, and
+// one program serves all sizes.
 class ChainProgram {
  public:
-  explicit ChainProgram(Device& device) : device_(device) {}
+  // The parameters of its kernel that are left to set: a table with its state, then the buffers.
+  static constexpr cl_uint kState = 0, kTable = 3, kFirstBuffer = 4;
 
-  // A launch whose arguments are these expressions.
-  void add(const cl::Kernel& kernel, const Range& range, const std::vector<std::string>& arguments);
-  std::string word(cl_int value) { return "(int)" + number(value); }
-  std::string word(cl_long value) { return number(value); }
-  std::string word(cl_float value);
-  // Byte `offset` of buffer `index` of the chain's kernel.
-  std::string word(std::size_t index, std::int64_t offset);
+  // For the kernels of these tasks, which take up to `buffers` buffers. Throws Error{kBuildFailed} where the device's
+  // compiler does not take it.
+  ChainProgram(Device& device, const std::vector<ChainTask>& tasks, std::size_t buffers);
 
-  // The kernel takes `buffers` buffers. Throws Error{kBuildFailed} where the device's compiler does not take it.
-  ChainKernel build(std::size_t buffers) const;
-
-  std::size_t tasks() const { return count_; }
+  const cl::Kernel& kernel() const { return kernel_; }
+  // None where it lacks the kernel of a task.
+  std::optional<ChainTable> table_of(const std::vector<ChainTask>& tasks) const;
 
  private:
-  std::string number(cl_long value);
-  std::size_t program(const cl::Kernel& kernel);
+  struct Entry {
+    std::size_t program;
+    std::string kernel;
+    bool operator==(const Entry& other) const {
+      return program == other.program && kernel == other.kernel;
+    }
+  };
+  std::size_t program_of(const cl::Kernel& kernel) const;
+  std::optional<std::size_t> number_of(const cl::Kernel& kernel) const;
+  void add(const ChainTask& task);
+  std::string text(std::size_t buffers) const;
 
   Device& device_;
   std::vector<ProgramText> programs_;
-  std::vector<cl_long> numbers_;
-  std::string tasks_;
-  std::size_t count_ = 0;
+  std::vector<std::pair<cl::Program, std::size_t>> built_;  // programs as they were built, and which of programs_
+  std::vector<Entry> kernels_;
+  std::string tasks_, cases_;  // a function for each kernel, and where it is called
   std::size_t memory_bytes_ = 1;
+  cl::Kernel kernel_;
 };
 
 }  // namespace clconv::core

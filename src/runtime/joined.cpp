@@ -27,16 +27,15 @@ class Regions {
   std::vector<Region> all_;
 };
 
-struct Word {
-  ChainProgram& program;
+struct ToChain {
   Regions& regions;
-  std::string operator()(const Region& region) const {
-    return program.word(regions.index(region), 0);
+  ChainArgument operator()(const Region& region) const {
+    return ChainBuffer{regions.index(region), 0};
   }
-  std::string operator()(const Number&) const { return {}; }
+  ChainArgument operator()(const Number&) const { return cl_float{0}; }
   template <class Scalar>
-  std::string operator()(const Scalar& value) const {
-    return program.word(value);
+  ChainArgument operator()(const Scalar& value) const {
+    return value;
   }
 };
 
@@ -47,24 +46,28 @@ bool has_number(const KernelStep& step) {
 
 class JoinedStep : public Step {
  public:
-  JoinedStep(Device& device, ChainKernel chain, std::vector<Region> regions)
+  JoinedStep(Device& device, const ChainProgram& program, ChainTable table,
+             std::vector<Region> regions)
       : Step("joined"),
         device_(device),
-        chain_(std::move(chain)),
+        kernel_(program.kernel()),
+        table_(std::move(table)),
         regions_(std::move(regions)),
-        workers_(chain_workers(device.profile())) {}
+        workers_(chain_workers(device.profile())) {
+    set(ChainProgram::kTable, table_.numbers());
+  }
 
   void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) override {
     ScratchPool::Lease state =
-        device_.states().borrow(chain_.state_bytes, queue, is_in_order(queue));
+        device_.states().borrow(table_.state_bytes, queue, is_in_order(queue));
     std::vector<cl_event> waits(d.list, d.list + d.count);
     if (state.wait_for() != nullptr) waits.push_back(state.wait_for());
-    set(ChainKernel::kState, state.buffer());
+    set(ChainProgram::kState, state.buffer());
     for (std::size_t i = 0; i < regions_.size(); ++i)
-      set(ChainKernel::kFirstBuffer + static_cast<cl_uint>(i), bindings.resolve(regions_[i]));
+      set(ChainProgram::kFirstBuffer + static_cast<cl_uint>(i), bindings.resolve(regions_[i]));
     const std::size_t one = 1;
     cl_event done = nullptr;
-    check(clEnqueueNDRangeKernel(queue, chain_.kernel(), 1, nullptr, &workers_, &one,
+    check(clEnqueueNDRangeKernel(queue, kernel_(), 1, nullptr, &workers_, &one,
                                  static_cast<cl_uint>(waits.size()),
                                  waits.empty() ? nullptr : waits.data(), &done),
           "clEnqueueNDRangeKernel");
@@ -77,11 +80,12 @@ class JoinedStep : public Step {
 
  private:
   void set(cl_uint index, cl_mem buffer) {
-    check(clSetKernelArg(chain_.kernel(), index, sizeof(buffer), &buffer), "clSetKernelArg");
+    check(clSetKernelArg(kernel_(), index, sizeof(buffer), &buffer), "clSetKernelArg");
   }
 
   Device& device_;
-  ChainKernel chain_;
+  cl::Kernel kernel_;
+  ChainTable table_;
   std::vector<Region> regions_;
   std::size_t workers_;
 };
@@ -92,20 +96,21 @@ void join(Executable& executable, Device& device) {
   const Sequence& run = executable.run;
   if (run.size() < 2 || !has_slow_launches(device.profile())) return;
   if (launch_policy() == LaunchPolicy::kEach) return;
-  ChainProgram program(device);
+  std::vector<ChainTask> tasks;
   Regions regions;
   for (std::size_t i = 0; i < run.size(); ++i) {
     const KernelStep* step = run.step(i).as_launch();
     if (step == nullptr || has_number(*step)) return;
     if (!may_be_task(step->kernel(), step->range(), device.cl())) return;
-    std::vector<std::string> arguments;
+    ChainTask task{step->kernel(), step->range().global[0], {}};
     for (const Argument& argument : step->arguments())
-      arguments.push_back(std::visit(Word{program, regions}, argument.value));
-    program.add(step->kernel(), step->range(), arguments);
+      task.arguments.push_back(std::visit(ToChain{regions}, argument.value));
+    tasks.push_back(std::move(task));
   }
   try {
-    executable.joined.add(
-        std::make_unique<JoinedStep>(device, program.build(regions.all().size()), regions.all()));
+    const ChainProgram program(device, tasks, regions.all().size());
+    executable.joined.add(std::make_unique<JoinedStep>(device, program, *program.table_of(tasks),
+                                                       regions.all()));
   } catch (const Error& error) {
     if (error.code() != Code::kBuildFailed) throw;  // the launches remain
   }
