@@ -113,7 +113,10 @@ clconv_launch launch_of(const KernelStep& step,
                         const std::vector<clconv_launch_argument>& arguments) {
   clconv_launch launch{};
   launch.struct_size = sizeof(launch);
-  launch.kernel = step.kernel()();
+  launch.kernel = step.kernel().compiled()();
+  launch.source = step.kernel().text()->source.c_str();
+  launch.options = step.kernel().text()->options.c_str();
+  launch.function = step.kernel().function().c_str();
   std::copy(step.range().global.begin(), step.range().global.end(), launch.global_size);
   std::copy(step.range().local.begin(), step.range().local.end(), launch.local_size);
   launch.num_arguments = static_cast<int64_t>(arguments.size());

@@ -994,3 +994,73 @@ TEST_CASE("the profile of an execution names its steps") {
   for (const char* step : {"pack_filters", "im2col", "gemm", "fold"})
     CHECK(steps.find(step) != std::string::npos);
 }
+
+namespace {
+
+struct Caller {
+  bool takes = false, runs = false;
+  int calls = 0;
+  std::int64_t launches = 0, operands = 0;
+};
+
+// Says that it has run them, or that it cannot.
+clconv_status run_launches(void* user, cl_command_queue queue, std::int64_t num_launches,
+                           const clconv_launch* launches, const clconv_operands* operands) {
+  auto& caller = *static_cast<Caller*>(user);
+  ++caller.calls;
+  caller.launches = num_launches;
+  caller.operands = 0;
+  for (std::int64_t i = 0; i < num_launches; ++i) {
+    for (std::int64_t a = 0; a < launches[i].num_arguments; ++a) {
+      const clconv_launch_argument& argument = launches[i].arguments[a];
+      if (argument.kind != CLCONV_ARGUMENT_BUFFER) continue;
+      cl_mem buffer = nullptr;
+      std::memcpy(&buffer, reinterpret_cast<const char*>(operands) + argument.operand,
+                  sizeof(buffer));
+      caller.operands += buffer != nullptr ? 1 : 0;
+    }
+  }
+  return caller.takes && queue != nullptr ? CLCONV_OK : CLCONV_CONSTRAINT;
+}
+
+}  // namespace
+
+TEST_CASE("what is planned unchecked is checked with launches that the caller runs") {
+  const Case c(kDense, true);
+  clconv::PlanOptions unchecked;
+  unchecked.strategy = "implicit_gemm";
+  unchecked.launches_apart = 1;
+  unchecked.check_later = 1;
+  Caller caller;
+  const auto check_plan = [&](const clconv::Plan& plan) {
+    clconv::check(clconv_plan_check(plan.get(), run_launches, &caller));
+  };
+
+  // One that leaves it to the library: the variant is right, and not looked at again.
+  const clconv::Context first(application_context(), clconv::select_device());
+  const clconv::Plan plan = first.plan(c.problem, unchecked);
+  check_plan(plan);
+  CHECK(caller.calls == 1);
+  CHECK(caller.launches > 0);
+  CHECK(caller.operands >= 4);  // x, weights, bias and result
+  check_plan(plan);
+  CHECK(caller.calls == 1);
+  // Kernels that were not compiled for the plan are now.
+  Case same(kDense, true);
+  const std::vector<float> wanted = same.run(plan_with(c, "naive"), make_queue());
+  CHECK(largest_difference(same.run(plan, make_queue()), wanted) < 1e-4);
+
+  // One that says that it has run what it has not: a wrong result, which is remembered.
+  caller.takes = true;
+  const clconv::Context second(application_context(), clconv::select_device());
+  clconv::PlanOptions forced = unchecked;
+  const clconv::Plan wrong = second.plan(c.problem, unchecked);
+  const std::string config = wrong.info().config;
+  CHECK(error_of(CLCONV_CONSTRAINT, [&] { check_plan(wrong); }).find("wrong result") !=
+        std::string::npos);
+  CHECK(caller.calls == 2);
+  forced.config = config.c_str();
+  CHECK(error_of(CLCONV_CONSTRAINT, [&] { second.plan(c.problem, forced); }).find("wrong result") !=
+        std::string::npos);
+  CHECK(second.plan(c.problem, unchecked).info().config != config);
+}

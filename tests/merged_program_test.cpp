@@ -1,9 +1,11 @@
 // Programs as one text (src/runtime/merged_program.hpp): every body for CPUs can be part of it.
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "doctest/doctest.h"
+#include "runtime/chain_program.hpp"
 #include "runtime/merged_program.hpp"
 #include "runtime/waking.hpp"
 #include "support/candidates.hpp"
@@ -14,8 +16,8 @@ using namespace clconv::test;
 namespace {
 
 // The programs of one variant of every body, of problems in a suite.
-std::vector<ProgramText> programs_of_bodies(Device& on) {
-  std::vector<ProgramText> programs;
+std::vector<ProgramTextPtr> programs_of_bodies(Device& on) {
+  std::vector<ProgramTextPtr> programs;
   std::set<std::string> seen;
   std::size_t number = 0;
   for (const auto& item : suite("edge")) {
@@ -31,9 +33,9 @@ std::vector<ProgramText> programs_of_bodies(Device& on) {
             for (std::size_t i = 0; i < executable->run.size(); ++i) {
               const KernelStep* launch = executable->run.step(i).as_launch();
               if (launch == nullptr || launch->range().local[0] != 1) continue;
-              ProgramText text = text_of(launch->kernel(), on.cl());
+              const ProgramTextPtr text = launch->kernel().text();
               if (std::find(programs.begin(), programs.end(), text) == programs.end())
-                programs.push_back(std::move(text));
+                programs.push_back(text);
             }
           });
     }
@@ -53,7 +55,9 @@ TEST_CASE("names and macros of merged programs do not meet") {
       "-DFACTOR=2"};
   ProgramText other = one;
   other.options = "-DFACTOR=3";
-  const std::string text = merged_source({one, other}) +
+  const std::string text = merged_source({std::make_shared<const ProgramText>(one),
+                                          std::make_shared<const ProgramText>(other)},
+                                         64) +
                            "kernel void both(global int* out, local char* memory) {\n  " +
                            merged_name("f", 0) + "(0, 2, memory, out, 5);\n  " +
                            merged_name("f", 1) + "(1, 2, memory, out, 5);\n}\n";
@@ -74,15 +78,148 @@ TEST_CASE("every body for CPUs can be part of a merged program") {
     MESSAGE("skipped: the device is no CPU");
     return;
   }
-  const std::vector<ProgramText> programs = programs_of_bodies(device());
+  const std::vector<ProgramTextPtr> programs = programs_of_bodies(device());
   CHECK(programs.size() > 15);
-  for (const ProgramText& program : programs) {
-    CAPTURE(program.options);
-    CHECK_FALSE(program.source.empty());
+  for (const ProgramTextPtr& program : programs) {
+    CAPTURE(program->options);
+    CHECK_FALSE(program->source.empty());
   }
+  const auto bytes = static_cast<std::size_t>(device().profile().local_memory_bytes);
   CHECK_NOTHROW(device().generated_kernel(
-      merged_source(programs) + "kernel void nothing(global int* out) { out[0] = 0; }\n", "nothing",
-      "-w"));
+      merged_source(programs, bytes) + "kernel void nothing(global int* out) { out[0] = 0; }\n",
+      "nothing", "-w"));
+}
+
+TEST_CASE("arrays in local memory that there is no room for do not compile in a merged program") {
+  const auto program = std::make_shared<const ProgramText>(
+      ProgramText{"kernel void f(global int* out) {\n"
+                  "  local int a[COUNT];\n"
+                  "  local float b[2 * 8];\n"
+                  "  a[1] = 3, b[2] = 4;\n  out[0] = a[1] + (int)b[2];\n}\n",
+                  "-DCOUNT=17"});
+  const auto build = [&](std::size_t bytes) {  // 128 and 64 are needed
+    return device().generated_kernel(merged_source({program}, bytes) +
+                                         "kernel void g(global int* out, local char* memory) {\n  " +
+                                         merged_name("f", 0) + "(0, 1, memory, out);\n}\n",
+                                     "g", "-w");
+  };
+  cl::Kernel kernel = build(192);
+  const cl::Buffer out(device().context(), CL_MEM_READ_WRITE, sizeof(cl_int));
+  kernel.setArg(0, out);
+  kernel.setArg(1, cl::Local(192));
+  const cl::CommandQueue queue = device().make_queue();
+  queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(1), cl::NDRange(1));
+  cl_int got = 0;
+  queue.enqueueReadBuffer(out, CL_TRUE, 0, sizeof(got), &got);
+  CHECK(got == 7);
+  CHECK_THROWS_AS(build(191), Error);
+}
+
+namespace {
+
+// A kernel of a program of its own: out[i] = factor * (in[i] + number), of 0 where there is no `in`.
+Kernel scaling_kernel(const std::string& factor) {
+  return device().generated_kernel(
+      "NOT_INLINED void scale_item(long i, global int* out, global const int* in, int number) {\n"
+      "  out[i] = FACTOR * ((in ? in[i] : 0) + number);\n}\n"
+      "kernel __attribute__((reqd_work_group_size(1, 1, 1)))\n"
+      "void scale(global int* out, global const int* in, int number) {\n"
+      "  scale_item(get_group_id(0), out, in, number);\n}\n",
+      "scale", "-DFACTOR=" + factor + " -DNOT_INLINED=static");
+}
+
+// What a chain leaves in its two buffers of 100 numbers, of which the second begins with 100, 101, ...
+std::vector<cl_int> run_chain(const ChainProgram& program, const ChainTable& table) {
+  std::vector<cl_int> values(200, -1);
+  for (int i = 0; i < 100; ++i)
+    values[static_cast<std::size_t>(100 + i)] = 100 + i;
+  std::vector<cl::Buffer> buffers;
+  for (std::size_t i = 0; i < 2; ++i)
+    buffers.emplace_back(device().context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                         100 * sizeof(cl_int), values.data() + 100 * i);
+  std::vector<char> zeroes(static_cast<std::size_t>(table.state_bytes), 0), after = zeroes;
+  const cl::Buffer state(device().context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                         zeroes.size(), zeroes.data());
+  cl::Kernel kernel = program.kernel();
+  kernel.setArg(ChainProgram::kState, state);
+  kernel.setArg(ChainProgram::kTable, table.numbers);
+  for (cl_uint i = 0; i < 2; ++i)
+    kernel.setArg(ChainProgram::kFirstBuffer + i, buffers[i]);
+  const cl::CommandQueue queue = device().make_queue();
+  queue.enqueueNDRangeKernel(kernel, cl::NullRange,
+                             cl::NDRange(chain_workers(device().profile())), cl::NDRange(1));
+  for (std::size_t i = 0; i < 2; ++i)
+    queue.enqueueReadBuffer(buffers[i], CL_TRUE, 0, 100 * sizeof(cl_int), values.data() + 100 * i);
+  queue.enqueueReadBuffer(state, CL_TRUE, 0, after.size(), after.data());
+  CHECK(after == zeroes);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("the program of a chain runs whatever tasks of its kernels a table names") {
+  if (!has_slow_launches(device().profile())) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  const auto task = [](const char* factor, std::size_t count, std::vector<ChainArgument> arguments) {
+    return ChainTask{scaling_kernel(factor).text(), "scale", count, std::move(arguments)};
+  };
+  const auto part = [](std::size_t index, std::int64_t first) {
+    return ChainBuffer{index, first * static_cast<std::int64_t>(sizeof(cl_int))};
+  };
+  const ChainProgram program(device(), {task("2", 1, {part(0, 0), part(0, 0), cl_int{0}}),
+                                        task("3", 1, {part(0, 0), part(0, 0), cl_int{0}})},
+                             2);
+  // out[0..39] = 3 * (in[50..89] + 1), then out[20..29] = 2 * (out[0..9] - 2), then in[99] = 2 * 5.
+  const auto table = program.table_of({task("3", 40, {part(0, 0), part(1, 50), cl_int{1}}),
+                                       task("2", 10, {part(0, 20), part(0, 0), cl_int{-2}}),
+                                       task("2", 1, {part(1, 99), ChainBuffer{}, cl_int{5}})});
+  REQUIRE(table);
+  const std::vector<cl_int> values = run_chain(program, *table);
+  for (int i = 0; i < 200; ++i) {
+    CAPTURE(i);
+    const int wanted = i >= 20 && i < 30 ? 2 * (3 * (150 + i - 20 + 1) - 2)
+                       : i < 40          ? 3 * (150 + i + 1)
+                       : i < 100         ? -1
+                       : i == 199        ? 10
+                                         : i;
+    CHECK(values[static_cast<std::size_t>(i)] == wanted);
+  }
+  const auto nothing = program.table_of({});
+  REQUIRE(nothing);
+  CHECK(run_chain(program, *nothing)[150] == 150);
+  CHECK_FALSE(program.table_of({task("4", 1, {})}));
+}
+
+TEST_CASE("a kernel that is wanted for its text is compiled when it is first launched") {
+  const auto make = [] {
+    return device().generated_kernel(
+        "kernel void fill(global int* out) { out[get_global_id(0)] = NUMBER; }\n", "fill",
+        "-DNUMBER=7");
+  };
+  std::unique_ptr<KernelStep> step;
+  const std::int64_t built = device().programs().stats().built;
+  {
+    const Device::TextOnly text_only;
+    step = std::make_unique<KernelStep>("fill", make(), std::vector<Argument>{{"out", Region{0}}},
+                                        items(5, 1));
+  }
+  CHECK(step->kernel().compiled()() == nullptr);
+  CHECK(device().programs().stats().built == built);
+  const cl::Buffer out(device().context(), CL_MEM_READ_WRITE, 5 * sizeof(cl_int));
+  Bindings bindings;
+  bindings.bind(0, out());
+  const cl::CommandQueue queue = device().make_queue();
+  step->enqueue(queue(), bindings, {});
+  std::vector<cl_int> values(5);
+  queue.enqueueReadBuffer(out, CL_TRUE, 0, 5 * sizeof(cl_int), values.data());
+  CHECK(values == std::vector<cl_int>(5, 7));
+  CHECK(device().programs().stats().built == built + 1);
+  const Kernel kernel = make();
+  CHECK(kernel.compiled()() != nullptr);
+  CHECK(kernel.text() == step->kernel().text());
+  CHECK(kernel.function() == "fill");
 }
 
 TEST_CASE("the launches of a plan as one give the bits of the launches") {

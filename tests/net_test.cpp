@@ -1,6 +1,7 @@
 // Networks as an application sees them: models built by hand, through net.h.
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -10,6 +11,7 @@
 #include "clconv/clconv.hpp"
 #include "clconv/net.h"
 #include "doctest/doctest.h"
+#include "support/temp.hpp"
 
 namespace {
 
@@ -639,4 +641,87 @@ TEST_CASE("runs of one launch on several queues at once do not mix") {
   for (std::thread& thread : threads)
     thread.join();
   CHECK(wrong == std::vector<int>(3, 0));
+}
+
+namespace {
+
+struct Spoiler {
+  std::string wisdom, lines;  // files
+};
+
+// When all layers but the last are planned, the wisdom learns that a variant is wrong.
+void spoil(void* user, std::int64_t done, std::int64_t total, const char*) {
+  const auto& spoiler = *static_cast<const Spoiler*>(user);
+  if (done + 1 == total) clconv::wisdom_import(spoiler.wisdom, spoiler.lines);
+}
+
+// Strategy and config of the first layer, a convolution.
+std::string first_variant(const Json& report) {
+  const Json& step = report.at("layers").at(0).at("steps").at(0);
+  return step.at("strategy").get<std::string>() + " " + step.at("config").get<std::string>();
+}
+
+Json compiled(const std::string& wisdom, const Builder& builder,
+              const clconv_net_options& options) {
+  clconv::ContextOptions with_wisdom;
+  with_wisdom.wisdom_path = wisdom.c_str();
+  const clconv::Context learning(context().opencl_context(), context().device(), with_wisdom);
+  clconv_net net = nullptr;
+  check(clconv_net_create(learning.get(), builder.model, &options, &net));
+  char* json = nullptr;
+  check(clconv_net_report(net, &json));
+  Json report = Json::parse(json);
+  clconv_free(json);
+  clconv_net_release(net);
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("variants are checked once the network is put together, and a wrong one is replaced") {
+  const clconv::test::TempFolder folder;
+  const std::string first = folder.path("first.sqlite"), second = folder.path("second.sqlite");
+  const std::string exported = folder.path("exported.jsonl"), lines = folder.path("wrong.jsonl");
+  Builder builder;
+  builder.input("x", {1, 24, 20, 20});
+  builder.constant("w1", {40, 24, 3, 3}, 1, 0.1f);
+  builder.node("Conv", {"x", "w1"}, "c1", R"({"pads": [1, 1, 1, 1]})");
+  builder.constant("w2", {24, 40, 1, 1}, 2, 0.1f);
+  builder.node("Conv", {"c1", "w2"}, "c2");
+  builder.node("MaxPool", {"c2"}, "y", R"({"kernel_shape": [2, 2], "strides": [2, 2]})");
+  builder.output("y");
+  clconv_net_options options = running(100000000);
+  const Json right = compiled(first, builder, options);
+  if (right.at("totals").at("launches") > 1) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  const std::string variant = first_variant(right);
+  clconv::wisdom_export(first, exported);
+
+  // The same wisdom, but for the verdict on that variant.
+  std::ifstream in(exported);
+  std::ofstream out(lines);
+  int verdicts = 0;
+  for (std::string line; std::getline(in, line);) {
+    Json record = Json::parse(line, nullptr, false);
+    if (!record.is_object() || !record.contains("trusted")) continue;
+    CHECK(record.at("trusted") == true);
+    if (record.at("strategy").get<std::string>() + " " + record.at("config").get<std::string>() !=
+        variant)
+      continue;
+    ++verdicts;
+    record["trusted"] = false;
+    record["text"] = "wrong, this test says";
+    out << record.dump() << "\n";
+  }
+  out.close();
+  REQUIRE(verdicts > 0);
+
+  Spoiler spoiler{second, lines};
+  options.progress = spoil;
+  options.progress_user = &spoiler;
+  const Json other = compiled(second, builder, options);
+  CHECK(first_variant(other) != variant);
+  CHECK(other.at("totals").at("launches") == right.at("totals").at("launches"));
 }

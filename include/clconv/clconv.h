@@ -394,7 +394,10 @@ typedef struct clconv_plan_options {
   int weights_change;    /* as in training: they are packed in every execution, which counts */
   clconv_math math;      /* float32 unless float16 is asked for */
   int launches_apart; /* never joined to one: for who joins them himself, see clconv_plan_get_launch() */
-  int check_later;    /* a variant that is not trusted yet is taken unchecked: clconv_plan_check() must follow */
+  /** A variant that is not trusted yet is taken unchecked: clconv_plan_check() must follow. Below rigor measure, kernels
+   *  are compiled only when the plan first launches them: who makes a program of his own of their texts (clconv_launch)
+   *  spares that. */
+  int check_later;
 } clconv_plan_options;
 
 /** No workspace limit (-1); NULL and 0 in all other fields. */
@@ -507,12 +510,18 @@ typedef struct clconv_launch_argument {
  *  a command buffer. */
 typedef struct clconv_launch {
   size_t struct_size;
-  cl_kernel kernel; /* the plan's, and it uses it: make a kernel of your own of its program */
+  /** The plan's, and it uses it: make a kernel of your own of its program. NULL where it is not compiled
+   *  (clconv_plan_options::check_later). */
+  cl_kernel kernel;
   size_t global_size[3];
   size_t local_size[3];
   int64_t num_arguments;
   const clconv_launch_argument*
       arguments; /* of the kernel's parameters, in order; they live as long as the plan */
+  /** The kernel's program as text, its build options, and the kernel's name there; as long as the plan. */
+  const char* source;
+  const char* options;
+  const char* function;
 } clconv_launch;
 
 /** Step `index` of an execution with prepared weights (there are clconv_plan_info::steps, in this order, each behind the

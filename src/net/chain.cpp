@@ -61,10 +61,10 @@ struct Segment {
   std::size_t first = 0, last = 0;
 };
 
-bool may_chain(const StepLaunches& step, const cl::Device& device) {
+bool may_chain(const StepLaunches& step) {
   return !step.launches.empty() &&
          std::all_of(step.launches.begin(), step.launches.end(), [&](const Launch& launch) {
-           return core::may_be_task(launch.kernel, launch.range, device);
+           return core::may_be_task(*launch.program, launch.range);
          });
 }
 
@@ -89,7 +89,7 @@ std::vector<Segment> segments_of(const cl::Device& device, const std::vector<Ste
   std::vector<Segment> segments;
   std::vector<BufferId> roots;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (!may_chain(steps[i], device)) continue;
+    if (!may_chain(steps[i])) continue;
     std::vector<BufferId> with = roots;
     add_roots(steps[i], locations, with);
     if (!segments.empty() && segments.back().last == i && with.size() <= most) {
@@ -122,12 +122,12 @@ std::size_t launches_of(const Segment& segment, const std::vector<StepLaunches>&
 // Does it take less time of the cores than compiling does?
 bool pays(const Segment& segment, const core::DeviceProfile& profile,
           const std::vector<StepLaunches>& steps, double runs) {
-  std::set<cl_program> programs;
+  std::set<std::pair<std::string_view, std::string_view>> programs;
   double us = 0;
   for (std::size_t i = segment.first; i < segment.last; ++i) {
     us += std::max(steps[i].step->predicted_us(), 0.0);
     for (const Launch& launch : steps[i].launches)
-      programs.insert(launch.kernel.getInfo<CL_KERNEL_PROGRAM>()());
+      programs.emplace(launch.program->source, launch.program->options);
   }
   const auto launches = static_cast<double>(launches_of(segment, steps));
   const auto cores = static_cast<double>(core::chain_workers(profile));
@@ -144,7 +144,7 @@ Chain::Chain(core::Device& device, const std::vector<StepLaunches>& steps, std::
   Roots roots(locations);
   for (std::size_t i = first; i < last; ++i) {
     for (const Launch& launch : steps[i].launches) {
-      core::ChainTask task{launch.kernel, launch.range.global[0], {}};
+      core::ChainTask task{launch.program, launch.kernel, launch.range.global[0], {}};
       for (const auto& argument : launch.arguments)
         task.arguments.push_back(std::visit(roots, argument));
       tasks.push_back(std::move(task));
@@ -189,8 +189,8 @@ bool Chain::run(const cl::CommandQueue& queue, const std::vector<Launch>& launch
   if (buffers.size() > roots_.size()) return false;
   std::vector<core::ChainTask> tasks;
   for (const Launch& one : launches) {
-    if (!core::may_be_task(one.kernel, one.range, device_.cl())) return false;
-    core::ChainTask task{one.kernel, one.range.global[0], {}};
+    if (!core::may_be_task(*one.program, one.range)) return false;
+    core::ChainTask task{one.program, one.kernel, one.range.global[0], {}};
     for (const auto& argument : one.arguments)
       task.arguments.push_back(std::visit(OfBuffers{}, argument));
     tasks.push_back(std::move(task));

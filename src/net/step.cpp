@@ -7,11 +7,11 @@
 
 namespace clconv::net {
 
-LaunchStep::LaunchStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+LaunchStep::LaunchStep(std::string name, core::Kernel kernel, const std::vector<Argument>& arguments,
                        const core::Range& range, double predicted_us)
     : Step(name), predicted_us_(predicted_us) {
   std::vector<core::Argument> bound;
-  launch_ = {kernel, range, {}};
+  launch_ = {kernel.text(), kernel.function(), range, {}};
   const auto slot_of = [&](BufferId id) {
     if (slots_.size() == kMostBuffers) {
       throw core::Error(core::Code::kInternal, name + ": a kernel takes too many buffers");

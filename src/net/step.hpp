@@ -37,7 +37,8 @@ struct Launch {
     BufferId buffer;
     std::int64_t offset;
   };
-  cl::Kernel kernel;  // not to be enqueued, nor given arguments: the step's
+  core::ProgramTextPtr program;
+  std::string kernel;  // in it
   core::Range range;
   std::vector<std::variant<Part, cl_int, cl_long, cl_float>> arguments;
 };
@@ -45,7 +46,10 @@ struct Launch {
 // What a plan of libclconv tells of its launch. `buffer_of` has the buffer of a member of clconv_operands, by its offset.
 template <class BufferOf>
 Launch launch_of(const clconv_launch& raw, BufferOf&& buffer_of) {
-  Launch launch{cl::Kernel(raw.kernel, true), {}, {}};
+  Launch launch{std::make_shared<const core::ProgramText>(core::ProgramText{raw.source, raw.options}),
+                raw.function,
+                {},
+                {}};
   for (std::size_t d = 0; d < launch.range.global.size(); ++d) {
     launch.range.global[d] = raw.global_size[d];
     launch.range.local[d] = raw.local_size[d];
@@ -86,6 +90,8 @@ class Step {
                        const core::Dependencies& dependencies) const = 0;
   // By the model, in microseconds; below 0 where nothing is known.
   virtual double predicted_us() const { return -1; }
+  // What its launches need; else enqueue() does.
+  virtual void compile() const {}
   // All that it enqueues; empty where that is not launches of kernels alone.
   virtual std::vector<Launch> launches() const { return {}; }
 
@@ -110,12 +116,13 @@ class LaunchStep : public Step {
  public:
   static constexpr std::size_t kMostBuffers = core::Bindings::kSlots;
 
-  LaunchStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+  LaunchStep(std::string name, core::Kernel kernel, const std::vector<Argument>& arguments,
              const core::Range& range, double predicted_us);
   std::vector<BufferId> reads() const override { return reads_; }
   std::vector<BufferId> writes() const override { return writes_; }
   double predicted_us() const override { return predicted_us_; }
   std::vector<Launch> launches() const override { return {launch_}; }
+  void compile() const override { step_->compile(); }
   void enqueue(cl_command_queue queue, const Memory& memory,
                const core::Dependencies& dependencies) const override;
 

@@ -49,8 +49,11 @@ clconv_status run_in_chains(void* user, cl_command_queue queue, std::int64_t num
 
 }  // namespace
 
-bool checks_later(const core::Device& device) {
-  return core::has_slow_launches(device.profile()) &&
+bool checks_later(const core::Device& device, const PlanOptions& planning) {
+  // Below so many no chain makes up for compiling it.
+  constexpr std::int64_t kFewRuns = 100;
+  const bool few = planning.expected_runs > 0 && planning.expected_runs < kFewRuns;
+  return core::has_slow_launches(device.profile()) && !few &&
          core::launch_policy() != core::LaunchPolicy::kEach;
 }
 

@@ -172,6 +172,9 @@ std::shared_ptr<const Plan> Context::plan(const Problem& problem, const PlannerO
   const std::lock_guard<std::mutex> lock(plan_mutex_);
   if (auto known = plans_.find(key)) return known;  // another thread's, meanwhile
   DeviceLaboratory laboratory(device_, wisdom_, scope_, problem, launches_of(options));
+  // Whoever checks later takes the launches as text: they become a part of another program.
+  const bool as_text = options.check_later && options.rigor < Rigor::kMeasure;
+  const Device::TextOnly text_only(as_text);
   if (options.check_later) laboratory.check_later();
   Report report = search(problem, options, &laboratory);
   if (!report.chosen) throw nothing_error(report);
@@ -186,6 +189,7 @@ void Context::check(const Plan& plan, const RunLaunches& run) {
   const ReportEntry& choice = report.choice();
   if (choice.strategy->yardstick) return;
   DeviceLaboratory laboratory(device_, wisdom_, scope_, report.problem, Launches::kApart);
+  const Device::TextOnly text_only(run != nullptr);
   const auto wrong = laboratory.check(*choice.strategy, choice.candidate, run);
   if (!wrong) return;
   plans_.clear();  // it is one of them

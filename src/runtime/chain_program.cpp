@@ -17,10 +17,10 @@ LaunchPolicy launch_policy() {
               "CLCONV_LAUNCHES is '" + word + "', expected each or chained");
 }
 
-bool may_be_task(const cl::Kernel& kernel, const Range& range, const cl::Device& device) {
+bool may_be_task(const ProgramText& program, const Range& range) {
   return range.local == std::array<std::size_t, 3>{1, 1, 1} && range.global[1] == 1 &&
          range.global[2] == 1 && range.global[0] <= static_cast<std::size_t>(INT32_MAX / 2) &&
-         !text_of(kernel, device).source.empty();
+         !program.source.empty();
 }
 
 std::size_t chain_workers(const DeviceProfile& profile) {
@@ -64,39 +64,30 @@ struct Write {
   }
 };
 
-std::string name_of(const cl::Kernel& kernel) {
-  return kernel.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str();  // some drivers count the terminating zero
-}
-
 }  // namespace
 
 // Where in programs_; behind them where it is none of them.
-std::size_t ChainProgram::program_of(const cl::Kernel& kernel) const {
-  const auto program = kernel.getInfo<CL_KERNEL_PROGRAM>();
-  const auto built = std::find_if(built_.begin(), built_.end(),
-                                  [&](const auto& one) { return one.first() == program(); });
-  if (built != built_.end()) return built->second;
-  return static_cast<std::size_t>(
-      std::find(programs_.begin(), programs_.end(), text_of(kernel, device_.cl())) -
-      programs_.begin());
+std::size_t ChainProgram::program_of(const ChainTask& task) const {
+  const auto same = [&](const ProgramTextPtr& one) { return one == task.program; };
+  auto found = std::find_if(programs_.begin(), programs_.end(), same);
+  const auto equal = [&](const ProgramTextPtr& one) { return *one == *task.program; };
+  if (found == programs_.end()) found = std::find_if(programs_.begin(), programs_.end(), equal);
+  return static_cast<std::size_t>(found - programs_.begin());
 }
 
-std::optional<std::size_t> ChainProgram::number_of(const cl::Kernel& kernel) const {
-  const Entry entry{program_of(kernel), name_of(kernel)};
+std::optional<std::size_t> ChainProgram::number_of(const ChainTask& task) const {
+  const Entry entry{program_of(task), task.kernel};
   const auto found = std::find(kernels_.begin(), kernels_.end(), entry);
   if (found == kernels_.end()) return std::nullopt;
   return static_cast<std::size_t>(found - kernels_.begin());
 }
 
 void ChainProgram::add(const ChainTask& task) {
-  if (number_of(task.kernel)) return;
-  const std::size_t program = program_of(task.kernel);
-  if (program == programs_.size()) {
-    programs_.push_back(text_of(task.kernel, device_.cl()));
-    built_.emplace_back(task.kernel.getInfo<CL_KERNEL_PROGRAM>(), program);
-  }
+  if (number_of(task)) return;
+  const std::size_t program = program_of(task);
+  if (program == programs_.size()) programs_.push_back(task.program);
   const std::string number = std::to_string(kernels_.size());
-  kernels_.push_back({program, name_of(task.kernel)});
+  kernels_.push_back({program, task.kernel});
   std::string call = merged_name(kernels_.back().kernel, program) + "(item, items, memory";
   std::size_t at = kHead;
   for (const ChainArgument& argument : task.arguments) {
@@ -107,7 +98,6 @@ void ChainProgram::add(const ChainTask& task) {
   tasks_ += "TASK(chain_task_" + number + ", " + call + "))\n";
   cases_ += " case " + number + ": done = chain_task_" + number +
             "(self, workers, numbers, memory, at, buffers); break;";
-  memory_bytes_ = std::max(memory_bytes_, chain_memory_bytes(task.kernel, device_.cl()));
 }
 
 std::string ChainProgram::text(std::size_t buffers) const {
@@ -120,7 +110,7 @@ std::string ChainProgram::text(std::size_t buffers) const {
     all += ", b" + std::to_string(i);
   }
   // The tasks are in a function that is not inlined: kernels/parts/language.cl says why.
-  return "// parts: chain\n" + merged_source(programs_) + "#line 1 \"tasks\"\n" + tasks_ +
+  return "// parts: chain\n" + merged_source(programs_, memory_bytes_) + "#line 1 \"tasks\"\n" + tasks_ +
          "static __attribute__((noinline)) void chain_item(int self, " + parameters +
          ") {\n  global char* const buffers[] = {" + all + "};\n  ALL_TASKS(" + cases_ +
          ")\n}\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\nvoid chain(" + parameters +
@@ -129,7 +119,9 @@ std::string ChainProgram::text(std::size_t buffers) const {
 
 ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks,
                            std::size_t buffers)
-    : device_(device) {
+    : device_(device),
+      memory_bytes_(static_cast<std::size_t>(
+          std::max<std::int64_t>(device.profile().local_memory_bytes, 1))) {
   for (const ChainTask& task : tasks)
     add(task);
   // Macros of one program may be defined again by another.
@@ -142,7 +134,7 @@ std::optional<ChainTable> ChainProgram::table_of(const std::vector<ChainTask>& t
   constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
   std::vector<cl_long> numbers(1 + tasks.size(), static_cast<cl_long>(tasks.size()));
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    const auto kernel = number_of(tasks[i].kernel);
+    const auto kernel = number_of(tasks[i]);
     if (!kernel) return std::nullopt;
     numbers[1 + i] = static_cast<cl_long>(numbers.size());
     numbers.push_back(static_cast<cl_long>(*kernel));

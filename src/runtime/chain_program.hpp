@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,8 +24,8 @@ enum class LaunchPolicy { kWhereItPays, kEach, kChained };
 // Throws Error{kInvalidArgument} for another value.
 LaunchPolicy launch_policy();
 
-// Work-groups of one item, in one dimension, of a program that was built from source.
-bool may_be_task(const cl::Kernel& kernel, const Range& range, const cl::Device& device);
+// Work-groups of one item, in one dimension, of a program whose source is known.
+bool may_be_task(const ProgramText& program, const Range& range);
 
 // As many as have a core of their own: how many work-groups a chain is launched with.
 std::size_t chain_workers(const DeviceProfile& profile);
@@ -41,7 +40,8 @@ using ChainArgument = std::variant<ChainBuffer, cl_int, cl_long, cl_float>;
 
 // A launch as a task.
 struct ChainTask {
-  cl::Kernel kernel;
+  ProgramTextPtr program;
+  std::string kernel;     // in it
   std::size_t items = 0;  // work-groups
   std::vector<ChainArgument> arguments;
 };
@@ -77,17 +77,16 @@ class ChainProgram {
       return program == other.program && kernel == other.kernel;
     }
   };
-  std::size_t program_of(const cl::Kernel& kernel) const;
-  std::optional<std::size_t> number_of(const cl::Kernel& kernel) const;
+  std::size_t program_of(const ChainTask& task) const;
+  std::optional<std::size_t> number_of(const ChainTask& task) const;
   void add(const ChainTask& task);
   std::string text(std::size_t buffers) const;
 
   Device& device_;
-  std::vector<ProgramText> programs_;
-  std::vector<std::pair<cl::Program, std::size_t>> built_;  // programs as they were built, and which of programs_
+  std::vector<ProgramTextPtr> programs_;
   std::vector<Entry> kernels_;
   std::string tasks_, cases_;  // a function for each kernel, and where it is called
-  std::size_t memory_bytes_ = 1;
+  std::size_t memory_bytes_;  // of local memory, for the arrays of any of them
   cl::Kernel kernel_;
 };
 

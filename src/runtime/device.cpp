@@ -424,6 +424,37 @@ Device::Device(const cl::Context& context, const cl::Device& device, const Cache
   }
 }
 
+namespace {
+thread_local bool text_only = false;
+}  // namespace
+
+Device::TextOnly::TextOnly(bool wanted) : before_(text_only) {
+  text_only = wanted;
+}
+
+Device::TextOnly::~TextOnly() {
+  text_only = before_;
+}
+
+Kernel Device::kernel(const char* file, const char* entry, const std::string& options) {
+  const std::string all = options + dialect_, name = file, function = entry;
+  const ProgramTextPtr text = programs_.text(name, all);
+  if (!text_only) return {text, function, cl::Kernel(programs_.get(name, all), entry)};
+  return {text, function, [this, name, function, all] {
+            return cl::Kernel(programs_.get(name, all), function.c_str());
+          }};
+}
+
+Kernel Device::generated_kernel(const std::string& text, const char* entry,
+                                const std::string& options) {
+  const std::string all = options + dialect_, function = entry;
+  const ProgramTextPtr whole = programs_.generated_text(text, all);
+  if (!text_only) return {whole, function, cl::Kernel(programs_.get_generated(text, all), entry)};
+  return {whole, function, [this, text, function, all] {
+            return cl::Kernel(programs_.get_generated(text, all), function.c_str());
+          }};
+}
+
 std::string machine_of(const Device& device) {
   const DeviceProfile& p = device.profile();
   std::int64_t units = p.compute_units;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/awake.hpp"
+#include "runtime/kernel.hpp"
 #include "runtime/opencl.hpp"
 #include "runtime/program.hpp"
 #include "runtime/scratch.hpp"
@@ -104,15 +105,23 @@ class Device {
 
   // A new kernel object (kernels are not thread-safe, programs are) of entry point `entry` in
   // kernels/<file>.cl, built with `options`.
-  cl::Kernel kernel(const char* file, const char* entry, const std::string& options) {
-    return cl::Kernel(programs_.get(file, options + dialect_), entry);
-  }
+  Kernel kernel(const char* file, const char* entry, const std::string& options);
 
   // The same of a generated program (ProgramCache::get_generated).
-  cl::Kernel generated_kernel(const std::string& text, const char* entry,
-                              const std::string& options) {
-    return cl::Kernel(programs_.get_generated(text, options + dialect_), entry);
-  }
+  Kernel generated_kernel(const std::string& text, const char* entry, const std::string& options);
+
+  // While one is alive, kernel() and generated_kernel() compile nothing in this thread: for who wants their text, and may
+  // never launch them.
+  class TextOnly {
+   public:
+    explicit TextOnly(bool wanted = true);
+    ~TextOnly();
+    TextOnly(const TextOnly&) = delete;
+    TextOnly& operator=(const TextOnly&) = delete;
+
+   private:
+    bool before_;
+  };
 
   cl::CommandQueue make_queue(cl_command_queue_properties properties = 0) const {
     return cl::CommandQueue(context_, device_, properties);

@@ -101,8 +101,9 @@ void join(Executable& executable, Device& device) {
   for (std::size_t i = 0; i < run.size(); ++i) {
     const KernelStep* step = run.step(i).as_launch();
     if (step == nullptr || has_number(*step)) return;
-    if (!may_be_task(step->kernel(), step->range(), device.cl())) return;
-    ChainTask task{step->kernel(), step->range().global[0], {}};
+    const Kernel& kernel = step->kernel();
+    if (!may_be_task(*kernel.text(), step->range())) return;
+    ChainTask task{kernel.text(), kernel.function(), step->range().global[0], {}};
     for (const Argument& argument : step->arguments())
       task.arguments.push_back(std::visit(ToChain{regions}, argument.value));
     tasks.push_back(std::move(task));

@@ -66,6 +66,15 @@ void enqueue_marker(cl_command_queue queue, const Dependencies& d) {
 
 }  // namespace
 
+Kernel::Kernel(const cl::Kernel& compiled)
+    : function_(compiled.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str()), compiled_(compiled) {
+  const auto program = compiled.getInfo<CL_KERNEL_PROGRAM>();
+  const cl::Device device = program.getInfo<CL_PROGRAM_DEVICES>().front();
+  text_ = std::make_shared<const ProgramText>(
+      ProgramText{program.getInfo<CL_PROGRAM_SOURCE>(),
+                  program.getBuildInfo<CL_PROGRAM_BUILD_OPTIONS>(device)});
+}
+
 void Bindings::bind(int slot, const Region& region) {
   const Bound& whole = at(region.slot);
   at(slot) = {whole.buffer, whole.parts, whole.offset + region.offset, region.bytes};
@@ -91,27 +100,36 @@ Range items(std::int64_t count, std::int64_t local) {
           {static_cast<std::size_t>(local), 1, 1}};
 }
 
-KernelStep::KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+KernelStep::KernelStep(std::string name, Kernel kernel, const std::vector<Argument>& arguments,
                        const Range& range)
     : Step(std::move(name)), kernel_(std::move(kernel)), arguments_(arguments), range_(range) {
-  check_arguments(kernel_, arguments);
+  if (kernel_.compiled()() != nullptr) make_ready();
+}
+
+void KernelStep::make_ready() {
+  cl::Kernel kernel = kernel_.ready();
+  check_arguments(kernel, arguments_);
+  buffers_.clear();
+  numbers_.clear();
   cl_uint index = 0;
-  for (const Argument& argument : arguments) {
-    std::visit(SetArgument{kernel_, index, buffers_, numbers_}, argument.value);
+  for (const Argument& argument : arguments_) {
+    std::visit(SetArgument{kernel, index, buffers_, numbers_}, argument.value);
     ++index;
   }
+  launched_ = std::move(kernel);
 }
 
 void KernelStep::enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) {
+  compile();
   for (const auto& [index, region] : buffers_) {
     const cl_mem buffer = bindings.resolve(region);
-    check(clSetKernelArg(kernel_(), index, sizeof(buffer), &buffer), "clSetKernelArg");
+    check(clSetKernelArg(launched_(), index, sizeof(buffer), &buffer), "clSetKernelArg");
   }
   for (const auto& [index, number] : numbers_) {
     const cl_float value = bindings.value(number);
-    check(clSetKernelArg(kernel_(), index, sizeof(value), &value), "clSetKernelArg");
+    check(clSetKernelArg(launched_(), index, sizeof(value), &value), "clSetKernelArg");
   }
-  check(clEnqueueNDRangeKernel(queue, kernel_(), 3, nullptr, range_.global.data(),
+  check(clEnqueueNDRangeKernel(queue, launched_(), 3, nullptr, range_.global.data(),
                                range_.local.data(), d.count, d.list, d.done),
         "clEnqueueNDRangeKernel");
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/awake.hpp"
+#include "runtime/kernel.hpp"
 #include "runtime/opencl.hpp"
 #include "runtime/scratch.hpp"
 
@@ -117,17 +118,24 @@ Range items(std::int64_t items, std::int64_t local);
 // compiled kernel's.
 class KernelStep : public Step {
  public:
-  KernelStep(std::string name, cl::Kernel kernel, const std::vector<Argument>& arguments,
+  KernelStep(std::string name, Kernel kernel, const std::vector<Argument>& arguments,
              const Range& range);
   const KernelStep* as_launch() const override { return this; }
-  const cl::Kernel& kernel() const { return kernel_; }
+  const Kernel& kernel() const { return kernel_; }
+  // Compiles the kernel where it is not compiled; else enqueue() does. Throws Error{kBuildFailed}. Not thread-safe.
+  void compile() {
+    if (launched_() == nullptr) make_ready();
+  }
   const Range& range() const { return range_; }
   const std::vector<Argument>& arguments() const { return arguments_; }
   void enqueue(cl_command_queue queue, Bindings& bindings,
                const Dependencies& dependencies) override;
 
  private:
-  cl::Kernel kernel_;
+  void make_ready();
+
+  Kernel kernel_;
+  cl::Kernel launched_;  // null until one that is not compiled is first enqueued
   std::vector<Argument> arguments_;
   std::vector<std::pair<cl_uint, Region>> buffers_;
   std::vector<std::pair<cl_uint, Number>> numbers_;

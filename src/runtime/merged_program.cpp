@@ -193,20 +193,28 @@ std::vector<std::pair<std::string, std::string>> defines_of(const std::string& o
   return defines;
 }
 
-// A line of a kernel's head becomes that of a function, an array in local memory part of one.
+// The head of a kernel as that of a function.
 std::string as_function(const std::string& line) {
   static const std::regex kHead(
       R"(^(?:kernel\s+(?:__attribute__\s*\(\(reqd_work_group_size\([^)]*\)\)\)\s*)?)?void\s+(\w+)\s*\()");
-  static const std::regex kLocal(
-      R"(^  local (\w+) (\w+)\[([^\]]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
-  if (begins(line, "  local ")) {
-    return std::regex_replace(line, kLocal,
-                              "  local $1* $2 = (local $1*)chain_memory; "
-                              "chain_memory += (sizeof($1) * ($3) + 63) / 64 * 64;");
-  }
   return std::regex_replace(line, kHead,
                             "static __attribute__((noinline)) void $1(const long chain_group, "
                             "const long chain_groups, local char* chain_memory, ");
+}
+
+// Array `number` in local memory of a kernel as a part of chain_memory, which must have room for it.
+std::string as_part(const std::string& line, int number) {
+  static const std::regex kLocal(
+      R"(^  local (\w+) (\w+)\[([^\]]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
+  std::smatch match;
+  if (!std::regex_match(line, match, kLocal)) return line;
+  const std::string type = match[1], name = match[2], used = "chain_used_" + std::to_string(number);
+  const std::string before =
+      number == 0 ? "0" : "(int)chain_used_" + std::to_string(number - 1);
+  const std::string bytes = "(int)((sizeof(" + type + ") * (" + match[3].str() + ") + 63) / 64 * 64)";
+  return "  enum { " + used + " = " + before + " + " + bytes + " }; typedef char chain_fits_" +
+         std::to_string(number) + "[(int)" + used + " <= CHAIN_MEMORY ? 1 : -1]; local " + type +
+         "* " + name + " = (local " + type + "*)chain_memory; chain_memory += " + bytes + ";";
 }
 
 // Kernels become functions. Without blank lines: the driver reads all of it each time.
@@ -214,6 +222,7 @@ std::string as_functions(const std::string& source) {
   std::string text;
   std::istringstream lines(source);
   bool head = false;  // the line before began a kernel whose name is in this one
+  int arrays = 0;     // in local memory, of this kernel
   for (std::string line; std::getline(lines, line);) {
     if (line.find_first_not_of(" \t") == std::string::npos || begins(line, kLine)) continue;
     const bool kernel = begins(line, "kernel ");
@@ -221,7 +230,12 @@ std::string as_functions(const std::string& source) {
       head = true;
       continue;
     }
-    text += (kernel || head || begins(line, "  local ") ? as_function(line) : line) + "\n";
+    if (kernel || head) {
+      text += as_function(line) + "\n";
+      arrays = 0;
+    } else {
+      text += (begins(line, "  local ") ? as_part(line, arrays++) : line) + "\n";
+    }
     head = false;
   }
   return text;
@@ -278,28 +292,15 @@ std::string merged(const ProgramText& program, std::size_t index) {
 
 }  // namespace
 
-ProgramText text_of(const cl::Kernel& kernel, const cl::Device& device) {
-  const auto program = kernel.getInfo<CL_KERNEL_PROGRAM>();
-  return {program.getInfo<CL_PROGRAM_SOURCE>(),
-          program.getBuildInfo<CL_PROGRAM_BUILD_OPTIONS>(device)};
-}
-
 std::string merged_name(const std::string& kernel, std::size_t program) {
   return kernel + "_of_" + std::to_string(program);
 }
 
-std::string merged_source(const std::vector<ProgramText>& programs) {
-  std::string text;
+std::string merged_source(const std::vector<ProgramTextPtr>& programs, std::size_t memory_bytes) {
+  std::string text = "#define CHAIN_MEMORY " + std::to_string(memory_bytes) + "\n";
   for (std::size_t i = 0; i < programs.size(); ++i)
-    text += merged(programs[i], i);
+    text += merged(*programs[i], i);
   return text;
-}
-
-std::size_t chain_memory_bytes(const cl::Kernel& kernel, const cl::Device& device) {
-  // Each array is rounded up to 64 bytes; no kernel has more than eight.
-  constexpr std::size_t kRounding = 8 * 64;
-  return static_cast<std::size_t>(kernel.getWorkGroupInfo<CL_KERNEL_LOCAL_MEM_SIZE>(device)) +
-         kRounding;
 }
 
 }  // namespace clconv::core

@@ -176,6 +176,7 @@ ProgramCache::Stats ProgramCache::stats() const {
 void ProgramCache::trim() {
   const std::lock_guard<std::mutex> lock(mutex_);
   programs_.clear();  // who waits for a build holds its future
+  texts_.clear();
 }
 
 std::int64_t ProgramCache::size() const {
@@ -198,6 +199,23 @@ cl::Program ProgramCache::get(const std::string& file, const std::string& option
 cl::Program ProgramCache::get_generated(const std::string& text, const std::string& options) {
   const std::string name = "generated-" + hex(fnv1a(text));
   return get(name, options, [&] { return generated_source(name, text); });
+}
+
+ProgramTextPtr ProgramCache::text(const std::string& file, const std::string& options) {
+  return text(file, options, [&] { return program_source(file); });
+}
+
+ProgramTextPtr ProgramCache::generated_text(const std::string& text, const std::string& options) {
+  const std::string name = "generated-" + hex(fnv1a(text));
+  return this->text(name, options, [&] { return generated_source(name, text); });
+}
+
+ProgramTextPtr ProgramCache::text(const std::string& file, const std::string& options,
+                                  const std::function<std::string()>& source) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ProgramTextPtr& known = texts_[file + " " + options];
+  if (known == nullptr) known = std::make_shared<const ProgramText>(ProgramText{source(), options});
+  return known;
 }
 
 cl::Program ProgramCache::get(const std::string& file, const std::string& options,

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/opencl.hpp"
+#include "runtime/kernel.hpp"
 
 namespace clconv::core {
 
@@ -65,6 +65,9 @@ class ProgramCache {
   cl::Program get(const std::string& file, const std::string& options);
   // A generated program: `text` behind the parts that its first line names.
   cl::Program get_generated(const std::string& text, const std::string& options);
+  // What they are made of; one object for equal arguments.
+  ProgramTextPtr text(const std::string& file, const std::string& options);
+  ProgramTextPtr generated_text(const std::string& text, const std::string& options);
 
   struct Stats {
     std::int64_t built = 0;         // from source
@@ -86,6 +89,8 @@ class ProgramCache {
   // `source` gives the program's text where it is not in memory.
   cl::Program get(const std::string& file, const std::string& options,
                   const std::function<std::string()>& source);
+  ProgramTextPtr text(const std::string& file, const std::string& options,
+                      const std::function<std::string()>& source);
   cl::Program load_or_build(const std::string& file, const std::string& options,
                             const std::string& source);
   cl::Program build(const std::string& file, const std::string& options, const std::string& source);
@@ -98,8 +103,9 @@ class ProgramCache {
   cl::Device device_;
   std::string device_key_;
   CacheOptions options_;
-  mutable std::mutex mutex_;  // guards the three below; not held while building
+  mutable std::mutex mutex_;  // guards what is below; not held while building
   std::map<std::string, std::shared_future<cl::Program>> programs_;
+  std::map<std::string, ProgramTextPtr> texts_;
   Stats stats_;
 };
 
