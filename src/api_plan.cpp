@@ -144,11 +144,11 @@ bool run_by_caller(const Problem& problem, clconv_run_launches run, void* user,
                   sizeof(buffer));
     }
   }
-  const clconv_status status = run(user, queue(), static_cast<int64_t>(launches.size()),
-                                   launches.data(), &operands);
+  const clconv_status status =
+      run(user, queue(), static_cast<int64_t>(launches.size()), launches.data(), &operands);
   if (status != CLCONV_OK && status != CLCONV_CONSTRAINT)
-    throw Error(Code::kOpenCl, std::string("the caller's run of launches failed: ") +
-                                   clconv_status_name(status));
+    throw Error(Code::kOpenCl,
+                std::string("the caller's run of launches failed: ") + clconv_status_name(status));
   return status == CLCONV_OK;
 }
 

@@ -55,12 +55,12 @@ TEST_CASE("names and macros of merged programs do not meet") {
       "-DFACTOR=2"};
   ProgramText other = one;
   other.options = "-DFACTOR=3";
-  const std::string text = merged_source({std::make_shared<const ProgramText>(one),
-                                          std::make_shared<const ProgramText>(other)},
-                                         64) +
-                           "kernel void both(global int* out, local char* memory) {\n  " +
-                           merged_name("f", 0) + "(0, 2, memory, out, 5);\n  " +
-                           merged_name("f", 1) + "(1, 2, memory, out, 5);\n}\n";
+  const std::string text =
+      merged_source(
+          {std::make_shared<const ProgramText>(one), std::make_shared<const ProgramText>(other)},
+          64) +
+      "kernel void both(global int* out, local char* memory) {\n  " + merged_name("f", 0) +
+      "(0, 2, memory, out, 5);\n  " + merged_name("f", 1) + "(1, 2, memory, out, 5);\n}\n";
   cl::Kernel kernel = device().generated_kernel(text, "both", "-w");
   const cl::Buffer out(device().context(), CL_MEM_READ_WRITE, 2 * sizeof(cl_int));
   kernel.setArg(0, out);
@@ -98,10 +98,11 @@ TEST_CASE("arrays in local memory that there is no room for do not compile in a 
                   "  a[1] = 3, b[2] = 4;\n  out[0] = a[1] + (int)b[2];\n}\n",
                   "-DCOUNT=17"});
   const auto build = [&](std::size_t bytes) {  // 128 and 64 are needed
-    return device().generated_kernel(merged_source({program}, bytes) +
-                                         "kernel void g(global int* out, local char* memory) {\n  " +
-                                         merged_name("f", 0) + "(0, 1, memory, out);\n}\n",
-                                     "g", "-w");
+    return device().generated_kernel(
+        merged_source({program}, bytes) +
+            "kernel void g(global int* out, local char* memory) {\n  " + merged_name("f", 0) +
+            "(0, 1, memory, out);\n}\n",
+        "g", "-w");
   };
   cl::Kernel kernel = build(192);
   const cl::Buffer out(device().context(), CL_MEM_READ_WRITE, sizeof(cl_int));
@@ -146,8 +147,8 @@ std::vector<cl_int> run_chain(const ChainProgram& program, const ChainTable& tab
   for (cl_uint i = 0; i < 2; ++i)
     kernel.setArg(ChainProgram::kFirstBuffer + i, buffers[i]);
   const cl::CommandQueue queue = device().make_queue();
-  queue.enqueueNDRangeKernel(kernel, cl::NullRange,
-                             cl::NDRange(chain_workers(device().profile())), cl::NDRange(1));
+  queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(chain_workers(device().profile())),
+                             cl::NDRange(1));
   for (std::size_t i = 0; i < 2; ++i)
     queue.enqueueReadBuffer(buffers[i], CL_TRUE, 0, 100 * sizeof(cl_int), values.data() + 100 * i);
   queue.enqueueReadBuffer(state, CL_TRUE, 0, after.size(), after.data());
@@ -162,14 +163,16 @@ TEST_CASE("the program of a chain runs whatever tasks of its kernels a table nam
     MESSAGE("skipped: the device launches every step");
     return;
   }
-  const auto task = [](const char* factor, std::size_t count, std::vector<ChainArgument> arguments) {
+  const auto task = [](const char* factor, std::size_t count,
+                       std::vector<ChainArgument> arguments) {
     return ChainTask{scaling_kernel(factor).text(), "scale", count, std::move(arguments)};
   };
   const auto part = [](std::size_t index, std::int64_t first) {
     return ChainBuffer{index, first * static_cast<std::int64_t>(sizeof(cl_int))};
   };
-  const ChainProgram program(device(), {task("2", 1, {part(0, 0), part(0, 0), cl_int{0}}),
-                                        task("3", 1, {part(0, 0), part(0, 0), cl_int{0}})},
+  const ChainProgram program(device(),
+                             {task("2", 1, {part(0, 0), part(0, 0), cl_int{0}}),
+                              task("3", 1, {part(0, 0), part(0, 0), cl_int{0}})},
                              2);
   // out[0..39] = 3 * (in[50..89] + 1), then out[20..29] = 2 * (out[0..9] - 2), then in[99] = 2 * 5.
   const auto table = program.table_of({task("3", 40, {part(0, 0), part(1, 50), cl_int{1}}),

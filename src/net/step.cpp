@@ -7,8 +7,9 @@
 
 namespace clconv::net {
 
-LaunchStep::LaunchStep(std::string name, core::Kernel kernel, const std::vector<Argument>& arguments,
-                       const core::Range& range, double predicted_us)
+LaunchStep::LaunchStep(std::string name, core::Kernel kernel,
+                       const std::vector<Argument>& arguments, const core::Range& range,
+                       double predicted_us)
     : Step(name), predicted_us_(predicted_us) {
   std::vector<core::Argument> bound;
   launch_ = {kernel.text(), kernel.function(), range, {}};
@@ -95,8 +96,7 @@ std::vector<Launch> ConvolutionStep::launches() const {
     const clconv_status status = clconv_plan_get_launch(plan_.get(), i, &raw);
     if (status == CLCONV_CONSTRAINT) return {};
     check(status);
-    launches.push_back(
-        launch_of(raw, [&](std::size_t operand) { return buffer_of(operand); }));
+    launches.push_back(launch_of(raw, [&](std::size_t operand) { return buffer_of(operand); }));
   }
   return launches;
 }

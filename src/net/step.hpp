@@ -46,10 +46,11 @@ struct Launch {
 // What a plan of libclconv tells of its launch. `buffer_of` has the buffer of a member of clconv_operands, by its offset.
 template <class BufferOf>
 Launch launch_of(const clconv_launch& raw, BufferOf&& buffer_of) {
-  Launch launch{std::make_shared<const core::ProgramText>(core::ProgramText{raw.source, raw.options}),
-                raw.function,
-                {},
-                {}};
+  Launch launch{
+      std::make_shared<const core::ProgramText>(core::ProgramText{raw.source, raw.options}),
+      raw.function,
+      {},
+      {}};
   for (std::size_t d = 0; d < launch.range.global.size(); ++d) {
     launch.range.global[d] = raw.global_size[d];
     launch.range.local[d] = raw.local_size[d];

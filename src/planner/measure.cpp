@@ -91,8 +91,7 @@ struct DeviceLaboratory::Operands {
 
 class DeviceLaboratory::DeviceTrial : public Trial {
  public:
-  DeviceTrial(DeviceLaboratory& laboratory, std::unique_ptr<Executable> executable,
-              double build_us)
+  DeviceTrial(DeviceLaboratory& laboratory, std::unique_ptr<Executable> executable, double build_us)
       : laboratory_(laboratory), executable_(std::move(executable)), setup_us_(build_us) {}
 
   double setup_us() const override { return setup_us_; }

@@ -110,15 +110,14 @@ std::string ChainProgram::text(std::size_t buffers) const {
     all += ", b" + std::to_string(i);
   }
   // The tasks are in a function that is not inlined: kernels/parts/language.cl says why.
-  return "// parts: chain\n" + merged_source(programs_, memory_bytes_) + "#line 1 \"tasks\"\n" + tasks_ +
-         "static __attribute__((noinline)) void chain_item(int self, " + parameters +
+  return "// parts: chain\n" + merged_source(programs_, memory_bytes_) + "#line 1 \"tasks\"\n" +
+         tasks_ + "static __attribute__((noinline)) void chain_item(int self, " + parameters +
          ") {\n  global char* const buffers[] = {" + all + "};\n  ALL_TASKS(" + cases_ +
          ")\n}\nkernel __attribute__((reqd_work_group_size(1, 1, 1)))\nvoid chain(" + parameters +
          ") {\n  chain_item((int)get_group_id(0), " + arguments + ");\n}\n";
 }
 
-ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks,
-                           std::size_t buffers)
+ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks, std::size_t buffers)
     : device_(device),
       memory_bytes_(static_cast<std::size_t>(
           std::max<std::int64_t>(device.profile().local_memory_bytes, 1))) {

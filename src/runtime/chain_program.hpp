@@ -86,7 +86,7 @@ class ChainProgram {
   std::vector<ProgramTextPtr> programs_;
   std::vector<Entry> kernels_;
   std::string tasks_, cases_;  // a function for each kernel, and where it is called
-  std::size_t memory_bytes_;  // of local memory, for the arrays of any of them
+  std::size_t memory_bytes_;   // of local memory, for the arrays of any of them
   cl::Kernel kernel_;
 };
 

@@ -110,8 +110,8 @@ void join(Executable& executable, Device& device) {
   }
   try {
     const ChainProgram program(device, tasks, regions.all().size());
-    executable.joined.add(std::make_unique<JoinedStep>(device, program, *program.table_of(tasks),
-                                                       regions.all()));
+    executable.joined.add(
+        std::make_unique<JoinedStep>(device, program, *program.table_of(tasks), regions.all()));
   } catch (const Error& error) {
     if (error.code() != Code::kBuildFailed) throw;  // the launches remain
   }

@@ -1,6 +1,8 @@
 #include "runtime/merged_program.hpp"
 
+#include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -77,14 +79,44 @@ Parted parted(const std::string& text) {
   return result;
 }
 
+// The word that begins at or behind `at`, "" where something else does. A regular expression takes ten times as long.
+std::string word_from(const std::string& text, std::size_t at) {
+  std::size_t begin = std::min(text.find_first_not_of(" \t\n", at), text.size()), end = begin;
+  while (end < text.size() && is_word(text[end]))
+    ++end;
+  return text.substr(begin, end - begin);
+}
+
 Names macros_of(const std::vector<std::string>& directives) {
-  static const std::regex kDefine(R"(^\s*#\s*define\s+(\w+))");
   Names names;
-  std::smatch match;
   for (const std::string& line : directives) {
-    if (std::regex_search(line, match, kDefine)) names.insert(match[1]);
+    const std::size_t define = line.find("define", line.find('#'));
+    if (define == std::string::npos || word_from(line, line.find('#') + 1) != "define") continue;
+    names.insert(word_from(line, define + std::strlen("define")));
   }
   return names;
+}
+
+// The words in front of ##, and those that CLCONV_PASTE puts in front of something.
+std::vector<std::string> pasted_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = text.find("##"); at != std::string::npos; at = text.find("##", at + 2)) {
+    std::size_t end = at;
+    while (end > 0 && std::isspace(static_cast<unsigned char>(text[end - 1])) != 0)
+      --end;
+    std::size_t begin = end;
+    while (begin > 0 && is_word(text[begin - 1]))
+      --begin;
+    if (begin < end) words.push_back(text.substr(begin, end - begin));
+  }
+  const std::string call = "CLCONV_PASTE(";
+  for (std::size_t at = text.find(call); at != std::string::npos; at = text.find(call, at + 1)) {
+    const std::string word = word_from(text, at + call.size());
+    const std::size_t behind = text.find(word, at + call.size()) + word.size();
+    const std::size_t next = text.find_first_not_of(" \t\n", behind);
+    if (!word.empty() && next != std::string::npos && text[next] == ',') words.push_back(word);
+  }
+  return words;
 }
 
 // Names that macros make of a word and a number of elements: packed##N, CLCONV_PASTE(load_, N). What begins like a type
@@ -94,7 +126,6 @@ void add_pasted(const std::string& text, Names& names) {
   if (text.find("##") == std::string::npos && text.find("CLCONV_PASTE(") == std::string::npos)
     return;
   static const std::regex kParameters(R"(^\s*#\s*define\s+\w+\(([^)]*)\))");
-  static const std::regex kPasted(R"((\w+)\s*##|CLCONV_PASTE\(\s*(\w+)\s*,)");
   static const std::regex kBuiltIn(
       R"((u?(char|short|int|long)|float|double|half|as_\w*|convert_\w*|vload\w*|vstore\w*))");
   std::smatch head;
@@ -105,8 +136,7 @@ void add_pasted(const std::string& text, Names& names) {
     for (std::sregex_iterator i(list.begin(), list.end(), kWord), end; i != end; ++i)
       parameters.insert(i->str());
   }
-  for (std::sregex_iterator i(text.begin(), text.end(), kPasted), end; i != end; ++i) {
-    const std::string word = (*i)[1].matched ? (*i)[1].str() : (*i)[2].str();
+  for (const std::string& word : pasted_words(text)) {
     if (parameters.count(word) != 0 || std::regex_match(word, kBuiltIn)) continue;
     for (const char* size : {"2", "4", "8", "16"})
       names.insert(word + size);
@@ -209,9 +239,9 @@ std::string as_part(const std::string& line, int number) {
   std::smatch match;
   if (!std::regex_match(line, match, kLocal)) return line;
   const std::string type = match[1], name = match[2], used = "chain_used_" + std::to_string(number);
-  const std::string before =
-      number == 0 ? "0" : "(int)chain_used_" + std::to_string(number - 1);
-  const std::string bytes = "(int)((sizeof(" + type + ") * (" + match[3].str() + ") + 63) / 64 * 64)";
+  const std::string before = number == 0 ? "0" : "(int)chain_used_" + std::to_string(number - 1);
+  const std::string bytes =
+      "(int)((sizeof(" + type + ") * (" + match[3].str() + ") + 63) / 64 * 64)";
   return "  enum { " + used + " = " + before + " + " + bytes + " }; typedef char chain_fits_" +
          std::to_string(number) + "[(int)" + used + " <= CHAIN_MEMORY ? 1 : -1]; local " + type +
          "* " + name + " = (local " + type + "*)chain_memory; chain_memory += " + bytes + ";";
