@@ -1,10 +1,8 @@
 #include "net/chain.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "error.hpp"
-#include "net/choice.hpp"
 #include "runtime/chain_program.hpp"
 #include "runtime/waking.hpp"
 
@@ -119,22 +117,6 @@ std::size_t launches_of(const Segment& segment, const std::vector<StepLaunches>&
   return launches;
 }
 
-// Does it take less time of the cores than compiling does?
-bool pays(const Segment& segment, const core::DeviceProfile& profile,
-          const std::vector<StepLaunches>& steps, double runs) {
-  std::set<std::pair<std::string_view, std::string_view>> programs;
-  double us = 0;
-  for (std::size_t i = segment.first; i < segment.last; ++i) {
-    us += std::max(steps[i].step->predicted_us(), 0.0);
-    for (const Launch& launch : steps[i].launches)
-      programs.emplace(launch.program->source, launch.program->options);
-  }
-  const auto launches = static_cast<double>(launches_of(segment, steps));
-  const auto cores = static_cast<double>(core::chain_workers(profile));
-  return (launches * core::kBetweenLaunchesUs + us * core::kUnevenEnd) * cores * runs >
-         kCompileUs * static_cast<double>(programs.size());
-}
-
 }  // namespace
 
 Chain::Chain(core::Device& device, const std::vector<StepLaunches>& steps, std::size_t first,
@@ -206,21 +188,21 @@ bool Chain::run(const cl::CommandQueue& queue, const std::vector<Launch>& launch
   return true;
 }
 
+bool makes_chains(const core::Device& device) {
+  return core::launch_policy() != core::LaunchPolicy::kEach &&
+         core::has_slow_launches(device.profile());
+}
+
 std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
                                                 const std::vector<std::unique_ptr<Step>>& steps,
-                                                const std::vector<Location>& locations,
-                                                double runs) {
+                                                const std::vector<Location>& locations) {
   std::vector<std::unique_ptr<Chain>> chains;
-  const core::LaunchPolicy wanted = core::launch_policy();
-  if (wanted == core::LaunchPolicy::kEach || !core::has_slow_launches(device.profile()))
-    return chains;
+  if (!makes_chains(device)) return chains;
   std::vector<StepLaunches> all;
   for (const auto& step : steps)
     all.push_back({step.get(), step->launches()});
   for (const Segment& segment : segments_of(device.cl(), all, locations)) {
     if (launches_of(segment, all) < 2) continue;
-    if (wanted == core::LaunchPolicy::kWhereItPays && !pays(segment, device.profile(), all, runs))
-      continue;
     try {
       chains.push_back(
           std::make_unique<Chain>(device, all, segment.first, segment.last, locations));

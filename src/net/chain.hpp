@@ -64,12 +64,14 @@ class Chain {
   mutable std::mutex mutex_;  // arguments are state of the kernel object
 };
 
-// The chains of a plan, in order, as long as possible each. Empty where none pays: on devices other than PoCL's CPUs, and
-// where the plan runs too seldom (`runs` times) to make up for compiling its kernels once more. CLCONV_LAUNCHES=each makes
-// none, CLCONV_LAUNCHES=chained those that do not pay, too. Throws Error{kInvalidArgument} for another value.
+// Does a plan have chains on this device? On PoCL's CPUs, unless CLCONV_LAUNCHES is `each`. Throws Error{kInvalidArgument}
+// for a value that there is not.
+bool makes_chains(const core::Device& device);
+
+// The chains of a plan, in order, as long as possible each. To compile one takes no longer than to compile its kernels
+// one by one.
 std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
                                                 const std::vector<std::unique_ptr<Step>>& steps,
-                                                const std::vector<Location>& locations,
-                                                double runs);
+                                                const std::vector<Location>& locations);
 
 }  // namespace clconv::net

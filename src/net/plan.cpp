@@ -92,7 +92,7 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
 
 void NetworkPlan::make_steps() {
   const Graph graph = graph_;  // lowering adds nodes
-  options_.planning.check_later = checks_later(device_, options_.planning) ? 1 : 0;
+  options_.planning.check_later = makes_chains(device_) ? 1 : 0;
   lower_and_chain();
   if (options_.planning.check_later == 0 || all_right(lowered_.steps, chains_)) return;
   graph_ = graph;
@@ -108,11 +108,7 @@ void NetworkPlan::lower_and_chain() {
   }
   core::check(clFinish(queue()), "clFinish");
   plan_memory();
-  double run_us = 0;
-  for (const auto& step : lowered_.steps)
-    run_us += std::max(step->predicted_us(), 0.0);
-  chains_ =
-      make_chains(device_, lowered_.steps, locations(), expected_runs(options_.planning, run_us));
+  chains_ = make_chains(device_, lowered_.steps, locations());
   auto chain = chains_.begin();
   for (std::size_t i = 0; i < lowered_.steps.size(); ++i) {
     if (chain != chains_.end() && (*chain)->last() == i) ++chain;

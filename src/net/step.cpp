@@ -2,10 +2,23 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 
 #include "error.hpp"
 
 namespace clconv::net {
+namespace {
+
+// The name of a parameter, for as long as the process lives: it is checked when the kernel is compiled, and who made it
+// may be gone by then.
+const char* kept(const char* name) {
+  static std::mutex& mutex = *new std::mutex;
+  static auto& names = *new std::set<std::string>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return names.insert(name).first->c_str();
+}
+
+}  // namespace
 
 LaunchStep::LaunchStep(std::string name, core::Kernel kernel,
                        const std::vector<Argument>& arguments, const core::Range& range,
@@ -21,7 +34,7 @@ LaunchStep::LaunchStep(std::string name, core::Kernel kernel,
     return core::Region{static_cast<int>(slots_.size()) - 1};
   };
   for (const Argument& argument : arguments) {
-    core::Argument one{argument.name, cl_int{0}};
+    core::Argument one{kept(argument.name), cl_int{0}};
     if (const In* in = std::get_if<In>(&argument.value)) {
       reads_.push_back(in->buffer);
       one.value = slot_of(in->buffer);

@@ -1,8 +1,7 @@
 #include "net/trust.hpp"
 
 #include <algorithm>
-
-#include "runtime/waking.hpp"
+#include <cstring>
 
 namespace clconv::net {
 namespace {
@@ -48,14 +47,6 @@ clconv_status run_in_chains(void* user, cl_command_queue queue, std::int64_t num
 }
 
 }  // namespace
-
-bool checks_later(const core::Device& device, const PlanOptions& planning) {
-  // Below so many no chain makes up for compiling it.
-  constexpr std::int64_t kFewRuns = 100;
-  const bool few = planning.expected_runs > 0 && planning.expected_runs < kFewRuns;
-  return core::has_slow_launches(device.profile()) && !few &&
-         core::launch_policy() != core::LaunchPolicy::kEach;
-}
 
 bool all_right(const std::vector<std::unique_ptr<Step>>& steps, const Chains& chains) {
   for (const auto& step : steps) {

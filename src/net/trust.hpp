@@ -11,9 +11,6 @@
 
 namespace clconv::net {
 
-// Whether plans are to be made unchecked, since a chain may check them afterwards.
-bool checks_later(const core::Device& device, const PlanOptions& planning);
-
 // Checks every convolution's plan, with the launches in a chain that has their kernels, else one by one. False where a
 // variant is wrong, or its check could not be made: then the plans must be made again, and checked one by one.
 bool all_right(const std::vector<std::unique_ptr<Step>>& steps,

@@ -10,9 +10,8 @@ namespace clconv::core {
 
 LaunchPolicy launch_policy() {
   const std::string word = environment("CLCONV_LAUNCHES");
-  if (word.empty()) return LaunchPolicy::kWhereItPays;
+  if (word.empty() || word == "chained") return LaunchPolicy::kChained;
   if (word == "each") return LaunchPolicy::kEach;
-  if (word == "chained") return LaunchPolicy::kChained;
   throw Error(Code::kInvalidArgument,
               "CLCONV_LAUNCHES is '" + word + "', expected each or chained");
 }

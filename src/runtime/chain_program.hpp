@@ -14,13 +14,8 @@
 
 namespace clconv::core {
 
-// What a launch of its own costs more than a task of a chain: the time between two of them, and that its threads do not
-// end at once, in parts of its time. PoCL 3.1, 2-core Zen 5, 2026-11, in us per launch: EfficientNet-Lite0 23 of 70,
-// ResNet-50 12 of 300, AlexNet 45 of 500, Real-ESRGAN 60 of 800.
-constexpr double kBetweenLaunchesUs = 14, kUnevenEnd = 0.04;
-
-// CLCONV_LAUNCHES.
-enum class LaunchPolicy { kWhereItPays, kEach, kChained };
+// CLCONV_LAUNCHES; by itself kChained.
+enum class LaunchPolicy { kEach, kChained };
 // Throws Error{kInvalidArgument} for another value.
 LaunchPolicy launch_policy();
 
