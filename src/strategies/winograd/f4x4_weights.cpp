@@ -23,16 +23,14 @@ struct WeightsTile {
   int kv, tc, vw, runs, slabs, split;
 
   Config config() const {
-    return {"f4x4_weights",
-            {{"kv", kv}, {"tc", tc}, {"vw", vw}, {"runs", runs}, {"slabs", slabs}, {"split", split}}};
+    return {
+        "f4x4_weights",
+        {{"kv", kv}, {"tc", tc}, {"vw", vw}, {"runs", runs}, {"slabs", slabs}, {"split", split}}};
   }
   static WeightsTile from(const Config& c) {
-    return {c.get("kv", 1, 8),
-            c.get("tc", 1, 32),
-            c.get_power_of_two("vw", 4, 16),
-            c.get("runs", 1, INT32_MAX),
-            c.get("slabs", 1, INT32_MAX),
-            c.get("split", 1, INT32_MAX)};
+    return {
+        c.get("kv", 1, 8),           c.get("tc", 1, 32),           c.get_power_of_two("vw", 4, 16),
+        c.get("runs", 1, INT32_MAX), c.get("slabs", 1, INT32_MAX), c.get("split", 1, INT32_MAX)};
   }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
 };
@@ -71,7 +69,9 @@ struct WeightsGeometry {
     sums_of_group = std::max(blocks_of_run * sums_block, products_of(kM) * sums_xi);
   }
   // An odd number of lines from one xi to the next, as Winograd's other bodies have it.
-  std::int64_t xi_of(std::int64_t step) const { return (ceil_div(chunk_tiles * step, kLine) | 1) * kLine; }
+  std::int64_t xi_of(std::int64_t step) const {
+    return (ceil_div(chunk_tiles * step, kLine) | 1) * kLine;
+  }
   std::int64_t floats() const {
     return products_of(kM) * (xi_of(v_step) + xi_of(tile.block())) + stage_floats;
   }
@@ -107,18 +107,22 @@ std::int64_t budget_of(const Case& c) {
 
 Pass pass_of(const Case& all, const WeightsGeometry& g) {
   constexpr double kEfficiency = 0.9;
-  constexpr double kTileOfX = 190, kTileOfDy = 150;  // cycles to stage and transform a vector of planes
-  constexpr double kResult = 110;                    // per vector of filters and channel
-  constexpr TileCycles kSums{2, 30};                 // per vector of sums, and per register tile
+  constexpr double kTileOfX = 190,
+                   kTileOfDy = 150;   // cycles to stage and transform a vector of planes
+  constexpr double kResult = 110;     // per vector of filters and channel
+  constexpr TileCycles kSums{2, 30};  // per vector of sums, and per register tile
   const Machine& machine = all.machine;
-  const double tiles = real(g.units_per_part * g.segment), vectors = real(g.blocks_of_run * g.tile.kv);
+  const double tiles = real(g.units_per_part * g.segment),
+               vectors = real(g.blocks_of_run * g.tile.kv);
   const double chunks = real(ceil_div(g.units_per_part, g.units_of_chunk));
   const double sums = g.tile.kv * g.tile.tc;
   const double register_tiles =
       real(products_of(kM) * g.blocks_of_run * ceil_div(g.slab_channels, g.tile.tc));
   const double products =
-      register_tiles * (product_cycles(machine, tiles, sums, g.tile.kv + g.tile.tc) + chunks * kSums.of(sums));
-  const double cycles = products + tiles * (kTileOfX * real(g.v_step / g.tile.vw) + kTileOfDy * vectors) +
+      register_tiles *
+      (product_cycles(machine, tiles, sums, g.tile.kv + g.tile.tc) + chunks * kSums.of(sums));
+  const double cycles = products +
+                        tiles * (kTileOfX * real(g.v_step / g.tile.vw) + kTileOfDy * vectors) +
                         kResult * vectors * real(g.slab_channels);
   const double groups = real(g.work_groups(all.problem));
   return vector_pass(all.profile, {groups, cycles, g.tile.vw, kEfficiency},
@@ -147,6 +151,7 @@ class Weights : public Layout {
     const Region sums = layout.add(geometry_.sums_bytes(p));
     const Region result = direct() ? Region{kDwSlot} : layout.add(part_bytes());
     executable.workspace_bytes = layout.bytes();
+    executable.share_launch = true;
     executable.run.add(std::make_unique<KernelStep>(
         "multiply", device.kernel("winograd/f4x4_weights", "winograd_weights", defines()),
         arguments(sums, result), one_item_groups(geometry_.work_groups(p))));
@@ -238,10 +243,15 @@ std::vector<Config> variants(const Case& c) {
   constexpr std::int64_t kSlab = 64;  // channels, about
   const Problem& p = c.problem;
   const int kv = p.k_per_group() > c.machine.lanes ? 2 : 1;
-  const std::int64_t slabs = ceil_div(p.c_per_group(), kSlab), slab = ceil_div(p.c_per_group(), slabs);
+  const std::int64_t slabs = ceil_div(p.c_per_group(), kSlab),
+                     slab = ceil_div(p.c_per_group(), slabs);
   const std::int64_t tc = ceil_div(slab, ceil_div(slab, (c.machine.registers - kv - 1) / kv));
-  WeightsTile tile{kv, static_cast<int>(std::min(tc, p.c_per_group() / slabs)), c.machine.lanes, 1,
-                   static_cast<int>(slabs), 1};
+  WeightsTile tile{kv,
+                   static_cast<int>(std::min(tc, p.c_per_group() / slabs)),
+                   c.machine.lanes,
+                   1,
+                   static_cast<int>(slabs),
+                   1};
   const std::int64_t blocks = ceil_div(p.k_per_group(), tile.block());
   std::vector<Config> configs;
   for (const std::int64_t each : {1, 2}) {
@@ -275,8 +285,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_f4x4_weights = {"f4x4_weights", Suits::kCpus,
-                                       2,              "winograd/f4x4_weights ops/sum_parts",
-                                       variants,       fit};
+extern const Body body_f4x4_weights = {
+    "f4x4_weights", Suits::kCpus, 2, "winograd/f4x4_weights ops/sum_parts", variants, fit};
 
 }  // namespace clconv::core::winograd
