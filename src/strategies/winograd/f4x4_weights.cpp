@@ -105,24 +105,22 @@ std::int64_t budget_of(const Case& c) {
   return std::min(kMost, c.profile.local_memory_bytes);
 }
 
+// PoCL 3.1, 2-core Zen 5, 2026-11: samples of a profile of one thread (docs/calibration.md).
+constexpr double kEfficiency = 0.95;  // fraction of the cycles' rate
+// To stage and transform a vector of planes of a tile: each of the 36 lines that are stored comes from L2 and goes there.
+constexpr double kTile = 350;
+constexpr double kResult = 200;     // per vector of filters and channel
+constexpr TileCycles kSums{1, 10};  // per vector of sums, and per register tile
+
 Pass pass_of(const Case& all, const WeightsGeometry& g) {
-  constexpr double kEfficiency = 0.9;
-  constexpr double kTileOfX = 190,
-                   kTileOfDy = 150;   // cycles to stage and transform a vector of planes
-  constexpr double kResult = 110;     // per vector of filters and channel
-  constexpr TileCycles kSums{2, 30};  // per vector of sums, and per register tile
-  const Machine& machine = all.machine;
-  const double tiles = real(g.units_per_part * g.segment),
-               vectors = real(g.blocks_of_run * g.tile.kv);
+  const double tiles = real(g.units_per_part * g.segment);
   const double chunks = real(ceil_div(g.units_per_part, g.units_of_chunk));
-  const double sums = g.tile.kv * g.tile.tc;
+  const double vectors = real(g.blocks_of_run * g.tile.kv), sums = g.tile.kv * g.tile.tc;
   const double register_tiles =
       real(products_of(kM) * g.blocks_of_run * ceil_div(g.slab_channels, g.tile.tc));
-  const double products =
-      register_tiles *
-      (product_cycles(machine, tiles, sums, g.tile.kv + g.tile.tc) + chunks * kSums.of(sums));
-  const double cycles = products +
-                        tiles * (kTileOfX * real(g.v_step / g.tile.vw) + kTileOfDy * vectors) +
+  const double product = product_cycles(all.machine, tiles, sums, g.tile.kv + g.tile.tc);
+  const double cycles = register_tiles * (product + chunks * kSums.of(sums)) +
+                        tiles * kTile * (real(g.v_step / g.tile.vw) + vectors) +
                         kResult * vectors * real(g.slab_channels);
   const double groups = real(g.work_groups(all.problem));
   return vector_pass(all.profile, {groups, cycles, g.tile.vw, kEfficiency},
