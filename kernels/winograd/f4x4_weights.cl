@@ -13,8 +13,8 @@
 //                                                  sums[xi][channels][KV vectors]  --A'[ ]A-->  dw
 //
 // One work-item per work-group, which takes a run of blocks of filters, a run of channels and a part of the units: a
-// unit is a row of tiles, or a segment of it. With dilation tiles are made of every DH-th row and DW-th column, from
-// each of the first on. All that is transformed lies in local memory with filters or channels innermost, so that
+// unit is a row of tiles, or a segment of it. With dilation tiles are made of every dh-th row and dw-th column: there is
+// a row of tiles from each of the first dh rows on, which has tiles from each of the first dw columns on. All that is transformed lies in local memory with filters or channels innermost, so that
 // vectors need no shuffles once they are staged. Sums are in global memory, since they may be many.
 //
 // Macros: KV TC VW LOCAL (KiB), M (4), MASK, STORAGE_... All other sizes are arguments.
@@ -165,10 +165,9 @@ NOT_INLINED void store_block(global const float* sums, const int xi_step, const 
 #define PLACE_UNIT(id)                                                       \
   const int tile_y = (int)((id) % tiles_y);                                  \
   const int tile_x = (int)((id) / tiles_y % segments) * segment;             \
-  const int phase_x = (int)((id) / tiles_y / segments % dw);                 \
-  const int phase_y = (int)((id) / tiles_y / segments / dw % dh);            \
-  const long image = (id) / tiles_y / segments / dw / dh;                    \
-  const int unit_tiles = min(segment, tiles_x - tile_x);
+  const int phase_y = (int)((id) / tiles_y / segments % dh);                 \
+  const long image = (id) / tiles_y / segments / dh;                         \
+  const int phase_tiles = min(segment, tiles_x - tile_x); // of each phase of the columns
 
 // V of the units [first, last) for channels [first_channel, end_channel) of a group.
 NOT_INLINED void fill_v(local float* own, const long first_unit, const long last_unit, const int group_index,
@@ -181,8 +180,8 @@ NOT_INLINED void fill_v(local float* own, const long first_unit, const long last
     int ring = 0;  // the slot of a unit's first row
     for (long unit = first_unit; unit < last_unit; ++unit) {
       PLACE_UNIT(unit)
-      const int left = phase_x + dw * M * tile_x - pl;
-      const int columns = dw * (M * unit_tiles + 1) + 1;
+      const int left = dw * M * tile_x - pl;
+      const int columns = dw * (M * phase_tiles + 2);
       const long planes = ((image * groups + group_index) * channels + c0) * plane;
       // Two rows are those of the unit before.
       const int staged = unit > first_unit && tile_y > 0 ? EDGE - M : 0;
@@ -191,8 +190,10 @@ NOT_INLINED void fill_v(local float* own, const long first_unit, const long last
         stage_row(x, x, 0, planes, plane, size, end_channel - c0, phase_y + dh * (M * tile_y + i) - pt, left, columns,
                   h, w, rows + (ring + i) % EDGE * pitch);
       }
-      transform_x(rows, half_way, pitch, ring, dw, unit_tiles, to, v_xi, v_step);
-      to += unit_tiles * v_step;
+      for (int phase = 0; phase < dw; ++phase) {
+        transform_x(rows + phase * VW, half_way, pitch, ring, dw, phase_tiles, to, v_xi, v_step);
+        to += phase_tiles * v_step;
+      }
     }
   }
 }
@@ -210,16 +211,18 @@ NOT_INLINED void fill_u(local float* own, const long first_unit, const long last
       const long planes = ((image * groups + group_index) * filters + filter + v * VW) * plane;
       for (int i = 0; i < M; ++i) {
         stage_row(dy, y_mask, 1, planes, plane, size, rest - v * VW, phase_y + dh * (M * tile_y + i),
-                  phase_x + dw * M * tile_x, dw * (M * unit_tiles - 1) + 1, oh, ow, rows + i * pitch);
+                  dw * M * tile_x, dw * M * phase_tiles, oh, ow, rows + i * pitch);
       }
-      transform_dy(rows, half_way, pitch, dw, unit_tiles, to, u_xi);
-      to += unit_tiles * BLOCK;
+      for (int phase = 0; phase < dw; ++phase) {
+        transform_dy(rows + phase * VW, half_way, pitch, dw, phase_tiles, to, u_xi);
+        to += phase_tiles * BLOCK;
+      }
     }
   }
 }
 
-// runs, slabs: the number of runs of blocks of filters, and of channels. segment: tiles of a unit, of which a row of
-// tiles has `segments`. A chunk has units_of_chunk units at most. In local memory: V, whose tiles are v_step and
+// runs, slabs: the number of runs of blocks of filters, and of channels. segment: tiles of a unit from each of the first
+// dw columns on; tiles_x: those of a whole row, which has `segments`. A chunk has units_of_chunk units at most. In local memory: V, whose tiles are v_step and
 // whose xi v_xi floats apart; U at u_at, whose xi are u_xi apart; staged rows at stage_at, `pitch` apart. sums_xi,
 // sums_block, sums_of_group: floats of all_sums from one xi, block of filters and work-group to the next.
 NOT_INLINED void winograd_weights_item(const long id, local float* restrict own, PARAMETERS) {
@@ -241,7 +244,7 @@ NOT_INLINED void winograd_weights_item(const long id, local float* restrict own,
     int tiles = 0;
     for (long one = unit; one < end; ++one) {
       PLACE_UNIT(one)
-      tiles += unit_tiles;
+      tiles += phase_tiles * dw;
     }
     fill_v(own, unit, end, group_index, first_channel, end_channel, ARGUMENTS);
     for (int block = first_block; block < last_block; ++block) {

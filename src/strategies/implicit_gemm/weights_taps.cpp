@@ -161,6 +161,8 @@ class WeightsTaps : public SplitLayout {
 // filters where those are too few or all sums too many.
 std::vector<Config> variants(const Case& c) {
   constexpr std::int64_t kSumsBytes = 320 * 1024;  // of a run
+  constexpr std::int64_t kWorkGroups = 2;          // per core
+  constexpr std::int64_t kRows = 8;                // of a part, at least
   const Problem& p = c.problem;
   std::vector<Config> configs;
   for (const int mr : {2, 3, 4}) {
@@ -171,9 +173,11 @@ std::vector<Config> variants(const Case& c) {
     const std::int64_t sums =
         saturating_product(p.k_per_group(), patch_elements(p), tile.vw * kElement);
     const std::int64_t least = std::min(tile.tiles(p), ceil_div(sums, kSumsBytes));
-    tile.split = static_cast<int>(parts_for(c.profile, p.g * least, p.n * p.oh(), 8));
-    tile.runs =
-        static_cast<int>(std::max(least, parts_for(c.profile, p.g * tile.split, tile.tiles(p))));
+    const std::int64_t enough = kWorkGroups * c.profile.compute_units;
+    tile.split = static_cast<int>(
+        std::clamp<std::int64_t>(enough / (p.g * least), 1, ceil_div(p.n * p.oh(), kRows)));
+    tile.runs = static_cast<int>(
+        std::clamp<std::int64_t>(enough / (p.g * tile.split), least, tile.tiles(p)));
     configs.push_back(tile.config());
   }
   return configs;

@@ -39,7 +39,7 @@ struct WeightsTile {
 // it is multiplied.
 struct WeightsGeometry {
   WeightsTile tile;
-  std::int64_t tiles_y, tiles_x, segments, segment, units, units_per_part, parts;
+  std::int64_t tiles_y, tiles_x, segments, segment, unit_tiles, units, units_per_part, parts;
   std::int64_t blocks, blocks_of_run, runs, slabs, slab_channels;
   std::int64_t v_step, pitch, stage_floats, units_of_chunk, chunk_tiles;
   std::int64_t sums_xi, sums_block, sums_of_group;
@@ -49,10 +49,10 @@ struct WeightsGeometry {
     constexpr std::int64_t kColumns = 80;
     tiles_y = ceil_div(ceil_div(p.oh(), p.dh), kM);
     tiles_x = ceil_div(ceil_div(p.ow(), p.dw), kM);
-    const std::int64_t most = std::max<std::int64_t>(1, ((kColumns - 1) / p.dw - 1) / kM);
+    const std::int64_t most = std::max<std::int64_t>(1, (kColumns / p.dw - 2) / kM);
     segments = ceil_div(tiles_x, most);
     segment = ceil_div(tiles_x, segments);
-    units = p.n * p.dh * p.dw * segments * tiles_y;
+    units = p.n * p.dh * segments * tiles_y;
     units_per_part = ceil_div(units, tile.split);
     parts = ceil_div(units, units_per_part);
     blocks = ceil_div(p.k_per_group(), tile.block());
@@ -61,7 +61,8 @@ struct WeightsGeometry {
     slabs = std::min<std::int64_t>(tile.slabs, p.c_per_group());
     slab_channels = ceil_div(p.c_per_group(), slabs);
     v_step = round_up(slab_channels, tile.vw);
-    pitch = (p.dw * (kM * segment + 1) + 1) * tile.vw;
+    pitch = p.dw * (kM * segment + 2) * tile.vw;
+    unit_tiles = p.dw * segment;
     stage_floats = std::max(2 * kEdge * pitch, tile.tc * kTaps * tile.block());
     chunk(local_bytes);
     sums_xi = round_up(slab_channels, tile.tc) * tile.block();
@@ -93,7 +94,7 @@ struct WeightsGeometry {
   void chunk(std::int64_t local_bytes) {
     for (std::int64_t chunks = 1; chunks <= units_per_part; ++chunks) {
       units_of_chunk = ceil_div(units_per_part, chunks);
-      chunk_tiles = units_of_chunk * segment;
+      chunk_tiles = units_of_chunk * unit_tiles;
       if (floats() * kElement <= local_bytes) break;
     }
   }
@@ -113,7 +114,7 @@ constexpr double kResult = 200;     // per vector of filters and channel
 constexpr TileCycles kSums{1, 10};  // per vector of sums, and per register tile
 
 Pass pass_of(const Case& all, const WeightsGeometry& g) {
-  const double tiles = real(g.units_per_part * g.segment);
+  const double tiles = real(g.units_per_part * g.unit_tiles);
   const double chunks = real(ceil_div(g.units_per_part, g.units_of_chunk));
   const double vectors = real(g.blocks_of_run * g.tile.kv), sums = g.tile.kv * g.tile.tc;
   const double register_tiles =
