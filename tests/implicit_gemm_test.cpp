@@ -115,7 +115,8 @@ TEST_CASE("more runs or parts than there is work are as good as fewer") {
   for (const char* config :
        {"body=weights_patches,kv=1,runs=2147483647,split=1,tf=5,vw=8",
         "body=weights_planes,mr=1,ne=5,runs=2147483647,split=2147483647,vw=8",
-        "body=weights_sections,kv=1,runs=2147483647,split=2147483647,tc=2,tp=2,tq=2,vw=8"}) {
+        "body=weights_sections,kv=1,runs=2147483647,split=2147483647,tc=2,tp=2,tq=2,vw=8",
+        "body=weights_taps,mr=2,runs=2147483647,split=2147483647,tp=2,vw=8"}) {
     CAPTURE(std::string(config));
     const auto fit = strategy.fit(p, device().profile(), Config::parse(config));
     REQUIRE(std::holds_alternative<Candidate>(fit));

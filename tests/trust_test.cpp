@@ -197,6 +197,9 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
     return {value("kv") * value("vw"), 0, value("tc") * value("tq") * p.kh};
   if (body == "weights_sections")
     return {value("kv") * value("vw"), 0, value("tc") * value("tp") * value("tq")};
+  if (body == "weights_taps") return {value("mr"), 0, value("tp") * p.kw};
+  if (body == "f4x4_weights")
+    return {value("kv") * value("vw"), 0, value("tc") * value("slabs") * p.kh * p.kw};
   if (body == "weights_patches") return {value("tf"), 0, value("kv") * value("vw")};
   if (body == "weights_planes") return {value("mr"), 0, value("ne")};
   if (body == "weights_tile") return {value("bm"), 0, value("bn")};
@@ -247,7 +250,8 @@ TEST_CASE("what trust is checked on has a whole tile of the variant and a rest, 
   for (const std::string& name : wide)
     names += name + " ";
   CHECK(names ==
-        "f2x2 f2x2_strips f2x2_tile f4x4 f4x4_strips f4x4_tile filters in_place pixels slabs tile "
+        "f2x2 f2x2_strips f2x2_tile f4x4 f4x4_strips f4x4_tile f4x4_weights filters in_place "
+        "pixels slabs tile "
         "weights_filters weights_patches "
         "weights_tile ");
 }

@@ -75,6 +75,29 @@ TEST_CASE("winograd: errors and tile edges") {
   CHECK(gpu_tiles == std::set<int>{32, 64, 128});
 }
 
+TEST_CASE("winograd: weight gradients, tiles that reach beyond the image, chunks, dilation") {
+  double most = 0;
+  for (const char* text :
+       {"n2c37h7w5k19kh3kw3p1", "n1c3h3w3k2kh3kw3", "n3c2h4w67k17kh3kw3p0,2,3,1",
+        "n1c8h40w36k8kh3kw3p1g2", "n2c20h19w23k40kh3kw3p2,3d2,3", "n3c70h30w44k33kh3kw3p1"}) {
+    for (const bool decorated : {false, true}) {
+      const Problem p = in_direction(parse_problem(text), Direction::kBackwardWeights, decorated);
+      const Tensors tensors(p);
+      Expected expected(p, tensors);
+      for (const Candidate& candidate : offered(p, device())) {
+        CAPTURE(text);
+        CAPTURE(candidate.config.text());
+        const auto result = run(device(), winograd(), p, candidate, tensors);
+        const double ratio = worst(result, expected(candidate), candidate.error_bound);
+        CHECK(ratio <= 1.0);
+        most = std::max(most, ratio);
+      }
+    }
+  }
+  MESSAGE("largest error in units of the bound: F(3x3, 4x4) " << most);
+  CHECK(most > 0);
+}
+
 TEST_CASE("winograd: a chunk at a time within a limit, with the same results") {
   const Problem p = parse_problem("n3c9h30w27k10kh3kw3p1");
   const Tensors tensors(p);
@@ -101,9 +124,8 @@ TEST_CASE("winograd: refusals") {
     CHECK(rejection.field == field);
   }
   const Problem served = parse_problem("n1c4h9w9k4kh3kw3p1");
-  CHECK(
-      refused(in_direction(served, Direction::kBackwardWeights, false), device().profile()).code ==
-      Reason::kDirection);
+  CHECK(refused(in_direction(served, Direction::kBackwardBias, false), device().profile()).code ==
+        Reason::kDirection);
   DeviceProfile small = device().profile();
   small.local_memory_bytes = 500;
   CHECK(refused(served, small).code == Reason::kLocalMemory);

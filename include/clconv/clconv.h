@@ -440,7 +440,8 @@ typedef struct clconv_plan_info {
   int64_t steps; /* per execution with prepared weights; PoCL's CPUs may get them as one command */
   /* 0: a result is computed from its own products only. Above (Winograd): neighbours up to so many pixels
    * around its patch take part. Then error_bound is relative to the sum over channels of (largest |input| there) *
-   * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. */
+   * (sum of the filter's |weights|), and a NaN or infinity there may reach the result. For a weight gradient it is
+   * relative to the sum over images of (largest |x| of the channel) * (sum of the filter's |dy|). */
   int error_reach;
   double
       error_floor; /* of activations that are not 0 at 0, and of results too small for their data type; with float16

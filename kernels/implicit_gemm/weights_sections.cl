@@ -1,4 +1,4 @@
-// parts: register_tile transpose stage_rows prefetch
+// parts: register_tile stage_transposed prefetch
 // Implicit GEMM for the weight gradient, on CPUs, vectors along the filters; both operands are staged, one launch:
 // dw (filters x channels*kh*kw) = dy (filters x pixels) times the patches of x (pixels x channels*kh*kw), gathered
 // while multiplying. The reduction runs over the pixels of all images. It can be split into parts, whose sums another
@@ -50,48 +50,6 @@ inline int last_inside(const int at, const int step, const int count, const int 
 #define ARGUMENTS \
   x, dy, y_mask, result, images, channels, h, w, filters, kh, kw, pt, pl, oh, ow, groups, runs, section, columns, gradient_at, stage_at, rows_per_part, part_stride
 
-// Stores `pixels` pixels of VW filters from `at` on to `to`, a vector of filters per pixel, BLOCK floats apart. Filters
-// from `rest` on repeat the last one.
-inline void stage_gradient(global const element* dy, global const element* y, const long at, const long size,
-                           const long image_pixels, const int rest, const int pixels, local float* to) {
-  for (int t = 0; t < pixels; t += VW) {
-    // The last vector overlaps the one before, so that none reads beyond the plane.
-    const int first = max(min(t, pixels - VW), 0);
-    floatv rows[VW], other[VW];
-    if (pixels >= VW) {
-#pragma unroll
-      for (int f = 0; f < VW; ++f) {
-        const long from = at + min(f, rest - 1) * image_pixels + first;
-        rows[f] = MASKED_V(dy, y, from);
-      }
-    } else {
-#pragma unroll
-      for (int f = 0; f < VW; ++f) {
-        rows[f] = load_begin(dy, y, 1, at + min(f, rest - 1) * image_pixels, pixels, size);
-      }
-    }
-    TRANSPOSE(rows, other)
-#pragma unroll
-    for (int i = 0; i < VW; ++i) {
-      if (i < pixels) IN_ONE_PIECE(local, to + (first + i) * BLOCK) = TRANSPOSED(rows, other)[i];
-    }
-  }
-}
-
-// Stores the sums of VW filters: `elements` vectors, BLOCK floats apart, `rest` of whose lanes are filters.
-inline void store_sums(local const float* sums, const int elements, const int rest, global float* result) {
-  for (int e = 0; e < elements; e += VW) {
-    floatv rows[VW], other[VW];
-#pragma unroll
-    for (int i = 0; i < VW; ++i) rows[i] = LOAD_V(sums + min(e + i, elements - 1) * BLOCK);
-    TRANSPOSE(rows, other)
-#pragma unroll
-    for (int f = 0; f < VW; ++f) {
-      if (f < rest) store_some(TRANSPOSED(rows, other)[f], result + (long)f * elements + e, elements - e);
-    }
-  }
-}
-
 // runs: the number of runs of blocks of filters. section: rows of dy that are staged at once. columns: of x, staged. gradient_at, stage_at: where in
 // local memory dy and x are, behind the sums.
 NOT_INLINED void weights_sections_item(const long id, local float* restrict sums, PARAMETERS) {
@@ -129,8 +87,8 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
       for (int v = 0; v < KV; ++v) {
         const int rest = filters - block * BLOCK - v * VW;
         if (rest > 0) {
-          stage_gradient(dy, y_mask, (filter + v * VW) * image_pixels + (long)y * ow, dy_size, image_pixels, rest,
-                         rows * ow, gradient + v * VW);
+          stage_transposed(dy, y_mask, 1, (filter + v * VW) * image_pixels + (long)y * ow, dy_size, image_pixels, rest,
+                           rows * ow, gradient + v * VW, BLOCK);
         }
       }
       for (int first_c = 0; first_c < channels; first_c += TC) {
@@ -189,7 +147,8 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
     for (int v = 0; v < KV; ++v) {
       const int filter = block * BLOCK + v * VW;
       if (filter < filters) {
-        store_sums(sums + (block - first_block) * patch * BLOCK + v * VW, patch, filters - filter, out + (long)filter * patch);
+        store_transposed(sums + (block - first_block) * patch * BLOCK + v * VW, patch, filters - filter, BLOCK,
+                         out + (long)filter * patch, patch);
       }
     }
   }

@@ -94,7 +94,8 @@ class JoinedStep : public Step {
 
 void join(Executable& executable, Device& device) {
   const Sequence& run = executable.run;
-  if (run.size() < 2 || !has_slow_launches(device.profile())) return;
+  if (run.size() < (executable.share_launch ? 1 : 2) || !has_slow_launches(device.profile()))
+    return;
   if (launch_policy() == LaunchPolicy::kEach) return;
   std::vector<ChainTask> tasks;
   Regions regions;

@@ -6,7 +6,8 @@
 
 namespace clconv::core {
 
-// Fills executable.joined where the device has slow launches and `run` has several, all of which may be tasks. Nothing
+// Fills executable.joined where the device has slow launches and `run` has several, or one that is to be shared
+// (Executable::share_launch), all of which may be tasks. Nothing
 // happens elsewhere, nor where the device's compiler does not take it.
 void join(Executable& executable, Device& device);
 

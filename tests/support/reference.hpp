@@ -178,9 +178,32 @@ inline Reference reference(const Problem& p, const Tensors& t) {
   return r;
 }
 
-// What Candidate::error_bound is relative to where error_reach is `reach` > 0, for y or dx at stride 1.
+// What Candidate::error_bound of dw is relative to where error_reach is above 0.
+inline std::vector<double> magnitude_of_planes(const Problem& p, const Tensors& t) {
+  const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+  const std::int64_t cg = p.c / p.g, kg = p.k / p.g, taps = p.kh * p.kw;
+  std::vector<double> largest(at(p.n * p.c), 0.0), sums(at(p.n * p.k), 0.0);
+  for (std::int64_t i = 0; i < p.x_elements(); ++i) {
+    double& most = largest[at(i / (p.h * p.w))];
+    most = std::max(most, std::fabs(static_cast<double>(t[Tensor::kX][at(i)])));
+  }
+  for (std::int64_t i = 0; i < p.y_elements(); ++i)
+    sums[at(i / (p.oh() * p.ow()))] += std::fabs(counted_dy(p, t, at(i)));
+  std::vector<double> magnitude(t[Tensor::kW].size(), 0.0);
+  for (std::size_t i = 0; i < magnitude.size(); ++i) {
+    const std::int64_t filter = static_cast<std::int64_t>(i) / taps / cg;
+    const std::int64_t channel = filter / kg * cg + static_cast<std::int64_t>(i) / taps % cg;
+    for (std::int64_t image = 0; image < p.n; ++image)
+      magnitude[i] += largest[at(image * p.c + channel)] * sums[at(image * p.k + filter)];
+    if (p.accumulate) magnitude[i] += std::fabs(static_cast<double>(t[result_of(p)][i]));
+  }
+  return magnitude;
+}
+
+// What Candidate::error_bound is relative to where error_reach is `reach` > 0, at stride 1.
 inline std::vector<double> magnitude_within(const Problem& p, const Tensors& t, int reach) {
   using Index = std::int64_t;
+  if (p.direction == core::Direction::kBackwardWeights) return magnitude_of_planes(p, t);
   const auto at = [](Index i) { return static_cast<std::size_t>(i); };
   const bool dx = p.wants_dx();
   const Index in_h = dx ? p.oh() : p.h, in_w = dx ? p.ow() : p.w;

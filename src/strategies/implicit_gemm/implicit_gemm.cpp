@@ -24,6 +24,7 @@
   X(weights_planes)       \
   X(weights_patches)      \
   X(weights_sections)     \
+  X(weights_taps)         \
   X(weights_tile)
 
 namespace clconv::core {

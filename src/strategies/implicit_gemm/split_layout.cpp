@@ -22,6 +22,7 @@ void SplitLayout::add_to(Executable& executable, Device& device) const {
   const Operands operands = copy(executable, device, layout);
   const PartialSums result(p, split_.parts, layout);
   executable.run.add(multiply(device, operands, result));
+  executable.share_launch = true;
   result.finish(executable, device, p);
   executable.workspace_bytes = layout.bytes();
 }

@@ -79,7 +79,10 @@ double error_bound(const Problem& p, int m) {
   constexpr double kAmplification2 = 3.0, kAmplification4 = 79.0;
   const double amplification = m == 2 ? kAmplification2 : kAmplification4;
   // Both transforms add at most 2*(m+2) terms to each sum over the channels.
-  const std::int64_t terms = (p.wants_dx() ? p.k_per_group() : p.c_per_group()) + 4 * (m + 2);
+  const std::int64_t summed = p.wants_dx()                                 ? p.k_per_group()
+                              : p.direction == Direction::kBackwardWeights ? p.reduction()
+                                                                           : p.c_per_group();
+  const std::int64_t terms = summed + 4 * (m + 2);
   return result_error_bound(p, amplification * summation_error_bound(terms));
 }
 
