@@ -21,11 +21,11 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: BM BN BK TM TN AHEAD (part local_tile), HALF or MATRIX (part tile_factors), GATHER, PARTIAL; ONE_TAP (the
-// filter has one), WHOLE (the channels are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with
-// CHANNELS_LAST four filters), WIDE (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and
-// result), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments, so that one binary
-// serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), HALF or MATRIX (part tile_factors), GATHER, PARTIAL; DIVIDE_TAPS (see
+// TAP_BY_NUMBER), ONE_TAP (the filter has one), WHOLE (the channels are a multiple of BK), STORE_FOURS (results are
+// stored four pixels at once, with CHANNELS_LAST four filters), WIDE (distances or pixels need 64 bits); SH SW DH DW,
+// CHANNELS_LAST (of input and result), MASK (the input is a gradient), and those of the epilogue. All other sizes are
+// arguments, so that one binary serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
 #define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
@@ -54,14 +54,7 @@ typedef float4 fetched;
 #endif
 #endif
 
-#if MASK
-#define MOVE(distance)  \
-  from += distance;     \
-  from_y += distance;
-#else
-#define MOVE(distance) from += distance;
-#endif
-
+#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
 #if WHOLE
 #define CHANNEL_INSIDE(f) 1
 #define PASS_CHANNELS()
@@ -69,8 +62,35 @@ typedef float4 fetched;
 #define CHANNEL_INSIDE(f) (fetch_r + (f) * FETCH_ROWS < channels_left)
 #define PASS_CHANNELS() channels_left -= BK;
 #endif
-#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
 
+// Where a step's tap lies. TAP_OF_STEP() divides the number of the step, without a condition: of counters with selects
+// AMD's compiler makes vector instructions, of this it makes scalar ones, which issue beside them. NVIDIA's makes more
+// of it. There, and for 64-bit distances, NEXT_TAP() counts.
+#define TAP_BY_NUMBER (DIVIDE_TAPS && !ONE_TAP && !WIDE && GATHER != 3)
+
+#if MASK
+#define MOVE(distance)  \
+  from += distance;     \
+  from_y += distance;
+#define FROM_Y_AT(distance) global const element* from_y = y_mask + start + (distance);
+#else
+#define MOVE(distance) from += distance;
+#define FROM_Y_AT(distance)
+#endif
+
+#if TAP_BY_NUMBER
+#define TAP_OF_STEP()                                                                                         \
+  const int block = QUOTIENT(next_step, taps);                                                                \
+  const int tap = next_step - block * taps;                                                                   \
+  const int tap_row = QUOTIENT(tap, taps_w);                                                                  \
+  const int tap_column = tap - tap_row * taps_w;                                                              \
+  const int channels_left = channels - block * BK;                                                            \
+  const int distance = block * block_distance + tap_row * row_distance + tap_column * column_step;            \
+  global const element* from = x + start + distance;                                                          \
+  FROM_Y_AT(distance)
+#define NEXT_TAP() ++next_step;
+#else
+#define TAP_OF_STEP()
 #if ONE_TAP
 #define NEXT_TAP()  \
   PASS_CHANNELS()   \
@@ -92,6 +112,7 @@ typedef float4 fetched;
     MOVE(distance)                \
   }
 #endif
+#endif
 
 #define FETCH_A()                                                                                 \
   _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) next_a[f] = weights[f * ITEMS];           \
@@ -111,6 +132,7 @@ typedef float4 fetched;
 #define FETCH()                                                                                   \
   FETCH_A()                                                                                       \
   {                                                                                               \
+    TAP_OF_STEP()                                                                                 \
     const int inside =                                                                            \
         GATHER == 1 ? fetch_inside : PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW); \
     _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                         \
@@ -173,7 +195,8 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
                         global float* restrict partial, int channels, int taps_h, int taps_w,
                         number column_step, number row_step, number block_step, number fetch_step,
                         int fetch_tap_row, int fetch_tap_column, int fetch_channel, int steps,
-                        int steps_per_part, int in_h, int in_w, int top, int left, int ow,
+                        int steps_per_part, int taps_reciprocal, int taps_shift, int taps_w_reciprocal,
+                        int taps_w_shift, int in_h, int in_w, int top, int left, int ow,
                         int ow_reciprocal, int ow_shift, int image_pixels, int image_pixels_reciprocal,
                         int image_pixels_shift, int filters, int groups, number pixels,
                         int filter_tiles, number pixel_tiles, long in_image, number in_plane,
@@ -217,6 +240,12 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   int channel = first_r - first_tap * channels;
   int tap_row = first_tap / taps_w;
   int tap_column = first_tap - tap_row * taps_w;
+#elif TAP_BY_NUMBER
+  start += fetch_r * in_plane;
+  int next_step = first_step;
+  const int taps = taps_h * taps_w;
+  const int row_distance = row_step + (taps_w - 1) * column_step;
+  const int block_distance = block_step + (taps_h - 1) * row_distance + (taps_w - 1) * column_step;
 #else
   int tap_row = 0, tap_column = 0;
 #if !WHOLE
@@ -234,9 +263,11 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   start += (long)first_block * BK * in_plane + tap_row * DH * in_pitch + (long)(tap_column * DW) * in_step;
 #endif
 #endif
+#if !TAP_BY_NUMBER
   global const element* from = x + start;
 #if MASK
   global const element* from_y = y_mask + start;
+#endif
 #endif
   global const four* weights =
       packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM / 4) + item;
@@ -298,19 +329,22 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
 // Adds up the partial sums. A work-item has a pixel, of every get_global_size(1)-th of the filters of all groups.
 kernel void implicit_gemm_fold(global const float* restrict partial, global const element* restrict b,
                                global const element* restrict r, global element* restrict result,
-                               int parts, int all_filters, long pixels, int ow, int image_pixels,
-                               long out_image, long out_plane, long out_offset, long out_pitch,
+                               int parts, int all_filters, number pixels, int ow, int ow_reciprocal,
+                               int ow_shift, int image_pixels, int image_pixels_reciprocal,
+                               int image_pixels_shift, long out_image, long out_plane, long out_offset, long out_pitch,
                                int out_step SLOPES_PARAMETER) {
-  const long pixel = get_global_id(0);
+  const number pixel = get_global_id(0);
   if (pixel >= pixels) return;
-  const int at = (int)(pixel % image_pixels);
-  const long out = pixel / image_pixels * out_image + out_offset + at / ow * out_pitch + (long)(at % ow) * out_step;
+  const number image = QUOTIENT(pixel, image_pixels);
+  const int at = (int)(pixel - image * image_pixels);
+  const int row = QUOTIENT(at, ow);
+  const long out = image * out_image + out_offset + row * out_pitch + (long)(at - row * ow) * out_step;
   for (int filter = get_global_id(1); filter < all_filters; filter += get_global_size(1)) {
     const long to = out + filter * out_plane;
     float sum = 0.0f;
     for (int part = 0; part < parts; ++part) sum += partial[((long)part * all_filters + filter) * pixels + pixel];
     const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-    const float slope = SLOPE_OF(SLOPES_OF(pixel / image_pixels, all_filters), filter);
+    const float slope = SLOPE_OF(SLOPES_OF(image, all_filters), filter);
     PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
   }
 }

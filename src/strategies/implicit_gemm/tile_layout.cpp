@@ -102,6 +102,7 @@ class TileLayout : public Layout {
     candidate.coverage = coverage_of(case_, tile_.bm, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     if (factors_.math == Math::kFloat16) multiplies_float16(candidate, p, factors_.chunk);
+    if (factors_.math == Math::kTf32) multiplies_tf32(candidate, p);
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -129,6 +130,7 @@ class TileLayout : public Layout {
     const Config macros{{"gather", gather_of(tile_, c)},
                         {"partial", tile_.split > 1},
                         {"one_tap", c.taps_h * c.taps_w == 1},
+                        {"divide_taps", case_.machine.divides_taps},
                         {"whole", c.reduction() > 0 && c.channels % tile_.bk == 0},
                         {"store_fours", factors_.stores_fours && store_fours(c)}};
     return class_defines(case_.problem, c, tile_.defines(case_.machine)) + " " + macros.defines() +
@@ -149,6 +151,7 @@ class TileLayout : public Layout {
     const std::int64_t taps_h = std::max<std::int64_t>(1, c.taps_h);
     const std::int64_t taps_w = std::max<std::int64_t>(1, c.taps_w);
     const std::int64_t column = c.dw * c.in_step, row = c.dh * c.in_pitch;
+    const Reciprocal of_taps(taps_h * taps_w), of_row(taps_w);
     const bool each = grid.gather == kTapOfEach;
     const std::int64_t back = (taps_w - 1) * column;
     // FETCH_ROWS of the kernel.
@@ -165,7 +168,11 @@ class TileLayout : public Layout {
             {"fetch_tap_column", narrow(fetch / c.channels % taps_w)},
             {"fetch_channel", narrow(fetch % c.channels)},
             {"steps", narrow(grid.steps)},
-            {"steps_per_part", narrow(grid.steps_per_part)}};
+            {"steps_per_part", narrow(grid.steps_per_part)},
+            {"taps_reciprocal", of_taps.bits()},
+            {"taps_shift", cl_int{of_taps.shift}},
+            {"taps_w_reciprocal", of_row.bits()},
+            {"taps_w_shift", cl_int{of_row.shift}}};
   }
 
   std::vector<Argument> pixel_arguments(const Correlation& c, const TileGrid& grid) const {
@@ -201,15 +208,20 @@ class TileLayout : public Layout {
 
   std::unique_ptr<Step> fold(Device& device, const Correlation& c) const {
     const TileGrid grid(tile_, c);
+    const Reciprocal of_row(c.ow), of_image(c.oh * c.ow);
     std::vector<Argument> arguments = {{"partial", partial()},
                                        {"b", Region{kBiasSlot}},
                                        {"r", Region{kResidualSlot}},
                                        {"result", Operands(case_.problem).result},
                                        {"parts", narrow(grid.parts)},
                                        {"all_filters", narrow(c.groups * c.filters)},
-                                       {"pixels", cl_long{grid.pixels}},
+                                       number("pixels", grid.pixels),
                                        {"ow", narrow(c.ow)},
-                                       {"image_pixels", narrow(c.oh * c.ow)}};
+                                       {"ow_reciprocal", of_row.bits()},
+                                       {"ow_shift", cl_int{of_row.shift}},
+                                       {"image_pixels", narrow(c.oh * c.ow)},
+                                       {"image_pixels_reciprocal", of_image.bits()},
+                                       {"image_pixels_shift", cl_int{of_image.shift}}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(
