@@ -16,6 +16,8 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_CURRENT_BINARY_DIR})
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+# Compressed man pages and copyright files.
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/debian_files.cmake)
 
 # clconv_debian_package(COMPONENT NAME SECTION DEPENDS SUMMARY TEXT)
 macro(clconv_debian_package component name section depends summary text)
@@ -39,6 +41,11 @@ clconv_debian_package(dev libclconv-dev libdevel
 clconv_debian_package(program clconv science "libclconv-net${abi} ${same}, libclconv${abi} ${same}"
   "Plan, run, measure and explain convolutions and networks on OpenCL devices"
   "The program of libclconv. PoCL (pocl-opencl-icd) runs it on CPUs.")
+# dpkg's trigger runs ldconfig, instead of CPack's scripts.
+set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/debian_scripts.cmake)
+foreach(upper CLCONV CLCONV-NET)
+  set(CPACK_DEBIAN_${upper}_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/packaging/libraries/triggers)
+endforeach()
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "pocl-opencl-icd | opencl-icd")
 set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS "opencl-clhpp-headers")
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
