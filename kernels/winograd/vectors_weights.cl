@@ -1,4 +1,4 @@
-// parts: transpose winograd_transforms
+// parts: transpose winograd_transforms prefetch
 // Winograd on CPUs, first program: transforms the weights, vectors along the filters (vectors_multiply.cl shows the
 // whole).
 //
@@ -10,7 +10,8 @@
 // Element (p,q) of a filter is at w_base + group*w_group + filter*w_filter + channel*w_channel + p*w_row + q*w_column.
 // Where channels and taps lie together, VW channels of a filter are TAPS vectors, and those of VW filters are
 // transposed in registers. Element by element, VW numbers are stored before their vector is loaded, which then waits
-// for all of them (resnet_3x3_14, f2x2: 255 us instead of 110; PoCL 3.1, 2-core Zen 5, 2026-11).
+// for all of them (resnet_3x3_14, f2x2: 255 us instead of 110; PoCL 3.1, 2-core Zen 5, 2026-11). The next VW channels
+// of each filter are prefetched.
 //
 // Macros: M KV VW, STORAGE_...
 
@@ -47,6 +48,7 @@ NOT_INLINED void winograd_weights_item(const long id, PARAMETERS) {
         for (int f = 0; f < VW; ++f) {
           rows[f] = (floatv)(0.0f);
           if (f < left) rows[f] = GET_V(first + f * w_filter + n * VW);
+          PREFETCH(first + f * w_filter + (n + TAPS) * VW);
         }
         TRANSPOSE(rows, other)
 #pragma unroll
