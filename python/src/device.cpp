@@ -17,6 +17,13 @@ T device_info(cl_device_id device, cl_device_info name) {
   return value;
 }
 
+bool is_pocl(cl_device_id device) {
+  char name[64] = {};  // a longer name does not fit, and stays empty
+  const auto platform = device_info<cl_platform_id>(device, CL_DEVICE_PLATFORM);
+  clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof(name) - 1, name, nullptr);
+  return std::string(name) == "Portable Computing Language";
+}
+
 template <class T>
 T address(std::uintptr_t value) {
   return reinterpret_cast<T>(value);  // as PyOpenCL's int_ptr gives it
@@ -102,6 +109,7 @@ Device::Device(clconv_context context) : context_(context) {
     shares_host_memory_ =
         (device_info<cl_device_type>(id_, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU) != 0 &&
         device_info<cl_bool>(id_, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
+    needs_no_map_ = shares_host_memory_ && is_pocl(id_);
     const auto bits = device_info<cl_uint>(id_, CL_DEVICE_MEM_BASE_ADDR_ALIGN);
     alignment_ = bits < 8 ? 1 : bits / 8;
   } catch (...) {

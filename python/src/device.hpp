@@ -24,6 +24,8 @@ class Device {
   cl_device_id id() const { return id_; }
   // The device computes on the host's memory: arrays are used where they lie.
   bool shares_host_memory() const { return shares_host_memory_; }
+  // Its buffers over the host's memory are that memory: results are there without being mapped.
+  bool needs_no_map() const { return needs_no_map_; }
   // Bytes: what CLBlast's kernels want, and what sub-buffers start at.
   std::size_t alignment() const { return alignment_; }
 
@@ -32,7 +34,7 @@ class Device {
   clconv_context context_;
   cl_context opencl_ = nullptr;
   cl_device_id id_ = nullptr;
-  bool shares_host_memory_ = false;
+  bool shares_host_memory_ = false, needs_no_map_ = false;
   std::size_t alignment_ = 1;
   std::mutex mutex_;
   std::vector<cl_command_queue> idle_;

@@ -27,7 +27,8 @@ std::unique_ptr<Step> transform_weights(Device& device, const Problem& p, const 
                            {"channels", narrow(c.channels)},
                            {"blocks_per_group", narrow(blocks_per_group)}},
                           c),
-      one_item_groups(c.groups * blocks_per_group * c.channels));
+      one_item_groups(c.groups * blocks_per_group *
+                      ceil_div(c.channels, macros.get_power_of_two("vw", 4, 16))));
 }
 
 }  // namespace clconv::core::winograd
