@@ -115,3 +115,13 @@ TEST_CASE("the launches of a plan as one give the bits of the launches") {
   }
   CHECK(joined.size() > 8);
 }
+
+TEST_CASE(
+    "hundreds of launches stay as they are: compiling them as one takes longer than it saves") {
+  const Problem p = parse_problem("n100c2h5w5k3kh3kw3");
+  const Config each_image = Config::parse("body=panels,images=1,rows=3");
+  const auto executable =
+      executable_of(find_strategy("im2col_gemm"), p, each_image, device(), Launches::kJoined);
+  CHECK(executable->run.size() >= 200);
+  CHECK(executable->joined.empty());
+}

@@ -1,8 +1,6 @@
 #include "runtime/joined.hpp"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
 #include "runtime/chain_program.hpp"
 #include "runtime/waking.hpp"
@@ -10,28 +8,26 @@
 namespace clconv::core {
 namespace {
 
-// Which buffer of the chain's kernel each region is: regions are bound one by one.
-class Regions {
+// Which buffer of the chain's kernel each slot is. Not each region: hundreds of chunks would be hundreds of parameters.
+class Slots {
  public:
-  std::size_t index(const Region& region) {
-    const auto key = std::make_tuple(region.slot, region.offset, region.bytes);
-    const auto found = indices_.find(key);
-    if (found != indices_.end()) return found->second;
-    all_.push_back(region);
-    return indices_[key] = all_.size() - 1;
+  std::size_t index(int slot) {
+    const auto found = std::find(all_.begin(), all_.end(), slot);
+    if (found != all_.end()) return static_cast<std::size_t>(found - all_.begin());
+    all_.push_back(slot);
+    return all_.size() - 1;
   }
-  const std::vector<Region>& all() const { return all_; }
+  const std::vector<int>& all() const { return all_; }
 
  private:
-  std::map<std::tuple<int, std::int64_t, std::int64_t>, std::size_t> indices_;
-  std::vector<Region> all_;
+  std::vector<int> all_;
 };
 
 struct Word {
   ChainProgram& program;
-  Regions& regions;
+  Slots& slots;
   std::string operator()(const Region& region) const {
-    return program.word(regions.index(region), 0);
+    return program.word(slots.index(region.slot), region.offset);
   }
   std::string operator()(const Number&) const { return {}; }
   template <class Scalar>
@@ -45,13 +41,16 @@ bool has_number(const KernelStep& step) {
                      [](const Argument& one) { return std::holds_alternative<Number>(one.value); });
 }
 
+// A program of more tasks takes longer to compile than executions save: 50 s for 900 (PoCL 3.1, 2-core Zen 5, 2026-11).
+constexpr std::size_t kMostTasks = 64;
+
 class JoinedStep : public Step {
  public:
-  JoinedStep(Device& device, ChainKernel chain, std::vector<Region> regions)
+  JoinedStep(Device& device, ChainKernel chain, std::vector<int> slots)
       : Step("joined"),
         device_(device),
         chain_(std::move(chain)),
-        regions_(std::move(regions)),
+        slots_(std::move(slots)),
         workers_(chain_workers(device.profile())) {}
 
   void enqueue(cl_command_queue queue, Bindings& bindings, const Dependencies& d) override {
@@ -60,8 +59,8 @@ class JoinedStep : public Step {
     std::vector<cl_event> waits(d.list, d.list + d.count);
     if (state.wait_for() != nullptr) waits.push_back(state.wait_for());
     set(ChainKernel::kState, state.buffer());
-    for (std::size_t i = 0; i < regions_.size(); ++i)
-      set(ChainKernel::kFirstBuffer + static_cast<cl_uint>(i), bindings.resolve(regions_[i]));
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+      set(ChainKernel::kFirstBuffer + static_cast<cl_uint>(i), bindings.resolve({slots_[i], 0, 0}));
     const std::size_t one = 1;
     cl_event done = nullptr;
     check(clEnqueueNDRangeKernel(queue, chain_.kernel(), 1, nullptr, &workers_, &one,
@@ -82,7 +81,7 @@ class JoinedStep : public Step {
 
   Device& device_;
   ChainKernel chain_;
-  std::vector<Region> regions_;
+  std::vector<int> slots_;
   std::size_t workers_;
 };
 
@@ -90,22 +89,22 @@ class JoinedStep : public Step {
 
 void join(Executable& executable, Device& device) {
   const Sequence& run = executable.run;
-  if (run.size() < 2 || !has_slow_launches(device.profile())) return;
+  if (run.size() < 2 || run.size() > kMostTasks || !has_slow_launches(device.profile())) return;
   if (launch_policy() == LaunchPolicy::kEach) return;
   ChainProgram program(device);
-  Regions regions;
+  Slots slots;
   for (std::size_t i = 0; i < run.size(); ++i) {
     const KernelStep* step = run.step(i).as_launch();
     if (step == nullptr || has_number(*step)) return;
     if (!may_be_task(step->kernel(), step->range(), device.cl())) return;
     std::vector<std::string> arguments;
     for (const Argument& argument : step->arguments())
-      arguments.push_back(std::visit(Word{program, regions}, argument.value));
+      arguments.push_back(std::visit(Word{program, slots}, argument.value));
     program.add(step->kernel(), step->range(), arguments);
   }
   try {
     executable.joined.add(
-        std::make_unique<JoinedStep>(device, program.build(regions.all().size()), regions.all()));
+        std::make_unique<JoinedStep>(device, program.build(slots.all().size()), slots.all()));
   } catch (const Error& error) {
     if (error.code() != Code::kBuildFailed) throw;  // the launches remain
   }
