@@ -104,6 +104,10 @@ TEST_CASE("without a device the message names the true cause") {
                         "CL_DEVICE_NOT_FOUND (-1)") != std::string::npos);
   CHECK(result.err.find("POCL_CACHE_DIR") != std::string::npos);
   CHECK(lines_of(result.err) == 1);
+  // There is such a folder, and nobody can write to it.
+  const ProgramResult unwritable = run(folder, plan + " --rigor measure", "POCL_CACHE_DIR=/proc");
+  CHECK(unwritable.status == 1);
+  CHECK(unwritable.err.find("PoCL cannot write to its folder") != std::string::npos);
 }
 
 TEST_CASE("a compiler that fails is no constraint: exit status 1") {

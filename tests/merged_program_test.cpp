@@ -1,14 +1,20 @@
 // Programs as one text (src/runtime/merged_program.hpp): every body for CPUs can be part of it.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "doctest/doctest.h"
+#include "planner/context.hpp"
 #include "runtime/chain_program.hpp"
 #include "runtime/merged_program.hpp"
 #include "runtime/waking.hpp"
 #include "support/candidates.hpp"
+#include "support/queues.hpp"
 
 using namespace clconv::core;
 using namespace clconv::test;
@@ -254,4 +260,121 @@ TEST_CASE("the launches of a plan as one give the bits of the launches") {
     }
   }
   CHECK(joined.size() > 8);
+}
+
+TEST_CASE(
+    "hundreds of launches stay as they are: compiling them as one takes longer than it saves") {
+  const Problem p = parse_problem("n100c2h5w5k3kh3kw3");
+  const Config each_image = Config::parse("body=panels,images=1,rows=3");
+  const auto executable =
+      executable_of(find_strategy("im2col_gemm"), p, each_image, device(), Launches::kJoined);
+  CHECK(executable->run.size() >= 200);
+  CHECK(executable->joined.empty());
+}
+
+namespace {
+
+// A plan of three launches.
+Problem several() {
+  return parse_problem("n1c19h13w11k21kh3kw3p1");
+}
+constexpr const char* kSeveralStrategy = "im2col_gemm";
+constexpr const char* kSeveralConfig = "body=panels,images=1,rows=13";
+
+std::unique_ptr<Executable> several_launches(Device& on) {
+  return executable_of(find_strategy(kSeveralStrategy), several(), Config::parse(kSeveralConfig),
+                       on, Launches::kJoined);
+}
+
+// Buffers for all that it needs.
+struct Buffers {
+  std::vector<cl::Buffer> all;
+  Bindings bindings;
+
+  Buffers(const Executable& executable, const Problem& p) {
+    std::vector<Tensor> tensors = inputs_of(p);
+    tensors.push_back(result_of(p));
+    for (const Tensor tensor : tensors)
+      bind(static_cast<int>(tensor), bytes_of(p, tensor));
+    bind(kWorkspaceSlot, executable.workspace_bytes);
+    bind(kPreparedSlot, executable.prepared_weights_bytes);
+  }
+  void bind(int slot, std::int64_t bytes) {
+    all.push_back(allocate(device().context(), bytes, bytes, "a test"));
+    bindings.bind(slot, all.back()());
+  }
+};
+
+cl_int status_of(const cl::Event& event) {
+  return event.getInfo<CL_EVENT_COMMAND_EXECUTION_STATUS>();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "launches that stay apart are another plan and record, and trim() gives back the rest's") {
+  if (!has_slow_launches(device().profile())) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  ContextOptions options;
+  options.wisdom_path = "off";
+  Context context(device().context(), device().cl(), options);
+  const Buffers buffers(*several_launches(device()), several());
+  Operands operands;
+  operands.tensors[static_cast<std::size_t>(Tensor::kX)] = buffers.all[0]();
+  operands.tensors[static_cast<std::size_t>(Tensor::kW)] = buffers.all[1]();
+  operands.tensors[static_cast<std::size_t>(Tensor::kY)] = buffers.all[2]();
+  // What joined launches count in.
+  const auto state_bytes = [&] { return context.device().states().use().bytes; };
+  PlannerOptions wanted;
+  wanted.strategy = kSeveralStrategy;
+  wanted.config = kSeveralConfig;
+  wanted.launches_apart = true;
+  const auto apart = context.plan(several(), wanted);
+  wanted.launches_apart = false;
+  const auto joined = context.plan(several(), wanted);
+  context.trim();
+  CHECK(state_bytes() == 0);
+  apart->execute(queue()(), operands, {});
+  queue().finish();
+  CHECK(state_bytes() == 0);
+  joined->execute(queue()(), operands, {});
+  queue().finish();
+  CHECK(state_bytes() > 0);
+  context.trim();
+  CHECK(state_bytes() == 0);
+
+  const std::string together = machine_of(device());
+  ::setenv("CLCONV_LAUNCHES", "each", 1);
+  CHECK(machine_of(device()) != together);
+  CHECK(several_launches(device())->joined.empty());
+  ::unsetenv("CLCONV_LAUNCHES");
+}
+
+TEST_CASE("joined launches wait for who still counts in the same memory") {
+  if (skips_out_of_order(device().cl())) return;
+  const auto executable = several_launches(device());
+  if (executable->joined.empty()) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  Buffers buffers(*executable, several());
+  const cl::CommandQueue out_of_order = device().make_queue(CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  cl::UserEvent gate(device().context());
+  const cl_event begin = gate();
+  std::vector<cl::Event> ends;
+  for (int i = 0; i < 5; ++i) {  // there is memory for four on one queue
+    cl_event end = nullptr;
+    const bool waits = i < 4;
+    executable->joined.enqueue(out_of_order(), buffers.bindings,
+                               {waits ? 1U : 0U, waits ? &begin : nullptr, &end, nullptr});
+    ends.emplace_back(end);
+  }
+  out_of_order.flush();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(status_of(ends.back()) > CL_COMPLETE);
+  gate.setStatus(CL_COMPLETE);
+  out_of_order.finish();
+  CHECK(status_of(ends.back()) == CL_COMPLETE);
 }

@@ -186,7 +186,13 @@ TEST_CASE("what may be read but not written is read, and a note says that nothin
     if (!wisdom.find(parse_problem(kA), kScope)) return 3;
     if (!wisdom.notes().empty()) return 4;
     wisdom.add(book_of(record(kB, 1)));
-    return wisdom.notes().size() == 1 && wisdom.find(parse_problem(kB), kScope) ? 0 : 5;
+    if (wisdom.notes().size() != 1 || !wisdom.find(parse_problem(kB), kScope)) return 5;
+    Wisdom missing(folder.path("new.sqlite"));
+    missing.add(book_of(record(kB, 1)));
+    return missing.notes().size() == 1 &&
+                   missing.notes()[0].find("Permission denied") != std::string::npos
+               ? 0
+               : 6;
   });
   ::chmod(folder.root().c_str(), 0755);
   CHECK(status == 0);

@@ -16,10 +16,15 @@ namespace {
 void create_file(const std::string& path) {
   make_parent_directories(path);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (file < 0 && errno != EACCES && errno != EROFS) {
-    throw Error(Code::kIo, "cannot create " + path + ": " + std::strerror(errno));
+  if (file >= 0) {
+    ::close(file);
+    return;
   }
-  if (file >= 0) ::close(file);
+  const int failure = errno;
+  // What is there may be readable.
+  const bool may_be_read = failure == EACCES || failure == EROFS;
+  if (may_be_read && ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_EACCESS) == 0) return;
+  throw Error(Code::kIo, "cannot create " + path + ": " + std::strerror(failure));
 }
 
 }  // namespace

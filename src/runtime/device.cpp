@@ -17,8 +17,6 @@
 namespace clconv::core {
 namespace {
 
-constexpr const char* kPocl = "Portable Computing Language";
-
 bool contains_word(const std::string& words, const char* word) {
   return (" " + words + " ").find(" " + std::string(word) + " ") != std::string::npos;
 }
@@ -272,11 +270,8 @@ std::string drivers_text() {
 
 std::string no_device_text(const cl::Platform& platform, cl_int status) {
   const std::string name = trimmed(platform.getInfo<CL_PLATFORM_NAME>());
-  const char* hint =
-      ", as it is where PoCL cannot make its folder for kernels (POCL_CACHE_DIR, "
-      "XDG_CACHE_HOME or HOME)";
   return "platform '" + name + "' has none or cannot start: " + status_text(status) +
-         (name == kPocl ? hint : "");
+         (name == kPocl ? kPoclFolderHint : "");
 }
 
 // Devices, and why a platform has none.

@@ -1,8 +1,6 @@
 #include "runtime/joined.hpp"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
 #include "runtime/chain_program.hpp"
 #include "runtime/waking.hpp"
@@ -10,27 +8,25 @@
 namespace clconv::core {
 namespace {
 
-// Which buffer of the chain's kernel each region is: regions are bound one by one.
-class Regions {
+// Which buffer of the chain's kernel each slot is. Not each region: hundreds of chunks would be hundreds of parameters.
+class Slots {
  public:
-  std::size_t index(const Region& region) {
-    const auto key = std::make_tuple(region.slot, region.offset, region.bytes);
-    const auto found = indices_.find(key);
-    if (found != indices_.end()) return found->second;
-    all_.push_back(region);
-    return indices_[key] = all_.size() - 1;
+  std::size_t index(int slot) {
+    const auto found = std::find(all_.begin(), all_.end(), slot);
+    if (found != all_.end()) return static_cast<std::size_t>(found - all_.begin());
+    all_.push_back(slot);
+    return all_.size() - 1;
   }
-  const std::vector<Region>& all() const { return all_; }
+  const std::vector<int>& all() const { return all_; }
 
  private:
-  std::map<std::tuple<int, std::int64_t, std::int64_t>, std::size_t> indices_;
-  std::vector<Region> all_;
+  std::vector<int> all_;
 };
 
 struct ToChain {
-  Regions& regions;
+  Slots& slots;
   ChainArgument operator()(const Region& region) const {
-    return ChainBuffer{regions.index(region), 0};
+    return ChainBuffer{slots.index(region.slot), region.offset};
   }
   ChainArgument operator()(const Number&) const { return cl_float{0}; }
   template <class Scalar>
@@ -44,15 +40,17 @@ bool has_number(const KernelStep& step) {
                      [](const Argument& one) { return std::holds_alternative<Number>(one.value); });
 }
 
+// A program of more tasks takes longer to compile than executions save: 50 s for 900 (PoCL 3.1, 2-core Zen 5, 2026-11).
+constexpr std::size_t kMostTasks = 64;
+
 class JoinedStep : public Step {
  public:
-  JoinedStep(Device& device, const ChainProgram& program, ChainTable table,
-             std::vector<Region> regions)
+  JoinedStep(Device& device, const ChainProgram& program, ChainTable table, std::vector<int> slots)
       : Step("joined"),
         device_(device),
         kernel_(program.kernel()),
         table_(std::move(table)),
-        regions_(std::move(regions)),
+        slots_(std::move(slots)),
         workers_(chain_workers(device.profile())) {
     set(ChainProgram::kTable, table_.numbers());
   }
@@ -63,8 +61,9 @@ class JoinedStep : public Step {
     std::vector<cl_event> waits(d.list, d.list + d.count);
     if (state.wait_for() != nullptr) waits.push_back(state.wait_for());
     set(ChainProgram::kState, state.buffer());
-    for (std::size_t i = 0; i < regions_.size(); ++i)
-      set(ChainProgram::kFirstBuffer + static_cast<cl_uint>(i), bindings.resolve(regions_[i]));
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+      set(ChainProgram::kFirstBuffer + static_cast<cl_uint>(i),
+          bindings.resolve({slots_[i], 0, 0}));
     const std::size_t one = 1;
     cl_event done = nullptr;
     check(clEnqueueNDRangeKernel(queue, kernel_(), 1, nullptr, &workers_, &one,
@@ -86,7 +85,7 @@ class JoinedStep : public Step {
   Device& device_;
   cl::Kernel kernel_;
   ChainTable table_;
-  std::vector<Region> regions_;
+  std::vector<int> slots_;
   std::size_t workers_;
 };
 
@@ -94,11 +93,10 @@ class JoinedStep : public Step {
 
 void join(Executable& executable, Device& device) {
   const Sequence& run = executable.run;
-  if (run.size() < (executable.share_launch ? 1 : 2) || !has_slow_launches(device.profile()))
-    return;
-  if (launch_policy() == LaunchPolicy::kEach) return;
+  if (run.size() < (executable.share_launch ? 1 : 2) || run.size() > kMostTasks) return;
+  if (!has_slow_launches(device.profile()) || launch_policy() == LaunchPolicy::kEach) return;
   std::vector<ChainTask> tasks;
-  Regions regions;
+  Slots slots;
   for (std::size_t i = 0; i < run.size(); ++i) {
     const KernelStep* step = run.step(i).as_launch();
     if (step == nullptr || has_number(*step)) return;
@@ -106,13 +104,13 @@ void join(Executable& executable, Device& device) {
     if (!may_be_task(*kernel.text(), step->range())) return;
     ChainTask task{kernel.text(), kernel.function(), step->range().global[0], {}};
     for (const Argument& argument : step->arguments())
-      task.arguments.push_back(std::visit(ToChain{regions}, argument.value));
+      task.arguments.push_back(std::visit(ToChain{slots}, argument.value));
     tasks.push_back(std::move(task));
   }
   try {
-    const ChainProgram program(device, tasks, regions.all().size());
+    const ChainProgram program(device, tasks, slots.all().size());
     executable.joined.add(
-        std::make_unique<JoinedStep>(device, program, *program.table_of(tasks), regions.all()));
+        std::make_unique<JoinedStep>(device, program, *program.table_of(tasks), slots.all()));
   } catch (const Error& error) {
     if (error.code() != Code::kBuildFailed) throw;  // the launches remain
   }

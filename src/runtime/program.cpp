@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 constexpr const char* kMagic = "clconv program 1\n";
 constexpr const char* kExtension = ".clbin";
 constexpr const char* kOff = "off";
-constexpr const char* kPocl = "Portable Computing Language";
 constexpr const char* kDeclarations = "declarations";
 // The guard of the header with the declarations of OpenCL C in clang and PoCL, which then is empty.
 constexpr const char* kWithoutHeader = " -D_OPENCL_H_";
@@ -75,14 +74,18 @@ std::string source_of(const std::string& name, const char* text, const KernelSou
   return program + with_line(name, text);
 }
 
+bool is_pocl(const cl::Device& device) {
+  const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());
+  // Some drivers count the terminating zero.
+  return platform.getInfo<CL_PLATFORM_NAME>().rfind(kPocl, 0) == 0;
+}
+
 // Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers, where
 // a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then the
 // compiler has refused, and the caller builds with them.
 bool build_declared(const cl::Context& context, const cl::Device& device,
                     const std::string& options, const std::string& source, cl::Program& program) {
-  const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());
-  // Some drivers count the terminating zero.
-  if (platform.getInfo<CL_PLATFORM_NAME>().rfind(kPocl, 0) != 0) return false;
+  if (!is_pocl(device)) return false;
   program = cl::Program(context, program_source(kDeclarations) + source);
   try {
     program.build({device}, (options + kWithoutHeader).c_str());
@@ -92,8 +95,8 @@ bool build_declared(const cl::Context& context, const cl::Device& device,
   return true;
 }
 
-// The first line of a build log that reports an error, else its first line.
-std::string first_error_line(const std::string& log) {
+// The first line of a build log that reports an error, else its first line, and what is known of such.
+std::string cause_of(const std::string& log, const cl::Device& device) {
   std::string first;
   std::size_t begin = 0;
   while (begin < log.size()) {
@@ -103,7 +106,8 @@ std::string first_error_line(const std::string& log) {
     if (first.empty()) first = line;
     begin = end + 1;
   }
-  return first.empty() ? "the driver gave no log" : first;
+  return (first.empty() ? "the driver gave no log" : first) +
+         (is_pocl(device) ? kPoclFolderHint : "");
 }
 
 }  // namespace
@@ -284,7 +288,7 @@ cl::Program ProgramCache::build(const std::string& file, const std::string& opti
     }
     throw Error(Code::kBuildFailed,
                 "building kernels/" + file + ".cl with '" + options + "' failed, " +
-                    status_text(error.err()) + ": " + first_error_line(log),
+                    status_text(error.err()) + ": " + cause_of(log, device_),
                 log);
   }
   return program;

@@ -33,6 +33,12 @@ CacheOptions cache_options(const std::string& directory, std::int64_t max_bytes)
 // program.
 CacheOptions effective(const CacheOptions& options, bool driver_cache);
 
+// PoCL compiles in files, and where it cannot write them it does not say so.
+constexpr const char* kPocl = "Portable Computing Language";
+constexpr const char* kPoclFolderHint =
+    ", as it is where PoCL cannot write to its folder for kernels (POCL_CACHE_DIR, XDG_CACHE_HOME "
+    "or HOME)";
+
 // FNV-1a. For file names and change detection only: a cache entry also stores its whole key.
 std::uint64_t fnv1a(std::string_view text);
 std::string hex(std::uint64_t value);
