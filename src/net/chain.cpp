@@ -11,7 +11,7 @@
 namespace clconv::net {
 namespace {
 
-// Parameters of the kernel that are no buffers, and room for what a driver adds.
+// Parameters of the kernel that are not the plan's buffers, and room for what a driver adds.
 constexpr std::size_t kOtherParameters = 8;
 
 Location location_of(const Launch::Part& part, const std::vector<Location>& locations) {
@@ -20,7 +20,8 @@ Location location_of(const Launch::Part& part, const std::vector<Location>& loca
   return {at.root, at.offset + part.offset};
 }
 
-// Which buffer of the chain's kernel each root is, and what arguments are in terms of them.
+// Numbers the buffers that launches use, in the order of the chain's parameters, and gives each argument of a launch as
+// an expression in the chain's kernel.
 class Roots {
  public:
   Roots(const std::vector<Location>& locations, core::ChainProgram& program)
@@ -31,11 +32,11 @@ class Roots {
     const Location at = location_of(part, locations_);
     auto found = std::find(all_.begin(), all_.end(), at.root);
     if (found == all_.end()) found = all_.insert(all_.end(), at.root);
-    return program_.word(static_cast<std::size_t>(found - all_.begin()), at.offset);
+    return program_.expression(static_cast<std::size_t>(found - all_.begin()), at.offset);
   }
   template <class Scalar>
   std::string operator()(const Scalar& value) {
-    return program_.word(value);
+    return program_.expression(value);
   }
 
   const std::vector<BufferId>& all() const { return all_; }
@@ -46,7 +47,7 @@ class Roots {
   std::vector<BufferId> all_;
 };
 
-// A run of steps that may become a chain.
+// Steps [first, last) of a plan, all of which may be part of one chain.
 struct Segment {
   std::size_t first = 0, last = 0;
 };
@@ -58,7 +59,7 @@ bool may_chain(const StepLaunches& step, const cl::Device& device) {
          });
 }
 
-// Buffers of a step's launches, once each.
+// Adds the buffers of a step's launches that are not in `roots` yet.
 void add_roots(const StepLaunches& step, const std::vector<Location>& locations,
                std::vector<BufferId>& roots) {
   for (const Launch& launch : step.launches) {
@@ -71,7 +72,8 @@ void add_roots(const StepLaunches& step, const std::vector<Location>& locations,
   }
 }
 
-// As long as possible each: until a step that is none, or more buffers than a kernel may have parameters.
+// Each as long as possible: up to a step that cannot be part of a chain, or until there are more buffers than a kernel
+// may have parameters.
 std::vector<Segment> segments_of(const cl::Device& device, const std::vector<StepLaunches>& steps,
                                  const std::vector<Location>& locations) {
   const std::size_t most =
@@ -94,8 +96,9 @@ std::vector<Segment> segments_of(const cl::Device& device, const std::vector<Ste
   return segments;
 }
 
-// What the prediction of a step counts for its launch: enqueueing, and waiting for threads that wake up. One that is
-// shorter than that waits as long as it works.
+// How much of a step's predicted time is for its launch: enqueueing it, and waiting for threads that wake up. The rest
+// is work. waking_us() asks for the work alone: of a short step on two threads that is half of waiting and working, and
+// of a longer one it makes no difference.
 double launching_us(const Step& step, const core::DeviceProfile& profile) {
   const double waiting_and_working = std::max(step.predicted_us() - profile.launch_us, 0.0);
   return profile.launch_us + core::waking_us(profile, waiting_and_working / 2,
@@ -109,7 +112,7 @@ std::size_t launches_of(const Segment& segment, const std::vector<StepLaunches>&
   return launches;
 }
 
-// Does it take less time of the cores than compiling does?
+// Does it spare more time of the cores, over all runs, than compiling its kernels once more takes?
 bool pays(const Segment& segment, const core::DeviceProfile& profile,
           const std::vector<StepLaunches>& steps, double runs) {
   std::set<cl_program> programs;

@@ -29,35 +29,35 @@ std::size_t chain_workers(const DeviceProfile& profile) {
   return static_cast<std::size_t>(usable > 0 ? std::min(units, usable) : units);
 }
 
-std::string ChainProgram::number(cl_long value) {
-  numbers_.push_back(value);
-  return "sizes[" + std::to_string(numbers_.size() - 1) + "]";
+std::string ChainProgram::scalar(cl_long value) {
+  scalars_.push_back(value);
+  return "scalars[" + std::to_string(scalars_.size() - 1) + "]";
 }
 
-std::string ChainProgram::word(cl_float value) {
+std::string ChainProgram::expression(cl_float value) {
   std::int32_t bits = 0;
   std::memcpy(&bits, &value, sizeof(bits));
-  return "as_float((int)" + number(bits) + ")";
+  return "as_float((int)" + scalar(bits) + ")";
 }
 
-std::string ChainProgram::word(std::size_t index, std::int64_t offset) {
-  return "(global void*)(b" + std::to_string(index) + " + " + number(offset) + ")";
+std::string ChainProgram::expression(std::size_t index, std::int64_t offset) {
+  return "(global void*)(b" + std::to_string(index) + " + " + scalar(offset) + ")";
 }
 
 void ChainProgram::add(const cl::Kernel& kernel, const Range& range,
                        const std::vector<std::string>& arguments) {
   // Some drivers count the terminating zero.
   const std::string name = kernel.getInfo<CL_KERNEL_FUNCTION_NAME>().c_str();
-  const std::string items = word(static_cast<cl_int>(range.global[0]));
+  const std::string items = expression(static_cast<cl_int>(range.global[0]));
   tasks_ += "  TASK(" + std::to_string(count_++) + ", " + items + ", " +
-            merged_name(name, program(kernel)) + "(item, " + items + ", memory";
+            merged_name(name, program_index(kernel)) + "(item, " + items + ", memory";
   for (const std::string& argument : arguments)
     tasks_ += ", " + argument;
   tasks_ += "))\n";
   memory_bytes_ = std::max(memory_bytes_, chain_memory_bytes(kernel, device_.cl()));
 }
 
-std::size_t ChainProgram::program(const cl::Kernel& kernel) {
+std::size_t ChainProgram::program_index(const cl::Kernel& kernel) {
   ProgramText text = text_of(kernel, device_.cl());
   const auto found = std::find(programs_.begin(), programs_.end(), text);
   if (found != programs_.end()) return static_cast<std::size_t>(found - programs_.begin());
@@ -66,11 +66,11 @@ std::size_t ChainProgram::program(const cl::Kernel& kernel) {
 }
 
 ChainKernel ChainProgram::build(std::size_t buffers) const {
-  constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
+  constexpr std::size_t kCounterBytes = 32 * sizeof(cl_int);  // chain.cl: COUNTER_INTS
   std::string parameters =
       "volatile global int* state, int workers, local char* memory, "
-      "global const long* sizes";
-  std::string arguments = "state, workers, memory, sizes";
+      "global const long* scalars";
+  std::string arguments = "state, workers, memory, scalars";
   for (std::size_t i = 0; i < buffers; ++i) {
     parameters += ", global char* b" + std::to_string(i);
     arguments += ", b" + std::to_string(i);
@@ -84,16 +84,16 @@ ChainKernel ChainProgram::build(std::size_t buffers) const {
       ") {\n  chain_item((int)get_group_id(0), " + arguments + ");\n}\n";
   const std::size_t workers = chain_workers(device_.profile());
   ChainKernel chain;
-  // Macros of one program may be defined again by another.
+  // -w: no warning that a program defines a macro again that another has defined.
   chain.kernel = device_.generated_kernel(text, "chain", "-w");
-  std::vector<cl_long> numbers = numbers_;
-  chain.numbers =
+  std::vector<cl_long> scalars = scalars_;
+  chain.scalars =
       cl::Buffer(device_.context(), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                 std::max<std::size_t>(numbers.size(), 1) * sizeof(cl_long), numbers.data());
-  chain.state_bytes = static_cast<std::int64_t>((count_ * (workers + 1) + 1) * kNumberBytes);
+                 std::max<std::size_t>(scalars.size(), 1) * sizeof(cl_long), scalars.data());
+  chain.state_bytes = static_cast<std::int64_t>((count_ * (workers + 1) + 1) * kCounterBytes);
   chain.kernel.setArg(1, static_cast<cl_int>(workers));
   check(clSetKernelArg(chain.kernel(), 2, memory_bytes_, nullptr), "clSetKernelArg");
-  chain.kernel.setArg(3, chain.numbers);
+  chain.kernel.setArg(3, chain.scalars);
   return chain;
 }
 

@@ -10,7 +10,7 @@
 namespace clconv::core {
 namespace {
 
-// Which buffer of the chain's kernel each region is: regions are bound one by one.
+// Numbers the regions that launches use, in the order of the chain's buffers: each is bound as a buffer of its own.
 class Regions {
  public:
   std::size_t index(const Region& region) {
@@ -27,19 +27,21 @@ class Regions {
   std::vector<Region> all_;
 };
 
-struct Word {
+// An argument of a launch as an expression in the chain's kernel.
+struct Expression {
   ChainProgram& program;
   Regions& regions;
   std::string operator()(const Region& region) const {
-    return program.word(regions.index(region), 0);
+    return program.expression(regions.index(region), 0);
   }
-  std::string operator()(const Number&) const { return {}; }
+  std::string operator()(const Number&) const { return {}; }  // not with has_number()
   template <class Scalar>
   std::string operator()(const Scalar& value) const {
-    return program.word(value);
+    return program.expression(value);
   }
 };
 
+// Has it an argument whose value comes with each execution? A chain's scalars are set once.
 bool has_number(const KernelStep& step) {
   return std::any_of(step.arguments().begin(), step.arguments().end(),
                      [](const Argument& one) { return std::holds_alternative<Number>(one.value); });
@@ -100,7 +102,7 @@ void join(Executable& executable, Device& device) {
     if (!may_be_task(step->kernel(), step->range(), device.cl())) return;
     std::vector<std::string> arguments;
     for (const Argument& argument : step->arguments())
-      arguments.push_back(std::visit(Word{program, regions}, argument.value));
+      arguments.push_back(std::visit(Expression{program, regions}, argument.value));
     program.add(step->kernel(), step->range(), arguments);
   }
   try {

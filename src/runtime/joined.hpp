@@ -6,8 +6,8 @@
 
 namespace clconv::core {
 
-// Fills executable.joined where the device has slow launches and `run` has several, all of which may be tasks. Nothing
-// happens elsewhere, nor where the device's compiler does not take it.
+// Fills executable.joined where the device has slow launches and executable.run has several steps, all of which may be
+// tasks of a chain. Does nothing elsewhere, or where the device's compiler fails on the chain.
 void join(Executable& executable, Device& device);
 
 }  // namespace clconv::core

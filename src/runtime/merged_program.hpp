@@ -1,5 +1,5 @@
-// Several programs as one text, so that one kernel can call what the kernels of all of them do. Knows our kernels'
-// style, nothing of what they compute.
+// The texts of several programs as one text, in which every kernel is a function, so that one kernel can call them all.
+// Relies on the style of our kernels, and knows nothing of what they compute.
 #pragma once
 
 #include <string>
@@ -18,15 +18,15 @@ struct ProgramText {
   }
 };
 
-// Empty `source` where the program was built of a binary.
+// `source` is empty where the program was built from a binary.
 ProgramText text_of(const cl::Kernel& kernel, const cl::Device& device);
 
-// OpenCL C in which the names and macros of each program are its own. Kernel NAME of program i, of work-groups of one
-// work-item, becomes the function merged_name(NAME, i), which takes, before the kernel's parameters,
-//   long chain_group, long chain_groups   of dimension 0: the work-group, and how many there are
-//   local char* chain_memory              what the kernel's own arrays in local memory lie in, aligned to 64 bytes
-// What only a kernel may have (a work-group of several items, arrays of several dimensions in local memory) does not
-// compile in it.
+// OpenCL C in which the names and macros of each program are its own. Kernel NAME of program i becomes the function
+// merged_name(NAME, i), which takes, before the kernel's parameters,
+//   long chain_work_group, long chain_work_groups   in dimension 0: the work-group's number, and how many there are
+//   local char* chain_memory                        room for the kernel's arrays in local memory, aligned to 64 bytes
+// Only for kernels that are launched in one dimension with work-groups of one work-item, which is the caller's to check
+// (may_be_task). Arrays of several dimensions in local memory do not compile.
 std::string merged_source(const std::vector<ProgramText>& programs);
 std::string merged_name(const std::string& kernel, std::size_t program);
 
