@@ -1,6 +1,7 @@
 // What the sum of a result becomes, and its backward, as rows of tables. A new activation is a value and two rows
-// here, its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h; what
-// loops over the tables finds it. Refuses to know of OpenCL and of the library, so that the programs can use it, too.
+// here, its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h;
+// what loops over the tables finds it. Refuses to know of OpenCL and of the library, so that the programs can use it,
+// too.
 #pragma once
 
 #include <algorithm>

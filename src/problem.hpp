@@ -45,7 +45,8 @@ struct Problem {
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
   // Epilogue, forward and transposed: activation(sum + bias + residual) * scale, the bias and the slopes of PReLU one
-  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's shape.
+  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's
+  // shape.
   bool bias = false;
   bool residual = false;
   bool scale = false;
@@ -63,9 +64,9 @@ struct Problem {
   // Forward only: other orders in memory.
   TensorLayout layout = TensorLayout::kNchw;
   WeightsLayout weights_layout = WeightsLayout::kKcrs;
-  // Elements from one image to the next, of the input (x, of transposed dy) and of the result and the residual: more than
-  // an image has where they are a range of channels of a larger tensor. 0: images lie one behind the other. Forward and
-  // transposed, in layout (n,c,h,w).
+  // Elements from one image to the next, of the input (x, of transposed dy) and of the result and the residual: more
+  // than an image has where they are a range of channels of a larger tensor. 0: images lie one behind the other.
+  // Forward and transposed, in layout (n,c,h,w).
   std::int64_t in_image = 0, out_image = 0;
 
   // Output height and width (SPEC formula; the only place it is written down).

@@ -8,8 +8,8 @@
 //                                         phase 1  q0 q1 q2 q3
 //
 // packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read as it lies:
-// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group, which computes a
-// tile of `run` rows, one after the other.
+// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group, which computes
+// a tile of `run` rows, one after the other.
 //
 // Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how
 // many), COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to

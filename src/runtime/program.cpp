@@ -75,9 +75,9 @@ std::string source_of(const std::string& name, const char* text, const KernelSou
   return program + with_line(name, text);
 }
 
-// Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers, where
-// a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then the
-// compiler has refused, and the caller builds with them.
+// Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers,
+// where a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then
+// the compiler has refused, and the caller builds with them.
 bool build_declared(const cl::Context& context, const cl::Device& device,
                     const std::string& options, const std::string& source, cl::Program& program) {
   const cl::Platform platform(device.getInfo<CL_DEVICE_PLATFORM>());

@@ -131,8 +131,8 @@ class Phases : public Layout {
   std::int64_t tiles() const {
     return ceil_div(ceil_div(case_.problem.w, case_.problem.sw), tile_.span());
   }
-  // Rows of results that a work-item computes. One each took 1.25 times as long for resnext_g32_s2, 1.7 times for digits_1
-  // (PoCL 3.1, 2-core Zen 5, 2026-11).
+  // Rows of results that a work-item computes. One each took 1.25 times as long for resnext_g32_s2, 1.7 times for
+  // digits_1 (PoCL 3.1, 2-core Zen 5, 2026-11).
   std::int64_t run(std::int64_t images) const {
     constexpr std::int64_t kWorkGroupsPerUnit = 16;
     const std::int64_t h = case_.problem.h;
