@@ -139,10 +139,11 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
   effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
   WisdomScope scope = scope_;
   if (options.math != Math::kFloat32) scope.math = to_string(options.math);
-  Memory memory;
-  memory.record = wisdom_.find(problem, scope);
-  if (!memory.record) memory.hint = wisdom_.find_hint(problem, scope);
-  Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
+  Remembered remembered;
+  remembered.record = wisdom_.find(problem, scope);
+  if (!remembered.record) remembered.hint = wisdom_.find_hint(problem, scope);
+  Report report =
+      clconv::core::plan(problem, profile, effective, strategies(), remembered, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;
   const WisdomRecord learned = to_wisdom(report, scope);
