@@ -32,7 +32,7 @@ enum class TensorLayout { kNchw = 0, kNhwc = 1 };
 // Order of the weights: (k,c/g,kh,kw) or (k,kh,kw,c/g).
 enum class WeightsLayout { kKcrs = 0, kKrsc = 1 };
 
-// Letters as everywhere in this project (README, "The letters"): input x (n,c,h,w), weights
+// Letters as everywhere in this project (docs/guide.md, "The letters"): input x (n,c,h,w), weights
 // (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
 struct Problem {
   std::int64_t n = 1, c = 1, h = 1, w = 1;  // images (0: empty()), input channels, height, width

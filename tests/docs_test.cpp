@@ -193,8 +193,7 @@ void write_inputs(const TempFolder& folder, const std::string& page) {
     clconv::cli::write_png(folder.path(name), picture);
   write_file_atomically(folder.path("enlarge.onnx"), enlarging_model());
   write_file_atomically(folder.path("classify.onnx"), small_model());
-  write_file_atomically(folder.path("model.onnx"),
-                        page == "README.md" ? enlarging_model() : small_model());
+  write_file_atomically(folder.path("model.onnx"), small_model());
   if (page == "docs/guide.md") {
     write_array(folder, "x.npy", {1, 3, 227, 227});
     write_array(folder, "w.npy", {96, 3, 11, 11});
