@@ -44,9 +44,8 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale, the bias and the slopes of PReLU one
-  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's
-  // shape.
+  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale. Bias and PReLU's slopes have one value
+  // per channel of the result, the scale has one per image and channel, the residual r is of the result's shape.
   bool bias = false;
   bool residual = false;
   bool scale = false;

