@@ -53,8 +53,8 @@ Speeds speeds_in_this_process(Device& device) {
   return found != known.end() ? found->second : known[key] = quick_probe(device);
 }
 
-// A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its
-// weights and activations have.
+// By default a quarter of the device's memory: room for the workspaces of a whole network in flight, while most of the
+// memory is left to its weights and activations.
 std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
   if (given > 0) return given;
   return environment_bytes("CLCONV_SCRATCH_LIMIT", profile.global_memory_bytes / 4);
