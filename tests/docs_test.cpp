@@ -378,8 +378,8 @@ std::string as_code(const Block& block, const std::string& name, std::string& ca
     calls += "  " + name + "(context, queue);\n";
     return "void " + name + "(const clconv::Context& context, const cl::CommandQueue& queue) {\n" +
            "  clconv::Operands operands = operands_of(context, " +
-           (named ? problem[1].str() : "\"n1c1h1w1k1kh1kw1\"") + ");\n" + text +
-           (named ? "  context.plan(p);\n" : "") + "  queue.finish();\n}\n";
+           (named ? problem[1].str() : "\"n1c1h1w1k1kh1kw1\"") + ");\n{\n" + text +
+           (named ? "  context.plan(p);\n" : "") + "}\n  queue.finish();\n}\n";
   }
   return "namespace " + name + " {\n" + text + "}\n";
 }
