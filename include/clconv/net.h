@@ -284,10 +284,10 @@ CLCONV_API clconv_status clconv_net_batch_get_part(clconv_net_batch batch, size_
                                                    clconv_net_batch_part* part);
 
 /** Computes on all devices at once, each driven by a thread of its own, and waits. `inputs` and `outputs` are memory of
- *  the host with all images, in the order of clconv_net_batch_input() and _output(). On CPUs it is used where it lies, if
- *  it is aligned to CL_DEVICE_MEM_BASE_ADDR_ALIGN, elsewhere copied. Several threads may run one batch at once if their
- *  outputs are distinct; they take turns at each device. Where a device fails the others end their part, the text names
- *  the first that failed, and what the outputs hold is undefined; the batch can be run again.
+ *  the host with all images, in the order of clconv_net_batch_input() and _output(). On CPUs it is used where it lies,
+ *  if it is aligned to CL_DEVICE_MEM_BASE_ADDR_ALIGN, elsewhere copied. Several threads may run one batch at once if
+ *  their outputs are distinct; they take turns at each device. Where a device fails the others end their part, the text
+ *  names the first that failed, and what the outputs hold is undefined; the batch can be run again.
  *  \retval CLCONV_INVALID_ARGUMENT a pointer is NULL, a number is not the network's, or an output overlaps another
  *  operand. */
 CLCONV_API clconv_status clconv_net_batch_run(clconv_net_batch batch, int64_t num_inputs,
