@@ -1,7 +1,7 @@
 # What `cmake --install` puts where: library, program, headers, and what find_package and pkg-config read. All of it is
-# found from where it lies, so that the prefix may be another at install time, or move; folders that are given as absolute
-# paths (Nix, RPM) stay where they are. Components are what packages of a distribution hold: each library, `dev`,
-# `program` and `python` (cmake/packages.cmake).
+# found from where it lies, so that the prefix may be another at install time, or move; folders that are given as
+# absolute paths (Nix, RPM) stay where they are. Components are what packages of a distribution hold: each library,
+# `dev`, `program` and `python` (cmake/packages.cmake).
 include(CMakePackageConfigHelpers)
 
 set(clconv_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/clconv)

@@ -1,6 +1,6 @@
-// What the sum of a result becomes, and its backward, as rows of tables. A new activation is a value and two rows
-// here, its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h; what
-// loops over the tables finds it. Refuses to know of OpenCL and of the library, so that the programs can use it, too.
+// What the sum of a result becomes, and its backward, as rows of tables. A new activation is a value and two rows here,
+// its expressions `activate_...` and `backward_...` in kernels/parts/activation.cl and its value in clconv.h; what
+// loops over the tables finds it. Knows neither OpenCL nor the library, so that the programs can use it, too.
 #pragma once
 
 #include <algorithm>

@@ -32,7 +32,7 @@ enum class TensorLayout { kNchw = 0, kNhwc = 1 };
 // Order of the weights: (k,c/g,kh,kw) or (k,kh,kw,c/g).
 enum class WeightsLayout { kKcrs = 0, kKrsc = 1 };
 
-// Letters as everywhere in this project (README, "The letters"): input x (n,c,h,w), weights
+// Letters as everywhere in this project (docs/guide.md, "The letters"): input x (n,c,h,w), weights
 // (k, c/g, kh, kw), output y (n,k,oh,ow). Aggregate: fill it, then validate().
 struct Problem {
   std::int64_t n = 1, c = 1, h = 1, w = 1;  // images (0: empty()), input channels, height, width
@@ -44,8 +44,8 @@ struct Problem {
   std::int64_t dh = 1, dw = 1;  // dilation: distance between taps, 1 = dense
   std::int64_t g = 1;           // groups
   Direction direction = Direction::kForward;
-  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale, the bias and the slopes of PReLU one
-  // value per channel of the result, the scale one per image and channel, the residual r a tensor of the result's shape.
+  // Epilogue, forward and transposed: activation(sum + bias + residual) * scale. Bias and PReLU's slopes have one value
+  // per channel of the result, the scale has one per image and channel, the residual r is of the result's shape.
   bool bias = false;
   bool residual = false;
   bool scale = false;
@@ -63,9 +63,9 @@ struct Problem {
   // Forward only: other orders in memory.
   TensorLayout layout = TensorLayout::kNchw;
   WeightsLayout weights_layout = WeightsLayout::kKcrs;
-  // Elements from one image to the next, of the input (x, of transposed dy) and of the result and the residual: more than
-  // an image has where they are a range of channels of a larger tensor. 0: images lie one behind the other. Forward and
-  // transposed, in layout (n,c,h,w).
+  // Elements from one image to the next, of the input (x, of transposed dy) and of the result and the residual: more
+  // than an image has where they are a range of channels of a larger tensor. 0: images lie one behind the other.
+  // Forward and transposed, in layout (n,c,h,w).
   std::int64_t in_image = 0, out_image = 0;
 
   // Output height and width (SPEC formula; the only place it is written down).

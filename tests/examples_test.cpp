@@ -1,5 +1,5 @@
-// The examples with networks, as a user runs them: on networks that the test writes itself, whose results are known, and
-// on MTCNN's where CLCONV_MODELS names a folder that has them.
+// The examples with networks, as a user runs them: on networks that the test writes itself, whose results are known,
+// and on MTCNN's where CLCONV_MODELS names a folder that has them.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

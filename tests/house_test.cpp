@@ -381,6 +381,34 @@ TEST_CASE(
   CHECK(count > 20);
 }
 
+// Comments and documents, but for tables, pictures and blocks of code.
+TEST_CASE("lines of prose have at most 120 columns") {
+  std::vector<std::string> files = {"README.md", "CONTRIBUTING.md"};
+  for (const char* folder :
+       {"src", "include", "kernels", "tests", "bench", "examples", "docs", "python"}) {
+    const std::vector<std::string> below = files_below(folder);
+    files.insert(files.end(), below.begin(), below.end());
+  }
+  const std::set<std::string> kinds = {".cpp", ".hpp", ".h", ".cl", ".md"};
+  const std::regex comment("^ *(//|/?\\*+) {0,2}[^ ]"), apart("^ *\\||^    ");
+  int long_lines = 0;
+  for (const std::string& file : files) {
+    const std::string kind = fs::path(file).extension().string();
+    if (kinds.count(kind) == 0) continue;
+    std::istringstream text(content(file));
+    bool code = false;
+    for (std::string line; std::getline(text, line);) {
+      if (kind == ".md" && line.rfind("```", 0) == 0) code = !code;
+      if (line.size() <= 120) continue;
+      const bool prose = kind == ".md" ? !code && !std::regex_search(line, apart)
+                                       : std::regex_search(line, comment);
+      CHECK_MESSAGE(!prose, file, ": ", line);
+      ++long_lines;
+    }
+  }
+  CHECK(long_lines > 20);
+}
+
 TEST_CASE("no path of anybody's machine, and nothing of the workshop, in any file") {
   const std::regex home("/(home|root|Users)/[a-z]");
   for (const char* folder :

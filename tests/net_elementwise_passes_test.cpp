@@ -1,5 +1,5 @@
-// The passes `identities`, `activations`, `input_scales` and `elementwise`: what they make of a graph, what they leave, and that the
-// results stay.
+// The passes `identities`, `activations`, `input_scales` and `elementwise`: what they make of a graph, what they leave,
+// and that the results stay.
 #include <functional>
 
 #include "doctest/doctest.h"

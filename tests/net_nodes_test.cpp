@@ -1,5 +1,6 @@
 // ONNX's own tests of its operators, through the public API: each is a small model with inputs and the outputs that it
-// must give. Every test of a listed operator passes, or stands in the table below with the reason why it does not apply.
+// must give. Every test of a listed operator passes, or stands in the table below with the reason why it does not
+// apply.
 #include <CL/cl_half.h>
 #include <fnmatch.h>
 

@@ -157,7 +157,8 @@ double largest_difference(const Numbers& a, const Numbers& b) {
   return largest;
 }
 
-// Two convolutions with batch normalization, a sum and activations, pooling left out: what residual networks are made of.
+// Two convolutions with batch normalization, a sum and activations, pooling left out: what residual networks are made
+// of.
 void add_residual_block(Builder& b) {
   b.input("x", {-1, 8, 13, 11});
   b.constant("w1", {16, 8, 3, 3}, 1, 0.2f);

@@ -113,7 +113,7 @@ class FakeLaboratory : public Laboratory {
 
 const Problem kProblem = parse_problem("n1c8h8w8k8kh3kw3p1");
 
-Report search(const PlannerOptions& options, Laboratory* lab, const Memory& memory = {}) {
+Report search(const PlannerOptions& options, Laboratory* lab, const Remembered& memory = {}) {
   return plan(kProblem, DeviceProfile(), options, kAll, memory, lab);
 }
 
@@ -514,7 +514,7 @@ TEST_CASE(
 TEST_CASE("wisdom decides without timing if it covers what would be timed") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
-  const Memory memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
+  const Remembered memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
   Report report = search(with_rigor(Rigor::kMeasure), &lab, memory);
   CHECK(chosen(report) == "alpha v=1");
   CHECK(lab.timed.empty());
@@ -526,7 +526,7 @@ TEST_CASE("wisdom decides without timing if it covers what would be timed") {
 TEST_CASE("times of other kernels do not count, those of these kernels beside them do") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
-  Memory memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
+  Remembered memory{record_of({{"alpha v=1", 80}, {"alpha v=2", 90}, {"beta v=1", 85}}), {}};
   std::vector<WisdomCandidate> others = memory.record->candidates;
   for (WisdomCandidate& c : others)
     c.kernels = "other";
@@ -541,7 +541,7 @@ TEST_CASE("times of other kernels do not count, those of these kernels beside th
 TEST_CASE("wisdom with gaps (a constrained or cut-short search) neither decides nor is mixed in") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
-  const Memory partial{record_of({{"alpha v=1", 60}}), {}};
+  const Remembered partial{record_of({{"alpha v=1", 60}}), {}};
   CHECK(chosen(search(with_rigor(Rigor::kEstimate), nullptr, partial)) == "alpha v=2");
   const Report report = search(with_rigor(Rigor::kMeasure), &lab, partial);
   CHECK(chosen(report) == "beta v=1");
@@ -553,14 +553,14 @@ TEST_CASE("wisdom_only takes what was measured, or nothing") {
   const Report none = search(with_rigor(Rigor::kWisdomOnly), nullptr);
   CHECK(chosen(none) == "nothing");
   CHECK(entry(none, "alpha", "v=1").reason->code == Reason::kNoWisdom);
-  const Memory memory{record_of({{"naive v=0", 900}, {"beta v=1", 85}}), {}};
+  const Remembered memory{record_of({{"naive v=0", 900}, {"beta v=1", 85}}), {}};
   CHECK(chosen(search(with_rigor(Rigor::kWisdomOnly), nullptr, memory)) == "beta v=1");
 }
 
 TEST_CASE("another driver's wisdom only orders the search") {
   usual_offers();
   FakeLaboratory lab = usual_lab();
-  const Memory memory{{}, record_of({{"beta v=1", 1}})};
+  const Remembered memory{{}, record_of({{"beta v=1", 1}})};
   const Report report = search(with_rigor(Rigor::kMeasure), &lab, memory);
   CHECK(lab.built.front() == "beta v=1");
   CHECK(entry(report, "beta", "v=1").measured->median_us == doctest::Approx(50));

@@ -232,7 +232,8 @@ TEST_CASE("many processes and threads that write at once lose nothing") {
       wisdom.add(book_of(record(
           "n1c1h" + std::to_string(10 + who) + "w" + std::to_string(10 + i) + "k1kh3kw3", 1)));
     }
-    // On a busy machine a turn may take longer than the bounded wait: what was not kept then is kept with what comes next.
+    // On a busy machine a turn may take longer than the bounded wait: what was not kept then is kept with what comes
+    // next.
     for (int i = 0; i < 600 && !wisdom.notes().empty(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       wisdom.add({});

@@ -529,8 +529,8 @@ typedef struct clconv_launch {
   const char* function;
 } clconv_launch;
 
-/** Step `index` of an execution with prepared weights (there are clconv_plan_info::steps, in this order, each behind the
- *  one before). Set launch->struct_size before. CLCONV_CONSTRAINT: that step is no launch of one kernel. */
+/** Step `index` of an execution with prepared weights (there are clconv_plan_info::steps, in this order, each behind
+ *  the one before). Set launch->struct_size before. CLCONV_CONSTRAINT: that step is no launch of one kernel. */
 CLCONV_API clconv_status clconv_plan_get_launch(clconv_plan plan, int64_t index,
                                                 clconv_launch* launch);
 

@@ -232,8 +232,8 @@ typedef struct clconv_net_batch_options {
   const clconv_net_options* net;
   /** Images of each context, which sum up to all. NULL: divided so that the last device is done as early as possible.
    *  Then each device compiles an equal share of the images, and the division goes by the time of that: measured with
-   *  rigor CLCONV_MEASURE and above, by runs on zeros; else the sum over the layers of times that are known from wisdom,
-   *  or predicted. Copies to and from a device are not counted. */
+   *  rigor CLCONV_MEASURE and above, by runs on zeros; else the sum over the layers of times that are known from
+   *  wisdom, or predicted. Copies to and from a device are not counted. */
   const int64_t* images;
 } clconv_net_batch_options;
 
@@ -243,14 +243,14 @@ static inline void clconv_net_batch_options_init(clconv_net_batch_options* optio
   clconv_net_batch_options_defaults(options, sizeof(*options));
 }
 
-/** Divides the images of `model` among `count` contexts, which are kept alive, and compiles a network for each part. The
- *  model may be released afterwards. Fewer images than devices leave some devices without any. Every image must be
+/** Divides the images of `model` among `count` contexts, which are kept alive, and compiles a network for each part.
+ *  The model may be released afterwards. Fewer images than devices leave some devices without any. Every image must be
  *  computed by itself: what follows from the inputs must have a first size in proportion to the images, all its other
- *  sizes must not depend on them, and no operator may compute along the first dimension, as a Softmax or Concat with axis
- *  0 does. Not checked: constants that are made of the number of images, such as a Range over it.
+ *  sizes must not depend on them, and no operator may compute along the first dimension, as a Softmax or Concat with
+ *  axis 0 does. Not checked: constants that are made of the number of images, such as a Range over it.
  *  Errors are those of clconv_net_create(); the text names the device.
- *  \retval CLCONV_INVALID_ARGUMENT count is 0, an input has not the images as its first size, or `images` does not sum up
- *  to them. \retval CLCONV_UNSUPPORTED the images cannot be divided: the text names the node or the output. */
+ *  \retval CLCONV_INVALID_ARGUMENT count is 0, an input has not the images as its first size, or `images` does not sum
+ *  up to them. \retval CLCONV_UNSUPPORTED the images cannot be divided: the text names the node or the output. */
 CLCONV_API clconv_status clconv_net_batch_create(const clconv_context* contexts, size_t count,
                                                  clconv_net_model model,
                                                  const clconv_net_batch_options* options,
@@ -283,11 +283,11 @@ typedef struct clconv_net_batch_part {
 CLCONV_API clconv_status clconv_net_batch_get_part(clconv_net_batch batch, size_t index,
                                                    clconv_net_batch_part* part);
 
-/** Computes on all devices at once, each driven by a thread of its own, and waits. `inputs` and `outputs` are the host's
- *  memory of all images, in the order of clconv_net_batch_input() and _output(). On CPUs it is used where it lies, if it is
- *  aligned to CL_DEVICE_MEM_BASE_ADDR_ALIGN, elsewhere copied. Several threads may run one batch at once if their outputs
- *  are distinct; they take turns at each device. Where a device fails the others end their part, the text names the first
- *  that failed, and what the outputs hold is undefined; the batch can be run again.
+/** Computes on all devices at once, each driven by a thread of its own, and waits. `inputs` and `outputs` are memory of
+ *  the host with all images, in the order of clconv_net_batch_input() and _output(). On CPUs it is used where it lies,
+ *  if it is aligned to CL_DEVICE_MEM_BASE_ADDR_ALIGN, elsewhere copied. Several threads may run one batch at once if
+ *  their outputs are distinct; they take turns at each device. Where a device fails the others end their part, the text
+ *  names the first that failed, and what the outputs hold is undefined; the batch can be run again.
  *  \retval CLCONV_INVALID_ARGUMENT a pointer is NULL, a number is not the network's, or an output overlaps another
  *  operand. */
 CLCONV_API clconv_status clconv_net_batch_run(clconv_net_batch batch, int64_t num_inputs,

@@ -1,21 +1,21 @@
 // parts: transpose row_end epilogue prefetch depthwise_rolling
-// Depthwise convolution on CPUs, forward and data gradient, of planes that are read row by row as they lie:
+// Depthwise convolution on CPUs, forward and data gradient, of planes that are read in place, row by row:
 // see parts/depthwise_rolling.cl.
 //
 //   input                                    registers, floatv each
 //     a row, VW columns of each tap column     acc[ROLL][RH][RW]: the results that see the row; KH*KW weights
 //     v
 //
-// One work-item per work-group, `bands_per_work_group` bands of `band` steps of results each. A vector of columns after
-// the other, it goes down the rows of the input. Each vector that is loaded serves all results that see it. After a
-// step the first sum is complete and is stored, and the others move on by one place.
+// One work-item per work-group, `bands_per_work_group` bands of `band` steps of results each. For one vector of columns
+// after the other, it goes down the rows of the input. Each vector that is loaded serves all results that see it. After
+// a step the sums of the first row are complete and are stored, and the others move up by one place in acc.
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
 // Macros: those of parts/depthwise_rolling.cl; KH KW SH SW DH DW, DATA PT_MOD PL_MOD, and those of the epilogue. All
 // other sizes are arguments.
 
-// Stores a row of the results of a step, `count` elements: whole vectors if they are `whole`.
+// Stores `count` elements of a row of results, or with `whole` whole vectors, beyond them.
 ALWAYS_INLINE void store_vector(const floatv value, const float slope, global const element* r, global element* result,
                                 const long at, const int count, const int whole BOUNDS_PARAMETER) {
 #if RESIDUAL
@@ -39,12 +39,14 @@ ALWAYS_INLINE void store_row(const floatv* sums, const float slope, global const
 #endif
 }
 
-// As many rows at the end are stored exactly. The others run over into the row behind, which is stored later: the last
-// vector of a row comes first.
+// So many rows at the end of a plane are stored exactly. The others are stored as whole vectors, which run over into
+// the next row. Its elements are stored later: a plane's vectors go from the last to the first, the rows of each
+// downwards.
 #define EXACT_ROWS(count, width) (((count) < RW * VW ? RW * VW - (count) + (width) - 1 : 0) / (width))
 
-// Steps [first, last) of the results of a vector of columns. A function of its own leaves the registers to its loop:
-// where row pitches come from the stack, a row takes 9 instead of 5 cycles (2-core Zen 5, 2026-11).
+// Computes steps [first, last) of the results of a vector of columns. `careful`: the input is read element by element
+// where a vector may reach beyond the buffer. A function of its own, so that its loop has all registers: where pitches
+// of rows are read from the stack, a row takes 9 instead of 5 cycles (2-core Zen 5, 2026-11).
 #define ROLL_PARAMETERS                                                                                         \
   global const element *input, global const element *y_mask, const long from, global const element *weights,    \
       const float bias, const float slope, global const element *r, global element *result, const long to,      \

@@ -9,9 +9,9 @@
 // A work-group has a filter, and a part of the tiles of all images: work-items take ITEMS neighbouring tiles at a time.
 // At the end their sums meet in local memory, half of those that are left at a time.
 //
-// Macros: ITEMS (a power of two), TY; ALIGNED (rows of x and dy are multiples of 4 pixels, which are loaded as vectors),
-// LEFT (pl % 4), WHOLE (rows of dy are a multiple of TY), PARTS (1: the result is floats, which sum_parts adds up);
-// KH KW SH SW DH DW, MASK, ACCUMULATE. All other sizes are arguments.
+// Macros: ITEMS (a power of two), TY; ALIGNED (rows of x and dy are multiples of 4 pixels, which are loaded as
+// vectors), LEFT (pl % 4), WHOLE (rows of dy are a multiple of TY), PARTS (1: the result is floats, which sum_parts
+// adds up); KH KW SH SW DH DW, MASK, ACCUMULATE. All other sizes are arguments.
 
 #if PARTS
 typedef float result_element;

@@ -7,9 +7,9 @@
 //                                         phase 0  p0 p1 p2 p3   ->   p0 q0 p1 q1 p2 q2 p3 q3
 //                                         phase 1  q0 q1 q2 q3
 //
-// packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read as it lies:
-// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group, which computes a
-// tile of `run` rows, one after the other.
+// packed[group][block][channel][tap row][tap column][MR], taps as the problem has them. The input is read in place:
+// what is outside of it counts as zero, in the tiles at its borders only. One work-item per work-group, which computes
+// the tile at the same columns of `rows_per_work_group` rows, one after the other.
 //
 // Macros: MR NV VW; SW, SH (strides); of the filter KH KW; per phase of columns, comma-separated: COLUMN_TAPS (how
 // many), COLUMN_TAP (the first), COLUMN_LEFT (the input column of that one for result 0); COLUMN_STEP (from a tap to
@@ -70,20 +70,20 @@ inline floatv load_within(global const float* row, const int column, const int w
   global const float* restrict x, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int channels, long x_image, long plane, int pitch, int in_h, \
-  int in_w, int top0, int left, long x_size, int h, int w, int run, int tiles, int filters, \
+  int in_w, int top0, int left, long x_size, int h, int w, int rows_per_work_group, int tiles, int filters, \
   int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER
 #define ARGUMENTS \
   x, packed, b, r, result, channels, x_image, plane, pitch, in_h, in_w, top0, left, x_size, h, \
-  w, run, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
+  w, rows_per_work_group, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
 
 // Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
 // in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
 // filter*out_plane + out_offset + row*w + column, filters counted over all groups; the residual has the same layout.
 NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
-  const int row_runs = (h + run - 1) / run;
+  const int per_column = (h + rows_per_work_group - 1) / rows_per_work_group;  // work-groups
   const int j0 = (int)(id % tiles) * SPAN;
-  const int y0 = (int)(id / tiles % row_runs) * run;
-  const long outer = id / tiles / row_runs;
+  const int y0 = (int)(id / tiles % per_column) * rows_per_work_group;
+  const long outer = id / tiles / per_column;
   const int block = (int)(outer % blocks_per_group);
   const int group_index = (int)(outer / blocks_per_group % groups);
   const long image = outer / blocks_per_group / groups;
@@ -91,7 +91,7 @@ NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
   global const float* x_group = x + image * x_image + (long)group_index * channels * plane;
   global const float* w_block =
       packed + ((long)group_index * blocks_per_group + block) * channels * (KH * KW * MR);
-  for (int y = y0; y < min(y0 + run, h); ++y) {
+  for (int y = y0; y < min(y0 + rows_per_work_group, h); ++y) {
     // Taps whose row is inside.
     const int row_phase = y % SH;
     const int top = row_top[row_phase] - top0 + y / SH;

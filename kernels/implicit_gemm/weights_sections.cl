@@ -9,32 +9,31 @@
 //       |   [                       ]
 //       v
 //
-// For few channels per group: first layers, grouped convolutions. One work-item per work-group, which takes a run
-// of blocks of filters, section by section: some rows of dy and the rows of x that these meet. Per pixel and tile: KV vector
-// loads, TC*TP*TQ broadcasts, TC*TP*TQ*KV fused multiply-adds, as in weights_filters. Sums wait for the next section in
-// local memory, one vector per element of a patch. Tiles at the end of channels and taps overlap the ones before, whose
-// sums they do not store (channels >= TC, kh >= TP, kw >= TQ).
+// For few channels per group: first layers, grouped convolutions. One work-item per work-group, which takes a run of
+// blocks of filters, section by section: some rows of dy and the rows of x that these meet. Per pixel and tile: KV
+// vector loads, TC*TP*TQ broadcasts, TC*TP*TQ*KV fused multiply-adds, as in weights_filters. Between two sections the
+// sums are in local memory, one vector per element of a patch. Tiles at the end of channels and taps overlap the ones
+// before, whose sums they do not store (channels >= TC, kh >= TP, kw >= TQ).
 //
-// Macros: KV TC TP TQ VW LOCAL (KiB); PITCH, PLANE: floats from a row and plane of x to the next, staged
-// or as it lies, constants so
-// that a tile has one pointer (as arguments LLVM 15 makes one per tap, and keeps them on the stack: twice the time);
-// SH SW DH DW, MASK, STORAGE_... All other sizes are arguments.
+// Macros: KV TC TP TQ VW LOCAL (KiB); PITCH, PLANE: floats from a row and a plane of x to the next, staged or in place;
+// SH SW DH DW, MASK, STORAGE_... All other sizes are arguments. PITCH and PLANE are constants so that a tile has one
+// pointer: as arguments LLVM 15 makes one per tap, and keeps them on the stack, which takes twice the time.
 
 #define TAPS (TC * TP * TQ)
 #define BLOCK (VW * KV)
 #define LINE 16  // floats of a cache line
 
-// Tiles of a single tap read x as it lies, and leave out the pixels whose tap meets padding.
+// Tiles of a single tap read x in place, and leave out the pixels whose tap meets padding.
 #if TP * TQ == 1 && !defined(STORED_AS)
-#define DIRECT 1
+#define IN_PLACE 1
 typedef global const float* Pixels;
 #else
-#define DIRECT 0
+#define IN_PLACE 0
 typedef local const float* Pixels;
 #endif
 
-// Of results whose tap is at `at` and `step` further each: the first that is not in front of an image, and the one
-// behind the last that is not behind it.
+// The tap of result 0 is at `at`, that of each next result `step` further. The first result whose tap is not in front
+// of an image, and the one behind the last whose tap is not behind it.
 inline int first_inside(const int at, const int step) {
   return at < 0 ? (step - 1 - at) / step : 0;
 }
@@ -48,10 +47,11 @@ inline int last_inside(const int at, const int step, const int count, const int 
   int oh, int ow, int groups, int runs, int section, int columns, int gradient_at, int stage_at, \
   long rows_per_part, long part_stride
 #define ARGUMENTS \
-  x, dy, y_mask, result, images, channels, h, w, filters, kh, kw, pt, pl, oh, ow, groups, runs, section, columns, gradient_at, stage_at, rows_per_part, part_stride
+  x, dy, y_mask, result, images, channels, h, w, filters, kh, kw, pt, pl, oh, ow, groups, runs, section, columns, \
+  gradient_at, stage_at, rows_per_part, part_stride
 
-// runs: the number of runs of blocks of filters. section: rows of dy that are staged at once. columns: of x, staged. gradient_at, stage_at: where in
-// local memory dy and x are, behind the sums.
+// runs: how many runs the blocks of filters are divided into. section: rows of dy that are staged at once. columns: of
+// x, staged. gradient_at, stage_at: where dy and x are in local memory, behind the sums.
 NOT_INLINED void weights_sections_item(const long id, local float* restrict sums, PARAMETERS) {
   local float* gradient = sums + gradient_at;
   local float* stage = sums + stage_at;
@@ -75,7 +75,7 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
     const long x_planes = (image * groups + group_index) * channels;
     // No hardware prefetcher foresees the next rows of each plane.
     const bool ahead = y + rows < oh;
-#if !DIRECT
+#if !IN_PLACE
     for (int channel = 0; channel < channels; ++channel) {
       stage_rows(x, x, 0, (x_planes + channel) * h * w, x_size, h, w, y * SH - pt, -pl, (rows - 1) * SH + (kh - 1) * DH + 1,
                  columns, stage + channel * PLANE, PITCH);
@@ -101,7 +101,7 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
 #define SUM_OF(i) (to + (((i) / (TP * TQ) * kh + (i) / TQ % TP) * kw + (i) % TQ) * BLOCK + v * VW)
             floatv acc[TAPS][KV];
             LOAD_TILE(acc, TAPS, KV, SUM_OF(i))
-#if DIRECT
+#if IN_PLACE
             const int top = y * SH + p0 * DH - pt;
             const int left = q0 * DW - pl;
             const int first_r = first_inside(top, SH), last_r = last_inside(top, SH, rows, h);
@@ -113,7 +113,7 @@ NOT_INLINED void weights_sections_item(const long id, local float* restrict sums
 #endif
             for (int r = first_r; r < last_r; ++r) {
               Pixels x_row = x_at + r * SH * PITCH + first_j * SW;
-#if DIRECT
+#if IN_PLACE
               if (ahead && first_q == 0 && first_p == kh - 1) {
                 for (int i = 0; i < TC; ++i) {
                   for (int line = 0; line < ow * SW; line += LINE) {

@@ -1,15 +1,15 @@
 // parts: lanes mask depthwise_taps
-// Depthwise convolution of planes that are read row by row, as they lie, a vector of result columns at a time.
+// Depthwise convolution of planes that are read in place, row by row, for a vector of result columns at a time.
 //
 //   rows of the input                    in steps of IH rows (the stride)
 //     0 . . . . . . .   step 0           step s is the last that row s - (ROLL - 1) of the results sees, and the first
-//     0 . . . . . . .   step 1           that row s sees: ROLL rows of results are open at a time
+//     0 . . . . . . .   step 1           that row s sees: the sums of ROLL rows of results are open at a time
 //     0 . . . . . . .   step 2
 //
-// Columns outside the image are lanes that are set to 0. They are read, too, which is the end of the row before or the
-// start of the next one. Where that may lie outside the buffer, elements are read one by one ("careful").
+// Lanes that are columns outside the image are loaded, too, from the end of the row before or the start of the next
+// one, and then set to 0. Where that may be outside the buffer, elements are read one by one ("careful").
 //
-// Steps begin TOP_MOD rows before the first that step 0 sees, where the image begins with a whole step.
+// Step 0 begins TOP_MOD rows before the first row that it sees, so that the image's first row begins a step.
 //
 // Macros: VW (4, 8 or 16), MASK, LEFT (columns of padding), TOP_MOD (below IH), and those of parts/depthwise_taps.cl.
 

@@ -14,8 +14,8 @@
 #define MASKED_V(gradient, y, at) GET_V((gradient) + (at))
 #endif
 
-// The first `count` elements at `at`, the others 0; `masked`: of a gradient, where MASK says that it is masked. Elements
-// behind them are read where the tensor has some (it has `size` in all).
+// The first `count` elements at `at`, the others 0; `masked`: of a gradient, where MASK says that it is masked.
+// Elements behind them are read where the tensor has some (it has `size` in all).
 inline floatv load_begin(global const element* input, global const element* y, const int masked, const long at,
                          const int count, const long size) {
   if (at + VW > size) {

@@ -71,7 +71,8 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
   }
 }
 
-// Fetches the work-item's share of BK channels from `us` and `vs` on, of which `left` are there: zeroes beyond the last.
+// Fetches the work-item's share of BK channels from `us` and `vs` on, of which `left` are there: zeroes beyond the
+// last.
 #define FETCH(left)                                                                          \
   _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) {                                    \
     const int row = (item + f * ITEMS) / (BM / 4);                                           \

@@ -1,5 +1,5 @@
-// The HTML report of `clconv net`: one file that needs nothing beside itself. The page is net_page.html, which draws the
-// data that are put into it.
+// The HTML report of `clconv net`: one file that needs nothing beside itself. The page is net_page.html, which draws
+// the data that are put into it.
 #pragma once
 
 #include <nlohmann/json.hpp>

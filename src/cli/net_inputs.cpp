@@ -36,7 +36,8 @@ std::string quoted(const NetInput& input) {
   return "'" + core::cut_name(input.name) + "'";
 }
 
-// A name may have any character: the longest one that fits in front of a '=' is meant. With one input, no name is needed.
+// A name may have any character: the longest one that fits in front of a '=' is meant. With one input, no name is
+// needed.
 NetInput& named_input(std::vector<NetInput>& inputs, const std::string& option,
                       std::string& value) {
   NetInput* found = nullptr;
@@ -213,7 +214,8 @@ void fill_from_picture(NetInput& input, Array& array, const PictureOptions& opti
   }
 }
 
-// An input without a shape whose model leaves more than the batch open: names the option, with the sizes that are known.
+// An input without a shape whose model leaves more than the batch open: names the option, with the sizes that are
+// known.
 void check_open_sizes(const NetInput& input, bool nhwc, std::int64_t batch) {
   const Sizes& sizes = input.model_sizes;
   const auto open = [](std::int64_t size) { return size < 0; };

@@ -13,8 +13,8 @@ namespace clconv::cli {
 // output that is a picture: 1 image of 1 or 3 channels, the first axis of them that has so many: (1,c,h,w), (1,h,w,c).
 class NetOutputs {
  public:
-  // Throws BadInput where the outputs are not what `out` can hold. `inputs` are files that are read: none of them may be
-  // written over.
+  // Throws BadInput where the outputs are not what `out` can hold. `inputs` are files that are read: none of them may
+  // be written over.
   NetOutputs(std::string out, const std::vector<TensorInfo>& outputs,
              const std::vector<std::string>& inputs);
   // Writes what is wanted of them; the lines say what.

@@ -20,8 +20,8 @@ void add_constant(Model& model, const std::string& name, Type type, const Shape&
                   const void* data);
 
 // A node whose inputs are there already. `name` may be empty: one is made up. An empty input or output is an optional
-// one that is left out. `attributes` is a JSON object, or empty: integers, numbers with a point or an exponent, texts, and
-// lists of them.
+// one that is left out. `attributes` is a JSON object, or empty: integers, numbers with a point or an exponent, texts,
+// and lists of them.
 void add_node(Model& model, const std::string& op, const std::string& name,
               const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
               const std::string& attributes);

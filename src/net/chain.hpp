@@ -1,5 +1,5 @@
-// Steps that follow one another as one launch, for CPUs. Between two launches, PoCL's threads have nothing to do for
-// 14 us, and begin the next one up to 20 us apart; between two tasks of one launch they wait below 1 us
+// A chain: steps that follow one another, as one launch, for CPUs. Between two launches, PoCL's threads have nothing to
+// do for 14 us, and begin the next one up to 20 us apart; between two tasks of one launch they wait for less than 1 us
 // (kernels/parts/chain.cl, docs/networks.md).
 #pragma once
 
@@ -36,9 +36,9 @@ class Chain {
 
   std::size_t first() const { return first_; }
   std::size_t last() const { return last_; }
-  // What the predictions of its steps count for launches and for waking threads, beyond those of one launch.
+  // How much of its steps' predicted times is for launches and waking threads, but for one launch.
   double spared_us() const { return spared_us_; }
-  // Of memory that is 0 before each run, and afterwards.
+  // Size of the memory that enqueue() takes as `state`, which is 0 before each run and after it.
   std::int64_t state_bytes() const { return table_.state_bytes; }
   // Behind `dependencies`, without waiting. Thread-safe.
   void enqueue(cl_command_queue queue, const Memory& memory, cl_mem state,

@@ -21,9 +21,9 @@ using Choices = std::map<std::string, Choice>;
 std::string problem_key(const Problem& problem);
 
 // For all convolutions of a network, each as often as it runs, the variants whose predicted times for
-// planning.expected_runs runs, and whose programs' compile times, are small in sum. Starts with the fastest of each, and
-// gives up a program or takes one for many layers, the best step first, as long as one pays. Empty where expected_runs is 0, a
-// strategy is forced or rigor measures.
+// planning.expected_runs runs, and whose programs' compile times, are small in sum. Starts with the fastest of each,
+// and gives up a program or takes one for many layers, the best step first, as long as one pays. Empty where
+// expected_runs is 0, a strategy is forced or rigor measures.
 Choices choose_programs(const Context& context, const std::vector<Problem>& problems,
                         const PlanOptions& planning);
 

@@ -27,9 +27,9 @@ void set_pads(const NodeView& view, std::size_t rank, Window& window);
 // "NOTSET", "SAME_UPPER", "SAME_LOWER" or "VALID"; anything else throws.
 std::string auto_pad(const NodeView& view);
 
-// The epilogue of a node, which passes have put into its attributes and inputs: activation(sum + bias + residual) * scale.
-// Attributes kActivation (a word of clconv_activation_name()), kSlope and kOffset; inputs kResidual, kSlopes and kScale,
-// if there.
+// The epilogue of a node, which passes have put into its attributes and inputs: activation(sum + bias + residual) *
+// scale. Attributes kActivation (a word of clconv_activation_name()), kSlope and kOffset; inputs kResidual, kSlopes and
+// kScale, if there.
 struct Epilogue {
   static constexpr std::size_t kBias = 2, kResidual = 3, kSlopes = 4, kScale = 5;
   static constexpr const char* kActivation = "clconv_activation";
@@ -44,9 +44,9 @@ bool has_scale(const Node& node);
 // The convolution that a Conv, ConvTranspose or FullyConnected is, with its epilogue; none for other operators.
 std::optional<Problem> convolution_of(const NodeView& view, core::DataType storage);
 
-// Plans `geometry`, a problem without epilogue, with the node's epilogue and the network's storage, prepares the weights where
-// they are constant, and adds the step. `weights` is input 1 where that is constant, else null: then its buffer is taken
-// as it is.
+// Plans `geometry`, a problem without epilogue, with the node's epilogue and the network's storage, prepares the
+// weights where they are constant, and adds the step. `weights` is input 1 where that is constant, else null: then its
+// buffer is taken as it is.
 void add_convolution(Lowering& lowering, const Problem& geometry, const ConstantPtr& weights);
 Problem with_epilogue(const NodeView& view, Problem geometry, core::DataType storage);
 

@@ -17,8 +17,8 @@ void check_images_apart(Graph& graph);
 
 // `whole` and `part` are one model, inferred for different numbers of images. Throws Error{kUnsupported} that names the
 // node or the output where the results of some images are not those rows of the results of all images: something that
-// follows from the inputs has a first size that does not grow with the images, or another size that does. Constants that
-// follow from shapes, as Range over the number of images, are not looked at.
+// follows from the inputs has a first size that does not grow with the images, or another size that does. Constants
+// that follow from shapes, as Range over the number of images, are not looked at.
 void check_divisible(const Graph& whole, const Graph& part);
 
 }  // namespace clconv::net

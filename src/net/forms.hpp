@@ -10,8 +10,8 @@ namespace clconv::net {
 constexpr std::int64_t kNewestOpset = 28;
 
 // Of a graph as the model has it: passes give nodes attributes of our own. Throws Error{kUnsupported} where an operator
-// may have changed since the newest form of it that is known, Error{kInvalidModel} for an attribute that it does not have
-// in the graph's opset. Says nothing about operators of other domains and unknown ones.
+// may have changed since the newest form of it that is known, Error{kInvalidModel} for an attribute that it does not
+// have in the graph's opset. Says nothing about operators of other domains and unknown ones.
 void check_forms(const Graph& graph);
 
 // Whether an operator of ONNX's own has a row here. Every one that is supported must.

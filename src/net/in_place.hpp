@@ -19,9 +19,9 @@ struct Place {
 };
 using Places = std::map<ValueId, Place>;
 
-// Values that only one Concat reads, and that begin in its result at a multiple of `alignment_bytes`: those that lie there
-// in one piece, also through operators that only give them another shape, and ranges of channels that operators make
-// which can leave their images apart. None in a result that becomes the caller's buffer, which may not have parts.
+// Values that only one Concat reads, and that begin in its result at a multiple of `alignment_bytes`: those that lie
+// there in one piece, also through operators that only give them another shape, and ranges of channels that operators
+// make which can leave their images apart. None in a result that becomes the caller's buffer, which may not have parts.
 Places places_of(Graph& graph, std::int64_t element_bytes, std::int64_t alignment_bytes);
 
 // Can all that read the value read it with its images apart? Not where the network's caller does.

@@ -18,8 +18,8 @@ struct Arena {
   std::int64_t alive_bytes = 0;  // the most that is alive at one step: what no arena can be below
 };
 
-// Largest first, each at the lowest place where it meets no other: Y. Pisarchyk and J. Lee, "Efficient Memory Management
-// for Deep Neural Net Inference" (arXiv 2001.03288), greedy by size for offset calculation.
+// Largest first, each at the lowest place where it meets no other: Y. Pisarchyk and J. Lee, "Efficient Memory
+// Management for Deep Neural Net Inference" (arXiv 2001.03288), greedy by size for offset calculation.
 Arena place(const std::vector<Lifetime>& buffers, std::int64_t alignment);
 
 }  // namespace clconv::net

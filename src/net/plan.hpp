@@ -26,8 +26,8 @@ class Arenas {
     bool in_order = false;
     cl::Event last_run;
   };
-  // Arenas that are kept. A further run waits for one of them on the device; only where all are just being enqueued with,
-  // it gets an arena of its own for that run.
+  // Arenas that are kept. A further run waits for one of them on the device; only where all are just being enqueued
+  // with, it gets an arena of its own for that run.
   static constexpr std::size_t kMost = 4;
 
   using Make = std::unique_ptr<Instance> (*)(const void* plan);

@@ -154,8 +154,8 @@ class CopyStep : public Step {
 // A convolution, transposed convolution or fully connected layer through a plan of libclconv.
 class ConvolutionStep : public Step {
  public:
-  // Of the problem's operands; kNoBuffer for what it does not take. Weights are constants: `weights` is the tensor as it
-  // is, or what clconv_plan_prepare() made of it.
+  // Of the problem's operands; kNoBuffer for what it does not take. Weights are constants: `weights` is the tensor as
+  // it is, or what clconv_plan_prepare() made of it.
   struct Operands {
     BufferId x = kNoBuffer, weights = kNoBuffer, bias = kNoBuffer, residual = kNoBuffer,
              slopes = kNoBuffer, scale = kNoBuffer, y = kNoBuffer;

@@ -2,25 +2,25 @@
 
 #include <string>
 
+#include "machine/machine.hpp"
 #include "runtime/spans.hpp"
 
 namespace clconv::core {
 namespace {
 
-// Of C per register tile; 2 by 14 is what 32 registers hold.
+// Vectors of a column of C in a register tile; 2 by 14 is what 32 registers hold.
 constexpr std::int64_t kVectors = 2;
 
-// Depth and number of the row panels that are copied together: 64 KiB at width 16, in the second-level
-// cache; a panel of B is then 14 KiB of the first level. Twice either is level, four times is slower
-// (PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's 3x3).
+// Depth and number of the row panels that are copied together: with vectors of 16 that is 64 KiB, which stay in L2, and
+// a panel of B is 14 KiB in L1. Twice either is level, four times is slower (PoCL 3.1, 2-core Zen 5, 2026-11, ResNet's
+// 3x3).
 constexpr std::int64_t kDepth = 256, kPanels = 2;
 
-// Pieces per core, so that a core that falls behind is not waited for long.
+// Per core, so that a core that falls behind is not waited for long.
 constexpr std::int64_t kWorkGroupsPerUnit = 4;
 
 std::int64_t most_columns(const DeviceProfile& profile) {
-  const std::int64_t registers = Runs::vector_width(profile) == 16 ? 32 : 16;
-  return (registers - kVectors - 1) / kVectors;
+  return (Machine::of(profile).registers - kVectors - 1) / kVectors;
 }
 
 std::int64_t row_blocks(const DeviceProfile& profile, const PanelGemm& gemm) {

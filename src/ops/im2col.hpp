@@ -1,4 +1,4 @@
-// im2col and col2im (README, "The letters"): a tensor's patches as a matrix, and the adjoint.
+// im2col and col2im (docs/guide.md, "The letters"): a tensor's patches as a matrix, and the adjoint.
 #pragma once
 
 #include <memory>

@@ -52,8 +52,8 @@ Speeds speeds_in_this_process(Device& device) {
   return found != known.end() ? found->second : known[key] = quick_probe(device);
 }
 
-// A quarter of the device's memory: workspaces of a whole network in flight, and no more than a part of what its
-// weights and activations have.
+// By default a quarter of the device's memory: room for the workspaces of a whole network in flight, while most of the
+// memory is left to its weights and activations.
 std::int64_t scratch_limit(std::int64_t given, const DeviceProfile& profile) {
   if (given > 0) return given;
   return environment_bytes("CLCONV_SCRATCH_LIMIT", profile.global_memory_bytes / 4);
@@ -138,10 +138,11 @@ Report Context::search(const Problem& problem, const PlannerOptions& options,
   effective.workspace_limit = std::min(options.workspace_limit, profile.max_allocation_bytes);
   WisdomScope scope = scope_;
   if (options.math != Math::kFloat32) scope.math = to_string(options.math);
-  Memory memory;
-  memory.record = wisdom_.find(problem, scope);
-  if (!memory.record) memory.hint = wisdom_.find_hint(problem, scope);
-  Report report = clconv::core::plan(problem, profile, effective, strategies(), memory, laboratory);
+  Remembered remembered;
+  remembered.record = wisdom_.find(problem, scope);
+  if (!remembered.record) remembered.hint = wisdom_.find_hint(problem, scope);
+  Report report =
+      clconv::core::plan(problem, profile, effective, strategies(), remembered, laboratory);
   report.device = scope_.device;
   report.driver = scope_.driver;
   const WisdomRecord learned = to_wisdom(report, scope);

@@ -61,7 +61,8 @@ struct DeviceLaboratory::Operands {
       const std::int64_t bytes = span_bytes_of(p, tensor);
       tensors.push_back(allocate(device.context(), bytes, device.profile().max_allocation_bytes,
                                  std::string(name_of(p, tensor)) + " to measure on"));
-      // One 64-byte pattern of noise, repeated, fills a buffer without copying host data; a rest below 64 bytes is zero.
+      // One 64-byte pattern of noise, repeated, fills a buffer without copying host data; a rest below 64 bytes is
+      // zero.
       const std::vector<unsigned char> values =
           to_storage(noise(64 / element_bytes(p.data_type), 7), p.data_type);
       cl_float16 pattern;

@@ -58,7 +58,7 @@ class DeviceLaboratory : public Laboratory {
   Wisdom& wisdom_;
   WisdomScope scope_;
   Problem problem_;
-  Launches launches_;  // of what is checked: as the plan has them; what is timed is joined
+  Launches launches_;  // for checking a variant, as in the plan; what is timed is always joined
   bool check_later_ = false;
   cl::CommandQueue queue_;
   std::unique_ptr<Operands> operands_;  // of the full problem; allocated when first timed

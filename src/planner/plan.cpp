@@ -7,8 +7,8 @@
 namespace clconv::core {
 namespace {
 
-// Of a batch of 0, whatever was chosen: gradients that sum over the batch are 0, or what they were.
-std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
+// Of a batch of 0, whatever was chosen: gradients that sum over the batch are 0, or with `accumulate` what they were.
+std::unique_ptr<const Executable> executable_of_empty_batch(const Problem& p) {
   auto executable = std::make_unique<Executable>();
   const Tensor result = result_of(p);
   if (bytes_of(p, result) > 0 && !p.accumulate) {
@@ -20,7 +20,7 @@ std::unique_ptr<const Executable> executable_of_nothing(const Problem& p) {
 
 std::unique_ptr<const Executable> compiled(const Report& report, Device& device,
                                            Launches launches) {
-  if (report.problem.empty()) return executable_of_nothing(report.problem);
+  if (report.problem.empty()) return executable_of_empty_batch(report.problem);
   const ReportEntry& choice = report.choice();
   return executable_of(*choice.strategy, report.problem, choice.candidate.config, device, launches);
 }

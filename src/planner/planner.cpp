@@ -14,25 +14,27 @@ namespace {
 // Rigor `measure` times at most this many, none predicted slower than this factor.
 constexpr std::size_t kFinalists = 6;
 constexpr double kMeasureFactor = 3.0;
-// Hopeless: predicted slower than the best measured by more than the model has been seen to be off.
+// Hopeless: predicted so many times slower than the best that was measured. On the calibrated processors the model was
+// never off by as much.
 constexpr double kHopelessFactor = 8.0;
 // The yardstick is not timed beyond this prediction while anything else runs.
 constexpr double kYardstickLimitUs = 100e3;
-// Nor is it estimated to be the best beyond so many operations on a GPU: what the model knows of it there is a guess.
+// Nor is it chosen by prediction beyond so many operations on a GPU, where the model guesses what it takes.
 constexpr double kYardstickFlops = 10e6;
-// One timed batch lasts at least this long, so that the clock and a stray interrupt do not matter.
+// A batch of executions that is timed lasts at least this long, so that the clock's resolution and a stray interrupt do
+// not matter.
 constexpr double kBatchUs = 2000;
 constexpr int kMaxBatch = 1024;
 // Of a time limit, this much at most goes to building and warming up. With all of it, a choice among many variants
 // rested on one run of each: 1.2 times as slow as the best, in geometric mean over random problems.
 constexpr double kBuildingShare = 0.5;
-// At least the first number of rounds that count; more while a leader's median is this far above its minimum,
-// which says that something else disturbs the machine (two worker threads on one core: factor two).
+// Rounds that count: the first number, or up to the second while the median of a candidate near the best is kDisturbed
+// times its minimum, which says that something else disturbs the machine (two worker threads on one core: factor two).
 constexpr int kRounds = 7;
 constexpr int kMostRounds = 25;
 constexpr double kDisturbed = 1.10;
-// After two rounds, what is this much slower than the best is dropped: by minima as long as there
-// are fewer samples than say something about a median.
+// From kFirstSamples samples on, what is kDropFactor times slower than the best is dropped: by minima while there are
+// fewer than kMedianSamples, too few for a median.
 constexpr std::size_t kFirstSamples = 2;
 constexpr std::size_t kMedianSamples = 5;
 constexpr double kDropFactor = 1.25;
@@ -78,20 +80,20 @@ Problem one_image(Problem problem) {
   return problem;
 }
 
-Candidate of_nothing(Candidate candidate) {
+Candidate without_work(Candidate candidate) {
   candidate.predicted_us = candidate.predicted_setup_us = 0;
   candidate.workspace_bytes = candidate.prepared_weights_bytes = 0;
   candidate.deterministic = true;
   return candidate;
 }
 
-Offer offer_of_nothing(const Strategy& strategy, const Problem& problem,
-                       const DeviceProfile& profile) {
+Offer offer_of_empty_batch(const Strategy& strategy, const Problem& problem,
+                           const DeviceProfile& profile) {
   Offer offer =
       strategy.offer(one_image(problem), profile, std::numeric_limits<std::int64_t>::max());
   if (auto* offers = std::get_if<Offers>(&offer)) {
     for (Candidate& candidate : offers->candidates)
-      candidate = of_nothing(candidate);
+      candidate = without_work(candidate);
   }
   return offer;
 }
@@ -118,7 +120,7 @@ class Search {
         continue;
       }
       Offer offer = report_.problem.empty()
-                        ? offer_of_nothing(*strategy, report_.problem, profile)
+                        ? offer_of_empty_batch(*strategy, report_.problem, profile)
                         : strategy->offer(report_.problem, profile, options_.workspace_limit);
       if (const auto* rejection = std::get_if<Rejection>(&offer)) {
         reject(entry, Status::kRejected, *rejection);
@@ -146,7 +148,8 @@ class Search {
     }
   }
 
-  void remember(const Memory& memory) {
+  // Takes the times and failures that wisdom has, and says whether they are enough to decide.
+  void recall(const Remembered& remembered) {
     for (std::size_t i = 0; i < report_.entries.size(); ++i) {
       ReportEntry& entry = report_.entries[i];
       if (!usable(entry)) continue;
@@ -154,7 +157,7 @@ class Search {
       const auto same_kernels = [&](const WisdomCandidate& c) {
         return c.kernels == programs_hash(*entry.strategy, entry.candidate.config);
       };
-      if (const WisdomCandidate* known = find(memory.record, entry, same_kernels)) {
+      if (const WisdomCandidate* known = find(remembered.record, entry, same_kernels)) {
         if (from_outside_the_domain(*known)) continue;
         if (known->status != Status::kApplicable) {
           const Reason reason = known->status == Status::kFailedBuild ? Reason::kBuildFailed
@@ -167,7 +170,7 @@ class Search {
         }
       }
       const auto any = [](const WisdomCandidate&) { return true; };
-      if (const WisdomCandidate* other = find(memory.hint, entry, any)) {
+      if (const WisdomCandidate* other = find(remembered.hint, entry, any)) {
         if (other->measured) hints_[i] = other->measured->median_us;
       }
     }
@@ -274,7 +277,7 @@ class Search {
       offers.left_out.clear();
       const auto fit = strategy.fit(one_image(report_.problem), profile, forced_);
       if (const auto* candidate = std::get_if<Candidate>(&fit)) {
-        candidates.push_back(report_.problem.empty() ? of_nothing(*candidate) : *candidate);
+        candidates.push_back(report_.problem.empty() ? without_work(*candidate) : *candidate);
       } else {
         offers.left_out.push_back({forced_.body(), std::get<Rejection>(fit)});
       }
@@ -483,8 +486,9 @@ class Search {
     std::vector<Contestant*> racing;
     for (Contestant& contestant : contestants_)
       racing.push_back(&contestant);
-    // Two calibrations: the single run of the warm-up counts the wait for its end, the batch that
-    // follows from it does not. Until the first round that counts, their times are the best known.
+    // Rounds 0 and 1 begin by choosing the length of a batch anew, from the times so far, which are then forgotten:
+    // first from the warm-up's single run, whose time includes waiting for its end, then from round 0, whose batches do
+    // that once for all their runs. If time runs out before round 1, the times of round 0 are the result.
     for (int round = 0; round <= kMostRounds && !racing.empty(); ++round) {
       if (round > kRounds && !disturbed(racing)) break;
       for (Contestant*& contestant : racing) {
@@ -563,9 +567,10 @@ class Search {
     return entry.candidate.workspace_bytes + entry.candidate.prepared_weights_bytes;
   }
 
-  // It loses ties, and on a large problem to whatever else there is.
-  void put_yardstick_last(std::vector<std::size_t>& indices,
-                          std::vector<Standing>& standings) const {
+  // Takes the yardstick out where anything else is predicted to be at least as fast, and for a large problem where
+  // there is anything else.
+  void drop_beaten_yardstick(std::vector<std::size_t>& indices,
+                             std::vector<Standing>& standings) const {
     for (std::size_t at = 0; at < indices.size(); ++at) {
       if (!report_.entries[indices[at]].strategy->yardstick) continue;
       const double us = standings[at].us;
@@ -590,13 +595,14 @@ class Search {
       standings.push_back({score(entry), entry.candidate.predicted_us, bytes_of(entry),
                            entry.candidate.deterministic});
     }
-    if (distrusts_yardstick_ && !measurements_decide_) put_yardstick_last(indices, standings);
+    if (distrusts_yardstick_ && !measurements_decide_) drop_beaten_yardstick(indices, standings);
     const auto best = best_of(standings, measurements_decide_ ? kTie : 0);
     report_.chosen.reset();
     if (best) report_.chosen = indices[*best];
     return best.has_value();
   }
 
+  // Does the candidate build, and is its result right? Notes the failure if not.
   bool works(std::size_t index) {
     if (laboratory_ == nullptr || report_.problem.empty()) return true;
     ReportEntry& entry = report_.entries[index];
@@ -651,11 +657,11 @@ std::vector<Candidate> shortlist(const std::vector<Candidate>& candidates) {
 }
 
 Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerOptions& options,
-            const std::vector<const Strategy*>& strategies, const Memory& memory,
+            const std::vector<const Strategy*>& strategies, const Remembered& remembered,
             Laboratory* laboratory) {
   Search search(problem, options, laboratory);
   search.collect(profile, strategies);
-  search.remember(memory);
+  search.recall(remembered);
   search.measure();
   search.choose();
   return search.finish();

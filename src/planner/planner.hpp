@@ -31,9 +31,9 @@ struct PlannerOptions {
   std::int64_t expected_runs = 0;
   // The weights change between executions (training): packing them counts every time, as predicted.
   bool weights_change = false;
-  // For benchmarks: nothing is pruned, slow candidates keep a few runs.
+  // For benchmarks: nothing is pruned, and slow candidates are timed a few times, too.
   bool time_all = false;
-  bool launches_apart = false;  // several are not joined to one (runtime/joined.hpp)
+  bool launches_apart = false;  // a plan's launches are not joined into one (runtime/joined.hpp)
   bool check_later = false;     // what is not trusted yet is taken unchecked: Context::check()
   Math math = Math::kFloat32;   // the least precise that candidates may multiply in
   std::map<std::string, std::string> environment;  // overrides already applied, for the report
@@ -64,7 +64,7 @@ class Laboratory {
 };
 
 // What wisdom has for the problem: of exactly this device, driver and kernels, and of other ones.
-struct Memory {
+struct Remembered {
   std::optional<WisdomRecord> record;
   std::optional<WisdomRecord> hint;
 };
@@ -78,7 +78,7 @@ std::vector<Candidate> shortlist(const std::vector<Candidate>& candidates);
 // verified. Never throws for a problem that nothing can run: then report.chosen is empty and every
 // entry has its reason. Throws Error{kInvalidArgument} for options that name unknown strategies.
 Report plan(const Problem& problem, const DeviceProfile& profile, const PlannerOptions& options,
-            const std::vector<const Strategy*>& strategies, const Memory& memory,
+            const std::vector<const Strategy*>& strategies, const Remembered& remembered,
             Laboratory* laboratory);
 
 // The part of a report that wisdom keeps: candidates that were measured now, or failed.

@@ -96,7 +96,7 @@ void ChainProgram::add(const ChainTask& task) {
   }
   tasks_ += "TASK(chain_task_" + number + ", " + call + "))\n";
   cases_ += " case " + number + ": done = chain_task_" + number +
-            "(self, workers, numbers, memory, at, buffers); break;";
+            "(self, workers, taken, memory, at, buffers); break;";
 }
 
 std::string ChainProgram::text(std::size_t buffers) const {
@@ -129,7 +129,7 @@ ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks, 
 }
 
 std::optional<ChainTable> ChainProgram::table_of(const std::vector<ChainTask>& tasks) const {
-  constexpr std::size_t kNumberBytes = 32 * sizeof(cl_int);  // chain.cl: APART
+  constexpr std::size_t kCounterBytes = 32 * sizeof(cl_int);  // chain.cl: COUNTER_INTS
   std::vector<cl_long> numbers(1 + tasks.size(), static_cast<cl_long>(tasks.size()));
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const auto kernel = number_of(tasks[i]);
@@ -144,7 +144,7 @@ std::optional<ChainTable> ChainProgram::table_of(const std::vector<ChainTask>& t
   ChainTable table;
   table.numbers = cl::Buffer(device_.context(), CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
                              numbers.size() * sizeof(cl_long), numbers.data());
-  table.state_bytes = static_cast<std::int64_t>((tasks.size() * (workers + 1) + 1) * kNumberBytes);
+  table.state_bytes = static_cast<std::int64_t>((tasks.size() * (workers + 1) + 1) * kCounterBytes);
   return table;
 }
 

@@ -34,8 +34,8 @@ auto on_device(std::size_t index, const std::string& name, Body&& body) {
   }
 }
 
-// Calls `body` for each of `devices` at once, for the first in the caller's thread. Throws the failure of the first that
-// failed when all have ended.
+// Calls `body` for each of `devices` at once, for the first in the caller's thread. Throws the failure of the first
+// that failed when all have ended.
 void run_at_once(const std::vector<std::size_t>& devices,
                  const std::function<void(std::size_t)>& body);
 

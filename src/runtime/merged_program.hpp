@@ -1,5 +1,5 @@
-// Several programs as one text, so that one kernel can call what the kernels of all of them do. Knows our kernels'
-// style, nothing of what they compute.
+// The texts of several programs as one text, in which every kernel is a function, so that one kernel can call them all.
+// Relies on the style of our kernels, and knows nothing of what they compute.
 #pragma once
 
 #include <string>

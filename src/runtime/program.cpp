@@ -80,9 +80,9 @@ bool is_pocl(const cl::Device& device) {
   return platform.getInfo<CL_PLATFORM_NAME>().rfind(kPocl, 0) == 0;
 }
 
-// Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers, where
-// a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then the
-// compiler has refused, and the caller builds with them.
+// Builds with kernels/declarations.cl instead of PoCL's declarations; that file says why. False with other drivers,
+// where a program needs a function that is not declared there, and where PoCL's declarations cannot be left out: then
+// the compiler has refused, and the caller builds with them.
 bool build_declared(const cl::Context& context, const cl::Device& device,
                     const std::string& options, const std::string& source, cl::Program& program) {
   if (!is_pocl(device)) return false;

@@ -29,7 +29,7 @@ void check_names(const Body& body, const Case& c, const Config& config) {
                                           "' has the values " + names + " and no others");
 }
 
-// In a work-group: what is for CPUs says itself what is a vector.
+// Bodies for CPUs have explicit vectors, and work-groups of one work-item.
 bool has_one_item(const Body& body) {
   return body.suits == Suits::kCpus || body.suits == Suits::kCpusAndLastResort;
 }
@@ -43,6 +43,12 @@ bool suits(const Body& body, const DeviceProfile& profile) {
     case Suits::kCpusAndLastResort: break;
   }
   return profile.family == Family::kCpu;
+}
+
+const char* meant_for(const Body& body) {
+  if (has_one_item(body)) return "is for CPUs";
+  return body.suits == Suits::kItems ? "is for GPUs, and CPUs whose native vector has one float"
+                                     : "is for GPUs";
 }
 
 Candidate described(const Body& body, const Layout& layout, const Case& c, const Config& config) {
@@ -133,8 +139,7 @@ Offer offer_of(const Bodies& bodies, const Case& c) {
     if (none && body->suits == Suits::kCpusAndLastResort) {
       add_offer(*body, c, offers);
     } else {
-      const char* whose = has_one_item(*body) ? "is for CPUs" : "is for GPUs";
-      offers.left_out.push_back({body->name, {Reason::kFamily, "device", 0, 0, whose}});
+      offers.left_out.push_back({body->name, {Reason::kFamily, "device", 0, 0, meant_for(*body)}});
     }
   }
   return offers;

@@ -5,7 +5,7 @@
 //
 // Workspace: the columns that `columns` output columns meet, see unfolding_of(): of all ow, at most one padded image,
 // whatever kh and kw are. Of one image at a time, each column unfolded once. Under a workspace limit an image
-// is cut into runs of output columns, which repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
+// is cut into chunks of output columns, which repeat the (kw-1)*dw + 1 - sw columns that neighbours share.
 #include <algorithm>
 
 #include "machine/machine.hpp"
@@ -297,7 +297,7 @@ std::unique_ptr<Executable> build(const Problem& p, const Config& config, Device
   const Launch launch{p, tile, blocks, unfolding, columns, unfolded, packed};
   for (std::int64_t image = 0; image < p.n; ++image) {
     for (std::int64_t j = 0; j < p.ow(); j += columns) {
-      // The last run of columns overlaps the one before instead of being shorter.
+      // The last chunk overlaps the one before instead of having fewer columns.
       const std::int64_t first = std::min(j, p.ow() - columns);
       unfolding.image = image;
       unfolding.left = p.pl - first * p.sw;

@@ -67,8 +67,8 @@ must(${WORK}/prefix/bin/clconv --version)
 message(STATUS "installed ${output}")
 check_package(moved ${WORK}/prefix/${LIBDIR} ON)
 
-# Folders as absolute paths (Nix, RPM), and other names for relative ones. The prefix holds them: CMake takes no folder in
-# a source tree that is outside of the prefix, and this one may be in build/.
+# Folders as absolute paths (Nix, RPM), and other names for relative ones. The prefix holds them: CMake takes no folder
+# in a source tree that is outside of the prefix, and this one may be in build/.
 install_with(absolute "" -DCMAKE_INSTALL_PREFIX=${WORK}/abs -DCMAKE_INSTALL_LIBDIR=${WORK}/abs/out/lib
   -DCMAKE_INSTALL_INCLUDEDIR=${WORK}/abs/dev/inc)
 check_package(abs_package ${WORK}/abs/out/lib OFF)

@@ -115,7 +115,8 @@ bool conv_images_apart(const NodeView& view, std::size_t input) {
 
 // ---- ConvTranspose ------------------------------------------------------------------------------
 
-// How much longer than (in - 1) * stride - padding + span the result is; below 0: padding that is added to the window's.
+// How much longer than (in - 1) * stride - padding + span the result is; below 0: padding that is added to the
+// window's.
 using Extra = std::array<std::int64_t, 2>;
 
 // From output_shape, or the shape that auto_pad asks for, follow the padding or, where there is too little to cut, what

@@ -1,5 +1,5 @@
-// The kernel of an element-wise program: generated OpenCL C for the way in which the inputs broadcast. Sizes and numbers
-// are arguments, so that one kernel serves every size and every constant.
+// The kernel of an element-wise program: generated OpenCL C for the way in which the inputs broadcast. Sizes and
+// numbers are arguments, so that one kernel serves every size and every constant.
 #pragma once
 
 #include <string>

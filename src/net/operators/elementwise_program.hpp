@@ -1,5 +1,5 @@
-// What an element-wise node computes, as a program: statements over its inputs, numbers and earlier results, each a row of
-// the table. One form for single operators (Clip, Sum of five) and for what the pass `elementwise` makes of many.
+// What an element-wise node computes, as a program: statements over its inputs, numbers and earlier results, each a row
+// of the table. One form for single operators (Clip, Sum of five) and for what the pass `elementwise` makes of many.
 #pragma once
 
 #include <optional>
@@ -37,8 +37,8 @@ struct ElementwiseProgram {
 // checked beyond their kinds.
 std::optional<ElementwiseProgram> elementwise_program(const NodeView& view);
 
-// The node kOwnDomain.Elementwise that computes the program of these inputs, which broadcast to `shape`; its outputs are
-// the caller's to set.
+// The node kOwnDomain.Elementwise that computes the program of these inputs, which broadcast to `shape`; its outputs
+// are the caller's to set.
 Node elementwise_node(const ElementwiseProgram& program, std::vector<ValueId> inputs,
                       const Shape& shape);
 
@@ -50,8 +50,8 @@ struct SimplifiedProgram {
 };
 SimplifiedProgram simplified(const ElementwiseProgram& program, const NodeView& view);
 
-// On the host, for one element of each input, where every row has that function. `results` is memory for the statements'
-// results, so that none is allocated per element.
+// On the host, for one element of each input, where every row has that function. `results` is memory for the
+// statements' results, so that none is allocated per element.
 double run_on_host(const ElementwiseProgram& program, const std::vector<double>& inputs,
                    std::vector<double>& results);
 std::int64_t run_on_host(const ElementwiseProgram& program, const std::vector<std::int64_t>& inputs,

@@ -1,5 +1,5 @@
-// The element-wise operators of arithmetic, one row each: inference, folding, kernels and the fusion of chains loop over
-// them. Knows nothing of shapes.
+// The element-wise operators of arithmetic, one row each: inference, folding, kernels and the fusion of chains loop
+// over them. Knows nothing of shapes.
 #pragma once
 
 #include <array>

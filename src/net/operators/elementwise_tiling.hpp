@@ -1,5 +1,5 @@
-// Short rows. Where the innermost dimension is a few elements (one number per channel, channels last), a CPU would start
-// a row for each few. Constants that all rows share are repeated instead, so that many rows are one.
+// Short rows. Where the innermost dimension is a few elements (one number per channel, channels last), a CPU would
+// start a row for each few. Constants that all rows share are repeated instead, so that many rows are one.
 #pragma once
 
 #include <vector>
@@ -21,8 +21,8 @@ struct ElementwiseTiling {
 // Nothing changed.
 ElementwiseTiling untiled(const Shape& output, const std::vector<Shape>& inputs);
 
-// `may_repeat` says so of each input. Nothing is changed where rows are long, or an input would have to be repeated that
-// must not be.
+// `may_repeat` says so of each input. Nothing is changed where rows are long, or an input would have to be repeated
+// that must not be.
 ElementwiseTiling tiled(const Shape& output, const std::vector<Shape>& inputs,
                         const std::vector<bool>& may_repeat);
 

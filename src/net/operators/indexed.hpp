@@ -1,5 +1,5 @@
-// Indexed copies: what Pad, Gather and Resize to the nearest element are. A table per axis says which index of the input
-// each index of the result takes; one description serves constant folding and kernels/net/indexed.cl.
+// Indexed copies: what Pad, Gather and Resize to the nearest element are. A table per axis says which index of the
+// input each index of the result takes; one description serves constant folding and kernels/net/indexed.cl.
 #pragma once
 
 #include <cstdint>

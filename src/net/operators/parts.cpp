@@ -8,7 +8,8 @@
 namespace clconv::net {
 namespace {
 
-// `part` from `first` on along `axis` of a tensor of shape `whole`. The strides are between images that lie apart, else 0.
+// `part` from `first` on along `axis` of a tensor of shape `whole`. The strides are between images that lie apart, else
+// 0.
 StridedCopy copy_of_part(const Shape& whole, const Shape& part, std::size_t axis,
                          std::int64_t first, std::int64_t part_stride = 0,
                          std::int64_t whole_stride = 0) {

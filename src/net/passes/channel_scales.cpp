@@ -1,6 +1,6 @@
-// Products with one value per image and channel become epilogues of the convolutions in front of them, which nobody else
-// reads. So the scale of a squeeze-and-excitation stays, as it is computed from what it scales (docs/networks.md); what
-// comes from elsewhere, such as a style or a gate, does not.
+// Products with one value per image and channel become epilogues of the convolutions in front of them, which nobody
+// else reads. So the scale of a squeeze-and-excitation stays, as it is computed from what it scales (docs/networks.md);
+// what comes from elsewhere, such as a style or a gate, does not.
 #include <algorithm>
 
 #include "net/convolution.hpp"

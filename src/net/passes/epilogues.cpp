@@ -1,4 +1,5 @@
-// Activations and residual sums become epilogues of the convolutions in front of them: activation(sum + bias + residual).
+// Activations and residual sums become epilogues of the convolutions in front of them: activation(sum + bias +
+// residual).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -105,8 +106,8 @@ bool can_take_sum(Graph& graph, const Node& convolution, const Node& sum) {
          *graph.value(convolution.outputs[0]).shape == *graph.value(sum.outputs[0]).shape;
 }
 
-// The later of the two convolutions in front of a sum takes the other's result as its residual. It moves to the place of
-// the sum, where both operands are known.
+// The later of the two convolutions in front of a sum takes the other's result as its residual. It moves to the place
+// of the sum, where both operands are known.
 void take_residual(Graph& graph, Node& sum, Changes& changes) {
   const bool two =
       sum.inputs.size() == 2 && sum.domain.empty() && (sum.op == "Add" || sum.op == "Sum");

@@ -8,8 +8,8 @@
 
 namespace clconv::core::depthwise {
 
-// Results come in steps: of a forward convolution or a weight gradient one row each, of a data gradient at stride s the
-// s rows between one row of dy and the next.
+// A result sees the elements of the input that its filter multiplies. Results come in steps: of a forward convolution
+// or a weight gradient one row each, of a data gradient at stride s the s rows between one row of dy and the next.
 struct Axis {
   std::int64_t steps;     // of results in a plane
   std::int64_t advance;   // rows of the input from one step to the next

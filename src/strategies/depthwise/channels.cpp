@@ -134,7 +134,7 @@ std::vector<Config> variants(const Case& c) {
   int vw = c.machine.lanes;
   while (vw > 4 && vw > p.c)
     vw /= 2;
-  const std::int64_t widest = c.machine.registers == 32 ? 7 : 3;
+  const std::int64_t widest = c.machine.few_registers() ? 3 : 7;
   return {{"channels",
            {{"th", static_cast<int>(std::min<std::int64_t>(2, p.oh()))},
             {"tw", static_cast<int>(std::min(widest, p.ow()))},

@@ -10,7 +10,7 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// Bands of tiles: the pieces of work that the work-groups of a launch share. A whole plane each, or less where there
+// What the work-groups of a launch share: bands of tiles. A band is a whole plane, or a part of one where there
 // are too few planes.
 struct Bands {
   std::int64_t band;   // rows of tiles
@@ -108,7 +108,7 @@ std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const std::int64_t steps = Axis::rows(p).steps;
   for (int vw = c.machine.lanes; vw >= 4; vw /= 2) {
-    const int most = c.machine.registers == 32 ? 7 : 4;
+    const int most = c.machine.few_registers() ? 4 : 7;
     for (int rb = static_cast<int>(std::min<std::int64_t>(most, steps)); rb > 0; --rb) {
       if (!rejection(p, rb, PlaneTiles(p, rb, vw))) return {config_of(rb, vw)};
     }

@@ -1,5 +1,6 @@
-// rolling: forward convolution and data gradient of planes that are read row by row as they lie: the sums of the rows
-// of results that see a row move on with it, so that each row is read once for each column of the filter. For CPUs.
+// rolling: forward convolution and data gradient of planes that are read in place. Going down the rows of the input, it
+// keeps the sums of all rows of results that see the present row in registers, so that each row is loaded only once per
+// column of the filter. For CPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
@@ -10,8 +11,8 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// Bands of rows of results: the pieces of work that the work-groups of a launch share. A whole plane each, or less
-// where there are too few planes.
+// What the work-groups of a launch share: bands of rows of results. A band is a whole plane, or a part of one where
+// there are too few planes.
 struct RowBands {
   std::int64_t band, bands;  // rows of a band, bands of a plane
   std::int64_t all;          // of all planes
@@ -20,7 +21,7 @@ struct RowBands {
   RowBands(const Case& c, const RollingPlanes& planes) {
     const Problem& p = c.problem;
     const std::int64_t count = p.n * (p.wants_dx() ? p.c : p.k);
-    // As `planes`.
+    // As many work-groups as body `planes` has.
     const std::int64_t wanted = 2 * kWorkGroupsPerUnit * c.profile.compute_units;
     band = ceil_div(planes.rows.steps, planes.bands(c, ceil_div(wanted, count)));
     bands = ceil_div(planes.rows.steps, band);
@@ -29,11 +30,16 @@ struct RowBands {
   }
 };
 
-// Cycles, PoCL 3.1, 2-core Zen 5, 2026-11: per band, per vector of columns, per step of one, per vector that is stored
-// (from two: interleaved), per vector whose columns are separated, per multiply-add.
-constexpr double kBand = 40, kVector = 15, kStep = 0.5, kStore = 1, kStoreOfTwo = 3,
-                 kSeparated = 0.8, kProduct = 0.53;
-// Bytes from memory, times what `planes` counts: n16c144h56w56k144kh3kw3p1g144 1.30 ms, `planes` 1.20.
+// Cycles, PoCL 3.1, 2-core Zen 5, 2026-11.
+constexpr double kBand = 40;        // per band
+constexpr double kVector = 15;      // per vector of columns of a band
+constexpr double kStep = 0.5;       // per step down such a vector
+constexpr double kStore = 1;        // per vector that is stored
+constexpr double kInterleaved = 3;  // the same, of two whose columns alternate
+constexpr double kSeparated = 0.8;  // per vector whose even and odd columns are separated
+constexpr double kProduct = 0.53;   // per multiply-add
+// Traffic, where operands come from memory, as a multiple of what `planes` counts: n16c144h56w56k144kh3kw3p1g144 takes
+// 1.30 ms, with `planes` 1.20.
 constexpr double kFromMemory = 1.1;
 
 class RollingLayout : public Layout {
@@ -43,11 +49,11 @@ class RollingLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const bool two = planes_.columns.residues == 2;
+    const bool interleaved = planes_.columns.residues == 2;
     const double stores = real(planes_.rows.residues * planes_.columns.residues);
     const double separated = planes_.columns.advance == 2 ? real(planes_.rows.advance * p.kw) : 0;
-    const double step = kStep + (two ? kStoreOfTwo : kStore) * stores + kSeparated * separated +
-                        kProduct * real(p.kh * p.kw);
+    const double step = kStep + (interleaved ? kInterleaved : kStore) * stores +
+                        kSeparated * separated + kProduct * real(p.kh * p.kw);
     const double steps = real(bands_.band + (bands_.bands > 1 ? planes_.roll() - 1 : 0));
     const double cycles = kBand + real(planes_.vectors()) * (kVector + steps * step);
     Pass pass = plane_pass(case_, {real(bands_.all), cycles, static_cast<int>(planes_.vw)},
@@ -108,11 +114,12 @@ Fit fit(const Case& c, const Config& config) {
   const Problem& p = c.problem;
   const RollingPlanes planes(p, config.get_power_of_two("vw", 4, 16));
   if (auto refused = planes.rejection(p)) return *refused;
-  // Rows run over into the next.
+  // The last vector of a row of results is stored beyond its end, into the next row, which is stored later.
   if (p.accumulate) return unserved("accumulate", "adding to the result");
   if (p.wants_dx() && p.k != p.c) return other_than("k", p.k, p.c);
   if (p.kh * p.kw > kMostTaps) return above("kh*kw", p.kh * p.kw, kMostTaps);
-  if (planes.roll() > kMostRows) return above("rows that see a row", planes.roll(), kMostRows);
+  if (planes.roll() > kMostRows)
+    return above("rows of results that see a row of the input", planes.roll(), kMostRows);
   return std::make_unique<const RollingLayout>(c, config, planes);
 }
 

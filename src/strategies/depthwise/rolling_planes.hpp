@@ -1,5 +1,5 @@
-// Planes that are read row by row, with sums or gradients that move from row to row. kernels/parts/depthwise_rolling.cl
-// has the picture. Shared by the bodies `rolling` and `weights_rolling`.
+// Planes that are read in place, row by row, while sums or gradients stay in registers until no further row sees them.
+// kernels/parts/depthwise_rolling.cl has the picture. Shared by the bodies `rolling` and `weights_rolling`.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ struct RollingPlanes {
   std::int64_t in_h, in_w;
 
   RollingPlanes(const Problem& p, std::int64_t vector_width);
-  // Why planes cannot be read so.
+  // Why planes cannot be read this way.
   std::optional<Rejection> rejection(const Problem& p) const;
   std::string defines() const;
   std::int64_t vectors() const { return ceil_div(columns.steps, vw); }
-  // Rows of results that a row of the input may be part of.
+  // The most rows of results (with a stride: steps) that see one row of the input.
   std::int64_t roll() const { return (rows.reach + top_mod()) / rows.advance + 1; }
   // The row of the input at which step 0 begins.
   std::int64_t top() const { return rows.start - top_mod(); }

@@ -1,5 +1,5 @@
-// weights_rolling: weight gradient of planes that are read row by row as they lie: the rows of dy that see a row of x
-// move on with it, and sums stay in registers. For CPUs.
+// weights_rolling: weight gradient of planes that are read in place. Going down the rows of x, it keeps the rows of dy
+// that see the present row in registers, and the sums of the filter's taps as well. For CPUs.
 #include <algorithm>
 
 #include "strategies/depthwise/bodies.hpp"
@@ -105,7 +105,8 @@ Fit fit(const Case& c, const Config& config) {
   if (columns > p.kw) return above("columns", columns, p.kw);
   if (auto refused = planes.rejection(p)) return *refused;
   if (p.kh * p.kw > kMostTaps) return above("kh*kw", p.kh * p.kw, kMostTaps);
-  if (planes.roll() > kMostRows) return above("rows that see a row", planes.roll(), kMostRows);
+  if (planes.roll() > kMostRows)
+    return above("rows of dy that see a row of x", planes.roll(), kMostRows);
   return std::make_unique<const WeightsRollingLayout>(c, config, columns, planes);
 }
 

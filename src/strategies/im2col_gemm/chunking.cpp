@@ -10,7 +10,7 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 // Every chunk is three to five steps of its own.
 constexpr std::int64_t kMaxChunks = 1024;
 
-// Cut into runs of rows, dx would be rounded to halves once per run that meets a pixel.
+// With chunks of rows, a pixel of dx would be rounded to float16 once per chunk that adds to it.
 bool can_cut_rows(const Problem& p) {
   return !p.wants_dx() || p.data_type == DataType::kFloat32;
 }

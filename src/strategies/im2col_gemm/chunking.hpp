@@ -1,5 +1,5 @@
-// How a problem is cut into chunks, and one chunk's matrices. To fit a workspace limit the batch is cut into runs of
-// images, or an image into runs of output rows; the config says which ("images=4,rows=56").
+// How a problem is cut into chunks, and one chunk's matrices. To fit a workspace limit, a chunk is some images of the
+// batch, or some output rows of one image; the config says which ("images=4,rows=56").
 #pragma once
 
 #include <vector>

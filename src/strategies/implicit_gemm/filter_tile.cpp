@@ -21,7 +21,7 @@ std::vector<Argument> filter_arguments(const Operand& operand, const Case& all,
                                        const InputView& view, const FilterTile& tile,
                                        std::int64_t supertile) {
   const Correlation& c = operand.correlation;
-  // Channels last and dense: the taps of a row are one run of products.
+  // Channels last and dense: the factors of all taps of a row are adjacent in memory.
   const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
   std::vector<Argument> arguments = {
       {"x", operand.x},

@@ -1,5 +1,5 @@
-// filters: explicit vectors along the filters, a register tile of pixels; weights and input as the prefetchers like
-// them. For CPUs; the workhorse.
+// filters: explicit vectors along the filters, a register tile of pixels; weights are packed in the order of use, and
+// the kernel prefetches what the hardware does not foresee. For CPUs; it serves most layers without Winograd.
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_cost.hpp"
 
@@ -18,7 +18,7 @@ Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
              const FilterBlocks& blocks, std::int64_t chunks) {
   const double tiles = real(tile.tiles(c)) * real(blocks.blocks()) * real(c.images);
   const double steps = real(c.reduction()) * share_met(tile, c);
-  // A phase without taps costs its stores.
+  // A phase of a data gradient may have no taps: then it costs its stores.
   const double cycles = filter_product_cycles(all, tile, c, steps) +
                         around_cycles(all.machine, tile, c) * steps +
                         store_cycles(all.problem, tile, c) + all.machine.measured(0, kTile);
@@ -26,8 +26,8 @@ Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
                      traffic_of(all, c, blocks, tiles, chunks));
 }
 
-// Tiles that all blocks of filters take before the next ones: their pixels stay in half of L2 meanwhile
-// (n1c256h56w56k512kh1kw1s2: 478 against 491 us with all tiles; 2-core Zen 5, 2026-11).
+// Tiles of a supertile: all blocks of filters go through them before the next supertile, while their pixels stay in
+// half of L2 (n1c256h56w56k512kh1kw1s2: 478 against 491 us with all tiles; 2-core Zen 5, 2026-11).
 std::int64_t tiles_of_supertile(const Machine& machine, const Correlation& c, std::int64_t image,
                                 std::int64_t tiles) {
   const std::int64_t rows_read = image / (c.taps_h == 1 ? c.sh : 1);

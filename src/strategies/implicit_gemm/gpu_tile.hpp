@@ -6,7 +6,8 @@
 
 namespace clconv::core::implicit_gemm {
 
-// How a tile keeps its factors in local memory and multiplies them: kernels/parts/tile_factors.cl. As it stands, float32.
+// How a tile keeps its factors in local memory and multiplies them: kernels/parts/tile_factors.cl. As it stands,
+// float32.
 struct TileFactors {
   Math math = Math::kFloat32;
   std::int64_t bytes = Problem::kFloatBytes;  // of a factor, in packed weights, too

@@ -1,5 +1,5 @@
-// in_place: explicit vectors along the filters, the input as it lies, without a copy that has its padding; for few
-// channels per group. For CPUs.
+// in_place: explicit vectors along the filters; the input is read in place and not from a padded copy, which would cost
+// as much as the products where a group has few channels. For CPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
@@ -8,15 +8,17 @@
 namespace clconv::core::implicit_gemm {
 namespace {
 
-constexpr std::int64_t kSlab = 16;  // channels, as in the kernel
+constexpr std::int64_t kSlab = 16;  // channels, SLAB in the kernel
 
 // PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kEfficiency = 0.96;      // fraction of the cycles' rate that is reached
-constexpr double kTap = 8, kOneTap = 12;  // cycles around some channels of a tap
-constexpr double kThroughMemory =
-    2;  // cycles per pixel and product, where several pixels of a tile are in padding
+constexpr double kEfficiency = 0.96;  // fraction of the cycles' rate that is reached
+// Cycles per tap and slab to find which pixels meet padding: where there are several taps, and where there is one.
+constexpr double kTap = 8, kOneTap = 12;
+// Cycles per pixel and product where the kernel gathers a tile's pixels in private memory, with zeroes for padding.
+constexpr double kThroughMemory = 2;
 
-// The share of a row's tiles and tap columns where some pixels, but not one alone and not all, are in padding.
+// The share of a row's tiles and columns of taps for which the kernel does so: several of the tile's pixels are in
+// padding, but not all. (One alone is left out of the products by code of its own.)
 double share_through_memory(const FilterTile& tile, const Correlation& c) {
   const std::int64_t tiles = ceil_div(c.ow, tile.tw);
   std::int64_t some = 0;
@@ -32,13 +34,15 @@ double share_through_memory(const FilterTile& tile, const Correlation& c) {
   return real(some) / real(std::max<std::int64_t>(1, tiles * c.taps_w));
 }
 
-// Tiles that a work-item computes, one after the other.
-std::int64_t run_of(const Case& all, const FilterTile& tile, const Correlation& c,
-                    std::int64_t blocks) {
+// Neighbouring tiles that a work-group computes, one after the other, with the weights of one block; `blocks` of all
+// images.
+std::int64_t tiles_per_work_group(const Case& all, const FilterTile& tile, const Correlation& c,
+                                  std::int64_t blocks) {
   constexpr std::int64_t kWorkGroupsPerUnit = 16;
   const std::int64_t wanted = all.profile.compute_units * kWorkGroupsPerUnit;
-  const std::int64_t runs = std::clamp<std::int64_t>(ceil_div(wanted, blocks), 1, tile.tiles(c));
-  return ceil_div(tile.tiles(c), runs);
+  const std::int64_t per_block =
+      std::clamp<std::int64_t>(ceil_div(wanted, blocks), 1, tile.tiles(c));
+  return ceil_div(tile.tiles(c), per_block);
 }
 
 Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
@@ -50,10 +54,11 @@ Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
   const double cycles = filter_product_cycles(all, tile, c, steps) + through_memory +
                         (taps > 1 ? kTap : kOneTap) * real(taps * ceil_div(c.channels, kSlab)) +
                         store_cycles(all.problem, tile, c);
-  const std::int64_t runs =
-      ceil_div(tile.tiles(c), run_of(all, tile, c, blocks.blocks() * c.images));
+  const std::int64_t all_blocks = blocks.blocks() * c.images;
+  const std::int64_t work_groups =
+      ceil_div(tile.tiles(c), tiles_per_work_group(all, tile, c, all_blocks)) * all_blocks;
   return vector_pass(all.profile, {tiles, cycles, tile.vw, kEfficiency},
-                     traffic_of(all, c, blocks, real(runs * blocks.blocks() * c.images), chunks));
+                     traffic_of(all, c, blocks, real(work_groups), chunks));
 }
 
 class InPlace : public RegisterTileLayout {
@@ -78,8 +83,9 @@ class InPlace : public RegisterTileLayout {
     const Correlation& c = operand.correlation;
     const std::int64_t blocks = operand.blocks.blocks();
     const std::int64_t tiles = tile_.tiles(c);
-    const std::int64_t run = run_of(case_, tile_, c, blocks * operand.images);
-    // A copy, of a gradient that is masked or of float16, has the padding in it.
+    const std::int64_t per_work_group =
+        tiles_per_work_group(case_, tile_, c, blocks * operand.images);
+    // A gradient with a mask and float16 are copied nevertheless, to float32, and the copy has the padding in it.
     const bool copied = view_.copied;
     std::vector<Argument> arguments = {
         {"x", operand.x},
@@ -102,7 +108,7 @@ class InPlace : public RegisterTileLayout {
         {"ow", narrow(c.ow)},
         {"tiles_x", narrow(ceil_div(c.ow, tile_.tw))},
         {"tiles", narrow(tiles)},
-        {"run", narrow(run)},
+        {"tiles_per_work_group", narrow(per_work_group)},
         {"filters", narrow(c.filters)},
         {"blocks_per_group", narrow(operand.blocks.blocks_per_group)},
         {"groups", narrow(c.groups)}};
@@ -113,14 +119,14 @@ class InPlace : public RegisterTileLayout {
         device.kernel("implicit_gemm/in_place", "implicit_gemm_in_place",
                       shared_defines(case_.problem, c, config_.defines())),
         with_bounds(case_.problem, arguments),
-        one_item_groups(ceil_div(tiles, run) * blocks * operand.images));
+        one_item_groups(ceil_div(tiles, per_work_group) * blocks * operand.images));
   }
 
  private:
   FilterTile tile_;
 };
 
-// Pixels of one row, in equal tiles.
+// Tiles of pixels of one row, about equally wide, as wide as the registers allow.
 std::vector<Config> variants(const Case& all) {
   const LeastResult least(all.correlations);
   std::vector<Config> configs;

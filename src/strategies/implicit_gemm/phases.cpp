@@ -131,19 +131,18 @@ class Phases : public Layout {
   std::int64_t tiles() const {
     return ceil_div(ceil_div(case_.problem.w, case_.problem.sw), tile_.span());
   }
-  // Rows of results that a work-item computes. One each took 1.25 times as long for resnext_g32_s2, 1.7 times for digits_1
-  // (PoCL 3.1, 2-core Zen 5, 2026-11).
-  std::int64_t run(std::int64_t images) const {
+  // Rows of results that a work-group computes, one after the other. One each took 1.25 times as long for
+  // resnext_g32_s2, 1.7 times for digits_1 (PoCL 3.1, 2-core Zen 5, 2026-11).
+  std::int64_t rows_per_work_group(std::int64_t images) const {
     constexpr std::int64_t kWorkGroupsPerUnit = 16;
     const std::int64_t h = case_.problem.h;
     const std::int64_t of_row = images * packed_.blocks.front().blocks() * tiles();
     const std::int64_t wanted = case_.profile.compute_units * kWorkGroupsPerUnit;
-    const std::int64_t runs = std::clamp<std::int64_t>(ceil_div(wanted, of_row), 1, h);
-    return ceil_div(h, runs);
+    return ceil_div(h, std::clamp<std::int64_t>(ceil_div(wanted, of_row), 1, h));
   }
   std::int64_t work_groups(std::int64_t images) const {
-    return images * packed_.blocks.front().blocks() * ceil_div(case_.problem.h, run(images)) *
-           tiles();
+    return images * packed_.blocks.front().blocks() * tiles() *
+           ceil_div(case_.problem.h, rows_per_work_group(images));
   }
 
   // Per row of taps: each of its taps multiplies MR filters by NV vectors, which are loaded once for all.
@@ -196,7 +195,7 @@ class Phases : public Layout {
         {"x_size", cl_long{(images - 1) * view_.image + c.groups * c.channels * view_.plane}},
         {"h", narrow(p.h)},
         {"w", narrow(p.w)},
-        {"run", narrow(run(images))},
+        {"rows_per_work_group", narrow(rows_per_work_group(images))},
         {"tiles", narrow(tiles())},
         {"filters", narrow(c.filters)},
         {"blocks_per_group", narrow(blocks.blocks_per_group)},

@@ -1,5 +1,5 @@
-// tile_half: the tile of body `tile` with products in float16, as float16 pairs. Where that is allowed, on GPUs that have
-// the arithmetic. Its kernel is tile's.
+// tile_half: the tile of body `tile` with products in float16, as float16 pairs. Where that is allowed, on GPUs that
+// have the arithmetic. Its kernel is tile's.
 #include "strategies/cost_model.hpp"
 #include "strategies/implicit_gemm/tile_layout.hpp"
 

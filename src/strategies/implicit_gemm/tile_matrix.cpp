@@ -1,6 +1,6 @@
 // tile_matrix: the tile of body `tile` with factors in float16, multiplied by the GPU's matrix units with float32 sums:
-// NVIDIA's mma.sync, AMD's mfma and wmma, Intel's XMX. Where float16 is allowed. Compiled, never run: no device with them could be had. Its
-// kernel is tile's, with kernels/parts/matrix_tile.cl.
+// NVIDIA's mma.sync, AMD's mfma and wmma, Intel's XMX. Where float16 is allowed. Compiled, never run: no device with
+// them could be had. Its kernel is tile's, with kernels/parts/matrix_tile.cl.
 #include <algorithm>
 #include <string>
 

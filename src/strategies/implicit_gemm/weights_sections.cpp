@@ -1,5 +1,5 @@
-// weights_sections: explicit vectors along the filters; some rows of x and of a transposed dy in local memory. For few
-// channels per group: first layers and grouped convolutions. For CPUs.
+// weights_sections: explicit vectors along the filters; a work-group stages some rows of x and of dy, transposed, in
+// local memory and has its sums there. For few channels per group: first layers and grouped convolutions. For CPUs.
 #include <algorithm>
 
 #include "strategies/implicit_gemm/split_layout.hpp"
@@ -33,8 +33,10 @@ struct WeightsSectionsTile {
   }
   std::int64_t block() const { return std::int64_t{vw} * kv; }
   std::int64_t taps() const { return std::int64_t{tc} * tp * tq; }
-  // A tile of a single tap reads x as it lies.
-  bool direct(const Problem& p) const { return tp * tq == 1 && p.data_type == DataType::kFloat32; }
+  // A tile of a single tap reads x in place.
+  bool in_place(const Problem& p) const {
+    return tp * tq == 1 && p.data_type == DataType::kFloat32;
+  }
   std::int64_t blocks(const Problem& p) const { return ceil_div(p.k_per_group(), block()); }
   std::int64_t blocks_of_run(const Problem& p) const { return ceil_div(blocks(p), runs); }
   std::int64_t tiles(const Problem& p) const {
@@ -49,33 +51,34 @@ struct Section {
 
   Section(const Problem& p, const WeightsSectionsTile& tile) {
     columns = (p.ow() - 1) * p.sw + p.dw * (p.kw - 1) + 1;
-    pitch = tile.direct(p) ? p.w : round_up(columns, tile.vw) + tile.vw;
+    pitch = tile.in_place(p) ? p.w : round_up(columns, tile.vw) + tile.vw;
     gradient_at = tile.blocks_of_run(p) * patch_elements(p) * tile.block();
   }
   void take(const Problem& p, const WeightsSectionsTile& tile, std::int64_t count) {
     rows = count;
-    plane = tile.direct(p) ? p.h * p.w : ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * pitch;
+    plane = tile.in_place(p) ? p.h * p.w : ((rows - 1) * p.sh + p.dh * (p.kh - 1) + 1) * pitch;
     stage_at = gradient_at + rows * p.ow() * tile.block();
-    floats = stage_at + (tile.direct(p) ? 0 : p.c_per_group() * plane);
+    floats = stage_at + (tile.in_place(p) ? 0 : p.c_per_group() * plane);
   }
   std::int64_t gradient_floats() const { return stage_at - gradient_at; }
 };
 
-// As many rows as leave dy in L1 and everything in `kMost` of local memory, in about equal sections; at least one.
+// Sections of about equally many rows, as many as leave dy in L1 and all of it in kMostBytes; of one row at least.
 Section section_of(const Case& all, const WeightsSectionsTile& tile) {
-  constexpr std::int64_t kMost = 128 * 1024;
+  constexpr std::int64_t kMostBytes = 128 * 1024;  // of local memory (docs/calibration.md)
   const Problem& p = all.problem;
   Section section(p, tile);
   section.take(p, tile, 1);
   for (std::int64_t sections = 1; sections <= p.oh(); ++sections) {
     section.take(p, tile, ceil_div(p.oh(), sections));
     if (section.gradient_floats() * kElement <= all.machine.l1_blocking_bytes &&
-        section.floats * kElement <= kMost)
+        section.floats * kElement <= kMostBytes)
       break;
   }
   return section;
 }
 
+// Local memory of a work-group: a power of two, so that few programs serve many sizes.
 std::int64_t local_kib(const Section& section) {
   std::int64_t kib = 1;
   while (kib * 1024 < section.floats * kElement)
@@ -84,10 +87,10 @@ std::int64_t local_kib(const Section& section) {
 }
 
 // PoCL 3.1, 2-core Zen 5, 2026-11.
-constexpr double kEfficiency = 0.85;        // fraction of the cycles' rate
-constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // of x: per row, per vector
+constexpr double kEfficiency = 0.85;        // fraction of the cycles' rate that is reached
+constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // staging x: per row, per vector
 constexpr double kTransposed = 8;           // cycles per vector of dy, and of dw
-constexpr TileCycles kSums{2, 30};          // per vector of sums of a tile, loaded and stored
+constexpr TileCycles kSums{2, 30};  // per vector of a tile's sums, loaded and stored; per tile
 
 Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& section) {
   const Problem& p = all.problem;
@@ -95,7 +98,7 @@ Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& se
   const double sections = rows / real(section.rows), blocks = real(tile.blocks_of_run(p));
   const double sums = real(tile.kv * tile.taps()), tiles = blocks * real(tile.tiles(p));
   const double copied =
-      tile.direct(p) ? 0 : sections * real(section.plane * p.c_per_group()) / real(section.pitch);
+      tile.in_place(p) ? 0 : sections * real(section.plane * p.c_per_group()) / real(section.pitch);
   const double copying = kCopy.of(copied, real(section.pitch) / tile.vw, 1, tile.vw);
   const double transposed = pixels * blocks * tile.kv + real(section.gradient_at) / tile.vw;
   const double products =
@@ -171,8 +174,8 @@ class WeightsSections : public SplitLayout {
   Section section_;
 };
 
-// Tiles of whole filters, or of some rows of taps, of one row, of one tap, with as many channels as registers allow, in
-// equal parts.
+// Tiles of as many rows of taps as fit in the registers, of one row, and of one tap; each with as many channels as then
+// fit. Rows, taps and channels are divided into tiles as evenly as possible.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   const int registers = c.machine.registers;
@@ -208,16 +211,16 @@ std::vector<Config> variants(const Case& c) {
 Fit fit(const Case& c, const Config& config) {
   WeightsSectionsTile tile = WeightsSectionsTile::from(config);
   const Problem& p = c.problem;
-  // More runs than blocks of filters would be empty.
+  // A config may have more runs than there are blocks of filters: those would be empty.
   tile.runs = static_cast<int>(std::min<std::int64_t>(tile.runs, tile.blocks(p)));
   if (tile.tc > p.c_per_group()) return above("tc", tile.tc, p.c_per_group());
   if (tile.tp > p.kh) return above("tp", tile.tp, p.kh);
   if (tile.tq > p.kw) return above("tq", tile.tq, p.kw);
   if (auto refused = over_registers(c.machine, tile.kv * tile.taps(), tile.vw)) return *refused;
-  constexpr std::int64_t kMostKib = 256;
+  constexpr std::int64_t kMostFloats = 256 * 1024 / kElement;
   const Section section = section_of(c, tile);
-  if (section.floats > kMostKib * 256)
-    return above("floats to stage", section.floats, kMostKib * 256);
+  if (section.floats > kMostFloats)
+    return above("floats in local memory", section.floats, kMostFloats);
   if (local_kib(section) * 1024 > c.profile.local_memory_bytes)
     return over_local_memory(local_kib(section) * 1024, c.profile);
   return std::make_unique<const WeightsSections>(c, tile);
