@@ -14,8 +14,9 @@
 // vectors whose lanes are added at the end. Tiles at the end of filters and of rows of taps overlap the ones before,
 // whose sums they do not store (filters >= MR, kh >= TP).
 //
-// Macros: MR TP KW VW LOCAL (KiB); DIRECT: dy is not staged; PITCH: floats from one of the SW parts of a staged row of x
-// to the next, a constant so that a tile has one pointer; SH SW DH DW, MASK, STORAGE_... All other sizes are arguments.
+// Macros: MR TP KW VW LOCAL (KiB); DIRECT: dy is not staged; PITCH: floats from one of the SW parts of a staged row of
+// x to the next, a constant so that a tile has one pointer; SH SW DH DW, MASK, STORAGE_... All other sizes are
+// arguments.
 
 #define TAPS (TP * KW)
 #define X_ROW (SW * PITCH)
