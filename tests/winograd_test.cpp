@@ -96,6 +96,7 @@ TEST_CASE("winograd: weight gradients, tiles that reach beyond the image, chunks
   }
   MESSAGE("largest error in units of the bound: F(3x3, 4x4) " << most);
   CHECK(most > 0);
+  CHECK(most < 0.02);  // the bound is for the worst tap: so close, a product that is missing shows
 }
 
 TEST_CASE("winograd: a chunk at a time within a limit, with the same results") {

@@ -14,8 +14,9 @@
 // vectors whose lanes are added at the end. Tiles at the end of filters and of rows of taps overlap the ones before,
 // whose sums they do not store (filters >= MR, kh >= TP).
 //
-// Macros: MR TP KW VW LOCAL (KiB); DIRECT: dy is not staged; PITCH: floats from one of the SW parts of a staged row of x to the next, a constant
-// so that a tile has one pointer; SH SW DH DW, MASK, STORAGE_... All other sizes are arguments.
+// Macros: MR TP KW VW LOCAL (KiB); DIRECT: dy is not staged; PITCH: floats from one of the SW parts of a staged row of
+// x to the next, a constant so that a tile has one pointer; SH SW DH DW, MASK, STORAGE_... All other sizes are
+// arguments.
 
 #define TAPS (TP * KW)
 #define X_ROW (SW * PITCH)
@@ -123,7 +124,8 @@ NOT_INLINED void weights_taps_item(const long id, local float* restrict sums, PA
   const long first = part * rows_per_part;
   const long last = min(first + rows_per_part, images * oh);
 
-  for (int e = 0; e < (last_tile - first_tile) * patch * MR * VW; e += VW) IN_ONE_PIECE(local, sums + e) = (floatv)(0.0f);
+  const int all_sums = (last_tile - first_tile) * patch * MR * VW;
+  for (int e = 0; e < all_sums; e += VW) IN_ONE_PIECE(local, sums + e) = (floatv)(0.0f);
   for (long row = first; row < last;) {
     const long image = row / oh;
     const int y = (int)(row % oh);

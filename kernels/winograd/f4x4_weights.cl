@@ -13,9 +13,10 @@
 //                                                  sums[xi][channels][KV vectors]  --A'[ ]A-->  dw
 //
 // One work-item per work-group, which takes a run of blocks of filters, a run of channels and a part of the units: a
-// unit is a row of tiles, or a segment of it. With dilation tiles are made of every dh-th row and dw-th column: there is
-// a row of tiles from each of the first dh rows on, which has tiles from each of the first dw columns on. All that is transformed lies in local memory with filters or channels innermost, so that
-// vectors need no shuffles once they are staged. Sums are in global memory, since they may be many.
+// unit is a row of tiles, or a segment of it. With dilation tiles are made of every dh-th row and dw-th column: there
+// is a row of tiles from each of the first dh rows on, which has tiles from each of the first dw columns on. All that
+// is transformed lies in local memory with filters or channels innermost, so that vectors need no shuffles once they
+// are staged. Sums are in global memory, since they may be many.
 //
 // Macros: KV TC VW LOCAL (KiB), M (4), MASK, STORAGE_... All other sizes are arguments.
 
@@ -221,10 +222,11 @@ NOT_INLINED void fill_u(local float* own, const long first_unit, const long last
   }
 }
 
-// runs, slabs: the number of runs of blocks of filters, and of channels. segment: tiles of a unit from each of the first
-// dw columns on; tiles_x: those of a whole row, which has `segments`. A chunk has units_of_chunk units at most. In local memory: V, whose tiles are v_step and
-// whose xi v_xi floats apart; U at u_at, whose xi are u_xi apart; staged rows at stage_at, `pitch` apart. sums_xi,
-// sums_block, sums_of_group: floats of all_sums from one xi, block of filters and work-group to the next.
+// runs, slabs: the number of runs of blocks of filters, and of channels. segment: tiles of a unit from each of the
+// first dw columns on; tiles_x: those of a whole row, which has `segments`. A chunk has units_of_chunk units at most.
+// In local memory: V, whose tiles are v_step and whose xi v_xi floats apart; U at u_at, whose xi are u_xi apart; staged
+// rows at stage_at, `pitch` apart. sums_xi, sums_block, sums_of_group: floats of all_sums from one xi, block of filters
+// and work-group to the next.
 NOT_INLINED void winograd_weights_item(const long id, local float* restrict own, PARAMETERS) {
   const int run_index = (int)(id % runs);
   const int slab = (int)(id / runs % slabs);

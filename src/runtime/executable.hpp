@@ -20,8 +20,8 @@ struct Executable {
   Sequence run;       // the other inputs -> the result
   Sequence joined{};  // the same as one launch; empty where there is none (joined.hpp)
   // A single launch is joined, too: its few work-groups are then shared among threads as these come. PoCL gives half of
-  // them to the first thread, so that the second, which wakes up 20 us later, ends as much later (2-core Zen 5,
-  // 2026-11: resnet_1x1_14's weight gradient takes 234 instead of 252 us).
+  // them to the first thread, so that the second, which wakes up 20 us later, ends as much later. 2-core Zen 5, 2026-11,
+  // a wait after each: resnet_1x1_14's weight gradient takes 234 us, not 252. In a row of launches it is level.
   bool share_launch = false;
   // What an execution enqueues.
   const Sequence& commands() const { return joined.empty() ? run : joined; }
