@@ -54,14 +54,7 @@ typedef float4 fetched;
 #endif
 #endif
 
-#if MASK
-#define MOVE(distance)  \
-  from += distance;     \
-  from_y += distance;
-#else
-#define MOVE(distance) from += distance;
-#endif
-
+#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
 #if WHOLE
 #define CHANNEL_INSIDE(f) 1
 #define PASS_CHANNELS()
@@ -69,8 +62,35 @@ typedef float4 fetched;
 #define CHANNEL_INSIDE(f) (fetch_r + (f) * FETCH_ROWS < channels_left)
 #define PASS_CHANNELS() channels_left -= BK;
 #endif
-#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
 
+// Where a step's tap lies. TAP_OF_STEP() finds it from the number of the step, without a condition: of counters with
+// selects AMD's compiler makes vector instructions, of this it makes scalar ones, which issue beside them. For NVIDIA
+// and Intel, and for 64-bit distances, NEXT_TAP() counts.
+#define TAP_BY_NUMBER (!AHEAD && MATRIX != 1 && !ONE_TAP && !WIDE && GATHER != 3)
+
+#if MASK
+#define MOVE(distance)  \
+  from += distance;     \
+  from_y += distance;
+#define FROM_Y_AT(distance) global const element* from_y = y_mask + start + (distance);
+#else
+#define MOVE(distance) from += distance;
+#define FROM_Y_AT(distance)
+#endif
+
+#if TAP_BY_NUMBER
+#define TAP_OF_STEP()                                                                                         \
+  const int block = QUOTIENT(next_step, taps);                                                                \
+  const int tap = next_step - block * taps;                                                                   \
+  const int tap_row = QUOTIENT(tap, taps_w);                                                                  \
+  const int tap_column = tap - tap_row * taps_w;                                                              \
+  const int channels_left = channels - block * BK;                                                            \
+  const int distance = block * block_distance + tap_row * row_distance + tap_column * column_step;            \
+  global const element* from = x + start + distance;                                                          \
+  FROM_Y_AT(distance)
+#define NEXT_TAP() ++next_step;
+#else
+#define TAP_OF_STEP()
 #if ONE_TAP
 #define NEXT_TAP()  \
   PASS_CHANNELS()   \
@@ -92,6 +112,7 @@ typedef float4 fetched;
     MOVE(distance)                \
   }
 #endif
+#endif
 
 #define FETCH_A()                                                                                 \
   _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) next_a[f] = weights[f * ITEMS];           \
@@ -111,6 +132,7 @@ typedef float4 fetched;
 #define FETCH()                                                                                   \
   FETCH_A()                                                                                       \
   {                                                                                               \
+    TAP_OF_STEP()                                                                                 \
     const int inside =                                                                            \
         GATHER == 1 ? fetch_inside : PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW); \
     _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                         \
@@ -170,7 +192,8 @@ kernel SUB_GROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void implicit_gemm_tile(global const element* restrict x, global const element* restrict y_mask,
                         global const four* restrict packed, global const element* restrict b,
                         global const element* restrict r, global element* restrict result,
-                        global float* restrict partial, int channels, int taps_h, int taps_w,
+                        global float* restrict partial, int channels, int taps_h, int taps_w, int taps_reciprocal,
+                        int taps_shift, int taps_w_reciprocal, int taps_w_shift,
                         number column_step, number row_step, number block_step, number fetch_step,
                         int fetch_tap_row, int fetch_tap_column, int fetch_channel, int steps,
                         int steps_per_part, int in_h, int in_w, int top, int left, int ow,
@@ -217,6 +240,12 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   int channel = first_r - first_tap * channels;
   int tap_row = first_tap / taps_w;
   int tap_column = first_tap - tap_row * taps_w;
+#elif TAP_BY_NUMBER
+  start += fetch_r * in_plane;
+  int next_step = first_step;
+  const int taps = taps_h * taps_w;
+  const int row_distance = row_step + (taps_w - 1) * column_step;
+  const int block_distance = block_step + (taps_h - 1) * row_distance + (taps_w - 1) * column_step;
 #else
   int tap_row = 0, tap_column = 0;
 #if !WHOLE
@@ -234,9 +263,11 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   start += (long)first_block * BK * in_plane + tap_row * DH * in_pitch + (long)(tap_column * DW) * in_step;
 #endif
 #endif
+#if !TAP_BY_NUMBER
   global const element* from = x + start;
 #if MASK
   global const element* from_y = y_mask + start;
+#endif
 #endif
   global const four* weights =
       packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM / 4) + item;

@@ -128,6 +128,9 @@ typedef float4 lanes;
     _Pragma("unroll") for (int f = 0; f < B_FETCHES; ++f) b_line[f * ROWS] = next_b[f][c];     \
   }
 
+// By 4, AMD's compiler takes up to 34 registers more.
+#undef UNROLL_PRODUCTS
+#define UNROLL_PRODUCTS "unroll 2"
 #define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
 
 // spans: of a row of results; spans_per_part: of all images' spans what one part of the sum has. dy_others: elements of

@@ -77,8 +77,9 @@
     }                                                                                                                 \
   }
 #else
+#define UNROLL_PRODUCTS "unroll 4"
 #define MULTIPLY_TILES(acc, A, B)                                                                                     \
-  _Pragma("unroll 2") for (int kk = 0; kk < BK; ++kk) {                                                               \
+  _Pragma(UNROLL_PRODUCTS) for (int kk = 0; kk < BK; ++kk) {                                                          \
     float4 rows_of[1][TM / 4], columns_of[1][TN / 4];                                                                 \
     LOAD_FACTORS(0, A, B, kk)                                                                                         \
     MULTIPLY_FACTORS(acc, 0)                                                                                          \

@@ -119,13 +119,15 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
     us += BK * (padded_filters / 4);
     vs += BK * (pitch / 4);
     FETCH(left - BK)
+    local const float4* rows_of = local_u[pair] + ly;
+    local const float4* columns_of = local_v[pair] + lx;
 #pragma unroll
     for (int k = 0; k < BK; ++k) {
       float4 u[TM / 4], v[TN / 4];
 #pragma unroll
-      for (int i = 0; i < TM / 4; ++i) u[i] = local_u[pair][k * (BM / 4) + ly + i * LY];
+      for (int i = 0; i < TM / 4; ++i) u[i] = rows_of[k * (BM / 4) + i * LY];
 #pragma unroll
-      for (int j = 0; j < TN / 4; ++j) v[j] = local_v[pair][k * (BN / 4) + lx + j * LX];
+      for (int j = 0; j < TN / 4; ++j) v[j] = columns_of[k * (BN / 4) + j * LX];
 #pragma unroll
       for (int i = 0; i < TM / 4; ++i) {
 #pragma unroll

@@ -149,6 +149,7 @@ class TileLayout : public Layout {
     const std::int64_t taps_h = std::max<std::int64_t>(1, c.taps_h);
     const std::int64_t taps_w = std::max<std::int64_t>(1, c.taps_w);
     const std::int64_t column = c.dw * c.in_step, row = c.dh * c.in_pitch;
+    const Reciprocal of_taps(taps_h * taps_w), of_row(taps_w);
     const bool each = grid.gather == kTapOfEach;
     const std::int64_t back = (taps_w - 1) * column;
     // FETCH_ROWS of the kernel.
@@ -157,6 +158,10 @@ class TileLayout : public Layout {
     return {{"channels", narrow(grid.channels)},
             {"taps_h", narrow(taps_h)},
             {"taps_w", narrow(taps_w)},
+            {"taps_reciprocal", of_taps.bits()},
+            {"taps_shift", cl_int{of_taps.shift}},
+            {"taps_w_reciprocal", of_row.bits()},
+            {"taps_w_shift", cl_int{of_row.shift}},
             number("column_step", column),
             number("row_step", each ? row : row - back),
             number("block_step", tile_.bk * c.in_plane - (taps_h - 1) * row - back),
