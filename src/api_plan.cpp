@@ -29,6 +29,16 @@ std::vector<std::string> names_of(const char* list) {
   return names;
 }
 
+// In the order of clconv_math, which is not that of precision.
+Math math_of(clconv_math math) {
+  switch (math) {
+    case CLCONV_MATH_FLOAT32: return Math::kFloat32;
+    case CLCONV_MATH_FLOAT16: return Math::kFloat16;
+    case CLCONV_MATH_TF32: return Math::kTf32;
+    default: bad("math " + std::to_string(math) + " is unknown");
+  }
+}
+
 const Plan& plan_of(clconv_plan handle) {
   return *required(handle, "plan").plan;
 }
@@ -134,10 +144,7 @@ PlannerOptions clconv::core::api::options_of(const clconv_plan_options* given) {
   o.weights_change = c.weights_change != 0;
   o.time_all = c.time_all != 0;
   o.launches_apart = c.launches_apart != 0;
-  if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16) {
-    bad("math " + std::to_string(c.math) + " is unknown");
-  }
-  o.math = static_cast<Math>(c.math);
+  o.math = math_of(c.math);
   return with_environment(
       o, {c.rigor == CLCONV_RIGOR_DEFAULT, c.workspace_limit_bytes < 0, c.strategy == nullptr});
 }

@@ -376,10 +376,10 @@ TEST_CASE("values that are none of an enumeration's names are refused, with the 
   }
 }
 
-TEST_CASE("float16 products: the option is checked, and a shorter struct of before means float32") {
+TEST_CASE("float16 and TF32 products: the option is checked, and a shorter struct means float32") {
   const clconv::Problem problem(kDense);
   clconv::PlanOptions options;
-  for (const int32_t value : {-1, 2}) {
+  for (const int32_t value : {-1, 3}) {
     options.math = value;
     CHECK(error_of(CLCONV_INVALID_ARGUMENT, [&] { context().explain(problem, options); }) ==
           "math " + std::to_string(value) + " is unknown");
@@ -388,6 +388,8 @@ TEST_CASE("float16 products: the option is checked, and a shorter struct of befo
     return context().explain(problem, options).find(std::string("\"math\": \"") + math + '"') !=
            std::string::npos;
   };
+  options.math = CLCONV_MATH_TF32;
+  CHECK(allows("tf32"));
   options.math = CLCONV_MATH_FLOAT16;
   CHECK(allows("f16"));
   options.struct_size = offsetof(clconv_plan_options, math);

@@ -601,7 +601,7 @@ TEST_CASE("wrong words: status 2") {
   check_fails(f, std::string("plan ") + kSmall + " --rigor lazy", 2,
               "--rigor 'lazy': expected wisdom-only, estimate, measure or exhaustive");
   check_fails(f, std::string("plan ") + kSmall + " --math f64", 2,
-              "--math 'f64': expected f32 or f16");
+              "--math 'f64': expected f32, tf32 or f16");
   check_fails(f, std::string("plan ") + kSmall + " --direction sideways", 2,
               "--direction 'sideways': expected forward, backward-data, backward-weights, "
               "backward-bias or transposed");

@@ -209,10 +209,12 @@ namespace {
 
 // The device under test as a GPU whose float16 is float32, rounded after every operation, and whose matrix units are
 // float32 arithmetic: what is checked is all but the instructions.
-Device half_gpu(const char* units = "") {
+constexpr const char* kNvidia = "NVIDIA Corporation";
+constexpr const char* kAmd = "Advanced Micro Devices, Inc.";
+Device half_gpu(const char* units = "", const char* vendor = kNvidia) {
   return pretending([&](DeviceProfile& p) {
     p.family = Family::kGpu;
-    p.vendor = "NVIDIA Corporation";
+    p.vendor = vendor;
     p.float_width = 1;
     p.vector_registers = 0;
     p.max_work_group_size = 256;
@@ -229,6 +231,9 @@ constexpr const char* kMatrix =
     "body=tile_matrix,ahead=0,bk=16,bm=16,bn=64,split=1,tm=4,tn=4,wide=0";
 constexpr const char* kMatrixParts =
     "body=tile_matrix,ahead=0,bk=32,bm=16,bn=64,split=2,tm=4,tn=4,wide=0";
+constexpr const char* kTf32 = "body=tile_tf32,ahead=0,bk=16,bm=16,bn=64,split=1,tm=4,tn=4,wide=0";
+constexpr const char* kTf32Parts =
+    "body=tile_tf32,ahead=0,bk=16,bm=32,bn=64,split=2,tm=8,tn=4,wide=0";
 constexpr const char* kXmx = "body=tile_matrix,ahead=0,bk=16,bm=32,bn=64,split=1,tm=8,tn=4,wide=0";
 
 // One element, four pixels and four channels at a time are kept in local memory by code of their own.
@@ -255,9 +260,43 @@ TEST_CASE("products in float16 keep the bound that their variant promises") {
                 {kHalf});
 }
 
+// A step's tap is counted for NVIDIA and divided from the step's number for others: from the first step on, and from the
+// first of a part.
+TEST_CASE("checker: tiles find the tap of each step, counted and divided") {
+  const Problem p = parse_problem("n1c20h9w7k20kh3kw2s2,1p1d1,2");
+  const char* const parts = "body=tile,ahead=0,bk=8,bm=16,bn=32,split=3,tm=4,tn=4,wide=0";
+  for (const char* vendor : {kNvidia, kAmd}) {
+    CAPTURE(std::string(vendor));
+    Device on = half_gpu("", vendor);
+    check_configs(on, "implicit_gemm", in_direction(p, Direction::kForward, true),
+                  {"body=tile,ahead=1,bk=16,bm=16,bn=32,split=1,tm=4,tn=4,wide=0", parts});
+    Problem data = in_direction(p, Direction::kBackwardData, true);
+    data.mask = true;
+    data.masked = Activation::kRelu;
+    check_configs(on, "implicit_gemm", data, {parts});
+    check_configs(on, "implicit_gemm", nhwc(in_direction(p, Direction::kForward, true)), {parts});
+  }
+}
+
+TEST_CASE("products in TF32 keep the bound that their variant promises") {
+  Device on = half_gpu("mma rounded");
+  check_float16(on, kElements, kTf32);
+  check_float16(on, kElements, kTf32Parts);
+  check_float16(on, kPixels, kTf32Parts);
+  check_float16(on, kChannels, kTf32, TensorLayout::kNhwc);
+  const Problem data = parse_problem("n1c40h7w6k18kh3kw3p1g2");
+  check_configs(on, "implicit_gemm",
+                stored(in_direction(data, Direction::kBackwardData, true), DataType::kBfloat16),
+                {kTf32});
+}
+
 TEST_CASE("what surrounds the matrix units of NVIDIA, AMD and Intel is right") {
-  Device nvidia = half_gpu("mma rounded"), amd = half_gpu("mfma rounded"),
-         intel = half_gpu("xmx rounded");
+  Device nvidia = half_gpu("mma rounded"), amd = half_gpu("mfma rounded", kAmd),
+         rdna = half_gpu("wmma rounded", kAmd),
+         intel = half_gpu("xmx rounded", "Intel(R) Corporation");
+  check_float16(rdna, kElements, kMatrix);
+  check_float16(rdna, kPixels, kMatrixParts);
+  check_float16(rdna, kChannels, kMatrix, TensorLayout::kNhwc);
   check_float16(nvidia, kElements, kMatrix);
   check_float16(nvidia, kPixels, kMatrixParts);
   check_float16(nvidia, kChannels, kMatrix, TensorLayout::kNhwc);
@@ -266,7 +305,7 @@ TEST_CASE("what surrounds the matrix units of NVIDIA, AMD and Intel is right") {
   check_float16(intel, kPixels, kXmx);
 }
 
-TEST_CASE("float16 is offered where the device has it, and else refused with the reason") {
+TEST_CASE("float16 and TF32 are offered where the device has it, and else refused with the reason") {
   const Problem p = parse_problem("n1c64h56w56k64kh3kw3p1");
   Device without = pretended_gpu();
   const Rejection arithmetic = refusal(without, "implicit_gemm", p, kHalf);
@@ -274,6 +313,12 @@ TEST_CASE("float16 is offered where the device has it, and else refused with the
   CHECK(to_text(arithmetic).find("cl_khr_fp16") != std::string::npos);
   CHECK(to_text(refusal(without, "implicit_gemm", p, kMatrix)).find("matrix units") !=
         std::string::npos);
+  for (const char* units : {"", "mfma", "wmma", "xmx"}) {
+    Device other = half_gpu(units);
+    const Rejection tf32 = refusal(other, "implicit_gemm", p, kTf32);
+    CHECK(tf32.code == Reason::kFamily);
+    CHECK(to_text(tf32).find("for TF32") != std::string::npos);
+  }
   const auto bodies = [&](const Device& on) {
     std::set<std::string> names;
     for (const Candidate& c :
@@ -281,13 +326,16 @@ TEST_CASE("float16 is offered where the device has it, and else refused with the
       names.insert(c.config.body());
       CHECK((c.math == Math::kFloat16) ==
             (c.config.body() == "tile_half" || c.config.body() == "tile_matrix"));
-      CHECK((c.error_bound > 1e-4) == (c.math == Math::kFloat16));
+      CHECK((c.math == Math::kTf32) == (c.config.body() == "tile_tf32"));
+      CHECK((c.error_bound > 1e-4) == (c.math != Math::kFloat32));
     }
     return names;
   };
   CHECK(bodies(without).count("tile_half") + bodies(without).count("tile_matrix") == 0);
   CHECK(bodies(half_gpu()).count("tile_half") == 1);
   CHECK(bodies(half_gpu("mma")).count("tile_matrix") == 1);
+  CHECK(bodies(half_gpu("mma")).count("tile_tf32") == 1);
+  CHECK(bodies(half_gpu("wmma")).count("tile_tf32") == 0);
   Device on = half_gpu("mfma");
   for (const char* config :
        {"body=tile_matrix,ahead=0,bk=8,bm=64,bn=64,split=1,tm=8,tn=4,wide=0",
@@ -298,7 +346,7 @@ TEST_CASE("float16 is offered where the device has it, and else refused with the
   }
 }
 
-TEST_CASE("a plan multiplies in float16 where that is allowed and predicted to be faster") {
+TEST_CASE("a plan multiplies in float16 or TF32 where that is allowed and predicted to be faster") {
   const Problem p = parse_problem("n1c32h20w20k32kh3kw3p1");
   DeviceProfile profile = half_gpu("mma rounded").profile();
   profile.measured = true;
@@ -308,6 +356,11 @@ TEST_CASE("a plan multiplies in float16 where that is allowed and predicted to b
   PlannerOptions options;
   options.allow = {"implicit_gemm"};
   CHECK(context.plan(p, options)->candidate().math == Math::kFloat32);
+  options.math = Math::kTf32;
+  const auto between = context.plan(p, options);
+  CHECK(between->candidate().config.body() == "tile_tf32");
+  CHECK(between->candidate().math == Math::kTf32);
+  CHECK(between->report().math == Math::kTf32);
   options.math = Math::kFloat16;
   const auto plan = context.plan(p, options);
   CHECK(plan->candidate().config.body() == "tile_matrix");

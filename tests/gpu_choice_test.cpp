@@ -181,18 +181,26 @@ TEST_CASE(
     const DeviceProfile with = with_float16(known);
     DeviceProfile without = with;
     without.float16 = without.matrix_units = "";
-    int taken = 0, all = 0;
+    int taken = 0, in_tf32 = 0, all = 0;
     for (const NamedProblem& item : suite("resnet50")) {
       if (all++ % 3 != 0) continue;
       CAPTURE(item.name);
       const Problem& p = item.problem;
       const Report usual = choose(p, with);
       CHECK(choice_text(usual) == choice_text(choose(p, without)));
+      // TF32 lies between.
+      PlannerOptions between;
+      between.math = Math::kTf32;
+      const Report tf32 = plan(p, with, between, strategies(), {}, nullptr);
+      CHECK(tf32.choice().candidate.math != Math::kFloat16);
+      CHECK(tf32.choice().candidate.predicted_us <= usual.choice().candidate.predicted_us);
+      in_tf32 += tf32.choice().candidate.math == Math::kTf32 ? 1 : 0;
       const Report report = plan(p, with, half, strategies(), {}, nullptr);
       CHECK(report.choice().candidate.predicted_us <= usual.choice().candidate.predicted_us);
       const Candidate& chosen = report.choice().candidate;
       CHECK((chosen.math == Math::kFloat16) ==
             (chosen.config.body() == "tile_half" || chosen.config.body() == "tile_matrix"));
+      CHECK(chosen.predicted_us <= tf32.choice().candidate.predicted_us);
       taken += chosen.config.body() == known.body ? 1 : 0;
       // Without it there is none, and the report says why.
       const Report refused = plan(p, without, half, strategies(), {}, nullptr);
@@ -202,7 +210,10 @@ TEST_CASE(
       }));
     }
     MESSAGE(std::string(known.gpu)
-            << ": " << std::string(known.body) << " for " << taken << " of " << (all + 2) / 3);
+            << ": " << std::string(known.body) << " for " << taken << " of " << (all + 2) / 3
+            << ", tile_tf32 where TF32 is asked for " << in_tf32);
     CHECK(taken > 3);
+    // Of GPUs with twice float32's rate in float16, TF32's is float32's.
+    CHECK((in_tf32 > 3) == (std::string(known.gpu) == "h200"));
   }
 }

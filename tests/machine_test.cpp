@@ -129,6 +129,7 @@ TEST_CASE("a GPU's kind is that of its vendor, and a CPU has none") {
   CHECK(Machine::of(gpu).items_per_unit == 16);
   CHECK(Machine::of(gpu).group_spans_units);
   CHECK(Machine::of(gpu).loads_ahead);
+  CHECK(Machine::of(gpu).divides_taps);
   CHECK(std::string(Machine::of(gpu).more_registers).empty());
   gpu.platform = "Intel(R) OpenCL Graphics";
   CHECK_FALSE(std::string(Machine::of(gpu).more_registers).empty());

@@ -695,7 +695,19 @@ TEST_CASE("what multiplies in float16 must be asked for") {
   CHECK(chosen(asked) == "alpha v=4");
   CHECK(to_json(asked).find("\"math\": \"f16\"") != std::string::npos);
   CHECK(to_json(asked).find("\"error_floor\": 1e-05") != std::string::npos);
+  // TF32 is more precise: asked for by itself, and allowed with float16.
+  half.math = Math::kTf32;
+  offers["alpha"] = of({candidate(2, 100), half});
+  CHECK(chosen(search(options, nullptr)) == "alpha v=4");
+  options.math = Math::kTf32;
+  CHECK(chosen(search(options, nullptr)) == "alpha v=4");
+  CHECK(to_json(search(PlannerOptions(), nullptr)).find("multiplies in tf32, and math is f32") !=
+        std::string::npos);
+  half.math = Math::kFloat16;
+  offers["alpha"] = of({candidate(2, 100), half});
+  CHECK(chosen(search(options, nullptr)) == "alpha v=2");
   // Only where it is the fastest.
+  options.math = Math::kFloat16;
   half.predicted_us = 200;
   offers["alpha"] = of({candidate(2, 100), half});
   CHECK(chosen(search(options, nullptr)) == "alpha v=2");

@@ -372,7 +372,11 @@ enum {
   /** float16 products where the device has them and that is faster: factors are rounded to float16 first. Factors
    *  beyond 65504 become infinite, and so may results where sums of a few products are. clconv_plan_info.error_bound
    *  says what is lost. Storage is clconv_problem.data_type's business; either goes with either. */
-  CLCONV_MATH_FLOAT16 = 1
+  CLCONV_MATH_FLOAT16 = 1,
+  /** TF32 products by matrix units where the device has them and that is faster (NVIDIA's, from compute capability 8.0
+   *  on): factors are rounded to 10 bits behind the point, as in float16, and keep float32's range. CLCONV_MATH_FLOAT16
+   *  allows these, too. */
+  CLCONV_MATH_TF32 = 2
 };
 
 /** How a plan is chosen, and under which constraints. */
@@ -392,7 +396,7 @@ typedef struct clconv_plan_options {
   int64_t expected_runs; /* > 0: compiling and preparing count, spread over so many executions */
   int time_all;          /* for benchmarks: prune nothing */
   int weights_change;    /* as in training: they are packed in every execution, which counts */
-  clconv_math math;      /* float32 unless float16 is asked for */
+  clconv_math math;      /* float32 unless less is asked for */
   int launches_apart; /* never joined to one: for who joins them himself, see clconv_plan_get_launch() */
 } clconv_plan_options;
 

@@ -21,11 +21,11 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: BM BN BK TM TN AHEAD (part local_tile), HALF or MATRIX (part tile_factors), GATHER, PARTIAL; ONE_TAP (the
-// filter has one), WHOLE (the channels are a multiple of BK), STORE_FOURS (results are stored four pixels at once, with
-// CHANNELS_LAST four filters), WIDE (distances or pixels need 64 bits); SH SW DH DW, CHANNELS_LAST (of input and
-// result), MASK (the input is a gradient), and those of the epilogue. All other sizes are arguments, so that one binary
-// serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
+// Macros: BM BN BK TM TN AHEAD (part local_tile), HALF or MATRIX (part tile_factors), GATHER, PARTIAL; DIVIDE_TAPS (see
+// TAP_BY_NUMBER), ONE_TAP (the filter has one), WHOLE (the channels are a multiple of BK), STORE_FOURS (results are
+// stored four pixels at once, with CHANNELS_LAST four filters), WIDE (distances or pixels need 64 bits); SH SW DH DW,
+// CHANNELS_LAST (of input and result), MASK (the input is a gradient), and those of the epilogue. All other sizes are
+// arguments, so that one binary serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
 
 #define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
 #define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
@@ -63,10 +63,10 @@ typedef float4 fetched;
 #define PASS_CHANNELS() channels_left -= BK;
 #endif
 
-// Where a step's tap lies. TAP_OF_STEP() finds it from the number of the step, without a condition: of counters with
-// selects AMD's compiler makes vector instructions, of this it makes scalar ones, which issue beside them. For NVIDIA
-// and Intel, and for 64-bit distances, NEXT_TAP() counts.
-#define TAP_BY_NUMBER (!AHEAD && MATRIX != 1 && !ONE_TAP && !WIDE && GATHER != 3)
+// Where a step's tap lies. TAP_OF_STEP() divides the number of the step, without a condition: of counters with selects
+// AMD's compiler makes vector instructions, of this it makes scalar ones, which issue beside them. NVIDIA's makes more
+// of it. There, and for 64-bit distances, NEXT_TAP() counts.
+#define TAP_BY_NUMBER (DIVIDE_TAPS && !ONE_TAP && !WIDE && GATHER != 3)
 
 #if MASK
 #define MOVE(distance)  \

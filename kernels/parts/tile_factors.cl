@@ -3,7 +3,7 @@
 //
 //   (neither)  float32
 //   HALF       float16: so are the products and the sums of a step's BK products, which are added to float32 sums
-//   MATRIX     float16 factors, multiplied by matrix units with float32 sums (part matrix_tile)
+//   MATRIX     float16 or TF32 factors, multiplied by matrix units with float32 sums (part matrix_tile)
 //
 //   four                          four factors as packed weights have them
 //   SUB_GROUP                     an attribute of the kernel
@@ -18,7 +18,23 @@
 // Macros of HALF: HALF_PTX (NVIDIA's driver, which has no cl_khr_fp16) or HALF_ROUNDED (float32 arithmetic, rounded
 // after every operation: for tests on devices without float16).
 
-#if HALF || MATRIX
+#if MATRIX == 5
+typedef float4 four;
+// Ten bits behind the point are left, the nearest.
+inline uint to_tf32(const float value) {
+#if defined(MATRIX_ROUNDED)
+  const uint bits = as_uint(value);
+  return isfinite(value) ? (bits + 0x1000u) & 0xffffe000u : bits;
+#else
+  uint bits;
+  __asm__("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+  return bits;
+#endif
+}
+inline uint4 to_tf32s(const float4 value) {
+  return (uint4)(to_tf32(value.x), to_tf32(value.y), to_tf32(value.z), to_tf32(value.w));
+}
+#elif HALF || MATRIX
 typedef ushort4 four;  // bits of float16
 #if defined(HALF_PTX)
 inline ushort to_half(const float value) {

@@ -149,8 +149,8 @@ class Context:
             problem: a Problem, or its text.
             options: ``rigor`` ("wisdom-only", "estimate", "measure", "exhaustive"), ``time_limit_s``,
                 ``workspace_limit_bytes``, ``deterministic``, ``strategy`` and ``config`` (forced), ``allow``, ``deny``
-                (names), ``expected_runs``, ``weights_change``, ``math`` ("float32"; "float16" allows products in
-                float16).
+                (names), ``expected_runs``, ``weights_change``, ``math`` ("float32"; "tf32" allows products in
+                TF32, "float16" also in float16).
 
         Raises:
             ConstraintError: nothing can run it under these options.

@@ -274,14 +274,15 @@ clconv_rigor parse_rigor(const std::string& word) {
 
 clconv_math parse_math(const std::string& word) {
   if (word.empty() || word == "f32") return CLCONV_MATH_FLOAT32;
+  if (word == "tf32") return CLCONV_MATH_TF32;
   if (word == "f16") return CLCONV_MATH_FLOAT16;
-  throw BadInput("--math '" + word + "': expected f32 or f16");
+  throw BadInput("--math '" + word + "': expected f32, tf32 or f16");
 }
 
 void add_math(CLI::App& app, std::string& math) {
   app.add_option("--math", math,
-                 "f32 (default), or f16: variants may multiply in float16 where the device has it; "
-                 "less precise");
+                 "f32 (default), tf32 or f16: variants may multiply in TF32, or in float16, where "
+                 "the device has it; less precise");
 }
 
 clconv_direction parse_direction(const std::string& word) {

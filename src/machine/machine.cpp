@@ -50,6 +50,7 @@ Machine Machine::of(const DeviceProfile& profile) {
     if (machine.group_spans_units) machine.items_per_unit = 2 * kind.lanes;
     machine.issuing_items = core::issuing_items(profile);
     machine.loads_ahead = kind.loads_ahead;
+    machine.divides_taps = kind.divides_taps;
     // Neither other drivers for the vendor's GPUs know the option, nor "Intel(R) OpenCL", the vendor's for CPUs.
     if (profile.platform.compare(0, 5, "Intel") == 0 &&
         profile.platform.find("Graphics") != std::string::npos) {

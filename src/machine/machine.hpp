@@ -42,11 +42,13 @@ struct Machine {
   std::int64_t slab_products = 256;
 
   // Of a GPU: work-items that keep a compute unit busy, and that give each of its schedulers something; whether a
-  // work-group has several units; GpuKind::loads_ahead; the build option for kernels of 64 sums per work-item.
+  // work-group has several units; GpuKind::loads_ahead and divides_taps; the build option for kernels of 64 sums per
+  // work-item.
   std::int64_t items_per_unit = 256;
   std::int64_t issuing_items = 128;
   bool group_spans_units = false;
   bool loads_ahead = false;
+  bool divides_taps = false;
   const char* more_registers = "";
 
   // A register tile is then so small that what surrounds its multiply-adds counts: x86 without AVX-512.

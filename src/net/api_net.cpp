@@ -57,7 +57,7 @@ NetworkOptions clconv::net::api::options_of(const clconv_net_options* given) {
   planning.workspace_limit_bytes = c.workspace_limit_bytes;
   planning.deterministic = c.deterministic;
   planning.expected_runs = c.expected_runs;
-  if (c.math != CLCONV_MATH_FLOAT32 && c.math != CLCONV_MATH_FLOAT16)
+  if (c.math < CLCONV_MATH_FLOAT32 || c.math > CLCONV_MATH_TF32)
     bad("math " + std::to_string(c.math) + " is unknown");
   planning.math = c.math;
   options.skip_passes = c.skip_passes != nullptr ? c.skip_passes : "";

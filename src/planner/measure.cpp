@@ -26,11 +26,11 @@ std::vector<float> noise(std::int64_t count, unsigned seed) {
   return values;
 }
 
-// An operand to verify on, as stored. For products in float16 multiples of a half: then products and sums of a few are
-// exact in float16, and a product that is missing shows, which is less than what the rounding of noise may be.
+// An operand to verify on, as stored. For products in float16 or TF32 multiples of a half: then products and sums of a
+// few are exact, and a product that is missing shows, which is less than what the rounding of noise may be.
 std::vector<unsigned char> operand(const Problem& p, Tensor tensor, Math math) {
   std::vector<float> values = noise(elements_of(p, tensor), static_cast<unsigned>(tensor) + 1);
-  if (math == Math::kFloat16) {
+  if (math != Math::kFloat32) {
     for (float& v : values)
       v = std::round(2 * v) / 2;
   }
@@ -41,7 +41,7 @@ std::vector<unsigned char> operand(const Problem& p, Tensor tensor, Math math) {
 double error_to_verify(const Problem& small, const Candidate& candidate) {
   const bool exact = !small.mask || small.masked == Activation::kRelu;
   const double as_float32 = result_error_bound(small, summation_error_bound(small.reduction()));
-  return candidate.math == Math::kFloat16 && exact ? as_float32 : candidate.error_bound;
+  return candidate.math != Math::kFloat32 && exact ? as_float32 : candidate.error_bound;
 }
 
 }  // namespace

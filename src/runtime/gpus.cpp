@@ -13,15 +13,15 @@ constexpr std::int64_t kMib = 1 << 20;
 
 // From the vendors' documents and from what compilers make of the kernels (docs/gpu.md); none was measured.
 constexpr GpuKind kKinds[] = {
-    {"nvidia", 128, 128, 4 * kMib, true, ""},
+    {"nvidia", 128, 128, 4 * kMib, true, false, ""},
     // Of a work-group processor 128, of a compute unit before RDNA 64: see lanes_of_unit().
-    {"advanced micro devices", 64, 256, 4 * kMib, false, ""},
-    {"amd", 64, 256, 4 * kMib, false, ""},
+    {"advanced micro devices", 64, 256, 4 * kMib, false, true, ""},
+    {"amd", 64, 256, 4 * kMib, false, true, ""},
     // A compute unit is a vector engine.
-    {"intel", 8, 8, 4 * kMib, true, " -cl-intel-256-GRF-per-thread"},
-    {"arm", 32, 32, kMib / 2, false, ""},
-    {"qualcomm", 64, 128, kMib / 2, false, ""},
-    {"", 64, 128, kMib, false, ""},
+    {"intel", 8, 8, 4 * kMib, true, true, " -cl-intel-256-GRF-per-thread"},
+    {"arm", 32, 32, kMib / 2, false, true, ""},
+    {"qualcomm", 64, 128, kMib / 2, false, true, ""},
+    {"", 64, 128, kMib, false, true, ""},
 };
 
 // cl_nv_device_attribute_query, cl_amd_device_attribute_query.
@@ -90,10 +90,16 @@ bool has_mfma(const DeviceProfile& profile) {
   return begins_with(name, "gfx908") || begins_with(name, "gfx90a") || begins_with(name, "gfx94");
 }
 
+// RDNA 3. Those of RDNA 4 have other fragments.
+bool has_wmma(const DeviceProfile& profile) {
+  return begins_with(lowered(profile.name), "gfx11");
+}
+
 }  // namespace
 
 Float16Rates float16_rates(const cl::Device& device, const DeviceProfile& profile) {
-  constexpr double kPacked = 2, kMfma = 8, kXmx = 8;
+  // wmma: 256 multiply-adds a cycle and unit, of float32 128 where two issue at once.
+  constexpr double kPacked = 2, kMfma = 8, kWmma = 2, kXmx = 8;
   // Xe's lanes do two float16 at once only for sub-groups of 16 and more, and tiles are compiled for 8.
   constexpr double kIntel = 1;
   const std::string vendor = gpu_kind(profile).vendor;
@@ -103,6 +109,7 @@ Float16Rates float16_rates(const cl::Device& device, const DeviceProfile& profil
   }
   const bool amd = vendor == "amd" || vendor == "advanced micro devices";
   if (amd && has_mfma(profile)) return {kPacked, false, "mfma", kMfma};
+  if (amd && has_wmma(profile)) return {kPacked, false, "wmma", kWmma};
   if (vendor == "intel") {
     const bool xmx = has_xmx(device);
     return {kIntel, false, xmx ? "xmx" : "", xmx ? kXmx : 0};

@@ -18,6 +18,8 @@ struct GpuKind {
   std::int64_t cache_bytes;
   // A work-item has registers enough to load the factors of the next product while it multiplies those of this one.
   bool loads_ahead;
+  // The tap of a step by divisions of the step's number takes fewer instructions of the vector unit than counters do.
+  bool divides_taps;
   // The build option that gives a work-item of the vendor's own driver twice the registers; "" there is none.
   const char* more_registers;
 };

@@ -126,6 +126,7 @@ const char* to_string(Reason reason) {
 const char* to_string(Math math) {
   switch (math) {
     case Math::kFloat32: return "f32";
+    case Math::kTf32: return "tf32";
     case Math::kFloat16: return "f16";
   }
   return "?";
@@ -271,6 +272,16 @@ void multiplies_float16(Candidate& candidate, const Problem& p, int chunk) {
   const double roundings = 2 + (chunk > 0 ? chunk + 1 : 0);
   const double sum = roundings * kRoundoff / (1 - roundings * kRoundoff);
   candidate.math = Math::kFloat16;
+  candidate.error_bound = result_error_bound(p, sum + summation_error_bound(p.reduction()));
+  candidate.error_floor =
+      row_of(p.activation).lipschitz * kRoundings * kSmallest * static_cast<double>(p.reduction());
+}
+
+void multiplies_tf32(Candidate& candidate, const Problem& p) {
+  // Of each of two factors, which have 10 bits behind the point; what is too small for float32's range becomes 0.
+  constexpr double kRoundoff = 0x1p-11, kSmallest = 0x1p-126, kRoundings = 2;
+  const double sum = kRoundings * kRoundoff / (1 - kRoundings * kRoundoff);
+  candidate.math = Math::kTf32;
   candidate.error_bound = result_error_bound(p, sum + summation_error_bound(p.reduction()));
   candidate.error_floor =
       row_of(p.activation).lipschitz * kRoundings * kSmallest * static_cast<double>(p.reduction());

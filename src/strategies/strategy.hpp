@@ -108,8 +108,8 @@ struct Coverage {
 };
 
 // The arithmetic of products, from the most precise on.
-enum class Math { kFloat32 = 0, kFloat16 = 1 };
-const char* to_string(Math math);  // "f32", "f16"
+enum class Math { kFloat32, kTf32, kFloat16 };
+const char* to_string(Math math);  // "f32", "tf32", "f16"
 
 // One way to compute a problem that a strategy offers. A value: nothing is compiled yet.
 struct Candidate {
@@ -237,6 +237,8 @@ double summation_error_bound(std::int64_t terms);
 // Makes the candidate's promises those of products in float16. The factors are rounded to it, and so are the sums of
 // `chunk` products one after the other, of which the worst case counts; what follows is float32.
 void multiplies_float16(Candidate& candidate, const Problem& problem, int chunk);
+// The same of products in TF32, whose factors have float16's precision and float32's range, with float32 sums.
+void multiplies_tf32(Candidate& candidate, const Problem& problem);
 
 // Candidate::error_bound of a result whose sum keeps `sum_error_bound`: the activation multiplies errors by its
 // Lipschitz constant and adds its own, a masked gradient has the error of its factors, and the result is rounded to the

@@ -8,9 +8,10 @@
   report.py --update        writes shares.txt; with --all the whole of it
   report.py NAME ...        these kernels only; * stands for any characters
 
-AMD needs clang-15 and libclc-15 (Debian 12's packages). NVIDIA needs ptxas and nvdisasm, of CUDA, too. AMD's share is
-that of the vector unit's instructions, NVIDIA's of all. Of products in float16 (tile_half, tile_matrix) the share is
-multiply-adds per hundred instructions, for one instruction has several. docs/gpu.md has what the table says.
+AMD needs clang-15 and libclc-15 (Debian 12's packages), for gfx1100 clang-16. NVIDIA needs ptxas and nvdisasm, of CUDA, too. Intel needs ocloc
+(Debian's intel-opencl-icd). AMD's share is that of the vector unit's instructions, those of the others of all. Of
+products in float16 (tile_half, tile_matrix) the share is multiply-adds per hundred instructions, for one instruction has
+several. docs/gpu.md has what the table says.
 """
 import argparse
 import fnmatch
@@ -21,11 +22,13 @@ import subprocess
 import sys
 import tempfile
 
+import intel
+
 HERE = pathlib.Path(__file__).resolve().parent
 KERNELS = HERE.parent.parent / 'kernels'
 SHARES = HERE / 'shares.txt'
 CLC = pathlib.Path('/usr/lib/clc')
-TARGETS = ('sm_80', 'sm_86', 'sm_90', 'gfx90a', 'gfx1030')
+TARGETS = ('sm_80', 'sm_86', 'sm_90', 'gfx90a', 'gfx1030', 'gfx1100', 'acm-g10')
 MARGIN = 3.0  # points; of shares above 100, percent of them
 
 COMMON = ('-DSH=1 -DSW=1 -DDH=1 -DDW=1 -DBIAS=1 -DRESIDUAL=0 -DACTIVATION=activate_relu -DSLOPES=0 -DMASK=0 '
@@ -42,47 +45,66 @@ DEPTHWISE_WEIGHTS = ('depthwise/weights_fours', 'depthwise_weights_fours')
 DIRECT = ('implicit_gemm/direct', 'implicit_gemm_direct')
 
 
+def is_amd(target):
+    return target.startswith('gfx')
+
+
 def tile(bm, bn, bk, tm, tn, amd_bk=None):
-    """Of a case: the macros of its sizes, work-items of a work-group, multiply-adds of a step; for AMD or others."""
-    def sizes(amd_target):
-        depth = bk if not amd_target else amd_bk or (8 if bm >= 64 else bk)  # 4 waves of a SIMD, local memory counted
-        return (f'-DBM={bm} -DBN={bn} -DBK={depth} -DTM={tm} -DTN={tn} -DAHEAD={0 if amd_target else 1}',
+    """Of a case: the macros of its sizes, work-items of a work-group, multiply-adds of a step; for a target."""
+    def sizes(target):
+        amd_depth = amd_bk or (8 if bm >= 64 else bk)  # 4 waves of a SIMD, local memory counted
+        depth = amd_depth if is_amd(target) else bk
+        taps = '' if target.startswith('sm_') else ' -DDIVIDE_TAPS=1'
+        return (f'-DBM={bm} -DBN={bn} -DBK={depth} -DTM={tm} -DTN={tn} -DAHEAD={0 if is_amd(target) else 1}{taps}',
                 bm // tm * (bn // tn), depth * tm * tn)
     return sizes
 
 
 def half(*sizes):
     """The tile with products in float16."""
-    return lambda amd_target: with_macros(tile(*sizes), amd_target, '-DHALF=1' if amd_target else '-DHALF=1 -DHALF_PTX')
+    return lambda target: with_macros(tile(*sizes), target,
+                                      '-DHALF=1 -DHALF_PTX' if target.startswith('sm_') else '-DHALF=1')
+
+
+# The matrix units of a target, as kernels/parts/matrix_tile.cl numbers them.
+UNITS = {'gfx90a': '-DMATRIX=2', 'gfx1100': '-DMATRIX=4', 'acm-g10': '-DMATRIX=3'}
 
 
 def matrix(*sizes):
-    """The tile multiplied by matrix units: NVIDIA's, or of CDNA."""
-    return lambda amd_target: with_macros(
-        tile(*sizes), amd_target, ('-DMATRIX=2' if amd_target else '-DMATRIX=1 -DHALF_PTX') + ' -DSTORE_FOURS=0')
+    """The tile multiplied by matrix units."""
+    return lambda target: units(tile(*sizes), target, UNITS.get(target, '-DMATRIX=1 -DHALF_PTX'))
 
 
-def with_macros(sizes, amd_target, macros):
-    options, items, products = sizes(amd_target)
+def tf32(*sizes):
+    return lambda target: units(tile(*sizes), target, '-DMATRIX=5')
+
+
+def units(sizes, target, macros):
+    options, items, products = with_macros(sizes, target, macros + ' -DSTORE_FOURS=0')
+    return options.replace('-DAHEAD=1', '-DAHEAD=0'), items, products
+
+
+def with_macros(sizes, target, macros):
+    options, items, products = sizes(target)
     return f'{options} {macros}', items, products
 
 
 def direct(mr):
     """The kernel has no size of its work-groups."""
-    return lambda amd_target: (f'-DMR={mr} -DBK=16 -DBM=32', None, 16 * 4 * mr)
+    return lambda target: (f'-DMR={mr} -DBK=16 -DBM=32', None, 16 * 4 * mr)
 
 
 def depthwise(rows):
     """All unrolled: the share is that of the whole kernel, borders and stores included."""
-    return lambda amd_target: (f'-DTY={rows}', None, None)
+    return lambda target: (f'-DTY={rows}', None, None)
 
 
 def depthwise_weights(taps):
-    return lambda amd_target: ('-DTY=4 -DITEMS=64 -DPARTS=0', 64, 4 * 4 * taps)
+    return lambda target: ('-DTY=4 -DITEMS=64 -DPARTS=0', 64, 4 * 4 * taps)
 
 
 def fused(bm, bn, bk):
-    return lambda amd_target: (f'-DM=2 -DBM={bm} -DBN={bn} -DBK={bk} -DTM=8 -DTN=8 -DAHEAD=1', bm * bn // 4, bk * 64)
+    return lambda target: (f'-DM=2 -DBM={bm} -DBN={bn} -DBK={bk} -DTM=8 -DTN=8 -DAHEAD=1', bm * bn // 4, bk * 64)
 
 
 # name: (file, kernel, macros of the case, its sizes)
@@ -98,6 +120,10 @@ CASES = {
     'tile_matrix_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, matrix(128, 128, 32, 8, 8, 32)),
     'tile_matrix_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, matrix(64, 64, 32, 8, 4, 32)),
     'tile_matrix_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, matrix(32, 64, 32, 4, 4)),
+    'tile_tf32_128x128_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tf32(128, 128, 16, 8, 8)),
+    'tile_tf32_128x128_1x1': ('implicit_gemm/tile', 'implicit_gemm_tile', POINT, tf32(128, 128, 16, 8, 8)),
+    'tile_tf32_64x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tf32(64, 64, 16, 8, 4)),
+    'tile_tf32_32x64_3x3': ('implicit_gemm/tile', 'implicit_gemm_tile', TAPS, tf32(32, 64, 16, 4, 4)),
     'weights_tile_128x128': (*WEIGHTS, ROWS, tile(128, 128, 16, 8, 8)),
     'weights_tile_64x64': (*WEIGHTS, ROWS, tile(64, 64, 16, 8, 4)),
     # FLAT: of 3x3 filters what pixels away from the border take.
@@ -163,11 +189,15 @@ def call(*command):
     return done.stdout + done.stderr
 
 
+def clang_for(target):
+    return 'clang-16' if target == 'gfx1100' else 'clang-15'  # which knows 128 of its registers
+
+
 def compile_to(text, options, target, folder, *more):
     (folder / 'program.cl').write_text(text)
     bitcode, triple = (('amdgcn--amdhsa.bc', 'amdgcn-amd-amdhsa') if target.startswith('gfx')
                        else ('nvptx64--nvidiacl.bc', 'nvptx64--nvidiacl'))
-    call('clang-15', '-x', 'cl', '-cl-std=CL1.2', '-O3', '-w', '-target', triple, '-nogpulib', '-Xclang',
+    call(clang_for(target), '-x', 'cl', '-cl-std=CL1.2', '-O3', '-w', '-target', triple, '-nogpulib', '-Xclang',
          '-mlink-builtin-bitcode', '-Xclang', CLC / bitcode, *more, *options.split(), '-S', '-o', folder / 'program.s',
          folder / 'program.cl')
     return (folder / 'program.s').read_text()
@@ -211,8 +241,10 @@ def nvidia(text, options, kernel, items, target, folder):
 
 
 # The instructions that multiply and add, and how many times for a work-item. HFMA2 also moves constants elsewhere.
-FMAS = {'': ((r'v_pk_fma', 2), (r'v_fma|v_fmac|v_dual_fmac|FFMA', 1)), 'half': ((r'v_pk_fma|HFMA2', 2),),
-        'matrix': ((r'HMMA\.16816|v_mfma_f32_16x16x16', 64),)}
+FMAS = {'': ((r'v_pk_fma', 2), (r'v_fma|v_fmac|v_dual_fmac|FFMA|FMA', 1)),
+        'half': ((r'v_pk_fma|HFMA2', 2), (r'HALF_FMA', 1)),
+        'matrix': ((r'HMMA\.16816|v_mfma_f32_16x16x16', 64), (r'v_wmma_f32_16x16x16|DPAS', 128)),
+        'tf32': ((r'HMMA\.1688\.F32\.TF32', 32),)}
 
 
 def counted(instructions, target, kind):
@@ -224,7 +256,7 @@ def counted(instructions, target, kind):
         times = next((times for pattern, times in FMAS[kind] if re.match(pattern, name)), 0)
         fmas += times
         held += 1 if times else 0
-        issued += 1 if not target.startswith('gfx') or name.startswith('v_') else 0
+        issued += 1 if not is_amd(target) or name.startswith('v_') else 0
     return fmas, held, issued
 
 
@@ -255,19 +287,36 @@ def share_of(instructions, target, products, one_loop, kind):
 
 def missing(target):
     """What is not there to compile for it, or None."""
-    if not shutil.which('clang-15') or not CLC.is_dir():
-        return 'clang-15 and libclc-15'
+    if target == 'acm-g10':
+        return None if shutil.which('ocloc') else "ocloc, of Debian's intel-opencl-icd"
+    clang = clang_for(target)
+    if not shutil.which(clang) or not CLC.is_dir():
+        return f'{clang} and libclc-15'
     if target.startswith('sm_') and not (shutil.which('ptxas') and shutil.which('nvdisasm')):
         return "ptxas and nvdisasm, of CUDA or of the Python packages nvidia-cuda-nvcc and nvidia-cuda-nvdisasm"
     return None
 
 
+def arc(text, options, kernel, items, target, folder):
+    more = ' -cl-intel-256-GRF-per-thread' if 'TM=8 -DTN=8' in options else ''  # Machine::more_registers
+    return intel.compiled(text, options + more, kernel, target, folder)
+
+
+def is_there(case, target):
+    """Is the kernel meant for the target?"""
+    if case.startswith('tile_tf32'):
+        return target.startswith('sm_')
+    if case.startswith('tile_matrix'):  # XMX takes 8 rows at a time
+        return target != 'gfx1030' and (case, target) != ('tile_matrix_32x64_3x3', 'acm-g10')
+    return target != 'gfx1100'  # for its matrix units only
+
+
 def facts(case, target):
     file, kernel, macros, sizes = {**CASES, **MORE_CASES}[case]
-    amd_target = target.startswith('gfx')
-    options, items, products = sizes(amd_target)
+    options, items, products = sizes(target)
+    compiler = amd if is_amd(target) else nvidia if target.startswith('sm_') else arc
     with tempfile.TemporaryDirectory() as folder:
-        registers, spills, instructions = (amd if amd_target else nvidia)(
+        registers, spills, instructions = compiler(
             source_of(file, set()), f'{COMMON} {macros} {options}', kernel, items, target, pathlib.Path(folder))
     kind = next((kind for kind in FMAS if kind and f'_{kind}_' in case), '')
     return registers, spills, share_of(instructions, target, products, file == 'winograd/f2x2_fused', kind)
@@ -297,8 +346,8 @@ def main():
     print(f'{"kernel":28} {"target":8} {"registers":>9} {"spills":>6} {"share":>6}  kept')
     for case in cases:
         for target in wanted:
-            if case.startswith('tile_matrix') and target == 'gfx1030':
-                continue  # has none
+            if not is_there(case, target):
+                continue
             registers, spills, share = facts(case, target)
             before = kept.get((case, target))
             kept_share = before if before is not None else '-'
@@ -308,9 +357,8 @@ def main():
                 wrong.append(f'{case} spills {spills} bytes on {target}')
             if before is None or share < before - MARGIN * max(1, before / 100):
                 wrong.append(f'{case} on {target}: share {share:.1f}, in shares.txt {before}')
-    if args.update:  # keeps acm-g10's, which Intel's ocloc gave once
-        head = ('# kernel target registers spills share: written by report.py --update '
-                '(acm-g10: by hand, of IGC 1.0.12504)\n')
+    if args.update:  # keeps those of compilers that are not here
+        head = '# kernel target registers spills share: written by report.py --update (acm-g10: IGC 1.0.12504)\n'
         SHARES.write_text(head + ''.join(' '.join(lines[key]) + '\n' for key in sorted(lines)))
     if args.check and wrong:
         sys.exit('\n'.join(wrong))

@@ -16,6 +16,7 @@
   X(tile)                      \
   X(tile_half)                 \
   X(tile_matrix)               \
+  X(tile_tf32)                 \
   X(direct)                    \
   X(items)
 #define CLCONV_WEIGHTS(X) \

@@ -102,6 +102,7 @@ class TileLayout : public Layout {
     candidate.coverage = coverage_of(case_, tile_.bm, 0);
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     if (factors_.math == Math::kFloat16) multiplies_float16(candidate, p, factors_.chunk);
+    if (factors_.math == Math::kTf32) multiplies_tf32(candidate, p);
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -129,6 +130,7 @@ class TileLayout : public Layout {
     const Config macros{{"gather", gather_of(tile_, c)},
                         {"partial", tile_.split > 1},
                         {"one_tap", c.taps_h * c.taps_w == 1},
+                        {"divide_taps", case_.machine.divides_taps},
                         {"whole", c.reduction() > 0 && c.channels % tile_.bk == 0},
                         {"store_fours", factors_.stores_fours && store_fours(c)}};
     return class_defines(case_.problem, c, tile_.defines(case_.machine)) + " " + macros.defines() +

@@ -1,5 +1,5 @@
 // tile_matrix: the tile of body `tile` with factors in float16, multiplied by the GPU's matrix units with float32 sums:
-// NVIDIA's mma.sync, AMD's mfma, Intel's XMX. Where float16 is allowed. Compiled, never run: no device with them could be had. Its
+// NVIDIA's mma.sync, AMD's mfma and wmma, Intel's XMX. Where float16 is allowed. Compiled, never run: no device with them could be had. Its
 // kernel is tile's, with kernels/parts/matrix_tile.cl.
 #include <algorithm>
 #include <string>
@@ -31,9 +31,11 @@ constexpr Unit kUnits[] = {
     {"mma", 32, 32, 16, 2, " -DMATRIX=1 -DHALF_PTX"},
     {"mfma", 64, 64, 16, 4, " -DMATRIX=2"},
     {"xmx", 8, 32, 8, 2, " -DMATRIX=3"},
+    {"wmma", 32, 32, 16, 4, " -DMATRIX=4"},
     {"mma rounded", 32, 32, 16, 2, " -DMATRIX=1 -DMATRIX_ROUNDED -DHALF_ROUNDED"},
     {"mfma rounded", 64, 64, 16, 4, " -DMATRIX=2 -DMATRIX_ROUNDED -DHALF_ROUNDED"},
     {"xmx rounded", 8, 32, 8, 2, " -DMATRIX=3 -DMATRIX_ROUNDED -DHALF_ROUNDED"},
+    {"wmma rounded", 32, 32, 16, 4, " -DMATRIX=4 -DMATRIX_ROUNDED -DHALF_ROUNDED"},
 };
 
 const Unit* unit_of(const DeviceProfile& profile) {
@@ -87,8 +89,7 @@ Fit fit(const Case& c, const Config& config) {
   if (unit == nullptr) {
     return Rejection{Reason::kFamily, "device", 0, 0,
                      "the device has no matrix units that are known here (NVIDIA from compute "
-                     "capability 8.0 on, AMD "
-                     "CDNA)"};
+                     "capability 8.0 on, AMD CDNA and RDNA 3, Intel Xe-HPG)"};
   }
   if (!divides(tile, *unit)) {
     throw Error(Code::kInvalidArgument,
