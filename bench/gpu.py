@@ -325,7 +325,12 @@ def main():
                 'cudnn': cudnn.why or cudnn.about, 'cudnn_name': cudnn.name,
                 'tests': run_tests(arguments.build, min(arguments.tests, clock.left())), 'results': [], 'left_out': []}
     for at, item in enumerate(items, 1):
-        result, why = measure_one(item, clconv, cudnn, profile, clock, arguments)
+        try:
+            result, why = measure_one(item, clconv, cudnn, profile, clock, arguments)
+        except KeyboardInterrupt:  # the page of what was measured until then
+            print(f'\ninterrupted: {len(items) - at + 1} are left out')
+            document['left_out'] += [{**left, 'why': 'interrupted'} for left in items[at - 1:]]
+            break
         line = f"[{at}/{len(items)}] {item['direction']} {item['name']}"
         if why:
             document['left_out'].append({**item, 'why': why})

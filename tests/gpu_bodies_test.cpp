@@ -278,6 +278,25 @@ TEST_CASE("checker: tiles find the tap of each step, counted and divided") {
   }
 }
 
+TEST_CASE("checker: products in float16 and by matrix units, and the weight gradient's tile") {
+  const Problem p = in_direction(parse_problem("n1c17h3w5k9kh2kw2p1"), Direction::kForward, true);
+  Device half = half_gpu();
+  check_configs(half, "implicit_gemm", p, {kHalf, kHalfParts});
+  for (const char* units : {"mma rounded", "mfma rounded", "wmma rounded"}) {
+    CAPTURE(units);
+    Device on = half_gpu(units);
+    check_configs(on, "implicit_gemm", p, {kMatrix});
+  }
+  Device nvidia = half_gpu("mma rounded"), intel = half_gpu("xmx rounded");
+  check_configs(nvidia, "implicit_gemm", p, {kTf32});
+  check_configs(intel, "implicit_gemm", p, {kXmx});
+  const Problem weights =
+      in_direction(parse_problem("n1c5h4w8k6kh3kw3p1"), Direction::kBackwardWeights, true);
+  check_configs(half, "implicit_gemm", weights,
+                {"body=weights_tile,ahead=1,bk=16,bm=32,bn=64,span=4,split=2,tm=4,tn=4,wide=0",
+                 "body=weights_tile,ahead=0,bk=16,bm=32,bn=64,span=1,split=1,tm=4,tn=4,wide=0"});
+}
+
 TEST_CASE("products in TF32 keep the bound that their variant promises") {
   Device on = half_gpu("mma rounded");
   check_float16(on, kElements, kTf32);

@@ -192,11 +192,11 @@ kernel SUB_GROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void implicit_gemm_tile(global const element* restrict x, global const element* restrict y_mask,
                         global const four* restrict packed, global const element* restrict b,
                         global const element* restrict r, global element* restrict result,
-                        global float* restrict partial, int channels, int taps_h, int taps_w, int taps_reciprocal,
-                        int taps_shift, int taps_w_reciprocal, int taps_w_shift,
+                        global float* restrict partial, int channels, int taps_h, int taps_w,
                         number column_step, number row_step, number block_step, number fetch_step,
                         int fetch_tap_row, int fetch_tap_column, int fetch_channel, int steps,
-                        int steps_per_part, int in_h, int in_w, int top, int left, int ow,
+                        int steps_per_part, int taps_reciprocal, int taps_shift, int taps_w_reciprocal,
+                        int taps_w_shift, int in_h, int in_w, int top, int left, int ow,
                         int ow_reciprocal, int ow_shift, int image_pixels, int image_pixels_reciprocal,
                         int image_pixels_shift, int filters, int groups, number pixels,
                         int filter_tiles, number pixel_tiles, long in_image, number in_plane,
@@ -329,19 +329,22 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
 // Adds up the partial sums. A work-item has a pixel, of every get_global_size(1)-th of the filters of all groups.
 kernel void implicit_gemm_fold(global const float* restrict partial, global const element* restrict b,
                                global const element* restrict r, global element* restrict result,
-                               int parts, int all_filters, long pixels, int ow, int image_pixels,
-                               long out_image, long out_plane, long out_offset, long out_pitch,
+                               int parts, int all_filters, number pixels, int ow, int ow_reciprocal,
+                               int ow_shift, int image_pixels, int image_pixels_reciprocal,
+                               int image_pixels_shift, long out_image, long out_plane, long out_offset, long out_pitch,
                                int out_step SLOPES_PARAMETER) {
-  const long pixel = get_global_id(0);
+  const number pixel = get_global_id(0);
   if (pixel >= pixels) return;
-  const int at = (int)(pixel % image_pixels);
-  const long out = pixel / image_pixels * out_image + out_offset + at / ow * out_pitch + (long)(at % ow) * out_step;
+  const number image = QUOTIENT(pixel, image_pixels);
+  const int at = (int)(pixel - image * image_pixels);
+  const int row = QUOTIENT(at, ow);
+  const long out = image * out_image + out_offset + row * out_pitch + (long)(at - row * ow) * out_step;
   for (int filter = get_global_id(1); filter < all_filters; filter += get_global_size(1)) {
     const long to = out + filter * out_plane;
     float sum = 0.0f;
     for (int part = 0; part < parts; ++part) sum += partial[((long)part * all_filters + filter) * pixels + pixel];
     const float value = sum + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-    const float slope = SLOPE_OF(SLOPES_OF(pixel / image_pixels, all_filters), filter);
+    const float slope = SLOPE_OF(SLOPES_OF(image, all_filters), filter);
     PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
   }
 }

@@ -24,7 +24,7 @@ typedef float4 four;
 inline uint to_tf32(const float value) {
 #if defined(MATRIX_ROUNDED)
   const uint bits = as_uint(value);
-  return isfinite(value) ? (bits + 0x1000u) & 0xffffe000u : bits;
+  return (bits & 0x7f800000u) != 0x7f800000u ? (bits + 0x1000u) & 0xffffe000u : bits;  // all but NaN and infinity
 #else
   uint bits;
   __asm__("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));

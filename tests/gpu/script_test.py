@@ -63,6 +63,24 @@ def check_no_time(folder, suite):
     expect('time: 0 s are left' in page, 'the page does not say why')
 
 
+def check_interrupted(folder, suite):
+    """What was measured before stays, and the page says what is left out."""
+    def stop(item, *_):
+        if item['name'] == 'vast':
+            raise KeyboardInterrupt
+        return None, 'memory: none'
+    gpu.measure_one, before = stop, gpu.measure_one
+    sys.argv = ['gpu.py', '--build', sys.argv[1], '--out', str(folder), '--tests', '0', '--directions', 'forward', suite]
+    try:
+        gpu.main()
+    except SystemExit as ended:
+        expect(ended.code == 0, f'interrupted: {ended.code}')
+    gpu.measure_one = before
+    document = json.loads((folder / 'gpu.json').read_text())
+    expect([one['why'] for one in document['left_out']] == ['memory: none', 'interrupted'], 'interrupted: what is left out')
+    expect('interrupted' in (folder / 'gpu.md').read_text(), 'the page does not say that it was interrupted')
+
+
 def main():
     check_sizes()
     with tempfile.TemporaryDirectory(prefix='clconv-gpu-') as name:
@@ -73,6 +91,7 @@ def main():
         check_no_time(folder, suite)
         done, _, _ = run(folder, folder / 'none.txt')
         expect(done.returncode != 0 and "suite '" in done.stderr, f'a suite that is not there: {done.stderr}')
+        check_interrupted(folder, str(suite))
 
 
 if __name__ == '__main__':

@@ -160,10 +160,6 @@ class TileLayout : public Layout {
     return {{"channels", narrow(grid.channels)},
             {"taps_h", narrow(taps_h)},
             {"taps_w", narrow(taps_w)},
-            {"taps_reciprocal", of_taps.bits()},
-            {"taps_shift", cl_int{of_taps.shift}},
-            {"taps_w_reciprocal", of_row.bits()},
-            {"taps_w_shift", cl_int{of_row.shift}},
             number("column_step", column),
             number("row_step", each ? row : row - back),
             number("block_step", tile_.bk * c.in_plane - (taps_h - 1) * row - back),
@@ -172,7 +168,11 @@ class TileLayout : public Layout {
             {"fetch_tap_column", narrow(fetch / c.channels % taps_w)},
             {"fetch_channel", narrow(fetch % c.channels)},
             {"steps", narrow(grid.steps)},
-            {"steps_per_part", narrow(grid.steps_per_part)}};
+            {"steps_per_part", narrow(grid.steps_per_part)},
+            {"taps_reciprocal", of_taps.bits()},
+            {"taps_shift", cl_int{of_taps.shift}},
+            {"taps_w_reciprocal", of_row.bits()},
+            {"taps_w_shift", cl_int{of_row.shift}}};
   }
 
   std::vector<Argument> pixel_arguments(const Correlation& c, const TileGrid& grid) const {
@@ -208,15 +208,20 @@ class TileLayout : public Layout {
 
   std::unique_ptr<Step> fold(Device& device, const Correlation& c) const {
     const TileGrid grid(tile_, c);
+    const Reciprocal of_row(c.ow), of_image(c.oh * c.ow);
     std::vector<Argument> arguments = {{"partial", partial()},
                                        {"b", Region{kBiasSlot}},
                                        {"r", Region{kResidualSlot}},
                                        {"result", Operands(case_.problem).result},
                                        {"parts", narrow(grid.parts)},
                                        {"all_filters", narrow(c.groups * c.filters)},
-                                       {"pixels", cl_long{grid.pixels}},
+                                       number("pixels", grid.pixels),
                                        {"ow", narrow(c.ow)},
-                                       {"image_pixels", narrow(c.oh * c.ow)}};
+                                       {"ow_reciprocal", of_row.bits()},
+                                       {"ow_shift", cl_int{of_row.shift}},
+                                       {"image_pixels", narrow(c.oh * c.ow)},
+                                       {"image_pixels_reciprocal", of_image.bits()},
+                                       {"image_pixels_shift", cl_int{of_image.shift}}};
     for (const Argument& argument : result_arguments(c, 0))
       arguments.push_back(argument);
     return std::make_unique<KernelStep>(

@@ -53,7 +53,7 @@ bool divides(const Tile& tile) {
 std::vector<Config> variants(const Case& all) {
   std::vector<Config> configs;
   for (Tile tile : kTiles) {
-    if (mostly_empty(tile, all)) tile.bk = kProducts;
+    if (mostly_empty(tile, all) && tile.bm >= 64) tile.bk = kProducts;
     add_configs(configs, all, "tile_tf32", with_distances(tile, all));
   }
   return configs;
