@@ -107,6 +107,14 @@ def test_words_that_are_no_arguments():
         clconv.default_context().plan("n1c4h6w7k8kh3kw3", rigour="measure")
 
 
+def test_math_is_a_word():
+    context = clconv.default_context()
+    for word, reported in (("float32", "f32"), ("tf32", "tf32"), ("float16", "f16")):
+        assert context.explain("n1c4h6w7k8kh3kw3", math=word)["math"] == reported
+    with pytest.raises(ValueError, match="math is 'float64', expected one of float32, tf32, float16"):
+        context.explain("n1c4h6w7k8kh3kw3", math="float64")
+
+
 def test_out_must_be_writable_and_apart():
     out = np.ones((1, 8, 4, 5), "f4")
     out.flags.writeable = False
