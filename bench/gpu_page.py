@@ -96,10 +96,23 @@ def device(document):
     return ['## Speeds', '', about, '', *table(['', 'estimated', 'measured'], rows)]
 
 
+def ended(test):
+    return test['passed'] + test['failed'] > 0
+
+
+def tests_in_words(document):
+    if not document['tests']:
+        return 'No tests were run.'
+    failed = [t['name'] for t in document['tests'] if t['failed']]
+    return (f"{sum(map(ended, document['tests']))} of {len(document['tests'])} test programs ran to their end, "
+            + (f"with failures in {', '.join(failed)}." if failed else 'without a failure.'))
+
+
 def tests(document):
     if not document['tests']:
         return ['## Tests', '', 'None were run.', '']
-    rows = [[t['name'], t['passed'], t['failed'], f"{t['seconds']:.0f} s", t['note']] for t in document['tests']]
+    rows = [[t['name'], *([t['passed'], t['failed']] if ended(t) else ['-', '-']),
+             f"{t['seconds']:.0f} s" if t['seconds'] else '-', t['note']] for t in document['tests']]
     return ['## Tests', '', *table(['program', 'passed', 'failed', 'took', ''], rows)]
 
 
@@ -123,11 +136,29 @@ def problems(document):
     return lines
 
 
+def problems_left_out(document):
+    """A row for each; for all that there was no time for, or that came after an interruption, a row for a direction."""
+    rows, together = [], {}
+    for one in document['left_out']:
+        kind = one['why'].split(':')[0]
+        if kind in ('time', 'interrupted'):
+            together.setdefault((one['direction'], kind), []).append(one)
+        else:
+            rows.append([one['direction'], one['name'], one['problem'], one['why']])
+    for (direction, _), those in together.items():
+        names = those[0]['name'] if len(those) == 1 else f'{len(those)} problems'
+        rows.append([direction, names, ', '.join(one['name'] for one in those), those[0]['why']])
+    return rows
+
+
 def left_out(document):
     lines = ['## Left out', '']
-    rows = [[one['direction'], one['name'], one['problem'], one['why']] for one in document['left_out']]
-    rows += [[r['direction'], r['name'], variant(c), 'time: predicted ' + us_text(c['predicted_us'])]
-             for r in document['results'] for c in r['left_out']]
+    rows = problems_left_out(document)
+    for r in document['results']:
+        if r['left_out']:
+            least = min(c['predicted_us'] for c in r['left_out'])
+            rows.append([r['direction'], r['name'], f"{len(r['left_out'])} candidates",
+                         f'time: predicted {us_text(least)} or more'])
     rows += [[r['direction'], r['name'], variant(c), 'failed: ' + c['text'][:200]]
              for r in document['results'] for c in r['failures']]
     rows += [[r['direction'], r['name'], document['cudnn_name'], 'failed: ' + r['cudnn_failed']]
@@ -140,6 +171,7 @@ def candidates(document):
     for r in document['results']:
         rows = [[variant(s), us_text(s['predicted_us']), us_text(s['median_us']),
                  ratio_text(s['predicted_us'] / s['median_us']), f"{s['gflops']:.4g}"] for s in r['strategies']]
+        rows += [[variant(c), us_text(c['predicted_us']), 'no time', '-', '-'] for c in r['left_out']]
         lines += [f"<details><summary>{r['direction']} {r['name']}, {r['problem']}</summary>", '',
                   *table(['candidate', 'predicted', 'measured', 'predicted / measured', 'GFLOP/s'], rows),
                   '</details>', '']
@@ -150,8 +182,9 @@ def page(document):
     p = document['device']
     lines = [f"# clconv on {p['name']}", '',
              f"{p['platform']}, driver {p['driver']}. {len(document['results'])} problems measured in "
-             f"{document['seconds']:.0f} of {document['seconds_allowed']:.0f} s, at most {document['limit_s']:g} s for "
-             f"each, {len(document['left_out'])} left out. {document['cudnn_name']}: {document['cudnn']}.", '']
+             f"{document['seconds']:.0f} of {document['seconds_allowed']:.0f} s, with a limit of {document['limit_s']:g} s "
+             f"for the candidates of each, {len(document['left_out'])} left out. {tests_in_words(document)} "
+             f"{document['cudnn_name']}: {document['cudnn']}.", '']
     for part in (summary, device, tests, problems, left_out, candidates):
         lines += part(document)
     return '\n'.join(lines)

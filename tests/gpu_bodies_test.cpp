@@ -324,7 +324,8 @@ TEST_CASE("what surrounds the matrix units of NVIDIA, AMD and Intel is right") {
   check_float16(intel, kPixels, kXmx);
 }
 
-TEST_CASE("float16 and TF32 are offered where the device has it, and else refused with the reason") {
+TEST_CASE(
+    "float16 and TF32 are offered where the device has it, and else refused with the reason") {
   const Problem p = parse_problem("n1c64h56w56k64kh3kw3p1");
   Device without = pretended_gpu();
   const Rejection arithmetic = refusal(without, "implicit_gemm", p, kHalf);

@@ -32,9 +32,8 @@ constexpr Word kRigors[] = {{"default", CLCONV_RIGOR_DEFAULT},
                             {"measure", CLCONV_MEASURE},
                             {"exhaustive", CLCONV_EXHAUSTIVE}};
 
-constexpr Word kMaths[] = {{"float32", CLCONV_MATH_FLOAT32},
-                           {"tf32", CLCONV_MATH_TF32},
-                           {"float16", CLCONV_MATH_FLOAT16}};
+constexpr Word kMaths[] = {
+    {"float32", CLCONV_MATH_FLOAT32}, {"tf32", CLCONV_MATH_TF32}, {"float16", CLCONV_MATH_FLOAT16}};
 
 // The library's own.
 std::vector<Word> activation_words() {
