@@ -19,7 +19,8 @@ struct Executable {
   Sequence prepare;   // weights -> prepared; empty where prepared_weights_bytes is 0
   Sequence run;       // the other inputs -> the result
   Sequence joined{};  // the same as one launch; empty where there is none (joined.hpp)
-  // What an execution enqueues.
+  Sequence joined_with_weights{};  // `prepare` and `run` as one launch; empty where there is none
+  // What an execution enqueues whose weights are prepared.
   const Sequence& commands() const { return joined.empty() ? run : joined; }
   // What the slots must hold.
   std::int64_t workspace_bytes = 0;

@@ -86,29 +86,39 @@ class JoinedStep : public Step {
   std::size_t workers_;
 };
 
-}  // namespace
-
-void join(Executable& executable, Device& device) {
-  const Sequence& run = executable.run;
-  if (run.size() < 2 || !has_slow_launches(device.profile())) return;
-  if (launch_policy() == LaunchPolicy::kEach) return;
+// The launches of both sequences, one after the other, as one; NULL where that cannot be.
+std::unique_ptr<Step> joined_step(Device& device, const Sequence& first, const Sequence& second) {
   ChainProgram program(device);
   Regions regions;
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    const KernelStep* step = run.step(i).as_launch();
-    if (step == nullptr || has_number(*step)) return;
-    if (!may_be_task(step->kernel(), step->range(), device.cl())) return;
+  for (std::size_t i = 0; i < first.size() + second.size(); ++i) {
+    const Step& one = i < first.size() ? first.step(i) : second.step(i - first.size());
+    const KernelStep* step = one.as_launch();
+    if (step == nullptr || has_number(*step)) return nullptr;
+    if (!may_be_task(step->kernel(), step->range(), device.cl())) return nullptr;
     std::vector<std::string> arguments;
     for (const Argument& argument : step->arguments())
       arguments.push_back(std::visit(Word{program, regions}, argument.value));
     program.add(step->kernel(), step->range(), arguments);
   }
   try {
-    executable.joined.add(
-        std::make_unique<JoinedStep>(device, program.build(regions.all().size()), regions.all()));
+    return std::make_unique<JoinedStep>(device, program.build(regions.all().size()), regions.all());
   } catch (const Error& error) {
-    if (error.code() != Code::kBuildFailed) throw;  // the launches remain
+    if (error.code() != Code::kBuildFailed) throw;
+    return nullptr;  // the launches remain
   }
+}
+
+}  // namespace
+
+void join(Executable& executable, Device& device, bool with_weights) {
+  if (!has_slow_launches(device.profile()) || launch_policy() == LaunchPolicy::kEach) return;
+  const auto fill = [&](Sequence& joined, const Sequence& first, const Sequence& second) {
+    if (first.size() + second.size() < 2) return;
+    if (auto step = joined_step(device, first, second)) joined.add(std::move(step));
+  };
+  fill(executable.joined, {}, executable.run);
+  if (with_weights && !executable.prepare.empty())
+    fill(executable.joined_with_weights, executable.prepare, executable.run);
 }
 
 }  // namespace clconv::core

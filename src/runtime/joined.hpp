@@ -7,7 +7,7 @@
 namespace clconv::core {
 
 // Fills executable.joined where the device has slow launches and `run` has several, all of which may be tasks. Nothing
-// happens elsewhere, nor where the device's compiler does not take it.
-void join(Executable& executable, Device& device);
+// happens elsewhere, nor where the device's compiler does not take it. `with_weights`: joined_with_weights, too.
+void join(Executable& executable, Device& device, bool with_weights);
 
 }  // namespace clconv::core
