@@ -260,8 +260,8 @@ TEST_CASE("products in float16 keep the bound that their variant promises") {
                 {kHalf});
 }
 
-// A step's tap is counted for NVIDIA and divided from the step's number for others: from the first step on, and from the
-// first of a part.
+// A step's tap is counted for NVIDIA and divided from the step's number for others: from the first step on, and from
+// the first of a part.
 TEST_CASE("checker: tiles find the tap of each step, counted and divided") {
   const Problem p = parse_problem("n1c20h9w7k20kh3kw2s2,1p1d1,2");
   const char* const parts = "body=tile,ahead=0,bk=8,bm=16,bn=32,split=3,tm=4,tn=4,wide=0";

@@ -262,6 +262,34 @@ TEST_CASE("the launches of a plan as one give the bits of the launches") {
   CHECK(joined.size() > 8);
 }
 
+TEST_CASE("packing the weights and the launches of a plan as one give the bits of the launches") {
+  if (!has_slow_launches(device().profile())) {
+    MESSAGE("skipped: the device launches every step");
+    return;
+  }
+  std::set<std::string> seen, joined;
+  std::size_t number = 0;
+  for (const auto& item : suite("edge")) {
+    if (number++ % 16 != 0) continue;
+    const Problem p = in_direction(item.problem, Direction::kForward, true);
+    const Tensors tensors(p);
+    for_each_candidate(
+        device(), p, kNoLimit, [&](const Strategy& strategy, const Candidate& candidate) {
+          const std::string body = strategy.name + (" " + candidate.config.body());
+          if (!candidate.deterministic || candidate.prepared_weights_bytes == 0) return;
+          if (!seen.insert(body).second) return;
+          const auto plan =
+              executable_of(strategy, p, candidate.config, device(), Launches::kJoinedWithWeights);
+          if (plan->joined_with_weights.empty()) return;  // CLBlast's product is no task
+          joined.insert(body);
+          CHECK(same_bits(
+              run(device(), strategy, p, candidate, tensors, Launches::kJoinedWithWeights),
+              run(device(), strategy, p, candidate, tensors)));
+        });
+  }
+  CHECK(joined.size() > 5);
+}
+
 TEST_CASE(
     "hundreds of launches stay as they are: compiling them as one takes longer than it saves") {
   const Problem p = parse_problem("n100c2h5w5k3kh3kw3");

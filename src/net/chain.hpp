@@ -64,8 +64,8 @@ class Chain {
   mutable std::mutex mutex_;  // arguments are state of the kernel object
 };
 
-// Does a plan have chains on this device? On PoCL's CPUs, unless CLCONV_LAUNCHES is `each`. Throws Error{kInvalidArgument}
-// for a value that there is not.
+// Does a plan have chains on this device? On PoCL's CPUs, unless CLCONV_LAUNCHES is `each`. Throws
+// Error{kInvalidArgument} for a value that there is not.
 bool makes_chains(const core::Device& device);
 
 // The chains of a plan, in order, as long as possible each. To compile one takes no longer than to compile its kernels

@@ -43,7 +43,8 @@ struct Launch {
   std::vector<std::variant<Part, cl_int, cl_long, cl_float>> arguments;
 };
 
-// What a plan of libclconv tells of its launch. `buffer_of` has the buffer of a member of clconv_operands, by its offset.
+// What a plan of libclconv tells of its launch. `buffer_of` has the buffer of a member of clconv_operands, by its
+// offset.
 template <class BufferOf>
 Launch launch_of(const clconv_launch& raw, BufferOf&& buffer_of) {
   Launch launch{

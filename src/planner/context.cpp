@@ -37,7 +37,8 @@ std::string cache_key(const Problem& problem, const PlannerOptions& o) {
 }
 
 Launches launches_of(const PlannerOptions& options) {
-  return options.launches_apart ? Launches::kApart : Launches::kJoined;
+  if (options.launches_apart) return Launches::kApart;
+  return options.weights_change ? Launches::kJoinedWithWeights : Launches::kJoined;
 }
 
 // Contexts of one process on one device agree, also without wisdom.

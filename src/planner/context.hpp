@@ -46,9 +46,9 @@ class Context {
   // would disturb each other's measurements. Throws nothing_error() if nothing can run.
   std::shared_ptr<const Plan> plan(const Problem& problem, const PlannerOptions& options);
 
-  // Checks what the plan has chosen, as planning does without PlannerOptions::check_later, with the launches enqueued by
-  // `run`. Remembered; of what is trusted nothing is run. Throws Error{kConstraint} where it is wrong: then no plan has it
-  // any more.
+  // Checks what the plan has chosen, as planning does without PlannerOptions::check_later, with the launches enqueued
+  // by `run`. Remembered; of what is trusted nothing is run. Throws Error{kConstraint} where it is wrong: then no plan
+  // has it any more.
   void check(const Plan& plan, const RunLaunches& run);
 
   // The search without the plan: also where nothing can run. With rigor up to kEstimate nothing is

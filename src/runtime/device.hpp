@@ -38,9 +38,10 @@ struct DeviceProfile {
   std::int64_t base_alignment_bytes = 128;  // of a sub-buffer's origin
   std::int64_t cache_bytes = 0;
   std::string float_atomics;  // "" none, "ext" cl_ext_float_atomics, "ptx" NVIDIA inline PTX
-  // Arithmetic in float16: "" none, "khr" cl_khr_fp16, "ptx" NVIDIA inline PTX. And units that multiply float16 matrices
-  // with float32 sums: "" none that is known, "mma" NVIDIA's (of TF32, too, at half the rate), "mfma" and "wmma" AMD's,
-  // "xmx" Intel's. What ends in "rounded" does the same in float32, rounding its results; no device says so, tests do.
+  // Arithmetic in float16: "" none, "khr" cl_khr_fp16, "ptx" NVIDIA inline PTX. And units that multiply float16
+  // matrices with float32 sums: "" none that is known, "mma" NVIDIA's (of TF32, too, at half the rate), "mfma" and
+  // "wmma" AMD's, "xmx" Intel's. What ends in "rounded" does the same in float32, rounding its results; no device says
+  // so, tests do.
   std::string float16, matrix_units;
   // Their multiply-adds in the time of a float32 one.
   double float16_rate = 2, matrix_rate = 8;
@@ -110,8 +111,8 @@ class Device {
   // The same of a generated program (ProgramCache::get_generated).
   Kernel generated_kernel(const std::string& text, const char* entry, const std::string& options);
 
-  // While one is alive, kernel() and generated_kernel() compile nothing in this thread: for who wants their text, and may
-  // never launch them.
+  // While one is alive, kernel() and generated_kernel() compile nothing in this thread: for who wants their text, and
+  // may never launch them.
   class TextOnly {
    public:
     explicit TextOnly(bool wanted = true);

@@ -49,21 +49,25 @@ void enqueue(const Executable& e, Device& device, cl_command_queue queue, bool i
     bindings.bind(Executable::kPreparedSlot,
                   Region{Executable::kWorkspaceSlot, weights_offset(e, device.profile()),
                          e.prepared_weights_bytes});
+  }
+  const bool joins = prepares && !e.joined_with_weights.empty();
+  if (prepares && !joins) {
     cl_event event = nullptr;
     if (!in_order) next.done = &event;
     e.prepare.enqueue(queue, in_order, bindings, next);
     prepared = cl::Event(event);
     next = {in_order ? 0U : 1U, in_order ? nullptr : &prepared(), nullptr, device.awake()};
   }
+  const Sequence& commands = joins ? e.joined_with_weights : e.commands();
   if (!lease) {
     next.done = d.done;
-    e.commands().enqueue(queue, in_order, bindings, next);
+    commands.enqueue(queue, in_order, bindings, next);
     return;
   }
   // A borrowed workspace needs the event too: another queue may have it when the work is over.
   cl_event event = nullptr;
   next.done = &event;
-  e.commands().enqueue(queue, in_order, bindings, next);
+  commands.enqueue(queue, in_order, bindings, next);
   const cl::Event done(event);
   lease.enqueued(done());
   if (d.done != nullptr) {

@@ -19,11 +19,13 @@ struct Executable {
   Sequence prepare;   // weights -> prepared; empty where prepared_weights_bytes is 0
   Sequence run;       // the other inputs -> the result
   Sequence joined{};  // the same as one launch; empty where there is none (joined.hpp)
+  Sequence joined_with_weights{};  // `prepare` and `run` as one launch; empty where there is none
   // A single launch is joined, too: its few work-groups are then shared among threads as these come. PoCL gives half of
-  // them to the first thread, so that the second, which wakes up 20 us later, ends as much later. 2-core Zen 5, 2026-11,
-  // a wait after each: resnet_1x1_14's weight gradient takes 234 us, not 252. In a row of launches it is level.
+  // them to the first thread, so that the second, which wakes up 20 us later, ends as much later. 2-core Zen 5,
+  // 2026-11, a wait after each: resnet_1x1_14's weight gradient takes 234 us, not 252. In a row of launches it is
+  // level.
   bool share_launch = false;
-  // What an execution enqueues.
+  // What an execution enqueues whose weights are prepared.
   const Sequence& commands() const { return joined.empty() ? run : joined; }
   // What the slots must hold.
   std::int64_t workspace_bytes = 0;

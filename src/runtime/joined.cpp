@@ -89,19 +89,17 @@ class JoinedStep : public Step {
   std::size_t workers_;
 };
 
-}  // namespace
-
-void join(Executable& executable, Device& device) {
-  const Sequence& run = executable.run;
-  if (run.size() < (executable.share_launch ? 1 : 2) || run.size() > kMostTasks) return;
-  if (!has_slow_launches(device.profile()) || launch_policy() == LaunchPolicy::kEach) return;
+// The launches of both sequences, one after the other, as one; NULL where that cannot be.
+std::unique_ptr<Step> joined_step(Device& device, const Sequence& first, const Sequence& second) {
+  if (first.size() + second.size() > kMostTasks) return nullptr;
   std::vector<ChainTask> tasks;
   Slots slots;
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    const KernelStep* step = run.step(i).as_launch();
-    if (step == nullptr || has_number(*step)) return;
+  for (std::size_t i = 0; i < first.size() + second.size(); ++i) {
+    const Step& one = i < first.size() ? first.step(i) : second.step(i - first.size());
+    const KernelStep* step = one.as_launch();
+    if (step == nullptr || has_number(*step)) return nullptr;
     const Kernel& kernel = step->kernel();
-    if (!may_be_task(*kernel.text(), step->range())) return;
+    if (!may_be_task(*kernel.text(), step->range())) return nullptr;
     ChainTask task{kernel.text(), kernel.function(), step->range().global[0], {}};
     for (const Argument& argument : step->arguments())
       task.arguments.push_back(std::visit(ToChain{slots}, argument.value));
@@ -109,11 +107,24 @@ void join(Executable& executable, Device& device) {
   }
   try {
     const ChainProgram program(device, tasks, slots.all().size());
-    executable.joined.add(
-        std::make_unique<JoinedStep>(device, program, *program.table_of(tasks), slots.all()));
+    return std::make_unique<JoinedStep>(device, program, *program.table_of(tasks), slots.all());
   } catch (const Error& error) {
-    if (error.code() != Code::kBuildFailed) throw;  // the launches remain
+    if (error.code() != Code::kBuildFailed) throw;
+    return nullptr;  // the launches remain
   }
+}
+
+}  // namespace
+
+void join(Executable& executable, Device& device, bool with_weights) {
+  if (!has_slow_launches(device.profile()) || launch_policy() == LaunchPolicy::kEach) return;
+  const auto fill = [&](Sequence& joined, const Sequence& first, const Sequence& second) {
+    if (auto step = joined_step(device, first, second)) joined.add(std::move(step));
+  };
+  if (executable.run.size() >= (executable.share_launch ? 1U : 2U))
+    fill(executable.joined, {}, executable.run);
+  if (with_weights && !executable.prepare.empty())
+    fill(executable.joined_with_weights, executable.prepare, executable.run);
 }
 
 }  // namespace clconv::core

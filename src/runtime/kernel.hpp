@@ -1,4 +1,5 @@
-// Kernels that are compiled when they are first launched: until then they are texts, of which another program may be made.
+// Kernels that are compiled when they are first launched: until then they are texts, of which another program may be
+// made.
 #pragma once
 
 #include <functional>

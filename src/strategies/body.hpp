@@ -55,7 +55,8 @@ enum class Suits {
 
 struct Body {
   // First word of its configs: "body=patches,...". Also the name of its .cpp and .cl, unless two bodies differ by a
-  // number only (f2x2, f4x4), have a kernel together (tile, tile_half, tile_matrix, tile_tf32) or that of a library (clblast).
+  // number only (f2x2, f4x4), have a kernel together (tile, tile_half, tile_matrix, tile_tf32) or that of a library
+  // (clblast).
   const char* name;
   Suits suits;
   // At most this many of its variants, best predicted first, are candidates below rigor `exhaustive`.

@@ -300,7 +300,8 @@ Region WorkspaceLayout::add(std::int64_t bytes) {
 std::unique_ptr<Executable> executable_of(const Strategy& strategy, const Problem& problem,
                                           const Config& config, Device& device, Launches launches) {
   auto executable = strategy.build(problem, config, device);
-  if (launches == Launches::kJoined) join(*executable, device);
+  if (launches != Launches::kApart)
+    join(*executable, device, launches == Launches::kJoinedWithWeights);
   return executable;
 }
 

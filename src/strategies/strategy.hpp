@@ -193,8 +193,9 @@ struct Strategy {
   const char* (*programs_of_body)(const std::string& body) = nullptr;
 };
 
-// Strategy::build. kJoined: with its launches as one where that is faster (runtime/joined.hpp).
-enum class Launches { kJoined, kApart };
+// Strategy::build. kJoined: with its launches as one where that is faster (runtime/joined.hpp); kJoinedWithWeights:
+// with the packing of weights, too.
+enum class Launches { kJoined, kJoinedWithWeights, kApart };
 std::unique_ptr<Executable> executable_of(const Strategy& strategy, const Problem& problem,
                                           const Config& config, Device& device, Launches launches);
 

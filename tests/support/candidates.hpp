@@ -33,9 +33,8 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 // Runs one candidate with everything poisoned and guarded; the result.
 inline std::vector<float> run(Device& on, const Strategy& strategy, const Problem& p,
                               const Candidate& candidate, const Tensors& tensors,
-                              bool joined = false) {
-  const auto executable = executable_of(strategy, p, candidate.config, on,
-                                        joined ? Launches::kJoined : Launches::kApart);
+                              Launches launches = Launches::kApart) {
+  const auto executable = executable_of(strategy, p, candidate.config, on, launches);
   CHECK(executable->workspace_bytes == candidate.workspace_bytes);
   CHECK(executable->prepared_weights_bytes == candidate.prepared_weights_bytes);
   std::vector<std::pair<Tensor, GuardedBuffer>> inputs;
@@ -50,8 +49,12 @@ inline std::vector<float> run(Device& on, const Strategy& strategy, const Proble
   GuardedBuffer workspace(candidate.workspace_bytes), prepared(candidate.prepared_weights_bytes);
   bindings.bind(kWorkspaceSlot, workspace.get());
   bindings.bind(kPreparedSlot, prepared.get());
-  executable->prepare.enqueue(queue()(), bindings, {});
-  executable->commands().enqueue(queue()(), bindings, {});
+  if (executable->joined_with_weights.empty()) {
+    executable->prepare.enqueue(queue()(), bindings, {});
+    executable->commands().enqueue(queue()(), bindings, {});
+  } else {
+    executable->joined_with_weights.enqueue(queue()(), bindings, {});
+  }
   queue().finish();
   for (auto& [tensor, buffer] : inputs) {
     CHECK(buffer.intact());

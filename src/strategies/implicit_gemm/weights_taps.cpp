@@ -157,8 +157,8 @@ class WeightsTaps : public SplitLayout {
   Section section_;
 };
 
-// Tiles of as many whole rows of taps as registers allow, in equal parts. Work-groups are parts of the rows, and runs of
-// filters where those are too few or all sums too many.
+// Tiles of as many whole rows of taps as registers allow, in equal parts. Work-groups are parts of the rows, and runs
+// of filters where those are too few or all sums too many.
 std::vector<Config> variants(const Case& c) {
   constexpr std::int64_t kSumsBytes = 320 * 1024;  // of a run
   constexpr std::int64_t kWorkGroups = 2;          // per core

@@ -108,7 +108,8 @@ std::int64_t budget_of(const Case& c) {
 
 // PoCL 3.1, 2-core Zen 5, 2026-11: samples of a profile of one thread (docs/calibration.md).
 constexpr double kEfficiency = 0.95;  // fraction of the cycles' rate
-// To stage and transform a vector of planes of a tile: each of the 36 lines that are stored comes from L2 and goes there.
+// To stage and transform a vector of planes of a tile: each of the 36 lines that are stored comes from L2 and goes
+// there.
 constexpr double kTile = 350;
 constexpr double kResult = 200;     // per vector of filters and channel
 constexpr TileCycles kSums{1, 10};  // per vector of sums, and per register tile
