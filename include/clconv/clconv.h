@@ -398,9 +398,9 @@ typedef struct clconv_plan_options {
   int weights_change;    /* as in training: they are packed in every execution, which counts */
   clconv_math math;      /* float32 unless less is asked for */
   int launches_apart; /* never joined to one: for who joins them himself, see clconv_plan_get_launch() */
-  /** A variant that is not trusted yet is taken unchecked: clconv_plan_check() must follow. Below rigor measure, kernels
-   *  are compiled only when the plan first launches them: who makes a program of his own of their texts (clconv_launch)
-   *  spares that. */
+  /** A variant that is not trusted yet is taken unchecked: clconv_plan_check() must follow. Below rigor measure,
+   *  kernels are compiled only when the plan first launches them: who makes a program of his own of their texts
+   *  (clconv_launch) spares that. */
   int check_later;
 } clconv_plan_options;
 

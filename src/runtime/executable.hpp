@@ -16,9 +16,9 @@ struct Executable {
   static constexpr int kWorkspaceSlot = Bindings::kSlots - 2;
   static constexpr int kPreparedSlot = Bindings::kSlots - 1;
 
-  Sequence prepare;   // weights -> prepared; empty where prepared_weights_bytes is 0
-  Sequence run;       // the other inputs -> the result
-  Sequence joined{};  // the same as one launch; empty where there is none (joined.hpp)
+  Sequence prepare;                // weights -> prepared; empty where prepared_weights_bytes is 0
+  Sequence run;                    // the other inputs -> the result
+  Sequence joined{};               // the same as one launch; empty where there is none (joined.hpp)
   Sequence joined_with_weights{};  // `prepare` and `run` as one launch; empty where there is none
   // A single launch is joined, too: its few work-groups are then shared among threads as these come. PoCL gives half of
   // them to the first thread, so that the second, which wakes up 20 us later, ends as much later. 2-core Zen 5,
