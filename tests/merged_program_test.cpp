@@ -254,7 +254,7 @@ TEST_CASE("the launches of a plan as one give the bits of the launches") {
               return;
             }
             joined.insert(body);
-            CHECK(same_bits(run(device(), strategy, p, candidate, tensors, true),
+            CHECK(same_bits(run(device(), strategy, p, candidate, tensors, Launches::kJoined),
                             run(device(), strategy, p, candidate, tensors)));
           });
     }

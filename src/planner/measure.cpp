@@ -115,7 +115,7 @@ class DeviceLaboratory::DeviceTrial : public Trial {
   // Not before it is timed: that compiles its kernels once more.
   void join_launches() {
     const double begin = steady_s();
-    join(*executable_, laboratory_.device_);
+    join(*executable_, laboratory_.device_, false);
     setup_us_ += (steady_s() - begin) * 1e6;
   }
 
