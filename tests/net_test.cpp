@@ -496,17 +496,30 @@ TEST_CASE("an output that is an input or a constant is a copy") {
     CHECK(net.read(2)[i] == std::max(x[i], 0.0f));
 }
 
+namespace {
+
+clconv_net_options running(std::int64_t runs) {
+  clconv_net_options options;
+  clconv_net_options_init(&options);
+  options.expected_runs = runs;
+  return options;
+}
+
+}  // namespace
+
 TEST_CASE("more inputs and outputs than any convolution has") {
   Builder builder;
   std::vector<std::string> names;
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 130; ++i)  // and than a kernel has parameters
     names.push_back("x" + std::to_string(i));
   for (const std::string& name : names) {
     builder.input(name.c_str(), {3});
     builder.node("Relu", {name.c_str()}, ("y" + name).c_str());
     builder.output(("y" + name).c_str());
   }
-  Net net(builder);
+  const clconv_net_options often = running(100000000);
+  Net net(builder, &often);
+  CHECK(net.report()["totals"]["launches"] > 1);
   for (std::size_t i = 0; i < names.size(); ++i)
     net.write(i, random_numbers(3, static_cast<unsigned>(i)));
   net.run();
@@ -555,13 +568,6 @@ void add_many_layers(Builder& b) {
   b.output("y");
 }
 
-clconv_net_options running(std::int64_t runs) {
-  clconv_net_options options;
-  clconv_net_options_init(&options);
-  options.expected_runs = runs;
-  return options;
-}
-
 // A step that is no launch of one kernel, as CLBlast's product, parts the others.
 bool chains(const Net& net) {
   const cl::Platform platform(context().device().getInfo<CL_DEVICE_PLATFORM>());
@@ -590,17 +596,27 @@ std::vector<Numbers> outputs_of(Net& net) {
 TEST_CASE("steps as one launch give the bits of steps that are launched one by one") {
   Builder builder;
   add_many_layers(builder);
-  for (const clconv_data_type type : {CLCONV_FLOAT32, CLCONV_FLOAT16}) {
+  // What estimates choose, also in float16; and a strategy whose workspace has several parts, and where it is small
+  // launches for each image.
+  const std::pair<clconv_data_type, const char*> cases[] = {
+      {CLCONV_FLOAT32, ""}, {CLCONV_FLOAT16, ""}, {CLCONV_FLOAT32, "im2col_gemm"}};
+  for (const auto& [type, strategy] : cases) {
     CAPTURE(type);
+    CAPTURE(strategy);
     // The same variants for both: only what a run costs between launches is different.
     clconv_net_options often = running(100000000), seldom = running(0);
     often.data_type = seldom.data_type = type;
+    if (*strategy != '\0') often.workspace_limit_bytes = seldom.workspace_limit_bytes = 600000;
+    setenv("CLCONV_STRATEGY", strategy, 1);
     setenv("CLCONV_LAUNCHES", "each", 1);
     Net apart(builder, &seldom);
     unsetenv("CLCONV_LAUNCHES");
     Net together(builder, &often);
-    CHECK(apart.report()["totals"]["launches"] > 10);
+    unsetenv("CLCONV_STRATEGY");
+    const Json totals = apart.report()["totals"];
+    CHECK(totals["launches"] > 10);
     if (!chains(together)) return;
+    CHECK(together.report()["totals"]["predicted_us"] < totals["predicted_us"]);
     const Numbers x = random_numbers(2 * 3 * 37 * 41, 7);
     apart.write(0, x);
     together.write(0, x);
