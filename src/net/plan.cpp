@@ -93,8 +93,15 @@ NetworkPlan::NetworkPlan(Graph graph, core::Device& device, const Context& conte
 void NetworkPlan::make_steps() {
   const Graph graph = graph_;  // lowering adds nodes
   options_.planning.check_later = makes_chains(device_) ? 1 : 0;
-  lower_and_chain();
-  if (options_.planning.check_later == 0 || all_right(lowered_.steps, chains_)) return;
+  try {
+    lower_and_chain();
+    if (options_.planning.check_later == 0 || all_right(lowered_.steps, chains_)) return;
+  } catch (const core::Error& error) {
+    if (options_.planning.check_later == 0 || error.code() != core::Code::kBuildFailed) throw;
+  } catch (const clconv::Error& error) {
+    if (options_.planning.check_later == 0 || error.status() != CLCONV_BUILD_FAILED) throw;
+  }
+  // Something is wrong or does not compile: planned one by one, such a variant makes way for the next.
   graph_ = graph;
   options_.planning.check_later = 0;
   lower_and_chain();
