@@ -12,7 +12,7 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 constexpr double kEfficiency = 0.96;
 // Cycles around a tile, which is a work-group of its own: `in_place`, whose work-items take several, was 10 to 25 %
 // faster with the same tile where there are few channels (270 random problems; 2-core Zen 5, 2026-11).
-constexpr double kTile = 120;
+constexpr double kTile = 160;
 
 Pass pass_of(const Case& all, const FilterTile& tile, const Correlation& c,
              const FilterBlocks& blocks, std::int64_t chunks) {

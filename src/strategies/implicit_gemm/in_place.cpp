@@ -13,7 +13,7 @@ constexpr std::int64_t kSlab = 16;  // channels, SLAB in the kernel
 // PoCL 3.1, 2-core Zen 5, 2026-11.
 constexpr double kEfficiency = 0.96;  // fraction of the cycles' rate that is reached
 // Cycles per tap and slab to find which pixels meet padding: where there are several taps, and where there is one.
-constexpr double kTap = 8, kOneTap = 12;
+constexpr double kTap = 4, kOneTap = 12;
 // Cycles per pixel and product where the kernel gathers a tile's pixels in private memory, with zeroes for padding.
 constexpr double kThroughMemory = 2;
 

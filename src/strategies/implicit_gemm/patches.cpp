@@ -78,13 +78,17 @@ class Patches : public Layout {
     }
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     candidate.predicted_setup_us = kPredictedBuildUs;
-    // With 32 registers `filters` reads a tap alone as it lies, and is not behind; scattered results were measured with
-    // 16 only.
+    // With 32 registers `filters` reads a tap alone as it lies, and is not behind where there are many channels;
+    // scattered results were measured with 16 only.
+    constexpr std::int64_t kFewChannels = 24, kManyVectors = 16;
     const Correlation& c = case_.correlations.front();
-    if (!case_.machine.few_registers() &&
-        (case_.correlations.size() > 1 || scatter || c.taps_h * c.taps_w == 1)) {
+    const bool one_tap =
+        c.taps_h * c.taps_w == 1 &&
+        (c.channels > kFewChannels || c.oh * c.ow < kManyVectors * case_.machine.lanes);
+    if (!case_.machine.few_registers() && (case_.correlations.size() > 1 || scatter || one_tap)) {
       candidate.not_considered =
-          "with 32 vector registers patches pays for several taps and dense results only";
+          "with 32 vector registers patches pays for several taps or few channels of large images, "
+          "and dense results only";
     } else if (tile_.mr / 2 >= c.filters) {
       candidate.not_considered = "more than half of the tile's filters would be padding";
     }
