@@ -103,17 +103,28 @@ struct Terms {
     store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 3.0 : 4.0;
     store.tile = c.out_step != 1 ? 30 : staged ? 20 : 50;
   }
-  // Of a register tile of so many vectors; `far_lines` per step come from L2, in order, which hides a part: with all of
-  // it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead of mr=4,nv=6 with 69.
+  // Of a register tile of so many vectors; `far_lines` per step come from L2.
   double cycles(const Machine& machine, double steps, double vectors, std::int64_t run,
                 double far_lines) const {
-    constexpr double kInOrder = 0.7;
     const double products =
         independent_cycles(machine, steps * vectors, steps * loads, kDenseLoads) * waiting;
-    return std::max(products, kInOrder * l2_cycles(machine, steps, far_lines)) + loop * steps +
+    return std::max(products, l2_cycles(machine, steps, far_lines)) + loop * steps +
            store.of(vectors) + steps * stage / real(run);
   }
 };
+
+// Lines per step that come from L2 for each block of a run: what is read in place, where it is more than L1 holds. They
+// come in order, which hides a part: with all of it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead of
+// mr=4,nv=6 with 69. Images that come from memory leave nothing to hide: n16c144h56w56k24kh1kw1 takes 1.09 ms with that
+// tile, 0.90 staged.
+double far_lines(const Case& all, const PixelTile& tile, const Correlation& c, std::int64_t run) {
+  constexpr double kInOrder = 0.7;
+  if (tile.stage > 0 || run == 1 || tile.stage_bytes(c) <= all.machine.l1_blocking_bytes) return 0;
+  const bool from_memory =
+      bytes_of(all.problem, all.problem.wants_dx() ? Tensor::kDy : Tensor::kX) >
+      all.machine.last_level_share_bytes;
+  return tile.nv / real(c.taps_h) * (from_memory ? 1 : kInOrder);
+}
 
 Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
              const FilterBlocks& blocks, std::int64_t chunks) {
@@ -122,11 +133,8 @@ Pass pass_of(const Case& all, const PixelTile& tile, const Correlation& c,
   const double tiles = real(row_tiles * c.oh) * real(blocks.blocks()) * real(c.images);
   const double runs = real(ceil_div(blocks.blocks_per_group, run));
   const Terms terms(all.machine, tile, c);
-  // What is read in place for several blocks, and more than L1 holds, comes from L2 for each.
-  const bool far =
-      tile.stage == 0 && run > 1 && tile.stage_bytes(c) > all.machine.l1_blocking_bytes;
   const double cycles = terms.cycles(all.machine, real(c.reduction()), tile.mr * tile.nv, run,
-                                     far ? tile.nv / real(c.taps_h) : 0);
+                                     far_lines(all, tile, c, run));
   return vector_pass(
       all.profile, {tiles, cycles, tile.vw, terms.efficiency},
       traffic_of(all, c, blocks, tiles / real(blocks.blocks_per_group) * runs, chunks));
