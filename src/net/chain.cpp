@@ -9,7 +9,7 @@
 namespace clconv::net {
 namespace {
 
-// Parameters of the kernel that are no buffers, and room for what a driver adds.
+// Parameters of the kernel that are not the plan's buffers, and room for what a driver adds.
 constexpr std::size_t kOtherParameters = 8;
 
 Location location_of(const Launch::Part& part, const std::vector<Location>& locations) {
@@ -18,7 +18,8 @@ Location location_of(const Launch::Part& part, const std::vector<Location>& loca
   return {at.root, at.offset + part.offset};
 }
 
-// Which buffer of the chain's kernel each root is, and what arguments are in terms of them.
+// Numbers the buffers that launches use, in the order of the chain's parameters, and turns each argument of a launch
+// into one of a task.
 class Roots {
  public:
   explicit Roots(const std::vector<Location>& locations) : locations_(locations) {}
@@ -42,7 +43,7 @@ class Roots {
   std::vector<BufferId> all_;
 };
 
-// Arguments whose buffers are numbers already.
+// The same where buffers have their numbers already.
 struct OfBuffers {
   core::ChainArgument operator()(const Launch::Part& part) const {
     if (part.buffer == kNoBuffer) return core::ChainBuffer{};
@@ -54,7 +55,7 @@ struct OfBuffers {
   }
 };
 
-// A run of steps that may become a chain.
+// Steps [first, last) of a plan, all of which may be part of one chain.
 struct Segment {
   std::size_t first = 0, last = 0;
 };
@@ -66,7 +67,7 @@ bool may_chain(const StepLaunches& step) {
          });
 }
 
-// Buffers of a step's launches, once each.
+// Adds the buffers of a step's launches that are not in `roots` yet.
 void add_roots(const StepLaunches& step, const std::vector<Location>& locations,
                std::vector<BufferId>& roots) {
   for (const Launch& launch : step.launches) {
@@ -79,7 +80,8 @@ void add_roots(const StepLaunches& step, const std::vector<Location>& locations,
   }
 }
 
-// As long as possible each: until a step that is none, or more buffers than a kernel may have parameters.
+// Each as long as possible: up to a step that cannot be part of a chain, or until there are more buffers than a kernel
+// may have parameters.
 std::vector<Segment> segments_of(const cl::Device& device, const std::vector<StepLaunches>& steps,
                                  const std::vector<Location>& locations) {
   const std::size_t most =
@@ -102,8 +104,9 @@ std::vector<Segment> segments_of(const cl::Device& device, const std::vector<Ste
   return segments;
 }
 
-// What the prediction of a step counts for its launch: enqueueing, and waiting for threads that wake up. One that is
-// shorter than that waits as long as it works.
+// How much of a step's predicted time is for its launch: enqueueing it, and waiting for threads that wake up. The rest
+// is work. waking_us() asks for the work alone: of a short step on two threads that is half of waiting and working, and
+// of a longer one it makes no difference.
 double launching_us(const Step& step, const core::DeviceProfile& profile) {
   const double waiting_and_working = std::max(step.predicted_us() - profile.launch_us, 0.0);
   return profile.launch_us + core::waking_us(profile, waiting_and_working / 2,

@@ -65,10 +65,10 @@ class Chain {
 };
 
 // Does a plan have chains on this device? On PoCL's CPUs, unless CLCONV_LAUNCHES is `each`. Throws
-// Error{kInvalidArgument} for a value that there is not.
+// Error{kInvalidArgument} for another value of it than `each` and `chained`.
 bool makes_chains(const core::Device& device);
 
-// The chains of a plan, in order, as long as possible each. To compile one takes no longer than to compile its kernels
+// The chains of a plan, in order, each as long as possible. To compile one takes no longer than to compile its kernels
 // one by one.
 std::vector<std::unique_ptr<Chain>> make_chains(core::Device& device,
                                                 const std::vector<std::unique_ptr<Step>>& steps,

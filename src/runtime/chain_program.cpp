@@ -122,7 +122,7 @@ ChainProgram::ChainProgram(Device& device, const std::vector<ChainTask>& tasks, 
           std::max<std::int64_t>(device.profile().local_memory_bytes, 1))) {
   for (const ChainTask& task : tasks)
     add(task);
-  // Macros of one program may be defined again by another.
+  // -w: no warning that a program defines a macro again that another has defined.
   kernel_ = device_.generated_kernel(text(buffers), "chain", "-w");
   kernel_.setArg(1, static_cast<cl_int>(chain_workers(device_.profile())));
   check(clSetKernelArg(kernel_(), 2, memory_bytes_, nullptr), "clSetKernelArg");

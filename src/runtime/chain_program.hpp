@@ -14,15 +14,15 @@
 
 namespace clconv::core {
 
-// CLCONV_LAUNCHES; by itself kChained.
+// What CLCONV_LAUNCHES asks for; kChained where it is not set.
 enum class LaunchPolicy { kEach, kChained };
-// Throws Error{kInvalidArgument} for another value.
+// Throws Error{kInvalidArgument} for a value of the variable that is none.
 LaunchPolicy launch_policy();
 
-// Work-groups of one item, in one dimension, of a program whose source is known.
+// Only launches in one dimension, with work-groups of one work-item, of a program whose source is known.
 bool may_be_task(const ProgramText& program, const Range& range);
 
-// As many as have a core of their own: how many work-groups a chain is launched with.
+// How many work-groups a chain is launched with: one for each core.
 std::size_t chain_workers(const DeviceProfile& profile);
 
 // An argument of a task: a number, or where in which buffer of the chain's kernel it begins.
@@ -44,13 +44,13 @@ struct ChainTask {
 // Tasks as the kernel of a chain reads them.
 struct ChainTable {
   cl::Buffer numbers;
-  // Of memory that is 0 before a run, and afterwards.
+  // Of the memory that the kernel counts in, all of it 0 before a run and after it.
   std::int64_t state_bytes = 0;
 };
 
-// A program for tasks of some kernels. Which tasks those are, and their sizes, are numbers in a table: a compiler that
-// knows them spills the sums of `filters`, 15 % of its time (PoCL 3.1), each task would be code that is compiled, and
-// one program serves all sizes.
+// A program for tasks of some kernels. It reads from a table which tasks these are, and their sizes. As literals in the
+// text these would cost more: a compiler that knows the sizes spills the sums of `filters`, which costs 15 % of its
+// time (PoCL 3.1), and every task would be code to compile. So one program serves all sizes.
 class ChainProgram {
  public:
   // The parameters of its kernel that are left to set: a table with its state, then the buffers.

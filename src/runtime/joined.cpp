@@ -8,7 +8,8 @@
 namespace clconv::core {
 namespace {
 
-// Which buffer of the chain's kernel each slot is. Not each region: hundreds of chunks would be hundreds of parameters.
+// Numbers the slots that launches use, in the order of the chain's buffers. Not their regions: of hundreds of chunks
+// these would be hundreds of parameters.
 class Slots {
  public:
   std::size_t index(int slot) {
@@ -23,18 +24,20 @@ class Slots {
   std::vector<int> all_;
 };
 
+// An argument of a launch as one of a task.
 struct ToChain {
   Slots& slots;
   ChainArgument operator()(const Region& region) const {
     return ChainBuffer{slots.index(region.slot), region.offset};
   }
-  ChainArgument operator()(const Number&) const { return cl_float{0}; }
+  ChainArgument operator()(const Number&) const { return cl_float{0}; }  // not with has_number()
   template <class Scalar>
   ChainArgument operator()(const Scalar& value) const {
     return value;
   }
 };
 
+// Has it an argument whose value comes with each execution? A chain's scalars are set once.
 bool has_number(const KernelStep& step) {
   return std::any_of(step.arguments().begin(), step.arguments().end(),
                      [](const Argument& one) { return std::holds_alternative<Number>(one.value); });

@@ -12,8 +12,10 @@ namespace {
 
 using Names = std::set<std::string>;
 
+// Begins each file of a program's source.
 constexpr const char* kLine = "#line 1 \"";
-// In front of every program for PoCL (ProgramCache); the merged program gets it of its own.
+// The file that ProgramCache puts in front of every program for PoCL. It does so for the merged program, too, so that
+// the programs' copies are dropped.
 constexpr const char* kDeclarations = "kernels/declarations.cl";
 
 bool is_word(char c) {
@@ -24,7 +26,6 @@ bool begins(const std::string& text, const std::string& with, std::size_t at = 0
   return text.compare(at, with.size(), with) == 0;
 }
 
-// Without the declarations of built-in functions.
 std::string without_declarations(const std::string& source) {
   std::string kept;
   for (std::size_t begin = 0; begin < source.size();) {
@@ -55,14 +56,14 @@ std::string without_comments(std::string text) {
   return text;
 }
 
-// The lines of the preprocessor, continued ones joined, and the rest.
-struct Parted {
+// A text divided into the lines of the preprocessor, continued ones joined, and all others.
+struct SplitText {
   std::vector<std::string> directives;
   std::string code;
 };
 
-Parted parted(const std::string& text) {
-  Parted result;
+SplitText split_text(const std::string& text) {
+  SplitText result;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     const std::size_t first = line.find_first_not_of(" \t");
@@ -119,9 +120,9 @@ std::vector<std::string> pasted_words(const std::string& text) {
   return words;
 }
 
-// Names that macros make of a word and a number of elements: packed##N, CLCONV_PASTE(load_, N). What begins like a type
-// or a function of OpenCL C is one.
-// Parameters of macros are none.
+// Adds the names that macros make by appending a number of elements to a word: packed##N, CLCONV_PASTE(load_, N).
+// FileScope does not see them, since no definition spells them out. Two kinds of words are left out: types and
+// functions of OpenCL C (float##N is a built-in type), and the macro's own parameters, which stand for other words.
 void add_pasted(const std::string& text, Names& names) {
   if (text.find("##") == std::string::npos && text.find("CLCONV_PASTE(") == std::string::npos)
     return;
@@ -143,8 +144,8 @@ void add_pasted(const std::string& text, Names& names) {
   }
 }
 
-// Of functions that are defined, types and constants of the program: what stands outside of all braces and
-// parentheses. What is inside is indented.
+// Finds the names that a program defines at file scope: functions, types and constant arrays. It counts braces and
+// parentheses, and relies on our kernels being indented: what begins a line in its first column is at file scope.
 class FileScope {
  public:
   explicit FileScope(const std::string& code) : code_(code) {}
@@ -159,7 +160,7 @@ class FileScope {
   void step() {
     const char c = code_[at_];
     if (is_word(c)) {
-      // What begins a line stands outside: where a head stands twice, for two cases, braces do not match.
+      // File scope, whatever was counted: braces do not match where both branches of an #if have a function's head.
       if (at_ == 0 || code_[at_ - 1] == '\n') depth_ = 0;
       word();
       return;
@@ -204,13 +205,13 @@ class FileScope {
   std::size_t at_ = 0;
   int depth_ = 0;
   bool typedef_ = false;
-  std::string last_;                // the word before, outside
-  std::string before_parenthesis_;  // the word before the last pair of parentheses
-  std::string typed_;
+  std::string last_;                // the last word at file scope; empty behind a closing bracket
+  std::string before_parenthesis_;  // a function's name, if a body follows
+  std::string typed_;               // the last word of a typedef: the name that it defines
   Names names_;
 };
 
-// NAME and value of the macros among build options.
+// Name and value of each macro among the build options.
 std::vector<std::pair<std::string, std::string>> defines_of(const std::string& options) {
   std::vector<std::pair<std::string, std::string>> defines;
   std::istringstream words(options);
@@ -223,16 +224,18 @@ std::vector<std::pair<std::string, std::string>> defines_of(const std::string& o
   return defines;
 }
 
-// The head of a kernel as that of a function.
+// A line that has a kernel's name becomes the head of a function.
 std::string as_function(const std::string& line) {
   static const std::regex kHead(
       R"(^(?:kernel\s+(?:__attribute__\s*\(\(reqd_work_group_size\([^)]*\)\)\)\s*)?)?void\s+(\w+)\s*\()");
   return std::regex_replace(line, kHead,
-                            "static __attribute__((noinline)) void $1(const long chain_group, "
-                            "const long chain_groups, local char* chain_memory, ");
+                            "static __attribute__((noinline)) void $1(const long chain_work_group, "
+                            "const long chain_work_groups, local char* chain_memory, ");
 }
 
-// Array `number` in local memory of a kernel as a part of chain_memory, which must have room for it.
+// An array in local memory, which only a kernel may declare, becomes a pointer to the next bytes of chain_memory. It is
+// the kernel's array `number`. Where chain_memory has no room for it the size of chain_fits_... is negative, which does
+// not compile.
 std::string as_part(const std::string& line, int number) {
   static const std::regex kLocal(
       R"(^  local (\w+) (\w+)\[([^\]]*)\](?: __attribute__\(\(aligned\(64\)\)\))?;)");
@@ -247,11 +250,12 @@ std::string as_part(const std::string& line, int number) {
          "* " + name + " = (local " + type + "*)chain_memory; chain_memory += " + bytes + ";";
 }
 
-// Kernels become functions. Without blank lines: the driver reads all of it each time.
+// Kernels become functions. Blank lines are dropped, since the driver reads the whole text whenever it builds the
+// program, also when it has the binary in its cache.
 std::string as_functions(const std::string& source) {
   std::string text;
   std::istringstream lines(source);
-  bool head = false;  // the line before began a kernel whose name is in this one
+  bool head = false;  // the line before has `kernel` and attributes: this one has the name
   int arrays = 0;     // in local memory, of this kernel
   for (std::string line; std::getline(lines, line);) {
     if (line.find_first_not_of(" \t") == std::string::npos || begins(line, kLine)) continue;
@@ -271,27 +275,28 @@ std::string as_functions(const std::string& source) {
   return text;
 }
 
-// What work-item functions return where a group has one item, and there is one dimension.
+// What the work-item functions return with one dimension and work-groups of one work-item.
 constexpr std::pair<const char*, const char*> kWorkItem[] = {
-    {"get_group_id", "((d) == 0 ? chain_group : 0)"},
-    {"get_global_id", "((d) == 0 ? chain_group : 0)"},
-    {"get_num_groups", "((d) == 0 ? chain_groups : 1)"},
-    {"get_global_size", "((d) == 0 ? chain_groups : 1)"},
+    {"get_group_id", "((d) == 0 ? chain_work_group : 0)"},
+    {"get_global_id", "((d) == 0 ? chain_work_group : 0)"},
+    {"get_num_groups", "((d) == 0 ? chain_work_groups : 1)"},
+    {"get_global_size", "((d) == 0 ? chain_work_groups : 1)"},
     {"get_local_id", "0"},
     {"get_local_size", "1"}};
 
 std::string merged(const ProgramText& program, std::size_t index) {
   const std::string source = without_comments(without_declarations(program.source));
-  const Parted parts = parted(source);
-  Names macros = macros_of(parts.directives), pasted;
-  for (const std::string& line : parts.directives)
+  const SplitText split = split_text(source);
+  Names macros = macros_of(split.directives), pasted;
+  for (const std::string& line : split.directives)
     add_pasted(line, pasted);
-  add_pasted(parts.code, pasted);
+  add_pasted(split.code, pasted);
   for (const std::string& macro : macros)
     pasted.erase(macro);
   const auto defines = defines_of(program.options);
-  // A function in one case of the program may be a macro in another, which then takes the place of the new name.
-  Names renamed = FileScope(parts.code).names();
+  // A name that is a function in one branch of an #if and a macro in the other is renamed, too. Where it is a macro,
+  // the program's own #define replaces the one that is made here.
+  Names renamed = FileScope(split.code).names();
   renamed.insert(pasted.begin(), pasted.end());
   for (const auto& [name, value] : defines) {
     macros.insert(name);
@@ -299,7 +304,7 @@ std::string merged(const ProgramText& program, std::size_t index) {
   }
 
   std::string before, after;
-  const auto own = [&](const std::string& name) {
+  const auto keep_outer = [&](const std::string& name) {
     before += "#pragma push_macro(\"" + name + "\")\n";
     after += "#pragma pop_macro(\"" + name + "\")\n";
   };
@@ -308,13 +313,13 @@ std::string merged(const ProgramText& program, std::size_t index) {
     before += "#undef " + name + "\n#define " + head + " " + value + "\n";
   };
   for (const std::string& name : macros)
-    own(name);
+    keep_outer(name);
   for (const auto& [name, value] : defines)
     define(name, name, value);
   for (const std::string& name : renamed)
     define(name, name, merged_name(name, index));
   for (const auto& [name, value] : kWorkItem) {
-    own(name);
+    keep_outer(name);
     define(name, std::string(name) + "(d)", value);
   }
   return before + as_functions(source) + after;

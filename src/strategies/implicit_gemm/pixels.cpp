@@ -114,9 +114,9 @@ struct Terms {
 };
 
 // Lines per step that come from L2 for each block of a run: what is read in place, where it is more than L1 holds. They
-// come in order, which hides a part: with all of it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead of
-// mr=4,nv=6 with 69. Images that come from memory leave nothing to hide: n16c144h56w56k24kh1kw1 takes 1.09 ms with that
-// tile, 0.90 staged.
+// come in order, which hides a part: with all of it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead
+// of mr=4,nv=6 with 69. Images that come from memory leave nothing to hide: n16c144h56w56k24kh1kw1 takes 1.09 ms with
+// that tile, 0.90 staged.
 double far_lines(const Case& all, const PixelTile& tile, const Correlation& c, std::int64_t run) {
   constexpr double kInOrder = 0.7;
   if (tile.stage > 0 || run == 1 || tile.stage_bytes(c) <= all.machine.l1_blocking_bytes) return 0;
