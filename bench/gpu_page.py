@@ -183,7 +183,8 @@ def page(document):
     lines = [f"# clconv on {p['name']}", '',
              f"{p['platform']}, driver {p['driver']}. {len(document['results'])} problems measured in "
              f"{document['seconds']:.0f} of {document['seconds_allowed']:.0f} s, "
-             f"with a limit of {document['limit_s']:g} s for the candidates of each, {len(document['left_out'])} left out. {tests_in_words(document)} "
+             f"with a limit of {document['limit_s']:g} s for the candidates of each, "
+             f"{len(document['left_out'])} left out. {tests_in_words(document)} "
              f"{document['cudnn_name']}: {document['cudnn']}.", '']
     for part in (summary, device, tests, problems, left_out, candidates):
         lines += part(document)
