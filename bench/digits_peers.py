@@ -2,8 +2,8 @@
 """The digits network in NumPy (im2col) and in PyTorch, timed for bench/digits, which runs this.
 
 usage: digits_peers.py IMAGES.f32 LABELS.i32
-IMAGES.f32 holds 960 images of 28x28 as raw float32, LABELS.i32 their labels as raw int32. Prints one JSON
-document: {"NumPy im2col": {"forward": {"1": [seconds, ...], "32": [...]}, "forward+backward": {...}}, "PyTorch 1.13": ...}.
+IMAGES.f32 holds 960 images of 28x28 as raw float32, LABELS.i32 their labels as raw int32. Prints one JSON document:
+{"NumPy im2col": {"forward": {"1": [seconds, ...], "32": [...]}, "forward+backward": {...}}, "PyTorch 1.13": ...}.
 What cannot be imported is left out. Nothing is warmed up beyond one untimed call.
 """
 import json

@@ -8,10 +8,10 @@
   report.py --update        writes shares.txt; with --all the whole of it
   report.py NAME ...        these kernels only; * stands for any characters
 
-AMD needs clang-15 and libclc-15 (Debian 12's packages), for gfx1100 clang-16. NVIDIA needs ptxas and nvdisasm, of CUDA, too. Intel needs ocloc
-(Debian's intel-opencl-icd). AMD's share is that of the vector unit's instructions, those of the others of all. Of
-products in float16 (tile_half, tile_matrix) the share is multiply-adds per hundred instructions, for one instruction has
-several. docs/gpu.md has what the table says.
+AMD needs clang-15 and libclc-15 (Debian 12's packages), for gfx1100 clang-16. NVIDIA needs ptxas and nvdisasm, of
+CUDA, too. Intel needs ocloc (Debian's intel-opencl-icd). AMD's share is that of the vector unit's instructions, those
+of the others of all. Of products in float16 (tile_half, tile_matrix) the share is multiply-adds per hundred
+instructions, for one instruction has several. docs/gpu.md has what the table says.
 """
 import argparse
 import fnmatch
