@@ -20,8 +20,11 @@ constexpr double kSection = 50, kFilter = 20;
 constexpr double kProduct = 1.6, kProductUnrolled = 0.65;
 // Unrolled at stride 2, with more taps than 3x3: cause not established (32 registers; n1c48h64w64k48kh7kw7s2p3g48: 82
 // us, 60 with `columns`).
-constexpr std::int64_t kMostTapsOfTwo = 9;
+constexpr std::int64_t kFewTaps = 9;
 constexpr double kProductOfTwo = 2.3;
+// With 16 registers more taps than 3x3 spill at stride 1 (2-core Zen 3; n1c96h56w56k96kh7kw7p3g96: 547 us, 269 with
+// `columns`; n1c672h14w14k672kh5kw5p2g672: 243 us, 151 predicted without).
+constexpr double kProductSpilled = 1.3;
 constexpr double kStore = 4;
 
 class RowsLayout : public StagedLayout {
@@ -55,8 +58,11 @@ class RowsLayout : public StagedLayout {
   double product_cycles() const {
     if (!unrolled_) return kProduct;
     const Problem& p = case_.problem;
-    const bool slow = sections_.columns.advance == 2 && p.kh * p.kw > kMostTapsOfTwo;
-    return slow && sections_.many_registers ? kProductOfTwo : kProductUnrolled;
+    if (p.kh * p.kw <= kFewTaps) return kProductUnrolled;
+    if (sections_.columns.advance == 2) {
+      return sections_.many_registers ? kProductOfTwo : kProductUnrolled;
+    }
+    return sections_.many_registers ? kProductUnrolled : kProductSpilled;
   }
   std::string defines() const {
     return class_defines(case_.problem, config_) + define("UNROLL", unrolled_) +

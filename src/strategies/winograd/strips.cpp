@@ -96,8 +96,8 @@ struct StripGeometry : Tiles {
 double input_cycles(const Machine& machine, const StripGeometry& geometry) {
   constexpr double kSegment = 20;
   const StripTile& tile = geometry.tile;
-  const double stage = tile.m == 2 ? machine.measured(45, 30) : machine.measured(70, 45);
-  const double transform = tile.m == 2 ? machine.measured(110, 75) : machine.measured(250, 165);
+  const double stage = tile.m == 2 ? machine.measured(28, 30) : machine.measured(40, 45);
+  const double transform = tile.m == 2 ? machine.measured(70, 75) : machine.measured(130, 165);
   const double strip = static_cast<double>(tile.strip());
   const double segments = 1 + (strip - 1) / static_cast<double>(geometry.tiles_x);
   const double staged = (strip * tile.m + 2 * segments) / tile.vw + segments / 2;
