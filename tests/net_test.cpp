@@ -600,7 +600,10 @@ TEST_CASE("steps as one launch give the bits of steps that are launched one by o
   // launches for each image.
   const std::pair<clconv_data_type, const char*> cases[] = {
       {CLCONV_FLOAT32, ""}, {CLCONV_FLOAT16, ""}, {CLCONV_FLOAT32, "im2col_gemm"}};
-  for (const auto& [type, strategy] : cases) {
+  for (const auto& chosen : cases) {
+    // Clang 14 lets no lambda, which CAPTURE is, see the names of a structured binding.
+    const clconv_data_type type = chosen.first;
+    const char* const strategy = chosen.second;
     CAPTURE(type);
     CAPTURE(strategy);
     // The same variants for both: only what a run costs between launches is different.
