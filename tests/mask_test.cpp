@@ -96,6 +96,7 @@ void check_differences(const Problem& p) {
   constexpr double kStep = 1e-6;
   const Problem forward = forward_of(p);
   Tensors tensors(p);
+  tensors[Tensor::kB] = Tensors(forward)[Tensor::kB];  // k numbers; a data gradient's own has c
   for (float& x : tensors[Tensor::kX])
     x *= 4;  // so that sums reach beyond all limits of the activations
   const Reference result = reference(forward, tensors);

@@ -80,8 +80,8 @@ double around_cycles(const Machine& machine, const FilterTile& tile, const Corre
   constexpr double kTap = 1, kRowOfTaps = 7.5, kOneTap = 3;
   // The addresses of each of a tile's rows but the first, with 32 registers: resnet_conv1 with 14x1 pixels takes 20
   // cycles a product, 14 with 1x14; tiles of 2 to 4 rows 3 to 14 % more than one row (2-core Zen 5, 2026-11).
-  // With 16 registers: the tiles of core.txt and modern.txt (2x3 instead of 1x6 pixels 8 % more, 3x2 15 %, 2x7 instead of
-  // 1x14 33 %; 2-core Zen 3, 2026-11).
+  // With 16 registers: over core.txt and modern.txt 2x3 instead of 1x6 pixels take 8 % more, 3x2 15 %, 2x7 instead of
+  // 1x14 33 % (2-core Zen 3, 2026-11).
   const double row_of_tile = machine.measured(1, 0.4);
   if (c.channels_last) return 0;
   const double loop = c.taps_h * c.taps_w > 1 ? kTap + kRowOfTaps / real(c.taps_w) : kOneTap;
