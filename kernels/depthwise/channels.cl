@@ -17,6 +17,71 @@
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 
+// The pixels that a stack sees: offsets of rows and columns, and 0 for those that do not count, else -1.
+typedef struct {
+  long row_at[IN_H], column_at[IN_W];
+  int row_kept[IN_H], column_kept[IN_W];
+} Seen;
+
+ALWAYS_INLINE void find_seen(Seen* seen, const int c, const int in_h, const int in_w, const int row, const int column,
+                             const int border) {
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    const int inside = border ? clamp(row + p, 0, in_h - 1) : row + p;
+    seen->row_at[p] = (long)inside * in_w * c;
+    seen->row_kept[p] = inside == row + p ? -1 : 0;
+  }
+#pragma unroll
+  for (int q = 0; q < IN_W; ++q) {
+    const int inside = border ? clamp(column + q, 0, in_w - 1) : column + q;
+    seen->column_at[q] = (long)inside * c;
+    seen->column_kept[q] = inside == column + q ? -1 : 0;
+  }
+}
+
+// acc += the taps of VW channels, c apart from `w` on, times their pixels, whose first channel is at x.
+#define X_VECTOR(p, q)                                          \
+  floatv in = GET_V(x + seen->row_at[p] + seen->column_at[q]); \
+  if (border) {                                                 \
+    in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (seen->row_kept[p] & seen->column_kept[q])); \
+  }
+ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, global const float* w, const Seen* seen,
+                                 const int c, const int border) {
+#if UNROLL
+  floatv weight[KH * KW];
+#pragma unroll
+  for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c);
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+#pragma unroll
+    for (int q = 0; q < IN_W; ++q) {
+      X_VECTOR(p, q)
+#pragma unroll
+      for (int t = 0; t < TH * TW; ++t) {
+        const int u = p - t / TW * SH;
+        const int v = q - t % TW * SW;
+        if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
+          acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
+        }
+      }
+    }
+  }
+#else
+  __attribute__((opencl_unroll_hint(1)))
+  for (int u = 0; u < KH; ++u) {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int v = 0; v < KW; ++v) {
+      const floatv weight = LOAD_V(w + (long)(u * KW + v) * c);
+#pragma unroll
+      for (int t = 0; t < TH * TW; ++t) {
+        X_VECTOR(t / TW * SH + u * DH, t % TW * SW + v * DW)
+        acc[t / TW][t % TW] = fma(weight, in, acc[t / TW][t % TW]);
+      }
+    }
+  }
+#endif
+}
+
 // Computes `channels` channels of a stack; x, w, b, r, slopes and y point to the first of them. (row, column) is what
 // tap (0,0) of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind
 // cannot inline.
@@ -24,24 +89,8 @@ ALWAYS_INLINE void channels_stack(global const element* x, global const float* w
                     global const element* r, global const element* slopes, global element* y,
                     const int channels, const int c, const int in_h, const int in_w, const int ow,
                     const int row, const int column, const int border) {
-  // Offsets of rows and columns of pixels, from the first that the stack sees; 0 for those that do not count.
-  long row_at[IN_H], column_at[IN_W];
-  int row_kept[IN_H], column_kept[IN_W];
-#pragma unroll
-  for (int p = 0; p < IN_H; ++p) {
-    const int inside = border ? clamp(row + p, 0, in_h - 1) : row + p;
-    row_at[p] = (long)inside * in_w * c;
-    row_kept[p] = inside == row + p ? -1 : 0;
-  }
-#pragma unroll
-  for (int q = 0; q < IN_W; ++q) {
-    const int inside = border ? clamp(column + q, 0, in_w - 1) : column + q;
-    column_at[q] = (long)inside * c;
-    column_kept[q] = inside == column + q ? -1 : 0;
-  }
-#define X_VECTOR(p, q)                                       \
-  floatv in = GET_V(x + row_at[p] + column_at[q] + channel); \
-  if (border) in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (row_kept[p] & column_kept[q]));
+  Seen seen;
+  find_seen(&seen, c, in_h, in_w, row, column, border);
   for (int first = 0; first < channels; first += VW) {
     const int channel = min(first, channels - VW);
     floatv acc[TH][TW];
@@ -53,39 +102,7 @@ ALWAYS_INLINE void channels_stack(global const element* x, global const float* w
     const floatv slope = slopes_some(slopes + channel, VW);
 #pragma unroll
     for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
-#if UNROLL
-    floatv weight[KH * KW];
-#pragma unroll
-    for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c + channel);
-#pragma unroll
-    for (int p = 0; p < IN_H; ++p) {
-#pragma unroll
-      for (int q = 0; q < IN_W; ++q) {
-        X_VECTOR(p, q)
-#pragma unroll
-        for (int t = 0; t < TH * TW; ++t) {
-          const int u = p - t / TW * SH;
-          const int v = q - t % TW * SW;
-          if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
-            acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
-          }
-        }
-      }
-    }
-#else
-    __attribute__((opencl_unroll_hint(1)))
-    for (int u = 0; u < KH; ++u) {
-      __attribute__((opencl_unroll_hint(1)))
-      for (int v = 0; v < KW; ++v) {
-        const floatv weight = LOAD_V(w + (long)(u * KW + v) * c + channel);
-#pragma unroll
-        for (int t = 0; t < TH * TW; ++t) {
-          X_VECTOR(t / TW * SH + u * DH, t % TW * SW + v * DW)
-          acc[t / TW][t % TW] = fma(weight, in, acc[t / TW][t % TW]);
-        }
-      }
-    }
-#endif
+    multiply_taps(acc, x + channel, w + channel, &seen, c, border);
 #pragma unroll
     for (int t = 0; t < TH * TW; ++t) {
       const long at = ((long)(t / TW) * ow + t % TW) * c + channel;

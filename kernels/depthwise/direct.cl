@@ -10,6 +10,49 @@
 // Macros: TY, UNROLL; NHWC (1: x, r and y have the channels last); KH KW SH SW DH DW, DATA, MASK, and those of the
 // epilogue. All other sizes are arguments.
 
+#if UNROLL
+#define UNROLL_TAPS _Pragma("unroll")
+#else
+#define UNROLL_TAPS
+#endif
+
+// acc += the planes of gradients that the result's plane has, from x[from_plane] on, times their filters.
+#define ADD_GRADIENT()                                                                                              \
+  for (int u = 0; u < KH; ++u) {                                                                                    \
+    for (int v = 0; v < KW; ++v) {                                                                                  \
+      const int q = column + pl - v * DW;                                                                           \
+      const int j = q / SW;                                                                                         \
+      if (q >= 0 && j * SW == q && j < in_w) {                                                                      \
+        _Pragma("unroll") for (int t = 0; t < TY; ++t) {                                                            \
+          const int p = row0 + t + pt - u * DH;                                                                     \
+          const int i = p / SH;                                                                                     \
+          if (p >= 0 && i * SH == p && i < in_h) {                                                                  \
+            acc[t] = MULTIPLY_ADD(MASKED(x, y_mask, from_plane + (long)i * in_w + j), GET(w, u * KW + v), acc[t]);  \
+          }                                                                                                         \
+        }                                                                                                           \
+      }                                                                                                             \
+    }                                                                                                               \
+  }
+
+// acc += the taps times the plane at `from`, whose elements are from_step apart. Row p of the input is connected with
+// row t of the results by tap (p - t*SH)/DH; a single row with every DH-th. Outside the image nothing is added: 0 times
+// an infinite weight is NaN.
+#define ADD_TAPS()                                                                    \
+  UNROLL_TAPS for (int p = 0; p <= (TY - 1) * SH + REACH_H; p += TY == 1 ? DH : 1) {  \
+    const int i = row0 * SH - pt + p;                                                 \
+    UNROLL_TAPS for (int v = 0; v < KW; ++v) {                                        \
+      const int j = column * SW - pl + v * DW;                                        \
+      const int inside = i >= 0 && i < in_h && j >= 0 && j < in_w;                    \
+      const float in = inside ? GET(from, ((long)i * in_w + j) * from_step) : 0.0f;   \
+      _Pragma("unroll") for (int t = 0; t < TY; ++t) {                                \
+        const int u = TAP_ROW(p, t, 0);                                               \
+        if (IS_TAP(u, DH, KH) && inside) {                                            \
+          acc[t] = MULTIPLY_ADD(in, GET(w, u / DH * KW + v), acc[t]);                 \
+        }                                                                             \
+      }                                                                               \
+    }                                                                                 \
+  }
+
 kernel void depthwise_direct(global const element* restrict x, global const element* restrict y_mask,
                              global const element* restrict weights, global const element* restrict b,
                              global const element* restrict r, global element* restrict result, int groups,
@@ -41,23 +84,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
   for (int channel = 0; channel < channels; ++channel) {
     const long from_plane = image * in_image + ((long)f * channels + channel) * in_h * in_w;
     global const element* w = weights + ((long)f * channels + channel) * (KH * KW);
-    for (int u = 0; u < KH; ++u) {
-      for (int v = 0; v < KW; ++v) {
-        const int q = column + pl - v * DW;
-        const int j = q / SW;
-        if (q >= 0 && j * SW == q && j < in_w) {
-#pragma unroll
-          for (int t = 0; t < TY; ++t) {
-            const int p = row0 + t + pt - u * DH;
-            const int i = p / SH;
-            if (p >= 0 && i * SH == p && i < in_h) {
-              acc[t] = MULTIPLY_ADD(MASKED(x, y_mask, from_plane + (long)i * in_w + j),
-                                    GET(w, u * KW + v), acc[t]);
-            }
-          }
-        }
-      }
-    }
+    ADD_GRADIENT()
   }
 #else
 #if NHWC
@@ -68,29 +95,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
   const long from_step = 1;
 #endif
   global const element* w = weights + (long)f * (KH * KW);
-  // Row p of the input is connected with row t of the results by tap (p - t*SH)/DH; a single row with every DH-th.
-#if UNROLL
-#pragma unroll
-#endif
-  for (int p = 0; p <= (TY - 1) * SH + REACH_H; p += TY == 1 ? DH : 1) {
-    const int i = row0 * SH - pt + p;
-#if UNROLL
-#pragma unroll
-#endif
-    for (int v = 0; v < KW; ++v) {
-      const int j = column * SW - pl + v * DW;
-      const int inside = i >= 0 && i < in_h && j >= 0 && j < in_w;
-      const float in = inside ? GET(from, ((long)i * in_w + j) * from_step) : 0.0f;
-#pragma unroll
-      for (int t = 0; t < TY; ++t) {
-        const int u = TAP_ROW(p, t, 0);
-        // Outside the image nothing is added: 0 times an infinite weight is NaN.
-        if (IS_TAP(u, DH, KH) && inside) {
-          acc[t] = MULTIPLY_ADD(in, GET(w, u / DH * KW + v), acc[t]);
-        }
-      }
-    }
-  }
+  ADD_TAPS()
 #endif
 #pragma unroll
   for (int t = 0; t < TY; ++t) {

@@ -66,6 +66,70 @@ typedef float lanes;
     in[c] = near[c] == c ? read : (lanes)(0.0f);                                \
   }
 
+// sums += the row at `from` (and from_y) times the taps that meet it, row p of those that the work-item sees.
+#define MULTIPLY_ROW(p)                                                                        \
+  {                                                                                            \
+    lanes in[COLUMNS];                                                                         \
+    if (inside) {                                                                              \
+      LOAD_INSIDE()                                                                            \
+    } else {                                                                                   \
+      LOAD_BORDER()                                                                            \
+    }                                                                                          \
+    _Pragma("unroll") for (int t = 0; t < TY; ++t) {                                           \
+      if (IS_TAP((p) - t * SH, DH, KH)) {                                                      \
+        _Pragma("unroll") for (int v = 0; v < KW; ++v) {                                       \
+          const lanes w = KEPT(((p) - t * SH) / DH * KW + v);                                  \
+          _Pragma("unroll") for (int c = 0; c < 4; ++c) {                                      \
+            sums[t][c] = MULTIPLY_ADD(in[c * SW + v * DW], w, sums[t][c]);                     \
+          }                                                                                    \
+        }                                                                                      \
+      }                                                                                        \
+    }                                                                                          \
+  }
+
+// Stores the 4 neighbouring results of row t, from result[to] on.
+#if NHWC
+#define STORE_QUAD(t, to)                                                                    \
+  _Pragma("unroll") for (int c = 0; c < 4; ++c) {                                            \
+    if (4 * quad + c < res_w) {                                                              \
+      STORE_FOUR(sums[t][c], BIAS_FOUR(4 * plane), SLOPE_FOUR(4 * plane), (to) + COLUMN(c))  \
+    }                                                                                        \
+  }
+#elif STORE_FOURS
+#define STORE_QUAD(t, to)                                                                  \
+  STORE_FOUR((float4)(sums[t][0], sums[t][1], sums[t][2], sums[t][3]), BIAS_OF(b, plane),  \
+             SLOPE_OF(SLOPES_OF(image, planes), plane), to)
+#else
+#define STORE_QUAD(t, to)                                                            \
+  const float bias = BIAS_OF(b, plane);                                              \
+  const float slope = SLOPE_OF(SLOPES_OF(image, planes), plane);                     \
+  _Pragma("unroll") for (int c = 0; c < 4; ++c) {                                    \
+    if (4 * quad + c < res_w) {                                                      \
+      const float value = sums[t][c] + bias + RESIDUAL_OF(r, (to) + c);              \
+      PUT(RESULT(GET(result, (to) + c), ACTIVATE(value, slope)), result, (to) + c);  \
+    }                                                                                \
+  }
+#endif
+
+// Where a work-item's results are: plane (with NHWC: vector of 4 channels), image, first row, and fours of columns.
+#if NHWC
+#define FIND_PLACE()                              \
+  const int pixels = QUOTIENT(id, planes);        \
+  const int plane = id - pixels * planes;         \
+  const int rows = QUOTIENT(pixels, quads);       \
+  const int quad = pixels - rows * quads;         \
+  const int image = QUOTIENT(rows, row_tiles);    \
+  const int row0 = (rows - image * row_tiles) * TY;
+#else
+#define FIND_PLACE()                                    \
+  const int rows = QUOTIENT(id, quads);                 \
+  const int quad = id - rows * quads;                   \
+  const int all_planes = QUOTIENT(rows, row_tiles);     \
+  const int row0 = (rows - all_planes * row_tiles) * TY; \
+  const int image = QUOTIENT(all_planes, planes);       \
+  const int plane = all_planes - image * planes;
+#endif
+
 // `planes`: without NHWC filters (of a gradient: channels), `per_channel` of them per plane of the input; with NHWC
 // vectors of 4 channels.
 kernel void depthwise_fours(global const element* restrict x, global const element* restrict y_mask,
@@ -79,33 +143,19 @@ kernel void depthwise_fours(global const element* restrict x, global const eleme
                             long out_image SLOPES_PARAMETER) {
   const int id = get_global_id(0);
   if (id >= items) return;
+  FIND_PLACE()
 #if NHWC
-  const int pixels = QUOTIENT(id, planes);
-  const int plane = id - pixels * planes;
-  const int rows = QUOTIENT(pixels, quads);
-  const int quad = pixels - rows * quads;
-  const int image = QUOTIENT(rows, row_tiles);
-  const int row0 = (rows - image * row_tiles) * TY;
   const int column_step = 4 * planes;
   const long first_x = image * in_image + 4 * plane;
   const long first_out = image * out_image + 4 * plane;
 #else
-  const int rows = QUOTIENT(id, quads);
-  const int quad = id - rows * quads;
-  const int all_planes = QUOTIENT(rows, row_tiles);
-  const int row0 = (rows - all_planes * row_tiles) * TY;
-  const int image = QUOTIENT(all_planes, planes);
-  const int plane = all_planes - image * planes;
   const int column_step = 1;
   const long first_x = image * in_image + QUOTIENT(plane, per_channel) * (long)in_h * in_w;
   const long first_out = image * out_image + plane * (long)res_h * res_w;
 #endif
   lanes sums[TY][4];
 #pragma unroll
-  for (int t = 0; t < TY; ++t) {
-#pragma unroll
-    for (int c = 0; c < 4; ++c) sums[t][c] = (lanes)(0.0f);
-  }
+  for (int t = 0; t < 4 * TY; ++t) sums[t / 4][t % 4] = (lanes)(0.0f);
 #if KEEP_WEIGHTS
   lanes kept[KH * KW];
 #pragma unroll
@@ -126,57 +176,17 @@ kernel void depthwise_fours(global const element* restrict x, global const eleme
 #pragma unroll
   for (int p = 0; p < ROWS; ++p) {
     const int i = row0 * SH - pt + p;
-    if (i >= 0 && i < in_h) {
-      lanes in[COLUMNS];
-      if (inside) {
-        LOAD_INSIDE()
-      } else {
-        LOAD_BORDER()
-      }
-#pragma unroll
-      for (int t = 0; t < TY; ++t) {
-        if (IS_TAP(p - t * SH, DH, KH)) {
-#pragma unroll
-          for (int v = 0; v < KW; ++v) {
-            const lanes w = KEPT((p - t * SH) / DH * KW + v);
-#pragma unroll
-            for (int c = 0; c < 4; ++c) sums[t][c] = MULTIPLY_ADD(in[c * SW + v * DW], w, sums[t][c]);
-          }
-        }
-      }
-    }
+    if (i >= 0 && i < in_h) MULTIPLY_ROW(p)
     from += row_step;
 #if MASK
     from_y += row_step;
 #endif
   }
-
 #pragma unroll
   for (int t = 0; t < TY; ++t) {
     if (row0 + t < res_h) {
       const long to = first_out + ((long)(row0 + t) * res_w + 4 * quad) * column_step;
-#if NHWC
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        if (4 * quad + c < res_w) {
-          STORE_FOUR(sums[t][c], BIAS_FOUR(4 * plane), SLOPE_FOUR(4 * plane), to + COLUMN(c))
-        }
-      }
-#else
-      const float bias = BIAS_OF(b, plane);
-      const float slope = SLOPE_OF(SLOPES_OF(image, planes), plane);
-#if STORE_FOURS
-      STORE_FOUR((float4)(sums[t][0], sums[t][1], sums[t][2], sums[t][3]), bias, slope, to)
-#else
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        if (4 * quad + c < res_w) {
-          const float value = sums[t][c] + bias + RESIDUAL_OF(r, to + c);
-          PUT(RESULT(GET(result, to + c), ACTIVATE(value, slope)), result, to + c);
-        }
-      }
-#endif
-#endif
+      STORE_QUAD(t, to)
     }
   }
 }

@@ -52,6 +52,29 @@ ALWAYS_INLINE void store_row(const floatv* sums, const float slope, global const
       const float bias, const float slope, global const element *r, global element *result, const long to,      \
       const int in_h, const int in_w, const int top, const int column, const int first, const int last,         \
       const int res_h, const int res_w, const long size, const long ahead BOUNDS_PARAMETER
+// acc += row s of a step, at input[at], times the taps that meet it. Meanwhile what lies `ahead` is prefetched. A row
+// has sums of its own, so that no result waits for a long chain of sums. Not a function: of that LLVM 15 makes code
+// that takes 3 % longer (mobilenet_dw_s1; 2-core Zen 3, 2026-11).
+#define MULTIPLY_ROW()                                                                                        \
+  _Pragma("unroll") for (int line = 0; line < IW; ++line) PREFETCH(input + at + column + ahead + line * 16);  \
+  floatv row_sums[ROLL * RH * RW];                                                                            \
+  _Pragma("unroll") for (int t = 0; t < ROLL * RH * RW; ++t) row_sums[t] = (floatv)(0.0f);                    \
+  _Pragma("unroll") for (int q = 0; q <= REACH_W; ++q) {                                                      \
+    if (!IS_TAP(TAP_COLUMN(q, 0), DW, KW) && !IS_TAP(TAP_COLUMN(q, RW - 1), DW, KW)) continue;                \
+    const floatv in = see(input, y_mask, at, q, inside, column, in_w, size, careful);                         \
+    _Pragma("unroll") for (int t = 0; t < ROLL * RH * RW; ++t) {                                              \
+      const int u = ROLLING_TAP_ROW(s, t / (RH * RW), t / RW % RH), v = TAP_COLUMN(q, t % RW);                \
+      if (!IS_TAP(u, DH, KH) || !IS_TAP(v, DW, KW)) continue;                                                 \
+      const floatv w = (floatv)(weight[u / DH * KW + v / DW]);                                                \
+      row_sums[t] = RW == 1 && q == 0 ? w * in : fma(w, in, row_sums[t]);                                     \
+    }                                                                                                         \
+  }                                                                                                           \
+  _Pragma("unroll") for (int t = 0; t < ROLL * RH * RW; ++t) {                                                \
+    if (IS_TAP(ROLLING_TAP_ROW(s, t / (RH * RW), t / RW % RH), DH, KH)) {                                     \
+      acc[t / (RH * RW)][t / RW % RH][t % RW] += row_sums[t];                                                 \
+    }                                                                                                         \
+  }
+
 ALWAYS_INLINE void roll_down(const int careful, ROLL_PARAMETERS) {
   float weight[KH * KW];
 #pragma unroll
@@ -72,30 +95,7 @@ ALWAYS_INLINE void roll_down(const int careful, ROLL_PARAMETERS) {
 #pragma unroll
     for (int s = 0; s < IH; ++s) {
       if (s > 0 && step * IH + s + top >= in_h) continue;
-#pragma unroll
-      for (int line = 0; line < IW; ++line) PREFETCH(input + at + column + ahead + line * 16);
-      // Sums of their own for each row, so that no result waits for a long chain of sums.
-      floatv row_sums[ROLL * RH * RW];
-#pragma unroll
-      for (int t = 0; t < ROLL * RH * RW; ++t) row_sums[t] = (floatv)(0.0f);
-#pragma unroll
-      for (int q = 0; q <= REACH_W; ++q) {
-        if (!IS_TAP(TAP_COLUMN(q, 0), DW, KW) && !IS_TAP(TAP_COLUMN(q, RW - 1), DW, KW)) continue;
-        const floatv in = see(input, y_mask, at, q, inside, column, in_w, size, careful);
-#pragma unroll
-        for (int t = 0; t < ROLL * RH * RW; ++t) {
-          const int u = ROLLING_TAP_ROW(s, t / (RH * RW), t / RW % RH), v = TAP_COLUMN(q, t % RW);
-          if (!IS_TAP(u, DH, KH) || !IS_TAP(v, DW, KW)) continue;
-          const floatv w = (floatv)(weight[u / DH * KW + v / DW]);
-          row_sums[t] = RW == 1 && q == 0 ? w * in : fma(w, in, row_sums[t]);
-        }
-      }
-#pragma unroll
-      for (int t = 0; t < ROLL * RH * RW; ++t) {
-        if (IS_TAP(ROLLING_TAP_ROW(s, t / (RH * RW), t / RW % RH), DH, KH)) {
-          acc[t / (RH * RW)][t / RW % RH][t % RW] += row_sums[t];
-        }
-      }
+      MULTIPLY_ROW()
       at += in_w;
     }
     const int i = step - (ROLL - 1);

@@ -20,169 +20,221 @@
 
 #define WHOLE_TILES (!ACCUMULATE && !MULTI)
 
-#define PARAMETERS SECTION_PARAMETERS, int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER
+#define PARAMETERS_WITH(restrict)    \
+  SECTION_PARAMETERS_WITH(restrict), int channels, int stage_floats, int sums_pitch SLOPES_PARAMETER_WITH(restrict)
+#define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS SECTION_ARGUMENTS, channels, stage_floats, sums_pitch SLOPES_ARGUMENT
 
-NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory, PARAMETERS) {
+// A section of the planes of a group, and how its last vectors and rows are stored.
+typedef struct {
+  long image;
+  int group_index, a0, b0, rows, columns;
+  int last_overlaps, spare_rows;
+} Section;
+
+ALWAYS_INLINE Section section_of(const long index, PLAIN_PARAMETERS) {
+  Section s;
+  const int section = (int)(index % sections);
+  const long plane = index / sections;
+  s.group_index = (int)(plane % groups);
+  s.image = plane / groups;
+  const int first_a = section / sections_x * section_h;
+  s.a0 = WHOLE_TILES ? min(first_a, max(0, steps_h - section_h)) : first_a;
+  s.b0 = section % sections_x * section_w;
+  s.rows = min(section_h, steps_h - s.a0);
+  s.columns = min(section_w, steps_w - s.b0);
+  // A single vector that does not fit its row may overrun it into rows that are written later.
+  s.last_overlaps = WHOLE_TILES && s.columns > VW;
+  s.spare_rows = RH * RW > 1 ? 0 : WHOLE_TILES && s.columns == steps_w && s.columns <= VW;
+  return s;
+}
+
+// A filter of a channel, and its plane of results.
+typedef struct {
+  global const element* weights;
+  long to;
+  float start, slope;
+} Filter;
+
+ALWAYS_INLINE Filter filter_of(const Section s, const int channel, const int filter, PLAIN_PARAMETERS) {
+  Filter f;
+  const int k = s.group_index * filters + filter;
+  f.weights = weights + ((long)s.group_index * filters * channels + filter + channel) * (KH * KW);
+  f.to = s.image * out_image + ((long)s.group_index * filters + filter) * res_h * res_w;
+  f.start = BIAS_OF(b, k);
+  f.slope = SLOPE_OF(SLOPES_OF(s.image, (long)groups * filters), k);
+  return f;
+}
+
+// Where the sums of results wait for the next channel, with MULTI.
+#define SUM_OF(row, rx) (sums + (((row) * RH + ry) * RW + (rx)) * sums_pitch + j)
+#define IS_STORED(row) ((WHOLE_TILES || (row) < s.rows) && (ry == 0 || (s.a0 + (row)) * RH + ry < res_h))
+
+#if UNROLL
+// acc += the taps times the staged rows that row ry of the steps sees, vector by vector of these. Not a function: of
+// that LLVM 15 makes code that takes a tenth longer (n1c672h14w14k672kh5kw5p2g672; 2-core Zen 3, 2026-11).
+#define MULTIPLY_TAPS(staged)                                                                          \
+  _Pragma("unroll") for (int p = 0; p <= (RB - 1) * IH + REACH_H; ++p) {                               \
+    _Pragma("unroll") for (int q = 0; q <= REACH_W; ++q) {                                             \
+      const floatv in = LOAD_V((staged) + (p * IW + q % IW) * pitch + q / IW + j);                     \
+      _Pragma("unroll") for (int t = 0; t < RB * RW; ++t) {                                            \
+        const int u = TAP_ROW(p, t / RW, ry);                                                          \
+        const int v = TAP_COLUMN(q, t % RW);                                                           \
+        if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {                                                  \
+          acc[t / RW][t % RW] = fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t / RW][t % RW]);  \
+        }                                                                                              \
+      }                                                                                                \
+    }                                                                                                  \
+  }
+
+// Stores row ry of the tile's steps from (i, j) on, or adds them up for the next channel.
+ALWAYS_INLINE void store_rows(floatv acc[RB][RW], const Section s, const Filter f, const int channel, const int i,
+                              const int j, const int ry, local float* sums, PLAIN_PARAMETERS) {
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
 #if MULTI
-  local float* sums = memory + stage_floats;
+    if (channel + 1 < channels) {
+#pragma unroll
+      for (int rx = 0; rx < RW; ++rx) STORE_V(acc[t][rx], SUM_OF(i + t, rx));
+      continue;
+    }
 #endif
+    if (IS_STORED(i + t)) {
+      const long at = f.to + (long)((s.a0 + i + t) * RH + ry) * res_w;
+      store_steps(acc[t], f.slope, r + at, result + at, (s.b0 + j) * RW, res_w,
+                  s.spare_rows * (s.rows - 1 - i - t) * res_w);
+    }
+  }
+}
+
+// The results of a filter from row i of the section on, RB steps of rows.
+ALWAYS_INLINE void multiply_rows(const float* weight, local const float* staged_rows, const Section s, const Filter f,
+                                 const int channel, const int i, local float* sums, PLAIN_PARAMETERS) {
+#pragma unroll
+  for (int ry = 0; ry < RH; ++ry) {
+    for (int j0 = 0; j0 < s.columns; j0 += VW) {
+      const int j = s.last_overlaps ? min(j0, s.columns - VW) : j0;
+      floatv acc[RB][RW];
+#pragma unroll
+      for (int t = 0; t < RB * RW; ++t) {
+#if MULTI
+        if (channel > 0) {
+          acc[t / RW][t % RW] = LOAD_V(SUM_OF(i + t / RW, t % RW));
+        } else
+#endif
+          acc[t / RW][t % RW] = (floatv)(f.start);
+      }
+      MULTIPLY_TAPS(staged_rows)
+      store_rows(acc, s, f, channel, i, j, ry, sums, ARGUMENTS);
+    }
+  }
+}
+#else
+// acc += the taps that meet result (ry, rx) of each step, times the staged rows.
+ALWAYS_INLINE void multiply_taps(floatv acc[RB], global const element* w, local const float* staged, const int ry,
+                                 const int rx, const int pitch) {
+  __attribute__((opencl_unroll_hint(1)))
+  for (int u = 0; u < KH; ++u) {
+#if DATA
+    const int from_row = ry + PT_MOD - u * DH;
+    if (from_row % SH != 0) continue;
+    local const float* staged_row = staged + (from_row / SH + BASE_H) * pitch;
+#else
+    local const float* staged_row = staged + u * DH * IW * pitch;
+#endif
+    __attribute__((opencl_unroll_hint(1)))
+    for (int v = 0; v < KW; ++v) {
+#if DATA
+      const int from_column = rx + PL_MOD - v * DW;
+      if (from_column % SW != 0) continue;
+      local const float* at = staged_row + from_column / SW + BASE_W;
+#else
+      local const float* at = staged_row + v * DW % IW * pitch + v * DW / IW;
+#endif
+      const floatv weight = (floatv)(GET(w, u * KW + v));
+#pragma unroll
+      for (int t = 0; t < RB; ++t) acc[t] = fma(weight, LOAD_V(at + t * IH * IW * pitch), acc[t]);
+    }
+  }
+}
+
+// Stores results (ry, rx) of the tile's steps from (i, j) on, or adds them up for the next channel.
+ALWAYS_INLINE void store_rows(floatv acc[RB], const Section s, const Filter f, const int channel, const int i,
+                              const int j, const int ry, const int rx, local float* sums, PLAIN_PARAMETERS) {
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
+#if MULTI
+    if (channel + 1 < channels) {
+      STORE_V(acc[t], SUM_OF(i + t, rx));
+      continue;
+    }
+#endif
+    if (IS_STORED(i + t)) {
+      const long row_at = f.to + (long)((s.a0 + i + t) * RH + ry) * res_w;
+#if RW == 1
+      store_steps(acc + t, f.slope, r + row_at, result + row_at, s.b0 + j, res_w, 0);
+#else
+      float values[VW];
+      STORE_V(acc[t], values);
+      const int column = (s.b0 + j) * RW + rx;
+      for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
+        const long at = row_at + column + lane * RW;
+        const float value = values[lane] + RESIDUAL_OF(r, at);
+        PUT(RESULT(GET(result, at), ACTIVATE(value, f.slope)), result, at);
+      }
+#endif
+    }
+  }
+}
+
+// The results of a filter from row i of the section on, RB steps of rows.
+ALWAYS_INLINE void multiply_rows(local const float* staged_rows, const Section s, const Filter f, const int channel,
+                                 const int i, local float* sums, PLAIN_PARAMETERS) {
+  for (int ry = 0; ry < RH; ++ry) {
+    for (int j = 0; j < s.columns; j += VW) {
+      for (int rx = 0; rx < RW; ++rx) {
+        floatv acc[RB];
+#pragma unroll
+        for (int t = 0; t < RB; ++t) {
+          acc[t] = (floatv)(f.start);
+#if MULTI
+          if (channel > 0) acc[t] = LOAD_V(SUM_OF(i + t, rx));
+#endif
+        }
+        multiply_taps(acc, f.weights, staged_rows + j, ry, rx, pitch);
+        store_rows(acc, s, f, channel, i, j, ry, rx, sums, ARGUMENTS);
+      }
+    }
+  }
+}
+#endif
+
+NOT_INLINED void depthwise_rows_item(const long id, local float* restrict memory, PARAMETERS) {
+  local float* sums = memory + stage_floats;
   const long first_index = id * sections_per_work_group;
   const long last_index = min(first_index + sections_per_work_group, all_sections);
   for (long index = first_index; index < last_index; ++index) {
-    const int section = (int)(index % sections);
-    const long plane = index / sections;
-    const int group_index = (int)(plane % groups);
-    const long image = plane / groups;
-    const int first_a = section / sections_x * section_h;
-    const int a0 = WHOLE_TILES ? min(first_a, max(0, steps_h - section_h)) : first_a;
-    const int b0 = section % sections_x * section_w;
-    const int rows = min(section_h, steps_h - a0);
-    const int columns = min(section_w, steps_w - b0);
-    // A single vector that does not fit its row may overrun it into rows that are written later.
-    const int last_overlaps = WHOLE_TILES && columns > VW;
-    const int spare_rows =
-        RH * RW > 1 ? 0 : WHOLE_TILES && columns == steps_w && columns <= VW;
+    const Section s = section_of(index, ARGUMENTS);
     for (int channel = 0; channel < channels; ++channel) {
       stage_section(x, y_mask, MASK,
-                 image * in_image + ((long)group_index * channels + channel) * in_h * in_w, in_size, in_h, in_w,
-                 top + a0 * IH, left + b0 * IW, (rows - 1) * IH + REACH_H + 1,
-                 (columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
-                 sections > 1 || index == first_index);
+                    s.image * in_image + ((long)s.group_index * channels + channel) * in_h * in_w, in_size, in_h, in_w,
+                    top + s.a0 * IH, left + s.b0 * IW, (s.rows - 1) * IH + REACH_H + 1,
+                    (s.columns - 1) * IW + REACH_W + 1, memory, pitch, shift,
+                    sections > 1 || index == first_index);
       for (int filter = 0; filter < filters; ++filter) {
-        const long f = (long)group_index * filters * channels + filter + channel;
-        global const element* w = weights + f * (KH * KW);
-        const long to = image * out_image + ((long)group_index * filters + filter) * res_h * res_w;
-        const float start = BIAS_OF(b, group_index * filters + filter);
-        const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), group_index * filters + filter);
+        const Filter f = filter_of(s, channel, filter, ARGUMENTS);
 #if UNROLL
         float weight[KH * KW];
 #pragma unroll
-        for (int t = 0; t < KH * KW; ++t) weight[t] = GET(w, t);
+        for (int t = 0; t < KH * KW; ++t) weight[t] = GET(f.weights, t);
 #endif
-        for (int i0 = 0; i0 < rows; i0 += RB) {
-          const int i = WHOLE_TILES ? min(i0, rows - RB) : i0;
+        for (int i0 = 0; i0 < s.rows; i0 += RB) {
+          const int i = WHOLE_TILES ? min(i0, s.rows - RB) : i0;
           local const float* staged_rows = memory + shift + i * IH * IW * pitch;
 #if UNROLL
-#pragma unroll
-          for (int ry = 0; ry < RH; ++ry) {
-            for (int j0 = 0; j0 < columns; j0 += VW) {
-              const int j = last_overlaps ? min(j0, columns - VW) : j0;
-              floatv acc[RB][RW];
-#pragma unroll
-              for (int t = 0; t < RB * RW; ++t) {
-#if MULTI
-                if (channel > 0) {
-                  acc[t / RW][t % RW] =
-                      LOAD_V(sums + (((i + t / RW) * RH + ry) * RW + t % RW) * sums_pitch + j);
-                } else
-#endif
-                  acc[t / RW][t % RW] = (floatv)(start);
-              }
-#pragma unroll
-              for (int p = 0; p <= (RB - 1) * IH + REACH_H; ++p) {
-#pragma unroll
-                for (int q = 0; q <= REACH_W; ++q) {
-                  const floatv in = LOAD_V(staged_rows + (p * IW + q % IW) * pitch + q / IW + j);
-#pragma unroll
-                  for (int t = 0; t < RB * RW; ++t) {
-                    const int u = TAP_ROW(p, t / RW, ry);
-                    const int v = TAP_COLUMN(q, t % RW);
-                    if (IS_TAP(u, DH, KH) && IS_TAP(v, DW, KW)) {
-                      acc[t / RW][t % RW] =
-                          fma((floatv)(weight[u / DH * KW + v / DW]), in, acc[t / RW][t % RW]);
-                    }
-                  }
-                }
-              }
-#pragma unroll
-              for (int t = 0; t < RB; ++t) {
-#if MULTI
-                if (channel + 1 < channels) {
-#pragma unroll
-                  for (int rx = 0; rx < RW; ++rx) {
-                    STORE_V(acc[t][rx],
-                            sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
-                  }
-                  continue;
-                }
-#endif
-                const int row = (a0 + i + t) * RH + ry;
-                if ((WHOLE_TILES || i + t < rows) && (ry == 0 || row < res_h)) {
-                  const long at = to + (long)row * res_w;
-                  store_steps(acc[t], slope, r + at, result + at, (b0 + j) * RW, res_w,
-                              spare_rows * (rows - 1 - i - t) * res_w);
-                }
-              }
-            }
-          }
+          multiply_rows(weight, staged_rows, s, f, channel, i, sums, ARGUMENTS);
 #else
-          for (int ry = 0; ry < RH; ++ry) {
-            for (int j = 0; j < columns; j += VW) {
-              for (int rx = 0; rx < RW; ++rx) {
-                floatv acc[RB];
-#pragma unroll
-                for (int t = 0; t < RB; ++t) {
-                  acc[t] = (floatv)(start);
-#if MULTI
-                  if (channel > 0) {
-                    acc[t] = LOAD_V(sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
-                  }
-#endif
-                }
-                __attribute__((opencl_unroll_hint(1)))
-                for (int u = 0; u < KH; ++u) {
-#if DATA
-                  const int from_row = ry + PT_MOD - u * DH;
-                  if (from_row % SH != 0) continue;
-                  local const float* staged_row = staged_rows + (from_row / SH + BASE_H) * pitch + j;
-#else
-                  local const float* staged_row = staged_rows + u * DH * IW * pitch + j;
-#endif
-                  __attribute__((opencl_unroll_hint(1)))
-                  for (int v = 0; v < KW; ++v) {
-#if DATA
-                    const int from_column = rx + PL_MOD - v * DW;
-                    if (from_column % SW != 0) continue;
-                    local const float* at = staged_row + from_column / SW + BASE_W;
-#else
-                    local const float* at = staged_row + v * DW % IW * pitch + v * DW / IW;
-#endif
-                    const floatv weight = (floatv)(GET(w, u * KW + v));
-#pragma unroll
-                    for (int t = 0; t < RB; ++t) {
-                      acc[t] = fma(weight, LOAD_V(at + t * IH * IW * pitch), acc[t]);
-                    }
-                  }
-                }
-#pragma unroll
-                for (int t = 0; t < RB; ++t) {
-#if MULTI
-                  if (channel + 1 < channels) {
-                    STORE_V(acc[t], sums + (((i + t) * RH + ry) * RW + rx) * sums_pitch + j);
-                    continue;
-                  }
-#endif
-                  const int row = (a0 + i + t) * RH + ry;
-                  if ((WHOLE_TILES || i + t < rows) && (ry == 0 || row < res_h)) {
-#if RW == 1
-                    const long at = to + (long)row * res_w;
-                    store_steps(acc + t, slope, r + at, result + at, b0 + j, res_w, 0);
-#else
-                    float values[VW];
-                    STORE_V(acc[t], values);
-                    const int column = (b0 + j) * RW + rx;
-                    for (int lane = 0; lane < VW && column + lane * RW < res_w; ++lane) {
-                      const long at = to + (long)row * res_w + column + lane * RW;
-                      const float value = values[lane] + RESIDUAL_OF(r, at);
-                      PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
-                    }
-#endif
-                  }
-                }
-              }
-            }
-          }
+          multiply_rows(staged_rows, s, f, channel, i, sums, ARGUMENTS);
 #endif
         }
       }

@@ -61,6 +61,34 @@ typedef element result_element;
   }                                                                                           \
   _Pragma("unroll") for (int c = END_OF_FOURS; c < COLUMNS; ++c) LOAD_COLUMN(c)
 
+// sums += row p of x times the rows of dy that meet it.
+#define MULTIPLY_ROW()                                                                                       \
+  _Pragma("unroll") for (int t = 0; t < TY; ++t) {                                                           \
+    if (IS_TAP(p - t * SH, DH, KH) && HAS_ROW(t)) {                                                          \
+      _Pragma("unroll") for (int c = 0; c < 4; ++c) {                                                        \
+        if (HAS_PIXEL(c)) {                                                                                  \
+          _Pragma("unroll") for (int v = 0; v < KW; ++v) {                                                   \
+            const int tap = (p - t * SH) / DH * KW + v;                                                      \
+            sums[tap] = MULTIPLY_ADD(LANE(gradient[t], c), in[c * SW + v * DW], sums[tap]);                  \
+          }                                                                                                  \
+        }                                                                                                    \
+      }                                                                                                      \
+    }                                                                                                        \
+  }
+
+// Adds up the work-items' sums in shared[tap * ITEMS + item], half of those that are left at a time: that of a tap is
+// then shared[tap * ITEMS].
+#define ADD_ITEMS()                                                                               \
+  _Pragma("unroll") for (int tap = 0; tap < TAPS; ++tap) shared[tap * ITEMS + item] = sums[tap];  \
+  barrier(CLK_LOCAL_MEM_FENCE);                                                                   \
+  _Pragma("unroll") for (int half_of = ITEMS / 2; half_of > 0; half_of /= 2) {                    \
+    for (int n = item; n < TAPS * half_of; n += ITEMS) {                                          \
+      const int to = n / half_of * ITEMS + n % half_of;                                           \
+      shared[to] += shared[to + half_of];                                                         \
+    }                                                                                             \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                 \
+  }
+
 // x_image, dy_image: elements of an image. tiles: of a filter, of all images; tiles_per_part: a multiple of ITEMS.
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void depthwise_weights_fours(global const element* restrict x, global const element* restrict dy,
@@ -98,37 +126,13 @@ void depthwise_weights_fours(global const element* restrict x, global const elem
       if (top + p >= 0 && top + p < in_h) {
         float in[COLUMNS];
         LOAD_ROW()
-#pragma unroll
-        for (int t = 0; t < TY; ++t) {
-          if (IS_TAP(p - t * SH, DH, KH) && HAS_ROW(t)) {
-#pragma unroll
-            for (int c = 0; c < 4; ++c) {
-              if (HAS_PIXEL(c)) {
-#pragma unroll
-                for (int v = 0; v < KW; ++v) {
-                  const int tap = (p - t * SH) / DH * KW + v;
-                  sums[tap] = MULTIPLY_ADD(LANE(gradient[t], c), in[c * SW + v * DW], sums[tap]);
-                }
-              }
-            }
-          }
-        }
+        MULTIPLY_ROW()
       }
       from += in_w;
     }
   }
 
-#pragma unroll
-  for (int tap = 0; tap < TAPS; ++tap) shared[tap * ITEMS + item] = sums[tap];
-  barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-  for (int half_of = ITEMS / 2; half_of > 0; half_of /= 2) {
-    for (int n = item; n < TAPS * half_of; n += ITEMS) {
-      const int to = n / half_of * ITEMS + n % half_of;
-      shared[to] += shared[to + half_of];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-  }
+  ADD_ITEMS()
   for (int tap = item; tap < TAPS; tap += ITEMS) {
     const long to = part * part_stride + (long)filter * TAPS + tap;
 #if PARTS

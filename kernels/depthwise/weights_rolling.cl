@@ -66,6 +66,25 @@ ALWAYS_INLINE floatv gradient_of(global const element* dy, global const element*
   return counted ? all : (floatv)(0.0f);
 }
 
+// acc += the row of x at `at`, row s of a step, times the rows of dy that see it, for columns [v0, v0 + COLUMNS) of the
+// filter.
+ALWAYS_INLINE void multiply_row(floatv acc[KH * COLUMNS], const floatv g[ROLL], global const element* x,
+                                global const element* y, const long at, const int s, const int v0, const intv* inside,
+                                const int column, const int in_w, const long size, const int careful) {
+#pragma unroll
+  for (int v = v0; v < v0 + COLUMNS; ++v) {
+    if (v >= KW) continue;
+    const floatv in = see(x, y, at, v * DW, inside, column, in_w, size, careful);
+#pragma unroll
+    for (int a = 0; a < ROLL; ++a) {
+      const int u = ROLLING_TAP_ROW(s, a, 0);
+      if (!IS_TAP(u, DH, KH)) continue;
+      const int t = u / DH * COLUMNS + v - v0;
+      acc[t] = fma(g[a], in, acc[t]);
+    }
+  }
+}
+
 // sums[KH*KW] += rows [first, last) of a vector of columns of dy, without its first `skip` lanes, times what they see.
 #define ROLL_PARAMETERS                                                                                              \
   floatv *sums, global const element *x, global const element *dy, global const element *y, const long from,         \
@@ -109,18 +128,7 @@ ALWAYS_INLINE void roll_down(const int careful, ROLL_PARAMETERS) {
 #pragma unroll
           for (int line = 0; line < IW; ++line) PREFETCH(x + at + column + ahead + line * 16);
         }
-#pragma unroll
-        for (int v = v0; v < v0 + COLUMNS; ++v) {
-          if (v >= KW) continue;
-          const floatv in = see(x, y, at, v * DW, inside, column, in_w, size, careful);
-#pragma unroll
-          for (int a = 0; a < ROLL; ++a) {
-            const int u = ROLLING_TAP_ROW(s, a, 0);
-            if (!IS_TAP(u, DH, KH)) continue;
-            const int t = u / DH * COLUMNS + v - v0;
-            acc[t] = fma(g[a], in, acc[t]);
-          }
-        }
+        multiply_row(acc, g, x, y, at, s, v0, inside, column, in_w, size, careful);
       }
 #pragma unroll
       for (int a = 0; a + 1 < ROLL; ++a) g[a] = g[a + 1];

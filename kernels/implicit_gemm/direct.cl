@@ -132,6 +132,45 @@
     MULTIPLY(f, 1)                                            \
   }
 
+// Stores the sums of the four pixels.
+#if STORE_FOURS && !CHANNELS_LAST
+#define STORE_SUMS()                                                                                            \
+  const long out = first_out + i[0] * out_pitch + j[0];                                                         \
+  _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                                              \
+    if (m < filters_left) {                                                                                     \
+      const float4 four = (float4)(COMPONENT(sums[0][m / 4], m % 4), COMPONENT(sums[1][m / 4], m % 4),          \
+                                   COMPONENT(sums[2][m / 4], m % 4), COMPONENT(sums[3][m / 4], m % 4));         \
+      STORE_FOUR(four, BIAS_OF(b, first_filter + m),                                                            \
+                 SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + m), out + m * out_plane)     \
+    }                                                                                                           \
+  }
+#else
+#define STORE_SUMS()                                                                                            \
+  _Pragma("unroll") for (int p = 0; p < 4; ++p) {                                                               \
+    const long out = first_out + i[p] * out_pitch + (long)j[p] * out_step;                                      \
+    if (4 * quad + p < image_pixels) { STORE_PIXEL(p, out) }                                                    \
+  }
+#if STORE_FOURS
+#define STORE_PIXEL(p, out)                                                                                     \
+  _Pragma("unroll") for (int m = 0; m < MR / 4; ++m) {                                                          \
+    if (4 * m < filters_left) {                                                                                 \
+      STORE_FOUR(sums[p][m], BIAS_FOUR(first_filter + 4 * m), SLOPE_FOUR(first_filter + 4 * m), (out) + 4 * m)  \
+    }                                                                                                           \
+  }
+#else
+#define STORE_PIXEL(p, out)                                                                                     \
+  _Pragma("unroll") for (int m = 0; m < MR; ++m) {                                                              \
+    if (m < filters_left) {                                                                                     \
+      const int filter = first_filter + m;                                                                      \
+      const long to = (out) + m * out_plane;                                                                    \
+      const float value = COMPONENT(sums[p][m / 4], m % 4) + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);           \
+      const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), filter);                           \
+      PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);                                         \
+    }                                                                                                           \
+  }
+#endif
+#endif
+
 // Dimension 0 has the pixels, in fours (`quads`), with CHANNELS_LAST for each of them the blocks of MR filters of all
 // groups. A work-item takes every get_global_size(1)-th of the `planes`: with CHANNELS_LAST images, else (image, group,
 // block of filters). `products` of a tile of weights end with at least BK zeroes.
@@ -178,10 +217,7 @@ kernel void implicit_gemm_direct(global const element* restrict x, global const 
     long first = image * in_image + (long)group_index * channels * in_plane;
     float4 sums[4][MR / 4];
 #pragma unroll
-    for (int p = 0; p < 4; ++p) {
-#pragma unroll
-      for (int m = 0; m < MR / 4; ++m) sums[p][m] = (float4)(0.0f);
-    }
+    for (int t = 0; t < MR; ++t) sums[t % 4][t / 4] = (float4)(0.0f);
     int left_over = channels;
     for (; left_over >= BK; left_over -= BK) {
       EACH_TAP(BLOCK())
@@ -194,43 +230,6 @@ kernel void implicit_gemm_direct(global const element* restrict x, global const 
     const int first_filter = group_index * filters + block * MR;
     const int filters_left = filters - block * MR;
     const long first_out = image * out_image + first_filter * out_plane + out_offset;
-#if STORE_FOURS && !CHANNELS_LAST
-    const long out = first_out + i[0] * out_pitch + j[0];
-#pragma unroll
-    for (int m = 0; m < MR; ++m) {
-      if (m < filters_left) {
-        const float4 four = (float4)(COMPONENT(sums[0][m / 4], m % 4), COMPONENT(sums[1][m / 4], m % 4),
-                                     COMPONENT(sums[2][m / 4], m % 4), COMPONENT(sums[3][m / 4], m % 4));
-        STORE_FOUR(four, BIAS_OF(b, first_filter + m),
-                   SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + m), out + m * out_plane)
-      }
-    }
-#else
-#pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      const long out = first_out + i[p] * out_pitch + (long)j[p] * out_step;
-      if (4 * quad + p < image_pixels) {
-#if STORE_FOURS
-#pragma unroll
-        for (int m = 0; m < MR / 4; ++m) {
-          if (4 * m < filters_left) {
-            STORE_FOUR(sums[p][m], BIAS_FOUR(first_filter + 4 * m), SLOPE_FOUR(first_filter + 4 * m), out + 4 * m)
-          }
-        }
-#else
-#pragma unroll
-        for (int m = 0; m < MR; ++m) {
-          if (m < filters_left) {
-            const int filter = first_filter + m;
-            const long to = out + m * out_plane;
-            const float value = COMPONENT(sums[p][m / 4], m % 4) + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-            const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), filter);
-            PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
-          }
-        }
-#endif
-      }
-    }
-#endif
+    STORE_SUMS()
   }
 }

@@ -16,6 +16,41 @@
 
 #define COMPONENT(v, p) ((p) == 0 ? (v).x : (p) == 1 ? (v).y : (p) == 2 ? (v).z : (v).w)
 
+// sums += `channels` channels of one tap, whose weights are at `weights`, weight_step apart. Pixels outside the image
+// are those of pixel 0, and count as 0.
+ALWAYS_INLINE void add_tap(float4 sums[NP][MR / 4], global const element* from, global const element* from_y,
+                           const int* at, const int* inside, global const float4* weights, const int weight_step,
+                           const int channels, const long in_plane) {
+  for (int channel = 0; channel < channels; ++channel) {
+#pragma unroll
+    for (int p = 0; p < NP; ++p) {
+      const float read = MASKED(from, from_y, at[p]);
+      const float value = inside[p] ? read : 0.0f;
+#pragma unroll
+      for (int m = 0; m < MR / 4; ++m) sums[p][m] = MULTIPLY_ADD(weights[m], (float4)(value), sums[p][m]);
+    }
+    weights += weight_step;
+    from += in_plane;
+#if MASK
+    from_y += in_plane;
+#endif
+  }
+}
+
+// Stores the sums of a pixel, of `rest` filters from `first_filter` on, at result[out].
+ALWAYS_INLINE void store_pixel(const float4* sums, long out, const long out_plane, const int first_filter,
+                               const int rest, global const element* b, global const element* r,
+                               global element* result, global const element* slopes) {
+#pragma unroll
+  for (int m = 0; m < MR; ++m, out += out_plane) {
+    if (m < rest) {
+      const int filter = first_filter + m;
+      const float value = COMPONENT(sums[m / 4], m % 4) + BIAS_OF(b, filter) + RESIDUAL_OF(r, out);
+      PUT(RESULT(GET(result, out), ACTIVATE(value, SLOPE_OF(slopes, filter))), result, out);
+    }
+  }
+}
+
 // Dimension 0 has the pixels of an image, `lanes` for NP times as many. A work-item takes every get_global_size(1)-th
 // of the `planes`: (image, group, block of filters).
 kernel void implicit_gemm_items(global const element* restrict x, global const element* restrict y_mask,
@@ -48,7 +83,6 @@ kernel void implicit_gemm_items(global const element* restrict x, global const e
     }
     for (int u = 0; u < taps_h; ++u) {
       for (int v = 0; v < taps_w; ++v) {
-        // Pixels outside the image are those of pixel 0, and count as 0.
         int at[NP], inside[NP];
 #pragma unroll
         for (int p = 0; p < NP; ++p) {
@@ -60,24 +94,8 @@ kernel void implicit_gemm_items(global const element* restrict x, global const e
         global const float4* weights = packed + ((long)group_index * blocks + block) * channels * taps * (MR / 4) +
                                        (long)(u * taps_w + v) * (CHANNELS_LAST ? channels : 1) * (MR / 4);
         const long first = image * in_image + (long)group_index * channels * in_plane;
-        global const element* from = x + first;
-#if MASK
-        global const element* from_y = y_mask + first;
-#endif
-        for (int channel = 0; channel < channels; ++channel) {
-#pragma unroll
-          for (int p = 0; p < NP; ++p) {
-            const float read = MASKED(from, from_y, at[p]);
-            const float value = inside[p] ? read : 0.0f;
-#pragma unroll
-            for (int m = 0; m < MR / 4; ++m) sums[p][m] = MULTIPLY_ADD(weights[m], (float4)(value), sums[p][m]);
-          }
-          weights += (CHANNELS_LAST ? 1 : taps) * (MR / 4);
-          from += in_plane;
-#if MASK
-          from_y += in_plane;
-#endif
-        }
+        add_tap(sums, x + first, y_mask + first, at, inside, weights, (CHANNELS_LAST ? 1 : taps) * (MR / 4), channels,
+                in_plane);
       }
     }
     const int first_filter = group_index * filters + block * MR;
@@ -86,16 +104,8 @@ kernel void implicit_gemm_items(global const element* restrict x, global const e
     for (int p = 0; p < NP; ++p) {
       const long out = first_out + rows[p] * out_pitch + (long)columns[p] * out_step;
       if (t + p * lanes < image_pixels) {
-#pragma unroll
-        for (int m = 0; m < MR; ++m) {
-          if (block * MR + m < filters) {
-            const int filter = first_filter + m;
-            const long to = out + m * out_plane;
-            const float value = COMPONENT(sums[p][m / 4], m % 4) + BIAS_OF(b, filter) + RESIDUAL_OF(r, to);
-            const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), filter);
-            PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);
-          }
-        }
+        store_pixel(sums[p], out, out_plane, first_filter, filters - block * MR, b, r, result,
+                    SLOPES_OF(image, (long)groups * filters));
       }
     }
   }

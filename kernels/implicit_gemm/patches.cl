@@ -35,8 +35,8 @@
 
 // With slabs a span stays in L1 for all blocks. Without, results are stored row after row of a plane, which counts for
 // more where reductions are short (vgg_conv1_1: 1.9 against 2.7 ms; 2-core Zen 3, 2026-11).
-#define SPANS for (int first_v = 0; first_v < all_vectors; first_v += NV)
-#define BLOCKS for (int block = first_block; block < last_block; ++block)
+#define SPANS for (int first_v = 0; first_v < tile.all_vectors; first_v += NV)
+#define BLOCKS for (int block = tile.first_block; block < tile.last_block; ++block)
 #if SUMS
 #define FOR_SPANS_AND_BLOCKS SPANS BLOCKS
 #else
@@ -59,86 +59,223 @@ inline floatv load_scattered(global const element* base, const long* place, cons
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
-#define PARAMETERS \
+#define PARAMETERS_WITH(restrict) \
   global const element* restrict x, global const element* restrict y_mask, \
   global const float* restrict packed, global const element* restrict b, \
   global const element* restrict r, global element* restrict result, int channels, int slab, \
   int taps_h, int taps_w, int in_h, int in_w, long in_size, long in_image, int top, int left, \
   int images, int oh, int ow, int tile_images, int tile_h, int tile_w, int tiles_x, int tiles, \
   int pitch, int filters, int blocks_per_group, int run, int groups, long out_image, \
-  long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER
+  long out_plane, long out_offset, long out_pitch, int out_step SLOPES_PARAMETER_WITH(restrict)
+#define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
   x, y_mask, packed, b, r, result, channels, slab, taps_h, taps_w, in_h, in_w, in_size, \
   in_image, top, left, images, oh, ow, tile_images, tile_h, tile_w, tiles_x, tiles, pitch, \
   filters, blocks_per_group, run, groups, out_image, out_plane, out_offset, out_pitch, out_step SLOPES_ARGUMENT
 
+// The tile of a work-item, and the run of blocks that it is multiplied by.
+typedef struct {
+  int first_block, last_block, group_index, first_image, image_count;
+  int i0, j0, rows, columns;
+  int pixels, vectors;  // of an image
+  int all_vectors;
+} Tile;
+
+ALWAYS_INLINE Tile tile_of(const int id, PLAIN_PARAMETERS) {
+  Tile tile;
+  const int index = id % tiles;
+  const int runs = (blocks_per_group + run - 1) / run;
+  tile.first_block = id / tiles % runs * run;
+  tile.last_block = min(tile.first_block + run, blocks_per_group);
+  tile.group_index = id / tiles / runs % groups;
+  tile.first_image = id / tiles / runs / groups * tile_images;
+  tile.i0 = index / tiles_x * tile_h;
+  tile.j0 = index % tiles_x * tile_w;
+  tile.image_count = min(tile_images, images - tile.first_image);
+  tile.rows = min(tile_h, oh - tile.i0);
+  tile.columns = min(tile_w, ow - tile.j0);
+  tile.pixels = tile.rows * tile.columns;
+  tile.vectors = (tile.pixels + VW - 1) / VW;
+  tile.all_vectors = tile.image_count * tile.vectors;
+  return tile;
+}
+
+// Gathers the tile's patches, of `staged_channels` channels from `channel` on.
+ALWAYS_INLINE void stage_patches(local float* patches, const Tile tile, const int channel, const int staged_channels,
+                                 PLAIN_PARAMETERS) {
+  const long in_plane = (long)in_h * in_w;
+  const int taps = taps_h * taps_w;
+  const long plane = tile.first_image * in_image + (tile.group_index * channels + channel) * in_plane;
+  local float* patch_row = patches;
+  for (int p = 0; p < taps_h; ++p) {
+    const int first_row = top + tile.i0 * SH + p * DH;
+    const int above = min((max(-first_row, 0) + SH - 1) / SH, tile.rows);
+    const int below = tile.rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, tile.rows);
+    for (int q = 0; q < taps_w;) {
+      const int both = PAIRED && q + 1 < taps_w;
+      const int first_column = left + tile.j0 * SW + q * DW;
+      const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
+#define STAGE(N)                                                                                    \
+  stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, tile.image_count, in_image, in_w, \
+               first_column, above, tile.rows - above - below, below, tile.columns, patch_row, both, pitch, \
+               tile.vectors * VW, taps * pitch);
+#if VW == 16
+      if (tile.columns > 8) {
+        STAGE(16)
+      } else
+#endif
+#if VW >= 8
+      if (tile.columns > 4) {
+        STAGE(8)
+      } else
+#endif
+      {
+        STAGE(4)
+      }
+      q += 1 + both;
+      patch_row += (1 + both) * pitch;
+    }
+  }
+}
+
+// acc += the block's weights times the span's patches, `products` rows of each.
+ALWAYS_INLINE void multiply_span(floatv acc[MR][NV], global const float* wp, local const float* pixels_at,
+                                 const int products, const int pitch) {
+  int product = 0;
+  for (; product + UNROLLED <= products; product += UNROLLED) {
+#pragma unroll
+    for (int u = 0; u < UNROLLED; ++u, wp += MR, pixels_at += pitch) {
+      MULTIPLY(LOAD_V(pixels_at + v * VW))
+    }
+  }
+  for (; product < products; ++product, wp += MR, pixels_at += pitch) {
+    MULTIPLY(LOAD_V(pixels_at + v * VW))
+  }
+}
+
+// Where the results of a span's vectors go: the first of each, of the block's first filter, and how many there are.
+typedef struct {
+  long at[NV];
+  int count[NV];
+#if SLOPES
+  global const element* slopes[NV];  // of the image
+#endif
+#if SCATTER
+  long place[NV][VW];  // of each result, from `at` on
+#endif
+} Places;
+
+// Of the span from vector `v0` on, of which those before `first_v` are stored already.
+ALWAYS_INLINE void find_places(Places* places, const Tile tile, const long first_b, const int first_v, const int v0,
+                               PLAIN_PARAMETERS) {
+#pragma unroll
+  for (int v = 0; v < NV; ++v) {
+    const int image = tile.image_count == 1 ? 0 : (v0 + v) / tile.vectors;
+    const int from = (v0 + v - image * tile.vectors) * VW;
+#if SLOPES
+    places->slopes[v] = SLOPES_OF(tile.first_image + image, (long)groups * filters);
+#endif
+    places->at[v] = (tile.first_image + image) * out_image + first_b * out_plane + out_offset +
+                    tile.i0 * out_pitch + (long)tile.j0 * out_step;
+    places->count[v] = v0 + v < first_v || v0 + v >= tile.all_vectors ? 0 : min(tile.pixels - from, VW);
+#if SCATTER
+    int row = from / tile.columns;
+    int column = from % tile.columns;
+#pragma unroll
+    for (int i = 0; i < VW; ++i) {
+      places->place[v][i] = row * out_pitch + (long)column * out_step;
+      if (++column == tile.columns) {
+        column = 0;
+        ++row;
+      }
+    }
+#else
+    places->at[v] += from;
+#endif
+  }
+}
+
+// Stores `count` results of a filter, from result[to] on: with SCATTER each at its place, else one behind the other.
+#if SCATTER
+ALWAYS_INLINE void store_vector(const floatv sum, const float slope, global const element* r, global element* result,
+                                const long to, const long* place, const int count BOUNDS_PARAMETER) {
+  // Converted as a vector, since PoCL converts single halves in software.
+  floatv value = sum;
+#if RESIDUAL
+  value += load_scattered(r + to, place, count);
+#endif
+  value = ACTIVATE(value, slope);
+#if ACCUMULATE
+  value += load_scattered(result + to, place, count);
+#endif
+  const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+  for (int i = 0; i < VW; ++i) {
+    if (i < count) PLACED(result + to, place[i]) = ((const STORED()*)&all)[i];
+  }
+}
+#else
+ALWAYS_INLINE void store_vector(const floatv sum, const float slope, global const element* r, global element* result,
+                                const long to, const int count BOUNDS_PARAMETER) {
+  if (count == VW) {
+    const floatv value = sum + RESIDUAL_V(r + to);
+    const floatv activated = ACTIVATE(value, slope);
+    PUT_V(RESULT(GET_V(result + to), activated), result + to);
+  } else if (count > 0) {
+    const floatv value = sum + residual_first(r + to, count);
+    const floatv activated = ACTIVATE(value, slope);
+#if ACCUMULATE
+    put_first(get_first(result + to, count) + activated, count, result + to);
+#else
+    put_first(activated, count, result + to);
+#endif
+  }
+}
+#endif
+
+// Finishes the sums of a block and a span, and stores them.
+ALWAYS_INLINE void store_span(const floatv acc[MR][NV], const Tile tile, const int block, const int first_v,
+                              const int v0, PLAIN_PARAMETERS) {
+  const long first_b = (long)tile.group_index * filters + block * MR;
+  Places places;
+  find_places(&places, tile, first_b, first_v, v0, ARGUMENTS);
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+    if (block * MR + m < filters) {
+      const float bias = BIAS_OF(b, first_b + m);
+#pragma unroll
+      for (int v = 0; v < NV; ++v) {
+        const float slope = SLOPE_OF(places.slopes[v], first_b + m);
+        const long to = places.at[v] + m * out_plane;
+#if SCATTER
+        store_vector(acc[m][v] + bias, slope, r, result, to, places.place[v], places.count[v] BOUNDS_PASSED);
+#else
+        store_vector(acc[m][v] + bias, slope, r, result, to, places.count[v] BOUNDS_PASSED);
+#endif
+      }
+    }
+  }
+}
+
 // A work-item multiplies its tile by `run` blocks of filters. pitch: floats from one row of patches to the next;
 // in_image: elements from one image of x to the next.
 NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict patches,
                                             local float* restrict sums, PARAMETERS) {
-  const int tile = id % tiles;
-  const int runs = (blocks_per_group + run - 1) / run;
-  const int first_block = id / tiles % runs * run;
-  const int last_block = min(first_block + run, blocks_per_group);
-  const int group_index = id / tiles / runs % groups;
-  const int first_image = id / tiles / runs / groups * tile_images;
-  const int i0 = tile / tiles_x * tile_h;
-  const int j0 = tile % tiles_x * tile_w;
-  const int image_count = min(tile_images, images - first_image);
-  const int rows = min(tile_h, oh - i0);
-  const int columns = min(tile_w, ow - j0);
-  const int pixels = rows * columns;
-  const int vectors = (pixels + VW - 1) / VW;  // of an image
-  const int all_vectors = image_count * vectors;
+  const Tile tile = tile_of(id, ARGUMENTS);
 #if SUMS
-  const int spans = (all_vectors + NV - 1) / NV;
+  const int spans = (tile.all_vectors + NV - 1) / NV;
 #endif
-
-  const long in_plane = (long)in_h * in_w;
   const int taps = taps_h * taps_w;
   for (int channel = 0; channel < channels; channel += slab) {
     const int staged_channels = min(slab, channels - channel);
-    const long plane = first_image * in_image + (group_index * channels + channel) * in_plane;
-    local float* patch_row = patches;
-    for (int p = 0; p < taps_h; ++p) {
-      const int first_row = top + i0 * SH + p * DH;
-      const int above = min((max(-first_row, 0) + SH - 1) / SH, rows);
-      const int below = rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, rows);
-      for (int q = 0; q < taps_w;) {
-        const int both = PAIRED && q + 1 < taps_w;
-        const int first_column = left + j0 * SW + q * DW;
-        const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
-#define STAGE(N)                                                                               \
-  stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, image_count, in_image, in_w, \
-               first_column, above, rows - above - below, below, columns, patch_row, both, pitch, \
-               vectors * VW, taps * pitch);
-#if VW == 16
-        if (columns > 8) {
-          STAGE(16)
-        } else
-#endif
-#if VW >= 8
-        if (columns > 4) {
-          STAGE(8)
-        } else
-#endif
-        {
-          STAGE(4)
-        }
-        q += 1 + both;
-        patch_row += (1 + both) * pitch;
-      }
-    }
-
-    const int products = staged_channels * taps;
+    stage_patches(patches, tile, channel, staged_channels, ARGUMENTS);
     FOR_SPANS_AND_BLOCKS {
-      const int v0 = max(min(first_v, all_vectors - NV), 0);
+      const int v0 = max(min(first_v, tile.all_vectors - NV), 0);
       global const float* wp =
-          packed + (((long)group_index * blocks_per_group + block) * channels + channel) * taps * MR;
-      local const float* pixels_at = patches + v0 * VW;
+          packed + (((long)tile.group_index * blocks_per_group + block) * channels + channel) * taps * MR;
       floatv acc[MR][NV];
 #if SUMS
-      local float* tile_sums = sums + ((block - first_block) * spans + first_v / NV) * (MR * SPAN);
+      local float* tile_sums = sums + ((block - tile.first_block) * spans + first_v / NV) * (MR * SPAN);
       if (channel > 0) {
         LOAD_TILE(acc, MR, NV, tile_sums + i * SPAN + v * VW)
       } else
@@ -146,98 +283,14 @@ NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict 
       {
         CLEAR_TILE(acc, MR, NV)
       }
-      int product = 0;
-      for (; product + UNROLLED <= products; product += UNROLLED) {
-#pragma unroll
-        for (int u = 0; u < UNROLLED; ++u, wp += MR, pixels_at += pitch) {
-          MULTIPLY(LOAD_V(pixels_at + v * VW))
-        }
-      }
-      for (; product < products; ++product, wp += MR, pixels_at += pitch) {
-        MULTIPLY(LOAD_V(pixels_at + v * VW))
-      }
+      multiply_span(acc, wp, patches + v0 * VW, staged_channels * taps, pitch);
 #if SUMS
       if (channel + slab < channels) {
         STORE_TILE(acc, MR, NV, tile_sums + i * SPAN + v * VW)
         continue;
       }
 #endif
-      const long first_b = (long)group_index * filters + block * MR;
-      long at[NV];
-      int count[NV];
-#if SLOPES
-      global const element* slopes_at[NV];  // of the image
-#endif
-#if SCATTER
-      long place[NV][VW];
-#endif
-#pragma unroll
-      for (int v = 0; v < NV; ++v) {
-        const int image = image_count == 1 ? 0 : (v0 + v) / vectors;
-        const int from = (v0 + v - image * vectors) * VW;
-#if SLOPES
-        slopes_at[v] = SLOPES_OF(first_image + image, (long)groups * filters);
-#endif
-        at[v] = (first_image + image) * out_image + first_b * out_plane + out_offset +
-                i0 * out_pitch + (long)j0 * out_step;
-        count[v] = v0 + v < first_v || v0 + v >= all_vectors ? 0 : min(pixels - from, VW);
-#if SCATTER
-        int row = from / columns;
-        int column = from % columns;
-#pragma unroll
-        for (int i = 0; i < VW; ++i) {
-          place[v][i] = row * out_pitch + (long)column * out_step;
-          if (++column == columns) {
-            column = 0;
-            ++row;
-          }
-        }
-#else
-        at[v] += from;
-#endif
-      }
-#pragma unroll
-      for (int m = 0; m < MR; ++m) {
-        if (block * MR + m < filters) {
-          const float bias = BIAS_OF(b, first_b + m);
-#pragma unroll
-          for (int v = 0; v < NV; ++v) {
-            const float slope = SLOPE_OF(slopes_at[v], first_b + m);
-            const long to = at[v] + m * out_plane;
-            const floatv sum = acc[m][v] + bias;
-#if SCATTER
-            // Converted as a vector, since PoCL converts single halves in software.
-            floatv value = sum;
-#if RESIDUAL
-            value += load_scattered(r + to, place[v], count[v]);
-#endif
-            value = ACTIVATE(value, slope);
-#if ACCUMULATE
-            value += load_scattered(result + to, place[v], count[v]);
-#endif
-            const STORED(VW) all = TO_STORED(VW, value);
-#pragma unroll
-            for (int i = 0; i < VW; ++i) {
-              if (i < count[v]) PLACED(result + to, place[v][i]) = ((const STORED()*)&all)[i];
-            }
-#else
-            if (count[v] == VW) {
-              const floatv value = sum + RESIDUAL_V(r + to);
-              const floatv activated = ACTIVATE(value, slope);
-              PUT_V(RESULT(GET_V(result + to), activated), result + to);
-            } else if (count[v] > 0) {
-              const floatv value = sum + residual_first(r + to, count[v]);
-              const floatv activated = ACTIVATE(value, slope);
-#if ACCUMULATE
-              put_first(get_first(result + to, count[v]) + activated, count[v], result + to);
-#else
-              put_first(activated, count[v], result + to);
-#endif
-            }
-#endif
-          }
-        }
-      }
+      store_span(acc, tile, block, first_v, v0, ARGUMENTS);
     }
   }
 }

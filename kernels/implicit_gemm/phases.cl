@@ -66,15 +66,72 @@ inline floatv load_within(global const float* row, const int column, const int w
     }                                                                                                            \
   }
 
-#define PARAMETERS \
+#define PARAMETERS_WITH(restrict) \
   global const float* restrict x, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int channels, long x_image, long plane, int pitch, int in_h, \
   int in_w, int top0, int left, long x_size, int h, int w, int rows_per_work_group, int tiles, int filters, \
-  int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER
+  int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER_WITH(restrict)
+#define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
   x, packed, b, r, result, channels, x_image, plane, pitch, in_h, in_w, top0, left, x_size, h, \
   w, rows_per_work_group, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
+
+// acc[phase] += the weights times row `y` of the results, from input column `first_column` on.
+ALWAYS_INLINE void multiply_row(floatv acc[SW][MR][NV], const int y, const int first_column,
+                                global const float* x_group, global const float* w_block, PLAIN_PARAMETERS) {
+  // Taps whose row is inside.
+  const int row_phase = y % SH;
+  const int top = row_top[row_phase] - top0 + y / SH;
+  const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
+  const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
+  global const float* xp = x_group + (long)(top + first_u * DH) * pitch;
+  global const float* wp = w_block + (row_tap[row_phase] + first_u * ROW_STEP) * (KW * MR);
+  const int last_column = first_column + REACH - 1 + SPAN;
+  if (first_column >= 0 && last_column <= in_w) {
+#define CHECK_ROW()
+    MULTIPLY_PHASES(LOAD_V(row + column))
+#undef CHECK_ROW
+  } else {
+    // All rows of the tile are in the buffer, or at least this one.
+    const long last_row = (channels - 1) * plane + max(last_u - first_u - 1, 0) * DH * (long)pitch;
+    const bool all_readable = xp - x + first_column >= 0 && xp - x + last_row + last_column <= x_size;
+#define CHECK_ROW() \
+  const bool readable = all_readable || (row - x + first_column >= 0 && row - x + last_column <= x_size);
+    MULTIPLY_PHASES(load_within(row, column, in_w, readable))
+  }
+}
+
+// Finishes and stores the results of a row from column SW*j0 on, for the filters of a block from first_b on.
+ALWAYS_INLINE void store_row(const floatv acc[SW][MR][NV], const int j0, const int rest, const long image,
+                             const long first_b, const long first_out, PLAIN_PARAMETERS) {
+#pragma unroll
+  for (int m = 0; m < MR; ++m) {
+    if (m >= rest) continue;
+    const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
+#pragma unroll
+    for (int v = 0; v < NV; ++v) {
+      floatv phases[SW], row[SW];
+#pragma unroll
+      for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
+      INTERLEAVE(SW, phases, row)
+#pragma unroll
+      for (int s = 0; s < SW; ++s) {
+        const int column = SW * (j0 + v * VW) + s * VW;
+        const int count = w - column;
+        const long at = first_out + m * out_plane + column;
+        const floatv sum = row[s] + BIAS_OF(b, first_b + m);
+        if (count >= VW) {
+          const floatv value = sum + RESIDUAL_V(r + at);
+          PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
+        } else if (count > 0) {
+          const floatv value = sum + residual_first(r + at, count);
+          put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
+        }
+      }
+    }
+  }
+}
 
 // Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
 // in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
@@ -92,60 +149,13 @@ NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
   global const float* w_block =
       packed + ((long)group_index * blocks_per_group + block) * channels * (KH * KW * MR);
   for (int y = y0; y < min(y0 + rows_per_work_group, h); ++y) {
-    // Taps whose row is inside.
-    const int row_phase = y % SH;
-    const int top = row_top[row_phase] - top0 + y / SH;
-    const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
-    const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
-    global const float* xp = x_group + (long)(top + first_u * DH) * pitch;
-    global const float* wp = w_block + (row_tap[row_phase] + first_u * ROW_STEP) * (KW * MR);
     floatv acc[SW][MR][NV];
 #pragma unroll
     for (int phase = 0; phase < SW; ++phase) CLEAR_TILE(acc[phase], MR, NV)
-
-    const int first_column = j0 + FIRST_LEFT - left, last_column = first_column + REACH - 1 + SPAN;
-    if (first_column >= 0 && last_column <= in_w) {
-#define CHECK_ROW()
-      MULTIPLY_PHASES(LOAD_V(row + column))
-#undef CHECK_ROW
-    } else {
-      // All rows of the tile are in the buffer, or at least this one.
-      const long last_row = (channels - 1) * plane + max(last_u - first_u - 1, 0) * DH * (long)pitch;
-      const bool all_readable = xp - x + first_column >= 0 && xp - x + last_row + last_column <= x_size;
-#define CHECK_ROW() \
-  const bool readable = all_readable || (row - x + first_column >= 0 && row - x + last_column <= x_size);
-      MULTIPLY_PHASES(load_within(row, column, in_w, readable))
-    }
-
-    const int first_filter = block * MR;
-    const long first_b = (long)group_index * filters + first_filter;
-    const long first_out = image * out_image + first_b * out_plane + out_offset + (long)y * w;
-#pragma unroll
-    for (int m = 0; m < MR; ++m) {
-      if (first_filter + m >= filters) continue;
-      const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
-#pragma unroll
-      for (int v = 0; v < NV; ++v) {
-        floatv phases[SW], row[SW];
-#pragma unroll
-        for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
-        INTERLEAVE(SW, phases, row)
-#pragma unroll
-        for (int s = 0; s < SW; ++s) {
-          const int column = SW * (j0 + v * VW) + s * VW;
-          const int count = w - column;
-          const long at = first_out + m * out_plane + column;
-          const floatv sum = row[s] + BIAS_OF(b, first_b + m);
-          if (count >= VW) {
-            const floatv value = sum + RESIDUAL_V(r + at);
-            PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
-          } else if (count > 0) {
-            const floatv value = sum + residual_first(r + at, count);
-            put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
-          }
-        }
-      }
-    }
+    multiply_row(acc, y, j0 + FIRST_LEFT - left, x_group, w_block, ARGUMENTS);
+    const long first_b = (long)group_index * filters + block * MR;
+    store_row(acc, j0, filters - block * MR, image, first_b,
+              image * out_image + first_b * out_plane + out_offset + (long)y * w, ARGUMENTS);
   }
 }
 

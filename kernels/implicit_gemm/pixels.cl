@@ -36,60 +36,144 @@ typedef float input;
 // acc += MR filters times NV vectors of pixels.
 #define MULTIPLY(vector) MULTIPLY_TILE_SCALAR_FIRST(acc, MR, NV, wp[i], vector)
 
-#define PARAMETERS \
+#define PARAMETERS_WITH(restrict) \
   global const input* restrict x, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int channels, int taps_h, int taps_w, long x_image, \
   long plane, int pitch, long x_offset, int oh, int ow, int tiles_x, int filters, \
   int blocks_per_group, int run, int groups, long out_image, long out_plane, long out_offset, \
-  long out_pitch, int out_step SLOPES_PARAMETER
+  long out_pitch, int out_step SLOPES_PARAMETER_WITH(restrict)
+#define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
   x, packed, b, r, result, channels, taps_h, taps_w, x_image, plane, pitch, x_offset, oh, ow, \
   tiles_x, filters, blocks_per_group, run, groups, out_image, out_plane, out_offset, out_pitch, \
   out_step SLOPES_ARGUMENT
 
-// A work-item multiplies its pixels by `run` blocks of filters, one after the other.
-NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict staged, PARAMETERS) {
+// The tile of a work-item, in a row of results, and the run of blocks that it is multiplied by.
+typedef struct {
+  int i, j0, group_index, first_block, last_block;
+  int skipped;  // pixels that the tile before adds
+  long image;
+} Tile;
+
+ALWAYS_INLINE Tile tile_of(const long id, PLAIN_PARAMETERS) {
+  Tile tile;
   const int first_j = (int)(id % tiles_x) * SPAN;
-  const int j0 = max(min(first_j, ow - SPAN), 0);
-  const int i = (int)(id / tiles_x % oh);
   const long outer = id / tiles_x / oh;
   const int runs = (blocks_per_group + run - 1) / run;
-  const int first_block = (int)(outer % runs) * run;
-  const int group_index = (int)(outer / runs % groups);
-  const long image = outer / runs / groups;
-  const int last_block = min(first_block + run, blocks_per_group);
-  // A chunk's results begin with those of its first image.
-  global const element* slopes_of_image = SLOPES_OF(image + out_offset / out_image, (long)groups * filters);
+  tile.j0 = max(min(first_j, ow - SPAN), 0);
+  tile.i = (int)(id / tiles_x % oh);
+  tile.first_block = (int)(outer % runs) * run;
+  tile.group_index = (int)(outer / runs % groups);
+  tile.image = outer / runs / groups;
+  tile.last_block = min(tile.first_block + run, blocks_per_group);
+  tile.skipped = ACCUMULATE ? first_j - tile.j0 : 0;
+  return tile;
+}
 
-  global const input* pixels_at = x + image * x_image + (long)group_index * channels * plane +
-                                  x_offset + (long)(i * SH) * pitch + j0 * SW;
-  global const float* wp =
-      packed + ((long)group_index * blocks_per_group + first_block) * channels * taps_h * taps_w * MR;
-#if ACCUMULATE
-  const int skipped = first_j - j0;  // pixels that the tile before adds
-#else
-  const int skipped = 0;
-#endif
 #if STAGE
-  // Prefetches the pixels of the next tile while this one is multiplied: per block, one vector of each channel.
-  const int next_i = (int)((id + 1) / tiles_x % oh);
-  const int next_j = max(min((int)((id + 1) % tiles_x) * SPAN, ow - SPAN), 0);
-  global const input* next_pixels =
-      pixels_at + (long)((next_i - i) * SH) * pitch + (next_j - j0) * SW;
+// Copies the tile's pixels of all channels to local memory.
+ALWAYS_INLINE void stage_pixels(global const input* pixels_at, local float* staged, const int channels,
+                                const long plane) {
   for (int channel = 0; channel < channels; ++channel) {
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
       IN_ONE_PIECE(local, staged + channel * SPAN + v * VW) = LOAD_PIXELS(pixels_at + channel * plane + v * VW * SW);
     }
   }
+}
+
+// acc += a block's weights times the staged pixels. Meanwhile prefetches the pixels of the next tile: per block, one
+// vector of each channel.
+ALWAYS_INLINE void multiply_staged(floatv acc[MR][NV], global const float* wp, local const float* staged,
+                                   global const input* next_line, const int channels, const long plane) {
+  for (int channel = 0; channel < channels; ++channel, wp += MR, next_line += plane) {
+    PREFETCH_FAR(next_line);
+    MULTIPLY(LOAD_V(staged + channel * SPAN + v * VW))
+  }
+}
+#else
+// acc += a block's weights times the pixels that its taps see.
+ALWAYS_INLINE void multiply_pixels(floatv acc[MR][NV], global const float* wp, global const input* xp,
+                                   const int channels, const int taps_h, const int taps_w, const long plane,
+                                   const int pitch) {
+  for (int channel = 0; channel < channels; ++channel, xp += plane) {
+    for (int p = 0; p < taps_h; ++p) {
+      for (int q = 0; q < taps_w; ++q, wp += MR) {
+        global const input* tap = xp + p * DH * pitch + q * DW;
+        MULTIPLY(LOAD_PIXELS(tap + v * VW * SW))
+      }
+    }
+  }
+}
 #endif
-  for (int block = first_block; block < last_block; ++block) {
-    global const input* xp = pixels_at;
+
+#define IS_WHOLE(v) (tile.skipped <= (v) * VW && ow - tile.j0 >= ((v) + 1) * VW && out_step == 1)
+
+// Stores the sums of vectors that are not whole. They are in memory, so that this code is there once, not per vector.
+ALWAYS_INLINE void store_rest(const float* sums, const Tile tile, const int rows, const long first_b,
+                              const long first_out, global const element* slopes_of_image, PLAIN_PARAMETERS) {
+  __attribute__((opencl_unroll_hint(1)))
+  for (int v = 0; v < NV; ++v) {
+    if (IS_WHOLE(v)) continue;
+    __attribute__((opencl_unroll_hint(1)))
+    for (int m = 0; m < rows; ++m) {
+      const float slope = SLOPE_OF(slopes_of_image, first_b + m);
+      for (int t = max(tile.skipped - v * VW, 0); t < min(ow - tile.j0 - v * VW, VW); ++t) {
+        const long at = first_out + m * out_plane + (long)(v * VW + t) * out_step;
+        const float value = sums[m * SPAN + v * VW + t] + BIAS_OF(b, first_b + m) + RESIDUAL_OF(r, at);
+        PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
+      }
+    }
+  }
+}
+
+// Finishes and stores the sums of the block whose first filter is `first_b`, `rows` filters of it.
+ALWAYS_INLINE void store_block(const floatv acc[MR][NV], const Tile tile, const int rows, const long first_b,
+                               const long first_out, global const element* slopes_of_image, PLAIN_PARAMETERS) {
+  float sums[MR * SPAN];
+#pragma unroll
+  for (int v = 0; v < NV; ++v) {
+    if (IS_WHOLE(v)) {
+#pragma unroll
+      for (int m = 0; m < MR; ++m) {
+        if (m < rows) {
+          const long at = first_out + m * out_plane + v * VW;
+          const floatv value = acc[m][v] + BIAS_OF(b, first_b + m) + RESIDUAL_V(r + at);
+          const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + m));
+          PUT_V(RESULT(GET_V(result + at), activated), result + at);
+        }
+      }
+    } else {
+#pragma unroll
+      for (int m = 0; m < MR; ++m) STORE_V(acc[m][v], sums + m * SPAN + v * VW);
+    }
+  }
+  if (IS_WHOLE(0) && IS_WHOLE(NV - 1)) return;
+  store_rest(sums, tile, rows, first_b, first_out, slopes_of_image, ARGUMENTS);
+}
+
+// A work-item multiplies its pixels by `run` blocks of filters, one after the other.
+NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict staged, PARAMETERS) {
+  const Tile tile = tile_of(id, ARGUMENTS);
+  // A chunk's results begin with those of its first image.
+  global const element* slopes_of_image = SLOPES_OF(tile.image + out_offset / out_image, (long)groups * filters);
+  global const input* pixels_at = x + tile.image * x_image + (long)tile.group_index * channels * plane +
+                                  x_offset + (long)(tile.i * SH) * pitch + tile.j0 * SW;
+  const int products = channels * taps_h * taps_w;
+  global const float* wp = packed + ((long)tile.group_index * blocks_per_group + tile.first_block) * products * MR;
+#if STAGE
+  const int next_i = (int)((id + 1) / tiles_x % oh);
+  const int next_j = max(min((int)((id + 1) % tiles_x) * SPAN, ow - SPAN), 0);
+  global const input* next_pixels =
+      pixels_at + (long)((next_i - tile.i) * SH) * pitch + (next_j - tile.j0) * SW;
+  stage_pixels(pixels_at, staged, channels, plane);
+#endif
+  for (int block = tile.first_block; block < tile.last_block; ++block, wp += products * MR) {
     const int first_filter = block * MR;
-    const long first_b = (long)group_index * filters + first_filter;
-    const long first_out =
-        image * out_image + first_b * out_plane + out_offset + i * out_pitch + (long)j0 * out_step;
+    const long first_b = (long)tile.group_index * filters + first_filter;
+    const long first_out = tile.image * out_image + first_b * out_plane + out_offset + tile.i * out_pitch +
+                           (long)tile.j0 * out_step;
     floatv acc[MR][NV];
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
@@ -100,57 +184,11 @@ NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict 
       }
     }
 #if STAGE
-    global const input* next_line = next_pixels + (block - first_block) % NV * (VW * SW);
-    for (int channel = 0; channel < channels; ++channel, wp += MR, next_line += plane) {
-      PREFETCH_FAR(next_line);
-      MULTIPLY(LOAD_V(staged + channel * SPAN + v * VW))
-    }
+    multiply_staged(acc, wp, staged, next_pixels + (block - tile.first_block) % NV * (VW * SW), channels, plane);
 #else
-    for (int channel = 0; channel < channels; ++channel, xp += plane) {
-      for (int p = 0; p < taps_h; ++p) {
-        for (int q = 0; q < taps_w; ++q, wp += MR) {
-          global const input* tap = xp + p * DH * pitch + q * DW;
-          MULTIPLY(LOAD_PIXELS(tap + v * VW * SW))
-        }
-      }
-    }
+    multiply_pixels(acc, wp, pixels_at, channels, taps_h, taps_w, plane, pitch);
 #endif
-
-#define IS_WHOLE(v) (skipped <= (v) * VW && ow - j0 >= ((v) + 1) * VW && out_step == 1)
-    const int rows = min(MR, filters - first_filter);
-    float sums[MR * SPAN];
-#pragma unroll
-    for (int v = 0; v < NV; ++v) {
-      if (IS_WHOLE(v)) {
-#pragma unroll
-        for (int m = 0; m < MR; ++m) {
-          if (m < rows) {
-            const long at = first_out + m * out_plane + v * VW;
-            const floatv value = acc[m][v] + BIAS_OF(b, first_b + m) + RESIDUAL_V(r + at);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + m));
-            PUT_V(RESULT(GET_V(result + at), activated), result + at);
-          }
-        }
-      } else {
-#pragma unroll
-        for (int m = 0; m < MR; ++m) STORE_V(acc[m][v], sums + m * SPAN + v * VW);
-      }
-    }
-    // What is not whole goes through memory, so that its code is there once and not per vector.
-    if (IS_WHOLE(0) && IS_WHOLE(NV - 1)) continue;
-    __attribute__((opencl_unroll_hint(1)))
-    for (int v = 0; v < NV; ++v) {
-      if (IS_WHOLE(v)) continue;
-      __attribute__((opencl_unroll_hint(1)))
-      for (int m = 0; m < rows; ++m) {
-        const float slope = SLOPE_OF(slopes_of_image, first_b + m);
-        for (int t = max(skipped - v * VW, 0); t < min(ow - j0 - v * VW, VW); ++t) {
-          const long at = first_out + m * out_plane + (long)(v * VW + t) * out_step;
-          const float value = sums[m * SPAN + v * VW + t] + BIAS_OF(b, first_b + m) + RESIDUAL_OF(r, at);
-          PUT(RESULT(GET(result, at), ACTIVATE(value, slope)), result, at);
-        }
-      }
-    }
+    store_block(acc, tile, min(MR, filters - first_filter), first_b, first_out, slopes_of_image, ARGUMENTS);
   }
 }
 

@@ -26,6 +26,33 @@
   x_offset, oh, ow, tiles_x, tiles, filters, blocks_per_group, groups, supertile, out_image, \
   out_plane, out_offset, out_pitch, out_step, slab, run SLOPES_ARGUMENT
 
+// acc += the slab's weights times the pixels of its `channels`.
+ALWAYS_INLINE void multiply_slab(floatv acc[PIXELS][KV], global const float* xp, global const float* wp,
+                                 const int channels, const int taps_h, const int taps_w, const long plane,
+                                 const int pitch) {
+  if (taps_h * taps_w == 1) {
+    int channel = 0;
+    for (; channel + 4 <= channels; channel += 4) {
+#pragma unroll
+      for (int u = 0; u < 4; ++u, xp += plane, wp += BLOCK) {
+        MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+      }
+    }
+    for (; channel < channels; ++channel, xp += plane, wp += BLOCK) {
+      MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
+    }
+  } else {
+    for (int channel = 0; channel < channels; ++channel, xp += plane) {
+      for (int p = 0; p < taps_h; ++p) {
+        for (int q = 0; q < taps_w; ++q, wp += BLOCK) {
+          global const float* tap = xp + p * DH * pitch + q * DW;
+          MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
+        }
+      }
+    }
+  }
+}
+
 NOT_INLINED void implicit_gemm_slabs_item(const long id, local float* restrict sums, PARAMETERS) {
   const int supertiles = (tiles + supertile - 1) / supertile;
   const int runs = (blocks_per_group + run - 1) / run;
@@ -65,29 +92,8 @@ NOT_INLINED void implicit_gemm_slabs_item(const long id, local float* restrict s
         }
         // Prefetches a share of the next block's slab. For the last block of the run this is of no use.
         for (int line = 0; line < share; line += LINE, next_wp += LINE) PREFETCH_FAR(next_wp);
-        global const float* wp = slab_wp;
         global const float* xp = slab_xp + (long)(i0 * SH) * pitch + (long)(j0 * SW) * step;
-        if (taps == 1) {
-          int c = channel;
-          for (; c + 4 <= last_channel; c += 4) {
-#pragma unroll
-            for (int u = 0; u < 4; ++u, xp += plane, wp += BLOCK) {
-              MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
-            }
-          }
-          for (; c < last_channel; ++c, xp += plane, wp += BLOCK) {
-            MULTIPLY(wp, xp[i / TW * SH * pitch + i % TW * SW])
-          }
-        } else {
-          for (int c = channel; c < last_channel; ++c, xp += plane) {
-            for (int p = 0; p < taps_h; ++p) {
-              for (int q = 0; q < taps_w; ++q, wp += BLOCK) {
-                global const float* tap = xp + p * DH * pitch + q * DW;
-                MULTIPLY(wp, tap[i / TW * SH * pitch + i % TW * SW])
-              }
-            }
-          }
-        }
+        multiply_slab(acc, xp, slab_wp, last_channel - channel, taps_h, taps_w, plane, pitch);
         if (last_channel < channels) {
           STORE_TILE(acc, PIXELS, KV, tile_sums + (i * KV + v) * VW)
           continue;

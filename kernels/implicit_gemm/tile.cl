@@ -1,4 +1,4 @@
-// parts: store_four mask quotient tile_factors
+// parts: store_four gathered_steps
 // Implicit GEMM on GPUs: a correlation (a forward convolution, or a phase of a data gradient: src/ops/correlation.hpp)
 // as a matrix product whose im2col matrix is gathered while multiplying and never stored. The tiles are those of
 // parts/local_tile.cl, of factors as parts/tile_factors.cl keeps and multiplies them:
@@ -27,132 +27,7 @@
 // CHANNELS_LAST (of input and result), MASK (the input is a gradient), and those of the epilogue. All other sizes are
 // arguments, so that one binary serves every size of a class. No early return: PoCL 3.1 aborts on one before a barrier.
 
-#define PRODUCTS (GATHER == 2 ? 4 : 1)                 // of one fetch
-#define FETCH_COLUMNS (GATHER == 1 ? BN / 4 : BN)
-#define FETCH_ROWS (ITEMS / FETCH_COLUMNS * PRODUCTS)  // products that the work-group fetches at once
-#define FETCHES (BK / FETCH_ROWS)
-#define A_FETCHES (BK * BM / 4 / ITEMS)
 #define TILES_IN_L2 8  // tiles of filters that stay in L2 while the pixels pass
-
-#if WIDE
-#define number long
-#undef QUOTIENT
-#define QUOTIENT(n, by) ((n) / (by))
-#else
-#define number int
-#endif
-
-#if GATHER == 0 || GATHER == 3
-typedef float fetched;
-#define FETCHED(at) MASKED(from, from_y, at)
-#else
-typedef float4 fetched;
-#if MASK
-#define FETCHED(at) BACKWARD(GET_ALIGNED(4, from + (at)), GET_ALIGNED(4, from_y + (at)))
-#else
-#define FETCHED(at) GET_ALIGNED(4, from + (at))
-#endif
-#endif
-
-#define PIXEL_INSIDE(row, column) ((uint)(row) < (uint)in_h && (uint)(column) < (uint)in_w)
-#if WHOLE
-#define CHANNEL_INSIDE(f) 1
-#define PASS_CHANNELS()
-#else
-#define CHANNEL_INSIDE(f) (fetch_r + (f) * FETCH_ROWS < channels_left)
-#define PASS_CHANNELS() channels_left -= BK;
-#endif
-
-// Where a step's tap lies. TAP_OF_STEP() divides the number of the step, without a condition: of counters with selects
-// AMD's compiler makes vector instructions, of this it makes scalar ones, which issue beside them. NVIDIA's makes more
-// of it. There, and for 64-bit distances, NEXT_TAP() counts.
-#define TAP_BY_NUMBER (DIVIDE_TAPS && !ONE_TAP && !WIDE && GATHER != 3)
-
-#if MASK
-#define MOVE(distance)  \
-  from += distance;     \
-  from_y += distance;
-#define FROM_Y_AT(distance) global const element* from_y = y_mask + start + (distance);
-#else
-#define MOVE(distance) from += distance;
-#define FROM_Y_AT(distance)
-#endif
-
-#if TAP_BY_NUMBER
-#define TAP_OF_STEP()                                                                                         \
-  const int block = QUOTIENT(next_step, taps);                                                                \
-  const int tap = next_step - block * taps;                                                                   \
-  const int tap_row = QUOTIENT(tap, taps_w);                                                                  \
-  const int tap_column = tap - tap_row * taps_w;                                                              \
-  const int channels_left = channels - block * BK;                                                            \
-  const int distance = block * block_distance + tap_row * row_distance + tap_column * column_step;            \
-  global const element* from = x + start + distance;                                                          \
-  FROM_Y_AT(distance)
-#define NEXT_TAP() ++next_step;
-#else
-#define TAP_OF_STEP()
-#if ONE_TAP
-#define NEXT_TAP()  \
-  PASS_CHANNELS()   \
-  MOVE(block_step)
-#else
-#define NEXT_TAP()                \
-  {                               \
-    number distance = column_step; \
-    if (++tap_column == taps_w) { \
-      tap_column = 0;             \
-      ++tap_row;                  \
-      distance = row_step;        \
-    }                             \
-    if (tap_row == taps_h) {      \
-      tap_row = 0;                \
-      PASS_CHANNELS()             \
-      distance = block_step;      \
-    }                             \
-    MOVE(distance)                \
-  }
-#endif
-#endif
-
-#define FETCH_A()                                                                                 \
-  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) next_a[f] = weights[f * ITEMS];           \
-  weights += BK * BM / 4;
-
-#if GATHER == 3
-#define FETCH()                                                                                   \
-  FETCH_A()                                                                                       \
-  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                           \
-    const int inside =                                                                            \
-        tap_row < taps_h && PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW);     \
-    const number at = tap_row * row_step + tap_column * column_step + channel * in_plane;         \
-    next_b[f] = inside ? FETCHED(at) : 0.0f;                                                      \
-    ADVANCE(tap_row, tap_column, channel, taps_w, channels, fetch_tap_row, fetch_tap_column, fetch_channel) \
-  }
-#else
-#define FETCH()                                                                                   \
-  FETCH_A()                                                                                       \
-  {                                                                                               \
-    TAP_OF_STEP()                                                                                 \
-    const int inside =                                                                            \
-        GATHER == 1 ? fetch_inside : PIXEL_INSIDE(in_row + tap_row * DH, in_column + tap_column * DW); \
-    _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) {                                         \
-      next_b[f] = inside && CHANNEL_INSIDE(f) ? FETCHED(f * fetch_step) : (fetched)(0.0f);        \
-    }                                                                                             \
-    NEXT_TAP()                                                                                    \
-  }
-#endif
-
-#if GATHER == 2
-#define TO_LOCAL_B(buffer, row, value) PUT_B_CHANNELS(buffer, row, fetch_n, value)
-#elif GATHER == 1
-#define TO_LOCAL_B(buffer, row, value) PUT_B_PIXELS(buffer, row, fetch_n, value)
-#else
-#define TO_LOCAL_B(buffer, row, value) PUT_B(buffer, row, fetch_n, value)
-#endif
-
-#define TO_LOCAL(buffer)                                                                                \
-  _Pragma("unroll") for (int f = 0; f < A_FETCHES; ++f) { PUT_A(buffer, item + f * ITEMS, next_a[f]) }   \
-  _Pragma("unroll") for (int f = 0; f < FETCHES; ++f) { TO_LOCAL_B(buffer, fetch_r + f * FETCH_ROWS, next_b[f]) }
 
 // Stores the sums of pixel PIXEL_OF(c) + p of the tile, at `out` of filter 0.
 #if PARTIAL
@@ -183,6 +58,54 @@ typedef float4 fetched;
       PUT(RESULT(GET(result, to), ACTIVATE(value, slope)), result, to);                                 \
     }                                                                                                   \
   }
+#endif
+
+// Stores the sums of the work-item's pixels from `first_pixel` on, of block `c` of them.
+#if PARTIAL
+#define STORE_PIXELS(c, first_pixel)                                                                           \
+  global float* sums = partial + ((long)part * groups + group_index) * filters * pixels + first_pixel;         \
+  _Pragma("unroll") for (int p = 0; p < SUMS_TOGETHER; ++p) {                                                  \
+    if (first_pixel + p < pixels) STORE_PIXEL(c, p, sums + p)                                                  \
+  }
+#else
+#define FIND_RESULT(first_pixel)                                     \
+  number image = QUOTIENT(first_pixel, image_pixels);                \
+  const int at = (int)(first_pixel - image * image_pixels);          \
+  int i = QUOTIENT(at, ow);                                          \
+  int j = at - i * ow;                                               \
+  const int first_filter = group_index * filters;                    \
+  const long first_out = first_filter * out_plane + out_offset;
+#if STORE_FOURS && !CHANNELS_LAST
+#define STORE_PIXELS(c, first_pixel)                                                                           \
+  FIND_RESULT(first_pixel)                                                                                     \
+  if (first_pixel < pixels) {                                                                                  \
+    const long out = first_out + image * out_image + i * out_pitch + j;                                        \
+    _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                           \
+      const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                         \
+      if (filter < filters) {                                                                                  \
+        STORE_FOUR(acc[a][c], BIAS_OF(b, first_filter + filter),                                               \
+                   SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + filter),                  \
+                   out + filter * out_plane)                                                                   \
+      }                                                                                                        \
+    }                                                                                                          \
+  }
+#else
+#define STORE_PIXELS(c, first_pixel)                                                                           \
+  FIND_RESULT(first_pixel)                                                                                     \
+  _Pragma("unroll") for (int p = 0; p < SUMS_TOGETHER; ++p) {                                                  \
+    if (first_pixel + p < pixels) {                                                                            \
+      const long out = first_out + image * out_image + i * out_pitch + (long)j * out_step;                     \
+      STORE_PIXEL(c, p, out)                                                                                   \
+    }                                                                                                          \
+    if (++j == ow) {                                                                                           \
+      j = 0;                                                                                                   \
+      if (++i * ow == image_pixels) {                                                                          \
+        i = 0;                                                                                                 \
+        ++image;                                                                                               \
+      }                                                                                                        \
+    }                                                                                                          \
+  }
+#endif
 #endif
 
 // column_step, row_step, block_step: elements of x to the next tap column, row, or block of channels; with GATHER 3 the
@@ -220,55 +143,8 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
   const number n0 = pixel_tile * BN;
   const int first_step = part * steps_per_part;
   const int last_step = min(first_step + steps_per_part, steps);
-
-  // A work-item beyond the last pixel fetches zeroes. `from` begins under tap (0,0), which may lie outside.
-  const int fetch_n = item % FETCH_COLUMNS * (BN / FETCH_COLUMNS);
-  const int fetch_r = item / FETCH_COLUMNS * PRODUCTS;
-  const int fetch_inside = n0 + fetch_n < pixels;
-  const number fetch_pixel = fetch_inside ? n0 + fetch_n : 0;
-  const number fetch_image = QUOTIENT(fetch_pixel, image_pixels);
-  const int position = (int)(fetch_pixel - fetch_image * image_pixels);
-  const int result_row = QUOTIENT(position, ow);
-  const int line = result_row * SH + top;
-  const int in_row = fetch_inside ? line : -INT_MAX / 2;
-  const int in_column = (position - result_row * ow) * SW + left;
-  long start = fetch_image * in_image + (long)group_index * channels * in_plane + line * in_pitch +
-               (long)in_column * in_step;
-#if GATHER == 3
-  const int first_r = first_step * BK + fetch_r;
-  const int first_tap = first_r / channels;
-  int channel = first_r - first_tap * channels;
-  int tap_row = first_tap / taps_w;
-  int tap_column = first_tap - tap_row * taps_w;
-#elif TAP_BY_NUMBER
-  start += fetch_r * in_plane;
-  int next_step = first_step;
-  const int taps = taps_h * taps_w;
-  const int row_distance = row_step + (taps_w - 1) * column_step;
-  const int block_distance = block_step + (taps_h - 1) * row_distance + (taps_w - 1) * column_step;
-#else
-  int tap_row = 0, tap_column = 0;
-#if !WHOLE
-  int channels_left = channels;
-#endif
-  start += fetch_r * in_plane;
-#if PARTIAL
-  const int first_block = first_step / (taps_h * taps_w);
-  const int first_tap = first_step - first_block * (taps_h * taps_w);
-  tap_row = first_tap / taps_w;
-  tap_column = first_tap - tap_row * taps_w;
-#if !WHOLE
-  channels_left -= first_block * BK;
-#endif
-  start += (long)first_block * BK * in_plane + tap_row * DH * in_pitch + (long)(tap_column * DW) * in_step;
-#endif
-#endif
-#if !TAP_BY_NUMBER
-  global const element* from = x + start;
-#if MASK
-  global const element* from_y = y_mask + start;
-#endif
-#endif
+  PLACE_FETCHES()
+  START_STEPS()
   global const four* weights =
       packed + (((long)group_index * filter_tiles + filter_tile) * steps + first_step) * (BK * BM / 4) + item;
 
@@ -280,49 +156,7 @@ void implicit_gemm_tile(global const element* restrict x, global const element* 
 #pragma unroll
   for (int c = 0; c < SUM_BLOCKS; ++c) {
     const number first_pixel = n0 + PIXEL_OF(c);
-#if PARTIAL
-    global float* sums = partial + ((long)part * groups + group_index) * filters * pixels + first_pixel;
-#pragma unroll
-    for (int p = 0; p < SUMS_TOGETHER; ++p) {
-      if (first_pixel + p < pixels) STORE_PIXEL(c, p, sums + p)
-    }
-#else
-    number image = QUOTIENT(first_pixel, image_pixels);
-    const int at = (int)(first_pixel - image * image_pixels);
-    int i = QUOTIENT(at, ow);
-    int j = at - i * ow;
-    const int first_filter = group_index * filters;
-    const long first_out = first_filter * out_plane + out_offset;
-#if STORE_FOURS && !CHANNELS_LAST
-    if (first_pixel < pixels) {
-      const long out = first_out + image * out_image + i * out_pitch + j;
-#pragma unroll
-      for (int a = 0; a < TM; ++a) {
-        const int filter = m0 + TILE_ROW(a / 4) + a % 4;
-        if (filter < filters) {
-          STORE_FOUR(acc[a][c], BIAS_OF(b, first_filter + filter),
-                     SLOPE_OF(SLOPES_OF(image, (long)groups * filters), first_filter + filter),
-                     out + filter * out_plane)
-        }
-      }
-    }
-#else
-#pragma unroll
-    for (int p = 0; p < SUMS_TOGETHER; ++p) {
-      if (first_pixel + p < pixels) {
-        const long out = first_out + image * out_image + i * out_pitch + (long)j * out_step;
-        STORE_PIXEL(c, p, out)
-      }
-      if (++j == ow) {
-        j = 0;
-        if (++i * ow == image_pixels) {
-          i = 0;
-          ++image;
-        }
-      }
-    }
-#endif
-#endif
+    STORE_PIXELS(c, first_pixel)
   }
 }
 

@@ -27,10 +27,11 @@ typedef global const float* Gradient;
 typedef local const float* Gradient;
 #endif
 
-#define PARAMETERS \
+#define PARAMETERS_WITH(restrict) \
   global const element* restrict x, global const element* restrict dy, global const element* restrict y_mask, \
   global float* restrict result, long images, int channels, int h, int w, int filters, int kh, int pt, int pl, int oh, \
   int ow, int groups, int runs, int section, int gradient_at, int stage_at, long rows_per_part, long part_stride
+#define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
   x, dy, y_mask, result, images, channels, h, w, filters, kh, pt, pl, oh, ow, groups, runs, section, gradient_at, \
   stage_at, rows_per_part, part_stride
@@ -106,44 +107,84 @@ NOT_INLINED void multiply_section(Gradient gradient, const long gradient_step, l
   }
 }
 
+// A work-group's share: a run of tiles of filters, and the rows [first, last) of its part.
+typedef struct {
+  int group_index, first_tile, last_tile, patch;
+  long part, first, last;
+} Share;
+
+ALWAYS_INLINE Share share_of(const long id, PLAIN_PARAMETERS) {
+  Share share;
+  const int run_index = (int)(id % runs);
+  const int tiles = (filters + MR - 1) / MR;
+  share.group_index = (int)(id / runs % groups);
+  share.part = id / runs / groups;
+  share.patch = channels * kh * KW;
+  share.first_tile = (int)((long)tiles * run_index / runs);
+  share.last_tile = (int)((long)tiles * (run_index + 1) / runs);
+  share.first = share.part * rows_per_part;
+  share.last = min(share.first + rows_per_part, images * oh);
+  return share;
+}
+
+// Copies `x_rows` rows of all channels, from row `top` on, whose channel 0 is plane `planes` of x.
+ALWAYS_INLINE void stage_section(global const element* x, const long planes, const long x_size, const int channels,
+                                 const int h, const int w, const int top, const int left, const int x_rows,
+                                 local float* stage) {
+  for (int channel = 0; channel < channels; ++channel) {
+    for (int i = 0; i < x_rows; ++i) {
+      const int in_row = top + i;
+      const long at = ((planes + channel) * h + in_row) * w;
+      stage_pixels(x, at, x_size, in_row >= 0 && in_row < h, w, left, stage + (channel * x_rows + i) * X_ROW);
+    }
+  }
+}
+
+// Adds up the lanes of a work-group's sums, which become rows of dw.
+ALWAYS_INLINE void store_filters(local const float* sums, const Share share, const int filters,
+                                 global float* part_result) {
+  const int patch = share.patch;
+  for (int tile = share.first_tile; tile < share.last_tile; ++tile) {
+    const int f0 = min(tile * MR, filters - MR);
+    for (int m = tile * MR - f0; m < MR; ++m) {
+      global float* out = part_result + ((long)share.group_index * filters + f0 + m) * patch;
+      for (int e = 0; e < patch; e += VW) {
+        floatv vectors[VW];
+#pragma unroll
+        for (int i = 0; i < VW; ++i) {
+          vectors[i] = LOAD_V(sums + (((tile - share.first_tile) * patch + min(e + i, patch - 1)) * MR + m) * VW);
+        }
+        store_some(lane_sums(vectors, 0), out + e, patch - e);
+      }
+    }
+  }
+}
+
 // runs: the number of runs of tiles of filters. section: rows of dy that are staged at once. gradient_at, stage_at:
 // where in local memory dy and x are, behind the sums.
 NOT_INLINED void weights_taps_item(const long id, local float* restrict sums, PARAMETERS) {
   local float* gradient = sums + gradient_at;
   local float* stage = sums + stage_at;
-  const int run_index = (int)(id % runs);
-  const int group_index = (int)(id / runs % groups);
-  const long part = id / runs / groups;
-  const int patch = channels * kh * KW;
-  const int tiles = (filters + MR - 1) / MR;
-  const int first_tile = (int)((long)tiles * run_index / runs);
-  const int last_tile = (int)((long)tiles * (run_index + 1) / runs);
+  const Share share = share_of(id, ARGUMENTS);
   const int width = (ow + VW - 1) / VW * VW;
   const long plane = (long)oh * ow;
   const long x_size = images * groups * channels * h * w, dy_size = images * groups * filters * plane;
-  const long first = part * rows_per_part;
-  const long last = min(first + rows_per_part, images * oh);
-
-  const int all_sums = (last_tile - first_tile) * patch * MR * VW;
+  const int all_sums = (share.last_tile - share.first_tile) * share.patch * MR * VW;
   for (int e = 0; e < all_sums; e += VW) IN_ONE_PIECE(local, sums + e) = (floatv)(0.0f);
-  for (long row = first; row < last;) {
+  for (long row = share.first; row < share.last;) {
     const long image = row / oh;
     const int y = (int)(row % oh);
-    const int rows = min(section, (int)min((long)(oh - y), last - row));
+    const int rows = min(section, (int)min((long)(oh - y), share.last - row));
     const int x_rows = (rows - 1) * SH + (kh - 1) * DH + 1;
-    for (int channel = 0; channel < channels; ++channel) {
-      for (int i = 0; i < x_rows; ++i) {
-        const int in_row = y * SH - pt + i;
-        const long at = (((image * groups + group_index) * channels + channel) * h + in_row) * w;
-        stage_pixels(x, at, x_size, in_row >= 0 && in_row < h, w, -pl, stage + (channel * x_rows + i) * X_ROW);
-      }
-    }
-    for (int tile = first_tile; tile < last_tile; ++tile) {
-      const long planes = (image * groups + group_index) * filters;
+    const long planes = (image * groups + share.group_index) * filters;
+    stage_section(x, (image * groups + share.group_index) * channels, x_size, channels, h, w, y * SH - pt, -pl, x_rows,
+                  stage);
+    for (int tile = share.first_tile; tile < share.last_tile; ++tile) {
       const long at = (planes + min(tile * MR, filters - MR)) * plane + (long)y * ow;
-      const int next = tile + 1 < last_tile ? tile + 1 : first_tile;  // of the next section
+      const bool is_last = tile + 1 == share.last_tile;
+      const int next = is_last ? share.first_tile : tile + 1;  // of the next section
       global const element* ahead =
-          dy + (planes + min(next * MR, filters - MR)) * plane + (y + (tile + 1 < last_tile ? 0 : rows)) * (long)ow;
+          dy + (planes + min(next * MR, filters - MR)) * plane + (y + (is_last ? rows : 0)) * (long)ow;
 #if DIRECT
       Gradient rows_of_tile = dy + at;
       const long step = plane;
@@ -156,28 +197,14 @@ NOT_INLINED void weights_taps_item(const long id, local float* restrict sums, PA
         for (int first_p = 0; first_p < kh; first_p += TP) {
           const int p0 = min(first_p, kh - TP);
           multiply_section(rows_of_tile, step, stage + (channel * x_rows + p0 * DH) * X_ROW,
-                           sums + ((tile - first_tile) * patch + (channel * kh + p0) * KW) * MR * VW, rows, width,
-                           first_p - p0, ahead, plane, ow);
+                           sums + ((tile - share.first_tile) * share.patch + (channel * kh + p0) * KW) * MR * VW, rows,
+                           width, first_p - p0, ahead, plane, ow);
         }
       }
     }
     row += rows;
   }
-
-  for (int tile = first_tile; tile < last_tile; ++tile) {
-    const int f0 = min(tile * MR, filters - MR);
-    for (int m = tile * MR - f0; m < MR; ++m) {
-      global float* out = result + part * part_stride + ((long)group_index * filters + f0 + m) * patch;
-      for (int e = 0; e < patch; e += VW) {
-        floatv vectors[VW];
-#pragma unroll
-        for (int i = 0; i < VW; ++i) {
-          vectors[i] = LOAD_V(sums + (((tile - first_tile) * patch + min(e + i, patch - 1)) * MR + m) * VW);
-        }
-        store_some(lane_sums(vectors, 0), out + e, patch - e);
-      }
-    }
-  }
+  store_filters(sums, share, filters, result + share.part * part_stride);
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

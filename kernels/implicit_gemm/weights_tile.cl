@@ -133,6 +133,28 @@ typedef float4 lanes;
 #define UNROLL_PRODUCTS "unroll 2"
 #define MULTIPLY_BUFFER(buffer) MULTIPLY_TILES(acc, A[buffer], B[buffer])
 
+// Stores the sums of the work-item.
+#define STORE_SUMS()                                                                                            \
+  _Pragma("unroll") for (int a = 0; a < TM; ++a) {                                                              \
+    const int filter = m0 + TILE_ROW(a / 4) + a % 4;                                                            \
+    if (filter < filters) {                                                                                     \
+      global float* out = result + part * part_stride + ((long)group_index * filters + filter) * columns;       \
+      _Pragma("unroll") for (int c = 0; c < TN / 4; ++c) {                                                      \
+        const int n = n0 + TILE_COLUMN(c);                                                                      \
+        STORE_BLOCK(a, c, n, out)                                                                               \
+      }                                                                                                         \
+    }                                                                                                           \
+  }
+#if STORE_FOURS
+
+#define STORE_BLOCK(a, c, n, out) if (n < columns) *(global float4*)(out + n) = acc[a][c];
+#else
+#define STORE_BLOCK(a, c, n, out)                                                                               \
+  _Pragma("unroll") for (int p = 0; p < 4; ++p) {                                                               \
+    if (n + p < columns) out[n + p] = COMPONENT(acc[a][c], p);                                                  \
+  }
+#endif
+
 // spans: of a row of results; spans_per_part: of all images' spans what one part of the sum has. dy_others: elements of
 // dy from the last pixel of a filter to its first in the next image. step_image, step_i, step_j: BK pixels as images,
 // rows and spans, with WIDE.
@@ -157,10 +179,8 @@ void weights_tile(global const element* restrict x, global const element* restri
   const int part = outer / groups;
   const int group_index = outer - part * groups;
   const int columns = channels * taps;
-  const int m0 = filter_tile * BM;
-  const int n0 = column_tile * BN;
-  const number first = part * spans_per_part;
-  const number last = min(first + spans_per_part, all_spans);
+  const int m0 = filter_tile * BM, n0 = column_tile * BN;
+  const number first = part * spans_per_part, last = min(first + spans_per_part, all_spans);
   const int steps = (int)((last - first + SPANS - 1) / SPANS);
 
   const int fetch_k = item % NEAR + item / (NEAR * ROWS) * NEAR;
@@ -194,24 +214,5 @@ void weights_tile(global const element* restrict x, global const element* restri
   lanes next_a[A_FETCHES];
   float next_b[B_FETCHES][SPAN];
   FOR_EACH_STEP(0, steps, FETCH, TO_LOCAL, MULTIPLY_BUFFER)
-
-#pragma unroll
-  for (int a = 0; a < TM; ++a) {
-    const int filter = m0 + TILE_ROW(a / 4) + a % 4;
-    if (filter < filters) {
-      global float* out = result + part * part_stride + ((long)group_index * filters + filter) * columns;
-#pragma unroll
-      for (int c = 0; c < TN / 4; ++c) {
-        const int n = n0 + TILE_COLUMN(c);
-#if STORE_FOURS
-        if (n < columns) *(global float4*)(out + n) = acc[a][c];
-#else
-#pragma unroll
-        for (int p = 0; p < 4; ++p) {
-          if (n + p < columns) out[n + p] = COMPONENT(acc[a][c], p);
-        }
-#endif
-      }
-    }
-  }
+  STORE_SUMS()
 }

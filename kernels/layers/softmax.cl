@@ -15,6 +15,51 @@
 // Of elements i.. of the row; those beyond its end have no meaning.
 #define EXPONENTIALS(z, i, top) exp(load_some((z) + (i), m - (i)) - (top))
 
+// The place of a row's maximum, the first of several.
+inline int top_of(global const float* z, const int m) {
+  float top = z[0];
+  int best = 0;
+  for (int i = 1; i < m; ++i) {
+    if (z[i] > top) {
+      top = z[i];
+      best = i;
+    }
+  }
+  return best;
+}
+
+inline float sum_of_exponentials(global const float* z, const int m, const float top) {
+  float sum = 0.0f;
+  for (int i = 0; i < m; i += VW) {
+    float values[VW];
+    STORE_V(EXPONENTIALS(z, i, top), values);
+    for (int lane = 0; lane < min(VW, m - i); ++lane) sum += values[lane];
+  }
+  return sum;
+}
+
+// Writes a row's probabilities and its gradient, where they are wanted.
+inline void store_row(global const float* z, const int m, const float top, const float sum, const int label,
+                      const float scale, global float* probabilities, global float* dlogits) {
+#if PROBABILITIES || DLOGITS
+  for (int i = 0; i < m; i += VW) {
+    const floatv p = EXPONENTIALS(z, i, top) / sum;
+#if PROBABILITIES
+    store_some(p, probabilities + i, m - i);
+#endif
+#if DLOGITS
+    store_some(p * scale, dlogits + i, m - i);
+#endif
+  }
+#endif
+#if DLOGITS
+  if (label >= 0 && label < m) {
+    // Computed again from p: subtracting 1 before scaling is exact where p is near 1.
+    dlogits[label] = (exp(z[label] - top) / sum - 1.0f) * scale;
+  }
+#endif
+}
+
 kernel __attribute__((reqd_work_group_size(LOCAL, 1, 1)))
 void softmax_rows(global const float* restrict logits, global const int* restrict labels,
                   global float* restrict probabilities, global float* restrict dlogits,
@@ -35,43 +80,16 @@ void softmax_rows(global const float* restrict logits, global const int* restric
 #else
     const int label = -1;
 #endif
-    float top = z[0];
-    int best = 0;
-    for (int i = 1; i < m; ++i) {
-      if (z[i] > top) {
-        top = z[i];
-        best = i;
-      }
-    }
+    const int best = top_of(z, m);
+    const float top = z[best];
     correct += best == label;
-    float sum = 0.0f;
-    for (int i = 0; i < m; i += VW) {
-      float values[VW];
-      STORE_V(EXPONENTIALS(z, i, top), values);
-      for (int lane = 0; lane < min(VW, m - i); ++lane) sum += values[lane];
-    }
-    const int known = label >= 0 && label < m;
+    const float sum = sum_of_exponentials(z, m, top);
 #if LOSS
+    const int known = label >= 0 && label < m;
     // Scaled before it is summed: the sum of finite losses might not be finite, their mean is.
     loss += (known ? log(sum) - (z[known ? label : 0] - top) : NAN) * loss_scale;
 #endif
-#if PROBABILITIES || DLOGITS
-    for (int i = 0; i < m; i += VW) {
-      const floatv p = EXPONENTIALS(z, i, top) / sum;
-#if PROBABILITIES
-      store_some(p, probabilities + row * m + i, m - i);
-#endif
-#if DLOGITS
-      store_some(p * scale, dlogits + row * m + i, m - i);
-#endif
-    }
-#endif
-#if DLOGITS
-    if (known) {
-      // Computed again from p: subtracting 1 before scaling is exact where p is near 1.
-      dlogits[row * m + label] = (exp(z[label] - top) / sum - 1.0f) * scale;
-    }
-#endif
+    store_row(z, m, top, sum, label, scale, probabilities + row * m, dlogits + row * m);
   }
   item_loss[item] = loss;
   item_hits[item] = correct;

@@ -63,6 +63,33 @@ kernel void pack_rows(global const element* restrict a, global float* restrict p
   }
 }
 
+// totals += the products [block, stop) of MR rows and a panel, whose sum is short.
+ALWAYS_INLINE void add_block(floatv totals[MR][NV], global const a_t* const* rows, global const float* from_b,
+                             const long block, const long stop) {
+  floatv sums[MR][NV];
+#pragma unroll
+  for (int r = 0; r < MR; ++r) {
+#pragma unroll
+    for (int v = 0; v < NV; ++v) sums[r][v] = (floatv)(0.0f);
+  }
+  for (long i = block; i < stop; ++i) {
+    floatv b[NV];
+#pragma unroll
+    for (int v = 0; v < NV; ++v) b[v] = LOAD_V(from_b + i * PANEL + v * VW);
+#pragma unroll
+    for (int r = 0; r < MR; ++r) {
+      const floatv factor = (floatv)(GET_A(rows[r], i));
+#pragma unroll
+      for (int v = 0; v < NV; ++v) sums[r][v] = fma(factor, b[v], sums[r][v]);
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < MR; ++r) {
+#pragma unroll
+    for (int v = 0; v < NV; ++v) totals[r][v] += sums[r][v];
+  }
+}
+
 // Tasks: [batch, panels, chunks of rows].
 kernel void multiply(global const a_t* restrict a, global const float* restrict packed,
 #if ADD_C
@@ -90,29 +117,7 @@ kernel void multiply(global const a_t* restrict a, global const float* restrict 
         for (int v = 0; v < NV; ++v) totals[r][v] = (floatv)(0.0f);
       }
       for (long block = 0; block < k; block += SHORT) {
-        floatv sums[MR][NV];
-#pragma unroll
-        for (int r = 0; r < MR; ++r) {
-#pragma unroll
-          for (int v = 0; v < NV; ++v) sums[r][v] = (floatv)(0.0f);
-        }
-        const long stop = min(block + SHORT, k);
-        for (long i = block; i < stop; ++i) {
-          floatv b[NV];
-#pragma unroll
-          for (int v = 0; v < NV; ++v) b[v] = LOAD_V(from_b + i * PANEL + v * VW);
-#pragma unroll
-          for (int r = 0; r < MR; ++r) {
-            const floatv factor = (floatv)(GET_A(rows[r], i));
-#pragma unroll
-            for (int v = 0; v < NV; ++v) sums[r][v] = fma(factor, b[v], sums[r][v]);
-          }
-        }
-#pragma unroll
-        for (int r = 0; r < MR; ++r) {
-#pragma unroll
-          for (int v = 0; v < NV; ++v) totals[r][v] += sums[r][v];
-        }
+        add_block(totals, rows, from_b, block, min(block + SHORT, k));
       }
 #pragma unroll
       for (int r = 0; r < MR; ++r) {

@@ -60,6 +60,29 @@ ROW_SUM(sum_of_squares, SQUARE)
 ROW_SUM(sum_of, PLAIN)
 #endif
 
+// What is subtracted from a row, and what it is multiplied by then. `count`: its elements.
+typedef struct {
+  float mean, factor;
+} Statistics;
+
+inline Statistics statistics_of(const Row row, const float count, const float epsilon) {
+  Statistics result;
+#if NORM == 0
+  result.mean = sum_of(row, 0.0f) / count;
+  const float variance = sum_of_squares(row, result.mean) / count;
+  result.factor = 1.0f / (EPSILON_OUTSIDE ? sqrt(variance) + epsilon : sqrt(variance + epsilon));
+#else
+  result.mean = 0.0f;
+#if NORM == 1
+  const float norm = sum_of_magnitudes(row, 0.0f);
+#else
+  const float norm = sqrt(sum_of_squares(row, 0.0f));
+#endif
+  result.factor = norm == 0.0f ? 0.0f : 1.0f / norm;
+#endif
+  return result;
+}
+
 kernel void normalize_rows(global const element* restrict x, global element* restrict y,
 #if AFFINE
                            global const element* restrict scale,
@@ -82,19 +105,8 @@ kernel void normalize_rows(global const element* restrict x, global element* res
   for (long at = first; at < last; ++at) {
     const long offset = at / row_inner * outer_stride + at % row_inner * row_stride;
     const Row row = {x + offset, total - offset, length, runs, run_stride};
-#if NORM == 0
-    const float mean = sum_of(row, 0.0f) / count;
-    const float variance = sum_of_squares(row, mean) / count;
-    const float factor = 1.0f / (EPSILON_OUTSIDE ? sqrt(variance) + epsilon : sqrt(variance + epsilon));
-#else
-    const float mean = 0.0f;
-#if NORM == 1
-    const float norm = sum_of_magnitudes(row, 0.0f);
-#else
-    const float norm = sqrt(sum_of_squares(row, 0.0f));
-#endif
-    const float factor = norm == 0.0f ? 0.0f : 1.0f / norm;
-#endif
+    const Statistics of_row = statistics_of(row, count, epsilon);
+    const float mean = of_row.mean, factor = of_row.factor;
 #if MEAN
     PUT(mean, means, at);
 #endif

@@ -2,13 +2,14 @@
 // The parameters of depthwise kernels that go through planes by sections: of a correlation, and of a weight gradient,
 // whose program defines result_element.
 
-#define SECTION_PARAMETERS \
+#define SECTION_PARAMETERS_WITH(restrict) \
   global const element* restrict x, global const element* restrict y_mask, \
   global const element* restrict weights, global const element* restrict b, \
   global const element* restrict r, global element* restrict result, int groups, int filters, \
   int in_h, int in_w, long in_size, int top, int left, int res_h, int res_w, int steps_h, \
   int steps_w, int section_h, int section_w, int sections_x, int sections, long all_sections, \
   int sections_per_work_group, int pitch, int shift, long in_image, long out_image
+#define SECTION_PARAMETERS SECTION_PARAMETERS_WITH(restrict)
 #define SECTION_ARGUMENTS \
   x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, in_size, top, left, res_h, \
   res_w, steps_h, steps_w, section_h, section_w, sections_x, sections, all_sections, sections_per_work_group, \

@@ -56,7 +56,7 @@
 // the scale, one per image and channel: SLOPES_OF is SLOPES_PASSED of an image, counted over the whole batch.
 // slopes_some (with part vectors) reads `count` of them.
 #if defined(SLOPES) && SLOPES
-#define SLOPES_PARAMETER , global const element* restrict slopes
+#define SLOPES_PARAMETER_WITH(restrict) , global const element* restrict slopes
 #define SLOPES_ARGUMENT , slopes
 #define SLOPES_PASSED slopes
 #if defined(SCALE) && SCALE
@@ -67,10 +67,11 @@
 #define SLOPE_OF(slopes, k) GET(slopes, k)
 #define slopes_some(pointer, count) get_some(pointer, count)
 #else
-#define SLOPES_PARAMETER BOUNDS_PARAMETER
+#define SLOPES_PARAMETER_WITH(restrict) BOUNDS_PARAMETER
 #define SLOPES_ARGUMENT BOUNDS_PASSED
 #define SLOPES_PASSED b
 #define SLOPES_OF(image, channels) b
 #define SLOPE_OF(slopes, k) 0.0f
 #define slopes_some(pointer, count) 0.0f
 #endif
+#define SLOPES_PARAMETER SLOPES_PARAMETER_WITH(restrict)

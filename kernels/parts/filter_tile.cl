@@ -18,6 +18,7 @@
 // acc += the filters at `weights` times one element of each pixel i.
 #define MULTIPLY(weights, element_of) MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V((weights) + v * VW), element_of)
 
+#if CHANNELS_LAST
 // Stores the tile of results at (i0, j0). Those above first_i and left of first_j belong to the tile before.
 ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element* b,
                               global const element* r, global const element* slopes,
@@ -25,7 +26,6 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
                               const int rest, const int i0, const int j0, const int first_i,
                               const int first_j, const long first_out, const long out_plane,
                               const long out_pitch, const int out_step BOUNDS_PARAMETER) {
-#if CHANNELS_LAST
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
     const int left = rest - v * VW;
@@ -38,9 +38,10 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
       put_some(ACTIVATE(value, slope), result + at, left);
     }
   }
+}
 #else
-  // Transposes VW filters x VW pixels at a time, so that vectors run along pixels. They are stored as rows, or one by
-  // one, but converted as vectors, since PoCL converts single halves in software.
+// Transposes VW filters x VW pixels at a time, so that vectors run along pixels. They are stored as rows, or one by
+// one, but converted as vectors, since PoCL converts single halves in software.
 #define ROW_OF(i) ((from + (i)) / TW)
 #define COLUMN_OF(i) ((from + (i)) % TW)
 #define PLACE(base, i) \
@@ -58,16 +59,57 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
 #else
 #define NEW_AT(i) 1
 #endif
+// A filter's pixels of a tile lie one behind the other.
 #if ACCUMULATE
-  const int whole_rows = 0;
+#define WHOLE_ROWS 0
 #elif TH == 1
-  const int whole_rows = out_step == 1;
+#define WHOLE_ROWS (out_step == 1)
 #else
-  const int whole_rows = out_step == 1 && TW == out_pitch;
+#define WHOLE_ROWS (out_step == 1 && TW == out_pitch)
 #endif
+
+// Stores VW filters from `first_f` of the block on, pixels from `from` on: rows[f] are those of filter f.
+ALWAYS_INLINE void store_rows(const floatv* rows, const int from, global const element* b, global const element* r,
+                              global const element* slopes, global element* result, const long first_b,
+                              long plane_at, const long out_plane BOUNDS_PARAMETER) {
+#pragma unroll
+  for (int f = 0; f < VW; ++f, plane_at += out_plane) {
+    const floatv value = rows[f] + BIAS_OF(b, first_b + f) + residual_first(r + plane_at, PIXELS - from);
+    const float slope = SLOPE_OF(slopes, first_b + f);
+    put_known(ACTIVATE(value, slope), PIXELS - from, result + plane_at);
+  }
+}
+
+// Stores the pixels of a filter from `from` on, each at its place.
+ALWAYS_INLINE void store_scattered(floatv value, const float slope, const int from, global const element* r,
+                                   global element* result, const long plane_at, const int i0, const int j0,
+                                   const int first_i, const int first_j, const long out_pitch,
+                                   const int out_step BOUNDS_PARAMETER) {
+  const int count = min(PIXELS - from, VW);
+#if RESIDUAL
+  if (HAS_RESIDUAL(r)) LOAD_SCATTERED(value, r + plane_at, count)
+#endif
+  value = ACTIVATE(value, slope);
+#if ACCUMULATE
+  LOAD_SCATTERED(value, result + plane_at, count)
+#endif
+  const STORED(VW) all = TO_STORED(VW, value);
+#pragma unroll
+  for (int i = 0; i < VW; ++i) {
+    if (i < count && NEW_AT(i)) PLACE(result + plane_at, i) = ((const STORED()*)&all)[i];
+  }
+}
+
+// Stores the tile of results at (i0, j0). Those above first_i and left of first_j belong to the tile before.
+ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element* b,
+                              global const element* r, global const element* slopes,
+                              global element* result, const long first_b,
+                              const int rest, const int i0, const int j0, const int first_i,
+                              const int first_j, const long first_out, const long out_plane,
+                              const long out_pitch, const int out_step BOUNDS_PARAMETER) {
   // Handling the filters one by one, each with its checks, would take twice the time. What is not whole waits in
   // `sums`, so that its code is there once and not per vector of filters.
-  const int whole = whole_rows && rest >= BLOCK;
+  const int whole = WHOLE_ROWS && rest >= BLOCK;
   float sums[CHUNKS][BLOCK * VW];
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
@@ -81,14 +123,8 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
       TRANSPOSE(rows, other)
       const int first_f = v * VW;
       if (whole) {
-        long plane_at = first_out + first_f * out_plane + from;
-#pragma unroll
-        for (int f = 0; f < VW; ++f, plane_at += out_plane) {
-          const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + first_f + f) +
-                               residual_first(r + plane_at, PIXELS - from);
-          const float slope = SLOPE_OF(slopes, first_b + first_f + f);
-          put_known(ACTIVATE(value, slope), PIXELS - from, result + plane_at);
-        }
+        store_rows(TRANSPOSED(rows, other), from, b, r, slopes, result, first_b + first_f,
+                   first_out + first_f * out_plane + from, out_plane BOUNDS_PASSED);
       } else {
 #pragma unroll
         for (int f = 0; f < VW; ++f) STORE_V(TRANSPOSED(rows, other)[f], sums[from / VW] + (first_f + f) * VW);
@@ -98,31 +134,19 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
   if (whole) return;
 #pragma unroll
   for (int from = 0; from < PIXELS; from += VW) {
-    const int count = min(PIXELS - from, VW);
 #pragma nounroll
     for (int f = 0; f < min(rest, BLOCK); ++f) {
       const floatv sum = LOAD_V(sums[from / VW] + f * VW) + BIAS_OF(b, first_b + f);
       const float slope = SLOPE_OF(slopes, first_b + f);
       const long plane_at = first_out + f * out_plane;
-      if (whole_rows) {
+      if (WHOLE_ROWS) {
         const floatv value = sum + residual_first(r + plane_at + from, PIXELS - from);
         put_first(ACTIVATE(value, slope), PIXELS - from, result + plane_at + from);
       } else {
-        floatv value = sum;
-#if RESIDUAL
-        if (HAS_RESIDUAL(r)) LOAD_SCATTERED(value, r + plane_at, count)
-#endif
-        value = ACTIVATE(value, slope);
-#if ACCUMULATE
-        LOAD_SCATTERED(value, result + plane_at, count)
-#endif
-        const STORED(VW) all = TO_STORED(VW, value);
-#pragma unroll
-        for (int i = 0; i < VW; ++i) {
-          if (i < count && NEW_AT(i)) PLACE(result + plane_at, i) = ((const STORED()*)&all)[i];
-        }
+        store_scattered(sum, slope, from, r, result, plane_at, i0, j0, first_i, first_j, out_pitch,
+                        out_step BOUNDS_PASSED);
       }
     }
   }
-#endif  // CHANNELS_LAST
 }
+#endif  // CHANNELS_LAST

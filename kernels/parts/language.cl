@@ -16,6 +16,10 @@
 // no more than a call of it per work-group. It also has what must be in a kernel, work-group numbers and local memory.
 #define NOT_INLINED inline __attribute__((noinline))
 
+// A function that is inlined may take all parameters of its kernel, which are PARAMETERS_WITH(restrict), but without
+// `restrict`: Oclgrind cannot inline that.
+#define PLAIN_PARAMETERS PARAMETERS_WITH()
+
 // Without the instruction, fma() would be a routine of integer arithmetic.
 #ifdef NO_FMA
 #define fma(a, b, c) ((a) * (b) + (c))

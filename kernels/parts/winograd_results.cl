@@ -32,6 +32,43 @@
     }                                                                                                           \
   }
 
+// y[i][tile * M + j]: result (i, j) of each of `tiles` tiles, of a vector of filters whose products begin at `from`.
+// Not a function: of that LLVM 15 makes code that takes 2 % longer (resnet_3x3_14, f4x4_strips; 2-core Zen 3, 2026-11).
+#define FROM_PRODUCTS(i) LOAD_V(tile_products + (i * EDGE + j) * PRODUCTS)
+#define TO_COLUMN(i) s[i][j]
+#define FROM_COLUMN(j) s[i][j]
+#define TO_RESULTS(j) y[i][tile * M + j]
+#define TRANSFORM_PRODUCTS(y, from, tiles)                                                  \
+  for (int tile = 0; tile < (tiles); ++tile) {                                              \
+    local const float* tile_products = (from) + tile * BLOCK;                               \
+    floatv s[M][EDGE];                                                                      \
+    _Pragma("unroll") for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM_PRODUCTS, TO_COLUMN)  \
+    _Pragma("unroll") for (int i = 0; i < M; ++i) A_TRANSFORM(FROM_COLUMN, TO_RESULTS)      \
+  }
+
+// Stores `pixels` neighbours of a row of results, of VW filters: one at result[at], each next one a plane of `plane`
+// elements further. Of the filters, from `first_b` on, `rest` exist.
+ALWAYS_INLINE void store_pixels(const floatv* y, global const element* b, global const element* r,
+                                global element* result, global const element* slopes, long at, const long plane,
+                                const int pixels, const long first_b, const int rest) {
+  floatv rows[VW], other[VW];
+#pragma unroll
+  for (int j = 0; j < VW; ++j) rows[j] = y[j];
+  TRANSPOSE(rows, other)
+#pragma unroll
+  for (int f = 0; f < VW; ++f, at += plane) {
+    if (f < rest) {
+      const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) + residual_some(r + at, pixels);
+      const floatv activated = ACTIVATE(value, SLOPE_OF(slopes, first_b + f));
+#if ACCUMULATE
+      put_first(get_some(result + at, pixels) + activated, pixels, result + at);
+#else
+      put_first(activated, pixels, result + at);
+#endif
+    }
+  }
+}
+
 // Of `count` tiles from `first_tile` on, counted over all images, and the filters from `first_filter` on of a group.
 // `prefetch`: what is stored to was not prefetched before.
 inline void store_results(local const float* products, const int prefetch, global const element* b,
@@ -51,55 +88,19 @@ inline void store_results(local const float* products, const int prefetch, globa
     const int pixels = min(tiles_stored * M, ow - j0);
     const long first_plane_of_block = (long)group_index * filters + first_filter;
     global const element* slopes_of_image = SLOPES_OF(image, (long)groups * filters);
-    global const element* r_image = r + image * out_image;
-    global element* result_image = result + image * out_image;
     for (int f = 0; prefetch && f < BLOCK; ++f) {
       for (int i = 0; i < M; ++i) {
         const long row = (first_plane_of_block + f) * oh + i0 + i;
-        PREFETCH_TO_WRITE(result_image + row * ow + j0 + pixels - 1);
+        PREFETCH_TO_WRITE(result + image * out_image + row * ow + j0 + pixels - 1);
       }
     }
     for (int v = 0; v < KV; ++v) {
       floatv y[M][VW];
-      for (int tile = 0; tile < tiles_stored; ++tile) {
-        local const float* from = products + (t + tile) * BLOCK + v * VW;
-        floatv s[M][EDGE];
-#define FROM(i) LOAD_V(from + (i * EDGE + j) * PRODUCTS)
-#define TO(i) s[i][j]
-#pragma unroll
-        for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
-#undef FROM
-#undef TO
-#define FROM(j) s[i][j]
-#define TO(j) y[i][tile * M + j]
-#pragma unroll
-        for (int i = 0; i < M; ++i) A_TRANSFORM(FROM, TO)
-#undef FROM
-#undef TO
-      }
-      const int plane_filter = first_filter + v * VW;
+      TRANSFORM_PRODUCTS(y, products + t * BLOCK + v * VW, tiles_stored)
       const long first_plane = first_plane_of_block + v * VW;
-      const long first_b = (long)group_index * filters + plane_filter;
       for (int i = 0; i < min(M, oh - i0); ++i) {
-        floatv rows[VW], other[VW];
-#pragma unroll
-        for (int j = 0; j < VW; ++j) rows[j] = y[i][j];
-        TRANSPOSE(rows, other)
-        const long out = (first_plane * oh + i0 + i) * ow + j0;
-#pragma unroll
-        for (int f = 0; f < VW; ++f) {
-          if (plane_filter + f < filters) {
-            const long at = out + (long)f * oh * ow;
-            const floatv value = TRANSPOSED(rows, other)[f] + BIAS_OF(b, first_b + f) +
-                                 residual_some(r_image + at, pixels);
-            const floatv activated = ACTIVATE(value, SLOPE_OF(slopes_of_image, first_b + f));
-#if ACCUMULATE
-            put_first(get_some(result_image + at, pixels) + activated, pixels, result_image + at);
-#else
-            put_first(activated, pixels, result_image + at);
-#endif
-          }
-        }
+        store_pixels(y[i], b, r, result, slopes_of_image,
+                     image * out_image + (first_plane * oh + i0 + i) * ow + j0, (long)oh * ow, pixels, first_plane, filters - first_filter - v * VW);
       }
     }
     t += tiles_stored;

@@ -75,6 +75,45 @@ typedef float floatt;
     _Pragma("unroll") for (int i = 0; i < EDGE; ++i) { B_TRANSFORM(FROM_COLUMN, TO_LOCAL_V) }          \
   }
 
+// Bits: the rows, then the columns of the tile at (row, column) that lie in the image.
+ALWAYS_INLINE int inside_of(const int real, const int row, const int column, const int in_h, const int in_w) {
+  int inside = 0;
+#pragma unroll
+  for (int e = 0; e < EDGE; ++e) {
+    inside |= (real && (uint)(row + e) < (uint)in_h) << e;
+    inside |= ((uint)(column + e) < (uint)in_w) << (EDGE + e);
+  }
+  return inside;
+}
+
+// The work-group's sums go through local memory, ROUND_FILTERS filters at a time: a work-item has all xi of a tile and
+// of a filter there, in row `round_row`, BN tiles wide. It transforms them and stores the results.
+#define FROM_ROUND(i) from_local[((i) * EDGE + j) * (ROUND_FILTERS * BN)]
+#define TO_SUM_ROWS(i) s[i][j]
+#define STORE_ROUNDS()                                                                                    \
+  const int round_row = id / BN;                                                                          \
+  local const float* from_local = (local const float*)memory + round_row * BN + n;                        \
+  const long first_out = image * out_image + i0 * (long)ow + j0;                                          \
+  _Pragma("unroll") for (int round = 0; round < TM / 2; ++round) {                                        \
+    if (round > 0) barrier(CLK_LOCAL_MEM_FENCE);                                                          \
+    _Pragma("unroll") for (int a = 0; a < 2; ++a) {                                                       \
+      _Pragma("unroll") for (int c = 0; c < TN / 4; ++c) {                                                \
+        memory[((xi * 2 + a) * LY + row_block) * (BN / 4) + TILE_COLUMN(c) / 4] = acc[2 * round + a][c];  \
+      }                                                                                                   \
+    }                                                                                                     \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                         \
+    float s[M][EDGE];                                                                                     \
+    _Pragma("unroll") for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM_ROUND, TO_SUM_ROWS)                 \
+    const int a = 2 * round + round_row / LY;                                                             \
+    const int filter = block * BM + 4 * (round_row % LY + a / 4 * LY) + a % 4;                            \
+    if (real && filter < filters) {                                                                       \
+      const int of_result = group_index * filters + filter;                                               \
+      const float bias = BIAS_OF(b, of_result);                                                           \
+      const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), of_result);                  \
+      STORE_RESULTS(first_out + of_result * (long)oh * ow)                                                \
+    }                                                                                                     \
+  }
+
 kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void winograd_fused(global const element* restrict x, global const element* restrict y,
                     global const float4* restrict packed, global const element* restrict b,
@@ -85,8 +124,7 @@ void winograd_fused(global const element* restrict x, global const element* rest
                     long out_image SLOPES_PARAMETER) {
   local float4 memory[LOCAL_FLOATS / 4];
   const int id = get_local_id(0);
-  const int xi = id / ITEMS;
-  const int item = id % ITEMS;
+  const int xi = id / ITEMS, item = id % ITEMS;
   PLACE_IN_TILE()
   const int work_group = get_group_id(0);
   const int block = work_group % blocks;
@@ -94,23 +132,15 @@ void winograd_fused(global const element* restrict x, global const element* rest
   const int group_index = work_group / blocks / strips;
 
   // The tile that the work-item transforms, of channel `channel` of a step, and at the end transforms back.
-  const int n = id % BN;
-  const int channel = id / BN;
+  const int n = id % BN, channel = id / BN;
   const int transforms = channel < BK;
-  const int tile = strip * BN + n;
-  const int real = tile < tiles;
+  const int tile = strip * BN + n, real = tile < tiles;
   const int line = QUOTIENT(real ? tile : 0, tiles_x);
   const int image = QUOTIENT(line, tiles_y);
   const int i0 = (line - image * tiles_y) * M;
   const int j0 = ((real ? tile : 0) - line * tiles_x) * M;
-  int inside = 0;  // bits: the rows, then the columns of the tile that lie in the image
-#pragma unroll
-  for (int e = 0; e < EDGE; ++e) {
-    inside |= (real && (uint)(i0 + top + e) < (uint)in_h) << e;
-    inside |= ((uint)(j0 + left + e) < (uint)in_w) << (EDGE + e);
-  }
-  const long plane = (long)in_h * in_w;
-  const long step = BK * plane;
+  const int inside = inside_of(real, i0 + top, j0 + left, in_h, in_w);
+  const long plane = (long)in_h * in_w, step = BK * plane;
   const long first = image * in_image + ((long)group_index * channels + channel) * plane +
                      (i0 + top) * (long)in_w + j0 + left;
   global const element* from = x + first;
@@ -125,7 +155,6 @@ void winograd_fused(global const element* restrict x, global const element* rest
   local float* v_out = (local float*)memory + BK * XI * BM + channel * XI * BN + n;
   local float4 (*U)[XI * BM / 4] = (local float4 (*)[XI * BM / 4])(memory + xi * (BM / 4));
   local float4 (*V)[XI * BN / 4] = (local float4 (*)[XI * BN / 4])(memory + BK * XI * BM / 4 + xi * (BN / 4));
-
   float4 acc[TM][TN / 4];
   CLEAR_SUMS(acc)
   float4 next_u[U_FETCHES];
@@ -138,36 +167,5 @@ void winograd_fused(global const element* restrict x, global const element* rest
     MULTIPLY_TILES(acc, U, V)
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-
-  // Row `round_row` of filters of the round, BN tiles wide.
-  const int round_row = id / BN;
-  local const float* from_local = (local const float*)memory + round_row * BN + n;
-  const long first_out = image * out_image + i0 * (long)ow + j0;
-#pragma unroll
-  for (int round = 0; round < TM / 2; ++round) {
-    if (round > 0) barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-    for (int a = 0; a < 2; ++a) {
-#pragma unroll
-      for (int c = 0; c < TN / 4; ++c) {
-        memory[((xi * 2 + a) * LY + row_block) * (BN / 4) + TILE_COLUMN(c) / 4] = acc[2 * round + a][c];
-      }
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    float s[M][EDGE];
-#define FROM(i) from_local[((i) * EDGE + j) * (ROUND_FILTERS * BN)]
-#define TO(i) s[i][j]
-#pragma unroll
-    for (int j = 0; j < EDGE; ++j) A_TRANSFORM(FROM, TO)
-#undef FROM
-#undef TO
-    const int a = 2 * round + round_row / LY;
-    const int filter = block * BM + 4 * (round_row % LY + a / 4 * LY) + a % 4;
-    if (real && filter < filters) {
-      const int of_result = group_index * filters + filter;
-      const float bias = BIAS_OF(b, of_result);
-      const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), of_result);
-      STORE_RESULTS(first_out + of_result * (long)oh * ow)
-    }
-  }
+  STORE_ROUNDS()
 }

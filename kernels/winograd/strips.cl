@@ -183,26 +183,14 @@ inline void prefetch_results(global const element* r, global element* result, co
   }
 }
 
-// Work-groups: runs of run_blocks blocks of filters fastest, then groups, then strips.
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_strips(global const element* restrict x, global const element* restrict y,
-                     global const float* restrict packed, global const element* restrict b,
-                     global const element* restrict r, global element* restrict result, int channels,
-                     int slab, int in_h, int in_w, int top, int left, long in_end, int tiles_y, int tiles_x,
-                     long tiles, int xi_step, int pitch, int oh, int ow, int filters, int blocks_per_group,
-                     int groups, int runs, int run_blocks, long in_image, long out_image SLOPES_PARAMETER) {
-  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
-  local float own[INPUT * 256] __attribute__((aligned(64)));
-  const long id = get_group_id(0);
-  const int run = (int)(id % runs);
-  const int group_index = (int)(id / runs % groups);
-  const long begin = id / runs / groups * STRIP;
-  const int count = (int)min((long)STRIP, tiles - begin);
+// Copies what a strip of `count` tiles from (first_x, first_y) on sees to local memory, channel after channel, a
+// segment per row of tiles, and transforms it: `own` has V, behind it what is staged.
+ALWAYS_INLINE void transform_strip(local float* own, const int count, const int first_x, const int first_y,
+                                   const long first_image, const int group_index, global const element* x,
+                                   global const element* y, const int channels, const int in_h, const int in_w,
+                                   const int top, const int left, const long in_end, const int tiles_y,
+                                   const int tiles_x, const int xi_step, const int pitch, const long in_image) {
   local float* staged = own + XI * xi_step;
-  const int first_x = (int)(begin % tiles_x);
-  const int first_y = (int)(begin / tiles_x % tiles_y);
-  const long first_image = begin / tiles_x / tiles_y;
-
   int from[VECTORS * VW], neighbours[VECTORS];
   place_tiles(from, neighbours, first_x, count, tiles_x, pitch);
   // Borders are the same in all channels: zeroes, once.
@@ -217,8 +205,7 @@ void winograd_strips(global const element* restrict x, global const element* res
       const int column = tile_x * M + left;
       const int lo = max(-column, 0);
       const int hi = min(in_w - column, done * M + 2);
-      const long at = image * in_image +
-                      ((long)(group_index * channels + channel) * in_h + row) * in_w + column;
+      const long at = image * in_image + ((long)(group_index * channels + channel) * in_h + row) * in_w + column;
       global const element* ahead = x + at + (long)CHANNELS_AHEAD * in_h * in_w;
       if (row >= 0 && row + EDGE <= in_h) {
         stage_segment(x, y, ahead, segment, pitch, at, row, lo, hi, in_h, in_w, in_end, 1);
@@ -241,6 +228,44 @@ void winograd_strips(global const element* restrict x, global const element* res
       }
     }
   }
+}
+
+// The products of the strip with xi of a block of filters, whose weights are at `u`, slab by slab of the channels. The
+// weights of the next xi are prefetched (after the last one those of the next block), a share with every TT tiles.
+#define MULTIPLY_XI()                                                                                               \
+  global const float* next_u = u + (long)channels * BLOCK;                                                          \
+  for (int k0 = 0; k0 < channels; k0 += slab) {                                                                     \
+    const int k1 = min(k0 + slab, channels);                                                                        \
+    for (int first = 0; first < count; first += TT) {                                                               \
+      local float* sums = products + xi * PRODUCTS + first * BLOCK;                                                 \
+      floatv acc[TT][KV];                                                                                           \
+      MULTIPLY_CHANNELS(acc, k0, k1, u + (long)k0 * BLOCK, local, vs + k0 * STRIP + first, STRIP, sums)             \
+      _Pragma("unroll") for (int i = 0; i < TT; ++i) {                                                              \
+        _Pragma("unroll") for (int v = 0; v < KV; ++v) IN_ONE_PIECE(local, sums + i * BLOCK + v * VW) = acc[i][v];  \
+      }                                                                                                             \
+    }                                                                                                               \
+  }
+
+// Work-groups: runs of run_blocks blocks of filters fastest, then groups, then strips.
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_strips(global const element* restrict x, global const element* restrict y,
+                     global const float* restrict packed, global const element* restrict b,
+                     global const element* restrict r, global element* restrict result, int channels,
+                     int slab, int in_h, int in_w, int top, int left, long in_end, int tiles_y, int tiles_x,
+                     long tiles, int xi_step, int pitch, int oh, int ow, int filters, int blocks_per_group,
+                     int groups, int runs, int run_blocks, long in_image, long out_image SLOPES_PARAMETER) {
+  local float products[XI * PRODUCTS] __attribute__((aligned(64)));
+  local float own[INPUT * 256] __attribute__((aligned(64)));
+  const long id = get_group_id(0);
+  const int run = (int)(id % runs);
+  const int group_index = (int)(id / runs % groups);
+  const long begin = id / runs / groups * STRIP;
+  const int count = (int)min((long)STRIP, tiles - begin);
+  const int first_x = (int)(begin % tiles_x);
+  const int first_y = (int)(begin / tiles_x % tiles_y);
+  const long first_image = begin / tiles_x / tiles_y;
+  transform_strip(own, count, first_x, first_y, first_image, group_index, x, y, channels, in_h, in_w, top, left, in_end,
+                  tiles_y, tiles_x, xi_step, pitch, in_image);
 
   const int first_block = run * run_blocks;
   const int end_block = min(first_block + run_blocks, blocks_per_group);
@@ -248,26 +273,12 @@ void winograd_strips(global const element* restrict x, global const element* res
     global const float* u =
         packed + ((long)group_index * blocks_per_group + block) * XI * channels * BLOCK;
     local const float* vs = own;
-    // Weights are prefetched one xi ahead (after the last one those of the next block), a share with every TT tiles.
     for (int xi = 0; xi < XI; ++xi, u += (long)channels * BLOCK, vs += xi_step) {
       for (int f = xi * BLOCK / XI; f < (xi + 1) * BLOCK / XI; ++f) {
         prefetch_results(r, result, (long)group_index * filters + block * BLOCK + f, first_x, first_y,
                          first_image, count, tiles_y, tiles_x, oh, ow, out_image);
       }
-      global const float* next_u = u + (long)channels * BLOCK;
-      for (int k0 = 0; k0 < channels; k0 += slab) {
-        const int k1 = min(k0 + slab, channels);
-        for (int first = 0; first < count; first += TT) {
-          local float* sums = products + xi * PRODUCTS + first * BLOCK;
-          floatv acc[TT][KV];
-          MULTIPLY_CHANNELS(acc, k0, k1, u + (long)k0 * BLOCK, local, vs + k0 * STRIP + first, STRIP, sums)
-#pragma unroll
-          for (int i = 0; i < TT; ++i) {
-#pragma unroll
-            for (int v = 0; v < KV; ++v) IN_ONE_PIECE(local, sums + i * BLOCK + v * VW) = acc[i][v];
-          }
-        }
-      }
+      MULTIPLY_XI()
     }
     store_results(products, 0, b, r, result, begin, count, tiles_y, tiles_x, oh, ow, filters, groups,
                   group_index, block * BLOCK, out_image, SLOPES_PASSED);

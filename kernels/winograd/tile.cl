@@ -88,6 +88,24 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
   _Pragma("unroll") for (int f = 0; f < U_FETCHES; ++f) local_u[pair][item + f * ITEMS] = next_u[f];   \
   _Pragma("unroll") for (int f = 0; f < V_FETCHES; ++f) local_v[pair][item + f * ITEMS] = next_v[f];
 
+// acc += the BK products of a step.
+#define MULTIPLY_STEP(pair)                                                                       \
+  local const float4* rows_of = local_u[pair] + ly;                                               \
+  local const float4* columns_of = local_v[pair] + lx;                                            \
+  _Pragma("unroll") for (int k = 0; k < BK; ++k) {                                                \
+    float4 u[TM / 4], v[TN / 4];                                                                  \
+    _Pragma("unroll") for (int i = 0; i < TM / 4; ++i) u[i] = rows_of[k * (BM / 4) + i * LY];     \
+    _Pragma("unroll") for (int j = 0; j < TN / 4; ++j) v[j] = columns_of[k * (BN / 4) + j * LX];  \
+    _Pragma("unroll") for (int i = 0; i < TM / 4; ++i) {                                          \
+      _Pragma("unroll") for (int j = 0; j < TN / 4; ++j) {                                        \
+        acc[4 * i][j] = MULTIPLY_ADD((float4)(u[i].x), v[j], acc[4 * i][j]);                      \
+        acc[4 * i + 1][j] = MULTIPLY_ADD((float4)(u[i].y), v[j], acc[4 * i + 1][j]);              \
+        acc[4 * i + 2][j] = MULTIPLY_ADD((float4)(u[i].z), v[j], acc[4 * i + 2][j]);              \
+        acc[4 * i + 3][j] = MULTIPLY_ADD((float4)(u[i].w), v[j], acc[4 * i + 3][j]);              \
+      }                                                                                           \
+    }                                                                                             \
+  }
+
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void winograd_gpu_multiply(global const float4* restrict V, global const float4* restrict packed,
                            global float4* restrict products, int channels, int filters,
@@ -120,26 +138,7 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
     us += BK * (padded_filters / 4);
     vs += BK * (pitch / 4);
     FETCH(left - BK)
-    local const float4* rows_of = local_u[pair] + ly;
-    local const float4* columns_of = local_v[pair] + lx;
-#pragma unroll
-    for (int k = 0; k < BK; ++k) {
-      float4 u[TM / 4], v[TN / 4];
-#pragma unroll
-      for (int i = 0; i < TM / 4; ++i) u[i] = rows_of[k * (BM / 4) + i * LY];
-#pragma unroll
-      for (int j = 0; j < TN / 4; ++j) v[j] = columns_of[k * (BN / 4) + j * LX];
-#pragma unroll
-      for (int i = 0; i < TM / 4; ++i) {
-#pragma unroll
-        for (int j = 0; j < TN / 4; ++j) {
-          acc[4 * i][j] = MULTIPLY_ADD((float4)(u[i].x), v[j], acc[4 * i][j]);
-          acc[4 * i + 1][j] = MULTIPLY_ADD((float4)(u[i].y), v[j], acc[4 * i + 1][j]);
-          acc[4 * i + 2][j] = MULTIPLY_ADD((float4)(u[i].z), v[j], acc[4 * i + 2][j]);
-          acc[4 * i + 3][j] = MULTIPLY_ADD((float4)(u[i].w), v[j], acc[4 * i + 3][j]);
-        }
-      }
-    }
+    MULTIPLY_STEP(pair)
     pair = 1 - pair;
     TO_LOCAL(pair)
     barrier(CLK_LOCAL_MEM_FENCE);

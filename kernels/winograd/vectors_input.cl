@@ -56,6 +56,85 @@ inline void stage(global const element* x, global const element* y, float* to,
   x, y, V, channels, groups, in_h, in_w, top, left, tiles_y, tiles_x, first_tile, tiles, pitch, \
   xi_step, part_tiles, in_image
 
+// Copies what VT tiles see, from (row, column) of the plane at `origin` on, with zeroes outside it.
+ALWAYS_INLINE void stage_tiles(float staged[EDGE][STAGED], global const element* x, global const element* y,
+                               const long origin, const int row, const int column, const int in_h, const int in_w) {
+  const int lo = clamp(-column, 0, STAGED);
+  const int hi = clamp(in_w - column, lo, STAGED);
+#pragma unroll
+  for (int i = 0; i < EDGE; ++i) {
+    if (lo > 0 || hi < STAGED || row + i < 0 || row + i >= in_h) {
+#pragma unroll
+      for (int j = 0; j < STAGED; j += VT) STORE_T((floatt)(0.0f), staged[i] + j);
+    }
+    if (row + i >= 0 && row + i < in_h) {
+      const long at = origin + (long)(row + i) * in_w + column + lo;
+      stage(x + at, y + at, staged[i] + lo, hi - lo);
+    }
+  }
+}
+
+// d[i][j]: element (i, j) of each of the VT tiles.
+ALWAYS_INLINE void divide_into_tiles(float staged[EDGE][STAGED], floatt d[EDGE][EDGE]) {
+#pragma unroll
+  for (int i = 0; i < EDGE; ++i) {
+    const float* from = staged[i];
+#if M == 2
+    const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+    const floatt e = LOAD_T(from + 2), f = LOAD_T(from + 2 + VT);
+    d[i][0] = evens(a, b);
+    d[i][1] = odds(a, b);
+    d[i][2] = evens(e, f);
+    d[i][3] = odds(e, f);
+#else
+    const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
+    const floatt e = LOAD_T(from + 2 * VT), f = LOAD_T(from + 3 * VT);
+    const floatt even0 = evens(a, b), odd0 = odds(a, b);
+    const floatt even1 = evens(e, f), odd1 = odds(e, f);
+    d[i][0] = evens(even0, even1);
+    d[i][1] = evens(odd0, odd1);
+    d[i][2] = odds(even0, even1);
+    d[i][3] = odds(odd0, odd1);
+    const floatt g = LOAD_T(from + 4), h = LOAD_T(from + 4 + VT);
+    const floatt k = LOAD_T(from + 4 + 2 * VT), l = LOAD_T(from + 4 + 3 * VT);
+    d[i][4] = evens(evens(g, h), evens(k, l));
+    d[i][5] = evens(odds(g, h), odds(k, l));
+#endif
+  }
+}
+
+// Transforms the tiles and stores the first `count` of them, xi_step floats from one element of a tile to the next.
+ALWAYS_INLINE void transform_tiles(floatt d[EDGE][EDGE], global float* out, const long xi_step, const int count) {
+  floatt s[EDGE][EDGE];
+#define FROM(i) d[i][j]
+#define TO(i) s[i][j]
+#pragma unroll
+  for (int j = 0; j < EDGE; ++j) {
+    B_TRANSFORM(FROM, TO)
+  }
+#undef FROM
+#undef TO
+#define FROM(j) s[i][j]
+#define TO(j) r[j]
+#pragma unroll
+  for (int i = 0; i < EDGE; ++i) {
+    floatt r[EDGE];
+    B_TRANSFORM(FROM, TO)
+    if (count >= VT) {
+#pragma unroll
+      for (int j = 0; j < EDGE; ++j) STORE_T(r[j], out + (i * EDGE + j) * xi_step);
+    } else {
+      for (int j = 0; j < EDGE; ++j) {
+        float values[VT];
+        STORE_T(r[j], values);
+        for (int lane = 0; lane < count; ++lane) out[(i * EDGE + j) * xi_step + lane] = values[lane];
+      }
+    }
+  }
+#undef FROM
+#undef TO
+}
+
 // One work-group per plane and part of the tiles. Lanes beyond the end of a row of tiles hold nothing of use: the next
 // row overwrites them, and those of the last row are not stored where another part begins (V has VT floats of room
 // behind the tiles).
@@ -72,77 +151,11 @@ NOT_INLINED void winograd_input_item(const long id, PARAMETERS) {
   float staged[EDGE][STAGED];
   int t = begin;
   while (t < end) {
-    const int row = tile_y * M + top;
-    const int column = tile_x * M + left;
-    const int lo = clamp(-column, 0, STAGED);
-    const int hi = clamp(in_w - column, lo, STAGED);
-    const long origin = image * in_image + (long)plane * in_h * in_w;
-#pragma unroll
-    for (int i = 0; i < EDGE; ++i) {
-      if (lo > 0 || hi < STAGED || row + i < 0 || row + i >= in_h) {
-#pragma unroll
-        for (int j = 0; j < STAGED; j += VT) STORE_T((floatt)(0.0f), staged[i] + j);
-      }
-      if (row + i >= 0 && row + i < in_h) {
-        const long at = origin + (long)(row + i) * in_w + column + lo;
-        stage(x + at, y + at, staged[i] + lo, hi - lo);
-      }
-    }
-    floatt d[EDGE][EDGE], s[EDGE][EDGE];
-#pragma unroll
-    for (int i = 0; i < EDGE; ++i) {
-      const float* from = staged[i];
-#if M == 2
-      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
-      const floatt e = LOAD_T(from + 2), f = LOAD_T(from + 2 + VT);
-      d[i][0] = evens(a, b);
-      d[i][1] = odds(a, b);
-      d[i][2] = evens(e, f);
-      d[i][3] = odds(e, f);
-#else
-      const floatt a = LOAD_T(from), b = LOAD_T(from + VT);
-      const floatt e = LOAD_T(from + 2 * VT), f = LOAD_T(from + 3 * VT);
-      const floatt even0 = evens(a, b), odd0 = odds(a, b);
-      const floatt even1 = evens(e, f), odd1 = odds(e, f);
-      d[i][0] = evens(even0, even1);
-      d[i][1] = evens(odd0, odd1);
-      d[i][2] = odds(even0, even1);
-      d[i][3] = odds(odd0, odd1);
-      const floatt g = LOAD_T(from + 4), h = LOAD_T(from + 4 + VT);
-      const floatt k = LOAD_T(from + 4 + 2 * VT), l = LOAD_T(from + 4 + 3 * VT);
-      d[i][4] = evens(evens(g, h), evens(k, l));
-      d[i][5] = evens(odds(g, h), odds(k, l));
-#endif
-    }
-#define FROM(i) d[i][j]
-#define TO(i) s[i][j]
-#pragma unroll
-    for (int j = 0; j < EDGE; ++j) {
-      B_TRANSFORM(FROM, TO)
-    }
-#undef FROM
-#undef TO
-#define FROM(j) s[i][j]
-#define TO(j) r[j]
-#pragma unroll
-    for (int i = 0; i < EDGE; ++i) {
-      floatt r[EDGE];
-      B_TRANSFORM(FROM, TO)
-      if (t + VT <= room) {
-#pragma unroll
-        for (int j = 0; j < EDGE; ++j) STORE_T(r[j], out + (i * EDGE + j) * xi_step + t);
-      } else {
-        for (int j = 0; j < EDGE; ++j) {
-          float values[VT];
-          STORE_T(r[j], values);
-          for (int lane = 0; t + lane < room; ++lane) {
-            out[(i * EDGE + j) * xi_step + t + lane] = values[lane];
-          }
-        }
-      }
-    }
-#undef FROM
-#undef TO
+    stage_tiles(staged, x, y, image * in_image + (long)plane * in_h * in_w, tile_y * M + top, tile_x * M + left, in_h,
+                in_w);
+    floatt d[EDGE][EDGE];
+    divide_into_tiles(staged, d);
+    transform_tiles(d, out + t, xi_step, room - t);
     const int done = min(VT, tiles_x - tile_x);
     t += done;
     tile_x += done;

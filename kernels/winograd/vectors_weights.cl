@@ -26,6 +26,66 @@
   weights, packed, filters, channels, blocks_per_group, w_base, w_group, w_filter, w_channel, \
   w_row, w_column
 
+// taps[channel * TAPS + tap]: VW filters, of which `left` exist, of `some` channels. `dense`: taps and channels lie
+// together, and there are VW channels.
+ALWAYS_INLINE void load_filters(floatv* taps, global const element* first, const int left, const int some,
+                                const bool dense, const long w_filter, const long w_channel, const long w_row,
+                                const long w_column) {
+  if (dense) {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int n = 0; n < TAPS; ++n) {
+      floatv rows[VW], other[VW];
+#pragma unroll
+      for (int f = 0; f < VW; ++f) {
+        rows[f] = (floatv)(0.0f);
+        if (f < left) rows[f] = GET_V(first + f * w_filter + n * VW);
+        PREFETCH(first + f * w_filter + (n + TAPS) * VW);
+      }
+      TRANSPOSE(rows, other)
+#pragma unroll
+      for (int t = 0; t < VW; ++t) taps[n * VW + t] = TRANSPOSED(rows, other)[t];
+    }
+  } else {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int tap = 0; tap < some * TAPS; ++tap) {
+      const long at = tap / TAPS * w_channel + tap % TAPS / 3 * w_row + tap % 3 * w_column;
+      float values[VW];
+      for (int f = 0; f < VW; ++f) values[f] = f < left ? GET(first, f * w_filter + at) : 0.0f;
+      taps[tap] = LOAD_V(values);
+    }
+  }
+}
+
+// Transforms and stores VW filters of `some` channels.
+ALWAYS_INLINE void transform_filters(const floatv* taps, global float* out, const int some, const int channels) {
+  floatv columns[VW][EDGE][3];
+  __attribute__((opencl_unroll_hint(1)))
+  for (int channel = 0; channel < some; ++channel) {
+    const floatv* g = taps + channel * TAPS;
+#define TO(i) columns[channel][i][q]
+#pragma unroll
+    for (int q = 0; q < 3; ++q) G_TRANSFORM(g[q], g[3 + q], g[6 + q], TO)
+#undef TO
+  }
+  // One row of xi at a time: planes of a power of two bytes share the sets of L1, which EDGE * EDGE lines at once
+  // overfill (resnet_3x3_28: 107 us instead of 57).
+  __attribute__((opencl_unroll_hint(1)))
+  for (int i = 0; i < EDGE; ++i) {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int channel = 0; channel < some; ++channel) {
+      const floatv* row = columns[channel][i];
+      floatv u[EDGE];
+#define TO(j) u[j]
+      G_TRANSFORM(row[0], row[1], row[2], TO)
+#undef TO
+#pragma unroll
+      for (int j = 0; j < EDGE; ++j) {
+        STORE_V(u[j], out + ((long)(i * EDGE + j) * channels + channel) * BLOCK);
+      }
+    }
+  }
+}
+
 // One work-group per block and VW channels.
 NOT_INLINED void winograd_weights_item(const long id, PARAMETERS) {
   const int slabs = (channels + VW - 1) / VW;
@@ -38,57 +98,9 @@ NOT_INLINED void winograd_weights_item(const long id, PARAMETERS) {
                                 first_filter * w_filter + first_channel * w_channel;
   global float* out = packed + (block * XI * channels + first_channel) * BLOCK;
   for (int v = 0; v < KV; ++v, first += VW * w_filter, out += VW) {
-    const int left = filters - first_filter - v * VW;
     floatv taps[VW * TAPS];
-    if (dense) {
-      __attribute__((opencl_unroll_hint(1)))
-      for (int n = 0; n < TAPS; ++n) {
-        floatv rows[VW], other[VW];
-#pragma unroll
-        for (int f = 0; f < VW; ++f) {
-          rows[f] = (floatv)(0.0f);
-          if (f < left) rows[f] = GET_V(first + f * w_filter + n * VW);
-          PREFETCH(first + f * w_filter + (n + TAPS) * VW);
-        }
-        TRANSPOSE(rows, other)
-#pragma unroll
-        for (int t = 0; t < VW; ++t) taps[n * VW + t] = TRANSPOSED(rows, other)[t];
-      }
-    } else {
-      __attribute__((opencl_unroll_hint(1)))
-      for (int tap = 0; tap < some * TAPS; ++tap) {
-        const long at = tap / TAPS * w_channel + tap % TAPS / 3 * w_row + tap % 3 * w_column;
-        float values[VW];
-        for (int f = 0; f < VW; ++f) values[f] = f < left ? GET(first, f * w_filter + at) : 0.0f;
-        taps[tap] = LOAD_V(values);
-      }
-    }
-    floatv columns[VW][EDGE][3];
-    __attribute__((opencl_unroll_hint(1)))
-    for (int channel = 0; channel < some; ++channel) {
-      const floatv* g = taps + channel * TAPS;
-#define TO(i) columns[channel][i][q]
-#pragma unroll
-      for (int q = 0; q < 3; ++q) G_TRANSFORM(g[q], g[3 + q], g[6 + q], TO)
-#undef TO
-    }
-    // One row of xi at a time: planes of a power of two bytes share the sets of L1, which EDGE * EDGE lines at once
-    // overfill (resnet_3x3_28: 107 us instead of 57).
-    __attribute__((opencl_unroll_hint(1)))
-    for (int i = 0; i < EDGE; ++i) {
-      __attribute__((opencl_unroll_hint(1)))
-      for (int channel = 0; channel < some; ++channel) {
-        const floatv* row = columns[channel][i];
-        floatv u[EDGE];
-#define TO(j) u[j]
-        G_TRANSFORM(row[0], row[1], row[2], TO)
-#undef TO
-#pragma unroll
-        for (int j = 0; j < EDGE; ++j) {
-          STORE_V(u[j], out + ((long)(i * EDGE + j) * channels + channel) * BLOCK);
-        }
-      }
-    }
+    load_filters(taps, first, filters - first_filter - v * VW, some, dense, w_filter, w_channel, w_row, w_column);
+    transform_filters(taps, out, some, channels);
   }
 }
 
