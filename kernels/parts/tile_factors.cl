@@ -70,7 +70,13 @@ typedef float4 four;
 #define LOCAL_TILES()              \
   local four A[2][BK][BM / 4];     \
   local four B[2][BK][BN / 4];
+// One distance saves an instruction for each store. For 128x128 3x3, ptxas then takes 134 to 142 registers instead of
+// 128, and NVIDIA's GPUs run one work-group per unit instead of two.
+#if BM < 128
+#define PUT_A(buffer, at, value) ((local four*)A[buffer])[at] = value;
+#else
 #define PUT_A(buffer, at, value) A[buffer][(at) / (BM / 4)][(at) % (BM / 4)] = value;
+#endif
 #if HALF
 #define PUT_B(buffer, row, n, value) ((local ushort*)B[buffer][row])[n] = to_half(value);
 #define PUT_B_PIXELS(buffer, row, n, value) B[buffer][row][(n) / 4] = to_halves(value);
