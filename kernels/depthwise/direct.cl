@@ -7,7 +7,7 @@
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
-// Macros: TY, UNROLL; WIDE (work-items are counted in 64 bits); NHWC (1: x, r and y have the channels last); KH KW SH
+// Macros: TY, UNROLL; WIDE (64-bit indices and divisions); NHWC (1: x, r and y have the channels last); KH KW SH
 // SW DH DW, DATA, MASK, and those of the epilogue. All other sizes are arguments.
 
 #if WIDE
