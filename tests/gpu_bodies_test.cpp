@@ -177,6 +177,15 @@ TEST_CASE("checker: winograd in one kernel") {
                 {"body=f2x2_fused,bk=4,bm=16,bn=16"});
 }
 
+TEST_CASE("checker: winograd by products of tiles, in chunks that begin within a row of an image") {
+  Device on = pretended_gpu();
+  const Problem p = parse_problem("n3c6h10w18k10kh3kw3p1g2");
+  check_configs(on, "winograd", in_direction(p, Direction::kForward, true),
+                {"body=f4x4_tile,bk=4,bm=16,bn=16,strips=1,tm=4,tn=4"});
+  check_configs(on, "winograd", in_direction(p, Direction::kBackwardData, true),
+                {"body=f2x2_tile,bk=4,bm=16,bn=16,strips=2,tm=4,tn=4"});
+}
+
 TEST_CASE("winograd in one kernel: groups, padding, storage, data gradient, every tile") {
   Device on = pretending([](DeviceProfile& p) { p.family = Family::kGpu; });
   const char* const small = "body=f2x2_fused,bk=4,bm=16,bn=16";

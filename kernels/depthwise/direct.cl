@@ -1,4 +1,4 @@
-// parts: depthwise_taps epilogue mask
+// parts: depthwise_taps epilogue mask quotient
 // Depthwise convolution on GPUs: forward and data gradient, in either layout.
 //
 //     | | | |   Neighbouring work-items compute neighbouring columns of a row of results, so that their reads and
@@ -7,8 +7,16 @@
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
-// Macros: TY, UNROLL; NHWC (1: x, r and y have the channels last); KH KW SH SW DH DW, DATA, MASK, and those of the
-// epilogue. All other sizes are arguments.
+// Macros: TY, UNROLL; WIDE (64-bit indices and divisions); NHWC (1: x, r and y have the channels last); KH KW SH
+// SW DH DW, DATA, MASK, and those of the epilogue. All other sizes are arguments.
+
+#if WIDE
+#define number long
+#undef QUOTIENT
+#define QUOTIENT(n, by) ((n) / (by))
+#else
+#define number int
+#endif
 
 #if UNROLL
 #define UNROLL_TAPS _Pragma("unroll")
@@ -56,24 +64,29 @@
 kernel void depthwise_direct(global const element* restrict x, global const element* restrict y_mask,
                              global const element* restrict weights, global const element* restrict b,
                              global const element* restrict r, global element* restrict result, int groups,
-                             int channels, int filters, int in_h, int in_w, int pt, int pl, int res_h, int res_w,
-                             int row_tiles, long items, long in_image, long out_image SLOPES_PARAMETER) {
-  const long id = get_global_id(0);
+                             int planes, int planes_reciprocal, int planes_shift, int channels, int filters,
+                             int filters_reciprocal, int filters_shift, int in_h, int in_w, int pt, int pl, int res_h,
+                             int res_w, int res_w_reciprocal, int res_w_shift, int row_tiles,
+                             int row_tiles_reciprocal, int row_tiles_shift, long items, long in_image,
+                             long out_image SLOPES_PARAMETER) {
+  const number id = get_global_id(0);
   if (id >= items) return;
 #if NHWC
-  const int f = (int)(id % ((long)groups * filters));
-  const long pixel = id / ((long)groups * filters);
-  const int column = (int)(pixel % res_w);
-  const int row0 = (int)(pixel / res_w % row_tiles) * TY;
-  const long image = pixel / res_w / row_tiles;
-  const long step = (long)groups * filters;  // from one pixel of the result to the next
+  const number pixel = QUOTIENT(id, planes);
+  const int f = (int)(id - pixel * planes);
+  const number line = QUOTIENT(pixel, res_w);
+  const int column = (int)(pixel - line * res_w);
+  const long image = QUOTIENT(line, row_tiles);
+  const int row0 = (int)(line - image * row_tiles) * TY;
+  const long step = planes;  // from one pixel of the result to the next
   const long to = image * out_image + ((long)row0 * res_w + column) * step + f;
 #else
-  const int column = (int)(id % res_w);
-  const int row0 = (int)(id / res_w % row_tiles) * TY;
-  const long plane = id / res_w / row_tiles;  // of the result
-  const int f = (int)(plane % ((long)groups * filters));
-  const long image = plane / ((long)groups * filters);
+  const number line = QUOTIENT(id, res_w);
+  const int column = (int)(id - line * res_w);
+  const number plane = QUOTIENT(line, row_tiles);  // of the result
+  const int row0 = (int)(line - plane * row_tiles) * TY;
+  const long image = QUOTIENT(plane, planes);
+  const int f = (int)(plane - image * planes);
   const long step = 1;
   const long to = image * out_image + ((long)f * res_h + row0) * res_w + column;
 #endif
@@ -88,10 +101,10 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
   }
 #else
 #if NHWC
-  global const element* from = x + image * in_image + f / filters;
+  global const element* from = x + image * in_image + QUOTIENT(f, filters);
   const long from_step = groups;
 #else
-  global const element* from = x + image * in_image + (long)(f / filters) * in_h * in_w;
+  global const element* from = x + image * in_image + (long)QUOTIENT(f, filters) * in_h * in_w;
   const long from_step = 1;
 #endif
   global const element* w = weights + (long)f * (KH * KW);
@@ -102,7 +115,7 @@ kernel void depthwise_direct(global const element* restrict x, global const elem
     if (row0 + t < res_h) {
       const long at = to + (long)t * res_w * step;
       const float value = acc[t] + BIAS_OF(b, f) + RESIDUAL_OF(r, at);
-      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f))), result, at);
+      PUT(RESULT(GET(result, at), ACTIVATE(value, SLOPE_OF(SLOPES_OF(image, planes), f))), result, at);
     }
   }
 }

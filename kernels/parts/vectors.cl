@@ -23,7 +23,13 @@ typedef struct __attribute__((packed)) { floatv v; } packed_floatv;
 #define IN_ONE_PIECE(space, pointer) (((space packed_floatv*)(pointer))->v)
 
 // The first `count` floats of a vector: all if count >= VW, none if count <= 0. load_some sets the others to 0,
-// store_some leaves them in memory as they are.
+// store_some leaves them in memory as they are. The loops over vectors as GPUs have them are unrolled: an array that is
+// indexed by a variable would be in memory there.
+#if VW <= 4
+#define FOR_SOME(i, count) _Pragma("unroll") for (int i = 0; i < VW; ++i) if (i < (count))
+#else
+#define FOR_SOME(i, count) for (int i = 0; i < (count); ++i)
+#endif
 inline floatv load_some(global const float* pointer, const int count) {
   if (count >= VW) return LOAD_V(pointer);
   float values[VW];
@@ -37,7 +43,7 @@ inline void store_some(const floatv value, global float* pointer, const int coun
   }
   float values[VW];
   STORE_V(value, values);
-  for (int i = 0; i < count; ++i) pointer[i] = values[i];
+  FOR_SOME(i, count) pointer[i] = values[i];
 }
 
 // The same for elements.
@@ -50,7 +56,7 @@ inline void put_some(const float value, global element* pointer, const int count
 inline floatv get_some(global const element* pointer, const int count) {
   if (count >= VW) return GET_V(pointer);
   STORED(VW) bits = 0;
-  for (int i = 0; i < count; ++i) ((STORED_AS*)&bits)[i] = ((global const STORED_AS*)pointer)[i];
+  FOR_SOME(i, count) ((STORED_AS*)&bits)[i] = ((global const STORED_AS*)pointer)[i];
   return FROM_STORED(VW, bits);
 }
 inline void put_some(const floatv value, global element* pointer, const int count) {
@@ -59,7 +65,7 @@ inline void put_some(const floatv value, global element* pointer, const int coun
     return;
   }
   const STORED(VW) bits = TO_STORED(VW, value);
-  for (int i = 0; i < count; ++i) ((global STORED_AS*)pointer)[i] = ((const STORED_AS*)&bits)[i];
+  FOR_SOME(i, count) ((global STORED_AS*)pointer)[i] = ((const STORED_AS*)&bits)[i];
 }
 #else
 #define get_some load_some

@@ -1,4 +1,4 @@
-// parts: mask winograd_store
+// parts: mask quotient winograd_store
 // Winograd on GPUs: one work-item per tile transforms it, around a batch of (M+2)^2 matrix products.
 //
 //   x --input--> V [group][xi][channel][tile] --multiply--> products [group][xi][filter][tile] --output--> y
@@ -26,16 +26,29 @@ typedef float floatt;
 #define U_FETCHES (BK * BM / 4 / ITEMS)
 #define V_FETCHES (BK * BN / 4 / ITEMS)
 
+// Defines the row and column of results where tile `t` of a chunk begins, and its image. The chunk begins at tile
+// first_x of row first_y of first_image.
+#define PLACE_TILE()                                             \
+  const int across = first_x + t;                                \
+  const int lines = QUOTIENT(across, tiles_x);                   \
+  const int down = first_y + lines;                              \
+  const int images = QUOTIENT(down, tiles_y);                    \
+  const int j0 = (across - lines * tiles_x) * M;                 \
+  const int i0 = (down - images * tiles_y) * M;                  \
+  const long image = first_image + images;
+
 // One work-item per tile, for every get_global_size(1)-th plane.
 kernel void winograd_gpu_input(global const element* restrict x, global const element* restrict y,
                                global float* restrict V, int channels, int groups, int in_h, int in_w,
-                               int top, int left, int tiles_y, int tiles_x, long first_tile, int tiles,
+                               int top, int left, int channels_reciprocal, int channels_shift, int tiles_y,
+                               int tiles_y_reciprocal, int tiles_y_shift, int tiles_x, int tiles_x_reciprocal,
+                               int tiles_x_shift, int first_x, int first_y, long first_image, int tiles,
                                int pitch, long in_image) {
   const int t = get_global_id(0);
   if (t >= tiles) return;
-  const int column = (int)((first_tile + t) % tiles_x) * M + left;
-  const int row = (int)((first_tile + t) / tiles_x % tiles_y) * M + top;
-  const long image = (first_tile + t) / tiles_x / tiles_y;
+  PLACE_TILE()
+  const int column = j0 + left;
+  const int row = i0 + top;
   const int planes = channels * groups;
   const long xi_step = (long)channels * pitch;
   for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
@@ -56,7 +69,8 @@ kernel void winograd_gpu_input(global const element* restrict x, global const el
     }
 #undef FROM
 #undef TO
-    global float* out = V + plane / channels * XI * xi_step + (long)(plane % channels) * pitch + t;
+    const int group = QUOTIENT(plane, channels);
+    global float* out = V + group * XI * xi_step + (long)(plane - group * channels) * pitch + t;
 #define FROM(j) s[i][j]
 #define TO(j) v[j]
 #pragma unroll
@@ -116,10 +130,11 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
   const int lx = item % LX;
   const int ly = item / LX;
   const int blocks = padded_filters / BM;
-  const long id = get_group_id(0);
-  const int block = (int)(id % blocks);
-  const int strip = (int)(id / blocks % strips);
-  const int batch = (int)(id / blocks / strips);  // group and xi
+  const int id = get_group_id(0);
+  const int line = id / blocks;
+  const int block = id - line * blocks;
+  const int batch = line / strips;  // group and xi
+  const int strip = line - batch * strips;
   global const float4* us = packed + (long)batch * channels * (padded_filters / 4) + block * (BM / 4);
   global const float4* vs = V + (long)batch * channels * (pitch / 4) + strip * (BN / 4);
 
@@ -158,18 +173,18 @@ void winograd_gpu_multiply(global const float4* restrict V, global const float4*
 // One work-item per tile, for every get_global_size(1)-th plane of the result.
 kernel void winograd_gpu_output(global const float* restrict products, global const element* restrict b,
                                 global const element* restrict r, global element* restrict result,
-                                int filters, int groups, int oh, int ow, int tiles_y, int tiles_x,
-                                long first_tile, int tiles, int pitch, long out_image SLOPES_PARAMETER) {
+                                int filters, int groups, int oh, int ow, int filters_reciprocal,
+                                int filters_shift, int tiles_y, int tiles_y_reciprocal, int tiles_y_shift,
+                                int tiles_x, int tiles_x_reciprocal, int tiles_x_shift, int first_x, int first_y,
+                                long first_image, int tiles, int pitch, long out_image SLOPES_PARAMETER) {
   const int t = get_global_id(0);
   if (t >= tiles) return;
-  const int j0 = (int)((first_tile + t) % tiles_x) * M;
-  const int i0 = (int)((first_tile + t) / tiles_x % tiles_y) * M;
-  const long image = (first_tile + t) / tiles_x / tiles_y;
+  PLACE_TILE()
   const int planes = filters * groups;
   const long xi_step = (long)filters * pitch;
   for (int plane = get_global_id(1); plane < planes; plane += get_global_size(1)) {
-    global const float* from =
-        products + plane / filters * XI * xi_step + (long)(plane % filters) * pitch + t;
+    const int group = QUOTIENT(plane, filters);
+    global const float* from = products + group * XI * xi_step + (long)(plane - group * filters) * pitch + t;
     float s[M][EDGE];
 #define FROM(i) from[(i * EDGE + j) * xi_step]
 #define TO(i) s[i][j]

@@ -1,4 +1,4 @@
-// parts: storage winograd_transforms
+// parts: storage quotient winograd_transforms
 // The transformed weights of Winograd on GPUs: [group][xi][channel][filters, zero up to padded_filters].
 //
 // Macros: M, STORAGE_... All other sizes are arguments.
@@ -8,13 +8,15 @@ typedef float floatv;
 // One work-item per group, channel and filter, filters fastest. Element (p,q) of a filter is at w_base +
 // group*w_group + filter*w_filter + channel*w_channel + p*w_row + q*w_column.
 kernel void winograd_gpu_weights(global const element* restrict weights, global float* restrict packed,
-                                 int filters, int channels, int groups, int padded_filters,
-                                 long w_base, long w_group, long w_filter, long w_channel, long w_row,
-                                 long w_column) {
-  const long id = get_global_id(0);
-  const int filter = (int)(id % padded_filters);
-  const int channel = (int)(id / padded_filters % channels);
-  const long group = id / padded_filters / channels;
+                                 int filters, int channels, int channels_reciprocal, int channels_shift,
+                                 int groups, int padded_filters, int padded_filters_reciprocal,
+                                 int padded_filters_shift, long w_base, long w_group, long w_filter,
+                                 long w_channel, long w_row, long w_column) {
+  const int id = get_global_id(0);
+  const int line = QUOTIENT(id, padded_filters);
+  const int filter = id - line * padded_filters;
+  const int group = QUOTIENT(line, channels);
+  const int channel = line - group * channels;
   if (group >= groups) return;
   const long first = w_base + group * w_group + filter * w_filter + channel * w_channel;
   const long xi_step = (long)channels * padded_filters;

@@ -14,9 +14,10 @@ namespace {
 constexpr std::int64_t kLocalSize = 64;
 
 // Fraction of peak, PoCL 3.1 on a 2-core Zen 5, 2026-11: 3.8-4.2 GFLOP/s of 500 on resnet_3x3_56 and
-// resnet_1x1_14. A GPU's caches serve it better; 0.05 is a guess.
+// resnet_1x1_14.
 constexpr double kCpuEfficiency = 0.008;
-constexpr double kGpuEfficiency = 0.05;
+// Multiply-adds among the instructions of the innermost loop, as NVIDIA's compiler makes it (docs/gpu.md).
+constexpr double kGpuForward = 0.026, kGpuData = 0.018, kGpuWeights = 0.049;
 // Measured: 0.3 to 0.7 of 12 GFLOP/s (Mesa 22.3, llvmpipe, 2-core Zen 5, 2026-11).
 constexpr double kItemsEfficiency = 0.04;
 
@@ -28,12 +29,16 @@ std::int64_t results(const Problem& p) {
   return elements_of(p, result_of(p));
 }
 
+double gpu_efficiency(const Problem& p) {
+  return p.wants_dx() ? kGpuData : p.direction == Direction::kForward ? kGpuForward : kGpuWeights;
+}
+
 Offer offer(const Problem& p, const DeviceProfile& profile, std::int64_t) {
   // A data gradient looks at every tap and finds one in stride^2 to multiply.
   const double flops = p.wants_dx() ? p.flops() * (real(p.sh) * real(p.sw)) : p.flops();
   const double efficiency = vectors_are_items(profile)       ? kItemsEfficiency
                             : profile.family == Family::kCpu ? kCpuEfficiency
-                                                             : kGpuEfficiency;
+                                                             : gpu_efficiency(p);
   const Traffic traffic{operand_bytes(p), std::ceil(real(results(p)) / real(local_size(profile)))};
   Candidate candidate;
   candidate.predicted_us = predicted_us(profile, {arithmetic_pass(flops, efficiency, traffic)});

@@ -43,6 +43,8 @@ ODD_ROWS_1X1 = '-DPOINT=1 -DINSIDE=1 -DFULL=0 -DSPAN=1'
 WEIGHTS = ('implicit_gemm/weights_tile', 'weights_tile')
 DEPTHWISE_WEIGHTS = ('depthwise/weights_fours', 'depthwise_weights_fours')
 DIRECT = ('implicit_gemm/direct', 'implicit_gemm_direct')
+DEPTHWISE_DIRECT = ('depthwise/direct', 'depthwise_direct')
+NAIVE = '-DNHWC=0 -DKRSC=0'
 
 
 def is_amd(target):
@@ -97,6 +99,11 @@ def direct(mr):
 def depthwise(rows):
     """All unrolled: the share is that of the whole kernel, borders and stores included."""
     return lambda target: (f'-DTY={rows}', None, None)
+
+
+def loop(macros=''):
+    """The innermost loop, one work-item per result. The kernel has no size of its work-groups."""
+    return lambda target: (macros, None, 1)
 
 
 def depthwise_weights(taps):
@@ -163,6 +170,14 @@ MORE_CASES = {
     'weights_tile_128x128_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(128, 128, 16, 8, 8)),
     'weights_tile_64x64_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(64, 64, 8, 8, 4)),
     'weights_tile_32x64_1x1_odd': (*WEIGHTS, ODD_ROWS_1X1, tile(32, 64, 16, 4, 4)),
+    # What efficiencies in naive.cpp and depthwise's bodies.cpp and weights_direct.cpp are.
+    'depthwise_direct_3x3': (*DEPTHWISE_DIRECT, '-DNHWC=0 -DUNROLL=1 -DKH=3 -DKW=3 -DDATA=0', depthwise(4)),
+    'depthwise_direct_data': (*DEPTHWISE_DIRECT, '-DNHWC=0 -DUNROLL=0 -DKH=3 -DKW=3 -DDATA=1', loop('-DTY=1')),
+    'depthwise_weights_direct': ('depthwise/weights_direct', 'depthwise_weights_direct', '-DKH=3 -DKW=3 -DITEMS=64',
+                                 loop()),
+    'naive_forward': ('naive', 'naive_forward', NAIVE, loop()),
+    'naive_data': ('naive', 'naive_data', NAIVE, loop()),
+    'naive_weights': ('naive', 'naive_weights', NAIVE, loop()),
     'winograd_128x128': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(128, 128, 8, 8, 8)),
     'winograd_64x64': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(64, 64, 8, 8, 8)),
     'winograd_32x32': ('winograd/tile', 'winograd_gpu_multiply', '-DM=4', tile(32, 32, 16, 4, 4)),
@@ -209,7 +224,7 @@ def amd(text, options, kernel, items, target, folder):
                               next(b for b in listing.split('\n  - ') if re.search(rf'\.name: +{kernel}$', b, re.M))))
     body = listing[listing.index(f'\n{kernel}:'):]
     instructions = []  # (label or mnemonic, where a branch goes)
-    for line in body[:body.index('s_endpgm')].splitlines():
+    for line in body[:body.index('.Lfunc_end')].splitlines():
         if found := re.match(r'(\.LBB\w+):', line):
             instructions.append((found[1], None))
         elif found := re.match(r'\s+([vs]_\w+|ds_\w+|global_\w+|buffer_\w+)(?:\s+(\.LBB\w+))?', line):
@@ -308,6 +323,9 @@ def is_there(case, target):
         return target.startswith('sm_')
     if case.startswith('tile_matrix'):  # XMX takes 8 rows at a time
         return target != 'gfx1030' and (case, target) != ('tile_matrix_32x64_3x3', 'acm-g10')
+    # Of a loop with conditions, which no other compiler leaves in one piece.
+    if case.startswith('naive') or case == 'depthwise_direct_data':
+        return target.startswith('sm_')
     return target != 'gfx1100'  # for its matrix units only
 
 

@@ -38,9 +38,10 @@ Pass plane_pass(const Case& c, VectorWork work, double work_groups) {
 
 Pass direct_pass(const Case& c, double flops, double work_groups) {
   // Fractions of peak. PoCL 3.1, 2-core Zen 5, 2026-11: about 5 of 500 GFLOP/s. Mesa 22.3, llvmpipe, on the same. Of
-  // GPUs a guess.
-  constexpr double kOnCpu = 0.01, kOnItems = 0.06, kOnGpu = 0.15;
-  const double efficiency = c.profile.family == Family::kGpu ? kOnGpu
+  // GPUs multiply-adds among the instructions of a 3x3 kernel, and of the loop of a data gradient (docs/gpu.md).
+  constexpr double kOnCpu = 0.01, kOnItems = 0.06, kOnGpu = 0.09, kDataOnGpu = 0.14;
+  const double on_gpu = c.problem.wants_dx() ? kDataOnGpu : kOnGpu;
+  const double efficiency = c.profile.family == Family::kGpu ? on_gpu
                             : vectors_are_items(c.profile)   ? kOnItems
                                                              : kOnCpu;
   return arithmetic_pass(flops, efficiency, {operand_bytes(c.problem), work_groups});

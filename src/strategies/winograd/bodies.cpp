@@ -1,12 +1,14 @@
 #include "strategies/winograd/bodies.hpp"
 
 #include "ops/epilogue.hpp"
+#include "ops/quotient.hpp"
 #include "strategies/cost_model.hpp"
 
 namespace clconv::core::winograd {
 
 std::unique_ptr<Step> transform_gpu_weights(Device& device, const Correlation& c, int m,
                                             std::int64_t padded_filters, std::int64_t local) {
+  const Reciprocal of_filters(padded_filters), of_channels(c.channels);
   return std::make_unique<KernelStep>(
       "transform_weights",
       device.kernel("winograd/tile_weights", "winograd_gpu_weights",
@@ -15,10 +17,21 @@ std::unique_ptr<Step> transform_gpu_weights(Device& device, const Correlation& c
                            {"packed", Region{kPreparedSlot}},
                            {"filters", narrow(c.filters)},
                            {"channels", narrow(c.channels)},
+                           {"channels_reciprocal", of_channels.bits()},
+                           {"channels_shift", cl_int{of_channels.shift}},
                            {"groups", narrow(c.groups)},
-                           {"padded_filters", narrow(padded_filters)}},
+                           {"padded_filters", narrow(padded_filters)},
+                           {"padded_filters_reciprocal", of_filters.bits()},
+                           {"padded_filters_shift", cl_int{of_filters.shift}}},
                           c),
       items(c.groups * c.channels * padded_filters, local));
+}
+
+std::optional<Rejection> too_many_gpu_weights(const Correlation& c, std::int64_t padded_filters) {
+  constexpr std::int64_t kMost = INT32_MAX / 2;  // a multiple of the work-group, too
+  const std::int64_t weights = saturating_product(c.groups, c.channels, padded_filters);
+  if (weights > kMost) return above("groups*c*k", weights, kMost);
+  return std::nullopt;
 }
 
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c) {
@@ -39,9 +52,7 @@ Region y_of(const Problem& p) {
   return p.mask ? Region{kYSlot} : input_of(p);
 }
 
-std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, const Region& v,
-                                      std::int64_t first, std::int64_t chunk) {
-  const Correlation& c = tiles.c;
+std::vector<Argument> input_arguments(const Problem& p, const Correlation& c, const Region& v) {
   return {{"x", input_of(p)},
           {"y", y_of(p)},
           {"V", v},
@@ -50,11 +61,7 @@ std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, cons
           {"in_h", narrow(c.in_h)},
           {"in_w", narrow(c.in_w)},
           {"top", narrow(c.top)},
-          {"left", narrow(c.left)},
-          {"tiles_y", narrow(tiles.tiles_y)},
-          {"tiles_x", narrow(tiles.tiles_x)},
-          {"first_tile", cl_long{first}},
-          {"tiles", narrow(chunk)}};
+          {"left", narrow(c.left)}};
 }
 
 double input_bytes(const Problem& p) {

@@ -31,6 +31,8 @@ struct Tiles {
 // The step of kernels/winograd/tile_weights.cl: `filters` per group, padded, in work-groups of `local`.
 std::unique_ptr<Step> transform_gpu_weights(Device& device, const Correlation& c, int m,
                                             std::int64_t padded_filters, std::int64_t local);
+// It counts groups * channels * padded filters in 31 bits.
+std::optional<Rejection> too_many_gpu_weights(const Correlation& c, std::int64_t padded_filters);
 
 // The arguments, and where the kernels find weight (f, channel, u, v) of a group.
 std::vector<Argument> with_weight_strides(std::vector<Argument> arguments, const Correlation& c);
@@ -39,9 +41,8 @@ Region input_of(const Problem& p);
 // Of the mask.
 Region y_of(const Problem& p);
 
-// The first arguments of both transforms of the input, for `chunk` tiles from `first` on.
-std::vector<Argument> input_arguments(const Problem& p, const Tiles& tiles, const Region& v,
-                                      std::int64_t first, std::int64_t chunk);
+// The first arguments of both transforms of the input.
+std::vector<Argument> input_arguments(const Problem& p, const Correlation& c, const Region& v);
 
 // Bytes of x or dy.
 double input_bytes(const Problem& p);

@@ -171,6 +171,7 @@ Fit fit(const Case& c, const Config& config) {
   // Both are counted in 31 bits.
   if (grid.tiles > INT32_MAX - tile.bn) return above("tiles", grid.tiles, INT32_MAX - tile.bn);
   if (grid.work_groups > INT32_MAX) return above("work-groups", grid.work_groups, INT32_MAX);
+  if (auto rejection = too_many_gpu_weights(grid.c, grid.padded_filters)) return *rejection;
   return std::make_unique<const FusedLayout>(c, tile);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/epilogue.hpp"
+#include "ops/quotient.hpp"
 #include "strategies/cost_model.hpp"
 #include "strategies/winograd/bodies.hpp"
 
@@ -84,6 +85,9 @@ struct Geometry : Tiles {
     return layout.bytes();
   }
   std::int64_t chunks() const { return ceil_div(tiles, pitch); }
+  std::int64_t work_groups_of(std::int64_t chunk) const {  // of a product
+    return saturating_product(batch, padded_filters / tile.bm, ceil_div(chunk, tile.bn));
+  }
 };
 
 // Work-items per group of the transforms.
@@ -184,8 +188,11 @@ class TileLayout : public Layout {
   std::unique_ptr<Step> transform_input(Device& device, std::int64_t first,
                                         std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
-    std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v_, first, chunk);
-    arguments.push_back({"pitch", narrow(geometry_.pitch)});
+    const Reciprocal of_channels(c.channels);
+    std::vector<Argument> arguments = input_arguments(case_.problem, c, v_);
+    arguments.push_back({"channels_reciprocal", of_channels.bits()});
+    arguments.push_back({"channels_shift", cl_int{of_channels.shift}});
+    add_tiles(arguments, first, chunk);
     arguments.push_back({"in_image", cl_long{c.in_image}});
     return std::make_unique<KernelStep>(
         "transform_input", kernel(device, "winograd_gpu_input"), arguments,
@@ -195,8 +202,6 @@ class TileLayout : public Layout {
   std::unique_ptr<Step> multiply(Device& device, std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
     const GpuTile& tile = geometry_.tile;
-    const std::int64_t strips = ceil_div(chunk, tile.bn);
-    const std::int64_t blocks = geometry_.padded_filters / tile.bm;
     return std::make_unique<KernelStep>(
         "multiply", kernel(device, "winograd_gpu_multiply"),
         std::vector<Argument>{{"V", v_},
@@ -206,30 +211,48 @@ class TileLayout : public Layout {
                               {"filters", narrow(c.filters)},
                               {"padded_filters", narrow(geometry_.padded_filters)},
                               {"pitch", narrow(geometry_.pitch)},
-                              {"strips", narrow(strips)}},
-        items(geometry_.batch * blocks * strips * tile.items(), tile.items()));
+                              {"strips", narrow(ceil_div(chunk, tile.bn))}},
+        items(geometry_.work_groups_of(chunk) * tile.items(), tile.items()));
   }
 
   std::unique_ptr<Step> transform_output(Device& device, std::int64_t first,
                                          std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
+    const Reciprocal of_filters(c.filters);
+    std::vector<Argument> arguments = {
+        {"products", products_},
+        {"b", Region{kBiasSlot}},
+        {"r", Region{kResidualSlot}},
+        {"result", Region{static_cast<int>(result_of(case_.problem))}},
+        {"filters", narrow(c.filters)},
+        {"groups", narrow(c.groups)},
+        {"oh", narrow(c.oh)},
+        {"ow", narrow(c.ow)},
+        {"filters_reciprocal", of_filters.bits()},
+        {"filters_shift", cl_int{of_filters.shift}}};
+    add_tiles(arguments, first, chunk);
+    arguments.push_back({"out_image", cl_long{c.out_image}});
     return std::make_unique<KernelStep>(
         "transform_output", kernel(device, "winograd_gpu_output"),
-        with_slopes(case_.problem, {{"products", products_},
-                                    {"b", Region{kBiasSlot}},
-                                    {"r", Region{kResidualSlot}},
-                                    {"result", Region{static_cast<int>(result_of(case_.problem))}},
-                                    {"filters", narrow(c.filters)},
-                                    {"groups", narrow(c.groups)},
-                                    {"oh", narrow(c.oh)},
-                                    {"ow", narrow(c.ow)},
-                                    {"tiles_y", narrow(geometry_.tiles_y)},
-                                    {"tiles_x", narrow(geometry_.tiles_x)},
-                                    {"first_tile", cl_long{first}},
-                                    {"tiles", narrow(chunk)},
-                                    {"pitch", narrow(geometry_.pitch)},
-                                    {"out_image", cl_long{c.out_image}}}),
+        with_slopes(case_.problem, arguments),
         transform_range(case_.profile, chunk, c.groups * c.filters));
+  }
+
+  // Where the chunk's tiles lie.
+  void add_tiles(std::vector<Argument>& arguments, std::int64_t first, std::int64_t chunk) const {
+    const Reciprocal of_y(geometry_.tiles_y), of_x(geometry_.tiles_x);
+    const std::int64_t line = first / geometry_.tiles_x;
+    arguments.insert(arguments.end(), {{"tiles_y", narrow(geometry_.tiles_y)},
+                                       {"tiles_y_reciprocal", of_y.bits()},
+                                       {"tiles_y_shift", cl_int{of_y.shift}},
+                                       {"tiles_x", narrow(geometry_.tiles_x)},
+                                       {"tiles_x_reciprocal", of_x.bits()},
+                                       {"tiles_x_shift", cl_int{of_x.shift}},
+                                       {"first_x", narrow(first % geometry_.tiles_x)},
+                                       {"first_y", narrow(line % geometry_.tiles_y)},
+                                       {"first_image", cl_long{line / geometry_.tiles_y}},
+                                       {"tiles", narrow(chunk)},
+                                       {"pitch", narrow(geometry_.pitch)}});
   }
 
   const Case& case_;
@@ -269,6 +292,13 @@ template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const GpuTile tile = GpuTile::from(config, kM);
   if (auto rejection = tile.rejection(c.profile)) return *rejection;
+  const Geometry geometry(c, tile);
+  // Counted in 31 bits, from the first tile of a row on.
+  const std::int64_t most_tiles = INT32_MAX - geometry.tiles_x;
+  if (geometry.pitch > most_tiles) return above("tiles of a chunk", geometry.pitch, most_tiles);
+  const std::int64_t work_groups = geometry.work_groups_of(geometry.pitch);
+  if (work_groups > INT32_MAX) return above("work-groups", work_groups, INT32_MAX);
+  if (auto rejection = too_many_gpu_weights(geometry.c, geometry.padded_filters)) return *rejection;
   return std::make_unique<const TileLayout>(c, tile);
 }
 

@@ -48,8 +48,12 @@ class Vectors : public Layout {
                                         std::int64_t chunk) const {
     const Correlation& c = geometry_.c;
     const std::int64_t part = ceil_div(chunk, geometry_.parts(chunk, case_.profile));
-    std::vector<Argument> arguments = input_arguments(case_.problem, geometry_, v(), first, chunk);
-    arguments.insert(arguments.end(), {{"pitch", narrow(geometry_.chunk_pitch)},
+    std::vector<Argument> arguments = input_arguments(case_.problem, c, v());
+    arguments.insert(arguments.end(), {{"tiles_y", narrow(geometry_.tiles_y)},
+                                       {"tiles_x", narrow(geometry_.tiles_x)},
+                                       {"first_tile", cl_long{first}},
+                                       {"tiles", narrow(chunk)},
+                                       {"pitch", narrow(geometry_.chunk_pitch)},
                                        {"xi_step", cl_long{geometry_.xi_step}},
                                        {"part_tiles", narrow(part)},
                                        {"in_image", cl_long{c.in_image}}});
