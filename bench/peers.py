@@ -4,7 +4,8 @@
 usage: peers.py THREADS [pinned]
 Standard input: JSON lines. {"prepare": [problem, ...]}, followed by each problem's operands x, w, b, dy as raw
 float32 where its direction takes them, answers "ready" or "no"; {"time": N} answers the seconds that N calls took,
-each computing all problems once; {"result": true} answers the last problem's result as raw float32. Prints PyTorch's version first.
+each computing all problems once; {"result": true} answers the last problem's result as raw float32. Prints PyTorch's
+version first.
 """
 import json
 import math

@@ -31,6 +31,8 @@ def seconds(call):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     part, rounds = sys.argv[2] if len(sys.argv) > 2 else "", int(sys.argv[3]) if len(sys.argv) > 3 else 11
     rng = np.random.default_rng(1)
     ratios = []

@@ -10,14 +10,6 @@
 // Macros: TY, UNROLL; WIDE (64-bit indices and divisions); NHWC (1: x, r and y have the channels last); KH KW SH
 // SW DH DW, DATA, MASK, and those of the epilogue. All other sizes are arguments.
 
-#if WIDE
-#define number long
-#undef QUOTIENT
-#define QUOTIENT(n, by) ((n) / (by))
-#else
-#define number int
-#endif
-
 #if UNROLL
 #define UNROLL_TAPS _Pragma("unroll")
 #else

@@ -24,14 +24,6 @@
 #define B_FETCHES (BN / ROWS)
 #define NEAR (8 / SPAN)
 
-#if WIDE
-#define number long
-#undef QUOTIENT
-#define QUOTIENT(n, by) ((n) / (by))
-#else
-#define number int
-#endif
-
 // Conditions by &: && becomes branches.
 #if FULL
 #define SPAN_INSIDE 1

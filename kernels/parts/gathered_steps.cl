@@ -14,14 +14,6 @@
 #define FETCHES (BK / FETCH_ROWS)
 #define A_FETCHES (BK * BM / 4 / ITEMS)
 
-#if WIDE
-#define number long
-#undef QUOTIENT
-#define QUOTIENT(n, by) ((n) / (by))
-#else
-#define number int
-#endif
-
 #if GATHER == 0 || GATHER == 3
 typedef float fetched;
 #define FETCHED(at) MASKED(from, from_y, at)

@@ -218,7 +218,8 @@ float8 __attribute__((overloadable)) intel_sub_group_f16_f16_matrix_mad_k16(int8
   }
 #elif MATRIX == 4
 #define SIXTEEN(tile, n)                                                                          \
-  (half16)(as_half4((tile)[kk][n]), as_half4((tile)[kk + 1][n]), as_half4((tile)[kk + 2][n]), as_half4((tile)[kk + 3][n]))
+  (half16)(as_half4((tile)[kk][n]), as_half4((tile)[kk + 1][n]), as_half4((tile)[kk + 2][n]),     \
+           as_half4((tile)[kk + 3][n]))
 #define MULTIPLY_BUFFER(buffer)                                                                   \
   _Pragma("unroll") for (int kk = 0; kk < BK / 4; kk += 4) {                                      \
     half16 columns_of[WN / 16];                                                                   \

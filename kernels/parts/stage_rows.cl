@@ -46,7 +46,8 @@ inline void stage_rows(global const element* input, global const element* y, con
       for (; t < lo; t += VW) IN_ONE_PIECE(local, stage + t) = zero;
       global const element* from = input + plane + (long)row * in_w + left;
       for (t = lo; t < whole; t += VW) {
-        IN_ONE_PIECE(local, stage + t) = masked ? MASKED_V(input, y, plane + (long)row * in_w + left + t) : GET_V(from + t);
+        IN_ONE_PIECE(local, stage + t) =
+            masked ? MASKED_V(input, y, plane + (long)row * in_w + left + t) : GET_V(from + t);
       }
       if (t < hi) {
         const long at = plane + (long)row * in_w + left + t;

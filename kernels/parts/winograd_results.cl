@@ -100,7 +100,8 @@ inline void store_results(local const float* products, const int prefetch, globa
       const long first_plane = first_plane_of_block + v * VW;
       for (int i = 0; i < min(M, oh - i0); ++i) {
         store_pixels(y[i], b, r, result, slopes_of_image,
-                     image * out_image + (first_plane * oh + i0 + i) * ow + j0, (long)oh * ow, pixels, first_plane, filters - first_filter - v * VW);
+                     image * out_image + (first_plane * oh + i0 + i) * ow + j0, (long)oh * ow, pixels,
+                     first_plane, filters - first_filter - v * VW);
       }
     }
     t += tiles_stored;

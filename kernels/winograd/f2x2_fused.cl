@@ -3,14 +3,14 @@
 // there and transformed back, so that neither V nor the products are ever in memory.
 //
 //      x ----+                                A work-group has BM filters of BN tiles, 16 products (xi) of each. A step
-//            | transform                      has BK channels: a work-item transforms a tile of a channel, and copies its
-//            v                                share of the transformed weights. Then LX*LY work-items multiply each xi,
-//   local:  V [k][xi][BN]                     TM x TN products a work-item (parts/local_tile.cl). What the next step
-//           U [k][xi][BM] <---- weights       needs is loaded meanwhile.
+//            | transform                      has BK channels: a work-item transforms a tile of a channel, and copies
+//            v                                its share of the transformed weights. Then LX*LY work-items multiply
+//   local:  V [k][xi][BN]                     each xi, TM x TN products a work-item (parts/local_tile.cl). What the
+//           U [k][xi][BM] <---- weights       next step needs is loaded meanwhile.
 //            |
-//            v   sums[TM][TN] of one xi       At the end two rows of filters at a time go through the same local memory:
-//   local:  P [xi][2 LY][BN]                  a work-item gets the 16 products of one filter and tile, transforms them
-//            |                                back and stores 2 x 2 results.
+//            v   sums[TM][TN] of one xi       At the end two rows of filters at a time go through the same local
+//   local:  P [xi][2 LY][BN]                  memory: a work-item gets the 16 products of one filter and tile,
+//            |                                transforms them back and stores 2 x 2 results.
 //            v transform
 //            y
 //

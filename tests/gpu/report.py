@@ -287,7 +287,8 @@ def share_of(instructions, target, products, one_loop, kind):
         return 0.0
     # Of loops with as many multiply-adds the innermost. Where a kernel has one loop, the others are its branches.
     size = -1 if one_loop else 1
-    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target, kind)[0], size * (loop[0] - loop[1])))
+    inner = max(loops, key=lambda loop: (counted(instructions[slice(*loop)], target, kind)[0],
+                                         size * (loop[0] - loop[1])))
     fmas, held, issued = counted(instructions[slice(*inner)], target, kind)
     trips = products / fmas
     held, issued_inner = held * trips, issued

@@ -108,7 +108,8 @@ std::int64_t budget_of(const Case& c) {
 
 // PoCL 3.1, 2-core Zen 5, 2026-11: samples of a profile of one thread (docs/calibration.md).
 constexpr double kEfficiency = 0.95;  // fraction of the cycles' rate
-// With 16 registers `weights_patches` is predicted too slow by more (resnet_3x3_7: 2.1 ms, 1.7 with it; 2-core Zen 3).
+// With 16 registers, so that resnet_3x3_7 is left to `weights_patches` (1.7 instead of 2.1 ms), whose predictions are
+// further above its times there (2-core Zen 3, 2026-11).
 constexpr double kEfficiencyOf16 = 0.8;
 // To stage and transform a vector of planes of a tile: each of the 36 lines that are stored comes from L2 and goes
 // there.
