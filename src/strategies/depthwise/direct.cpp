@@ -35,7 +35,7 @@ class DirectLayout : public Layout {
     const std::int64_t row_tiles = ceil_div(result_h(), ty_);
     const Reciprocal of_planes(planes), of_filters(filters);
     const Reciprocal of_columns(result_w()), of_row_tiles(row_tiles);
-    // PoCL 3.1's code is 1.0 to 1.8 times as slow with reciprocals (64 planes of 56x56, 2-core Zen 3, 2026-11).
+    // With reciprocals PoCL 3.1's code was no faster, and in some runs slower (64 planes of 56x56, 2-core Zen 3).
     const bool wide = case_.profile.family == Family::kCpu || work_items() > INT32_MAX - local_;
     const Operands operands(p);
     executable.run.add(std::make_unique<KernelStep>(
