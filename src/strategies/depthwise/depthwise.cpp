@@ -7,6 +7,7 @@
   X(narrow)                    \
   X(rolling)                   \
   X(planes)                    \
+  X(masked)                    \
   X(columns)                   \
   X(rows)                      \
   X(channels)                  \
@@ -16,6 +17,7 @@
   X(weights_narrow)       \
   X(weights_rolling)      \
   X(weights_planes)       \
+  X(weights_masked)       \
   X(weights_columns)      \
   X(weights_rows)         \
   X(weights_fours)        \

@@ -95,19 +95,95 @@ std::int64_t PlaneTiles::shift_columns() const {
   return shift(columns, in_w, vw);
 }
 
-double PlaneTiles::cycles(const Problem& p) const {
+double PlaneTiles::cycles(const Case& c) const {
   // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11. Two loads at stride 2 are shuffled; forward,
   // where less is computed meanwhile, it takes longer with vectors of 16.
   constexpr double kTile = 5, kLoad = 0.6, kProduct = 0.45;
   constexpr double kLoadOfTwo = 2.3, kLoadOfTwoForward = 5, kFar = 1.3;
   constexpr std::int64_t kNearColumns = 64;
+  // With 16 registers (2-core Zen 3): more taps than 3x3 spill.
+  constexpr double kFewLoad = 0.4, kFewLoadOfTwo = 1, kFewLoadOfTwoForward = 1.3;
+  constexpr double kFewProduct = 0.3, kSpilledProduct = 0.7;
+  constexpr std::int64_t kFewTaps = 9;
+  const Problem& p = c.problem;
   const bool forward = p.direction != Direction::kBackwardWeights;
+  const bool two = columns.advance == 2;
   // Vectors of 16 where the input has more columns: measured, cause not established (docs/calibration.md).
   const double far = vw == 16 && in_w > kNearColumns ? kFar : 1;
-  const double load_of_two = (forward && vw == 16 ? kLoadOfTwoForward : kLoadOfTwo) * far;
+  double load = two ? (forward && vw == 16 ? kLoadOfTwoForward : kLoadOfTwo) * far : kLoad;
+  double product = kProduct;
+  if (c.machine.few_registers()) {
+    if (two) load = forward ? kFewLoadOfTwoForward : kFewLoadOfTwo;
+    if (!two && !forward) load = kFewLoad;
+    if (!forward) product = kFewProduct;
+    if (p.kh * p.kw > kFewTaps) product = kSpilledProduct;
+  }
   const double loads = static_cast<double>(rows.input(tile_rows) * p.kw);
   const double products = static_cast<double>(tile_rows * p.kh * p.kw);
-  return kTile + (columns.advance == 2 ? load_of_two : kLoad) * loads + kProduct * products;
+  return kTile + load * loads + product * products;
+}
+
+int PlaneTiles::rows_beside_column(const Case& c, std::int64_t steps) {
+  constexpr std::int64_t kMost = 8, kOthers = 2;  // a mask and a vector of the input
+  const std::int64_t most =
+      std::clamp<std::int64_t>(c.machine.registers - kOthers - c.problem.kh, 1, kMost);
+  return static_cast<int>(ceil_div(steps, ceil_div(steps, most)));
+}
+
+std::optional<Rejection> PlaneTiles::column_rejection(const Problem& p) const {
+  constexpr std::int64_t kMostTaps = 9, kMostRows = 64;
+  if (p.kh > kMostTaps) return above("kh", p.kh, kMostTaps);
+  const std::int64_t seen = rows.input(tile_rows);
+  if (seen > kMostRows) return above("rows that a tile sees", seen, kMostRows);
+  return std::nullopt;
+}
+
+const char* PlaneTiles::columns_not_considered(const Machine& machine) {
+  return machine.few_registers() ? nullptr : "its speed is not known with 32 vector registers";
+}
+
+double PlaneTiles::column_cycles(std::int64_t taps) const {
+  // PoCL 3.1, 2-core Zen 3, 2026-11: per column; per vector of the input, which takes longer where rows are far apart,
+  // or is taken from two; per multiply-add, of which the most is done meanwhile.
+  constexpr double kColumn = 3, kLoad = 1, kLoadFar = 1.9, kLoadOfTwo = 2.4, kProduct = 0.5;
+  constexpr std::int64_t kNearColumns = 32;
+  const double load = columns.advance == 2 ? kLoadOfTwo : in_w > kNearColumns ? kLoadFar : kLoad;
+  return kColumn + std::max(load * static_cast<double>(rows.input(tile_rows)),
+                            kProduct * static_cast<double>(tile_rows * taps));
+}
+
+PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles) {
+  const std::int64_t planes = c.problem.n * (c.problem.wants_dx() ? c.problem.c : c.problem.k);
+  // More than `rows` has: the second of two threads often wakes up when the first is half through.
+  const std::int64_t wanted = 2 * kWorkGroupsPerUnit * c.profile.compute_units;
+  band = ceil_div(tiles.rows_of_tiles(), std::min(tiles.rows_of_tiles(), ceil_div(wanted, planes)));
+  bands = ceil_div(tiles.rows_of_tiles(), band);
+  all = planes * bands;
+  per_work_group = ceil_div(all, wanted);
+}
+
+std::vector<Argument> PlaneBands::arguments(const Problem& p, const PlaneTiles& tiles) const {
+  const Operands operands(p);
+  return {{"x", operands.input},
+          {"y_mask", operands.mask},
+          {"weights", Region{kWeightsSlot}},
+          {"b", Region{kBiasSlot}},
+          {"r", Region{kResidualSlot}},
+          {"result", operands.result},
+          {"groups", narrow(p.c)},
+          {"filters", narrow(p.k / p.c)},
+          {"in_h", narrow(tiles.in_h)},
+          {"in_w", narrow(tiles.in_w)},
+          {"res_h", narrow(tiles.rows.steps)},
+          {"res_w", narrow(tiles.columns.steps)},
+          {"shift_h", narrow(tiles.shift_rows())},
+          {"shift_w", narrow(tiles.shift_columns())},
+          {"band", narrow(band)},
+          {"bands", narrow(bands)},
+          {"all_bands", cl_long{all}},
+          {"bands_per_work_group", cl_long{per_work_group}},
+          {"in_image", cl_long{p.input_image()}},
+          {"out_image", cl_long{p.result_image()}}};
 }
 
 }  // namespace clconv::core::depthwise

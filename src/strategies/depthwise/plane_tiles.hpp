@@ -1,9 +1,11 @@
 // Planes that are read as they lie in memory: results in tiles of `rows` x `vw`, all of them whole.
-// kernels/depthwise/planes.cl has the picture. Shared by the bodies `planes` and `weights_planes`.
+// kernels/depthwise/planes.cl has the picture. Shared by the bodies `planes`, `masked` and those of their weight
+// gradients.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "strategies/body.hpp"
 #include "strategies/depthwise/axis.hpp"
@@ -29,7 +31,16 @@ struct PlaneTiles {
   std::int64_t shift_rows() const;
   std::int64_t shift_columns() const;
   // Cycles to load and multiply what one tile sees.
-  double cycles(const Problem& p) const;
+  double cycles(const Case& c) const;
+
+  // Bodies that go through a tile column by column of the filter (`masked`, `weights_masked`).
+  // As many rows, of `steps`, as leave registers for a column of the filter, a mask and a vector of the input.
+  static int rows_beside_column(const Case& c, std::int64_t steps);
+  // Where a column of the filter and what it sees are too much to unroll.
+  std::optional<Rejection> column_rejection(const Problem& p) const;
+  static const char* columns_not_considered(const Machine& machine);
+  // Cycles to load and multiply what one tile sees of a column of `taps`.
+  double column_cycles(std::int64_t taps) const;
 
  private:
   // Rows and columns of padding; negative where the results do not see some inside.
@@ -37,6 +48,19 @@ struct PlaneTiles {
   std::int64_t left() const { return -columns.start; }
   std::int64_t bottom() const;
   std::int64_t right() const;
+};
+
+// What the work-groups of a launch share: bands of tiles. A band is a whole plane, or a part of one where there
+// are too few planes.
+struct PlaneBands {
+  std::int64_t band;   // rows of tiles
+  std::int64_t bands;  // of a plane
+  std::int64_t all;    // of all planes
+  std::int64_t per_work_group;
+
+  PlaneBands(const Case& c, const PlaneTiles& tiles);
+  // Of a program that goes through them.
+  std::vector<Argument> arguments(const Problem& p, const PlaneTiles& tiles) const;
 };
 
 }  // namespace clconv::core::depthwise

@@ -10,38 +10,18 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// What the work-groups of a launch share: bands of tiles. A band is a whole plane, or a part of one where there
-// are too few planes.
-struct Bands {
-  std::int64_t band;   // rows of tiles
-  std::int64_t bands;  // of a plane
-  std::int64_t all;    // of all planes
-  std::int64_t per_work_group;
-
-  Bands(const Problem& p, const DeviceProfile& profile, const PlaneTiles& tiles) {
-    const std::int64_t planes = p.n * (p.wants_dx() ? p.c : p.k);
-    // More than `rows` has: the second of two threads often wakes up when the first is half through.
-    const std::int64_t wanted = 2 * kWorkGroupsPerUnit * profile.compute_units;
-    band =
-        ceil_div(tiles.rows_of_tiles(), std::min(tiles.rows_of_tiles(), ceil_div(wanted, planes)));
-    bands = ceil_div(tiles.rows_of_tiles(), band);
-    all = planes * bands;
-    per_work_group = ceil_div(all, wanted);
-  }
-};
-
 constexpr double kStoreOfRow = 0.5;  // cycles; PoCL 3.1, 2-core Zen 5, 2026-11
 
 class PlanesLayout : public Layout {
  public:
   PlanesLayout(const Case& c, const Config& config, const PlaneTiles& tiles)
-      : case_(c), config_(config), tiles_(tiles), bands_(c.problem, c.profile, tiles) {}
+      : case_(c), config_(config), tiles_(tiles), bands_(c, tiles) {}
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
     const double planes = real(p.n * (p.wants_dx() ? p.c : p.k));
     const double tiles = planes * real(tiles_.rows_of_tiles() * tiles_.vectors());
-    const double cycles = tiles_.cycles(p) + kStoreOfRow * real(tiles_.tile_rows);
+    const double cycles = tiles_.cycles(case_) + kStoreOfRow * real(tiles_.tile_rows);
     const Pass pass =
         plane_pass(case_, {tiles, cycles, static_cast<int>(tiles_.vw)}, real(bands_.all));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
@@ -49,39 +29,19 @@ class PlanesLayout : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
-    const Operands operands(p);
-    executable.run.add(std::make_unique<KernelStep>(
-        "depthwise",
-        device.kernel("depthwise/planes", "depthwise_planes",
-                      class_defines(p, config_) + tiles_.defines()),
-        with_slopes(p, {{"x", operands.input},
-                        {"y_mask", operands.mask},
-                        {"weights", Region{kWeightsSlot}},
-                        {"b", Region{kBiasSlot}},
-                        {"r", Region{kResidualSlot}},
-                        {"result", operands.result},
-                        {"groups", narrow(p.c)},
-                        {"filters", narrow(p.k / p.c)},
-                        {"in_h", narrow(tiles_.in_h)},
-                        {"in_w", narrow(tiles_.in_w)},
-                        {"res_h", narrow(tiles_.rows.steps)},
-                        {"res_w", narrow(tiles_.columns.steps)},
-                        {"shift_h", narrow(tiles_.shift_rows())},
-                        {"shift_w", narrow(tiles_.shift_columns())},
-                        {"band", narrow(bands_.band)},
-                        {"bands", narrow(bands_.bands)},
-                        {"all_bands", cl_long{bands_.all}},
-                        {"bands_per_work_group", cl_long{bands_.per_work_group}},
-                        {"in_image", cl_long{p.input_image()}},
-                        {"out_image", cl_long{p.result_image()}}}),
-        one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
+    executable.run.add(
+        std::make_unique<KernelStep>("depthwise",
+                                     device.kernel("depthwise/planes", "depthwise_planes",
+                                                   class_defines(p, config_) + tiles_.defines()),
+                                     with_slopes(p, bands_.arguments(p, tiles_)),
+                                     one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
 
  private:
   const Case& case_;
   Config config_;
   PlaneTiles tiles_;
-  Bands bands_;
+  PlaneBands bands_;
 };
 
 // The tap loops are unrolled in nine cases, one per kind of tile at the border.

@@ -17,7 +17,7 @@ class WeightsPlanesLayout : public WeightsLayout {
  protected:
   double unit_cycles() const override {
     const double tiles = real(tiles_.rows_of_tiles() * tiles_.vectors());
-    return tiles * (tiles_.cycles(case_.problem) + kRowOfDy * tile_.rows);
+    return tiles * (tiles_.cycles(case_) + kRowOfDy * tile_.rows);
   }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
                                  const Region& result) const override {

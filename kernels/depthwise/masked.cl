@@ -1,0 +1,142 @@
+// parts: depthwise_planes depthwise_masked epilogue
+// Depthwise convolution on CPUs with few vector registers, forward and data gradient, of planes that are read in place,
+// one column of the filter after the other.
+//
+//   input, as it lies                              registers, floatv each
+//     rows p that a tile sees, VW columns of          acc[RB rows], the KH weights of a column of the filter, a mask
+//     tap column v                                    of the lanes inside the image, a vector of the input
+//
+// One work-item per work-group, `bands_per_work_group` bands of `band` rows of tiles each. A tile is RB rows of a
+// vector. Each vector of the input is loaded once per column of the filter and used by up to KH rows of results. The
+// loop over columns is not unrolled: LLVM 14 would bring its sums into an order that spills. Rows outside the image are
+// left out; columns outside are masked, in all tiles.
+//
+// Tiles and vectors at the end overlap their neighbours: res_h >= RB, res_w >= VW. in_image, out_image: elements from
+// one image to the next, of the input, of the result and r.
+//
+// Macros: RB, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those of the
+// epilogue. All other sizes are arguments. A data gradient has stride 1.
+
+#define TILE_ROWS RB
+
+// A data gradient turns the filter round.
+#define WEIGHT_AT(u, v) (DATA ? (KH - 1 - (u)) * KW + KW - 1 - (v) : (u) * KW + (v))
+
+// acc += the taps of column v times the rows at `from`, whose first element is in column `column` of the image.
+ALWAYS_INLINE void add_column(floatv* acc, global const element* input, global const element* y_mask, const long from,
+                              global const element* weights, const int v, const int in_w, const long in_size,
+                              const int column, const int careful, const int top, const int bottom) {
+  const intv inside = inside_image(column, in_w);
+  floatv weight[KH];
+#pragma unroll
+  for (int u = 0; u < KH; ++u) weight[u] = (floatv)(GET(weights, WEIGHT_AT(u, v)));
+#pragma unroll
+  for (int p = 0; p < IN_H; ++p) {
+    if (!IS_ROW(p, top, bottom)) continue;
+    const floatv in = see_masked(input, y_mask, MASK && DATA, from + (long)p * in_w, inside, column, in_w, in_size,
+                                 careful);
+#pragma unroll
+    for (int s = 0; s < STEPS_OF_ROW(REACH_H); ++s) {
+      const int t = STEP_OF(p, REACH_H, s);
+      const int u = p - t * IH;
+      if (IS_STEP(t, RB) && IS_TAP(u, DH, KH)) acc[t] = fma(weight[u / DH], in, acc[t]);
+    }
+  }
+}
+
+ALWAYS_INLINE void masked_tile(global const element* input, global const element* y_mask, const long from,
+                               global const element* weights, const float bias, const float slope,
+                               global const element* r, global element* result, const long to, const int in_w,
+                               const int res_w, const long in_size, const int column, const int careful, const int top,
+                               const int bottom) {
+  floatv acc[RB];
+#pragma unroll
+  for (int t = 0; t < RB; ++t) acc[t] = (floatv)(bias);
+  __attribute__((opencl_unroll_hint(1)))
+  for (int v = 0; v < KW; ++v) {
+    add_column(acc, input, y_mask, from + v * DW, weights, v, in_w, in_size, column + v * DW, careful, top, bottom);
+  }
+#pragma unroll
+  for (int t = 0; t < RB; ++t) {
+    const long at = to + (long)t * res_w;
+#if RESIDUAL
+    const floatv value = UNSHUFFLED(acc[t]) + GET_V(r + at);
+#else
+    const floatv value = UNSHUFFLED(acc[t]);
+#endif
+    PUT_V(ACTIVATE(value, slope), result + at);
+  }
+}
+
+// A row of tiles from results' row i on, of the plane of the input at `from` and of the results at `to`. Functions of
+// their own, so that loops have all registers.
+#define ROW_PARAMETERS                                                                                               \
+  global const element *input, global const element *y_mask, const long from, global const element *weights,         \
+      const float bias, const float slope, global const element *r, global element *result, const long to,           \
+      const int i, const int in_w, const int res_h, const int res_w, const long in_size
+ALWAYS_INLINE void masked_row(const int careful, ROW_PARAMETERS) {
+  __attribute__((opencl_unroll_hint(1)))
+  for (int j0 = 0; j0 < res_w; j0 += VW) {
+    const int j = min(j0, res_w - VW);
+    const int column = j * IW - LEFT;
+#define MASKED_TILE(top, bottom)                                                                                     \
+  masked_tile(input, y_mask, from + (long)(i * IH - (TOP)) * in_w + column, weights, bias, slope, r, result,         \
+              to + (long)i * res_w + j, in_w, res_w, in_size, column, careful, top, bottom)
+    if (i == 0) {
+      MASKED_TILE(1, ONE_TILE);
+    } else if (i + RB < res_h) {
+      MASKED_TILE(0, 0);
+    } else {
+      MASKED_TILE(0, 1);
+    }
+  }
+}
+NOT_INLINED void masked_rows(ROW_PARAMETERS) {
+  masked_row(0, input, y_mask, from, weights, bias, slope, r, result, to, i, in_w, res_h, res_w, in_size);
+}
+NOT_INLINED void masked_rows_carefully(ROW_PARAMETERS) {
+  masked_row(1, input, y_mask, from, weights, bias, slope, r, result, to, i, in_w, res_h, res_w, in_size);
+}
+
+#define PARAMETERS \
+  global const element* restrict x, global const element* restrict y_mask, \
+  global const element* restrict weights, global const element* restrict b, \
+  global const element* restrict r, global element* restrict result, int groups, int filters, \
+  int in_h, int in_w, int res_h, int res_w, int shift_h, int shift_w, int band, int bands, \
+  long all_bands, long bands_per_work_group, long in_image, long out_image, long in_size SLOPES_PARAMETER
+#define ARGUMENTS \
+  x, y_mask, weights, b, r, result, groups, filters, in_h, in_w, res_h, res_w, shift_h, \
+  shift_w, band, bands, all_bands, bands_per_work_group, in_image, out_image, in_size SLOPES_ARGUMENT
+
+NOT_INLINED void depthwise_masked_item(const long id, PARAMETERS) {
+  const int rows_of_tiles = (res_h + RB - 1) / RB;
+  const long first_index = id * bands_per_work_group;
+  const long last_index = min(first_index + bands_per_work_group, all_bands);
+  for (long index = first_index; index < last_index; ++index) {
+    const long plane = bands == 1 ? index : index / bands;  // of the result
+    const int first = bands == 1 ? 0 : (int)(index % bands) * band;
+    const long image = plane / ((long)groups * filters);
+    const long f = plane - image * ((long)groups * filters);
+    const long from = image * in_image + (filters == 1 ? f : f / filters) * in_h * in_w;
+    const long to = image * out_image + f * res_h * res_w;
+    const float bias = BIAS_OF(b, f);
+    const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
+    // Only the planes at both ends of the input can be read beyond it.
+    const int careful = from < LEFT || from + (long)in_h * in_w + REACH_W + IW * VW > in_size;
+    for (int row = first; row < min(first + band, rows_of_tiles); ++row) {
+      const int i = row == 0 ? 0 : row + 1 < rows_of_tiles ? max(row * RB - shift_h, 0) : res_h - RB;
+#define ROWS_BY(how) \
+  how(x, y_mask, from, weights + f * (KH * KW), bias, slope, r, result, to, i, in_w, res_h, res_w, in_size)
+      if (careful) {
+        ROWS_BY(masked_rows_carefully);
+      } else {
+        ROWS_BY(masked_rows);
+      }
+    }
+  }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void depthwise_masked(PARAMETERS) {
+  depthwise_masked_item(get_group_id(0), ARGUMENTS);
+}
