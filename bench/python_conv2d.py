@@ -2,7 +2,8 @@
 
 usage: PYTHONPATH=build/python python bench/python_conv2d.py tests/suites/core.txt [PART-OF-A-NAME] [ROUNDS]
 
-Both pack the weights and allocate the result in every call. Bias and ReLU: fused here, two calls there.
+Both pack the weights and allocate the result in every call. Bias and ReLU: fused here, two calls there. OpenMP's idle
+threads spin for 5 ms, on cores that the other needs: each turn begins with a pause.
 """
 
 import statistics
@@ -15,6 +16,8 @@ clconv.pin_pocl_threads()  # before OpenCL is used
 
 import numpy as np
 import torch
+
+PAUSE_SECONDS = 0.01
 
 
 def layers(path, part):
@@ -51,6 +54,7 @@ def main():
             times = [[], []]
             for i in range(rounds + 2):
                 for call, own in zip(calls, times):
+                    time.sleep(PAUSE_SECONDS)
                     call()  # the caches are the other's
                     own.append(seconds(call))
         ours, theirs = (statistics.median(t[2:]) * 1e6 for t in times)

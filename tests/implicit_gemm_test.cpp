@@ -51,10 +51,28 @@ TEST_CASE("implicit_gemm gathers patches in slabs where a CPU has few registers,
   CHECK_FALSE(offers_slabs_of_filters());
 }
 
+// Checks given configs of implicit_gemm in one direction of a problem against the reference.
+static void check_configs(Device& on, const Problem& p, const std::vector<const char*>& configs) {
+  const Strategy& strategy = find_strategy("implicit_gemm");
+  const Tensors tensors(p);
+  const Reference expected = reference(p, tensors);
+  for (const char* config : configs) {
+    CAPTURE(to_text(p));
+    CAPTURE(std::string(to_string(p.direction)));
+    CAPTURE(std::string(config));
+    Candidate candidate;
+    candidate.config = Config::parse(config);
+    const auto executable = strategy.build(p, candidate.config, on);
+    candidate.workspace_bytes = executable->workspace_bytes;
+    candidate.prepared_weights_bytes = executable->prepared_weights_bytes;
+    candidate.error_bound = summation_error_bound(p.reduction());
+    CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <= 1.0);
+  }
+}
+
 // Of small problems one slab is always preferred: here the config is given. All need two, in the
 // direction that reduces the long axis.
 TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that can be added") {
-  const Strategy& strategy = find_strategy("implicit_gemm");
   Device on = pretending([](DeviceProfile& p) {
     p.family = Family::kCpu;
     p.float_width = 4;
@@ -66,27 +84,29 @@ TEST_CASE("checker: implicit_gemm's patches and filters in slabs, with all that 
     for (const Direction direction : kGeometric) {
       for (const bool decorated : {false, true}) {
         const Problem p = in_direction(parse_problem(text), direction, decorated);
-        const Tensors tensors(p);
-        const Reference expected = reference(p, tensors);
         // The phases of a strided gradient may be a column wide.
         const char* const wide = p.sw == 1 ? "body=slabs,kv=1,sums=8,th=1,tw=2,vw=4"
                                            : "body=slabs,kv=1,sums=1,th=1,tw=1,vw=4";
-        for (const char* config : {"body=patches,mr=4,nv=2,patch=16,sums=4,vw=4",
-                                   "body=patches,mr=6,nv=2,patch=16,sums=8,vw=4", wide,
-                                   "body=slabs,kv=2,sums=1,th=1,tw=1,vw=4"}) {
-          Candidate candidate;
-          candidate.config = Config::parse(config);
-          const auto executable = strategy.build(p, candidate.config, on);
-          candidate.workspace_bytes = executable->workspace_bytes;
-          candidate.prepared_weights_bytes = executable->prepared_weights_bytes;
-          candidate.error_bound = summation_error_bound(p.reduction());
-          CAPTURE(to_text(p));
-          CAPTURE(std::string(to_string(direction)));
-          CAPTURE(std::string(config));
-          CHECK(worst(run(on, strategy, p, candidate, tensors), expected, candidate.error_bound) <=
-                1.0);
-        }
+        check_configs(on, p,
+                      {"body=patches,mr=4,nv=2,patch=16,sums=4,vw=4",
+                       "body=patches,mr=6,nv=2,patch=16,sums=8,vw=4", wide,
+                       "body=slabs,kv=2,sums=1,th=1,tw=1,vw=4"});
       }
+    }
+  }
+}
+
+// At a stride the pixels of neighbouring taps are staged at once, with dilation each tap alone.
+TEST_CASE("checker: implicit_gemm's patches at strides, with taps together and a rest of them") {
+  for (const char* text :
+       {"n2c2h9w45k7kh2kw7s4p1,3", "n1c2h21w83k5kh3kw3s4p0,1,2,5d2", "n3c3h8w8k9kh4kw4s4",
+        "n1c2h5w41k4kh1kw2s1,4p0,1,0,0", "n1c2h9w39k5kh3kw5s2p2", "n1c2h9w39k5kh3kw3s2p2d1,2"}) {
+    for (const bool decorated : {false, true}) {
+      const Problem p = in_direction(parse_problem(text), Direction::kForward, decorated);
+      check_configs(device(), p,
+                    {"body=patches,mr=4,nv=2,patch=16,sums=0,vw=4",
+                     "body=patches,mr=6,nv=2,patch=32,sums=0,vw=8",
+                     "body=patches,mr=8,nv=2,patch=64,sums=0,vw=16"});
     }
   }
 }

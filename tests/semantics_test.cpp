@@ -274,7 +274,7 @@ TEST_CASE("output padding below max(stride, dilation): every candidate against t
     REQUIRE(y.size() == expected.result.size());
     for (std::size_t i = 0; i < y.size(); ++i)
       REQUIRE(std::fabs(static_cast<double>(y[i]) - expected.result[i]) <= 1e-4);
-    if (static_cast<std::size_t>(round) % thinned(1) != 0) continue;
+    if (static_cast<std::size_t>(round) % thinned(2) != 0) continue;
     Problem decorated = p;
     decorated.bias = decorated.residual = round % 4 == 0;
     check_problem(device(), decorated, offered);

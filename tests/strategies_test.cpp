@@ -88,9 +88,9 @@ TEST_CASE("as a GPU: float16, and channels last") {
     p.vector_registers = 0;
     p.max_work_group_size = 128;
   });
-  check_suite(on, "edge", 1e300, 1, thinned(5), kAll,
+  check_suite(on, "edge", 1e300, 1, thinned(7), kAll,
               [](Problem& p, std::size_t) { p.data_type = DataType::kFloat16; });
-  check_suite(on, "edge", 1e300, 2, thinned(5), kForwardOnly, [](Problem& p, std::size_t i) {
+  check_suite(on, "edge", 1e300, 2, thinned(7), kForwardOnly, [](Problem& p, std::size_t i) {
     p.layout = TensorLayout::kNhwc;
     if (i / 2 % 2 == 0) p.weights_layout = WeightsLayout::kKrsc;
   });

@@ -112,12 +112,12 @@ ALWAYS_INLINE void stage_patches(local float* patches, const Tile tile, const in
     const int above = min((max(-first_row, 0) + SH - 1) / SH, tile.rows);
     const int below = tile.rows - clamp((max(in_h - first_row, 0) + SH - 1) / SH, above, tile.rows);
     for (int q = 0; q < taps_w;) {
-      const int both = PAIRED && q + 1 < taps_w;
+      const int together = min(TOGETHER, taps_w - q);
       const int first_column = left + tile.j0 * SW + q * DW;
       const long at = plane + (long)(first_row + above * SH) * in_w + first_column;
 #define STAGE(N)                                                                                    \
   stage_tap##N(x, y_mask, at, in_size, staged_channels, in_plane, tile.image_count, in_image, in_w, \
-               first_column, above, tile.rows - above - below, below, tile.columns, patch_row, both, pitch, \
+               first_column, above, tile.rows - above - below, below, tile.columns, patch_row, together, pitch, \
                tile.vectors * VW, taps * pitch);
 #if VW == 16
       if (tile.columns > 8) {
@@ -132,8 +132,8 @@ ALWAYS_INLINE void stage_patches(local float* patches, const Tile tile, const in
       {
         STAGE(4)
       }
-      q += 1 + both;
-      patch_row += (1 + both) * pitch;
+      q += together;
+      patch_row += together * pitch;
     }
   }
 }

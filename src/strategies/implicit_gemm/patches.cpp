@@ -32,10 +32,11 @@ double tile_cycles(const Machine& machine, const PatchTile& tile, const Correlat
 }
 
 // Cycles to stage all patches once: so many a vector, however few pixels of a row it brings. At a stride of 2 a vector
-// is two, shuffled (resnet_conv1 took 840 us instead of 570 of `in_place`; 2-core Zen 5, 2026-11).
+// is two, shuffled (resnet_conv1 took 840 us instead of 570 of `in_place`; 2-core Zen 5, 2026-11), at 4 it is four.
 double stage_cycles(const Machine& machine, const PatchTile& tile, const Correlation& c,
                     const PatchGrid& grid) {
-  const double vector = machine.measured(5, c.sw == 1 ? 4 : 12);
+  const double strided = 12;
+  const double vector = c.sw == 4 ? strided : machine.measured(5, c.sw == 1 ? 4 : strided);
   const std::int64_t vectors =
       c.images * c.oh * grid.tiles_x(c) * ceil_div(grid.w, tile.stage_width(grid.w));
   return real(c.reduction()) * real(vectors) * vector;
@@ -200,9 +201,9 @@ Fit fit(const Case& all, const Config& config) {
   const PatchTile tile = PatchTile::from(config);
   const Correlation& first = all.correlations.front();
   if (first.channels_last) return unserved("layout", "channels last (nhwc)");
-  // Pixels would be staged one by one, which costs what is gained (alexnet_conv1: 1.86 against 1.84 ms of filters;
-  // 2-core Zen 3, 2026-11).
-  if (first.sw > 2) return above("sw", first.sw, 2);
+  // Other strides would be staged one pixel at a time.
+  if (first.sw == 3) return unserved("sw", "a stride of 3");
+  if (first.sw > 4) return above("sw", first.sw, 4);
   if (auto refused = over_registers(all.machine, tile.mr * tile.nv, tile.vw)) return *refused;
   const std::int64_t local_bytes = std::int64_t{tile.patch + tile.sums} * 1024;
   if (local_bytes > all.profile.local_memory_bytes)
