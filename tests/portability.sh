@@ -79,7 +79,7 @@ tests_of() {
     regression_memory_test regression_events_test mask_test net_test net_convolution_test"
   networks="net_elementwise_test net_elementwise_passes_test net_movement_test net_shape_test net_resize_test net_images_apart_test
     net_pooling_test net_reduction_test net_normalization_test net_matrix_test net_nodes_test"
-  variants="strategies_test merged_program_test winograd_test implicit_gemm_test offers_test gpu_shapes_test gpu_bodies_test
+  variants="strategies_test merged_program_test winograd_test depthwise_test implicit_gemm_test offers_test gpu_shapes_test gpu_bodies_test
     properties_test finishing_test semantics_test
     special_values_test trust_test image_stride_test"
   [ -z "${TESTS:-}" ] || { echo "$TESTS"; return; }

@@ -8,9 +8,9 @@
 //
 // One work-item per work-group, `filters_per_work_group` filters with a part of all images each. The rows of dy of a
 // tile stay in registers while it goes through the columns of the filter, whose sums are read from and written to the
-// stack. Each vector of x is loaded once per column and tile. Lanes are added at the end of a filter. Each result counts
-// once: where tiles overlap, by SHIFT_H at the beginning and by TWICE_H in all, the first and the last are cut; of the
-// last vector those lanes count that no other has.
+// stack. Each vector of x is loaded once per column and tile. Lanes are added at the end of a filter. Each result
+// counts once: where tiles overlap, by SHIFT_H at the beginning and by TWICE_H in all, the first and the last are cut;
+// of the last vector those lanes count that no other has.
 //
 // Macros: ROWS TAPS TWICE_H PARTS, and those of parts/depthwise_planes.cl; KH KW SH SW DH DW, DATA=0, ACCUMULATE. All
 // other sizes are arguments: oh >= ROWS, ow >= VW.

@@ -9,8 +9,8 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per tile; per column of the filter, for its sums on the stack; per tap to add
-// up its lanes.
+// Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per tile; per column of the filter, for its sums on the stack; per tap, to
+// add up its lanes.
 constexpr double kTile = 12, kColumn = 1, kLanesOfTap = 4;
 
 constexpr std::int64_t kMostTaps = 64;  // on the stack

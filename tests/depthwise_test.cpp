@@ -1,0 +1,142 @@
+// What only depthwise has: the bodies that read planes in place and mask what lies beside a row, with forced configs.
+#include "doctest/doctest.h"
+#include "support/candidates.hpp"
+
+using namespace clconv::core;
+using namespace clconv::test;
+
+namespace {
+
+// Configs on the problem against the reference. The first must be served; tiles of the others may be too small for its
+// padding.
+void check_configs(const Problem& p, const std::vector<const char*>& configs) {
+  const Strategy& strategy = find_strategy("depthwise");
+  const Tensors tensors(p);
+  Expected expected(p, tensors);
+  CAPTURE(to_text(p));
+  CAPTURE(std::string(to_string(p.direction)));
+  CAPTURE(epilogue_words(p));
+  CAPTURE(storage_words(p));
+  for (const char* config : configs) {
+    CAPTURE(std::string(config));
+    const auto fit = strategy.fit(p, device().profile(), Config::parse(config));
+    if (config != configs.front() && std::holds_alternative<Rejection>(fit)) continue;
+    REQUIRE(std::holds_alternative<Candidate>(fit));
+    const Candidate& candidate = std::get<Candidate>(fit);
+    CHECK(worst(run(device(), strategy, p, candidate, tensors), expected(candidate),
+                candidate.error_bound, result_error_floor(p) + candidate.error_floor) <= 1.0);
+  }
+}
+
+Problem to_check(const char* text, Direction direction, bool decorated) {
+  Problem p = in_direction(parse_problem(text), direction, decorated);
+  if (direction == Direction::kBackwardData) p.accumulate = false;
+  return p;
+}
+
+std::string refusal(const Problem& p, const char* config) {
+  const auto fit = find_strategy("depthwise").fit(p, device().profile(), Config::parse(config));
+  REQUIRE(std::holds_alternative<Rejection>(fit));
+  return to_text(std::get<Rejection>(fit));
+}
+
+}  // namespace
+
+// Small planes are all read one by one at both ends of the input; planes between them in whole vectors.
+TEST_CASE("checker: depthwise's planes with masked columns") {
+  // Odd planes, one tile, dilation, padding on one side only, none, and more than the filter sees.
+  for (const char* text :
+       {"n2c5h9w13k5kh5kw5p2g5", "n1c6h11w17k6kh7kw7p3g6", "n3c4h4w8k4kh3kw3p1g4",
+        "n2c3h15w14k3kh3kw3d2p2g3", "n2c3h9w12k3kh3kw5p1,0,0,3g3", "n2c4h11w13k4kh4kw3g4",
+        "n3c2h12w19k2kh9kw2p4,1g2"}) {
+    for (const Direction direction : kGeometric) {
+      for (const bool decorated : {false, true}) {
+        check_configs(to_check(text, direction, decorated),
+                      {"body=masked,rb=4,vw=8", "body=masked,rb=5,vw=4"});
+      }
+    }
+  }
+  // Strides; several filters a channel; vectors of 16.
+  for (const char* text :
+       {"n3c4h13w19k4kh3kw3s2p1g4", "n2c5h17w21k5kh5kw5s2p2g5", "n1c4h19w29k4kh7kw7s2p3g4",
+        "n2c3h13w18k9kh3kw3s2pt0pl1pb1pr2g3", "n1c3h17w23k3kh3kw5s2d1,2p1,3g3",
+        "n2c3h11w21k6kh5kw3s1,2p2,1g3", "n2c3h21w11k3kh3kw3s3,1p1g3"}) {
+    for (const bool decorated : {false, true}) {
+      check_configs(to_check(text, Direction::kForward, decorated),
+                    {"body=masked,rb=4,vw=8", "body=masked,rb=2,vw=4"});
+    }
+  }
+  check_configs(to_check("n2c3h7w37k6kh5kw5p2g3", Direction::kForward, true),
+                {"body=masked,rb=5,vw=16"});
+  check_configs(to_check("n2c3h9w41k3kh3kw3s2p1g3", Direction::kForward, true),
+                {"body=masked,rb=5,vw=16"});
+}
+
+TEST_CASE("checker: depthwise's weight gradient with masked columns") {
+  for (const char* text :
+       {"n2c5h9w13k5kh5kw5p2g5", "n1c6h11w17k6kh7kw7p3g6", "n3c4h4w8k4kh3kw3p1g4",
+        "n2c3h15w14k3kh3kw3d2p2g3", "n2c3h9w12k6kh3kw5p1,0,0,3g3", "n2c4h11w13k4kh4kw3g4",
+        "n3c2h12w19k2kh9kw2p4,1g2", "n3c4h13w19k4kh3kw3s2p1g4", "n2c5h17w21k5kh5kw5s2p2g5",
+        "n1c4h19w29k4kh7kw7s2p3g4", "n2c3h13w18k9kh3kw3s2pt0pl1pb1pr2g3",
+        "n1c3h17w23k3kh3kw5s2d1,2p1,3g3", "n2c3h11w21k6kh5kw3s1,2p2,1g3",
+        "n2c3h21w11k3kh3kw3s3,1p1g3"}) {
+    for (const bool decorated : {false, true}) {
+      const Problem p = to_check(text, Direction::kBackwardWeights, decorated);
+      const std::string taps = std::to_string(p.kh * p.kw);
+      check_configs(p, {("body=weights_masked,rows=4,taps=" + taps + ",vw=8").c_str(),
+                        ("body=weights_masked,rows=3,taps=" + taps + ",vw=4").c_str()});
+    }
+  }
+  check_configs(to_check("n2c3h7w37k6kh5kw5p2g3", Direction::kBackwardWeights, true),
+                {"body=weights_masked,rows=5,taps=25,vw=16"});
+}
+
+TEST_CASE("depthwise's masked planes in 16-bit storage") {
+  for (const DataType type : {DataType::kFloat16, DataType::kBfloat16}) {
+    for (const char* text : {"n2c5h9w13k5kh5kw5p2g5", "n3c4h13w19k4kh3kw3s2p1g4"}) {
+      Problem p = to_check(text, Direction::kForward, true);
+      p.data_type = type;
+      check_configs(p, {"body=masked,rb=4,vw=8"});
+      p = to_check(text, Direction::kBackwardWeights, true);
+      p.data_type = type;
+      check_configs(p, {p.kh == 5 ? "body=weights_masked,rows=4,taps=25,vw=8"
+                                  : "body=weights_masked,rows=4,taps=9,vw=8"});
+    }
+  }
+}
+
+TEST_CASE("depthwise's masked planes say what they do not serve") {
+  const char* const config = "body=masked,rb=4,vw=8";
+  Problem p = parse_problem("n1c4h12w12k4kh3kw3s2p1g4");
+  p.direction = Direction::kBackwardData;
+  CHECK(refusal(p, config) == "sh*sw is 4, applies only where it is 1");
+  p = parse_problem("n1c4h12w12k4kh3kw3p1g4");
+  p.layout = TensorLayout::kNhwc;
+  CHECK(refusal(p, config).find("channels last") != std::string::npos);
+  p = parse_problem("n1c4h12w12k4kh3kw3p1g4");
+  p.direction = Direction::kBackwardData;
+  p.accumulate = true;
+  CHECK(refusal(p, config).find("adding to the result") != std::string::npos);
+  CHECK(refusal(parse_problem("n1c4h14w12k4kh10kw3g4"), config) == "kh is 10, supported up to 9");
+  p = parse_problem("n1c4h12w12k4kh3kw3p1g4");
+  p.direction = Direction::kBackwardWeights;
+  CHECK(refusal(p, "body=weights_masked,rows=4,taps=8,vw=8") ==
+        "taps is 8, applies only where it is 9");
+}
+
+TEST_CASE("depthwise considers masked planes with few vector registers only") {
+  for (const Direction direction : {Direction::kForward, Direction::kBackwardWeights}) {
+    const Problem p = in_direction(parse_problem("n1c64h28w28k64kh5kw5p2g64"), direction, false);
+    for (const int registers : {16, 32}) {
+      CAPTURE(registers);
+      const Offer offer =
+          find_strategy("depthwise")
+              .offer(p, as_cpu(device().profile(), registers / 2, registers), kNoLimit);
+      const std::vector<Candidate> candidates = candidates_of(offer);
+      const bool offered = std::any_of(
+          candidates.begin(), candidates.end(),
+          [](const Candidate& c) { return c.config.body().find("masked") != std::string::npos; });
+      CHECK(offered == (registers == 16));
+    }
+  }
+}
