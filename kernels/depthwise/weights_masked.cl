@@ -1,4 +1,4 @@
-// parts: depthwise_planes depthwise_masked lane_sums row_end epilogue
+// parts: depthwise_planes depthwise_masked lane_sums depthwise_totals epilogue
 // Depthwise weight gradient on CPUs with few vector registers, of planes that are read in place, one column of the
 // filter after the other.
 //
@@ -16,15 +16,6 @@
 // other sizes are arguments: oh >= ROWS, ow >= VW.
 
 #define TILE_ROWS ROWS
-
-#if PARTS
-typedef float result_element;
-#else
-typedef element result_element;
-#endif
-
-// As many vectors as lane_sums adds at once, or a multiple of that.
-#define SUMS ((TAPS + VW - 1) / VW * VW)
 
 // sums[KH*KW] += a tile of dy at `gradient`, without its first `skip` columns, times what it sees of the x at `from`,
 // whose first element is in column `column` of the image.
@@ -134,17 +125,7 @@ NOT_INLINED void depthwise_weights_masked_item(const long id, PARAMETERS) {
     }
     const long at = part * part_stride + f * TAPS;
 #pragma unroll
-    for (int t = 0; t < SUMS; t += VW) {
-      const floatv totals = lane_sums(sums + t, 0);
-      const int count = min(TAPS - t, VW);
-#if PARTS
-      for (int i = 0; i < count; ++i) result[at + t + i] = ((const float*)&totals)[i];
-#elif ACCUMULATE
-      put_first(get_first(result + at + t, count) + totals, count, result + at + t);
-#else
-      put_first(totals, count, result + at + t);
-#endif
-    }
+    for (int t = 0; t < SUMS; t += VW) store_totals(lane_sums(sums + t, 0), t, result, at);
   }
 }
 

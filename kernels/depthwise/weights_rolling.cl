@@ -1,4 +1,4 @@
-// parts: lane_sums row_end epilogue prefetch depthwise_rolling
+// parts: lane_sums row_end depthwise_totals epilogue prefetch depthwise_rolling
 // Depthwise weight gradient on CPUs, of planes that are read row by row as they lie: see parts/depthwise_rolling.cl.
 //
 //   x                                        registers, floatv each
@@ -13,15 +13,7 @@
 // Macros: COLUMNS, PARTS (1: the result is floats, which sum_parts adds up), and those of parts/depthwise_rolling.cl;
 // KH KW SH SW DH DW, DATA=0, ACCUMULATE. All other sizes are arguments.
 
-#if PARTS
-typedef float result_element;
-#else
-typedef element result_element;
-#endif
-
 #define TAPS (KH * KW)
-// As many vectors as lane_sums adds at once, or a multiple of that.
-#define SUMS ((TAPS + VW - 1) / VW * VW)
 
 // Lane i: the sum over the lanes of vectors[i]. With vectors of 16 each step adds whole vectors, which takes half as
 // long as lane_sums (2-core Zen 5, 2026-11).
@@ -190,17 +182,7 @@ NOT_INLINED void depthwise_weights_rolling_item(const long id, PARAMETERS) {
     }
     const long at = part * part_stride + f * TAPS;
 #pragma unroll
-    for (int t = 0; t < SUMS; t += VW) {
-      const floatv totals = sums_of_all(sums + t);
-      const int count = min(TAPS - t, VW);
-#if PARTS
-      for (int i = 0; i < count; ++i) result[at + t + i] = ((const float*)&totals)[i];
-#elif ACCUMULATE
-      put_first(get_first(result + at + t, count) + totals, count, result + at + t);
-#else
-      put_first(totals, count, result + at + t);
-#endif
-    }
+    for (int t = 0; t < SUMS; t += VW) store_totals(sums_of_all(sums + t), t, result, at);
   }
 }
 
