@@ -298,6 +298,10 @@ NOT_INLINED void implicit_gemm_patches_item(const int id, local float* restrict 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void implicit_gemm_patches(PARAMETERS) {
   local float patches[PATCH * 256] __attribute__((aligned(64)));
-  local float sums[SUMS > 0 ? SUMS * 256 : 1] __attribute__((aligned(64)));
+#if SUMS
+  local float sums[SUMS * 256] __attribute__((aligned(64)));
+#else
+  local float* const sums = 0;
+#endif
   implicit_gemm_patches_item((int)get_group_id(0), patches, sums, ARGUMENTS);
 }
