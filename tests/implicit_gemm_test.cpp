@@ -129,6 +129,27 @@ TEST_CASE("checker: implicit_gemm's staged phases, with all that a row may meet 
   }
 }
 
+// Of a row and of several rows; the last work-item has fewer.
+TEST_CASE("checker: implicit_gemm's pixels, several tiles for each work-item") {
+  Device on = pretending([](DeviceProfile& p) {
+    p.family = Family::kCpu;
+    p.float_width = 4;
+    p.vector_registers = 0;
+  });
+  std::size_t number = 0;
+  for (const char* text : {"n1c5h41w39k7kh1kw1", "n2c6h29w26k8kh1kw1g2", "n1c3h35w23k5kh3kw2p1",
+                           "n1c4h43w37k6kh2kw3s1,2"}) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+      const bool decorated = number % 4 == 1 || number % 4 == 2;  // each text in one direction
+      Problem p = in_direction(parse_problem(text), direction, decorated);
+      if (number++ % 3 == 0) p.data_type = DataType::kFloat16;
+      check_configs(on, p,
+                    {"body=pixels,mr=1,nv=2,stage=0,vw=4", "body=pixels,mr=6,nv=1,stage=0,vw=8"});
+      if (p.kw == 1) check_configs(on, p, {"body=pixels,mr=2,nv=2,stage=16,vw=4"});
+    }
+  }
+}
+
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
   for (const char* config :
