@@ -1,4 +1,4 @@
-// parts: register_tile interleave row_end epilogue lanes prefetch
+// parts: register_tile interleave row_end epilogue load_within store_phases prefetch
 // Implicit GEMM on CPUs, data gradients at a stride: all phases of a row of results at once. Results whose columns are
 // equal modulo the stride SW are a phase: they meet the same taps. A register tile has one sum for each of SW phases,
 // MR filters and NV vectors of input columns; at the end the phases are interleaved, so that whole vectors are stored.
@@ -25,29 +25,17 @@
 constant int column_taps[] = {COLUMN_TAPS}, column_tap[] = {COLUMN_TAP}, column_left[] = {COLUMN_LEFT};
 constant int row_taps[] = {ROW_TAPS}, row_tap[] = {ROW_TAP}, row_top[] = {ROW_TOP};
 
-// The vector at `column` of a row of `width` floats, with zeroes outside of it. `readable`: all of it is in the buffer.
-inline floatv load_within(global const float* row, const int column, const int width, const bool readable) {
-  if (!readable) {
-    float values[VW];
-    for (int t = 0; t < VW; ++t) values[t] = column + t >= 0 && column + t < width ? row[column + t] : 0.0f;
-    return LOAD_V(values);
-  }
-  const uintv at = AS_UINTV(LANES + column);
-  const floatv zero = (floatv)(0.0f);
-  return select(zero, LOAD_V(row + column), at < (uintv)((uint)width));
-}
-
 // All products of a tile. `load` gives the vector at column `column` of row `row`: what the taps of a row meet is
 // loaded once for all phases.
 #define MULTIPLY_PHASES(load)                                                                                    \
-  for (int channel = 0; channel < channels; ++channel, xp += plane, wp += KH * KW * MR) {                        \
+  for (int channel = 0; channel < channels; ++channel, xp += x_plane, wp += KH * KW * MR) {                      \
     global const float* row = xp;                                                                                \
     global const float* row_w = wp;                                                                              \
-    for (int u = first_u; u < last_u; ++u, row += DH * (long)pitch, row_w += ROW_STEP * (KW * MR)) {              \
+    for (int u = first_u; u < last_u; ++u, row += DH * (long)x_pitch, row_w += ROW_STEP * (KW * MR)) {            \
       floatv met[REACH][NV];                                                                                     \
       CHECK_ROW()                                                                                                \
       _Pragma("unroll") for (int line = 0; line < SPAN + REACH; line += LINE)                                    \
-        PREFETCH(row + AHEAD * plane + first_column + line);                                                     \
+        PREFETCH(row + AHEAD * x_plane + first_column + line);                                                   \
       _Pragma("unroll") for (int d = 0; d < REACH; ++d) {                                                        \
         _Pragma("unroll") for (int v = 0; v < NV; ++v) {                                                         \
           const int column = first_column + d + v * VW;                                                          \
@@ -69,12 +57,12 @@ inline floatv load_within(global const float* row, const int column, const int w
 #define PARAMETERS_WITH(restrict) \
   global const float* restrict x, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
-  global element* restrict result, int channels, long x_image, long plane, int pitch, int in_h, \
+  global element* restrict result, int channels, long x_image, long x_plane, int x_pitch, int in_h, \
   int in_w, int top0, int left, long x_size, int h, int w, int rows_per_work_group, int tiles, int filters, \
   int blocks_per_group, int groups, long out_image, long out_plane, long out_offset SLOPES_PARAMETER_WITH(restrict)
 #define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
-  x, packed, b, r, result, channels, x_image, plane, pitch, in_h, in_w, top0, left, x_size, h, \
+  x, packed, b, r, result, channels, x_image, x_plane, x_pitch, in_h, in_w, top0, left, x_size, h, \
   w, rows_per_work_group, tiles, filters, blocks_per_group, groups, out_image, out_plane, out_offset SLOPES_ARGUMENT
 
 // acc[phase] += the weights times row `y` of the results, from input column `first_column` on.
@@ -85,7 +73,7 @@ ALWAYS_INLINE void multiply_row(floatv acc[SW][MR][NV], const int y, const int f
   const int top = row_top[row_phase] - top0 + y / SH;
   const int first_u = top < 0 ? (-top + DH - 1) / DH : 0;
   const int last_u = top >= in_h ? 0 : min(row_taps[row_phase], (in_h - 1 - top) / DH + 1);
-  global const float* xp = x_group + (long)(top + first_u * DH) * pitch;
+  global const float* xp = x_group + (long)(top + first_u * DH) * x_pitch;
   global const float* wp = w_block + (row_tap[row_phase] + first_u * ROW_STEP) * (KW * MR);
   const int last_column = first_column + REACH - 1 + SPAN;
   if (first_column >= 0 && last_column <= in_w) {
@@ -94,7 +82,7 @@ ALWAYS_INLINE void multiply_row(floatv acc[SW][MR][NV], const int y, const int f
 #undef CHECK_ROW
   } else {
     // All rows of the tile are in the buffer, or at least this one.
-    const long last_row = (channels - 1) * plane + max(last_u - first_u - 1, 0) * DH * (long)pitch;
+    const long last_row = (channels - 1) * x_plane + max(last_u - first_u - 1, 0) * DH * (long)x_pitch;
     const bool all_readable = xp - x + first_column >= 0 && xp - x + last_row + last_column <= x_size;
 #define CHECK_ROW() \
   const bool readable = all_readable || (row - x + first_column >= 0 && row - x + last_column <= x_size);
@@ -111,30 +99,18 @@ ALWAYS_INLINE void store_row(const floatv acc[SW][MR][NV], const int j0, const i
     const float slope = SLOPE_OF(SLOPES_OF(image + out_offset / out_image, (long)groups * filters), first_b + m);
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
-      floatv phases[SW], row[SW];
+      floatv phases[SW];
 #pragma unroll
       for (int phase = 0; phase < SW; ++phase) phases[phase] = acc[phase][m][v];
-      INTERLEAVE(SW, phases, row)
-#pragma unroll
-      for (int s = 0; s < SW; ++s) {
-        const int column = SW * (j0 + v * VW) + s * VW;
-        const int count = w - column;
-        const long at = first_out + m * out_plane + column;
-        const floatv sum = row[s] + BIAS_OF(b, first_b + m);
-        if (count >= VW) {
-          const floatv value = sum + RESIDUAL_V(r + at);
-          PUT_V(RESULT(GET_V(result + at), ACTIVATE(value, slope)), result + at);
-        } else if (count > 0) {
-          const floatv value = sum + residual_first(r + at, count);
-          put_first(RESULT(get_first(result + at, count), ACTIVATE(value, slope)), count, result + at);
-        }
-      }
+      const int column = SW * (j0 + v * VW);
+      const long at = first_out + m * out_plane + column;
+      store_phases(phases, w - column, BIAS_OF(b, first_b + m), slope, r + at, result + at);
     }
   }
 }
 
-// Input (channel, row, column) of image i is at i*x_image + channel*plane + (row - top0)*pitch + column - left; it has
-// in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
+// Input (channel, row, column) of image i is at i*x_image + channel*x_plane + (row - top0)*x_pitch + column - left; it
+// has in_h rows, in_w columns, and x_size floats in all. Result (row, column) of a filter is at image*out_image +
 // filter*out_plane + out_offset + row*w + column, filters counted over all groups; the residual has the same layout.
 NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
   const int per_column = (h + rows_per_work_group - 1) / rows_per_work_group;  // work-groups
@@ -145,7 +121,7 @@ NOT_INLINED void implicit_gemm_phases_item(const long id, PARAMETERS) {
   const int group_index = (int)(outer / blocks_per_group % groups);
   const long image = outer / blocks_per_group / groups;
 
-  global const float* x_group = x + image * x_image + (long)group_index * channels * plane;
+  global const float* x_group = x + image * x_image + (long)group_index * channels * x_plane;
   global const float* w_block =
       packed + ((long)group_index * blocks_per_group + block) * channels * (KH * KW * MR);
   for (int y = y0; y < min(y0 + rows_per_work_group, h); ++y) {

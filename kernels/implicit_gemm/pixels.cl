@@ -6,9 +6,9 @@
 //     |
 //     v
 //
-// One work-item per work-group. Per product: NV vector loads (SW == 2: two each, of which the even elements are kept),
-// MR broadcasts, MR*NV fused multiply-adds. The last tile of a row overlaps its neighbour instead of being partial:
-// both write the same bits. A row shorter than a tile is padded to it.
+// One work-item per work-group, which computes several tiles, one after the other. Per product: NV vector loads (SW ==
+// 2: two each, of which the even elements are kept), MR broadcasts, MR*NV fused multiply-adds. The last tile of a row
+// overlaps its neighbour instead of being partial: both write the same bits. A row shorter than a tile is padded to it.
 //
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
@@ -18,6 +18,7 @@
 // dense and as floats); SH SW DH DW, and those of the epilogue. All other sizes are arguments.
 
 #define SPAN (VW * NV)
+#define LINE 16  // floats of a cache line
 
 #if DIRECT
 typedef element input;
@@ -41,28 +42,28 @@ typedef float input;
   global const element* restrict b, global const element* restrict r, \
   global element* restrict result, int channels, int taps_h, int taps_w, long x_image, \
   long plane, int pitch, long x_offset, int oh, int ow, int tiles_x, int filters, \
-  int blocks_per_group, int run, int groups, long out_image, long out_plane, long out_offset, \
-  long out_pitch, int out_step SLOPES_PARAMETER_WITH(restrict)
+  int blocks_per_group, int run, int tiles_per_work_group, int groups, long out_image, long out_plane, \
+  long out_offset, long out_pitch, int out_step SLOPES_PARAMETER_WITH(restrict)
 #define PARAMETERS PARAMETERS_WITH(restrict)
 #define ARGUMENTS \
   x, packed, b, r, result, channels, taps_h, taps_w, x_image, plane, pitch, x_offset, oh, ow, \
-  tiles_x, filters, blocks_per_group, run, groups, out_image, out_plane, out_offset, out_pitch, \
-  out_step SLOPES_ARGUMENT
+  tiles_x, filters, blocks_per_group, run, tiles_per_work_group, groups, out_image, out_plane, \
+  out_offset, out_pitch, out_step SLOPES_ARGUMENT
 
-// The tile of a work-item, in a row of results, and the run of blocks that it is multiplied by.
+// A tile of a work-item, in a row of results, and the run of blocks that it is multiplied by.
 typedef struct {
   int i, j0, group_index, first_block, last_block;
   int skipped;  // pixels that the tile before adds
   long image;
 } Tile;
 
-ALWAYS_INLINE Tile tile_of(const long id, PLAIN_PARAMETERS) {
+// The tile number `index` of an image, by what is left of the work-item's number.
+ALWAYS_INLINE Tile tile_of(const int index, const long outer, PLAIN_PARAMETERS) {
   Tile tile;
-  const int first_j = (int)(id % tiles_x) * SPAN;
-  const long outer = id / tiles_x / oh;
+  const int first_j = index % tiles_x * SPAN;
   const int runs = (blocks_per_group + run - 1) / run;
   tile.j0 = max(min(first_j, ow - SPAN), 0);
-  tile.i = (int)(id / tiles_x % oh);
+  tile.i = index / tiles_x;
   tile.first_block = (int)(outer % runs) * run;
   tile.group_index = (int)(outer / runs % groups);
   tile.image = outer / runs / groups;
@@ -97,6 +98,16 @@ ALWAYS_INLINE void multiply_staged(floatv acc[MR][NV], global const float* wp, l
 ALWAYS_INLINE void multiply_pixels(floatv acc[MR][NV], global const float* wp, global const input* xp,
                                    const int channels, const int taps_h, const int taps_w, const long plane,
                                    const int pitch) {
+  if (taps_h * taps_w == 1) {  // the loops over taps would take as long as the products of a small tile
+    for (int channel = 0; channel < channels; ++channel, xp += plane, wp += MR) {
+#if VW <= 8  // with vectors of 16 floats not measured
+#pragma unroll
+      for (int line = 0; line < SPAN * SW; line += LINE) PREFETCH(xp + SPAN * SW + line);
+#endif
+      MULTIPLY(LOAD_PIXELS(xp + v * VW * SW))
+    }
+    return;
+  }
   for (int channel = 0; channel < channels; ++channel, xp += plane) {
     for (int p = 0; p < taps_h; ++p) {
       for (int q = 0; q < taps_w; ++q, wp += MR) {
@@ -153,9 +164,9 @@ ALWAYS_INLINE void store_block(const floatv acc[MR][NV], const Tile tile, const 
   store_rest(sums, tile, rows, first_b, first_out, slopes_of_image, ARGUMENTS);
 }
 
-// A work-item multiplies its pixels by `run` blocks of filters, one after the other.
-NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict staged, PARAMETERS) {
-  const Tile tile = tile_of(id, ARGUMENTS);
+// Multiplies a tile's pixels by `run` blocks of filters, one after the other.
+ALWAYS_INLINE void compute_tile(const int index, const long outer, local float* staged, PLAIN_PARAMETERS) {
+  const Tile tile = tile_of(index, outer, ARGUMENTS);
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(tile.image + out_offset / out_image, (long)groups * filters);
   global const input* pixels_at = x + tile.image * x_image + (long)tile.group_index * channels * plane +
@@ -163,8 +174,8 @@ NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict 
   const int products = channels * taps_h * taps_w;
   global const float* wp = packed + ((long)tile.group_index * blocks_per_group + tile.first_block) * products * MR;
 #if STAGE
-  const int next_i = (int)((id + 1) / tiles_x % oh);
-  const int next_j = max(min((int)((id + 1) % tiles_x) * SPAN, ow - SPAN), 0);
+  const int next_i = (index + 1) / tiles_x % oh;
+  const int next_j = max(min((index + 1) % tiles_x * SPAN, ow - SPAN), 0);
   global const input* next_pixels =
       pixels_at + (long)((next_i - tile.i) * SH) * pitch + (next_j - tile.j0) * SW;
   stage_pixels(pixels_at, staged, channels, plane);
@@ -190,6 +201,14 @@ NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict 
 #endif
     store_block(acc, tile, min(MR, filters - first_filter), first_b, first_out, slopes_of_image, ARGUMENTS);
   }
+}
+
+NOT_INLINED void implicit_gemm_pixels_item(const long id, local float* restrict staged, PARAMETERS) {
+  const int tiles = tiles_x * oh;
+  const int parts = (tiles + tiles_per_work_group - 1) / tiles_per_work_group;
+  const int first = (int)(id % parts) * tiles_per_work_group;
+  for (int index = first; index < min(first + tiles_per_work_group, tiles); ++index)
+    compute_tile(index, id / parts, staged, ARGUMENTS);
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

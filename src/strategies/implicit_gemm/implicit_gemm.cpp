@@ -12,6 +12,7 @@
   X(pixels)                    \
   X(patches)                   \
   X(phases)                    \
+  X(staged_phases)             \
   X(in_place)                  \
   X(tile)                      \
   X(tile_half)                 \

@@ -79,6 +79,18 @@ std::int64_t run_of(const Case& all, const Correlation& c, const FilterBlocks& b
   return ceil_div(blocks.blocks_per_group, ceil_div(blocks.blocks_per_group, run));
 }
 
+// Tiles that a work-group computes, one after the other: what finds one costs as much as a short reduction.
+std::int64_t tiles_per_work_group(const Case& all, const Correlation& c, const FilterBlocks& blocks,
+                                  std::int64_t row_tiles, std::int64_t run) {
+  constexpr std::int64_t kWorkGroupsPerUnit = 16;
+  if (!all.machine.few_registers()) return 1;  // not measured
+  const std::int64_t tiles = row_tiles * c.oh;
+  const std::int64_t per_tile = ceil_div(blocks.blocks_per_group, run) * c.groups * c.images;
+  const std::int64_t wanted =
+      ceil_div(all.profile.compute_units * kWorkGroupsPerUnit, per_tile);  // of an image
+  return ceil_div(tiles, std::min(wanted, tiles));
+}
+
 // Calibrated on PoCL 3.1, 2-core Zen 5 and Zen 3, 2026-11, over core.txt. Staged pixels lie dense and near, and are
 // brought once for a run of blocks (n1c128h28w28k512kh1kw1: 222 against 262 us with body `filters`). With few registers
 // loads and the loop cost more (vgg_conv1_1's data gradient, mr=1,nv=6: 6.1 ms, which would else be 3.0; 2-core Zen 3,
@@ -95,13 +107,21 @@ struct Terms {
     const bool staged = tile.stage > 0;
     const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 3.0);  // stride 2: two, shuffled
     loads = machine.measured(1.5, 1.0) * vectors + tile.mr;
-    loop = staged ? 0.1 : machine.measured(3, c.taps_h * c.taps_w > 1 ? 0.4 : 1.2);
+    const bool one_tap = c.taps_h * c.taps_w == 1;
+    loop = staged ? 0.1 : machine.measured(3, one_tap ? 1.2 : 0.4);
     stage = staged ? tile.nv * (c.sw == 1 ? 2 : 6) : 0;
     // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
     waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
     // Scattered results go one by one.
     store.each = c.out_step != 1 ? machine.measured(3.5, 2.0) * tile.vw : staged ? 3.0 : 4.0;
     store.tile = c.out_step != 1 ? 30 : staged ? 20 : 50;
+    if (machine.few_registers() && one_tap && c.sw == 1 && c.out_step == 1) {
+      // The loops over taps are left out, and the next tile's pixels are prefetched: what the pixels of all channels
+      // leave of L1 decides how many of their lines come from there.
+      constexpr double kNear = 0.5, kFar = 2.5;
+      loop = kNear + kFar * std::min(1.0, real(tile.stage_bytes(c)) / real(machine.l1_bytes));
+      store.tile = 30;
+    }
   }
   // Of a register tile of so many vectors; `far_lines` per step come from L2.
   double cycles(const Machine& machine, double steps, double vectors, std::int64_t run,
@@ -162,6 +182,7 @@ class Pixels : public RegisterTileLayout {
     const FilterBlocks& blocks = operand.blocks;
     const std::int64_t tiles_x = ceil_div(c.ow, tile_.span());
     const std::int64_t run = run_of(case_, c, blocks, tiles_x * operand.images);
+    const std::int64_t per_work_group = tiles_per_work_group(case_, c, blocks, tiles_x, run);
     std::vector<Argument> arguments = {{"x", operand.x},
                                        {"packed", operand.packed},
                                        {"b", Region{kBiasSlot}},
@@ -180,6 +201,7 @@ class Pixels : public RegisterTileLayout {
                                        {"filters", narrow(c.filters)},
                                        {"blocks_per_group", narrow(blocks.blocks_per_group)},
                                        {"run", narrow(run)},
+                                       {"tiles_per_work_group", narrow(per_work_group)},
                                        {"groups", narrow(c.groups)}};
     for (const Argument& argument : result_arguments(c, operand.first_image))
       arguments.push_back(argument);
@@ -190,8 +212,8 @@ class Pixels : public RegisterTileLayout {
                       shared_defines(p, c, tile_.of_program(case_.profile).defines()) +
                           (direct ? " -DDIRECT=1" : " -DDIRECT=0")),
         with_bounds(p, arguments),
-        one_item_groups(tiles_x * c.oh * ceil_div(blocks.blocks_per_group, run) * c.groups *
-                        operand.images));
+        one_item_groups(ceil_div(tiles_x * c.oh, per_work_group) *
+                        ceil_div(blocks.blocks_per_group, run) * c.groups * operand.images));
   }
 
  private:
@@ -211,7 +233,8 @@ std::vector<Config> variants(const Case& all) {
     tile.stage = tile.stage_wanted(all);
     configs.push_back(tile.config());
   };
-  for (const int mr : {1, 2, 4, 8, 16}) {
+  for (const int mr : {1, 2, 4, 6, 8, 16}) {
+    if (mr == 6 && !all.machine.few_registers()) continue;  // not measured
     // Three vectors are slow, the cause not established: vgg_conv1_1 4.3 against 1.5 ms of mr=4,nv=4 (data gradient),
     // 0.62 against 0.49 ms of mr=8,nv=2 (forward).
     for (const int nv : {1, 2, 4, 6})
