@@ -12,6 +12,7 @@ namespace {
 
 // Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per tile, and per row of it that is stored.
 constexpr double kTile = 5, kStore = 0.5;
+
 class MaskedLayout : public Layout {
  public:
   MaskedLayout(const Case& c, const Config& config, const PlaneTiles& tiles)
