@@ -105,7 +105,7 @@ TEST_CASE("checker: implicit_gemm's patches at strides, with taps together and a
       check_configs(device(), p,
                     {"body=patches,mr=4,nv=2,patch=16,sums=0,vw=4",
                      "body=patches,mr=6,nv=2,patch=32,sums=0,vw=8",
-                     "body=patches,mr=8,nv=2,patch=64,sums=0,vw=16"});
+                     "body=patches,mr=8,nv=2,patch=32,sums=0,vw=16"});
     }
   }
 }
