@@ -123,7 +123,7 @@ NOT_INLINED void depthwise_weights_masked_item(const long id, PARAMETERS) {
         }
       }
     }
-    const long at = part * part_stride + f * TAPS;
+    const long at = part * part_stride + f * FILTER_TAPS;
 #pragma unroll
     for (int t = 0; t < SUMS; t += VW) store_totals(lane_sums(sums + t, 0), t, result, at);
   }

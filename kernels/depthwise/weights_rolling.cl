@@ -13,8 +13,6 @@
 // Macros: COLUMNS, PARTS (1: the result is floats, which sum_parts adds up), and those of parts/depthwise_rolling.cl;
 // KH KW SH SW DH DW, DATA=0, ACCUMULATE. All other sizes are arguments.
 
-#define TAPS (KH * KW)
-
 // Lane i: the sum over the lanes of vectors[i]. With vectors of 16 each step adds whole vectors, which takes half as
 // long as lane_sums (2-core Zen 5, 2026-11).
 ALWAYS_INLINE floatv sums_of_all(const floatv* vectors) {
@@ -180,7 +178,7 @@ NOT_INLINED void depthwise_weights_rolling_item(const long id, PARAMETERS) {
         }
       }
     }
-    const long at = part * part_stride + f * TAPS;
+    const long at = part * part_stride + f * FILTER_TAPS;
 #pragma unroll
     for (int t = 0; t < SUMS; t += VW) store_totals(sums_of_all(sums + t), t, result, at);
   }

@@ -1,7 +1,7 @@
 // parts: row_end
 // The result of a depthwise weight gradient whose sums are added up for many taps at once (parts/lane_sums.cl).
 //
-// Macros: VW TAPS, ACCUMULATE; PARTS (1: the result is floats, which sum_parts adds up).
+// Macros: VW KH KW, ACCUMULATE; PARTS (1: the result is floats, which sum_parts adds up).
 
 #if PARTS
 typedef float result_element;
@@ -9,12 +9,13 @@ typedef float result_element;
 typedef element result_element;
 #endif
 
+#define FILTER_TAPS (KH * KW)
 // As many vectors as lane_sums adds at once, or a multiple of that.
-#define SUMS ((TAPS + VW - 1) / VW * VW)
+#define SUMS ((FILTER_TAPS + VW - 1) / VW * VW)
 
 // Lane i of `totals` is the sum of tap t + i of the filter at result[at].
 ALWAYS_INLINE void store_totals(const floatv totals, const int t, global result_element* result, const long at) {
-  const int count = min(TAPS - t, VW);
+  const int count = min(FILTER_TAPS - t, VW);
 #if PARTS
   for (int i = 0; i < count; ++i) result[at + t + i] = ((const float*)&totals)[i];
 #elif ACCUMULATE
