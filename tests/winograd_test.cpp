@@ -99,6 +99,47 @@ TEST_CASE("winograd: weight gradients, tiles that reach beyond the image, chunks
   CHECK(most < 0.02);  // the bound is for the worst tap: so close, a product that is missing shows
 }
 
+TEST_CASE("winograd: channels last: few channels, tails, groups, strips over several images") {
+  std::size_t number = 0;
+  for (const char* text :
+       {"n2c37h7w5k19kh3kw3p1", "n1c3h3w3k2kh3kw3", "n3c2h4w67k17kh3kw3p0,2,3,1",
+        "n2c10h9w34k6kh3kw3p4,5g2", "n1c36h40w36k40kh3kw3p1g2", "n1c64h12w30k48kh3kw3p1"}) {
+    for (const DataType type : {DataType::kFloat32, DataType::kFloat16}) {
+      Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+      p.layout = TensorLayout::kNhwc;
+      p.data_type = type;
+      if (number++ % 3 == 0) p.weights_layout = WeightsLayout::kKrsc;
+      if (p.finishes()) p.activation = number % 4 < 2 ? Activation::kPrelu : Activation::kRelu6;
+      const Tensors tensors(p);
+      Expected expected(p, tensors);
+      std::set<std::string> bodies;
+      for (const Candidate& candidate : offered(p, device())) {
+        CAPTURE(std::string(text));
+        CAPTURE(candidate.config.text());
+        bodies.insert(candidate.config.body());
+        const auto result = run(device(), winograd(), p, candidate, tensors);
+        CHECK(worst(result, expected(candidate), candidate.error_bound, result_error_floor(p)) <=
+              1.0);
+      }
+      CHECK(bodies == std::set<std::string>{"f2x2_strips", "f4x4_strips"});
+    }
+  }
+}
+
+TEST_CASE("winograd: planes, and weights with the channels last") {
+  Problem p = parse_problem("n2c10h9w14k6kh3kw3p1g2");
+  p.weights_layout = WeightsLayout::kKrsc;
+  const Tensors tensors(p);
+  Expected expected(p, tensors);
+  for (Device* on : {&device(), &as_gpu()}) {
+    for (const Candidate& candidate : offered(p, *on)) {
+      CAPTURE(candidate.config.text());
+      CHECK(worst(run(*on, winograd(), p, candidate, tensors), expected(candidate),
+                  candidate.error_bound) <= 1.0);
+    }
+  }
+}
+
 TEST_CASE("winograd: a chunk at a time within a limit, with the same results") {
   const Problem p = parse_problem("n3c9h30w27k10kh3kw3p1");
   const Tensors tensors(p);
@@ -127,6 +168,9 @@ TEST_CASE("winograd: refusals") {
   const Problem served = parse_problem("n1c4h9w9k4kh3kw3p1");
   CHECK(refused(in_direction(served, Direction::kBackwardBias, false), device().profile()).code ==
         Reason::kDirection);
+  Problem last = served;
+  last.layout = TensorLayout::kNhwc;
+  CHECK(to_text(refused(last, as_gpu().profile())) == "does not serve channels last (nhwc)");
   DeviceProfile small = device().profile();
   small.local_memory_bytes = 500;
   CHECK(refused(served, small).code == Reason::kLocalMemory);

@@ -13,9 +13,9 @@
 #define LINE 16                        // floats of a cache line
 
 // acc[TT][KV] = what `sums` has of the channels before k0, plus the products of channels [k0, k1): weights of a block
-// at `filters`, TT tiles of V at `tiles`, in address space `space`, `pitch` from one channel to the next. Moves next_u,
-// from where it prefetches, along.
-#define MULTIPLY_CHANNELS(acc, k0, k1, filters, space, tiles, pitch, sums)                                      \
+// at `filters`, TT tiles of V at `tiles`, in address space `space`, `next_channel` floats from one channel to the next
+// and `next_tile` from one tile. Moves next_u, from where it prefetches, along.
+#define MULTIPLY_CHANNELS(acc, k0, k1, filters, space, tiles, next_channel, next_tile, sums)                    \
   {                                                                                                             \
     global const float* filter_at = filters;                                                                    \
     space const float* tile_at = tiles;                                                                         \
@@ -26,9 +26,9 @@
     }                                                                                                           \
     for (int channel = k0; channel < k1; ++channel, next_u += SHARE) {                                          \
       _Pragma("unroll") for (int i = 0; i < SHARE; i += LINE) PREFETCH_FAR(next_u + i);                         \
-      MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i])                                        \
+      MULTIPLY_TILE(acc, TT, KV, LOAD_V(filter_at + v * VW), tile_at[i * next_tile])                            \
       filter_at += BLOCK;                                                                                       \
-      tile_at += pitch;                                                                                         \
+      tile_at += next_channel;                                                                                  \
     }                                                                                                           \
   }
 

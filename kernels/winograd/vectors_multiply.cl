@@ -47,7 +47,8 @@ NOT_INLINED void winograd_multiply_item(const long id, local float* restrict pro
       for (int first = 0; first < count; first += TT) {
         local float* sums = products + xi * PRODUCTS + first * BLOCK;
         floatv acc[TT][KV];
-        MULTIPLY_CHANNELS(acc, from, to, u + (long)from * BLOCK, global, vs + (long)from * pitch + first, pitch, sums)
+        MULTIPLY_CHANNELS(acc, from, to, u + (long)from * BLOCK, global, vs + (long)from * pitch + first, pitch, 1,
+                          sums)
         STORE_TILE(acc, TT, KV, sums + i * BLOCK + v * VW)
       }
     }

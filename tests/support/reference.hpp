@@ -213,17 +213,23 @@ inline std::vector<double> magnitude_within(const Problem& p, const Tensors& t, 
   const Index top = dx ? p.pt - span_h : -p.pt, left = dx ? p.pl - span_w : -p.pl;
   const Index cg = p.c / p.g, kg = p.k / p.g;
   const Index from = dx ? kg : cg, to = dx ? cg : kg;  // channels, filters per group
+  const bool last = p.layout == core::TensorLayout::kNhwc;
+  // Pixel `pixel` of a channel of a group of `image` (images times groups), of `channels` per group and `pixels`.
+  const auto place = [&](Index image, Index channel, Index pixel, Index channels, Index pixels) {
+    return last ? at(((image / p.g) * pixels + pixel) * p.g * channels + image % p.g * channels +
+                     channel)
+                : at((image * channels + channel) * pixels + pixel);
+  };
   std::vector<double> magnitude(t[result_of(p)].size(), 0.0);
   std::vector<double> rows(at(in_h * out_w)), largest(at(out_h * out_w));
   for (Index image = 0; image < p.n * p.g; ++image) {
     for (Index channel = 0; channel < from; ++channel) {
-      const Index plane = (image * from + channel) * in_h * in_w;
       for (Index i = 0; i < in_h; ++i)
         for (Index j = 0; j < out_w; ++j) {
           double& most = rows[at(i * out_w + j)] = 0;
           for (Index q = std::max<Index>(0, left + j - reach);
                q <= std::min(in_w - 1, left + j + span_w + reach); ++q) {
-            const std::size_t input = at(plane + i * in_w + q);
+            const std::size_t input = place(image, channel, i * in_w + q, from, in_h * in_w);
             most = std::max(most, std::fabs(dx ? counted_dy(p, t, input)
                                                : static_cast<double>(t[Tensor::kX][input])));
           }
@@ -239,18 +245,21 @@ inline std::vector<double> magnitude_within(const Problem& p, const Tensors& t, 
       for (Index filter = 0; filter < to; ++filter) {
         const Index first =
             image % p.g * kg * cg + (dx ? channel * cg + filter : filter * cg + channel);
+        const Index taps = p.kh * p.kw;
         double weights = 0;
-        for (Index tap = 0; tap < p.kh * p.kw; ++tap) {
-          weights += std::fabs(static_cast<double>(t[Tensor::kW][at(first * p.kh * p.kw + tap)]));
+        for (Index tap = 0; tap < taps; ++tap) {
+          const Index weight = p.weights_layout == core::WeightsLayout::kKrsc
+                                   ? (first / cg * taps + tap) * cg + first % cg
+                                   : first * taps + tap;
+          weights += std::fabs(static_cast<double>(t[Tensor::kW][at(weight)]));
         }
-        for (Index i = 0; i < out_h * out_w; ++i) {
-          magnitude[at((image * to + filter) * out_h * out_w + i)] += weights * largest[at(i)];
-        }
+        for (Index i = 0; i < out_h * out_w; ++i)
+          magnitude[place(image, filter, i, to, out_h * out_w)] += weights * largest[at(i)];
       }
     }
   }
   for (std::size_t i = 0; i < magnitude.size(); ++i) {
-    const Index channel = static_cast<Index>(i) / (out_h * out_w) % (p.g * to);
+    const Index channel = static_cast<Index>(i) / (last ? 1 : out_h * out_w) % (p.g * to);
     if (p.bias) magnitude[i] += std::fabs(static_cast<double>(t[Tensor::kB][at(channel)]));
     if (p.residual) magnitude[i] += std::fabs(static_cast<double>(t[Tensor::kR][i]));
     if (p.accumulate) magnitude[i] += std::fabs(static_cast<double>(t[result_of(p)][i]));

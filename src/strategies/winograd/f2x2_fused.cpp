@@ -166,6 +166,7 @@ std::vector<Config> variants(const Case& all) {
 
 Fit fit(const Case& c, const Config& config) {
   const FusedTile tile = FusedTile::from(config);
+  if (c.correlations.front().channels_last) return unserved("layout", "channels last (nhwc)");
   if (auto rejection = tile.rejection(c.profile)) return *rejection;
   const FusedGrid grid(c, tile);
   // Both are counted in 31 bits.

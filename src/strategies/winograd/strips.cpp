@@ -34,7 +34,13 @@ struct StripTile {
             c.get("input", 1, kMostKib)};
   }
   std::string defines(const Problem& p) const {
-    const Config macros{{"m", m}, {"tt", tt}, {"bt", bt}, {"kv", kv}, {"vw", vw}, {"input", input}};
+    const Config macros{{"m", m},
+                        {"tt", tt},
+                        {"bt", bt},
+                        {"kv", kv},
+                        {"vw", vw},
+                        {"input", input},
+                        {"channels_last", p.layout == TensorLayout::kNhwc ? 1 : 0}};
     return macros.defines() + " " + epilogue_defines(p);
   }
   Config weights_macros() const { return {{"m", m}, {"kv", kv}, {"vw", vw}}; }
@@ -54,8 +60,8 @@ struct StripGeometry : Tiles {
   StripTile tile;
   std::int64_t strips;
   std::int64_t segments;  // rows of tiles that a strip may reach
+  std::int64_t pitch;     // floats of a staged row, channels last of a tile in V
   std::int64_t xi_step;   // of V
-  std::int64_t pitch;     // floats of a staged row
   std::int64_t blocks_per_group, run_blocks, runs;
 
   StripGeometry(const Case& all, const StripTile& t)
@@ -63,15 +69,18 @@ struct StripGeometry : Tiles {
         tile(t),
         strips(ceil_div(tiles, tile.strip())),
         segments(std::min(tile.strip(), 1 + ceil_div(tile.strip() - 1, tiles_x))),
-        // Odd numbers of lines spread what is stored in turn over the sets of L1. Behind the last channel and column a
-        // vector has room.
-        xi_step((ceil_div(c.channels * tile.strip() + tile.vw, kLine) | 1) * kLine),
-        pitch((ceil_div(tile.m * std::min(tile.strip(), tiles_x) + 2 + tile.vw, kLine) | 1) *
-              kLine),
+        // Behind the last channel and column a vector has room.
+        pitch(odd_lines(c.channels_last ? std::max<std::int64_t>(c.channels, tile.vw)
+                                        : tile.m * std::min(tile.strip(), tiles_x) + 2 + tile.vw)),
+        xi_step(odd_lines((c.channels_last ? pitch : c.channels) * tile.strip() + tile.vw)),
         blocks_per_group(ceil_div(c.filters, tile.block())),
         run_blocks(ceil_div(blocks_per_group, std::min<std::int64_t>(tile.runs, blocks_per_group))),
         runs(ceil_div(blocks_per_group, run_blocks)) {}
 
+  // An odd number of lines spreads what is stored in turn over the sets of L1.
+  static std::int64_t odd_lines(std::int64_t floats) {
+    return (ceil_div(floats, kLine) | 1) * kLine;
+  }
   std::int64_t work_groups() const { return strips * c.groups * runs; }
   std::int64_t packed_bytes() const {
     return saturating_product(tile.products(), c.groups * blocks_per_group * tile.block(),
@@ -79,8 +88,9 @@ struct StripGeometry : Tiles {
   }
   // Of V and of the staged rows, with room for vectors behind the last one.
   std::int64_t input_floats() const {
-    return tile.products() * xi_step + (segments * (tile.m + 2) + 1) * pitch +
-           (tile.m + 2) * tile.vw;
+    const std::int64_t staged =
+        c.channels_last ? 0 : (segments * (tile.m + 2) + 1) * pitch + (tile.m + 2) * tile.vw;
+    return tile.products() * xi_step + staged;
   }
   // KiB for them. Few sizes, so that a program serves many problems.
   std::int64_t input_kib() const {
@@ -92,8 +102,15 @@ struct StripGeometry : Tiles {
   }
 };
 
-// Of a group's work on a strip: a channel's pixels are staged in vectors, then its tiles are transformed in vectors.
-double input_cycles(const Machine& machine, const StripGeometry& geometry) {
+// Of a group's work on a strip: a tile is transformed for a vector of channels at a time.
+double channels_input_cycles(const StripGeometry& geometry) {
+  const StripTile& tile = geometry.tile;
+  const double transform = tile.m == 2 ? 60 : 150;
+  return real(tile.strip()) * real(ceil_div(geometry.c.channels, tile.vw)) * transform;
+}
+
+// Planes: a channel's pixels are staged in vectors, then its tiles are transformed in vectors.
+double planes_input_cycles(const Machine& machine, const StripGeometry& geometry) {
   constexpr double kSegment = 20;
   const StripTile& tile = geometry.tile;
   const double stage = tile.m == 2 ? machine.measured(28, 30) : machine.measured(40, 45);
@@ -104,6 +121,11 @@ double input_cycles(const Machine& machine, const StripGeometry& geometry) {
   return static_cast<double>(geometry.c.channels) *
          (segments * kSegment + staged * stage +
           static_cast<double>(ceil_div(tile.strip(), tile.vw)) * transform);
+}
+
+double input_cycles(const Machine& machine, const StripGeometry& geometry) {
+  return geometry.c.channels_last ? channels_input_cycles(geometry)
+                                  : planes_input_cycles(machine, geometry);
 }
 
 // Of all products. Every strip brings all weights, at best at the rate of the cache that holds them.
@@ -219,8 +241,10 @@ Config config_of(const Case& all, std::int64_t tt, int bt, int kv, std::int64_t 
 template <int kM>
 void add_variants(const Case& all, const Tiles& result, int kv, std::vector<Config>& configs) {
   const std::int64_t units = all.profile.compute_units;
-  const std::int64_t most =
-      std::min<std::int64_t>((all.machine.registers - kv - 1) / kv, result.tiles);
+  // Channels last, each tile of V is a pointer: as in implicit_gemm/filters.cpp.
+  constexpr std::int64_t kMostPointers = 12;
+  std::int64_t most = std::min<std::int64_t>((all.machine.registers - kv - 1) / kv, result.tiles);
+  if (result.c.channels_last) most = std::min(most, kMostPointers);
   for (const int bt : {1, 2, 4, 8}) {
     const bool more_than_all = bt > 1 && bt / 2 * most >= result.tiles;
     if (bt * most < std::min(kLeastStrip, result.tiles) || bt * most > kMostStrip || more_than_all)

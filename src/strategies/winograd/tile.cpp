@@ -291,6 +291,7 @@ std::vector<Config> variants(const Case& all) {
 template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const GpuTile tile = GpuTile::from(config, kM);
+  if (c.correlations.front().channels_last) return unserved("layout", "channels last (nhwc)");
   if (auto rejection = tile.rejection(c.profile)) return *rejection;
   const Geometry geometry(c, tile);
   // Counted in 31 bits, from the first tile of a row on.

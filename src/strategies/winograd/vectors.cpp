@@ -155,6 +155,7 @@ int wanted_strips(const Case& all, VectorTile tile) {
 template <int kM>
 Fit fit(const Case& c, const Config& config) {
   const VectorTile tile = VectorTile::from(config, kM);
+  if (c.correlations.front().channels_last) return unserved("layout", "channels last (nhwc)");
   if (!tile.fits(c.profile)) return over_local_memory(tile.local_bytes(), c.profile);
   if (auto refused = over_registers(c.machine, tile.kv * tile.tt, tile.vw)) return *refused;
   return std::make_unique<const Vectors>(c, tile);

@@ -32,7 +32,8 @@ const Bodies& bodies_for(const Problem& p) {
 std::optional<Rejection> rejection(const Problem& p) {
   const bool weights = p.direction == Direction::kBackwardWeights;
   if (p.direction != Direction::kForward && !p.wants_dx() && !weights) return not_served(p);
-  if (auto refused = storage_not_served(p, {Serves::kNarrow})) return refused;
+  if (auto refused = storage_not_served(p, {Serves::kNarrow, Serves::kNhwc, Serves::kKrsc}))
+    return refused;
   if (auto refused = too_large(p)) return refused;
   const std::pair<const char*, std::pair<std::int64_t, std::int64_t>> wanted[] = {
       {"kh", {p.kh, 3}}, {"kw", {p.kw, 3}}, {"sh", {p.sh, 1}},
