@@ -108,7 +108,7 @@ struct Terms {
     const double vectors = tile.nv * (c.sw == 1 || staged ? 1.0 : 3.0);  // stride 2: two, shuffled
     loads = machine.measured(1.5, 1.0) * vectors + tile.mr;
     const bool one_tap = c.taps_h * c.taps_w == 1;
-    loop = staged ? 0.1 : machine.measured(3, one_tap ? 1.2 : 0.4);
+    loop = staged ? 0.1 : machine.measured(one_tap ? 3 : 1.8, one_tap ? 1.2 : 0.4);
     stage = staged ? tile.nv * (c.sw == 1 ? 2 : 6) : 0;
     // A narrower tile waits more often for the next row; beyond 16 KiB the stage leaves L1.
     waiting = staged ? (tile.stage > 16 ? 1.05 : 1.0) : 1 + 0.1 / tile.nv;
