@@ -17,10 +17,10 @@ struct PhaseTile {
 };
 
 // Calibrated on PoCL 3.1, 2-core Zen 5, 2026-11, over the data gradients of docs/calibration.md.
-// Of the cycles' rate; with 16 registers (docs/calibration.md).
-constexpr double kEfficiency = 0.9, kFewEfficiency = 0.8;
-constexpr double kRow = 4;           // cycles of the loop around a row of taps
-constexpr double kVector = 4;        // cycles to interleave and to store a vector of results
+constexpr double kEfficiency = 0.9;     // fraction of the cycles' rate
+constexpr double kFewEfficiency = 0.8;  // with 16 registers; Zen 3
+constexpr double kRow = 4;              // cycles of the loop around a row of taps
+constexpr double kVector = 4;           // cycles to interleave and to store a vector of results
 
 class Phases : public Layout {
  public:
