@@ -121,13 +121,11 @@ NOT_INLINED void depthwise_masked_item(const long id, PARAMETERS) {
     const long to = image * out_image + f * res_h * res_w;
     const float bias = BIAS_OF(b, f);
     const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
-    // Only the planes at both ends of the input can be read beyond it.
-    const int careful = from < LEFT || from + (long)in_h * in_w + REACH_W + IW * VW > in_size;
     for (int row = first; row < min(first + band, rows_of_tiles); ++row) {
       const int i = row == 0 ? 0 : row + 1 < rows_of_tiles ? max(row * RB - shift_h, 0) : res_h - RB;
 #define ROWS_BY(how) \
   how(x, y_mask, from, weights + f * (KH * KW), bias, slope, r, result, to, i, in_w, res_h, res_w, in_size)
-      if (careful) {
+      if (SEES_BEYOND(from, i, in_h, in_w, in_size)) {
         ROWS_BY(masked_rows_carefully);
       } else {
         ROWS_BY(masked_rows);

@@ -112,11 +112,9 @@ NOT_INLINED void depthwise_weights_masked_item(const long id, PARAMETERS) {
     for (long image = part * images_per_part; image < min((part + 1) * images_per_part, images); ++image) {
       const long from = (image * groups + (filters == 1 ? f : f / filters)) * in_h * in_w;
       const long gradient = (image * planes + f) * oh * ow;
-      // Only the planes at both ends of x can be read beyond it.
-      const int careful = from < LEFT || from + (long)in_h * in_w + REACH_W + IW * VW > in_size;
       for (int row = 0; row < rows_of_tiles; ++row) {
         const int i = row == 0 ? 0 : row + 1 < rows_of_tiles ? row * ROWS - SHIFT_H : oh - ROWS;
-        if (careful) {
+        if (SEES_BEYOND(from, i, in_h, in_w, in_size)) {
           add_rows_carefully(sums, x, from, dy, y_mask, gradient, i, in_w, oh, ow, in_size);
         } else {
           add_rows(sums, x, from, dy, y_mask, gradient, i, in_w, oh, ow, in_size);
