@@ -126,6 +126,29 @@ TEST_CASE("winograd: channels last: few channels, tails, groups, strips over sev
   }
 }
 
+// Sizes that fit the checker's local memory.
+TEST_CASE("checker: winograd's strips in both layouts") {
+  for (const char* text :
+       {"n2c5h6w7k9kh3kw3p1", "n1c6h5w9k6kh3kw3p0,2,1,0g2", "n3c2h3w3k3kh3kw3"}) {
+    for (const TensorLayout layout : {TensorLayout::kNchw, TensorLayout::kNhwc}) {
+      Problem p = in_direction(parse_problem(text), Direction::kForward, true);
+      p.layout = layout;
+      const Tensors tensors(p);
+      Expected expected(p, tensors);
+      for (const char* config : {"body=f2x2_strips,bt=2,input=10,kv=1,runs=1,tt=2,vw=4",
+                                 "body=f4x4_strips,bt=1,input=16,kv=2,runs=2,tt=3,vw=4"}) {
+        CAPTURE(std::string(text));
+        CAPTURE(std::string(config));
+        const auto fit = winograd().fit(p, device().profile(), Config::parse(config));
+        REQUIRE(std::holds_alternative<Candidate>(fit));
+        const Candidate& candidate = std::get<Candidate>(fit);
+        CHECK(worst(run(device(), winograd(), p, candidate, tensors), expected(candidate),
+                    candidate.error_bound) <= 1.0);
+      }
+    }
+  }
+}
+
 TEST_CASE("winograd: planes, and weights with the channels last") {
   Problem p = parse_problem("n2c10h9w14k6kh3kw3p1g2");
   p.weights_layout = WeightsLayout::kKrsc;
