@@ -9,7 +9,8 @@ namespace {
 
 // Configs on the problem against the reference. The first must be served; tiles of the others may be too small for its
 // padding.
-void check_configs(const Problem& p, const std::vector<const char*>& configs) {
+void check_configs(const Problem& p, const std::vector<const char*>& configs,
+                   Device& on = device()) {
   const Strategy& strategy = find_strategy("depthwise");
   const Tensors tensors(p);
   Expected expected(p, tensors);
@@ -19,11 +20,11 @@ void check_configs(const Problem& p, const std::vector<const char*>& configs) {
   CAPTURE(storage_words(p));
   for (const char* config : configs) {
     CAPTURE(std::string(config));
-    const auto fit = strategy.fit(p, device().profile(), Config::parse(config));
+    const auto fit = strategy.fit(p, on.profile(), Config::parse(config));
     if (config != configs.front() && std::holds_alternative<Rejection>(fit)) continue;
     REQUIRE(std::holds_alternative<Candidate>(fit));
     const Candidate& candidate = std::get<Candidate>(fit);
-    CHECK(worst(run(device(), strategy, p, candidate, tensors), expected(candidate),
+    CHECK(worst(run(on, strategy, p, candidate, tensors), expected(candidate),
                 candidate.error_bound, result_error_floor(p) + candidate.error_floor) <= 1.0);
   }
 }
@@ -91,12 +92,14 @@ TEST_CASE("checker: depthwise's weight gradient with masked columns") {
                 {"body=weights_masked,rows=5,taps=25,vw=16"});
 }
 
-TEST_CASE("depthwise's masked planes in 16-bit storage") {
+TEST_CASE("depthwise's masked planes and staged pixels in 16-bit storage") {
   for (const DataType type : {DataType::kFloat16, DataType::kBfloat16}) {
     for (const char* text : {"n2c5h9w13k5kh5kw5p2g5", "n3c4h13w19k4kh3kw3s2p1g4"}) {
       Problem p = to_check(text, Direction::kForward, true);
       p.data_type = type;
       check_configs(p, {"body=masked,rb=4,vw=8"});
+      p.layout = TensorLayout::kNhwc;
+      check_configs(p, {"body=staged_channels,th=2,tw=3,vw=4"});
       p = to_check(text, Direction::kBackwardWeights, true);
       p.data_type = type;
       check_configs(p, {p.kh == 5 ? "body=weights_masked,rows=4,taps=25,vw=8"
@@ -124,6 +127,48 @@ TEST_CASE("depthwise's masked planes say what they do not serve") {
         "taps is 8, applies only where it is 9");
 }
 
+// Sections of several rows and columns of tiles; channels that are no whole vectors or cache lines.
+TEST_CASE("checker: depthwise's pixels, channels last, staged in local memory") {
+  for (const char* text :
+       {"n2c20h9w13k20kh5kw5p2g20", "n1c8h17w11k8kh7kw7p3g8", "n3c13h6w7k13kh3kw3p1g13",
+        "n2c16h19w23k16kh5kw5s2p2g16", "n1c36h15w14k36kh3kw3d2p2g36",
+        "n2c12h9w12k12kh3kw5p1,0,0,3g12", "n1c9h13w18k9kh3kw3s2pt0pl1pb1pr2g9",
+        "n1c24h17w23k24kh3kw5s2d1,2p1,3g24", "n2c17h11w21k17kh5kw3s1,2p2,1g17",
+        "n1c10h21w11k10kh3kw3s3,1p1g10", "n1c8h12w19k8kh2kw9p4,1g8",
+        "n1c11h12w9k11kh1kw1s2p1g11"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = to_check(text, Direction::kForward, decorated);
+      p.layout = TensorLayout::kNhwc;
+      check_configs(
+          p, {"body=staged_channels,th=2,tw=3,vw=8", "body=staged_channels,th=1,tw=5,vw=4",
+              "body=staged_channels,th=3,tw=2,vw=4", "body=staged_channels,th=2,tw=7,vw=16"});
+    }
+  }
+}
+
+TEST_CASE("depthwise's sections of pixels, channels last") {
+  // Several sections along both axes; a large filter; many images; an activation with slopes and a residual.
+  for (const char* text : {"n1c19h67w301k19kh5kw5p2g19", "n1c16h40w90k16kh19kw21p9,10g16",
+                           "n2c12h101w290k12kh3kw3s2d3p3g12", "n40c8h9w9k8kh5kw5p2g8"}) {
+    Problem p = to_check(text, Direction::kForward, true);
+    p.layout = TensorLayout::kNhwc;
+    check_configs(p, {"body=staged_channels,th=2,tw=7,vw=8"});
+    p.activation = Activation::kPrelu;
+    check_configs(p, {"body=staged_channels,th=2,tw=5,vw=4"});
+  }
+}
+
+TEST_CASE("checker: depthwise's channels last in place, from memory") {
+  Device on = pretending([](DeviceProfile& p) { p.cache_bytes = 1; });
+  for (const char* text : {"n2c20h9w13k20kh3kw3p1g20", "n1c9h13w18k9kh3kw3s2p1g9"}) {
+    Problem p = to_check(text, Direction::kForward, true);
+    p.layout = TensorLayout::kNhwc;
+    check_configs(p, {"body=channels,th=4,tw=2,vw=8", "body=channels,th=2,tw=3,vw=4"}, on);
+    p.data_type = DataType::kFloat16;
+    check_configs(p, {"body=channels,th=2,tw=3,vw=8"}, on);
+  }
+}
+
 TEST_CASE("depthwise considers masked planes with few vector registers only") {
   for (const Direction direction : {Direction::kForward, Direction::kBackwardWeights}) {
     const Problem p = in_direction(parse_problem("n1c64h28w28k64kh5kw5p2g64"), direction, false);
@@ -137,6 +182,29 @@ TEST_CASE("depthwise considers masked planes with few vector registers only") {
           candidates.begin(), candidates.end(),
           [](const Candidate& c) { return c.config.body().find("masked") != std::string::npos; });
       CHECK(offered == (registers == 16));
+    }
+  }
+}
+
+TEST_CASE("depthwise's choice with channels last") {
+  // The fastest body by taps: on 16 registers as measured, on 32 staged pixels for large filters only.
+  for (const int registers : {16, 32}) {
+    for (const char* text : {"n1c144h56w56k144kh3kw3p1g144", "n1c96h112w112k96kh3kw3s2p1g96",
+                             "n1c96h56w56k96kh7kw7p3g96", "n1c128h56w56k128kh31kw31p15g128"}) {
+      CAPTURE(std::string(text));
+      CAPTURE(registers);
+      Problem p = parse_problem(text);
+      p.layout = TensorLayout::kNhwc;
+      const std::vector<Candidate> candidates = candidates_of(
+          find_strategy("depthwise")
+              .offer(p, as_cpu(device().profile(), registers / 2, registers), kNoLimit));
+      const auto best = std::min_element(candidates.begin(), candidates.end(),
+                                         [](const Candidate& a, const Candidate& b) {
+                                           const bool tried = a.not_considered == nullptr;
+                                           if (tried != (b.not_considered == nullptr)) return tried;
+                                           return a.predicted_us < b.predicted_us;
+                                         });
+      CHECK(best->config.body() == (p.kh > 3 ? "staged_channels" : "channels"));
     }
   }
 }

@@ -1,4 +1,4 @@
-// parts: depthwise_taps vectors epilogue
+// parts: depthwise_taps vectors prefetch epilogue
 // Depthwise convolution on CPUs, vectors along the channels: forward, channels last, as many filters as channels.
 //
 //   x, channels last                            registers, floatv each
@@ -11,11 +11,14 @@
 // inside and count as 0, in stacks at the border only.
 // Stacks and tiles at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
-// Macros: VW TH TW, UNROLL; KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are arguments. The
-// weights are prepared: floats, channels last.
+// With AHEAD what the tiles below see is prefetched, and the results to the right.
+//
+// Macros: VW TH TW, UNROLL, AHEAD (0 or 1); KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are
+// arguments. The weights are prepared: floats, channels last.
 
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
+#define LINE (64 / (int)sizeof(element))  // elements
 
 // The pixels that a stack sees: offsets of rows and columns, and 0 for those that do not count, else -1.
 typedef struct {
@@ -82,6 +85,19 @@ ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, gl
 #endif
 }
 
+// A cache line of channels from x and y on: of the rows that the next row of tiles sees beyond this one, and of the
+// results right of this tile. No hardware prefetcher foresees either.
+ALWAYS_INLINE void prefetch_next(global const element* x, global const element* y, const int c, const int in_w,
+                                 const int ow, const int row, const int column) {
+#pragma unroll
+  for (int p = 0; p < TH * SH; ++p) {
+#pragma unroll
+    for (int q = 0; q < TW * SW; ++q) PREFETCH(x + ((long)(row + IN_H + p) * in_w + column + q) * c);
+  }
+#pragma unroll
+  for (int t = 0; t < TH * TW; ++t) PREFETCH_TO_WRITE(y + ((long)(t / TW) * ow + TW + t % TW) * c);
+}
+
 // Computes `channels` channels of a stack; x, w, b, r, slopes and y point to the first of them. (row, column) is what
 // tap (0,0) of the first result sees. Inlined, so that `border` is a constant; without `restrict`, which Oclgrind
 // cannot inline.
@@ -93,6 +109,7 @@ ALWAYS_INLINE void channels_stack(global const element* x, global const float* w
   find_seen(&seen, c, in_h, in_w, row, column, border);
   for (int first = 0; first < channels; first += VW) {
     const int channel = min(first, channels - VW);
+    if (AHEAD && first % LINE == 0) prefetch_next(x + channel, y + channel, c, in_w, ow, row, column);
     floatv acc[TH][TW];
 #if BIAS
     const floatv start = GET_V(b + channel);

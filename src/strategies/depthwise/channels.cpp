@@ -53,10 +53,19 @@ Correlation taps_of(const Problem& problem) {
   return correlations_of(p).front();
 }
 
+// The last-level cache does not hold x and y. Where it does, prefetching takes longer (docs/calibration.md).
+bool from_memory(const Case& c) {
+  return operand_bytes(c.problem) > real(c.machine.last_level_bytes);
+}
+
 // Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per stack, and per tile of one for a product and
 // for a result.
 constexpr double kStack = 100;
-constexpr double kProduct = 1, kProductUnrolled = 0.6, kStore = 2;
+constexpr double kProduct = 1, kProductUnrolled = 0.6, kLoad = 1, kStore = 2;
+// With 16 registers (2-core Zen 3): weights of more taps than 3x3 spill.
+constexpr double kFewProduct = 1.5, kFewProductUnrolled = 0.45, kFewLoad = 0.6;
+constexpr double kProductSpilled = 0.9;
+constexpr std::int64_t kFewTaps = 9;
 
 class ChannelsLayout : public Layout {
  public:
@@ -84,7 +93,8 @@ class ChannelsLayout : public Layout {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
-                      class_defines(p, config_) + define("UNROLL", tile_.unrolls(p))),
+                      class_defines(p, config_) + define("UNROLL", tile_.unrolls(p)) +
+                          define("AHEAD", from_memory(case_))),
         with_slopes(p, {{"x", Region{kXSlot}},
                         {"w", packed},
                         {"b", Region{kBiasSlot}},
@@ -111,13 +121,21 @@ class ChannelsLayout : public Layout {
   Pass pass() const {
     const Problem& p = case_.problem;
     const double results = tile_.th * tile_.tw, taps = real(p.kh * p.kw);
-    const double loads = real(tile_.in_h(p) * tile_.in_w(p));
-    const double products =
-        tile_.unrolls(p) ? kProductUnrolled * results * taps + loads : kProduct * results * taps;
-    const double vector = products + taps + kStore * results;
+    const double vector = products(p, results * taps) + taps + kStore * results;
     const double vectors = std::ceil(real(stacks_.stack_channels) / tile_.vw);
     return vector_pass(case_.profile, {real(stacks_.count), kStack + vectors * vector, tile_.vw},
-                       {operand_bytes(p), real(ceil_div(stacks_.count, stacks_.per_work_group))});
+                       {cached(case_.machine, operand_bytes(p)),
+                        real(ceil_div(stacks_.count, stacks_.per_work_group))});
+  }
+  // Cycles of so many multiply-adds and their loads.
+  double products(const Problem& p, double count) const {
+    const Machine& machine = case_.machine;
+    if (!tile_.unrolls(p)) return machine.measured(kFewProduct, kProduct) * count;
+    const double loads = real(tile_.in_h(p) * tile_.in_w(p));
+    if (machine.few_registers() && p.kh * p.kw > kFewTaps)
+      return kProductSpilled * count + kLoad * loads;
+    return machine.measured(kFewProductUnrolled, kProductUnrolled) * count +
+           machine.measured(kFewLoad, kLoad) * loads;
   }
 
   const Case& case_;
@@ -128,17 +146,24 @@ class ChannelsLayout : public Layout {
   FilterBlocks packing_;
 };
 
-// As many accumulators as registers serve.
+// As many accumulators as registers serve beside the weights of 3x3. With 16 registers also tiles of four rows, which
+// read fewer pixels per result but overlap more in small images.
 std::vector<Config> variants(const Case& c) {
   const Problem& p = c.problem;
   int vw = c.machine.lanes;
   while (vw > 4 && vw > p.c)
     vw /= 2;
-  const std::int64_t widest = c.machine.few_registers() ? 3 : 7;
-  return {{"channels",
-           {{"th", static_cast<int>(std::min<std::int64_t>(2, p.oh()))},
-            {"tw", static_cast<int>(std::min(widest, p.ow()))},
-            {"vw", vw}}}};
+  const auto config_of = [&](std::int64_t th, std::int64_t tw) {
+    return Config{"channels",
+                  {{"th", static_cast<int>(std::min(th, p.oh()))},
+                   {"tw", static_cast<int>(std::min(tw, p.ow()))},
+                   {"vw", vw}}};
+  };
+  if (!c.machine.few_registers()) return {config_of(2, 7)};
+  std::vector<Config> configs{config_of(2, 3)};
+  // At a stride, from memory: 3.4 ms, 2.5 with two rows (n8c96h112w112k96kh3kw3s2p1g96), cause not established.
+  if (p.oh() >= 4 && !(p.sh > 1 && from_memory(c))) configs.push_back(config_of(4, 2));
+  return configs;
 }
 
 Fit fit(const Case& c, const Config& config) {
@@ -155,7 +180,7 @@ Fit fit(const Case& c, const Config& config) {
 
 }  // namespace
 
-extern const Body body_channels = {"channels", Suits::kCpus, 1, "depthwise/channels ops/pack",
+extern const Body body_channels = {"channels", Suits::kCpus, 2, "depthwise/channels ops/pack",
                                    variants,   fit};
 
 }  // namespace clconv::core::depthwise

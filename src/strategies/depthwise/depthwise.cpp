@@ -11,6 +11,7 @@
   X(columns)                   \
   X(rows)                      \
   X(channels)                  \
+  X(staged_channels)           \
   X(fours)                     \
   X(direct)
 #define CLCONV_WEIGHTS(X) \
