@@ -123,10 +123,14 @@ double PlaneTiles::cycles(const Case& c) const {
   return kTile + load * loads + product * products;
 }
 
-int PlaneTiles::rows_beside_column(const Case& c, std::int64_t steps) {
-  constexpr std::int64_t kMost = 8, kOthers = 2;  // a mask and a vector of the input
+std::int64_t PlaneTiles::border() const {
+  return std::max<std::int64_t>({left(), right(), 0});
+}
+
+int PlaneTiles::rows_beside_column(const Case& c, std::int64_t steps, std::int64_t others) {
+  constexpr std::int64_t kMost = 8;
   const std::int64_t most =
-      std::clamp<std::int64_t>(c.machine.registers - kOthers - c.problem.kh, 1, kMost);
+      std::clamp<std::int64_t>(c.machine.registers - others - c.problem.kh, 1, kMost);
   return static_cast<int>(ceil_div(steps, ceil_div(steps, most)));
 }
 
@@ -152,12 +156,13 @@ double PlaneTiles::column_cycles(std::int64_t taps) const {
                             kProduct * static_cast<double>(tile_rows * taps));
 }
 
-PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles) {
+PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles, std::int64_t most) {
   const std::int64_t planes = c.problem.n * (c.problem.wants_dx() ? c.problem.c : c.problem.k);
   // More than `rows` has: the second of two threads often wakes up when the first is half through.
   const std::int64_t wanted = 2 * kWorkGroupsPerUnit * c.profile.compute_units;
-  band = ceil_div(tiles.rows_of_tiles(), std::min(tiles.rows_of_tiles(), ceil_div(wanted, planes)));
-  bands = ceil_div(tiles.rows_of_tiles(), band);
+  const std::int64_t rows = tiles.rows_of_tiles();
+  band = ceil_div(rows, std::max(ceil_div(rows, most), std::min(rows, ceil_div(wanted, planes))));
+  bands = ceil_div(rows, band);
   all = planes * bands;
   per_work_group = ceil_div(all, wanted);
 }
