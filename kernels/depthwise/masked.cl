@@ -139,6 +139,10 @@ NOT_INLINED void depthwise_masked_item(const long id, local float* restrict memo
   const int rows_of_tiles = (res_h + RB - 1) / RB;
   const long first_index = id * bands_per_work_group;
   const long last_index = min(first_index + bands_per_work_group, all_bands);
+#if STAGE_FLOATS
+  const int most_rows = min((band * RB + shift_h - 1) * IH + REACH_H + 1, in_h);
+  clear_stage(memory + STAGED_ROWS - VW, VW + most_rows * STAGED_PITCH(in_w) + IW * VW);
+#endif
   for (long index = first_index; index < last_index; ++index) {
     const long plane = bands == 1 ? index : index / bands;  // of the result
     const int first = bands == 1 ? 0 : (int)(index % bands) * band;

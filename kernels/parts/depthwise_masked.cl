@@ -24,19 +24,24 @@ ALWAYS_INLINE intv inside_image(const int column, const int in_w) {
 #define STAGED_BORDER max(max(LEFT, RIGHT), 0)
 #define STAGED_PITCH(in_w) (((in_w) + STAGED_BORDER + VW - 1) / VW * VW)
 
-// Copies `rows` rows of `in_w` elements from input[from] on, of a gradient masked, to `staged`, with a vector of zeroes
-// in front of the first and behind the last.
+// memory[count] = 0, and some behind it: what lies beside rows, which are all copied to the same columns.
+ALWAYS_INLINE void clear_stage(local float* memory, const int count) {
+  for (int t = 0; t < count; t += VW) IN_ONE_PIECE(local, memory + t) = (floatv)(0.0f);
+}
+
+// Copies `rows` rows of `in_w` elements from input[from] on, of a gradient masked.
 ALWAYS_INLINE void stage_plane(global const element* input, global const element* y, const int masked, const long from,
                                const int rows, const int in_w, local float* staged) {
-  IN_ONE_PIECE(local, staged - VW) = (floatv)(0.0f);
   global const element* row = input + from;
+#define STAGE_AT(at)                                                                                               \
+  IN_ONE_PIECE(local, staged + (at)) =                                                                             \
+      masked ? BACKWARD(GET_V(row + (at)), GET_V(y + (row - input) + (at))) : GET_V(row + (at));
   for (int i = 0; i < rows; ++i) {
-    // The next row is written later.
-    IN_ONE_PIECE(local, staged + in_w) = (floatv)(0.0f);
-    for (int j = 0; j < in_w; j += VW) {
-      const int at = min(j, in_w - VW);
-      const floatv v = GET_V(row + at);
-      IN_ONE_PIECE(local, staged + at) = masked ? BACKWARD(v, GET_V(row - input + y + at)) : v;
+    for (int j = 0; j + VW <= in_w; j += VW) {
+      STAGE_AT(j)
+    }
+    if (in_w % VW > 0) {
+      STAGE_AT(in_w - VW)
     }
     row += in_w;
     staged += STAGED_PITCH(in_w);
