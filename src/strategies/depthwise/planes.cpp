@@ -29,12 +29,13 @@ class PlanesLayout : public Layout {
 
   void add_to(Executable& executable, Device& device) const override {
     const Problem& p = case_.problem;
-    executable.run.add(
-        std::make_unique<KernelStep>("depthwise",
-                                     device.kernel("depthwise/planes", "depthwise_planes",
-                                                   class_defines(p, config_) + tiles_.defines()),
-                                     with_slopes(p, bands_.arguments(p, tiles_)),
-                                     one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
+    const bool pairs = p.data_type == DataType::kBfloat16 && tiles_.columns.advance == 2;
+    executable.run.add(std::make_unique<KernelStep>(
+        "depthwise",
+        device.kernel("depthwise/planes", "depthwise_planes",
+                      class_defines(p, config_) + tiles_.defines() + define("PAIRS", pairs)),
+        with_slopes(p, bands_.arguments(p, tiles_)),
+        one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
 
  private:
