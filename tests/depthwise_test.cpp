@@ -122,6 +122,21 @@ TEST_CASE("depthwise's masked planes in 16-bit storage") {
   }
 }
 
+TEST_CASE("depthwise's planes in 16-bit storage") {
+  // bfloat16 at stride 2 takes columns apart in pairs, where none of them is padding.
+  const char* const texts[] = {"n2c3h19w37k3kh3kw3s2p1g3",       "n3c2h17w64k2kh3kw5s2p1,2g2",
+                               "n1c2h24w39k4kh5kw5s2p2,1,0,1g2", "n2c2h16w42k2kh3kw3s2p0,0,1,1g2",
+                               "n2c3h23w35k3kh3kw3s1,2p1g3",     "n2c3h21w29k3kh3kw3p1g3"};
+  for (const DataType type : {DataType::kBfloat16, DataType::kFloat16}) {
+    for (const char* text : texts) {
+      Problem p = to_check(text, Direction::kForward, true);
+      p.data_type = type;
+      check_configs(p, {"body=planes,rb=4,vw=8", "body=planes,rb=7,vw=8", "body=planes,rb=3,vw=4",
+                        "body=planes,rb=2,vw=16"});
+    }
+  }
+}
+
 TEST_CASE("depthwise's masked planes say what they do not serve") {
   const char* const config = "body=masked,rb=4,vw=8";
   Problem p = parse_problem("n1c4h12w12k4kh3kw3s2p1g4");
