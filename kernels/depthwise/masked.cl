@@ -93,8 +93,8 @@ ALWAYS_INLINE void masked_tile(PLANES* input, global const element* y_mask, cons
   }
 }
 
-// A row of tiles from results' row i on, whose rows of the input are `in_w` apart, of the plane of the input at `from` and of the results at `to`. Functions of
-// their own, so that loops have all registers.
+// A row of tiles from results' row i on, of the plane of the input at `from`, whose rows are `in_w` apart, and of the
+// results at `to`. Functions of their own, so that loops have all registers.
 #define ROW_PARAMETERS                                                                                               \
   PLANES *input, global const element *y_mask, const long from, WEIGHTS *weights, const float bias,                  \
       const float slope, global const element *r, global element *result, const long to, const int i,                \

@@ -35,8 +35,8 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 // two. They, and the results, are then in shuffled order: SHUFFLED brings lanes to it, UNSHUFFLED before the store back
 // to the order of columns (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
 //
-// PAIRS: two neighbours in bfloat16 are the halves of 32 bits. The upper half, and the lower one moved up, are the floats
-// of the odd and of the even columns, in order.
+// PAIRS: two neighbours in bfloat16 are the halves of 32 bits. The upper half, and the lower one moved up, are the
+// floats of the odd and of the even columns, in order.
 #if IW == 2 && VW == 16 && !PAIRS
 #define EVEN_COLUMNS(a, b) \
   ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
