@@ -75,9 +75,16 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #endif
 
 #if PAIRS
-typedef struct __attribute__((packed)) { uintv v; } packed_pairs;
+#if VW == 16
+#define AS_PAIRS(elements) as_uint8(elements)
+#elif VW == 8
+#define AS_PAIRS(elements) as_uint4(elements)
+#else
+#define AS_PAIRS(elements) as_uint2(elements)
+#endif
+// Loaded in two halves: of a single packed struct clang makes one integer of 256 bits, which Oclgrind does not know.
 ALWAYS_INLINE floatv columns_of_pairs(global const element* input, const int odd) {
-  const uintv pairs = ((global const packed_pairs*)input)->v;
+  const uintv pairs = (uintv)(AS_PAIRS(PACKED_OF(VW, input)), AS_PAIRS(PACKED_OF(VW, input + VW)));
   return CLCONV_PASTE(as_float, VW)(odd ? pairs & (uintv)(0xffff0000) : pairs << (uintv)(16));
 }
 #endif

@@ -104,6 +104,7 @@ double PlaneTiles::cycles(const Case& c) const {
   // With 16 registers (2-core Zen 3): more taps than 3x3 spill.
   constexpr double kFewLoad = 0.4, kFewLoadOfTwo = 1, kFewLoadOfTwoForward = 1.3;
   constexpr double kFewProduct = 0.3, kSpilledProduct = 0.7;
+  constexpr double kConverted = 0.3;  // elements of 16 bits
   constexpr std::int64_t kFewTaps = 9;
   const Problem& p = c.problem;
   const bool forward = p.direction != Direction::kBackwardWeights;
@@ -117,6 +118,7 @@ double PlaneTiles::cycles(const Case& c) const {
     if (!two && !forward) load = kFewLoad;
     if (!forward) product = kFewProduct;
     if (p.kh * p.kw > kFewTaps) product = kSpilledProduct;
+    if (forward && p.data_type != DataType::kFloat32) load += kConverted;
   }
   const double loads = static_cast<double>(rows.input(tile_rows) * p.kw);
   const double products = static_cast<double>(tile_rows * p.kh * p.kw);
