@@ -92,19 +92,54 @@ TEST_CASE("checker: depthwise's weight gradient with masked columns") {
                 {"body=weights_masked,rows=5,taps=25,vw=16"});
 }
 
-TEST_CASE("depthwise's masked planes and staged pixels in 16-bit storage") {
+// They are read from copies as floats: rows that end within a vector, stride 2, padding on one side only, none, filters
+// below a vector, several filters per group, dilation.
+TEST_CASE("checker: depthwise's masked planes in 16-bit storage") {
+  int number = 0;
+  for (const char* text :
+       {"n2c5h9w13k5kh5kw5p2g5", "n3c4h13w19k4kh3kw3s2p1g4", "n2c3h14w14k3kh5kw5p2g3",
+        "n2c2h23w37k2kh5kw5s2p2,0,1,2g2", "n2c3h16w21k3kh3kw3p0,2,1,0g3",
+        "n2c3h12w16k6kh1kw3p0,1g3", "n1c2h15w24k4kh7kw7p3g2", "n2c2h19w20k2kh3kw3p2d2g2"}) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+      Problem p = to_check(text, direction, true);
+      if (direction == Direction::kBackwardData && (p.sh != 1 || p.k != p.c)) continue;
+      p.data_type = number++ % 2 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
+      check_configs(p,
+                    {"body=masked,rb=4,vw=8", "body=masked,rb=3,vw=4", "body=masked,rb=2,vw=16"});
+    }
+  }
+}
+
+TEST_CASE("depthwise's masked planes in 16-bit storage: bands, and weight gradients") {
   for (const DataType type : {DataType::kFloat16, DataType::kBfloat16}) {
-    for (const char* text : {"n2c5h9w13k5kh5kw5p2g5", "n3c4h13w19k4kh3kw3s2p1g4"}) {
+    // Many bands of few planes, and planes of which local memory holds a part.
+    for (const char* text : {"n1c1h230w64k1kh5kw5p2g1", "n1c2h90w200k2kh3kw3s2p1g2"}) {
       Problem p = to_check(text, Direction::kForward, true);
       p.data_type = type;
-      check_configs(p, {"body=masked,rb=4,vw=8"});
-      p.layout = TensorLayout::kNhwc;
-      check_configs(p, {"body=staged_channels,th=2,tw=3,vw=4"});
-      p = to_check(text, Direction::kBackwardWeights, true);
+      check_configs(p, {"body=masked,rb=4,vw=8", "body=masked,rb=7,vw=8"});
+    }
+    for (const char* text : {"n2c5h9w13k5kh5kw5p2g5", "n3c4h13w19k4kh3kw3s2p1g4"}) {
+      Problem last = to_check(text, Direction::kForward, true);
+      last.data_type = type;
+      last.layout = TensorLayout::kNhwc;
+      check_configs(last, {"body=staged_channels,th=2,tw=3,vw=4"});
+      Problem p = to_check(text, Direction::kBackwardWeights, true);
       p.data_type = type;
       check_configs(p, {p.kh == 5 ? "body=weights_masked,rows=4,taps=25,vw=8"
                                   : "body=weights_masked,rows=4,taps=9,vw=8"});
     }
+  }
+}
+
+// bfloat16 at stride 2 takes columns apart in pairs, where none of them is padding.
+TEST_CASE("checker: depthwise's planes in 16-bit storage") {
+  int number = 0;
+  for (const char* text : {"n2c3h19w37k3kh3kw3s2p1g3", "n2c3h21w29k3kh3kw3p1g3",
+                           "n2c2h17w42k2kh3kw5s2p1,2g2", "n2c3h23w35k3kh3kw3s1,2p1g3",
+                           "n1c2h24w39k4kh5kw5s2p2,1,0,1g2", "n2c2h16w42k2kh3kw3s2p0,0,1,1g2"}) {
+    Problem p = to_check(text, Direction::kForward, true);
+    p.data_type = number++ == 1 ? DataType::kFloat16 : DataType::kBfloat16;
+    check_configs(p, {"body=planes,rb=4,vw=8", "body=planes,rb=7,vw=8", "body=planes,rb=2,vw=16"});
   }
 }
 

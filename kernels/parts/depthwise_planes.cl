@@ -11,7 +11,7 @@
 //
 // Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_TILE, ONE_VECTOR (1: there is one tile, one vector of
 // columns); SHIFT_H, SHIFT_W (tiles and vectors between the first and the last begin so much earlier, so that only the
-// last sees the end). The program defines TILE_ROWS and EACH_CASE.
+// last sees the end); PAIRS (1: bfloat16, forward, stride 2). The program defines TILE_ROWS and EACH_CASE.
 
 #define IN_H ((TILE_ROWS - 1) * IH + REACH_H + 1)
 
@@ -34,14 +34,17 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 // At stride 2, even and odd columns are taken from two vectors within lanes of 4 floats, by one instruction instead of
 // two. They, and the results, are then in shuffled order: SHUFFLED brings lanes to it, UNSHUFFLED before the store back
 // to the order of columns (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
-#if IW == 2 && VW == 16
+//
+// PAIRS: two neighbours in bfloat16 are the halves of 32 bits. The upper half, and the lower one moved up, are the
+// floats of the odd and of the even columns, in order.
+#if IW == 2 && VW == 16 && !PAIRS
 #define EVEN_COLUMNS(a, b) \
   ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
 #define ODD_COLUMNS(a, b) \
   ((floatv)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
 #define SHUFFLED(v) ((v).s018923ab45cd67ef)
 #define UNSHUFFLED(v) ((v).s014589cd2367abef)
-#elif IW == 2 && VW == 8
+#elif IW == 2 && VW == 8 && !PAIRS
 #define EVEN_COLUMNS(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
 #define ODD_COLUMNS(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
 #define SHUFFLED(v) ((v).s01452367)
@@ -71,6 +74,21 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #define MOVE(v, n) (v)
 #endif
 
+#if PAIRS
+#if VW == 16
+#define AS_PAIRS(elements) as_uint8(elements)
+#elif VW == 8
+#define AS_PAIRS(elements) as_uint4(elements)
+#else
+#define AS_PAIRS(elements) as_uint2(elements)
+#endif
+// Loaded in two halves: of a single packed struct clang makes one integer of 256 bits, which Oclgrind does not know.
+ALWAYS_INLINE floatv columns_of_pairs(global const element* input, const int odd) {
+  const uintv pairs = (uintv)(AS_PAIRS(PACKED_OF(VW, input)), AS_PAIRS(PACKED_OF(VW, input + VW)));
+  return CLCONV_PASTE(as_float, VW)(odd ? pairs & (uintv)(0xffff0000) : pairs << (uintv)(16));
+}
+#endif
+
 // VW columns, IW apart, from `at` + q on, in shuffled order; q is a constant up to REACH_W. The caller moves them by
 // MOVES(q, left) lanes.
 ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at,
@@ -81,6 +99,11 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
   const int seen = q + 2 * MOVES(q, left);
   const int odd = (seen - (left && FROM_LEFT ? LEFT : 0)) & 1;
   const int even = seen - odd;
+#if PAIRS
+  if (!(left && LEFT > even) && !(right && RIGHT - (REACH_W - even) + 1 > 0)) {
+    return columns_of_pairs(input + at + even, odd);
+  }
+#endif
   const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);
   const floatv b = see(input, y, at + even + VW, 0, right ? RIGHT - (REACH_W - even) + 1 : 0);
   return odd ? ODD_COLUMNS(a, b) : EVEN_COLUMNS(a, b);

@@ -104,6 +104,7 @@ double PlaneTiles::cycles(const Case& c) const {
   // With 16 registers (2-core Zen 3): more taps than 3x3 spill.
   constexpr double kFewLoad = 0.4, kFewLoadOfTwo = 1, kFewLoadOfTwoForward = 1.3;
   constexpr double kFewProduct = 0.3, kSpilledProduct = 0.7;
+  constexpr double kConverted = 0.3;  // elements of 16 bits
   constexpr std::int64_t kFewTaps = 9;
   const Problem& p = c.problem;
   const bool forward = p.direction != Direction::kBackwardWeights;
@@ -117,16 +118,21 @@ double PlaneTiles::cycles(const Case& c) const {
     if (!two && !forward) load = kFewLoad;
     if (!forward) product = kFewProduct;
     if (p.kh * p.kw > kFewTaps) product = kSpilledProduct;
+    if (forward && p.data_type != DataType::kFloat32) load += kConverted;
   }
   const double loads = static_cast<double>(rows.input(tile_rows) * p.kw);
   const double products = static_cast<double>(tile_rows * p.kh * p.kw);
   return kTile + load * loads + product * products;
 }
 
-int PlaneTiles::rows_beside_column(const Case& c, std::int64_t steps) {
-  constexpr std::int64_t kMost = 8, kOthers = 2;  // a mask and a vector of the input
+std::int64_t PlaneTiles::border() const {
+  return std::max<std::int64_t>({left(), right(), 0});
+}
+
+int PlaneTiles::rows_beside_column(const Case& c, std::int64_t steps, std::int64_t others) {
+  constexpr std::int64_t kMost = 8;
   const std::int64_t most =
-      std::clamp<std::int64_t>(c.machine.registers - kOthers - c.problem.kh, 1, kMost);
+      std::clamp<std::int64_t>(c.machine.registers - others - c.problem.kh, 1, kMost);
   return static_cast<int>(ceil_div(steps, ceil_div(steps, most)));
 }
 
@@ -152,12 +158,13 @@ double PlaneTiles::column_cycles(std::int64_t taps) const {
                             kProduct * static_cast<double>(tile_rows * taps));
 }
 
-PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles) {
+PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles, std::int64_t most) {
   const std::int64_t planes = c.problem.n * (c.problem.wants_dx() ? c.problem.c : c.problem.k);
   // More than `rows` has: the second of two threads often wakes up when the first is half through.
   const std::int64_t wanted = 2 * kWorkGroupsPerUnit * c.profile.compute_units;
-  band = ceil_div(tiles.rows_of_tiles(), std::min(tiles.rows_of_tiles(), ceil_div(wanted, planes)));
-  bands = ceil_div(tiles.rows_of_tiles(), band);
+  const std::int64_t rows = tiles.rows_of_tiles();
+  band = ceil_div(rows, std::max(ceil_div(rows, most), std::min(rows, ceil_div(wanted, planes))));
+  bands = ceil_div(rows, band);
   all = planes * bands;
   per_work_group = ceil_div(all, wanted);
 }

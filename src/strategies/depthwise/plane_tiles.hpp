@@ -30,12 +30,15 @@ struct PlaneTiles {
   // Tiles between the first and the last begin so much earlier.
   std::int64_t shift_rows() const;
   std::int64_t shift_columns() const;
+  // Columns of padding beside a row, at its start or its end.
+  std::int64_t border() const;
   // Cycles to load and multiply what one tile sees.
   double cycles(const Case& c) const;
 
   // Bodies that go through a tile column by column of the filter (`masked`, `weights_masked`).
-  // As many rows, of `steps`, as leave registers for a column of the filter, a mask and a vector of the input.
-  static int rows_beside_column(const Case& c, std::int64_t steps);
+  // As many rows, of `steps`, as leave registers for a column of the filter and `others`: a mask and a vector of the
+  // input.
+  static int rows_beside_column(const Case& c, std::int64_t steps, std::int64_t others = 2);
   // Where a column of the filter and what it sees are too much to unroll.
   std::optional<Rejection> column_rejection(const Problem& p) const;
   static const char* columns_not_considered(const Machine& machine);
@@ -58,7 +61,8 @@ struct PlaneBands {
   std::int64_t all;    // of all planes
   std::int64_t per_work_group;
 
-  PlaneBands(const Case& c, const PlaneTiles& tiles);
+  // A band has at most `most` rows of tiles.
+  PlaneBands(const Case& c, const PlaneTiles& tiles, std::int64_t most = INT64_MAX);
   // Of a program that goes through them.
   std::vector<Argument> arguments(const Problem& p, const PlaneTiles& tiles) const;
 };
