@@ -21,6 +21,12 @@ std::string class_defines(const Problem& p, const Config& config) {
          define("PL_MOD", p.wants_dx() ? p.pl % p.sw : 0) + " " + epilogue_defines(p);
 }
 
+Correlation taps_of(const Problem& problem) {
+  Problem p = problem;
+  p.c = p.g = 1;
+  return correlations_of(p).front();
+}
+
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us) {
   candidate.predicted_us = predicted_us;
   candidate.predicted_setup_us = kPredictedBuildUs;

@@ -26,6 +26,9 @@ std::string define(const char* name, std::int64_t value);
 // the epilogue.
 std::string class_defines(const Problem& p, const Config& config);
 
+// The weights as those of one group of k filters with one channel: packed, that is [tap][channel].
+Correlation taps_of(const Problem& problem);
+
 // All of a candidate but its memory.
 void describe_as(Candidate& candidate, const Problem& p, double predicted_us);
 

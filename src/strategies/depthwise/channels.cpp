@@ -46,13 +46,6 @@ struct Stacks {
   }
 };
 
-// As one group of k filters with one channel: packed, that is [tap][channel].
-Correlation taps_of(const Problem& problem) {
-  Problem p = problem;
-  p.c = p.g = 1;
-  return correlations_of(p).front();
-}
-
 // The last-level cache does not hold x and y. Where it does, prefetching takes longer (docs/calibration.md).
 bool from_memory(const Case& c) {
   return operand_bytes(c.problem) > real(c.machine.last_level_bytes);

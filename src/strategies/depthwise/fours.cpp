@@ -15,13 +15,6 @@ constexpr int kFour = 4;
 // What is unrolled: more taps, or columns and rows of the input, want more registers than a work-item has.
 constexpr std::int64_t kMostTaps = 25, kMostColumns = 16, kMostRows = 16;
 
-// As one group of k filters with one channel: packed, that is [tap][channel].
-Correlation taps_of(const Problem& problem) {
-  Problem p = problem;
-  p.c = p.g = 1;
-  return correlations_of(p).front();
-}
-
 // The problem as the kernel sees it, a forward convolution.
 struct FoursGrid {
   bool nhwc, data;

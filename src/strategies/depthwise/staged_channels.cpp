@@ -88,13 +88,6 @@ struct Section {
   }
 };
 
-// As one group of k filters with one channel: packed, that is [tap][channel].
-Correlation taps_of(const Problem& problem) {
-  Problem p = problem;
-  p.c = p.g = 1;
-  return correlations_of(p).front();
-}
-
 // Cycles, calibrated on PoCL 3.1, 2-core Zen 3, 2026-11: per section; to stage a pixel, at a stride of which fewer
 // come with a prefetch; per tile; per step of the loop over the taps beside its multiply-adds; to store a result.
 constexpr double kSection = 200, kPixel = 3, kPixelAtStride = 4.3;
