@@ -45,30 +45,54 @@ struct Division {
   }
 };
 
-// The share of tiles that meet padding in no tap, which need no pointers per tap and block of channels.
-double share_inside(const FilterTile& tile, const Correlation& c) {
-  const std::int64_t tiles = ceil_div(c.ow, tile.tw);
+// The share of an axis' tiles that meet padding in no tap: `tile` results each, the next `stride` behind.
+double share_inside(std::int64_t results, std::int64_t tile, std::int64_t taps, std::int64_t start,
+                    std::int64_t stride, std::int64_t distance, std::int64_t size) {
+  const std::int64_t tiles = ceil_div(results, tile);
   std::int64_t inside = 0;
   for (std::int64_t t = 0; t < tiles; ++t) {
-    const std::int64_t first = c.left + std::min(t * tile.tw, c.ow - tile.tw) * c.sw;
-    const std::int64_t last = first + (tile.tw - 1) * c.sw + (c.taps_w - 1) * c.dw;
-    inside += first >= 0 && last < c.in_w ? 1 : 0;
+    const std::int64_t first = start + std::min(t * tile, results - tile) * stride;
+    const std::int64_t last = first + (tile - 1) * stride + (taps - 1) * distance;
+    inside += first >= 0 && last < size ? 1 : 0;
   }
   return real(inside) / real(tiles);
 }
 
-// Cycles of the products of a tile: cache lines of pixels, and of weights that L1 does not hold, come from L2.
-double cycles_of_products(const Case& all, const FilterTile& tile, const Correlation& c) {
+// Of tiles, which then need no pointers per tap and block of channels. A single row leaves out the taps beyond it.
+double share_inside(const FilterTile& tile, const Correlation& c) {
+  const double rows =
+      tile.th == 1 ? 1.0 : share_inside(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h);
+  return rows * share_inside(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
+}
+
+// What the products of a tile take longer, as a factor.
+double waiting(const FilterTile& tile, const Correlation& c) {
   // With 8 pixels LLVM 15 keeps their pointers in one vector register and takes them out again.
   constexpr double kPointersInVector = 1.1;
+  // The lines of more than 4 pixels in one set of L1, beside those of the weights: n1c1024h14w14k256kh1kw1 740 us with
+  // kv=3,tw=4, 899 with kv=2,tw=5 (2-core Zen 3, 2026-11).
+  constexpr double kOneSet = 1.2;
+  constexpr std::int64_t kWay = 4096;
+  // Only the first row of a later tile is prefetched (resnet_3x3_56: 4x1 pixels take 6 % more than 1x4).
+  constexpr double kRow = 0.015;
+  const bool one_set = tile.pixels() > 4 && c.in_step * c.sw * kElement % kWay == 0;
+  return (1 + kRow * (tile.th - 1)) * (tile.pixels() == 8 ? kPointersInVector : 1.0) *
+         (one_set ? kOneSet : 1.0);
+}
+
+// Cycles of the products of a tile: cache lines of pixels, and of weights that L1 does not hold, come from L2.
+double cycles_of_products(const Case& all, const FilterTile& tile, const Correlation& c) {
+  // Between two products, also with few sums: with 8 of them 6 to 14 % is lost to those with 10 and 12 (resnet_3x3_28,
+  // resnet_1x1_14, vgg_conv1_2; 2-core Zen 3, 2026-11).
+  const double least = all.machine.measured(4.4, all.machine.fma_latency);
   const double steps = real(c.reduction()) * share_met(tile, c), pixels = real(tile.pixels());
   const double lines =
       pixels * kElement / real(all.machine.line_bytes) +
       far_weight_lines(all.machine, real(c.reduction()), real(tile.block() * kElement));
   const double cycles =
-      std::max(product_cycles(all.machine, steps, tile.kv * pixels, tile.kv + pixels),
-               l2_cycles(all.machine, steps, lines));
-  return cycles * (tile.pixels() == 8 ? kPointersInVector : 1.0);
+      std::max({product_cycles(all.machine, steps, tile.kv * pixels, tile.kv + pixels),
+                l2_cycles(all.machine, steps, lines), steps * least});
+  return cycles * waiting(tile, c);
 }
 
 // Cycles of a tile around its products: per tile, pixel, vector of results and segment.
