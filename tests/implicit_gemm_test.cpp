@@ -168,6 +168,31 @@ TEST_CASE("checker: implicit_gemm's pixels, several tiles for each work-item") {
   }
 }
 
+// Of a row and of several; the last work-item has fewer. Filters of a group that end in the middle of a block, pixels
+// and whole taps in padding, rows of taps that are joined and that are not, more channels than a block has filters.
+TEST_CASE("checker: implicit_gemm's filters with channels last, several tiles for each work-item") {
+  std::size_t number = 0;
+  for (const char* text :
+       {"n1c3h61w43k19kh3kw3s2p1", "n2c10h47w39k36kh1kw1g2", "n1c27h33w35k18kh3kw3p5d5",
+        "n2c12h21w37k22kh3kw3p2,0,1,2g2", "n1c2h43w45k5kh4kw2s3,2p1", "n1c21h2w99k9kh2kw7p1,3",
+        "n2c70h9w11k26kh1kw1s2"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = in_direction(parse_problem(text), Direction::kForward, decorated);
+      p.layout = TensorLayout::kNhwc;
+      if (decorated && number % 2 == 0) p.activation = Activation::kPrelu;
+      if (number % 3 == 1) p.data_type = DataType::kFloat16;
+      if (number % 5 == 3) p.data_type = DataType::kBfloat16;
+      ++number;
+      check_configs(device(), p,
+                    {"body=filters,kv=1,th=1,tw=5,vw=4", "body=filters,kv=3,th=1,tw=4,vw=8",
+                     "body=filters,kv=4,th=1,tw=2,vw=8"});
+      if (p.kh > 1)  // one tap alone: images of one row
+        check_configs(device(), p,
+                      {"body=filters,kv=2,th=2,tw=3,vw=4", "body=filters,kv=1,th=2,tw=1,vw=16"});
+    }
+  }
+}
+
 TEST_CASE("a config that a problem cannot honour is refused, not replaced") {
   const Problem p = parse_problem("n1c2h4w4k2kh3kw3p1");
   for (const char* config :

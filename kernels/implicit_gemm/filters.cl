@@ -5,11 +5,9 @@
 // loads, TH*TW broadcasts, TH*TW*KV fused multiply-adds. One register more than the CPU has costs 1.3x. x is float
 // whatever the storage: broadcasting a float16 takes three instructions.
 //
-// CHANNELS_LAST: the products of a tap are adjacent in memory; the distances between pixels are known to the host only.
-// `channels` is the number of adjacent products: of a tap, or of a whole row of taps where these are
-// neighbours too. Otherwise a tile reads one or two lines of every plane, which no hardware prefetcher foresees: the
-// kernel prefetches the lines of later channels, the lines of the results, and the weights of the next block, of which
-// every tile takes a share.
+// A tile reads one or two lines of every plane, which no hardware prefetcher foresees: the kernel prefetches the lines
+// of later channels, the lines of the results, and the weights of the next block, of which every tile takes a share.
+// Channels last are served by implicit_gemm/filters_last.
 //
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
@@ -17,9 +15,8 @@
 // Taps that meet only padding in all pixels of a tile are left out: tap (0,0) of result (0,0) is at row `top`, column
 // `left` of an image of in_h x in_w (n1c256h33w33k256kh3kw3p12d12: 4 in 10 of all products).
 //
-// Macros: KV TH TW VW, UNROLL (CHANNELS_LAST: channels per loop iteration); SH SW DH DW (as arguments they cost 1.9x on
-// PoCL 3.1), CHANNELS_LAST (of input and result), and those of the epilogue. All other sizes are arguments, so that one
-// binary serves every size of a class.
+// Macros: KV TH TW VW; SH SW DH DW (as arguments they cost 1.9x on PoCL 3.1), and those of the epilogue. All other
+// sizes are arguments, so that one binary serves every size of a class.
 
 #define AHEAD 96  // channels; resnet50.txt's 1x1 from memory: 24 too late, 48 nearly (2-core Zen 5, 2026-11)
 #define LINE 16   // floats of a cache line
@@ -73,27 +70,6 @@ ALWAYS_INLINE Tile tile_of(const long id, PLAIN_PARAMETERS) {
   return tile;
 }
 
-#if CHANNELS_LAST
-// acc += the block's weights times the tile's pixels, tap by tap.
-ALWAYS_INLINE void multiply_taps(floatv acc[PIXELS][KV], global const float* xp, global const float* wp,
-                                 const int channels, const int taps_h, const int taps_w, const int pitch,
-                                 const int step) {
-  for (int p = 0; p < taps_h; ++p) {
-    for (int q = 0; q < taps_w; ++q) {
-      global const float* tap = xp + p * DH * pitch + q * DW * step;
-      global const float* pixels[PIXELS];
-#pragma unroll
-      for (int i = 0; i < PIXELS; ++i) pixels[i] = tap + i / TW * SH * pitch + i % TW * SW * step;
-      int channel = 0;
-      for (; channel + UNROLL <= channels; channel += UNROLL, wp += UNROLL * BLOCK) {
-#pragma unroll
-        for (int u = 0; u < UNROLL; ++u) MULTIPLY(wp + u * BLOCK, pixels[i][channel + u])
-      }
-      for (; channel < channels; ++channel, wp += BLOCK) MULTIPLY(wp, pixels[i][channel])
-    }
-  }
-}
-#else
 // What is prefetched while a tile is multiplied: per channel the pixels of a later one, per tap a share of the weights
 // of the next block. After the last channel, the pixels are those of the next tile.
 typedef struct {
@@ -158,7 +134,6 @@ ALWAYS_INLINE void multiply_channels(floatv acc[PIXELS][KV], const Tile tile, gl
     }
   }
 }
-#endif
 
 // x_image, plane, pitch, step: floats from one image, channel, row, column to the next.
 NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
@@ -173,16 +148,12 @@ NOT_INLINED void implicit_gemm_filters_item(const long id, PARAMETERS) {
   global const float* wp = packed + (long)tile.block * channels * taps_h * taps_w * BLOCK;
   floatv acc[PIXELS][KV];
   CLEAR_TILE(acc, PIXELS, KV)
-#if CHANNELS_LAST
-  multiply_taps(acc, xp, wp, channels, taps_h, taps_w, pitch, step);
-#else
 #pragma unroll
   for (int f = 0; f < BLOCK; ++f) {
     PREFETCH_TO_WRITE(result + first_out + f * out_plane + (TH - 1) * out_pitch +
                       (TW - 1) * (long)out_step);
   }
   multiply_channels(acc, tile, xp, wp, ARGUMENTS);
-#endif
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(tile.image + out_offset / out_image, (long)groups * filters);
   store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, tile.i0, tile.j0, tile.first_i,

@@ -28,14 +28,14 @@ ALWAYS_INLINE void store_tile(const floatv acc[PIXELS][KV], global const element
                               const long out_pitch, const int out_step BOUNDS_PARAMETER) {
 #pragma unroll
   for (int v = 0; v < KV; ++v) {
-    const int left = rest - v * VW;
-    const floatv bias = BIAS ? get_some(b + first_b + v * VW, left) : (floatv)(0.0f);
+    const int left = max(rest - v * VW, 0);
+    const floatv bias = BIAS ? get_first(b + first_b + v * VW, left) : (floatv)(0.0f);
     const floatv slope = slopes_some(slopes + first_b + v * VW, left);
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
       const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + v * VW;
-      const floatv value = acc[i][v] + bias + residual_some(r + at, left);
-      put_some(ACTIVATE(value, slope), result + at, left);
+      const floatv value = acc[i][v] + bias + residual_first(r + at, left);
+      put_first(ACTIVATE(value, slope), left, result + at);
     }
   }
 }

@@ -13,18 +13,19 @@ namespace clconv::core {
 
 // Weights in blocks of `block` filters with the filters innermost: packed[group][block][r][f],
 // r < reduction_padded, zero beyond the real filters and products. r = (channel*taps_h + u)*taps_w + v, or with
-// channels_last (u*taps_w + v)*channels + channel.
+// channels_last (u*taps_w + v)*channels + channel. `zero_rows` more end each block, which hold zeroes.
 struct FilterBlocks {
   std::int64_t block = 1;
   std::int64_t blocks_per_group = 1;
   std::int64_t groups = 1;
   std::int64_t reduction_padded = 1;
 
-  FilterBlocks(const Correlation& c, std::int64_t block_size, std::int64_t reduction_multiple = 1)
+  FilterBlocks(const Correlation& c, std::int64_t block_size, std::int64_t reduction_multiple = 1,
+               std::int64_t zero_rows = 0)
       : block(block_size),
         blocks_per_group(ceil_div(c.filters, block_size)),
         groups(c.groups),
-        reduction_padded(round_up(c.reduction(), reduction_multiple)) {}
+        reduction_padded(round_up(c.reduction(), reduction_multiple) + zero_rows) {}
 
   std::int64_t blocks() const { return groups * blocks_per_group; }
   std::int64_t bytes() const {

@@ -37,19 +37,15 @@ double lines_of_channel(const FilterTile& tile, const Correlation& c, double lin
 double lines_of(const Machine& machine, const FilterTile& tile, const Correlation& c) {
   const double line_floats = real(machine.line_bytes / kElement);
   const double taps = real(std::max<std::int64_t>(1, c.taps_h * c.taps_w));
-  const double pixels = c.channels_last ? real(tile.pixels()) / line_floats
-                                        : lines_of_channel(tile, c, line_floats) / taps;
+  const double pixels = lines_of_channel(tile, c, line_floats) / taps;
   return pixels + far_weight_lines(machine, real(c.reduction()), real(tile.block() * kElement));
 }
 
 // What a product takes longer, as a factor, where its operands come late.
-double waiting(const Case& all, const FilterTile& tile, const Correlation& c) {
-  // With 8 pixels LLVM 15 keeps their pointers in one vector register and takes them out again.
-  constexpr double kPointersInVector = 1.1;
+double waiting(const Case& all, const Correlation& c) {
   // A tap alone takes a line or two of each plane, which no prefetcher foresees where they come from memory
   // (n32c256h56w56k64kh1kw1: 12.8 against 8.7 ms of pixels).
   constexpr double kFromMemory = 1.15;
-  if (c.channels_last) return tile.pixels() == 8 ? kPointersInVector : 1.0;
   const Tensor input = all.problem.wants_dx() ? Tensor::kDy : Tensor::kX;
   const bool from_memory =
       c.taps_h * c.taps_w == 1 && bytes_of(all.problem, input) > all.machine.last_level_bytes;
@@ -59,7 +55,6 @@ double waiting(const Case& all, const FilterTile& tile, const Correlation& c) {
 }  // namespace
 
 double share_met(const FilterTile& tile, const Correlation& c) {
-  if (c.channels_last) return 1;
   return met_along(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h) *
          met_along(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
 }
@@ -70,7 +65,7 @@ double filter_product_cycles(const Case& all, const FilterTile& tile, const Corr
   const double products =
       std::max(product_cycles(all.machine, steps, tile.kv * pixels, tile.kv + pixels),
                l2_cycles(all.machine, steps, lines_of(all.machine, tile, c)));
-  return products * waiting(all, tile, c);
+  return products * waiting(all, c);
 }
 
 double around_cycles(const Machine& machine, const FilterTile& tile, const Correlation& c) {
@@ -83,15 +78,12 @@ double around_cycles(const Machine& machine, const FilterTile& tile, const Corre
   // With 16 registers: over core.txt and modern.txt 2x3 instead of 1x6 pixels take 8 % more, 3x2 15 %, 2x7 instead of
   // 1x14 33 % (2-core Zen 3, 2026-11).
   const double row_of_tile = machine.measured(1, 0.4);
-  if (c.channels_last) return 0;
   const double loop = c.taps_h * c.taps_w > 1 ? kTap + kRowOfTaps / real(c.taps_w) : kOneTap;
   return machine.measured(loop, 0) + row_of_tile * (tile.th - 1);
 }
 
 double store_cycles(const Problem& p, const FilterTile& tile, const Correlation& c) {
-  constexpr double kVectorOfFilters = 2;  // channels last: stored as it is; Zen 5, core.txt
   const double vectors = real(tile.kv * tile.pixels());
-  if (c.channels_last) return kVectorOfFilters * vectors;
   const bool whole_rows =
       !p.accumulate && c.out_step == 1 && (tile.th == 1 || tile.tw == c.out_pitch);
   return transposing_store_cycles(tile.transposes(), vectors, whole_rows);

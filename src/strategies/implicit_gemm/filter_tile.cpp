@@ -21,31 +21,28 @@ std::vector<Argument> filter_arguments(const Operand& operand, const Case& all,
                                        const InputView& view, const FilterTile& tile,
                                        std::int64_t supertile) {
   const Correlation& c = operand.correlation;
-  // Channels last and dense: the factors of all taps of a row are adjacent in memory.
-  const bool joined = c.channels_last && c.groups == 1 && c.dw == 1;
-  std::vector<Argument> arguments = {
-      {"x", operand.x},
-      {"packed", operand.packed},
-      {"b", Region{kBiasSlot}},
-      {"r", Region{kResidualSlot}},
-      {"result", Operands(all.problem).result},
-      {"images", narrow(operand.images)},
-      {"channels", narrow(joined ? c.channels * c.taps_w : c.channels)},
-      {"taps_h", narrow(c.taps_h)},
-      {"taps_w", narrow(joined ? 1 : c.taps_w)},
-      {"x_image", cl_long{view.image}},
-      {"plane", cl_long{view.plane}},
-      {"pitch", narrow(view.pitch)},
-      {"step", narrow(view.step)},
-      {"x_offset", cl_long{view.offset(c)}},
-      {"oh", narrow(c.oh)},
-      {"ow", narrow(c.ow)},
-      {"tiles_x", narrow(ceil_div(c.ow, tile.tw))},
-      {"tiles", narrow(tile.tiles(c))},
-      {"filters", narrow(c.filters)},
-      {"blocks_per_group", narrow(operand.blocks.blocks_per_group)},
-      {"groups", narrow(c.groups)},
-      {"supertile", narrow(supertile)}};
+  std::vector<Argument> arguments = {{"x", operand.x},
+                                     {"packed", operand.packed},
+                                     {"b", Region{kBiasSlot}},
+                                     {"r", Region{kResidualSlot}},
+                                     {"result", Operands(all.problem).result},
+                                     {"images", narrow(operand.images)},
+                                     {"channels", narrow(c.channels)},
+                                     {"taps_h", narrow(c.taps_h)},
+                                     {"taps_w", narrow(c.taps_w)},
+                                     {"x_image", cl_long{view.image}},
+                                     {"plane", cl_long{view.plane}},
+                                     {"pitch", narrow(view.pitch)},
+                                     {"step", narrow(view.step)},
+                                     {"x_offset", cl_long{view.offset(c)}},
+                                     {"oh", narrow(c.oh)},
+                                     {"ow", narrow(c.ow)},
+                                     {"tiles_x", narrow(ceil_div(c.ow, tile.tw))},
+                                     {"tiles", narrow(tile.tiles(c))},
+                                     {"filters", narrow(c.filters)},
+                                     {"blocks_per_group", narrow(operand.blocks.blocks_per_group)},
+                                     {"groups", narrow(c.groups)},
+                                     {"supertile", narrow(supertile)}};
   for (const Argument& argument : result_arguments(c, operand.first_image))
     arguments.push_back(argument);
   return arguments;

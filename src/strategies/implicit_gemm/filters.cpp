@@ -2,6 +2,7 @@
 // the kernel prefetches what the hardware does not foresee. For CPUs; it serves most layers without Winograd.
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_cost.hpp"
+#include "strategies/implicit_gemm/filters_last.hpp"
 
 namespace clconv::core::implicit_gemm {
 namespace {
@@ -114,12 +115,15 @@ std::vector<Config> variants(const Case& all) {
 Fit fit(const Case& c, const Config& config) {
   const FilterTile tile = FilterTile::from(config);
   if (auto rejection = tile.rejection(c)) return *rejection;
+  if (c.correlations.front().channels_last) return filters_last(c, config, tile);
   return std::make_unique<const Filters>(c, config, tile);
 }
 
 }  // namespace
 
 extern const Body body_filters = {
-    "filters", Suits::kCpusAndLastResort, 4, "implicit_gemm/filters ops/pack", variants, fit};
+    "filters", Suits::kCpusAndLastResort,
+    4,         "implicit_gemm/filters implicit_gemm/filters_last ops/pack",
+    variants,  fit};
 
 }  // namespace clconv::core::implicit_gemm

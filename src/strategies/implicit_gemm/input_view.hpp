@@ -17,6 +17,7 @@ struct InputView {
   PaddedPlanes planes;  // of all images
   std::int64_t images, chunk;
   std::int64_t image, plane, pitch, step, top = 0, left = 0;
+  std::int64_t rows, columns;  // of pixels
 
   // kOutside: the body itself takes what is outside the input for zero.
   enum class Padding { kWrittenOut, kOutside };
@@ -35,10 +36,14 @@ struct InputView {
     plane = c.in_plane;
     pitch = c.in_pitch;
     step = c.in_step;
+    rows = c.in_h;
+    columns = c.in_w;
     const bool convert = floats && c.data_type != DataType::kFloat32;
     const bool pads = padding == Padding::kWrittenOut && !window.inside(c);
     copied = window.h > 0 && (p.mask || convert || pads);
     if (!copied) return;
+    rows = window.h;
+    columns = window.w;
     const std::int64_t channels = c.groups * c.channels;
     top = window.top;
     left = window.left;

@@ -15,9 +15,10 @@ struct PackedWeights {
   std::int64_t bytes = 0;
 
   PackedWeights(const std::vector<Correlation>& correlations, std::int64_t block,
-                const DeviceProfile& profile, std::int64_t reduction_multiple = 1) {
+                const DeviceProfile& profile, std::int64_t reduction_multiple = 1,
+                std::int64_t zero_rows = 0) {
     for (const Correlation& c : correlations) {
-      blocks.emplace_back(c, block, reduction_multiple);
+      blocks.emplace_back(c, block, reduction_multiple, zero_rows);
       if (c.reduction() == 0) {
         regions.push_back({kPreparedSlot, 0, 0});  // nothing to read
         continue;

@@ -3,11 +3,12 @@
 namespace clconv::core::implicit_gemm {
 
 RegisterTileLayout::RegisterTileLayout(const Case& c, const Config& config, std::int64_t block,
-                                       std::int64_t wanted, bool floats, InputView::Padding padding)
+                                       std::int64_t wanted, bool floats, InputView::Padding padding,
+                                       std::int64_t zero_rows)
     : case_(c),
       config_(config),
       view_(c, wanted, floats, padding),
-      packed_(c.correlations, block, c.profile) {}
+      packed_(c.correlations, block, c.profile, 1, zero_rows) {}
 
 void RegisterTileLayout::describe(Candidate& candidate) const {
   const Problem& p = case_.problem;

@@ -20,9 +20,11 @@ struct Operand {
 
 class RegisterTileLayout : public Layout {
  public:
-  // `block` filters are packed together; `wanted`, `floats` and `padding` as InputView has them.
+  // `block` filters are packed together; `wanted`, `floats` and `padding` as InputView has them, `zero_rows` as
+  // FilterBlocks.
   RegisterTileLayout(const Case& c, const Config& config, std::int64_t block, std::int64_t wanted,
-                     bool floats, InputView::Padding padding = InputView::Padding::kWrittenOut);
+                     bool floats, InputView::Padding padding = InputView::Padding::kWrittenOut,
+                     std::int64_t zero_rows = 0);
   void describe(Candidate& candidate) const override;
   void add_to(Executable& executable, Device& device) const override;
 
