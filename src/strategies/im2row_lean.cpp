@@ -30,8 +30,9 @@ constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
 // Cycles per step of the loop around a product, which the little work of 16 registers does not hide; 2-core Zen 3,
 // 2026-11.
 constexpr double kLoopWith16 = 1.5;
-// Cycles around a tile, as in `filters`: n1c1h86w86k88kh5kw5s4p2 took 30 us instead of 16 (2-core Zen 5, 2026-11).
-constexpr double kAroundTile = 120;
+// Cycles around a tile, as in `filters`: n1c1h86w86k88kh5kw5s4p2 took 30 us instead of 16 (2-core Zen 5, 2026-11). With
+// 16 registers first layers at a stride were predicted 1.2 times too fast without (Zen 3).
+constexpr double kAroundTile = 120, kAroundTileWith16 = 60;
 // Traffic per unfolded byte.
 constexpr double kUnfoldBytes = 4;
 
@@ -101,7 +102,7 @@ Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
   const double products = product_cycles(machine, steps, vectors, loads);
   const double cycles = std::max(products, l2_cycles(machine, steps, lines)) + loop * steps +
                         transposing_store_cycles(transposes, vectors, true) +
-                        machine.measured(0, kAroundTile);
+                        machine.measured(kAroundTileWith16, kAroundTile);
   const std::int64_t tiles = ceil_div(p.oh(), tile.th) * ceil_div(columns, tile.tw);
   const double groups = real(tiles * blocks.blocks());
   return vector_pass(profile, {groups, cycles, tile.vw, kTileOnCpu}, {0, groups});

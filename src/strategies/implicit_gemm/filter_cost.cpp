@@ -72,7 +72,7 @@ double around_cycles(const Machine& machine, const FilterTile& tile, const Corre
   // The loops of several taps, per step and per row of taps, and that of one tap. With 16 registers a product is too
   // little work to hide them: deeplab_d2 takes 6 to 12 cycles a product with 2x4 accumulators,
   // n1c1024h14w14k256kh1kw1 9 to 10 with 2x6 (2-core Zen 3, 2026-11).
-  constexpr double kTap = 1, kRowOfTaps = 7.5, kOneTap = 3;
+  constexpr double kTap = 1, kRowOfTaps = 5.5, kOneTap = 3;
   // The addresses of each of a tile's rows but the first, with 32 registers: resnet_conv1 with 14x1 pixels takes 20
   // cycles a product, 14 with 1x14; tiles of 2 to 4 rows 3 to 14 % more than one row (2-core Zen 5, 2026-11).
   // With 16 registers: over core.txt and modern.txt 2x3 instead of 1x6 pixels take 8 % more, 3x2 15 %, 2x7 instead of
