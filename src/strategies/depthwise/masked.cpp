@@ -26,9 +26,7 @@ class Stage {
     while (!fits(1))
       floats *= 2;
     floats_ = floats;
-    most_ = tiles.rows_of_tiles();
-    while (!fits(most_))
-      --most_;
+    most_ = largest(tiles.rows_of_tiles(), fits);
   }
 
   std::int64_t most_rows_of_tiles() const { return most_; }

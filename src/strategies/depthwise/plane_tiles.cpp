@@ -163,7 +163,8 @@ PlaneBands::PlaneBands(const Case& c, const PlaneTiles& tiles, std::int64_t most
   // More than `rows` has: the second of two threads often wakes up when the first is half through.
   const std::int64_t wanted = 2 * kWorkGroupsPerUnit * c.profile.compute_units;
   const std::int64_t rows = tiles.rows_of_tiles();
-  band = ceil_div(rows, std::max(ceil_div(rows, most), std::min(rows, ceil_div(wanted, planes))));
+  const std::int64_t least = ceil_div(rows, std::min(rows, most));
+  band = ceil_div(rows, std::max(least, std::min(rows, ceil_div(wanted, planes))));
   bands = ceil_div(rows, band);
   all = planes * bands;
   per_work_group = ceil_div(all, wanted);
