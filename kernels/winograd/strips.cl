@@ -20,8 +20,8 @@
 // Prefetches where the results of a block's filters go, from element `at` of each pixel on, of tile `tile`, counted
 // over all images. Done while the multiply-adds leave memory idle, some tiles with each xi.
 ALWAYS_INLINE void prefetch_results(global const element* r, global element* result, const long tile, const int at,
-                                    const int tiles_y, const int tiles_x, const int oh, const int ow, const int out_step,
-                                    const long out_image) {
+                                    const int tiles_y, const int tiles_x, const int oh, const int ow,
+                                    const int out_step, const long out_image) {
   const int i0 = (int)(tile / tiles_x % tiles_y) * M, j0 = (int)(tile % tiles_x) * M;
   const long first = tile / tiles_x / tiles_y * out_image + at;
   for (int i = i0; i < min(i0 + M, oh); ++i) {
