@@ -18,11 +18,22 @@
 // Result (i,j) of a filter is at image*out_image + filter*out_plane + out_offset + i*out_pitch + j*out_step, filters
 // counted over all groups; the residual has the same layout.
 //
-// Macros: KV TH TW VW, UNROLL (channels per loop iteration), SH SW DH DW, and those of the epilogue. All other sizes
-// are arguments, so that one binary serves every size of a class.
+// Where filters do not fill the last vector, it is moved back over the one before it: both then store the same bits.
+//
+// Macros: KV TH TW VW, UNROLL (channels per loop iteration, up to 6), WHOLE (segments are multiples of it), POINTWISE
+// (one tap, no padding), ONE_ROW (of results; TH is 1), SH SW DH DW, and those of the epilogue. All other sizes are
+// arguments, so that one binary serves every size of a class.
 
 #define LINE 16    // floats of a cache line
 #define AHEAD 192  // products
+#define TURNS (LINE / UNROLL >= 4 ? 4 : 2)  // iterations that prefetch a line of each pixel
+
+// LLVM moves no load across it. It would else load the next product's weights early, into registers that sums need.
+#if defined(__x86_64__) || defined(__aarch64__)
+#define KEEP_ORDER __asm__ volatile("" ::: "memory");
+#else
+#define KEEP_ORDER
+#endif
 
 #define PARAMETERS_WITH(restrict) \
   global const float* restrict x, global const float* restrict packed, \
@@ -67,6 +78,16 @@ ALWAYS_INLINE Run run_of(const long id, PLAIN_PARAMETERS) {
   return run;
 }
 
+// The first result of a tile, before tiles at the edges are moved back.
+typedef struct {
+  int i, j;
+} Place;
+
+ALWAYS_INLINE Place place_of(const int tile, const int tiles_x) {
+  const Place place = {ONE_ROW ? 0 : tile / tiles_x * TH, (ONE_ROW ? tile : tile % tiles_x) * TW};
+  return place;
+}
+
 // Where a tap of a filter whose tap 0 is at `at` is inside: the first that is not in front of an image, and the one
 // behind the last that is not behind it.
 inline int first_inside(const int at, const int distance) {
@@ -76,43 +97,66 @@ inline int last_inside(const int at, const int distance, const int taps, const i
   return at >= size ? 0 : min(taps, (size - 1 - at) / distance + 1);
 }
 
-// acc += the weights from wp on times the pixels' `count` products of a segment. `ahead`: the same segment of a later
-// tile's first pixel, of which each iteration prefetches a line of every fourth pixel.
+// acc += weights times one element of each pixel i; the last vector of weights is `back` floats before its place.
+#define MULTIPLY_BACK(weights, element_of) \
+  MULTIPLY_TILE(acc, PIXELS, KV, LOAD_V((weights) + v * VW - (v == KV - 1 ? back : 0)), element_of)
+
+// acc += the weights from wp on times the pixels' `count` products of a segment; with `whole` a multiple of UNROLL.
+// `ahead`: the same segment of a later tile's first pixel, of which each iteration prefetches a line of every TURNS-th
+// pixel.
 ALWAYS_INLINE void multiply_segment(floatv acc[PIXELS][KV], global const float* const* pixels, global const float* wp,
-                                    const int count, global const float* ahead, const int apart) {
+                                    const int back, const int whole, const int count, global const float* ahead,
+                                    const int apart) {
+  uint turn = 0;
   int channel = 0;
-  for (; channel + UNROLL <= count; channel += UNROLL, wp += UNROLL * BLOCK) {
-    global const float* line = ahead + channel + channel / UNROLL % (LINE / UNROLL) * apart;
+  if (whole || UNROLL <= count) {
+    do {
+      global const float* line = ahead + channel + turn * apart;
 #pragma unroll
-    for (int j = 0; j < TW; j += LINE / UNROLL) PREFETCH(line + j * apart);
+      for (int j = 0; j < TW; j += TURNS) PREFETCH(line + j * apart);
 #pragma unroll
-    for (int u = 0; u < UNROLL; ++u) MULTIPLY(wp + u * BLOCK, pixels[i][channel + u])
+      for (int u = 0; u < UNROLL; ++u) {
+        MULTIPLY_BACK(wp + u * BLOCK, pixels[i][channel + u])
+        KEEP_ORDER
+      }
+      channel += UNROLL;
+      turn = (turn + 1) % TURNS;
+      wp += UNROLL * BLOCK;
+    } while (channel + UNROLL <= count);
   }
-  for (; channel < count; ++channel, wp += BLOCK) MULTIPLY(wp, pixels[i][channel])
+  if (whole) return;
+  for (; channel < count; ++channel, wp += BLOCK) MULTIPLY_BACK(wp, pixels[i][channel])
+}
+
+// The same for the tile's pixels of the segment whose first is at `segment`.
+ALWAYS_INLINE void multiply_pixels(floatv acc[PIXELS][KV], global const float* segment, global const float* wp,
+                                   const int back, const int count, const int pitch, const int step,
+                                   const long to_later) {
+  global const float* pixels[PIXELS];
+#pragma unroll
+  for (int i = 0; i < PIXELS; ++i) pixels[i] = segment + i / TW * SH * pitch + i % TW * SW * step;
+  multiply_segment(acc, pixels, wp, back, WHOLE, count, segment + to_later, SW * step);
 }
 
 // The same for all segments of a tile that meets no padding in the rows of taps [first_p, last_p).
 ALWAYS_INLINE void multiply_inside(floatv acc[PIXELS][KV], global const float* xp, global const float* w_block,
-                                   const int first_p, const int last_p, const long to_later, PLAIN_PARAMETERS) {
+                                   const int back, const int first_p, const int last_p, const long to_later,
+                                   PLAIN_PARAMETERS) {
   const int joined = DW == 1 && step == channels;
   const int segments = joined ? 1 : taps_w;
   const int count = joined ? taps_w * channels : channels;
   global const float* wp = w_block + (long)first_p * taps_w * channels * BLOCK;
   for (int p = first_p; p < last_p; ++p) {
     for (int q = 0; q < segments; ++q, wp += count * BLOCK) {
-      global const float* segment = xp + p * DH * pitch + q * DW * step;
-      global const float* pixels[PIXELS];
-#pragma unroll
-      for (int i = 0; i < PIXELS; ++i) pixels[i] = segment + i / TW * SH * pitch + i % TW * SW * step;
-      multiply_segment(acc, pixels, wp, count, segment + to_later, SW * step);
+      multiply_pixels(acc, xp + p * DH * pitch + q * DW * step, wp, back, count, pitch, step, to_later);
     }
   }
 }
 
 // The same for a tile at (row, column) of the input, some of whose taps are in padding.
 ALWAYS_INLINE void multiply_at_border(floatv acc[PIXELS][KV], global const float* xp, global const float* w_block,
-                                      const int first_p, const int last_p, const int row, const int column,
-                                      PLAIN_PARAMETERS) {
+                                      const int back, const int first_p, const int last_p, const int row,
+                                      const int column, PLAIN_PARAMETERS) {
   global const float* zeroes = packed + (long)taps_h * taps_w * channels * BLOCK;
   const int first_q = first_inside(column + (TW - 1) * SW, DW);
   const int last_q = last_inside(column, DW, taps_w, in_w);
@@ -127,9 +171,48 @@ ALWAYS_INLINE void multiply_at_border(floatv acc[PIXELS][KV], global const float
                              (uint)(column + q * DW + i % TW * SW) < (uint)in_w;
           pixels[i] = inside ? segment + i / TW * SH * pitch + i % TW * SW * step : zeroes;
         }
-        multiply_segment(acc, pixels, w_block + ((long)(p * taps_w + q) * channels + channel) * BLOCK,
+        multiply_segment(acc, pixels, w_block + ((long)(p * taps_w + q) * channels + channel) * BLOCK, back, 0,
                          min(BLOCK, channels - channel), segment, 0);
       }
+    }
+  }
+}
+
+// acc += all products of a tile at (row, column) of the input.
+ALWAYS_INLINE void multiply_taps(floatv acc[PIXELS][KV], global const float* xp, global const float* w_block,
+                                 const int back, const int row, const int column, const long to_later,
+                                 PLAIN_PARAMETERS) {
+#if POINTWISE
+  multiply_pixels(acc, xp, w_block, back, channels, pitch, step, to_later);
+#else
+  const int first_p = first_inside(row + (TH - 1) * SH, DH);
+  const int last_p = last_inside(row, DH, taps_h, in_h);
+  const int rows_inside = TH == 1 || (row >= 0 && row + (TH - 1) * SH + (taps_h - 1) * DH < in_h);
+  if (rows_inside && column >= 0 && column + (TW - 1) * SW + (taps_w - 1) * DW < in_w) {
+    multiply_inside(acc, xp, w_block, back, first_p, last_p, to_later, ARGUMENTS);
+  } else {
+    multiply_at_border(acc, xp, w_block, back, first_p, last_p, row, column, ARGUMENTS);
+  }
+#endif
+}
+
+// Stores the tile of results whose first is at `first_out`, of `rest` filters: the last vector `back` filters before its
+// place, or unless `whole` what is beyond `rest` not at all. Inlined, so that `whole` is a constant.
+ALWAYS_INLINE void store_pixels(const floatv acc[PIXELS][KV], global const element* b, global const element* r,
+                                global const element* slopes, global element* result, const long first_b,
+                                const int whole, const int rest, const int back, const long first_out,
+                                const long out_pitch, const int out_step BOUNDS_PARAMETER) {
+#pragma unroll
+  for (int v = 0; v < KV; ++v) {
+    const int first = v * VW - (v == KV - 1 ? back : 0);
+    const int left = whole ? VW : max(rest - first, 0);
+    const floatv bias = BIAS ? get_first(b + first_b + first, left) : (floatv)(0.0f);
+    const floatv slope = slopes_some(slopes + first_b + first, left);
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+      const long at = first_out + i / TW * out_pitch + (long)(i % TW) * out_step + first;
+      const floatv value = ACTIVATE(acc[i][v] + bias + residual_first(r + at, left), slope);
+      put_first(value, left, result + at);
     }
   }
 }
@@ -147,33 +230,33 @@ NOT_INLINED void implicit_gemm_filters_last_item(const long id, PARAMETERS) {
   const long out_block = run.image * out_image + first_b * out_plane + out_offset;
   // A chunk's results begin with those of its first image.
   global const element* slopes_of_image = SLOPES_OF(run.image + out_offset / out_image, (long)groups * filters);
-  const int later = 1 + AHEAD / products;  // tiles
+  const int ahead = 1 + AHEAD / products;  // tiles
+  const int rest = filters - first_filter;
+  const int back = KV > 1 && rest > BLOCK - VW ? max(BLOCK - rest, 0) : 0;
 
   for (int tile = run.first; tile < run.last; ++tile) {
-    const int first_i = tile / tiles_x * TH, first_j = tile % tiles_x * TW;
-    const int i0 = min(first_i, oh - TH), j0 = min(first_j, ow - TW);
-    const int later_i = min((tile + later) / tiles_x * TH, oh - TH);
-    const int later_j = min((tile + later) % tiles_x * TW, ow - TW);
+    const Place place = place_of(tile, tiles_x), later = place_of(tile + ahead, tiles_x);
+    const int i0 = min(place.i, oh - TH), j0 = min(place.j, ow - TW);
+    const int later_i = min(later.i, oh - TH), later_j = min(later.j, ow - TW);
     const int row = top + i0 * SH, column = left + j0 * SW;
     global const float* xp = x_group + (long)row * pitch + (long)column * step;
-    const int first_p = first_inside(row + (TH - 1) * SH, DH);
-    const int last_p = last_inside(row, DH, taps_h, in_h);
-    const int rows_inside = TH == 1 || (row >= 0 && row + (TH - 1) * SH + (taps_h - 1) * DH < in_h);
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
       PREFETCH_TO_WRITE(result + out_block + (later_i + i / TW) * out_pitch + (long)(later_j + i % TW) * out_step +
                         BLOCK - 1);
     }
+    const long to_later = (long)(later_i - i0) * SH * pitch + (long)(later_j - j0) * SW * step;
     floatv acc[PIXELS][KV];
     CLEAR_TILE(acc, PIXELS, KV)
-    if (rows_inside && column >= 0 && column + (TW - 1) * SW + (taps_w - 1) * DW < in_w) {
-      const long to_later = (long)(later_i - i0) * SH * pitch + (long)(later_j - j0) * SW * step;
-      multiply_inside(acc, xp, w_block, first_p, last_p, to_later, ARGUMENTS);
+    multiply_taps(acc, xp, w_block, back, row, column, to_later, ARGUMENTS);
+    const long first_out = out_block + i0 * out_pitch + (long)j0 * out_step;
+    if (rest + back >= BLOCK) {
+      store_pixels(acc, b, r, slopes_of_image, result, first_b, 1, rest, back, first_out, out_pitch,
+                   out_step BOUNDS_PASSED);
     } else {
-      multiply_at_border(acc, xp, w_block, first_p, last_p, row, column, ARGUMENTS);
+      store_pixels(acc, b, r, slopes_of_image, result, first_b, 0, rest, back, first_out, out_pitch,
+                   out_step BOUNDS_PASSED);
     }
-    store_tile(acc, b, r, slopes_of_image, result, first_b, filters - first_filter, i0, j0, first_i, first_j,
-               out_block + i0 * out_pitch + (long)j0 * out_step, out_plane, out_pitch, out_step BOUNDS_PASSED);
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 std::string defines_of(const Correlation& c, const std::string& config) {
   return config + " -DSH=" + std::to_string(c.sh) + " -DSW=" + std::to_string(c.sw) +
          " -DDH=" + std::to_string(c.dh) + " -DDW=" + std::to_string(c.dw) + " " +
-         (c.channels_last ? " -DCHANNELS_LAST=1 -DUNROLL=4 " : " -DCHANNELS_LAST=0 ");
+         (c.channels_last ? " -DCHANNELS_LAST=1 " : " -DCHANNELS_LAST=0 ");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "strategies/implicit_gemm/filters_last.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "ops/epilogue.hpp"
 #include "strategies/implicit_gemm/filter_cost.hpp"
@@ -15,9 +16,24 @@ constexpr std::int64_t kElement = Problem::kFloatBytes;
 // The fraction of the cycles' rate that is reached. PoCL 3.1, 2-core Zen 5, 2026-11, over core.txt.
 constexpr double kEfficiency = 0.96;
 
-// Dense: the products of all taps of a row are adjacent in memory.
+// The products of all taps of a row are adjacent in memory.
 bool joined(const Correlation& c) {
-  return c.groups == 1 && c.dw == 1;
+  return c.in_step == c.channels && c.dw == 1;
+}
+
+// What the program knows of its correlations. The channels of an iteration leave no rest where they can: a rest is a
+// loop of its own, between whose sums and the others' LLVM moves registers.
+std::string class_of(const Correlation& c) {
+  constexpr std::array<std::int64_t, 4> kChannels = {4, 6, 3, 5};
+  const std::int64_t count = joined(c) ? c.taps_w * c.channels : c.channels;
+  const auto* divisor = std::find_if(kChannels.begin(), kChannels.end(),
+                                     [&](std::int64_t channels) { return count % channels == 0; });
+  const bool whole = divisor != kChannels.end();
+  const bool pointwise = c.taps_h * c.taps_w == 1 && c.top >= 0 && c.left >= 0 &&
+                         c.top + c.reach_h() <= c.in_h && c.left + c.reach_w() <= c.in_w;
+  return " -DUNROLL=" + std::to_string(whole ? *divisor : kChannels.front()) +
+         " -DWHOLE=" + std::to_string(whole) + " -DPOINTWISE=" + std::to_string(pointwise) +
+         " -DONE_ROW=" + std::to_string(c.oh == 1);
 }
 
 // How a correlation is divided among work-groups: `tiles_per_run` neighbouring tiles of a block each, so that each has
@@ -165,7 +181,7 @@ class FiltersLast : public RegisterTileLayout {
     return std::make_unique<KernelStep>(
         "multiply",
         device.kernel("implicit_gemm/filters_last", "implicit_gemm_filters_last",
-                      shared_defines(case_.problem, c, config_.defines())),
+                      shared_defines(case_.problem, c, config_.defines() + class_of(c))),
         with_bounds(case_.problem, arguments),
         one_item_groups(division.runs * blocks.blocks() * operand.images));
   }
