@@ -193,15 +193,45 @@ TEST_CASE("depthwise's sections of pixels, channels last") {
   }
 }
 
+// A CPU with 16 registers whose cache holds nothing.
+Device without_cache() {
+  return pretending([](DeviceProfile& p) {
+    p = as_cpu(p, 8, 16);
+    p.cache_bytes = 1;
+  });
+}
+
 TEST_CASE("checker: depthwise's channels last in place, from memory") {
-  Device on = pretending([](DeviceProfile& p) { p.cache_bytes = 1; });
-  for (const char* text : {"n2c20h9w13k20kh3kw3p1g20", "n1c9h13w18k9kh3kw3s2p1g9"}) {
-    Problem p = to_check(text, Direction::kForward, true);
-    p.layout = TensorLayout::kNhwc;
-    check_configs(p, {"body=channels,th=4,tw=2,vw=8", "body=channels,th=2,tw=3,vw=4"}, on);
-    p.data_type = DataType::kFloat16;
-    check_configs(p, {"body=channels,th=2,tw=3,vw=8"}, on);
+  Device on = without_cache();
+  // Whole cache lines of channels are streamed, 20 and 9 channels are not.
+  for (const char* text : {"n2c20h9w13k20kh3kw3p1g20", "n1c9h13w18k9kh3kw3s2p1g9",
+                           "n2c16h9w13k16kh3kw3p1g16", "n1c48h13w18k48kh5kw3s2p2,1g48"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = to_check(text, Direction::kForward, decorated);
+      p.layout = TensorLayout::kNhwc;
+      p.data_type = DataType::kFloat32;
+      check_configs(p,
+                    {"body=channels,th=4,tw=2,vw=8", "body=channels,th=2,tw=3,vw=8",
+                     "body=channels,th=2,tw=3,vw=4", "body=channels,th=2,tw=3,vw=16"},
+                    on);
+      p.data_type = DataType::kFloat16;
+      check_configs(p, {"body=channels,th=2,tw=3,vw=8"}, on);
+    }
   }
+}
+
+TEST_CASE("checker: depthwise's planes in place, from memory") {
+  Device on = without_cache();
+  // Rows of whole vectors are streamed, others not.
+  for (const char* text :
+       {"n2c3h9w24k3kh3kw3p1g3", "n1c3h11w16k3kh5kw3p2,1g3", "n2c3h9w21k3kh3kw3p1g3"}) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+      check_configs(to_check(text, direction, true),
+                    {"body=planes,rb=4,vw=8", "body=planes,rb=3,vw=4"}, on);
+    }
+  }
+  check_configs(to_check("n2c3h18w48k3kh3kw3s2p1g3", Direction::kForward, true),
+                {"body=planes,rb=4,vw=8"}, on);
 }
 
 TEST_CASE("depthwise considers masked planes with few vector registers only") {

@@ -1,4 +1,4 @@
-// parts: depthwise_taps vectors prefetch epilogue
+// parts: depthwise_taps vectors prefetch stream epilogue
 // Depthwise convolution on CPUs, vectors along the channels: forward, channels last, as many filters as channels.
 //
 //   x, channels last                            registers, floatv each
@@ -11,14 +11,16 @@
 // inside and count as 0, in stacks at the border only.
 // Stacks and tiles at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
-// With AHEAD what the tiles below see is prefetched, and the results to the right.
+// With AHEAD what the tiles below see is prefetched, and the results to the right unless they are streamed.
 //
-// Macros: VW TH TW, UNROLL, AHEAD (0 or 1); KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are
-// arguments. The weights are prepared: floats, channels last.
+// Macros: VW TH TW, UNROLL, AHEAD (0 or 1), STREAM (then c is a multiple of LINE); KH KW SH SW DH DW, DATA=0, and those
+// of the epilogue. All other sizes are arguments. The weights are prepared: floats, channels last.
 
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
 #define LINE (64 / (int)sizeof(element))  // elements
+// Vectors whose results are stored together: those of a cache line where they are streamed.
+#define TOGETHER (STREAM ? LINE / VW : 1)
 
 // The pixels that a stack sees: offsets of rows and columns, and 0 for those that do not count, else -1.
 typedef struct {
@@ -88,14 +90,40 @@ ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, gl
 // A cache line of channels from x and y on: of the rows that the next row of tiles sees beyond this one, and of the
 // results right of this tile. No hardware prefetcher foresees either.
 ALWAYS_INLINE void prefetch_next(global const element* x, global const element* y, const int c, const int in_w,
-                                 const int ow, const int row, const int column) {
+                                 const int ow, const int row, const int column, const int streamed) {
 #pragma unroll
   for (int p = 0; p < TH * SH; ++p) {
 #pragma unroll
     for (int q = 0; q < TW * SW; ++q) PREFETCH(x + ((long)(row + IN_H + p) * in_w + column + q) * c);
   }
+  if (streamed) return;
 #pragma unroll
   for (int t = 0; t < TH * TW; ++t) PREFETCH_TO_WRITE(y + ((long)(t / TW) * ow + TW + t % TW) * c);
+}
+
+// The results of a vector of channels; x, w, b, r and slopes point to the first channel.
+ALWAYS_INLINE void channels_vector(floatv results[TH * TW], global const element* x, global const float* w,
+                                   global const element* b, global const element* r, global const element* slopes,
+                                   const Seen* seen, const int c, const int ow, const int border) {
+  floatv acc[TH][TW];
+#if BIAS
+  const floatv start = GET_V(b);
+#else
+  const floatv start = (floatv)(0.0f);
+#endif
+  const floatv slope = slopes_some(slopes, VW);
+#pragma unroll
+  for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
+  multiply_taps(acc, x, w, seen, c, border);
+#pragma unroll
+  for (int t = 0; t < TH * TW; ++t) {
+#if RESIDUAL
+    const floatv value = acc[t / TW][t % TW] + GET_V(r + ((long)(t / TW) * ow + t % TW) * c);
+#else
+    const floatv value = acc[t / TW][t % TW];
+#endif
+    results[t] = ACTIVATE(value, slope);
+  }
 }
 
 // Computes `channels` channels of a stack; x, w, b, r, slopes and y point to the first of them. (row, column) is what
@@ -104,31 +132,26 @@ ALWAYS_INLINE void prefetch_next(global const element* x, global const element* 
 ALWAYS_INLINE void channels_stack(global const element* x, global const float* w, global const element* b,
                     global const element* r, global const element* slopes, global element* y,
                     const int channels, const int c, const int in_h, const int in_w, const int ow,
-                    const int row, const int column, const int border) {
+                    const int row, const int column, const int border, const int streamed) {
   Seen seen;
   find_seen(&seen, c, in_h, in_w, row, column, border);
-  for (int first = 0; first < channels; first += VW) {
-    const int channel = min(first, channels - VW);
-    if (AHEAD && first % LINE == 0) prefetch_next(x + channel, y + channel, c, in_w, ow, row, column);
-    floatv acc[TH][TW];
-#if BIAS
-    const floatv start = GET_V(b + channel);
-#else
-    const floatv start = (floatv)(0.0f);
-#endif
-    const floatv slope = slopes_some(slopes + channel, VW);
+  for (int first = 0; first < channels; first += TOGETHER * VW) {
+    const int channel = min(first, channels - TOGETHER * VW);
+    if (AHEAD && first % LINE == 0) {
+      prefetch_next(x + channel, y + channel, c, in_w, ow, row, column, streamed);
+    }
+    floatv results[TOGETHER][TH * TW];
 #pragma unroll
-    for (int t = 0; t < TH * TW; ++t) acc[t / TW][t % TW] = start;
-    multiply_taps(acc, x + channel, w + channel, &seen, c, border);
+    for (int v = 0; v < TOGETHER; ++v) {
+      const int at = channel + v * VW;
+      channels_vector(results[v], x + at, w + at, b + at, r + at, slopes + at, &seen, c, ow, border);
+    }
 #pragma unroll
     for (int t = 0; t < TH * TW; ++t) {
-      const long at = ((long)(t / TW) * ow + t % TW) * c + channel;
-#if RESIDUAL
-      const floatv value = acc[t / TW][t % TW] + GET_V(r + at);
-#else
-      const floatv value = acc[t / TW][t % TW];
-#endif
-      PUT_V(ACTIVATE(value, slope), y + at);
+#pragma unroll
+      for (int v = 0; v < TOGETHER; ++v) {
+        PUT_STREAMED(streamed, results[v][t], y + ((long)(t / TW) * ow + t % TW) * c + channel + v * VW)
+      }
     }
   }
 }
@@ -146,6 +169,7 @@ ALWAYS_INLINE void channels_stack(global const element* x, global const float* w
 NOT_INLINED void depthwise_channels_item(const long id, PARAMETERS) {
   const long first_index = id * stacks_per_work_group;
   const long last_index = min(first_index + stacks_per_work_group, all_stacks);
+  const int streamed = IS_ALIGNED(y, 64);
   for (long index = first_index; index < last_index; ++index) {
     const int first = min((int)(index % channel_stacks) * stack_channels, c - stack_channels);
     const long place = index / channel_stacks;
@@ -158,12 +182,13 @@ NOT_INLINED void depthwise_channels_item(const long id, PARAMETERS) {
     const long to = ((image * oh + i) * ow + j) * c + first;
     if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
       channels_stack(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, stack_channels, c, in_h,
-                     in_w, ow, row, column, 0);
+                     in_w, ow, row, column, 0, streamed);
     } else {
       channels_stack(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, stack_channels, c, in_h,
-                     in_w, ow, row, column, 1);
+                     in_w, ow, row, column, 1, streamed);
     }
   }
+  END_STREAM
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

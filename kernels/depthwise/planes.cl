@@ -1,4 +1,4 @@
-// parts: depthwise_planes epilogue
+// parts: depthwise_planes stream epilogue
 // Depthwise convolution on CPUs, forward and data gradient, of planes that are read as they lie: see
 // parts/depthwise_planes.cl for the cases at the border.
 //
@@ -10,8 +10,8 @@
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
-// Macros: RB, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those of the
-// epilogue. All other sizes are arguments.
+// Macros: RB, STREAM, and those of parts/depthwise_planes.cl but SHIFT_H, SHIFT_W; KH KW SH SW DH DW, DATA, and those
+// of the epilogue. All other sizes are arguments.
 
 #define TILE_ROWS RB
 #define EACH_CASE 0
@@ -21,7 +21,7 @@
 ALWAYS_INLINE void planes_tile(global const element* input, global const element* y_mask,
                                 const long from, const float* weight, const float bias,
                                 const float slope, global const element* r, global element* result,
-                                const long to, const int in_w, const int res_w,
+                                const long to, const int in_w, const int res_w, const int streamed,
                                 const int top, const int bottom, const int left, const int right) {
   // Sums are moved instead of their terms: once per row of results.
   floatv sums[MOST_MOVES + 1][RB];
@@ -60,7 +60,7 @@ ALWAYS_INLINE void planes_tile(global const element* input, global const element
 #else
     const floatv value = UNSHUFFLED(sum);
 #endif
-    PUT_V(ACTIVATE(value, slope), result + at);
+    PUT_STREAMED(streamed, ACTIVATE(value, slope), result + at)
   }
 }
 
@@ -85,6 +85,7 @@ NOT_INLINED void depthwise_planes_item(const long id, PARAMETERS) {
     const long f = plane % ((long)groups * filters);
     const long from = image * in_image + f / filters * in_h * in_w - (long)TOP * in_w - LEFT;
     const long to = image * out_image + f * res_h * res_w;
+    const int streamed = IS_ALIGNED(result + to, sizeof(floatv)) && res_w % VW == 0;
     const float bias = BIAS_OF(b, f);
     const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
     float weight[KH * KW];
@@ -93,10 +94,11 @@ NOT_INLINED void depthwise_planes_item(const long id, PARAMETERS) {
     for (int row = first; row < min(first + band, rows_of_tiles); ++row) {
 #define PLANES_TILE(i, j, top, bottom, left, right)                                             \
   planes_tile(x, y_mask, from + (long)(i) * IH * in_w + (long)(j) * IW, weight, bias, slope, r, \
-               result, to + (long)(i) * res_w + (j), in_w, res_w, top, bottom, left, right);
+               result, to + (long)(i) * res_w + (j), in_w, res_w, streamed, top, bottom, left, right);
       FOR_TILES(row, rows_of_tiles, res_h, res_w, PLANES_TILE)
     }
   }
+  END_STREAM
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

@@ -196,8 +196,8 @@ ALWAYS_INLINE void multiply_taps(floatv acc[PIXELS][KV], global const float* xp,
 #endif
 }
 
-// Stores the tile of results whose first is at `first_out`, of `rest` filters: the last vector `back` filters before its
-// place, or unless `whole` what is beyond `rest` not at all. Inlined, so that `whole` is a constant.
+// Stores the tile of results whose first is at `first_out`, of `rest` filters: the last vector `back` filters before
+// its place, or unless `whole` what is beyond `rest` not at all. Inlined, so that `whole` is a constant.
 ALWAYS_INLINE void store_pixels(const floatv acc[PIXELS][KV], global const element* b, global const element* r,
                                 global const element* slopes, global element* result, const long first_b,
                                 const int whole, const int rest, const int back, const long first_out,

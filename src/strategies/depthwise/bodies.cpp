@@ -33,6 +33,22 @@ void describe_as(Candidate& candidate, const Problem& p, double predicted_us) {
   candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
 }
 
+bool from_memory(const Case& c) {
+  return operand_bytes(c.problem) > real(c.machine.last_level_bytes);
+}
+
+bool results_leave_caches(const Case& c) {
+  return from_memory(c) && c.machine.last_level_bytes > 0 && c.machine.few_registers() &&
+         c.problem.data_type == DataType::kFloat32;
+}
+
+double streamed_bytes(const Case& c) {
+  // Of a copy's three transfers the result's is one that reads it; a third of the result is what 14 runs of
+  // n16c144h56w56k144kh3kw3p1g144 saved (2-core Zen 3, 2026-11).
+  constexpr double kSaved = 0.35;
+  return kSaved * real(c.problem.wants_dx() ? c.problem.x_bytes() : c.problem.y_bytes());
+}
+
 Pass plane_pass(const Case& c, VectorWork work, double work_groups) {
   // Narrower vectors take as many instructions, of which fewer cross a cache line. Calibrated on PoCL 3.1, 2-core Zen
   // 5, 2026-11.

@@ -35,6 +35,13 @@ void describe_as(Candidate& candidate, const Problem& p, double predicted_us);
 // A launch over planes that the last-level cache may hold, with vectors of the machine's width or less.
 Pass plane_pass(const Case& c, VectorWork work, double work_groups);
 
+// The last-level cache does not hold the operands. Where it does, prefetching takes longer (docs/calibration.md).
+bool from_memory(const Case& c);
+// Nor does it hold the result until it is read, so that storing past the caches is faster: measured with 16 registers.
+bool results_leave_caches(const Case& c);
+// The bytes that a launch saves whose results are stored past the caches.
+double streamed_bytes(const Case& c);
+
 // And one of the bodies for GPUs.
 Pass direct_pass(const Case& c, double flops, double work_groups);
 

@@ -46,9 +46,12 @@ struct Stacks {
   }
 };
 
-// The last-level cache does not hold x and y. Where it does, prefetching takes longer (docs/calibration.md).
-bool from_memory(const Case& c) {
-  return operand_bytes(c.problem) > real(c.machine.last_level_bytes);
+// Whole cache lines of channels, which are then streamed (kernels/parts/stream.cl), by tiles that do not write to more
+// lines at once than a processor collects.
+bool streams(const Case& c, const ChannelsTile& tile, const Stacks& stacks) {
+  constexpr int kMostResults = 6;
+  return results_leave_caches(c) && c.problem.c * kElement % c.machine.line_bytes == 0 &&
+         stacks.channel_stacks == 1 && tile.th * tile.tw <= kMostResults;
 }
 
 // Cycles, calibrated on PoCL 3.1, 2-core Zen 5, 2026-11: per stack, and per tile of one for a product and
@@ -87,7 +90,8 @@ class ChannelsLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
                       class_defines(p, config_) + define("UNROLL", tile_.unrolls(p)) +
-                          define("AHEAD", from_memory(case_))),
+                          define("AHEAD", from_memory(case_)) +
+                          define("STREAM", streams(case_, tile_, stacks_))),
         with_slopes(p, {{"x", Region{kXSlot}},
                         {"w", packed},
                         {"b", Region{kBiasSlot}},
@@ -116,9 +120,10 @@ class ChannelsLayout : public Layout {
     const double results = tile_.th * tile_.tw, taps = real(p.kh * p.kw);
     const double vector = products(p, results * taps) + taps + kStore * results;
     const double vectors = std::ceil(real(stacks_.stack_channels) / tile_.vw);
+    const double bytes = cached(case_.machine, operand_bytes(p)) -
+                         (streams(case_, tile_, stacks_) ? streamed_bytes(case_) : 0.0);
     return vector_pass(case_.profile, {real(stacks_.count), kStack + vectors * vector, tile_.vw},
-                       {cached(case_.machine, operand_bytes(p)),
-                        real(ceil_div(stacks_.count, stacks_.per_work_group))});
+                       {bytes, real(ceil_div(stacks_.count, stacks_.per_work_group))});
   }
   // Cycles of so many multiply-adds and their loads.
   double products(const Problem& p, double count) const {
@@ -153,7 +158,10 @@ std::vector<Config> variants(const Case& c) {
                    {"vw", vw}}};
   };
   if (!c.machine.few_registers()) return {config_of(2, 7)};
-  std::vector<Config> configs{config_of(2, 3)};
+  const Config usual = config_of(2, 3);
+  std::vector<Config> configs{usual};
+  const ChannelsTile tile = ChannelsTile::from(usual);
+  if (streams(c, tile, Stacks(p, c.profile, tile))) return configs;
   // At a stride, from memory: 3.4 ms, 2.5 with two rows (n8c96h112w112k96kh3kw3s2p1g96), cause not established.
   if (p.oh() >= 4 && !(p.sh > 1 && from_memory(c))) configs.push_back(config_of(4, 2));
   return configs;

@@ -22,8 +22,9 @@ class PlanesLayout : public Layout {
     const double planes = real(p.n * (p.wants_dx() ? p.c : p.k));
     const double tiles = planes * real(tiles_.rows_of_tiles() * tiles_.vectors());
     const double cycles = tiles_.cycles(case_) + kStoreOfRow * real(tiles_.tile_rows);
-    const Pass pass =
-        plane_pass(case_, {tiles, cycles, static_cast<int>(tiles_.vw)}, real(bands_.all));
+    Pass pass = plane_pass(case_, {tiles, cycles, static_cast<int>(tiles_.vw)}, real(bands_.all));
+    if (results_leave_caches(case_) && (p.wants_dx() ? p.w : p.ow()) % tiles_.vw == 0)
+      pass.bytes -= streamed_bytes(case_);
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
   }
 
@@ -33,7 +34,8 @@ class PlanesLayout : public Layout {
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/planes", "depthwise_planes",
-                      class_defines(p, config_) + tiles_.defines() + define("PAIRS", pairs)),
+                      class_defines(p, config_) + tiles_.defines() + define("PAIRS", pairs) +
+                          define("STREAM", results_leave_caches(case_))),
         with_slopes(p, bands_.arguments(p, tiles_)),
         one_item_groups(ceil_div(bands_.all, bands_.per_work_group))));
   }
