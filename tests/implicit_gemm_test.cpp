@@ -175,7 +175,7 @@ TEST_CASE("checker: implicit_gemm's filters with channels last, several tiles fo
   for (const char* text :
        {"n1c3h61w43k19kh3kw3s2p1", "n2c10h47w39k36kh1kw1g2", "n1c27h33w35k18kh3kw3p5d5",
         "n2c12h21w37k22kh3kw3p2,0,1,2g2", "n1c2h43w45k5kh4kw2s3,2p1", "n1c21h2w99k9kh2kw7p1,3",
-        "n2c70h9w11k26kh1kw1s2"}) {
+        "n2c70h9w11k26kh1kw1s2", "n1c7h19w23k34kh1kw1", "n2c24h13w17k12kh1kw1"}) {
     for (const bool decorated : {false, true}) {
       Problem p = in_direction(parse_problem(text), Direction::kForward, decorated);
       p.layout = TensorLayout::kNhwc;

@@ -1,4 +1,4 @@
-// parts: filter_tile prefetch
+// parts: filter_tile inside prefetch
 // Implicit GEMM on CPUs, channels last, vectors along the filters: a forward convolution as a matrix product whose
 // im2col matrix is read from the input while multiplying, with the register tile of parts/filter_tile.cl. A work-item
 // computes some neighbouring tiles of a block of filters, one after the other: what finds a tile costs as much as a
@@ -86,15 +86,6 @@ typedef struct {
 ALWAYS_INLINE Place place_of(const int tile, const int tiles_x) {
   const Place place = {ONE_ROW ? 0 : tile / tiles_x * TH, (ONE_ROW ? tile : tile % tiles_x) * TW};
   return place;
-}
-
-// Where a tap of a filter whose tap 0 is at `at` is inside: the first that is not in front of an image, and the one
-// behind the last that is not behind it.
-inline int first_inside(const int at, const int distance) {
-  return at < 0 ? (distance - 1 - at) / distance : 0;
-}
-inline int last_inside(const int at, const int distance, const int taps, const int size) {
-  return at >= size ? 0 : min(taps, (size - 1 - at) / distance + 1);
 }
 
 // acc += weights times one element of each pixel i; the last vector of weights is `back` floats before its place.

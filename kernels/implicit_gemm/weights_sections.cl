@@ -1,4 +1,4 @@
-// parts: register_tile stage_transposed prefetch
+// parts: register_tile stage_transposed inside prefetch
 // Implicit GEMM for the weight gradient, on CPUs, vectors along the filters; both operands are staged, one launch:
 // dw (filters x channels*kh*kw) = dy (filters x pixels) times the patches of x (pixels x channels*kh*kw), gathered
 // while multiplying. The reduction runs over the pixels of all images. It can be split into parts, whose sums another
@@ -31,15 +31,6 @@ typedef global const float* Pixels;
 #define IN_PLACE 0
 typedef local const float* Pixels;
 #endif
-
-// The tap of result 0 is at `at`, that of each next result `step` further. The first result whose tap is not in front
-// of an image, and the one behind the last whose tap is not behind it.
-inline int first_inside(const int at, const int step) {
-  return at < 0 ? (step - 1 - at) / step : 0;
-}
-inline int last_inside(const int at, const int step, const int count, const int size) {
-  return at >= size ? 0 : min(count, (size - 1 - at) / step + 1);
-}
 
 #define PARAMETERS_WITH(restrict) \
   global const element* restrict x, global const element* restrict dy, global const element* restrict y_mask, \

@@ -129,6 +129,21 @@ double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> pa
   return total;
 }
 
+double share_met_along(std::int64_t results, std::int64_t tile, std::int64_t taps,
+                       std::int64_t start, std::int64_t stride, std::int64_t distance,
+                       std::int64_t size) {
+  const std::int64_t tiles = ceil_div(results, tile), step = tile * stride;
+  std::int64_t met = 0;
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const std::int64_t at = start + tap * distance;
+    const std::int64_t in_front = -at - (tile - 1) * stride;  // of the input, of the last of a tile
+    const std::int64_t first = in_front > 0 ? ceil_div(in_front, step) : 0;
+    const std::int64_t last = at < size ? std::min(tiles, ceil_div(size - at, step)) : 0;
+    met += std::max<std::int64_t>(0, last - first);
+  }
+  return real(met) / real(std::max<std::int64_t>(1, tiles * taps));
+}
+
 double operand_bytes(const Problem& p) {
   return static_cast<double>(p.x_bytes() + p.w_bytes() + p.y_bytes());
 }

@@ -112,6 +112,12 @@ Pass times(Pass pass, double count);
 // than them (both), plus the cost of its launches: enqueueing, and waiting for threads that wake up.
 double predicted_us(const DeviceProfile& profile, std::initializer_list<Pass> passes);
 
+// The share of the taps along an axis that are met by tiles of `tile` results each. Tap 0 of result 0 is at `start` of
+// `size`, the next result `stride` and the next tap `distance` behind it.
+double share_met_along(std::int64_t results, std::int64_t tile, std::int64_t taps,
+                       std::int64_t start, std::int64_t stride, std::int64_t distance,
+                       std::int64_t size);
+
 // x, w and y (or their gradients), each once.
 double operand_bytes(const Problem& problem);
 

@@ -29,10 +29,10 @@ constexpr double kTileOnCpu = 0.9;
 constexpr double kPlainOnCpu = 0.01, kPlainOnGpu = 0.1;
 // Cycles per step of the loop around a product, which the little work of 16 registers does not hide; 2-core Zen 3,
 // 2026-11.
-constexpr double kLoopWith16 = 1.5;
+constexpr double kLoopWith16 = 0.8;
 // Cycles around a tile, as in `filters`: n1c1h86w86k88kh5kw5s4p2 took 30 us instead of 16 (2-core Zen 5, 2026-11). With
 // 16 registers first layers at a stride were predicted 1.2 times too fast without (Zen 3).
-constexpr double kAroundTile = 120, kAroundTileWith16 = 60;
+constexpr double kAroundTile = 120, kAroundTileWith16 = 200;
 // Traffic per unfolded byte.
 constexpr double kUnfoldBytes = 4;
 
@@ -91,11 +91,17 @@ std::int64_t workspace_bytes(const Problem& p, const DeviceProfile& profile, std
   return layout.bytes();
 }
 
+// The mean share of the taps that a tile multiplies: the kernel leaves out those that only padding meets.
+double met(const Problem& p, const Tile& tile) {
+  return share_met_along(p.oh(), tile.th, p.kh, -p.pt, p.sh, p.dh, p.h) *
+         share_met_along(p.ow(), tile.tw, p.kw, -p.pl, p.sw, p.dw, p.w);
+}
+
 // Of one chunk. As implicit_gemm's `filters`.
 Pass tile_pass(const Problem& p, const DeviceProfile& profile, const Tile& tile,
                const FilterBlocks& blocks, std::int64_t columns) {
   const Machine machine = Machine::of(profile);
-  const double loop = machine.measured(kLoopWith16, 0), steps = real(p.reduction());
+  const double loop = machine.measured(kLoopWith16, 0), steps = real(p.reduction()) * met(p, tile);
   const double vectors = tile.kv * tile.th * tile.tw, loads = tile.kv + tile.th * tile.tw;
   const double lines = far_weight_lines(machine, steps, tile.kv * tile.vw * Problem::kFloatBytes);
   const double transposes = real(tile.kv * tile.th * ceil_div(tile.tw, tile.vw));
@@ -226,9 +232,7 @@ struct Launch {
 
 std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std::int64_t first) {
   const Problem& p = launch.p;
-  // Taps of one column: kh*c adjacent products where dilation is 1, else kh times c.
-  const std::int64_t c = p.c_per_group();
-  const bool together = p.dh == 1;
+  const std::int64_t c = p.c_per_group(), hp = launch.unfolding.hp;
   const FilterBlocks& blocks = launch.blocks;
   std::vector<Argument> arguments = {{"unfolded", launch.unfolded},
                                      {"packed", launch.packed},
@@ -237,12 +241,12 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
                                      {"y", Region{kYSlot}},
                                      {"group_stride", cl_long{launch.unfolding.group_stride(p)}},
                                      {"row_step", cl_long{p.sh * c}},
-                                     {"column_step", cl_long{p.sw * launch.unfolding.hp * c}},
+                                     {"column_step", cl_long{p.sw * hp * c}},
                                      {"taps_w", narrow(p.kw)},
-                                     {"taps_h", narrow(together ? 1 : p.kh)},
-                                     {"adjacent", narrow(together ? p.kh * c : c)},
+                                     {"taps_h", narrow(p.kh)},
+                                     {"channels", narrow(c)},
                                      {"tap_row", cl_long{p.dh * c}},
-                                     {"tap_column", cl_long{p.dw * launch.unfolding.hp * c}},
+                                     {"tap_column", cl_long{p.dw * hp * c}},
                                      {"oh", narrow(p.oh())},
                                      {"ow", narrow(p.ow())},
                                      {"first_column", narrow(first)},
@@ -257,7 +261,15 @@ std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std
                                        {"filters", narrow(p.k_per_group())},
                                        {"blocks_per_group", narrow(blocks.blocks_per_group)},
                                        {"blocks", narrow(blocks.blocks())},
-                                       {"blocks_inner", cl_int{blocks_inner ? 1 : 0}}});
+                                       {"blocks_inner", cl_int{blocks_inner ? 1 : 0}},
+                                       {"sh", narrow(p.sh)},
+                                       {"sw", narrow(p.sw)},
+                                       {"dh", narrow(p.dh)},
+                                       {"dw", narrow(p.dw)},
+                                       {"in_h", narrow(p.h)},
+                                       {"in_w", narrow(p.w)},
+                                       {"top", narrow(-p.pt)},
+                                       {"left", narrow(first * p.sw - p.pl)}});
   }
   arguments.push_back({"image", narrow(image)});
   arguments.push_back({"out_image", cl_long{p.result_image()}});

@@ -5,22 +5,6 @@ namespace {
 
 constexpr std::int64_t kElement = Problem::kFloatBytes;
 
-// The share of the taps along an axis that are met by tiles of `tile` results each. Tap 0 of result 0 is at `start` of
-// `size`, the next result `stride` and the next tap `distance` behind it.
-double met_along(std::int64_t results, std::int64_t tile, std::int64_t taps, std::int64_t start,
-                 std::int64_t stride, std::int64_t distance, std::int64_t size) {
-  const std::int64_t tiles = ceil_div(results, tile), step = tile * stride;
-  std::int64_t met = 0;
-  for (std::int64_t tap = 0; tap < taps; ++tap) {
-    const std::int64_t at = start + tap * distance;
-    const std::int64_t in_front = -at - (tile - 1) * stride;  // of the input, of the last of a tile
-    const std::int64_t first = in_front > 0 ? ceil_div(in_front, step) : 0;
-    const std::int64_t last = at < size ? std::min(tiles, ceil_div(size - at, step)) : 0;
-    met += std::max<std::int64_t>(0, last - first);
-  }
-  return real(met) / real(std::max<std::int64_t>(1, tiles * taps));
-}
-
 // Lines of a channel that all taps of a tile read, each once.
 double lines_of_channel(const FilterTile& tile, const Correlation& c, double line_floats) {
   const auto lines = [&](std::int64_t columns) {
@@ -55,8 +39,8 @@ double waiting(const Case& all, const Correlation& c) {
 }  // namespace
 
 double share_met(const FilterTile& tile, const Correlation& c) {
-  return met_along(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h) *
-         met_along(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
+  return share_met_along(c.oh, tile.th, c.taps_h, c.top, c.sh, c.dh, c.in_h) *
+         share_met_along(c.ow, tile.tw, c.taps_w, c.left, c.sw, c.dw, c.in_w);
 }
 
 double filter_product_cycles(const Case& all, const FilterTile& tile, const Correlation& c,
