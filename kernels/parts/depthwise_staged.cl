@@ -11,8 +11,9 @@
 // instead of 157 us; 2-core Zen 3, 2026-11).
 //
 // Macros: VW (4, 8 or 16), MASK, LEFT (columns of padding), and those of parts/depthwise_taps.cl; IN_W (columns of the
-// image), STAGE_PITCH, STAGE_FLOATS (of local memory), STAGE_BORDER (zeroes in front of the first row).
+// image), STAGE_PITCH (not defined: nothing is staged), STAGE_FLOATS (of local memory), STAGE_BORDER (zeroes in front of the first row).
 
+#ifdef STAGE_PITCH
 #define HALF_PITCH (STAGE_PITCH / IW)
 // From a result's column to what it sees at tap column q.
 #if IW == 1
@@ -48,9 +49,9 @@ ALWAYS_INLINE void stage_row(global const element* input, global const element* 
 #define SOURCE_V(at) GET_V(input + (at))
 #endif
 #if IW == 1
-#define STAGE_AT(j) IN_ONE_PIECE(local, staged + (j)) = SOURCE_V(at + (j));
+#define COPY_AT(j) IN_ONE_PIECE(local, staged + (j)) = SOURCE_V(at + (j));
 #else
-#define STAGE_AT(j)                                                       \
+#define COPY_AT(j)                                                       \
   {                                                                       \
     const floatv a = SOURCE_V(at + (j)), b = SOURCE_V(at + (j) + VW);     \
     IN_ONE_PIECE(local, staged + (j) / 2) = even_lanes(a, b);             \
@@ -63,12 +64,13 @@ ALWAYS_INLINE void stage_row(global const element* input, global const element* 
   __attribute__((opencl_unroll_hint(1)))
 #endif
   for (int j = 0; j + IW * VW <= IN_W; j += IW * VW) {
-    STAGE_AT(j)
+    COPY_AT(j)
   }
 #if IN_W % (IW * VW) > 0
-  STAGE_AT((IN_W - IW * VW) / IW * IW)
+  COPY_AT((IN_W - IW * VW) / IW * IW)
 #if IN_W % IW == 1
   staged[IN_W / 2] = GET(input, at + IN_W - 1);
 #endif
 #endif
 }
+#endif
