@@ -73,8 +73,8 @@ TEST_CASE("checker: depthwise's planes with masked columns") {
                 {"body=masked,rb=5,vw=16"});
 }
 
-// Rows are copied by vectors: images that end within one, with an odd column, a row behind the last step, padding on one
-// side only, bands, several passes over a row, several filters a channel, dilation that keeps even and odd columns apart.
+// Rows are copied by vectors: images that end within one, with an odd column, a row behind the last step, padding on
+// one side only, several passes over a row, several filters a channel, dilation that keeps even and odd columns apart.
 TEST_CASE("checker: depthwise's planes staged row by row") {
   for (const char* text :
        {"n3c4h13w19k4kh3kw3s2p1g4", "n2c5h17w35k5kh5kw5s2p2g5", "n1c4h18w29k4kh7kw7s2p3g4",
@@ -106,6 +106,11 @@ TEST_CASE("depthwise's bands of planes staged row by row") {
     check_configs(p, {"body=staged_rolling,nv=4,vw=8", "body=staged_rolling,nv=2,vw=8"});
     p.data_type = DataType::kFloat16;
     check_configs(p, {"body=staged_rolling,nv=3,vw=8"});
+    // The weight gradient stages some rows of tiles at a time.
+    Problem weights = to_check(text, Direction::kBackwardWeights, true);
+    const std::string taps = std::to_string(p.kh * p.kw);
+    check_configs(weights, {("body=weights_masked,rows=7,taps=" + taps + ",vw=8").c_str(),
+                            ("body=weights_masked,rows=2,taps=" + taps + ",vw=4").c_str()});
   }
 }
 

@@ -1,6 +1,6 @@
 // parts: depthwise_rolling depthwise_staged epilogue
-// Depthwise convolution on CPUs with few vector registers, forward and data gradient, of planes that are copied to local
-// memory, row by row: see parts/depthwise_rolling.cl and parts/depthwise_staged.cl.
+// Depthwise convolution on CPUs with few vector registers, forward and data gradient, of planes that are copied to
+// local memory, row by row: see parts/depthwise_rolling.cl and parts/depthwise_staged.cl.
 //
 //   local memory                          registers, floatv each
 //     the filter                            acc[ROLL][NV]: NV vectors of the ROLL rows of results that see the rows of
@@ -8,10 +8,10 @@
 //     first that it sees                    the input
 //
 // One work-item per work-group, `bands_per_work_group` bands of `band` rows of results each. It goes down the rows of
-// the input for NV vectors of columns at a time. With the first of them it copies the rows of the next step before it
-// multiplies those of this one: the copy loads, shuffles and stores while the multiply-adds before it still run. Each
-// vector is loaded once per column of the filter and serves all rows of results that see it; the loop over columns is
-// not unrolled, so that LLVM has no multiply-adds to sort. ROLL * NV sums hide the latency of a multiply-add from 8 on.
+// the input for NV vectors of columns at a time. With the first of them it copies the rows of the step after the next
+// before it multiplies those of this one, so that copies and multiply-adds overlap. Each vector is loaded once per
+// column of the filter and serves all rows of results that see it; the loop over columns is not unrolled, so that LLVM
+// has no multiply-adds to sort. From 8 on, ROLL * NV sums hide the latency of a multiply-add.
 //
 // The last vectors overlap their neighbours: res_w >= VW. in_image, out_image: elements from one image to the next, of
 // the input, of the result and r.
@@ -50,7 +50,7 @@ ALWAYS_INLINE void add_step(floatv* acc, local const float* rows, local const fl
   local const float* column = weights + WEIGHT_COLUMN(0);
   int next = TO_NEXT_TAP;
   __attribute__((opencl_unroll_hint(1)))
-  for (int v = 0; v < KW; ++v, seen += next, next = TO_NEXT_TAP_AFTER(next), column += WEIGHT_COLUMN(1) - WEIGHT_COLUMN(0)) {
+  for (int v = 0; v < KW; ++v) {
 #pragma unroll
     for (int s = 0; s < IH; ++s) {
 #pragma unroll
@@ -63,6 +63,9 @@ ALWAYS_INLINE void add_step(floatv* acc, local const float* rows, local const fl
         }
       }
     }
+    seen += next;
+    next = TO_NEXT_TAP_AFTER(next);
+    column += WEIGHT_COLUMN(1) - WEIGHT_COLUMN(0);
   }
 }
 

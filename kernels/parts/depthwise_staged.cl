@@ -6,12 +6,13 @@
 //     stride 2   x0 x2 x4 ... 0 0 x1 x3 x5 ... 0 0     x of -1, 1, 3, ...   from the odd columns on, moved by -1
 //                                                      x of 0, 2, 4, ...    from the even columns on
 //
-// So each tap sees a vector of neighbours, and where the image ends it sees zeroes. The pitch is a constant: with one in
-// a register LLVM 15 computes the address of each row, loads all rows first, and spills (5x5 at stride 2 on 56x56: 182
-// instead of 157 us; 2-core Zen 3, 2026-11).
+// So each tap sees a vector of neighbours, and where the image ends it sees zeroes. Pitch and width are constants: with
+// a pitch in a register LLVM computes the address of each row, loads all rows first, and spills (2-core Zen 3,
+// 2026-11).
 //
 // Macros: VW (4, 8 or 16), MASK, LEFT (columns of padding), and those of parts/depthwise_taps.cl; IN_W (columns of the
-// image), STAGE_PITCH (not defined: nothing is staged), STAGE_FLOATS (of local memory), STAGE_BORDER (zeroes in front of the first row).
+// image), STAGE_PITCH (not defined: nothing is staged), STAGE_FLOATS (of local memory), STAGE_BORDER (zeroes in front
+// of the first row).
 
 #ifdef STAGE_PITCH
 #define HALF_PITCH (STAGE_PITCH / IW)

@@ -39,8 +39,7 @@ std::int64_t StagedPlanes::floats(std::int64_t count, std::int64_t others) const
 }
 
 std::int64_t StagedPlanes::steps_of(std::int64_t rows) const {
-  return std::min(rows + planes.roll() - 1,
-                  ceil_div(planes.in_h - planes.top(), planes.rows.advance));
+  return std::min(rows + planes.roll() - 1, ceil_div(planes.in_h, planes.rows.advance));
 }
 
 std::int64_t StagedPlanes::vectors_of_pass(std::int64_t most) const {

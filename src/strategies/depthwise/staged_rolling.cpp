@@ -1,6 +1,6 @@
-// staged_rolling: forward convolution and data gradient of planes whose rows are copied to local memory, at stride 2 even
-// and odd columns apart. Going down them, it keeps several vectors of sums of all rows of results that see the present
-// rows in registers. For CPUs with few vector registers.
+// staged_rolling: forward convolution and data gradient of planes whose rows are copied to local memory, at stride 2
+// even and odd columns apart. Going down them, it keeps several vectors of sums of all rows of results that see the
+// present rows in registers. For CPUs with few vector registers.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
@@ -11,10 +11,17 @@
 namespace clconv::core::depthwise {
 namespace {
 
-// Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per band; per step; per vector of the input that is copied; per column of the
-// filter and step of a pass; per vector that is loaded; per multiply-add; per vector of results.
-constexpr double kBand = 60, kStep = 4, kCopied = 1.6, kColumn = 1, kLoad = 0.5, kProduct = 0.5,
-                 kStore = 1;
+// Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per band; per step of a pass over the columns; per vector of the input that
+// is copied, or separated, which takes longer in wide rows; per column of the filter in a step; per vector that is
+// loaded for it; per multiply-add; per vector of results. docs/calibration.md has the evidence.
+constexpr double kBand = 20, kStep = 1, kCopied = 0.5, kSeparated = 1.6, kSeparatedFar = 2.5;
+constexpr double kColumn = 0.2, kLoad = 0.1, kProduct = 0.47, kStore = 0.7;
+constexpr double kConverted = 1.5;  // elements of 16 bits, per vector that is copied
+constexpr std::int64_t kNearColumns = 64;
+// Sums that hide the latency of a multiply-add, in steps of more multiply-adds than a core looks ahead.
+constexpr double kSums = 8, kAhead = 40;
+// Traffic, where operands come from memory, as a multiple of what `planes` counts.
+constexpr double kFromMemory = 1.1;
 
 class StagedRollingLayout : public Layout {
  public:
@@ -38,19 +45,14 @@ class StagedRollingLayout : public Layout {
 
   void describe(Candidate& candidate) const override {
     const Problem& p = case_.problem;
-    const RollingPlanes& planes = staged_.planes;
-    const double passes = real(ceil_div(planes.vectors(), vectors_)), vectors = real(vectors_);
-    const double column =
-        kColumn + vectors * (kLoad * real(planes.rows.advance) + kProduct * real(p.kh));
-    const double pass = kStep + real(p.kw) * column + kStore * vectors;
-    const double steps = real(staged_.steps_of(band_));
-    const double cycles = kBand + steps * (passes * pass + kCopied * real(staged_.copied()));
-    describe_as(candidate, p,
-                predicted_us(case_.profile,
-                             {plane_pass(case_, {real(all_), cycles, static_cast<int>(planes.vw)},
-                                         real(all_))}));
-    if (!case_.machine.few_registers())
-      candidate.not_considered = "its speed is not known with 32 vector registers";
+    const double copied = copied_cycles() * real(staged_.copied());
+    const double passes = real(ceil_div(staged_.planes.vectors(), vectors_));
+    const double cycles = kBand + real(staged_.steps_of(band_)) * (passes * pass_cycles() + copied);
+    Pass pass =
+        plane_pass(case_, {real(all_), cycles, static_cast<int>(staged_.planes.vw)}, real(all_));
+    if (operand_bytes(p) > real(case_.machine.last_level_share_bytes)) pass.bytes *= kFromMemory;
+    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
+    candidate.not_considered = not_considered();
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -85,6 +87,31 @@ class StagedRollingLayout : public Layout {
   }
 
  private:
+  // Of a vector of the input.
+  double copied_cycles() const {
+    const double converted = case_.problem.data_type != DataType::kFloat32 ? kConverted : 0;
+    if (staged_.planes.columns.advance == 1) return converted + kCopied;
+    return converted + (staged_.planes.in_w > kNearColumns ? kSeparatedFar : kSeparated);
+  }
+  // Of a step of a pass.
+  double pass_cycles() const {
+    const Problem& p = case_.problem;
+    const double vectors = real(vectors_);
+    const double products = vectors * real(p.kh * p.kw),
+                 sums = vectors * real(staged_.planes.roll());
+    const double waits = products > kAhead ? std::max(1.0, kSums / sums) : 1;
+    const double column = kColumn + vectors * (kLoad * real(staged_.planes.rows.advance) +
+                                               waits * kProduct * real(p.kh));
+    return kStep + real(p.kw) * column + kStore * vectors;
+  }
+  const char* not_considered() const {
+    constexpr std::int64_t kFewTaps = 9;
+    const Problem& p = case_.problem;
+    if (!case_.machine.few_registers()) return "its speed is not known with 32 vector registers";
+    if (staged_.planes.columns.advance == 1 && p.kh * p.kw <= kFewTaps)
+      return "3x3 at stride 1 takes as long as with planes that are read in place";
+    return nullptr;
+  }
   // That are staged.
   std::int64_t rows() const { return staged_.steps_of(band_) * staged_.planes.rows.advance; }
 

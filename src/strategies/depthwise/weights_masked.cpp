@@ -13,6 +13,8 @@ namespace {
 // Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per tile; per column of the filter, for its sums on the stack; per tap, to
 // add up its lanes.
 constexpr double kTile = 12, kColumn = 1, kLanesOfTap = 4;
+// And per vector of x that is copied to local memory.
+constexpr double kSeparated = 1.6;
 
 constexpr std::int64_t kMostTaps = 64;  // on the stack
 
@@ -64,8 +66,9 @@ class WeightsMaskedLayout : public WeightsLayout {
  protected:
   double unit_cycles() const override {
     const Problem& p = case_.problem;
-    const double column = kColumn + tiles_.column_cycles(p.kh);
-    return real(tiles_.rows_of_tiles() * tiles_.vectors()) * (kTile + real(p.kw) * column);
+    const double column = kColumn + tiles_.column_cycles(p.kh, stage_.used());
+    return real(tiles_.rows_of_tiles() * tiles_.vectors()) * (kTile + real(p.kw) * column) +
+           kSeparated * stage_.vectors(tiles_);
   }
   double lane_cycles() const override { return kLanesOfTap * tile_.taps; }
   std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
