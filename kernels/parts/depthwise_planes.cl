@@ -11,7 +11,8 @@
 //
 // Macros: VW (4, 8 or 16), MASK; TOP BOTTOM LEFT RIGHT; ONE_TILE, ONE_VECTOR (1: there is one tile, one vector of
 // columns); SHIFT_H, SHIFT_W (tiles and vectors between the first and the last begin so much earlier, so that only the
-// last sees the end); PAIRS (1: bfloat16, forward, stride 2). The program defines TILE_ROWS and EACH_CASE.
+// last sees the end); PAIRS (1: bfloat16, forward, stride 2); STAGE_PITCH (defined: columns are apart already, in
+// order). The program defines TILE_ROWS and EACH_CASE.
 
 #define IN_H ((TILE_ROWS - 1) * IH + REACH_H + 1)
 
@@ -37,14 +38,14 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 //
 // PAIRS: two neighbours in bfloat16 are the halves of 32 bits. The upper half, and the lower one moved up, are the
 // floats of the odd and of the even columns, in order.
-#if IW == 2 && VW == 16 && !PAIRS
+#if IW == 2 && VW == 16 && !PAIRS && !defined(STAGE_PITCH)
 #define EVEN_COLUMNS(a, b) \
   ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
 #define ODD_COLUMNS(a, b) \
   ((floatv)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
 #define SHUFFLED(v) ((v).s018923ab45cd67ef)
 #define UNSHUFFLED(v) ((v).s014589cd2367abef)
-#elif IW == 2 && VW == 8 && !PAIRS
+#elif IW == 2 && VW == 8 && !PAIRS && !defined(STAGE_PITCH)
 #define EVEN_COLUMNS(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
 #define ODD_COLUMNS(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
 #define SHUFFLED(v) ((v).s01452367)

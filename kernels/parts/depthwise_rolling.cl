@@ -11,7 +11,8 @@
 //
 // Step 0 begins TOP_MOD rows before the first row that it sees, so that the image's first row begins a step.
 //
-// Macros: VW (4, 8 or 16), MASK, LEFT (columns of padding), TOP_MOD (below IH), and those of parts/depthwise_taps.cl.
+// Macros: VW (4, 8 or 16), MASK, LEFT (columns of padding), TOP_MOD (below IH), and those of parts/depthwise_taps.cl;
+// STAGE_PITCH (defined: planes are not read in place, see parts/depthwise_staged.cl).
 
 #define ROLL ((REACH_H + TOP_MOD) / IH + 1)
 // Elements of a row that are read for one vector of results: from BEFORE in front of the column that lane 0 of the tap
@@ -33,6 +34,7 @@ inline int last_step(const int last, const int top, const int in_h) {
   return min(last + ROLL - 1, (in_h - top + IH - 1) / IH);
 }
 
+#ifndef STAGE_PITCH
 // inside[q]: the lanes of tap column q that lie in the image, where `column` is IW times the first result's column.
 // (Two conditions: LLVM moves a single comparison into the loop.)
 ALWAYS_INLINE void find_inside(intv* inside, const int column, const int in_w) {
@@ -98,3 +100,4 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #endif
   return inside[q] ? v : (floatv)(0.0f);
 }
+#endif

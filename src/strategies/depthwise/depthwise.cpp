@@ -8,6 +8,7 @@
   X(rolling)                   \
   X(planes)                    \
   X(masked)                    \
+  X(staged_rolling)            \
   X(columns)                   \
   X(rows)                      \
   X(channels)                  \

@@ -148,12 +148,15 @@ const char* PlaneTiles::columns_not_considered(const Machine& machine) {
   return machine.few_registers() ? nullptr : "its speed is not known with 32 vector registers";
 }
 
-double PlaneTiles::column_cycles(std::int64_t taps) const {
+double PlaneTiles::column_cycles(std::int64_t taps, bool separated) const {
   // PoCL 3.1, 2-core Zen 3, 2026-11: per column; per vector of the input, which takes longer where rows are far apart,
   // or is taken from two; per multiply-add, of which the most is done meanwhile.
   constexpr double kColumn = 3, kLoad = 1, kLoadFar = 1.9, kLoadOfTwo = 2.4, kProduct = 0.5;
   constexpr std::int64_t kNearColumns = 16;
-  const double load = columns.advance == 2 ? kLoadOfTwo : in_w > kNearColumns ? kLoadFar : kLoad;
+  const double in_place = columns.advance == 2  ? kLoadOfTwo
+                          : in_w > kNearColumns ? kLoadFar
+                                                : kLoad;
+  const double load = separated ? kLoad : in_place;
   return kColumn + std::max(load * static_cast<double>(rows.input(tile_rows)),
                             kProduct * static_cast<double>(tile_rows * taps));
 }

@@ -42,8 +42,9 @@ struct PlaneTiles {
   // Where a column of the filter and what it sees are too much to unroll.
   std::optional<Rejection> column_rejection(const Problem& p) const;
   static const char* columns_not_considered(const Machine& machine);
-  // Cycles to load and multiply what one tile sees of a column of `taps`.
-  double column_cycles(std::int64_t taps) const;
+  // Cycles to load and multiply what one tile sees of a column of `taps`; `separated`: at stride 2, too, a vector of
+  // the input is one load.
+  double column_cycles(std::int64_t taps, bool separated = false) const;
 
  private:
   // Rows and columns of padding; negative where the results do not see some inside.
