@@ -1,4 +1,4 @@
-// parts: register_tile lanes epilogue prefetch
+// parts: register_tile lanes epilogue put_together prefetch
 // Implicit GEMM on CPUs, vectors along the pixels of a row: for few filters per group and short reductions.
 //
 //   packed weights, per block:      input (padding written out)         registers, floatv each
@@ -142,6 +142,21 @@ ALWAYS_INLINE void store_rest(const float* sums, const Tile tile, const int rows
 // Finishes and stores the sums of the block whose first filter is `first_b`, `rows` filters of it.
 ALWAYS_INLINE void store_block(const floatv acc[MR][NV], const Tile tile, const int rows, const long first_b,
                                const long first_out, global const element* slopes_of_image, PLAIN_PARAMETERS) {
+#if PUTS_TOGETHER
+  if (rows == MR && IS_WHOLE(0) && IS_WHOLE(NV - 1)) {
+    floatv kept[MR * NV];
+#define PLACE_OF(t) (first_out + (t) / NV * out_plane + (t) % NV * VW)
+#define RESULT_OF(t) (result + PLACE_OF(t))
+#pragma unroll
+    for (int t = 0; t < MR * NV; ++t) {
+      const float slope = SLOPE_OF(slopes_of_image, first_b + t / NV);
+      const floatv value = acc[t / NV][t % NV] + BIAS_OF(b, first_b + t / NV) + RESIDUAL_V(r + PLACE_OF(t));
+      kept[t] = RESULT(GET_V(RESULT_OF(t)), ACTIVATE(value, slope));
+    }
+    PUT_KEPT(kept, MR * NV, RESULT_OF)
+    return;
+  }
+#endif
   float sums[MR * SPAN];
 #pragma unroll
   for (int v = 0; v < NV; ++v) {
