@@ -169,7 +169,8 @@ TEST_CASE("checker: implicit_gemm's pixels, several tiles for each work-item") {
 }
 
 // Whole blocks of whole tiles are stored by code of their own; in bfloat16 with an even number of vectors a tile's
-// pixels are in pairs, in the order of rows again where a tile or a block is not whole. With stride and without, staged.
+// pixels are in pairs, in the order of rows again where a tile or a block is not whole. With stride and without,
+// staged.
 TEST_CASE("checker: implicit_gemm's pixels in 16-bit storage, whole tiles and others") {
   std::size_t number = 0;
   for (const char* text : {"n1c3h8w16k12kh1kw1", "n2c6h7w13k10kh1kw1g2", "n1c4h9w37k13kh1kw1",

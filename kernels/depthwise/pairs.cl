@@ -1,6 +1,6 @@
 // parts: depthwise_pairs prefetch
-// Depthwise convolution of 16-bit elements on CPUs, forward and data gradient at stride 1, of planes that are read as
-// they lie, in rows of two vectors of results, whose order is that of the part depthwise_pairs.
+// Depthwise convolution of 16-bit elements on CPUs, forward at strides up to 2 and data gradient, of planes that
+// are read as they lie, in rows of two vectors of results, whose order is that of the part depthwise_pairs.
 //
 //   input, row p                 registers, floatv each
 //     2*VW columns, as each        sums[KH][2]: the rows of results that see row p
@@ -22,7 +22,7 @@
 
 #define TILE_ROWS 1
 
-// Adds row p of those that the results see to its results: that of step t is sums[t % RING], and p % RING is `at`.
+// Adds row p of those that the results see to its results: that of step t is sums[t % RING]; p % (IH * RING) is `at`.
 ALWAYS_INLINE void add_row(const int how, floatv sums[RING][2], const int at, global const element* input,
                            global const element* y_mask, const long from, const float* weight, const int left,
                            const int right, const long apart, const uintv seen, const long size) {
@@ -33,13 +33,14 @@ ALWAYS_INLINE void add_row(const int how, floatv sums[RING][2], const int at, gl
     const int v = TAP_COLUMN(q, 0);
     if (!IS_TAP(v, DW, KW)) continue;
 #pragma unroll
-    for (int row = 0; row <= REACH_H; ++row) {
+    for (int step = 0; step < RING; ++step) {
+      const int row = at % IH + step * IH;  // of those that the result sees
       const int u = TAP_ROW(row, 0, 0);
-      if (!IS_TAP(u, DH, KH)) continue;
-      floatv* sum = sums[(at - row + RING) % RING];
+      if (row > REACH_H || !IS_TAP(u, DH, KH)) continue;
+      floatv* sum = sums[(at / IH - step + RING) % RING];
       const floatv w = (floatv)(weight[u / DH * KW + v / DW]);
-      sum[0] = fma(w, columns[q][0], sum[0]);
-      sum[1] = fma(w, columns[q][1], sum[1]);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) sum[i] = fma(w, columns[q][i], sum[i]);
     }
   }
 }
@@ -50,8 +51,8 @@ ALWAYS_INLINE uintv seen_halves(const int lower, const int upper, const int in_h
   return AS_UINTV((row >= (intv)(0)) & (row < (intv)(in_h)));
 }
 
-// A column of results of a plane, `height` rows; of HALVES each of them, the lower one `further` rows below. What is
-// prefetched, of the next plane, begins `ahead` elements behind.
+// A column of results of a plane, `height` rows; of HALVES each of them, the lower one `further` rows of results below.
+// What is prefetched, of the next plane, begins `ahead` elements behind.
 #define COLUMN_PARAMETERS                                                                                            \
   global const element *input, global const element *y_mask, const long from, const float *weight, const float bias, \
       const float slope, global const element *r, global element *result, const long to, const int in_h,             \
@@ -60,31 +61,35 @@ ALWAYS_INLINE uintv seen_halves(const int lower, const int upper, const int in_h
   input, y_mask, from, weight, bias, slope, r, result, to, in_h, in_w, res_h, res_w, ahead, size
 ALWAYS_INLINE void pairs_column(const int how, const int left, const int right, COLUMN_PARAMETERS) {
   const int height = how == HALVES ? (res_h + 1) / 2 : res_h;
-  const int further = res_h - height;
+  const int further = res_h - height, input_further = further * IH;
   floatv sums[RING][2];
 #pragma unroll
-  for (int t = 0; t < RING; ++t) sums[t][0] = sums[t][1] = (floatv)(0.0f);
+  for (int t = 0; t < 2 * RING; ++t) sums[t / 2][t % 2] = (floatv)(0.0f);
   __attribute__((opencl_unroll_hint(1)))
-  for (int first = 0; first < height + REACH_H; first += RING) {
+  for (int first = 0; first < (height - 1) * IH + REACH_H + 1; first += IH * RING) {
 #pragma unroll
-    for (int k = 0; k < RING; ++k) {
+    for (int k = 0; k < IH * RING; ++k) {
       int row = first + k - (TOP);
-      sums[k][0] = sums[k][1] = (floatv)(bias);
-      if (row + further >= 0 && row < in_h) {
-        long apart = (long)further * in_w;
+      if (k % IH == 0) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) sums[k / IH][i] = (floatv)(bias);
+      }
+      if (row + input_further >= 0 && row < in_h) {
+        long apart = (long)input_further * in_w;
         uintv seen = (uintv)(-1);
-        if (how == HALVES && (row < 0 || row + further >= in_h)) {
-          seen = seen_halves(row, row + further, in_h);
-          apart = (long)(min(row + further, in_h - 1) - max(row, 0)) * in_w;
+        if (how == HALVES && (row < 0 || row + input_further >= in_h)) {
+          seen = seen_halves(row, row + input_further, in_h);
+          apart = (long)(min(row + input_further, in_h - 1) - max(row, 0)) * in_w;
           row = max(row, 0);
         }
-        PREFETCH(input + from + ahead + (long)row * (2 * VW));
-        PREFETCH_TO_WRITE(result + to + ahead + (long)row * (2 * VW));
+        PREFETCH(input + from + ahead + (long)row * (IW * 2 * VW));
+        PREFETCH_TO_WRITE(result + to + ahead / (IH * IW) + (long)row * (2 * VW / IH));
         add_row(how, sums, k, input, y_mask, from + (long)row * in_w, weight, left, right, apart, seen, size);
       }
-      const int done = first + k - REACH_H;
-      if (done >= 0 && done < height) {
-        const int of = (k + 1) % RING;
+      if ((k - REACH_H) % IH != 0) continue;
+      const int done = (first + k - REACH_H) / IH;
+      if (first + k >= REACH_H && done < height) {
+        const int of = (k / IH - REACH_H / IH + RING) % RING;
         store_row(how, sums[of], slope, r, to + (long)done * res_w, (long)further * res_w,
                     done == res_h - 1, result);
       }
@@ -131,8 +136,8 @@ NOT_INLINED void depthwise_pairs_item(const long id, PARAMETERS) {
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = GET(weights, f * (KH * KW) + t);
 #define COLUMN(how, j)                                                                                              \
-  how(x, y_mask, from + (j), weight, bias, slope, r, result, to + (j), in_h, in_w, res_h, res_w,                    \
-      (long)in_h * (in_w + (j)) - (j), in_size)
+  how(x, y_mask, from + (j) * IW, weight, bias, slope, r, result, to + (j), in_h, in_w, res_h, res_w,               \
+      (long)in_h * (in_w + (j) * IW) - (j) * IW, in_size)
 #if NARROW
     if (from < 0 || from + (long)in_h * in_w + REACH_W + 2 * VW > in_size) {
       COLUMN(pairs_at_ends, 0);
@@ -141,8 +146,8 @@ NOT_INLINED void depthwise_pairs_item(const long id, PARAMETERS) {
 #endif
     COLUMN(pairs_first, 0);
 #if !ONE_VECTOR && !NARROW
-    const int last_columns = IN_HALVES ? VW : 2 * VW;
-    for (int j = 2 * VW - (IN_HALVES ? 0 : shift_w); j < res_w - last_columns; j += 2 * VW) COLUMN(pairs_inside, j);
+    const int columns = 2 * VW, last_columns = IN_HALVES ? VW : columns;
+    for (int j = columns - (IN_HALVES ? 0 : shift_w); j < res_w - last_columns; j += columns) COLUMN(pairs_inside, j);
     COLUMN(pairs_last, res_w - last_columns);
 #endif
   }

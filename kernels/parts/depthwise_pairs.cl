@@ -4,7 +4,7 @@
 //   see_row      columns[q][i]: what tap column q of the filter sees for vector i of the results
 //   store_row    finishes and stores two vectors of results
 //
-// bfloat16: a vector has every second column of results.
+// bfloat16: at stride 1 a vector has every second column of results; at stride 2 one vector is beside the other.
 //
 //   32 bits of the input        [ column 2i | column 2i + 1 ]       Two neighbours are the halves of 32 bits. The lower
 //                                     |              |              one moved up, and the upper one masked, are floats:
@@ -23,7 +23,7 @@
 #define AT_ENDS 1
 #define HALVES 2
 
-#define RING (REACH_H + 1)  // rows of results that see a row of the input
+#define RING (REACH_H / IH + 1)  // rows of results that see a row of the input
 
 #if NARROW
 #define INSIDE_FROM(columns) (((columns) >= (intv)(0)) & ((columns) < (intv)(IN_W)))
@@ -107,6 +107,7 @@ ALWAYS_INLINE void see_pairs(const int how, global const element* input, global 
 ALWAYS_INLINE void see_row(const int how, global const element* input, global const element* y, const long from,
                            const int left, const int right, const long apart, const uintv seen, const long size,
                            floatv columns[REACH_W + 1][2]) {
+#if IW == 1
   floatv in[REACH_W + 2];
 #pragma unroll
   for (int q = 0; q <= REACH_W / 2; ++q) {
@@ -118,6 +119,19 @@ ALWAYS_INLINE void see_row(const int how, global const element* input, global co
     columns[q][0] = in[q];
     columns[q][1] = in[q + 1];
   }
+#else
+#pragma unroll
+  for (int q = 0; q <= REACH_W / 2; ++q) {
+    floatv in[2][2];
+    see_pairs(how, input, y, from + 2 * q, left ? LEFT - 2 * q : 0, 0, apart, seen, size, in[0]);
+    see_pairs(how, input, y, from + 2 * q + 2 * VW, 0, right ? RIGHT - (REACH_W - 2 * q) + 1 : 0, apart, seen, size,
+              in[1]);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (2 * q + i / 2 <= REACH_W) columns[2 * q + i / 2][i % 2] = in[i % 2][i / 2];
+    }
+  }
+#endif
 }
 
 #if NARROW
@@ -138,6 +152,14 @@ ALWAYS_INLINE void put_row(const uintv pairs, global element* to) {
 #endif
 
 // Finishes and stores a row of results; behind the last one of a plane, nothing is read.
+#if IW == 2
+ALWAYS_INLINE void store_row(const int how, const floatv sums[2], const float slope, global const element* r,
+                             const long at, const long apart, const int is_last, global element* result) {
+  floatv kept[2] = {ACTIVATE(sums[0] + RESIDUAL_V(r + at), slope), ACTIVATE(sums[1] + RESIDUAL_V(r + at + VW), slope)};
+#define RESULT_OF(t) (result + at + (t) * VW)
+  PUT_KEPT(kept, 2, RESULT_OF)
+}
+#else
 ALWAYS_INLINE void store_row(const int how, const floatv sums[2], const float slope, global const element* r,
                                const long at, const long apart, const int is_last, global element* result) {
   floatv even = sums[0], odd = sums[1];
@@ -157,7 +179,7 @@ ALWAYS_INLINE void store_row(const int how, const floatv sums[2], const float sl
     put_row(pairs, result + at);
   }
 }
-
+#endif
 #else
 // The second vector ends with the row. Where columns of a vector may not be in the input, which has `size` elements,
 // they are read one by one.

@@ -1,7 +1,7 @@
 // parts: lanes
 // Storing vectors of a tile together, and bfloat16 in pairs. In bfloat16 a NaN needs care: rounded as a number, it
-// could become one (0x7fffffff would be -0). Where vectors are stored together, one test and a branch see to all of them,
-// instead of three instructions each, and two vectors are packed by one instruction.
+// could become one (0x7fffffff would be -0). Where vectors are stored together, one test and a branch see to all of
+// them, instead of three instructions each, and two vectors are packed by one instruction.
 //
 //   floatv kept[COUNT];
 //   KEEP(kept[t], value, pointer)        for each: now stored where nothing is gained, else kept

@@ -1,6 +1,6 @@
-// pairs: forward convolution and data gradient of 16-bit elements at stride 1, of planes that are read as they lie, two
-// vectors of results at a time. In bfloat16 two neighbours are the halves of 32 bits, and become the floats of even and
-// of odd columns by one instruction each. For CPUs.
+// pairs: forward convolution and data gradient of 16-bit elements at strides up to 2, of planes that are read as they
+// lie, two vectors of results at a time. In bfloat16 two neighbours are the halves of 32 bits, and become the floats
+// of even and of odd columns by one instruction each. For CPUs.
 #include <algorithm>
 
 #include "ops/epilogue.hpp"
@@ -13,15 +13,16 @@ namespace {
 
 constexpr int kPair = 2;  // vectors
 
-// Planes that are narrower than a tile, but not than a vector, are masked instead.
+// Planes that are narrower than a tile of two vectors, but not than a vector, are masked instead.
 bool is_narrow(const PlaneTiles& tiles) {
-  return tiles.columns.steps < tiles.vw;
+  return tiles.columns.advance == 1 && tiles.columns.steps < tiles.vw;
 }
 
 // The last columns of results fill half a tile only: they are computed in two halves of the rows.
 bool ends_in_halves(const PlaneTiles& tiles) {
   const std::int64_t rest = tiles.columns.steps % tiles.vw;
-  return !is_narrow(tiles) && rest > 0 && rest >= tiles.border() && rest <= tiles.vw / kPair;
+  return tiles.columns.advance == 1 && !is_narrow(tiles) && rest > 0 && rest >= tiles.border() &&
+         rest <= tiles.vw / kPair;
 }
 
 class PairsLayout : public Layout {
@@ -40,7 +41,7 @@ class PairsLayout : public Layout {
     const double cycles =
         kColumn + kLoad * loads + rows * (kProduct * kPair * real(p.kh * p.kw) + kStore);
     const double columns = real(tiles_.vectors()) - (ends_in_halves(tiles_) ? 0.5 : 0);
-    const VectorWork work = {planes * columns, cycles, static_cast<int>(tiles_.vw) / kPair};
+    const VectorWork work = {planes * columns, cycles, static_cast<int>(tiles_.vw / kPair)};
     const Pass pass = plane_pass(case_, work, real(bands_.all));
     describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     candidate.coverage.columns = std::min(tiles_.vw, tiles_.columns.steps);
@@ -84,8 +85,9 @@ std::optional<Rejection> rejection(const Problem& p, const PlaneTiles& tiles) {
   if (p.wants_dx() && p.k != p.c) return other_than("k", p.k, p.c);
   if (const std::int64_t residues = tiles.rows.residues * tiles.columns.residues; residues != 1)
     return other_than("sh*sw", residues, 1);
-  if (tiles.rows.advance != 1) return other_than("sh", tiles.rows.advance, 1);
-  if (tiles.columns.advance != 1) return other_than("sw", tiles.columns.advance, 1);
+  const std::int64_t most = bfloat16 ? 2 : 1;
+  if (tiles.rows.advance > most) return above("sh", tiles.rows.advance, most);
+  if (tiles.columns.advance > most) return above("sw", tiles.columns.advance, most);
   if (bfloat16 && tiles.columns.reach % kPair != 0)
     return unserved("kw", "an odd number of columns between taps");
   if (tiles.rows.reach > kMostReach)
