@@ -17,8 +17,10 @@
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
 // Macros: those of parts/depthwise_planes.cl but SHIFT_H, PAIRS; NARROW (1: rows of RES_W results, less than a tile,
-// and IN_W columns of the input), IN_HALVES (1: the last column of results is HALVES); KH KW SH SW DH DW, DATA, and
-// those of the epilogue. All other sizes are arguments. In bfloat16, (KW - 1) * DW is even.
+// and IN_W columns of the input), ALL_ROWS (1, where NARROW: the loop is unrolled for a whole plane of RES_H rows of
+// results and PLANE_ROWS of the input, and leaves out rows beyond the results), IN_HALVES (1: the last column of
+// results is HALVES); KH KW SH SW DH DW, DATA, and those of the epilogue. All other sizes are arguments. In bfloat16,
+// (KW - 1) * DW is even.
 
 #define TILE_ROWS 1
 
@@ -37,6 +39,9 @@ ALWAYS_INLINE void add_row(const int how, floatv sums[RING][2], const int at, gl
       const int row = at % IH + step * IH;  // of those that the result sees
       const int u = TAP_ROW(row, 0, 0);
       if (row > REACH_H || !IS_TAP(u, DH, KH)) continue;
+#if ALL_ROWS
+      if (at / IH < step || at / IH - step >= RES_H) continue;
+#endif
       floatv* sum = sums[(at / IH - step + RING) % RING];
       const floatv w = (floatv)(weight[u / DH * KW + v / DW]);
 #pragma unroll
@@ -60,21 +65,29 @@ ALWAYS_INLINE uintv seen_halves(const int lower, const int upper, const int in_h
 #define COLUMN_ARGUMENTS \
   input, y_mask, from, weight, bias, slope, r, result, to, in_h, in_w, res_h, res_w, ahead, size
 ALWAYS_INLINE void pairs_column(const int how, const int left, const int right, COLUMN_PARAMETERS) {
+#if ALL_ROWS
+#define ROWS ((RES_H - 1) * IH + REACH_H + 1)
+#define IN_ROWS PLANE_ROWS
+  const int height = RES_H;
+#else
+#define ROWS (IH * RING)
+#define IN_ROWS in_h
   const int height = how == HALVES ? (res_h + 1) / 2 : res_h;
-  const int further = res_h - height, input_further = further * IH;
+#endif
+  const int further = ALL_ROWS ? 0 : res_h - height, input_further = further * IH;
   floatv sums[RING][2];
 #pragma unroll
   for (int t = 0; t < 2 * RING; ++t) sums[t / 2][t % 2] = (floatv)(0.0f);
   __attribute__((opencl_unroll_hint(1)))
-  for (int first = 0; first < (height - 1) * IH + REACH_H + 1; first += IH * RING) {
+  for (int first = 0; first < (height - 1) * IH + REACH_H + 1; first += ROWS) {
 #pragma unroll
-    for (int k = 0; k < IH * RING; ++k) {
+    for (int k = 0; k < ROWS; ++k) {
       int row = first + k - (TOP);
       if (k % IH == 0) {
 #pragma unroll
-        for (int i = 0; i < 2; ++i) sums[k / IH][i] = (floatv)(bias);
+        for (int i = 0; i < 2; ++i) sums[k / IH % RING][i] = (floatv)(bias);
       }
-      if (row + input_further >= 0 && row < in_h) {
+      if (row + input_further >= 0 && row < IN_ROWS) {
         long apart = (long)input_further * in_w;
         uintv seen = (uintv)(-1);
         if (how == HALVES && (row < 0 || row + input_further >= in_h)) {
@@ -91,7 +104,7 @@ ALWAYS_INLINE void pairs_column(const int how, const int left, const int right, 
       if (first + k >= REACH_H && done < height) {
         const int of = (k / IH - REACH_H / IH + RING) % RING;
         store_row(how, sums[of], slope, r, to + (long)done * res_w, (long)further * res_w,
-                    done == res_h - 1, result);
+                    done == height + further - 1, result);
       }
     }
   }
