@@ -182,6 +182,33 @@ TEST_CASE("depthwise's masked planes in 16-bit storage: bands, and weight gradie
   }
 }
 
+// Whole columns of tiles, last columns that overlap or are taken in two halves of the rows, planes narrower than a
+// tile; no padding, on one side only, and more rows of it than of the image; dilation, several filters per group.
+TEST_CASE("checker: depthwise's pairs of vectors in 16-bit storage") {
+  for (const char* text : {"n2c3h9w16k3kh3kw3p1g3",        "n1c4h11w31k4kh5kw5p2g4",
+                           "n2c3h8w56k3kh3kw3p1g3",        "n2c3h9w37k6kh3kw3p1g3",
+                           "n1c2h1w40k2kh5kw5p2g2",        "n2c2h15w37k2kh3kw3d2p2g2",
+                           "n2c3h7w40k3kh1kw5p0,2g3",      "n2c3h9w33k3kh3kw3p0,2,1,0g3",
+                           "n2c3h9w22k3kh3kw3g3",          "n3c5h14w14k5kh5kw5p2g5",
+                           "n3c4h2w9k4kh3kw3p1g4",         "n2c3h9w15k6kh3kw5p1,2g3",
+                           "n1c3h10w12k3kh5kw5p1,2,3,1g3", "n2c2h12w20k2kh4kw5p2g2",
+                           "n2c3h19w37k3kh3kw3s2p1g3",     "n1c4h12w56k4kh5kw5s2p2g4",
+                           "n2c2h17w71k4kh5kw3s2p2,1g2",   "n2c3h23w35k3kh3kw3s2,1p1g3",
+                           "n1c2h9w46k2kh4kw5s1,2p1,2g2",  "n2c2h16w42k2kh3kw3s2p0,0,1,1g2"}) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackwardData}) {
+      for (const bool decorated : {false, true}) {
+        Problem p = to_check(text, direction, decorated);
+        if (direction == Direction::kBackwardData && (p.k != p.c || p.sh * p.sw != 1)) continue;
+        p.data_type = DataType::kBfloat16;
+        check_configs(p, {"body=pairs,vw=8", "body=pairs,vw=4"});
+        if (p.ow() >= 16 || p.sh * p.sw != 1) continue;
+        p.data_type = DataType::kFloat16;
+        check_configs(p, {"body=pairs,vw=8", "body=pairs,vw=4"});
+      }
+    }
+  }
+}
+
 // bfloat16 at stride 2 takes columns apart in pairs, where none of them is padding.
 TEST_CASE("checker: depthwise's planes in 16-bit storage") {
   int number = 0;

@@ -168,6 +168,30 @@ TEST_CASE("checker: implicit_gemm's pixels, several tiles for each work-item") {
   }
 }
 
+// Whole blocks of whole tiles are stored by code of their own; in bfloat16 with an even number of vectors a tile's
+// pixels are in pairs, in the order of rows again where a tile or a block is not whole. With stride and without,
+// staged.
+TEST_CASE("checker: implicit_gemm's pixels in 16-bit storage, whole tiles and others") {
+  std::size_t number = 0;
+  for (const char* text : {"n1c3h8w16k12kh1kw1", "n2c6h7w13k10kh1kw1g2", "n1c4h9w37k13kh1kw1",
+                           "n2c3h9w21k7kh3kw3p0,1,1,0", "n1c4h9w35k6kh1kw1s2"}) {
+    for (const Direction direction : kGeometric) {
+      for (const bool decorated : {false, true}) {
+        Problem p = in_direction(parse_problem(text), direction, decorated);
+        p.data_type = number++ % 5 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
+        if (p.kw == 1 && p.sh == 1)
+          check_configs(
+              device(), p,
+              {"body=pixels,mr=6,nv=2,stage=0,vw=8", "body=pixels,mr=3,nv=4,stage=16,vw=4",
+               "body=pixels,mr=2,nv=2,stage=16,vw=8"});
+        check_configs(device(), p,
+                      {"body=pixels,mr=4,nv=2,stage=0,vw=4", "body=pixels,mr=5,nv=1,stage=0,vw=8",
+                       "body=pixels,mr=2,nv=3,stage=0,vw=4"});
+      }
+    }
+  }
+}
+
 // Of a row and of several; the last work-item has fewer. Filters of a group that end in the middle of a block, pixels
 // and whole taps in padding, rows of taps that are joined and that are not, more channels than a block has filters.
 TEST_CASE("checker: implicit_gemm's filters with channels last, several tiles for each work-item") {

@@ -190,3 +190,78 @@ TEST_CASE("activations of infinity and NaN are those of the sum") {
     }
   }
 }
+
+namespace {
+
+// Stores 5 vectors one by one and together, and the first two as pairs.
+constexpr const char* kStores = R"(// parts: put_together
+#define COUNT 5
+#define PLACE_OF(t) (together + (t) * VW)
+kernel void stores(global const float* values, global element* apart, global element* together, global element* pairs) {
+  floatv kept[COUNT];
+#pragma unroll
+  for (int t = 0; t < COUNT; ++t) {
+    const floatv v = LOAD_V(values + t * VW);
+    PUT_V(v, apart + t * VW);
+    KEEP(kept[t], v, PLACE_OF(t));
+  }
+  PUT_KEPT(kept, COUNT, PLACE_OF)
+#if PUTS_TOGETHER
+  floatv both[2] = {LOAD_V(values), LOAD_V(values + VW)};
+  MAKE_ROUNDABLE(both, 2)
+  PUT_PAIRS(joined(both[0], both[1]), pairs);
+#endif
+}
+)";
+
+// Rounded to nearest, ties to even; NaN keeps its upper half, and is quiet.
+std::uint16_t stored_bits(std::uint32_t bits) {
+  const std::uint32_t up = bits >> 16;
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  return static_cast<std::uint16_t>(nan ? up | 0x40u : (bits + 0x7fffu + (up & 1u)) >> 16);
+}
+
+template <class T>
+cl::Buffer buffer_of(std::vector<T>& values) {
+  return {device().context(), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, values.size() * sizeof(T),
+          values.data()};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "bfloat16 rounds alike in vectors one by one, together and in pairs, NaN of all bits too") {
+  constexpr std::size_t kVectors = 5;
+  const cl::CommandQueue queue = device().make_queue();
+  for (const std::size_t vw : {std::size_t{4}, std::size_t{8}, std::size_t{16}}) {
+    cl::Kernel kernel = device().generated_kernel(kStores, "stores",
+                                                  "-DSTORAGE_BFLOAT16 -DVW=" + std::to_string(vw));
+    for (const std::uint32_t value :
+         {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0xffc08000u, 0x7f800000u, 0xff800000u, 0x3f808000u,
+          0x3f818000u, 0x3f808001u, 0xbf817fffu, 0x7f7fffffu, 0x00008000u, 0x00018000u, 0x80000001u,
+          0x80000000u}) {
+      for (std::size_t lane = 0; lane < vw; ++lane) {
+        std::vector<std::uint32_t> values(kVectors * vw, 0x3f7fc123u);
+        for (std::size_t t = 0; t < kVectors; ++t)
+          values[t * vw + (lane + t) % vw] = value;
+        std::vector<std::uint16_t> apart(values.size()), together(values.size()), pairs(2 * vw);
+        const cl::Buffer in = buffer_of(values), out_apart = buffer_of(apart),
+                         out_together = buffer_of(together), out_pairs = buffer_of(pairs);
+        cl_uint index = 0;
+        for (const cl::Buffer* buffer : {&in, &out_apart, &out_together, &out_pairs})
+          kernel.setArg(index++, *buffer);
+        queue.enqueueNDRangeKernel(kernel, cl::NullRange, cl::NDRange(1), cl::NDRange(1));
+        cl::copy(queue, out_apart, apart.begin(), apart.end());
+        cl::copy(queue, out_together, together.begin(), together.end());
+        cl::copy(queue, out_pairs, pairs.begin(), pairs.end());
+        CAPTURE(value);
+        CAPTURE(lane);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          CHECK(apart[i] == stored_bits(values[i]));
+          CHECK(together[i] == stored_bits(values[i]));
+          if (vw <= 8 && i < 2 * vw) CHECK(pairs[i % vw * 2 + i / vw] == stored_bits(values[i]));
+        }
+      }
+    }
+  }
+}

@@ -1,4 +1,4 @@
-// parts: depthwise_planes stream epilogue
+// parts: depthwise_planes stream epilogue put_together
 // Depthwise convolution on CPUs, forward and data gradient, of planes that are read as they lie: see
 // parts/depthwise_planes.cl for the cases at the border.
 //
@@ -47,6 +47,7 @@ ALWAYS_INLINE void planes_tile(global const element* input, global const element
       }
     }
   }
+  floatv kept[RB];
 #pragma unroll
   for (int t = 0; t < RB; ++t) {
     const long at = to + (long)t * res_w;
@@ -60,8 +61,14 @@ ALWAYS_INLINE void planes_tile(global const element* input, global const element
 #else
     const floatv value = UNSHUFFLED(sum);
 #endif
+#if PUTS_TOGETHER
+    KEEP(kept[t], ACTIVATE(value, slope), result + at);
+#else
     PUT_STREAMED(streamed, ACTIVATE(value, slope), result + at)
+#endif
   }
+#define RESULT_OF(t) (result + to + (long)(t) * res_w)
+  PUT_KEPT(kept, RB, RESULT_OF)
 }
 
 #define PARAMETERS \

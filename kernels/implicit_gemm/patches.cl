@@ -1,4 +1,4 @@
-// parts: register_tile row_end epilogue stage_taps
+// parts: register_tile row_end epilogue put_together stage_taps
 // Implicit GEMM on CPUs, vectors along the pixels of a tile whose patches are first gathered in local memory: for small
 // images, short reductions, and CPUs with few vector registers.
 //
@@ -255,6 +255,7 @@ ALWAYS_INLINE void store_span(const floatv acc[MR][NV], const Tile tile, const i
   find_places(&places, tile, first_b, first_v, v0, ARGUMENTS);
 #ifdef STORED_AS
   if (ALL_STORED(&places, block)) {
+    floatv kept[MR * NV];
 #pragma unroll
     for (int m = 0; m < MR; ++m) {
       const float bias = BIAS_OF(b, first_b + m);
@@ -263,9 +264,11 @@ ALWAYS_INLINE void store_span(const floatv acc[MR][NV], const Tile tile, const i
         const long to = places.at[v] + m * out_plane;
         const floatv value = acc[m][v] + bias + RESIDUAL_V(r + to);
         const floatv activated = ACTIVATE(value, SLOPE_OF(places.slopes[v], first_b + m));
-        PUT_V(RESULT(GET_V(result + to), activated), result + to);
+        KEEP(kept[m * NV + v], RESULT(GET_V(result + to), activated), result + to);
       }
     }
+#define RESULT_OF(t) (result + places.at[(t) % NV] + (t) / NV * out_plane)
+    PUT_KEPT(kept, MR * NV, RESULT_OF)
     return;
   }
 #endif

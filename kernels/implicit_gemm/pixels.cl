@@ -1,4 +1,4 @@
-// parts: register_tile lanes epilogue prefetch
+// parts: register_tile lanes epilogue put_together prefetch
 // Implicit GEMM on CPUs, vectors along the pixels of a row: for few filters per group and short reductions.
 //
 //   packed weights, per block:      input (padding written out)         registers, floatv each
@@ -28,10 +28,15 @@ typedef float input;
 #define LOAD_X(pointer) IN_ONE_PIECE(global const, pointer)
 #endif
 
-#if SW == 1
-#define LOAD_PIXELS(pointer) LOAD_X(pointer)
+// Vector v of a tile's pixels. PAIRED: of bfloat16 two vectors have every second one of 2*VW pixels.
+#define PAIRED (DIRECT && PUTS_TOGETHER && SW == 1 && NV % 2 == 0)
+#define PAIR_OF(pointer, v) PAIRS_AT((pointer) + (v) / 2 * (2 * VW))
+#if PAIRED
+#define PIXELS_OF(pointer, v) ((v) % 2 == 0 ? EVEN_OF(PAIR_OF(pointer, v)) : ODD_OF(PAIR_OF(pointer, v)))
+#elif SW == 1
+#define PIXELS_OF(pointer, v) LOAD_X((pointer) + (v) * VW)
 #else
-#define LOAD_PIXELS(pointer) even_lanes(LOAD_X(pointer), LOAD_X((pointer) + VW))
+#define PIXELS_OF(pointer, v) even_lanes(LOAD_X((pointer) + 2 * (v) * VW), LOAD_X((pointer) + (2 * (v) + 1) * VW))
 #endif
 
 // acc += MR filters times NV vectors of pixels.
@@ -79,7 +84,7 @@ ALWAYS_INLINE void stage_pixels(global const input* pixels_at, local float* stag
   for (int channel = 0; channel < channels; ++channel) {
 #pragma unroll
     for (int v = 0; v < NV; ++v) {
-      IN_ONE_PIECE(local, staged + channel * SPAN + v * VW) = LOAD_PIXELS(pixels_at + channel * plane + v * VW * SW);
+      IN_ONE_PIECE(local, staged + channel * SPAN + v * VW) = PIXELS_OF(pixels_at + channel * plane, v);
     }
   }
 }
@@ -104,7 +109,7 @@ ALWAYS_INLINE void multiply_pixels(floatv acc[MR][NV], global const float* wp, g
 #pragma unroll
       for (int line = 0; line < SPAN * SW; line += LINE) PREFETCH(xp + SPAN * SW + line);
 #endif
-      MULTIPLY(LOAD_PIXELS(xp + v * VW * SW))
+      MULTIPLY(PIXELS_OF(xp, v))
     }
     return;
   }
@@ -112,7 +117,7 @@ ALWAYS_INLINE void multiply_pixels(floatv acc[MR][NV], global const float* wp, g
     for (int p = 0; p < taps_h; ++p) {
       for (int q = 0; q < taps_w; ++q, wp += MR) {
         global const input* tap = xp + p * DH * pitch + q * DW;
-        MULTIPLY(LOAD_PIXELS(tap + v * VW * SW))
+        MULTIPLY(PIXELS_OF(tap, v))
       }
     }
   }
@@ -139,9 +144,59 @@ ALWAYS_INLINE void store_rest(const float* sums, const Tile tile, const int rows
   }
 }
 
+#if PUTS_TOGETHER
+// store_block() of a whole block and tile.
+ALWAYS_INLINE void store_whole(const floatv acc[MR][NV], const long first_b, const long first_out,
+                               global const element* slopes_of_image, PLAIN_PARAMETERS) {
+#define ROW_OF(t) (first_out + (t) / NV * out_plane)
+#define RESULT_OF(t) (result + ROW_OF(t) + (t) % NV * VW)
+  floatv kept[MR * NV];
+#pragma unroll
+  for (int t = 0; t < MR * NV; ++t) {
+    const float slope = SLOPE_OF(slopes_of_image, first_b + t / NV);
+#if PAIRED
+#define VECTOR_OF(tensor, t) PIXELS_OF((tensor) + ROW_OF(t), (t) % NV)
+#else
+#define VECTOR_OF(tensor, t) GET_V((tensor) + ROW_OF(t) + (t) % NV * VW)
+#endif
+    floatv value = acc[t / NV][t % NV] + BIAS_OF(b, first_b + t / NV);
+#if RESIDUAL
+    if (HAS_RESIDUAL(r)) value += VECTOR_OF(r, t);
+#endif
+    kept[t] = RESULT(VECTOR_OF(result, t), ACTIVATE(value, slope));
+  }
+#if PAIRED
+  MAKE_ROUNDABLE(kept, MR * NV)
+#pragma unroll
+  for (int pair = 0; pair < MR * NV / 2; ++pair) {
+    PUT_PAIRS(joined(kept[2 * pair], kept[2 * pair + 1]), RESULT_OF(2 * pair));
+  }
+#else
+  PUT_KEPT(kept, MR * NV, RESULT_OF)
+#endif
+}
+#endif
+
 // Finishes and stores the sums of the block whose first filter is `first_b`, `rows` filters of it.
-ALWAYS_INLINE void store_block(const floatv acc[MR][NV], const Tile tile, const int rows, const long first_b,
+ALWAYS_INLINE void store_block(floatv acc[MR][NV], const Tile tile, const int rows, const long first_b,
                                const long first_out, global const element* slopes_of_image, PLAIN_PARAMETERS) {
+#if PUTS_TOGETHER
+  if (rows == MR && IS_WHOLE(0) && IS_WHOLE(NV - 1)) {
+    store_whole(acc, first_b, first_out, slopes_of_image, ARGUMENTS);
+    return;
+  }
+#endif
+#if PAIRED
+#pragma unroll
+  for (int t = 0; t < MR * NV / 2; ++t) {
+    floatv* pair = acc[t / (NV / 2)] + t % (NV / 2) * 2;
+    const floatv even = pair[0], odd = pair[1];
+    pair[0].even = even.lo;
+    pair[0].odd = odd.lo;
+    pair[1].even = even.hi;
+    pair[1].odd = odd.hi;
+  }
+#endif
   float sums[MR * SPAN];
 #pragma unroll
   for (int v = 0; v < NV; ++v) {

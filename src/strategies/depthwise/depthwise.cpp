@@ -6,6 +6,7 @@
 #define CLCONV_CORRELATIONS(X) \
   X(narrow)                    \
   X(rolling)                   \
+  X(pairs)                     \
   X(planes)                    \
   X(masked)                    \
   X(staged_rolling)            \
