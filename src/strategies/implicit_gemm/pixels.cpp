@@ -136,16 +136,21 @@ struct Terms {
 // Lines per step that come from L2 for each block of a run: what is read in place, where it is more than L1 holds. They
 // come in order, which hides a part: with all of it counted n1c144h56w56k24kh1kw1 took a staged tile of 76 us instead
 // of mr=4,nv=6 with 69. Images that come from memory leave nothing to hide: n16c144h56w56k24kh1kw1 takes 1.09 ms with
-// that tile, 0.90 staged. With 512 KiB of L2 each block waits for them, and longer: vgg_conv1_1's data gradient
-// takes 5.1 ms with mr=2,nv=4, 3.8 predicted without (2-core Zen 3, 2026-11).
+// that tile, 0.90 staged. With 512 KiB of L2 each block waits for them, and longer where filters have several rows,
+// although L1 might hold a tile's: vgg_conv1_1's data gradient takes 5.2 ms with mr=2,nv=4, 3.3 predicted without
+// (2-core Zen 3, 2026-11).
 double far_lines(const Case& all, const PixelTile& tile, const Correlation& c, std::int64_t run) {
-  constexpr double kInOrder = 0.7, kSmallL2 = 2.5;
-  if (tile.stage > 0 || tile.stage_bytes(c) <= all.machine.l1_blocking_bytes) return 0;
+  constexpr double kInOrder = 0.7, kSmallL2 = 2.5, kSmallL2Rows = 4.5;
+  if (tile.stage > 0) return 0;
   const bool from_memory =
       bytes_of(all.problem, all.problem.wants_dx() ? Tensor::kDy : Tensor::kX) >
       all.machine.last_level_share_bytes;
+  const bool waits = from_memory && all.machine.few_registers();
   const double lines = tile.nv / real(c.taps_h);
-  if (from_memory && all.machine.few_registers()) return lines * kSmallL2;
+  const std::int64_t near_bytes = all.machine.l1_blocking_bytes, read = tile.stage_bytes(c);
+  if (waits && c.taps_h > 1 && c.taps_h * read > near_bytes / 2) return lines * kSmallL2Rows;
+  if (read <= near_bytes) return 0;
+  if (waits) return lines * kSmallL2;
   if (run == 1) return 0;
   return lines * (from_memory ? 1 : kInOrder);
 }
