@@ -29,9 +29,10 @@
   global const float* restrict unfolded, global const float* restrict packed, \
   global const element* restrict b, global const element* restrict r, \
   global element* restrict y, long group_stride, long row_step, long column_step, int taps_w, \
-  int taps_h, int channels, long tap_row, long tap_column, int oh, int ow, int first_column, int columns, int tiles_x, \
-  int tiles, int filters, int blocks_per_group, int blocks, int blocks_inner, int sh, int sw, int dh, int dw, int in_h, \
-  int in_w, int top, int left, int image, long out_image SLOPES_PARAMETER
+  int taps_h, int channels, long tap_row, long tap_column, int oh, int ow, int first_column, \
+  int columns, int tiles_x, int tiles, int filters, int blocks_per_group, int blocks, \
+  int blocks_inner, int sh, int sw, int dh, int dw, int in_h, int in_w, int top, int left, \
+  int image, long out_image SLOPES_PARAMETER
 #define ARGUMENTS \
   unfolded, packed, b, r, y, group_stride, row_step, column_step, taps_w, taps_h, channels, \
   tap_row, tap_column, oh, ow, first_column, columns, tiles_x, tiles, filters, blocks_per_group, \

@@ -11,7 +11,7 @@
 kernel void im2row_lean_plain(global const float* restrict unfolded, global const float* restrict packed,
                               global const element* restrict b, global const element* restrict r,
                               global element* restrict y, long group_stride, long row_step,
-                              long column_step, int taps_w, int taps_h, int channels, long tap_row,
+                              long column_step, int taps_w, int taps_h, int adjacent, long tap_row,
                               long tap_column, int oh, int ow, int first_column, int columns, int filters,
                               int groups, int image, long out_image SLOPES_PARAMETER) {
   const long id = get_global_id(0);
@@ -21,12 +21,12 @@ kernel void im2row_lean_plain(global const float* restrict unfolded, global cons
   const int i = (int)(id / filters / columns % oh);
   const int group_index = (int)(id / filters / columns / oh);
   global const float* first = unfolded + group_index * group_stride + i * row_step + j * column_step;
-  global const float* wp = packed + (long)group_index * taps_w * taps_h * channels * filters + filter;
+  global const float* wp = packed + (long)group_index * taps_w * taps_h * adjacent * filters + filter;
   float sum = 0.0f;
   for (int q = 0; q < taps_w; ++q) {
     for (int p = 0; p < taps_h; ++p) {
       global const float* tap = first + q * tap_column + p * tap_row;
-      for (int at = 0; at < channels; ++at, wp += filters) sum = MULTIPLY_ADD(tap[at], *wp, sum);
+      for (int at = 0; at < adjacent; ++at, wp += filters) sum = MULTIPLY_ADD(tap[at], *wp, sum);
     }
   }
   const long channel = (long)group_index * filters + filter;

@@ -233,24 +233,27 @@ struct Launch {
 std::vector<Argument> arguments_of(const Launch& launch, std::int64_t image, std::int64_t first) {
   const Problem& p = launch.p;
   const std::int64_t c = p.c_per_group(), hp = launch.unfolding.hp;
+  // Without a tile the kh*c products of a column are one loop where they are adjacent.
+  const bool together = launch.plain() && p.dh == 1;
   const FilterBlocks& blocks = launch.blocks;
-  std::vector<Argument> arguments = {{"unfolded", launch.unfolded},
-                                     {"packed", launch.packed},
-                                     {"b", Region{kBiasSlot}},
-                                     {"r", Region{kResidualSlot}},
-                                     {"y", Region{kYSlot}},
-                                     {"group_stride", cl_long{launch.unfolding.group_stride(p)}},
-                                     {"row_step", cl_long{p.sh * c}},
-                                     {"column_step", cl_long{p.sw * hp * c}},
-                                     {"taps_w", narrow(p.kw)},
-                                     {"taps_h", narrow(p.kh)},
-                                     {"channels", narrow(c)},
-                                     {"tap_row", cl_long{p.dh * c}},
-                                     {"tap_column", cl_long{p.dw * hp * c}},
-                                     {"oh", narrow(p.oh())},
-                                     {"ow", narrow(p.ow())},
-                                     {"first_column", narrow(first)},
-                                     {"columns", narrow(launch.columns)}};
+  std::vector<Argument> arguments = {
+      {"unfolded", launch.unfolded},
+      {"packed", launch.packed},
+      {"b", Region{kBiasSlot}},
+      {"r", Region{kResidualSlot}},
+      {"y", Region{kYSlot}},
+      {"group_stride", cl_long{launch.unfolding.group_stride(p)}},
+      {"row_step", cl_long{p.sh * c}},
+      {"column_step", cl_long{p.sw * hp * c}},
+      {"taps_w", narrow(p.kw)},
+      {"taps_h", narrow(together ? 1 : p.kh)},
+      {launch.plain() ? "adjacent" : "channels", narrow(together ? p.kh * c : c)},
+      {"tap_row", cl_long{p.dh * c}},
+      {"tap_column", cl_long{p.dw * hp * c}},
+      {"oh", narrow(p.oh())},
+      {"ow", narrow(p.ow())},
+      {"first_column", narrow(first)},
+      {"columns", narrow(launch.columns)}};
   if (launch.plain()) {
     arguments.insert(arguments.end(),
                      {{"filters", narrow(p.k_per_group())}, {"groups", narrow(p.g)}});
