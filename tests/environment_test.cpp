@@ -110,6 +110,21 @@ TEST_CASE("without a device the message names the true cause") {
   CHECK(unwritable.err.find("PoCL cannot write to its folder") != std::string::npos);
 }
 
+TEST_CASE("a driver's compiler prints nothing about vectors that the CPU does not have") {
+  const TempFolder folder;
+  make_directories(folder.path("kernels"));
+  for (const std::string type : {"f32", "f16"}) {
+    const ProgramResult result =
+        run(folder,
+            "plan n1c2h8w48k4kh3kw3p1 --rigor measure --strategy implicit_gemm --config "
+            "body=patches,mr=4,nv=2,patch=16,sums=0,vw=16 --dtype " +
+                type,
+            "CLCONV_CACHE_DIR=off POCL_CACHE_DIR=" + folder.path("kernels"));
+    CHECK(result.status == 0);
+    CHECK(result.err.empty());
+  }
+}
+
 TEST_CASE("a compiler that fails is no constraint: exit status 1") {
   const TempFolder folder;
   if (run(folder, "devices").out.find("Portable Computing Language") == std::string::npos) return;

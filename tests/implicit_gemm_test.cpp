@@ -147,6 +147,30 @@ TEST_CASE("checker: implicit_gemm's staged phases, with all that a row may meet 
   }
 }
 
+// Each stride, rows that end in the middle of a vector or before one, sections of a part of a row, filters too wide to
+// be unrolled; in a gradient at stride 1 also a mask and what is there already.
+TEST_CASE("checker: implicit_gemm's staged pixels, at any stride") {
+  std::size_t number = 0;
+  for (const char* text :
+       {"n2c3h13w45k7kh3kw3s2p1", "n1c2h21w83k5kh3kw3s4p0,1,2,5d2", "n3c3h8w8k9kh4kw4s4",
+        "n2c4h11w35k6kh5kw4s2,3p2,1g2", "n1c2h9w39k5kh3kw15p1,7", "n2c6h14w10k8kh2kw3p0,1,1,2g2",
+        "n1c3h10w21k3kh3kw3d2,3", "n1c2h3w70k4kh1kw2s1,5p0,1", "n1c1h2w3k2kh2kw2",
+        "n1c5h6w9k1kh1kw1", "n1c2h12w67k3kh3kw3s1,4p1d1,2"}) {
+    for (const Direction direction : kGeometric) {
+      const bool decorated = number % 4 == 1 || number % 4 == 2;  // each text in one direction
+      Problem p = in_direction(parse_problem(text), direction, decorated);
+      if (number % 3 == 1) p.data_type = DataType::kFloat16;
+      if (number % 3 == 2) p.data_type = DataType::kBfloat16;
+      ++number;
+      if (direction != Direction::kForward && p.sh * p.sw > 1) continue;  // not served
+      check_configs(device(), p,
+                    {"body=staged_pixels,mr=4,nv=3,stage=8,vw=4",
+                     "body=staged_pixels,mr=6,nv=2,stage=16,vw=8",
+                     "body=staged_pixels,mr=2,nv=1,stage=32,vw=16"});
+    }
+  }
+}
+
 // Of a row and of several rows; the last work-item has fewer.
 TEST_CASE("checker: implicit_gemm's pixels, several tiles for each work-item") {
   Device on = pretending([](DeviceProfile& p) {

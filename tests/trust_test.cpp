@@ -187,7 +187,8 @@ NamedTile tile_of(const Strategy& strategy, const Config& c, const Problem& p) {
   if (body == "filters" || body == "slabs" || body == "in_place")
     return {value("kv") * value("vw"), value("tw")};
   if (body == "pixels") return {value("mr"), value("nv") * value("vw")};
-  if (body == "patches" || body == "weights_pixels") return {value("mr")};
+  if (body == "patches" || body == "staged_pixels" || body == "weights_pixels")
+    return {value("mr")};
   if (body == "f2x2" || body == "f4x4") return {value("kv") * value("vw")};
   if (body == "f2x2_strips" || body == "f4x4_strips")
     return {value("kv") * value("vw"), (body == "f2x2_strips" ? 2 : 4) * (value("vw") + 1)};

@@ -1,4 +1,4 @@
-// parts: register_tile row_end epilogue put_together stage_taps
+// parts: register_tile store_first put_together stage_taps
 // Implicit GEMM on CPUs, vectors along the pixels of a tile whose patches are first gathered in local memory: for small
 // images, short reductions, and CPUs with few vector registers.
 //
@@ -195,8 +195,8 @@ ALWAYS_INLINE void find_places(Places* places, const Tile tile, const long first
   }
 }
 
-// Stores `count` results of a filter, from result[to] on: with SCATTER each at its place, else one behind the other.
 #if SCATTER
+// Stores `count` results of a filter, each at its place from result[to] on.
 ALWAYS_INLINE void store_vector(const floatv sum, const float slope, global const element* r, global element* result,
                                 const long to, const long* place, const int count BOUNDS_PARAMETER) {
   // Converted as a vector, since PoCL converts single halves in software.
@@ -212,23 +212,6 @@ ALWAYS_INLINE void store_vector(const floatv sum, const float slope, global cons
 #pragma unroll
   for (int i = 0; i < VW; ++i) {
     if (i < count) PLACED(result + to, place[i]) = ((const STORED()*)&all)[i];
-  }
-}
-#else
-ALWAYS_INLINE void store_vector(const floatv sum, const float slope, global const element* r, global element* result,
-                                const long to, const int count BOUNDS_PARAMETER) {
-  if (count == VW) {
-    const floatv value = sum + RESIDUAL_V(r + to);
-    const floatv activated = ACTIVATE(value, slope);
-    PUT_V(RESULT(GET_V(result + to), activated), result + to);
-  } else if (count > 0) {
-    const floatv value = sum + residual_first(r + to, count);
-    const floatv activated = ACTIVATE(value, slope);
-#if ACCUMULATE
-    put_first(get_first(result + to, count) + activated, count, result + to);
-#else
-    put_first(activated, count, result + to);
-#endif
   }
 }
 #endif
@@ -283,7 +266,7 @@ ALWAYS_INLINE void store_span(const floatv acc[MR][NV], const Tile tile, const i
 #if SCATTER
         store_vector(acc[m][v] + bias, slope, r, result, to, places.place[v], places.count[v] BOUNDS_PASSED);
 #else
-        store_vector(acc[m][v] + bias, slope, r, result, to, places.count[v] BOUNDS_PASSED);
+        store_first(acc[m][v] + bias, places.count[v], slope, r + to, result + to BOUNDS_PASSED);
 #endif
       }
     }

@@ -1,4 +1,4 @@
-// parts: depthwise_stage
+// parts: depthwise_taps stage_section
 // The parameters of depthwise kernels that go through planes by sections: of a correlation, and of a weight gradient,
 // whose program defines result_element.
 

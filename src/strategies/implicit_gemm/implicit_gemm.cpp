@@ -11,6 +11,7 @@
   X(slabs)                     \
   X(pixels)                    \
   X(patches)                   \
+  X(staged_pixels)             \
   X(phases)                    \
   X(staged_phases)             \
   X(in_place)                  \

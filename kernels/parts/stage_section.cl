@@ -1,4 +1,4 @@
-// parts: lanes mask depthwise_taps
+// parts: lanes mask
 // Copying a section of an input plane to local memory, with its border.
 //
 //   a section of an input plane            local memory, `pitch` floats per row and column phase
@@ -7,7 +7,7 @@
 //     . f g h i j . .                     0 f g h i      Vectors of result columns are then vectors of
 //                                                        neighbours, and borders need no care any more.
 //
-// Macros: VW (4, 8 or 16).
+// Macros: VW (4, 8 or 16), IW (columns of the input from one result to the next).
 
 // The first `count` elements at input[at], the others 0; with `masked` a masked gradient. Elements
 // beyond them are read, too, if they belong to the tensor, which has `size` elements.
@@ -32,8 +32,8 @@ ALWAYS_INLINE void stage_row(global const element* input, global const element* 
                       const long size, const int lo, const int hi, const int columns, local float* stage,
                       const int pitch, const int shift, const int borders) {
   if (borders) {
-    for (int t = 0; t < lo; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
-    for (int t = hi; t < columns; t += VW) STORE_V((floatv)(0.0f), stage + shift + t);
+    for (int t = 0; t < lo; t += VW) IN_ONE_PIECE(local, stage + shift + t) = (floatv)(0.0f);
+    for (int t = hi; t < columns; t += VW) IN_ONE_PIECE(local, stage + shift + t) = (floatv)(0.0f);
   }
   if (hi - lo >= VW) {
     // The last vector overlaps the one before.
@@ -41,47 +41,59 @@ ALWAYS_INLINE void stage_row(global const element* input, global const element* 
       const int at = min(t, hi - VW);
       floatv v = GET_V(input + row_at + at);
       if (masked) v = BACKWARD(v, GET_V(y + row_at + at));
-      STORE_V(v, stage + shift + at);
+      IN_ONE_PIECE(local, stage + shift + at) = v;
     }
   } else if (lo < hi) {
-    STORE_V(load_first(input, y, masked, row_at + lo, hi - lo, size), stage + shift + lo);
+    IN_ONE_PIECE(local, stage + shift + lo) = load_first(input, y, masked, row_at + lo, hi - lo, size);
   }
 }
-#elif IW == 2
-// Stores the columns of two vectors: the even ones, then the odd ones, `half_way` floats behind the first.
-#define STAGE_PAIR(a, b, half_way)                    \
-  {                                                   \
-    STORE_V(even_lanes(a, b), first + (half_way));    \
-    STORE_V(odd_lanes(a, b), second + (half_way));    \
-  }
+#elif IW == 2 || IW == 4
+// Stores IW * VW columns, those of each residue at to[residue] + offset.
+ALWAYS_INLINE void store_apart(const floatv seen[IW], local float* const to[IW], const int offset) {
+  const floatv even = even_lanes(seen[0], seen[1]), odd = odd_lanes(seen[0], seen[1]);
+#if IW == 2
+  IN_ONE_PIECE(local, to[0] + offset) = even;
+  IN_ONE_PIECE(local, to[1] + offset) = odd;
+#else
+  const floatv next_even = even_lanes(seen[2], seen[3]), next_odd = odd_lanes(seen[2], seen[3]);
+  IN_ONE_PIECE(local, to[0] + offset) = even_lanes(even, next_even);
+  IN_ONE_PIECE(local, to[1] + offset) = even_lanes(odd, next_odd);
+  IN_ONE_PIECE(local, to[2] + offset) = odd_lanes(even, next_even);
+  IN_ONE_PIECE(local, to[3] + offset) = odd_lanes(odd, next_odd);
+#endif
+}
 ALWAYS_INLINE void stage_row(global const element* input, global const element* y, const int masked, const long row_at,
                       const long size, const int lo, const int hi, const int columns, local float* stage,
                       const int pitch, const int shift, const int borders) {
-  for (int phase = 0; borders && phase < 2; ++phase) {
+  for (int phase = 0; borders && phase < IW; ++phase) {
     local float* start = stage + shift + phase * pitch;
-    for (int t = 0; 2 * t < lo; t += VW) STORE_V((floatv)(0.0f), start + t);
-    for (int t = (hi - phase + 1) / 2; 2 * t < columns; t += VW) {
-      STORE_V((floatv)(0.0f), start + t);
+    for (int t = 0; IW * t < lo; t += VW) IN_ONE_PIECE(local, start + t) = (floatv)(0.0f);
+    for (int t = (hi - phase + IW - 1) / IW; IW * t < columns; t += VW) {
+      IN_ONE_PIECE(local, start + t) = (floatv)(0.0f);
     }
   }
-  local float* first = stage + shift + (lo & 1) * pitch + lo / 2;
-  local float* second = stage + shift + (~lo & 1) * pitch + (lo + 1) / 2;
+  local float* to[IW];  // of the columns from `lo` on that are IW apart
+#pragma unroll
+  for (int k = 0; k < IW; ++k) to[k] = stage + shift + (lo + k) % IW * pitch + (lo + k) / IW;
   int t = lo;
-  for (; hi - t >= 2 * VW; t += 2 * VW) {
-    floatv a = GET_V(input + row_at + t);
-    floatv b = GET_V(input + row_at + t + VW);
-    if (masked) {
-      a = BACKWARD(a, GET_V(y + row_at + t));
-      b = BACKWARD(b, GET_V(y + row_at + t + VW));
+  for (; hi - t >= IW * VW; t += IW * VW) {
+    floatv seen[IW];
+#pragma unroll
+    for (int k = 0; k < IW; ++k) {
+      const long at = row_at + t + k * VW;
+      seen[k] = GET_V(input + at);
+      if (masked) seen[k] = BACKWARD(seen[k], GET_V(y + at));
     }
-    STAGE_PAIR(a, b, (t - lo) / 2)
+    store_apart(seen, to, (t - lo) / IW);
   }
   if (t < hi) {
-    const floatv a = load_first(input, y, masked, row_at + t, hi - t, size);
-    const floatv b = hi - t > VW
-                         ? load_first(input, y, masked, row_at + t + VW, hi - t - VW, size)
-                         : (floatv)(0.0f);
-    STAGE_PAIR(a, b, (t - lo) / 2)
+    floatv seen[IW];
+#pragma unroll
+    for (int k = 0; k < IW; ++k) {
+      const int at = t + k * VW;
+      seen[k] = at < hi ? load_first(input, y, masked, row_at + at, hi - at, size) : (floatv)(0.0f);
+    }
+    store_apart(seen, to, (t - lo) / IW);
   }
 }
 #else
@@ -111,7 +123,7 @@ inline void stage_section(global const element* input, global const element* y,
   for (int r = 0; r < rows; ++r, stage += IW * pitch) {
     const int row = top + r;
     if (row < 0 || row >= in_h) {
-      for (int t = 0; t < IW * pitch; t += VW) STORE_V((floatv)(0.0f), stage + t);
+      for (int t = 0; t < IW * pitch; t += VW) IN_ONE_PIECE(local, stage + t) = (floatv)(0.0f);
     } else {
       stage_row(input, y, masked, plane + (long)row * in_w + left, size, lo, hi, columns, stage, pitch, shift, borders);
     }
