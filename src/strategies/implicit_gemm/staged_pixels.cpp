@@ -29,6 +29,7 @@ struct Sections {
   std::int64_t pitch = 0;     // floats of a staged row's columns of one residue
   std::int64_t plane = 0;     // of a channel
   std::int64_t count_x = 0, count_y = 0;
+  std::int64_t most_rows = 0;  // of results, whose input fits
 
   Sections(const Case& all, const Correlation& c, const StagedTile& tile) {
     const std::int64_t beside = columns_beside(c, tile);
@@ -42,9 +43,8 @@ struct Sections {
     constexpr std::int64_t kWorkGroupsPerUnit = 8;
     const std::int64_t wanted =
         ceil_div(all.profile.compute_units * kWorkGroupsPerUnit, c.images * c.groups * count_x);
-    const std::int64_t most_rows = tile.floats() / (c.channels * c.sw * pitch);
-    const std::int64_t fitting = (most_rows - staged_rows(c, 1)) / c.sh + 1;
-    const std::int64_t bands = std::max(std::min(wanted, c.oh), ceil_div(c.oh, fitting));
+    most_rows = (tile.floats() / (c.channels * c.sw * pitch) - staged_rows(c, 1)) / c.sh + 1;
+    const std::int64_t bands = std::max(std::min(wanted, c.oh), ceil_div(c.oh, most_rows));
     h = ceil_div(c.oh, bands);
     count_y = ceil_div(c.oh, h);
     plane = staged_rows(c, h) * c.sw * pitch;
@@ -197,15 +197,21 @@ class StagedPixels : public Layout {
 // Sums, a vector of pixels for each column of them, and one weight in registers. Beside 4 x 3 and 6 x 2, tiles of 2 x 4
 // and 8 x 1 take 1.1 times as long, and 3 x 4, which spills, 1.6 times (2-core Zen 3, 2026-11).
 std::vector<Config> variants(const Case& all) {
-  // KiB. 64 is level with few channels; with 32 or more 1.2 times as slow, and 256 no faster (2-core Zen 3).
+  // KiB. 64 is level with few channels; with 32 or more 1.2 times as slow, and 256 no faster (2-core Zen 3). Twice that
+  // where most of what is staged is staged for the next section, too: the data gradient of n1c3h224w224k64kh3kw3p1 takes
+  // 0.84 times as long.
   constexpr int kStage = 128;
+  constexpr std::int64_t kLeastRows = 3;
+  const Correlation& c = all.correlations.front();
   int stage = kStage;
   while (stage > 1 && stage * 1024 > all.profile.local_memory_bytes)
     stage /= 2;
-  const std::int64_t filters = all.correlations.front().filters;
+  if (2 * stage * 1024 <= all.profile.local_memory_bytes && !c.channels_last &&
+      Sections(all, c, {1, 1, all.machine.lanes, stage}).most_rows < kLeastRows)
+    stage *= 2;
   std::vector<Config> configs;
   for (const int mr : {1, 2, 3, 4, 6}) {
-    if (mr > 1 && mr / 2 >= filters) continue;
+    if (mr > 1 && mr / 2 >= c.filters) continue;
     const int nv = std::max(1, (all.machine.registers - 1) / (mr + 1));
     configs.push_back(StagedTile{mr, nv, all.machine.lanes, stage}.config());
   }
