@@ -73,7 +73,7 @@ struct Sections {
 // Calibrated on PoCL 3.1, 2-core Zen 3, 2026-11, over the problems of docs/calibration.md. Fraction of the cycles'
 // rate; loads from L1 for a vector of pixels, most of which cross a cache line; cycles of the loop around a row of
 // taps; of the products, per vector of a tile whose pixels L1 does not hold.
-constexpr double kEfficiency = 0.94, kLoads = 1.6, kRowOfTaps = 1, kBeyondL1 = 0.11;
+constexpr double kEfficiency = 0.94, kLoads = 2, kRowOfTaps = 1, kBeyondL1 = 0.11;
 // Per vector of results, and per register tile.
 constexpr TileCycles kStore{3, 30};
 // Cycles to stage a row, and the columns of each vector of results, by the stride: 1, 2, 4, and others per column.
@@ -101,6 +101,8 @@ class StagedPixels : public Layout {
     candidate.error_bound = result_error_bound(p, summation_error_bound(p.reduction()));
     if (!case_.machine.few_registers())
       candidate.not_considered = "staged_pixels was measured with 16 vector registers only";
+    else if (correlation().taps_h * correlation().taps_w == 1)
+      candidate.not_considered = "a single tap sees no pixel twice: pixels and patches are better";
   }
 
   void add_to(Executable& executable, Device& device) const override {
@@ -198,8 +200,8 @@ class StagedPixels : public Layout {
 // and 8 x 1 take 1.1 times as long, and 3 x 4, which spills, 1.6 times (2-core Zen 3, 2026-11).
 std::vector<Config> variants(const Case& all) {
   // KiB. 64 is level with few channels; with 32 or more 1.2 times as slow, and 256 no faster (2-core Zen 3). Twice that
-  // where most of what is staged is staged for the next section, too: the data gradient of n1c3h224w224k64kh3kw3p1 takes
-  // 0.84 times as long.
+  // where most of what is staged is staged for the next section, too: the data gradient of n1c3h224w224k64kh3kw3p1
+  // takes 0.84 times as long.
   constexpr int kStage = 128;
   constexpr std::int64_t kLeastRows = 3;
   const Correlation& c = all.correlations.front();
