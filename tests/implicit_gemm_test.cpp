@@ -155,7 +155,7 @@ TEST_CASE("checker: implicit_gemm's staged pixels, at any stride") {
        {"n2c3h13w45k7kh3kw3s2p1", "n1c2h21w83k5kh3kw3s4p0,1,2,5d2", "n3c3h8w8k9kh4kw4s4",
         "n2c4h11w35k6kh5kw4s2,3p2,1g2", "n1c2h9w39k5kh3kw15p1,7", "n2c6h14w10k8kh2kw3p0,1,1,2g2",
         "n1c3h10w21k3kh3kw3d2,3", "n1c2h3w70k4kh1kw2s1,5p0,1", "n1c1h2w3k2kh2kw2",
-        "n1c5h6w9k1kh1kw1", "n1c2h12w67k3kh3kw3s1,4p1d1,2"}) {
+        "n1c5h6w9k1kh1kw1", "n1c2h12w67k3kh3kw3s1,4p1d1,2", "n1c7h4w331k5kh3kw3s2p1"}) {
     for (const Direction direction : kGeometric) {
       const bool decorated = number % 4 == 1 || number % 4 == 2;  // each text in one direction
       Problem p = in_direction(parse_problem(text), direction, decorated);
