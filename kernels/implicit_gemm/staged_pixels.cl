@@ -2,15 +2,16 @@
 // Implicit GEMM on CPUs, vectors along the pixels of a row, from a copy of the input in local memory: for few channels,
 // as first layers have, at any stride.
 //
-//   a section of a channel's plane        local memory, per row its columns by residue     registers, floatv each
+//   a section of a channel's plane        local memory, per row its columns by phase       registers, floatv each
 //     . . . . . . .   padding               0 b d f | a c e 0      (SW == 2)                  acc[MR][NV]
 //     . a b c d e . .              -->      0 h j l | g i k 0
 //     . f g h i j . .                       ..
 //
-// The columns that a tap sees lie side by side, so that a vector of pixels is one load, and each is copied once, not
-// once for each tap. One work-item per work-group. It copies what a section of the results sees, of all channels of a
-// group, and multiplies that by a run of blocks of filters. The vectors of a section are numbered row by row; a
-// register tile takes NV of them, of one row or of several. Only the last vector of a row can be partial.
+// Columns that are equal modulo SW are a phase. Those that a tap sees lie side by side, so that a vector of pixels is
+// one load, and each is copied once, not once for each tap. One work-item per work-group. It copies what a section of
+// the results sees, of all channels of a group, and multiplies that by a run of blocks of filters. The vectors of a
+// section are numbered row by row; a register tile takes NV of them, of one row or of several. Only the last vector of
+// a row can be partial.
 //
 // packed[group][block][channel][tap row][tap column][MR]. Result (i,j) of a filter is at image*out_image +
 // filter*out_plane + out_offset + i*out_pitch + j, filters counted over all groups; the residual has the same layout.

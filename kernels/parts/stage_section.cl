@@ -48,7 +48,7 @@ ALWAYS_INLINE void stage_row(global const element* input, global const element* 
   }
 }
 #elif IW == 2 || IW == 4
-// Stores IW * VW columns, those of each residue at to[residue] + offset.
+// Stores IW * VW columns, every IW-th from the k-th on at to[k] + offset.
 ALWAYS_INLINE void store_apart(const floatv seen[IW], local float* const to[IW], const int offset) {
   const floatv even = even_lanes(seen[0], seen[1]), odd = odd_lanes(seen[0], seen[1]);
 #if IW == 2

@@ -26,7 +26,7 @@ struct StagedTile {
 // How a result is divided, and what is staged of the input.
 struct Sections {
   std::int64_t h = 0, w = 0;  // results of a section; 0: not even a vector's input fits
-  std::int64_t pitch = 0;     // floats of a staged row's columns of one residue
+  std::int64_t pitch = 0;     // floats of a staged row's columns of one phase
   std::int64_t plane = 0;     // of a channel
   std::int64_t count_x = 0, count_y = 0;
   std::int64_t most_rows = 0;  // of results, whose input fits
@@ -60,11 +60,11 @@ struct Sections {
   }
 
  private:
-  // Of one residue, beyond as many as there are results, with room for the vector that runs over a row's end.
+  // Of one phase, beyond as many as there are results, with room for the vector that runs over a row's end.
   static std::int64_t columns_beside(const Correlation& c, const StagedTile& tile) {
     return round_up((c.taps_w - 1) * c.dw / c.sw, tile.vw) + tile.vw;
   }
-  // That a row of results sees, of each residue.
+  // For one column of each phase that a row of results sees.
   static std::int64_t floats_of_column(const Correlation& c) {
     return saturating_product(c.channels, staged_rows(c, 1), c.sw);
   }
