@@ -143,6 +143,57 @@ TEST_CASE("checker: depthwise's weight gradient with masked columns") {
                 {"body=weights_masked,rows=5,taps=25,vw=16"});
 }
 
+// As the next, forward: columns in front of the first pair, of the image or of padding; last vectors of one result.
+TEST_CASE("checker: depthwise's even and odd columns apart, forward") {
+  int number = 0;
+  for (const char* text :
+       {"n3c4h13w19k4kh3kw3s2p1g4", "n2c3h13w16k9kh3kw3s2pt0pl1pb1pr2g3", "n2c3h11w35k3kh3kw3s2g3",
+        "n1c4h18w33k4kh3kw3s2p2g4", "n2c3h11w21k6kh3kw3s1,2p2,1g3", "n2c3h21w17k3kh3kw3s3,2p1g3",
+        "n1c3h17w23k3kh2kw5s2d1,2p1,3g3", "n2c2h9w70k2kh2kw2s2g2", "n1c2h3w45k2kh3kw3s2d1,6p1,6g2",
+        "n1c2h9w31k2kh1kw5s1,2p0,2g2", "n1c2h12w39k2kh1kw9s2p0,1g2", "n1c1h1w15k1kh1kw1s2g1",
+        "n2c2h5w170k2kh3kw3s2p1g2", "n1c1h90w201k1kh3kw3s2p1g1", "n2c3h20w16k3kh9kw1s2p4,0g3",
+        "n1c2h4w60k2kh3kw4s2d4,3p3,2g2", "n2c5h17w21k5kh5kw5s2p2g5",
+        "n1c2h7w40k2kh3kw3s2pt1pl2pb0pr0g2", "n1c2h8w33k2kh3kw4s2pt0pl3pb1pr3g2"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = to_check(text, Direction::kForward, decorated);
+      check_configs(p, {"body=deinterleaved,rb=1,vw=8", "body=deinterleaved,rb=1,vw=4"});
+      if (p.oh() >= 3)
+        check_configs(p, {"body=deinterleaved,rb=2,vw=8", "body=deinterleaved,rb=3,vw=4"});
+      p.data_type = number++ % 2 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
+      check_configs(p, {"body=deinterleaved,rb=1,vw=8"});
+      if (p.ow() >= 16) check_configs(p, {"body=deinterleaved,rb=1,vw=16"});
+    }
+  }
+}
+
+// Odd and even widths, down to two vectors and beyond nine, whose last vector overlaps or not; each kind of padding;
+// strides along rows; dilation that keeps even and odd columns apart or reaches beyond rows; bands; several filters a
+// channel.
+TEST_CASE("checker: depthwise's weight gradient with even and odd columns apart") {
+  int number = 0;
+  for (const char* text :
+       {"n3c4h13w19k4kh3kw3s2p1g4", "n2c3h13w16k9kh3kw3s2pt0pl1pb1pr2g3", "n2c3h11w32k3kh3kw3s2g3",
+        "n1c4h18w33k4kh3kw3s2p2g4", "n2c3h11w21k6kh3kw3s1,2p2,1g3", "n2c3h21w17k3kh3kw3s3,2p1g3",
+        "n1c3h17w23k3kh2kw5s2d1,2p1,3g3", "n2c2h9w70k2kh2kw2s2g2",
+        "n1c2h3w45k2kh3kw3s2d1,12p1,12g2", "n1c2h9w31k2kh1kw5s1,2p0,2g2",
+        "n1c2h12w39k2kh1kw9s2p0,1g2", "n1c1h1w15k1kh1kw1s2g1", "n2c2h5w170k2kh3kw3s2p1g2",
+        "n1c2h90w201k2kh3kw3s2p1g2", "n2c3h20w16k3kh9kw1s2p4,0g3",
+        "n1c2h4w60k2kh3kw4s2d4,7p3,9g2"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = to_check(text, Direction::kBackwardWeights, decorated);
+      const std::string body = "body=weights_deinterleaved,taps=" + std::to_string(p.kh * p.kw);
+      check_configs(p, {(body + ",vw=8").c_str(), (body + ",vw=4").c_str()});
+      p.data_type = number++ % 2 == 0 ? DataType::kFloat16 : DataType::kBfloat16;
+      check_configs(p, {(body + ",vw=8").c_str()});
+      if (p.w >= 31) check_configs(p, {(body + ",vw=16").c_str()});
+    }
+  }
+  const Problem p = to_check("n2c5h17w21k5kh5kw5s2p2g5", Direction::kBackwardWeights, false);
+  if (device().profile().vector_registers == 16)
+    CHECK(refusal(p, "body=weights_deinterleaved,taps=25,vw=8") ==
+          "taps is 25, supported up to 12");
+}
+
 // They are read from copies as floats: rows that end within a vector, stride 2, padding on one side only, none, filters
 // below a vector, several filters per group, dilation.
 TEST_CASE("checker: depthwise's masked planes in 16-bit storage") {

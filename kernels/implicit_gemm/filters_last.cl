@@ -1,4 +1,4 @@
-// parts: filter_tile inside prefetch
+// parts: filter_tile inside prefetch keep_order
 // Implicit GEMM on CPUs, channels last, vectors along the filters: a forward convolution as a matrix product whose
 // im2col matrix is read from the input while multiplying, with the register tile of parts/filter_tile.cl. A work-item
 // computes some neighbouring tiles of a block of filters, one after the other: what finds a tile costs as much as a
@@ -27,13 +27,6 @@
 #define LINE 16    // floats of a cache line
 #define AHEAD 192  // products
 #define TURNS (LINE / UNROLL >= 4 ? 4 : 2)  // iterations that prefetch a line of each pixel
-
-// LLVM moves no load across it. It would else load the next product's weights early, into registers that sums need.
-#if defined(__x86_64__) || defined(__aarch64__)
-#define KEEP_ORDER __asm__ volatile("" ::: "memory");
-#else
-#define KEEP_ORDER
-#endif
 
 #define PARAMETERS_WITH(restrict) \
   global const float* restrict x, global const float* restrict packed, \

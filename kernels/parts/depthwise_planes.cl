@@ -1,4 +1,4 @@
-// parts: lanes mask depthwise_taps
+// parts: mask deinterleave
 // Depthwise convolution of planes that are read as they lie, without a copy.
 //
 //        LEFT        RIGHT       The plane of results is divided into tiles of TILE_ROWS rows x VW columns (steps). The
@@ -32,31 +32,6 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
                   : shuffle2(v, (floatv)(0.0f), AS_UINTV((LANES - out) & (2 * VW - 1)));
 }
 
-// At stride 2, even and odd columns are taken from two vectors within lanes of 4 floats, by one instruction instead of
-// two. They, and the results, are then in shuffled order: SHUFFLED brings lanes to it, UNSHUFFLED before the store back
-// to the order of columns (mobilenet_dw_s2: 70 against 76 us; 2-core Zen 3, 2026-11).
-//
-// PAIRS: two neighbours in bfloat16 are the halves of 32 bits. The upper half, and the lower one moved up, are the
-// floats of the odd and of the even columns, in order.
-#if IW == 2 && VW == 16 && !PAIRS && !defined(STAGE_PITCH)
-#define EVEN_COLUMNS(a, b) \
-  ((floatv)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce))
-#define ODD_COLUMNS(a, b) \
-  ((floatv)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
-#define SHUFFLED(v) ((v).s018923ab45cd67ef)
-#define UNSHUFFLED(v) ((v).s014589cd2367abef)
-#elif IW == 2 && VW == 8 && !PAIRS && !defined(STAGE_PITCH)
-#define EVEN_COLUMNS(a, b) ((floatv)((a).s02, (b).s02, (a).s46, (b).s46))
-#define ODD_COLUMNS(a, b) ((floatv)((a).s13, (b).s13, (a).s57, (b).s57))
-#define SHUFFLED(v) ((v).s01452367)
-#define UNSHUFFLED(v) ((v).s01452367)
-#else
-#define EVEN_COLUMNS(a, b) ((floatv)((a).even, (b).even))
-#define ODD_COLUMNS(a, b) ((floatv)((a).odd, (b).odd))
-#define SHUFFLED(v) (v)
-#define UNSHUFFLED(v) (v)
-#endif
-
 // At stride 2, the columns left of the image are those two further right, moved by one lane, with a 0 coming in. So
 // columns are read from the image's first on, if this does not read further to the right.
 #if IW == 2
@@ -75,21 +50,6 @@ ALWAYS_INLINE floatv see(global const element* input, global const element* y, c
 #define MOVE(v, n) (v)
 #endif
 
-#if PAIRS
-#if VW == 16
-#define AS_PAIRS(elements) as_uint8(elements)
-#elif VW == 8
-#define AS_PAIRS(elements) as_uint4(elements)
-#else
-#define AS_PAIRS(elements) as_uint2(elements)
-#endif
-// Loaded in two halves: of a single packed struct clang makes one integer of 256 bits, which Oclgrind does not know.
-ALWAYS_INLINE floatv columns_of_pairs(global const element* input, const int odd) {
-  const uintv pairs = (uintv)(AS_PAIRS(PACKED_OF(VW, input)), AS_PAIRS(PACKED_OF(VW, input + VW)));
-  return CLCONV_PASTE(as_float, VW)(odd ? pairs & (uintv)(0xffff0000) : pairs << (uintv)(16));
-}
-#endif
-
 // VW columns, IW apart, from `at` + q on, in shuffled order; q is a constant up to REACH_W. The caller moves them by
 // MOVES(q, left) lanes.
 ALWAYS_INLINE floatv see_columns(global const element* input, global const element* y, const long at,
@@ -102,7 +62,7 @@ ALWAYS_INLINE floatv see_columns(global const element* input, global const eleme
   const int even = seen - odd;
 #if PAIRS
   if (!(left && LEFT > even) && !(right && RIGHT - (REACH_W - even) + 1 > 0)) {
-    return columns_of_pairs(input + at + even, odd);
+    return COLUMNS_OF_PAIRS(pairs_at(input + at + even), odd);
   }
 #endif
   const floatv a = see(input, y, at + even, left ? LEFT - even : 0, 0);

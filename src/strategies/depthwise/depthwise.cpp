@@ -10,20 +10,22 @@
   X(planes)                    \
   X(masked)                    \
   X(staged_rolling)            \
+  X(deinterleaved)             \
   X(columns)                   \
   X(rows)                      \
   X(channels)                  \
   X(staged_channels)           \
   X(fours)                     \
   X(direct)
-#define CLCONV_WEIGHTS(X) \
-  X(weights_narrow)       \
-  X(weights_rolling)      \
-  X(weights_planes)       \
-  X(weights_masked)       \
-  X(weights_columns)      \
-  X(weights_rows)         \
-  X(weights_fours)        \
+#define CLCONV_WEIGHTS(X)  \
+  X(weights_narrow)        \
+  X(weights_rolling)       \
+  X(weights_deinterleaved) \
+  X(weights_planes)        \
+  X(weights_masked)        \
+  X(weights_columns)       \
+  X(weights_rows)          \
+  X(weights_fours)         \
   X(weights_direct)
 
 namespace clconv::core {

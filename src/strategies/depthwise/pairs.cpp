@@ -38,15 +38,16 @@ class PairsLayout : public Layout {
       : case_(c), config_(config), tiles_(tiles), bands_(c, tiles) {}
 
   void describe(Candidate& candidate) const override {
-    // Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per column of results; per two vectors of a row of the input; per
-    // multiply-add; per row that is stored.
-    constexpr double kColumn = 5, kLoad = 1, kProduct = 0.45, kStore = 4;
+    // Cycles, PoCL 3.1, 2-core Zen 3, 2026-11: per column of results; per two vectors of a row of the input, at
+    // stride 2 of twice as many columns; per multiply-add; per row that is stored.
+    constexpr double kColumn = 5, kLoad = 1, kLoadAtTwo = 5, kProduct = 0.45, kStore = 4;
     const Problem& p = case_.problem;
     const double planes = real(p.n * (p.wants_dx() ? p.c : p.k));
     const double rows = real(tiles_.rows.steps);
     const double loads = real(tiles_.in_h * ceil_div(tiles_.columns.reach + 1, kPair));
+    const double load = tiles_.columns.advance == 2 ? kLoadAtTwo : kLoad;
     const double cycles =
-        kColumn + kLoad * loads + rows * (kProduct * kPair * real(p.kh * p.kw) + kStore);
+        kColumn + load * loads + rows * (kProduct * kPair * real(p.kh * p.kw) + kStore);
     const double columns = real(tiles_.vectors()) - (ends_in_halves(tiles_) ? 0.5 : 0);
     const VectorWork work = {planes * columns, cycles, static_cast<int>(tiles_.vw / kPair)};
     const Pass pass = plane_pass(case_, work, real(bands_.all));

@@ -30,14 +30,18 @@ std::optional<Rejection> RollingPlanes::rejection(const Problem& p) const {
   return std::nullopt;
 }
 
-std::int64_t RollingPlanes::bands(const Case& c, std::int64_t wanted) const {
+std::int64_t RollingPlanes::shared_bands(std::int64_t wanted) const {
   // A band sees roll() - 1 rows more than it has.
   const std::int64_t least = std::min(rows.steps, 4 * roll());
   const std::int64_t most = std::max<std::int64_t>(1, rows.steps / least);
+  // All of the same height but the last.
+  return ceil_div(rows.steps, ceil_div(rows.steps, std::min(most, wanted)));
+}
+
+std::int64_t RollingPlanes::bands(const Case& c, std::int64_t wanted) const {
   // Half of L1: the other half is for the next band, which is prefetched.
   const std::int64_t near = ceil_div(2 * in_h * in_w * kElement, c.machine.l1_blocking_bytes);
-  // All of the same height but the last.
-  return ceil_div(rows.steps, ceil_div(rows.steps, std::min(most, std::max(near, wanted))));
+  return shared_bands(std::max(near, wanted));
 }
 
 const char* RollingPlanes::not_considered(const Machine& machine) {

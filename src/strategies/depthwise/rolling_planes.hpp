@@ -27,6 +27,8 @@ struct RollingPlanes {
   // Bands of a plane, whose input stays in L1 while one vector of columns after the other is computed; `wanted` or more
   // where that leaves them rows enough.
   std::int64_t bands(const Case& c, std::int64_t wanted) const;
+  // The same where rows are read one after the other, so that nothing has to stay in L1.
+  std::int64_t shared_bands(std::int64_t wanted) const;
   // Candidate::not_considered.
   static const char* not_considered(const Machine& machine);
 

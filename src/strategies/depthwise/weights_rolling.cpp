@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "strategies/depthwise/bodies.hpp"
-#include "strategies/depthwise/rolling_planes.hpp"
-#include "strategies/depthwise/weights_layout.hpp"
+#include "strategies/depthwise/rolling_weights.hpp"
 
 namespace clconv::core::depthwise {
 namespace {
@@ -14,18 +13,13 @@ namespace {
 constexpr double kVector = 30, kTapOfVector = 1.2, kStep = 1.5, kSeparated = 0.8, kProduct = 0.5;
 constexpr double kLanesOfTap = 1.5;
 
-class WeightsRollingLayout : public WeightsLayout {
+class WeightsRollingLayout : public RollingWeightsLayout {
  public:
   WeightsRollingLayout(const Case& c, const Config& config, int sums_columns,
                        const RollingPlanes& planes)
-      : WeightsLayout(
-            c, config,
-            {1, static_cast<int>(c.problem.kh * c.problem.kw), static_cast<int>(planes.vw)},
-            c.problem.n * planes.bands(c, 1), c.problem.k),
-        sums_columns_(sums_columns),
-        planes_(planes),
-        band_(ceil_div(planes.rows.steps, planes.bands(c, 1))),
-        bands_(ceil_div(planes.rows.steps, band_)) {}
+      : RollingWeightsLayout(c, config, planes, planes.bands(c, 1), "depthwise/weights_rolling",
+                             "depthwise_weights_rolling"),
+        sums_columns_(sums_columns) {}
 
   void describe(Candidate& candidate) const override {
     WeightsLayout::describe(candidate);
@@ -41,48 +35,13 @@ class WeightsRollingLayout : public WeightsLayout {
     const double taps = real(p.kh * p.kw);
     const double pieces = real(ceil_div(p.kw, sums_columns_));
     const double separated = planes_.columns.advance == 2 ? real(planes_.rows.advance * p.kw) : 0;
-    const double steps = real(band_ + (bands_ > 1 ? planes_.roll() - 1 : 0));
     const double step = kStep * pieces + kSeparated * separated + kProduct * taps;
-    return real(planes_.vectors()) * (kVector + kTapOfVector * taps + steps * step);
+    return real(planes_.vectors()) * (kVector + kTapOfVector * taps + real(rows_of_band()) * step);
   }
   double lane_cycles() const override { return kLanesOfTap * tile_.taps; }
-  std::unique_ptr<Step> multiply(Device& device, const std::string& defines,
-                                 const Region& result) const override {
-    const Problem& p = case_.problem;
-    const std::int64_t all_filters = p.k * parts_;
-    const std::int64_t per_work_group =
-        ceil_div(all_filters, 2 * kWorkGroupsPerUnit * case_.profile.compute_units);
-    return std::make_unique<KernelStep>(
-        "depthwise",
-        device.kernel("depthwise/weights_rolling", "depthwise_weights_rolling",
-                      defines + planes_.defines()),
-        std::vector<Argument>{{"x", Region{kXSlot}},
-                              {"dy", Region{kDySlot}},
-                              {"y_mask", p.mask ? Region{kYSlot} : Region{kDySlot}},
-                              {"result", result},
-                              {"groups", narrow(p.c)},
-                              {"filters", narrow(p.k / p.c)},
-                              {"in_h", narrow(p.h)},
-                              {"in_w", narrow(p.w)},
-                              {"in_size", cl_long{p.x_elements()}},
-                              {"top", narrow(planes_.top())},
-                              {"oh", narrow(p.oh())},
-                              {"ow", narrow(p.ow())},
-                              {"dy_size", cl_long{p.y_elements()}},
-                              {"band", narrow(band_)},
-                              {"bands", narrow(bands_)},
-                              {"units", cl_long{units_}},
-                              {"units_per_part", cl_long{units_per_part_}},
-                              {"part_stride", cl_long{p.w_elements()}},
-                              {"all_filters", cl_long{all_filters}},
-                              {"filters_per_work_group", cl_long{per_work_group}}},
-        one_item_groups(ceil_div(all_filters, per_work_group)));
-  }
 
  private:
   int sums_columns_;  // columns of the filter whose sums are in registers
-  RollingPlanes planes_;
-  std::int64_t band_, bands_;
 };
 
 // As many sums as registers hold beside the rows of dy and, at stride 2, what separates columns (5x5 on 56x56: 63 us
