@@ -1,4 +1,4 @@
-// parts: epilogue row_end deinterleaved_rows
+// parts: stream epilogue row_end deinterleaved_rows
 // Depthwise convolution at stride 2 on CPUs, forward, of planes that are read as they lie.
 //
 //   input, a row                             registers, floatv each
@@ -16,7 +16,7 @@
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
-// Macros: RB, LEFT (columns of padding), those of parts/deinterleaved_rows.cl and of the epilogue; KH KW SH SW DH DW,
+// Macros: RB, STREAM, LEFT (columns of padding), those of parts/deinterleaved_rows.cl and of the epilogue; KH KW SH SW DH DW,
 // DATA=0. All other sizes are arguments: res_h >= RB. MOST_MOVED < VW.
 
 // Of column v of the filter: m, and whether it sees second ones.
@@ -44,7 +44,7 @@
 #define ROW_PARAMETERS                                                                                               \
   global const element *x, const long at, const floatv *weight, const float bias, const float slope,                  \
       global const element *r, global element *result, const long to, const int row, const int in_h,                 \
-      const long in_size, const int whole, const int careful
+      const long in_size, const int streamed, const int whole, const int careful
 
 // before[t][m]: what the pairs in front of vector 0 add to its results.
 ALWAYS_INLINE void add_in_front(floatv before[RB][MOST_MOVED + 1], ROW_PARAMETERS) {
@@ -117,7 +117,11 @@ ALWAYS_INLINE void add_vector(floatv before[RB][MOST_MOVED + 1], const int j, RO
 #if RESIDUAL
     sum += get_first(r + (out - result), count);
 #endif
-    put_known(ACTIVATE(sum, slope), count, out);
+    if (count == VW) {
+      PUT_STREAMED(streamed, ACTIVATE(sum, slope), out)
+    } else {
+      put_known(ACTIVATE(sum, slope), count, out);
+    }
   }
 }
 
@@ -125,7 +129,7 @@ ALWAYS_INLINE void add_vector(floatv before[RB][MOST_MOVED + 1], const int j, RO
 #define ROWS_PARAMETERS                                                                                              \
   global const element *x, const long from, const floatv *weight, const float bias, const float slope,                \
       global const element *r, global element *result, const long to, const int first, const int last, const int top, \
-      const int in_h, const int res_h, const long in_size
+      const int in_h, const int res_h, const long in_size, const int streamed
 ALWAYS_INLINE void add_rows(const int whole, const int careful, ROWS_PARAMETERS) {
   __attribute__((opencl_unroll_hint(1)))
   for (int tile = first; tile < last; ++tile) {
@@ -133,9 +137,9 @@ ALWAYS_INLINE void add_rows(const int whole, const int careful, ROWS_PARAMETERS)
     const int row = i * IH + top;
     const long at = from + (long)row * IN_W, out = to + (long)i * OW;
     floatv before[RB][MOST_MOVED + 1];
-    add_in_front(before, x, at, weight, bias, slope, r, result, out, row, in_h, in_size, whole, careful);
+    add_in_front(before, x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful);
 #define ADD_VECTOR(j, skip) \
-  add_vector(before, (j) + (skip), x, at, weight, bias, slope, r, result, out, row, in_h, in_size, whole, careful)
+  add_vector(before, (j) + (skip), x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful)
     FOR_VECTORS_OF_ROW(j, ADD_VECTOR)
   }
 }
@@ -143,13 +147,13 @@ ALWAYS_INLINE void add_rows(const int whole, const int careful, ROWS_PARAMETERS)
 // Tiles that see rows of the image only; that see padding, too; and that may be read beyond the tensor. Functions of
 // their own, so that loops have all registers.
 NOT_INLINED void add_whole(ROWS_PARAMETERS) {
-  add_rows(1, 0, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size);
+  add_rows(1, 0, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size, streamed);
 }
 NOT_INLINED void add_some(ROWS_PARAMETERS) {
-  add_rows(0, 0, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size);
+  add_rows(0, 0, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size, streamed);
 }
 NOT_INLINED void add_carefully(ROWS_PARAMETERS) {
-  add_rows(0, 1, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size);
+  add_rows(0, 1, x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size, streamed);
 }
 
 #define PARAMETERS \
@@ -172,6 +176,7 @@ NOT_INLINED void depthwise_deinterleaved_item(const long id, PARAMETERS) {
     const long to = image * out_image + f * res_h * OW;
     const float bias = BIAS_OF(b, f);
     const float slope = SLOPE_OF(SLOPES_OF(image, (long)groups * filters), f);
+    const int streamed = OW % VW == 0 && IS_ALIGNED(result + to, sizeof(floatv));
     floatv weight[KH * KW];
 #pragma unroll
     for (int t = 0; t < KH * KW; ++t) weight[t] = (floatv)GET(weights, f * (KH * KW) + t);
@@ -185,13 +190,14 @@ NOT_INLINED void depthwise_deinterleaved_item(const long id, PARAMETERS) {
     const int lowest = in_h - TILE_ROWS - top;
     const int behind = clamp(lowest < 0 ? 0 : lowest / (IH * RB) + 1, whole, end);
 #define ADD_BY(how, first, last) \
-  if ((first) < (last)) how(x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size)
+  if ((first) < (last)) how(x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size, streamed)
     ADD_BY(add_carefully, first, begin);
     ADD_BY(add_some, begin, whole);
     ADD_BY(add_whole, whole, behind);
     ADD_BY(add_some, behind, end);
     ADD_BY(add_carefully, end, last);
   }
+  END_STREAM
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))

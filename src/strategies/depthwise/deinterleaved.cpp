@@ -38,10 +38,10 @@ class DeinterleavedLayout : public Layout {
     const double product = taps > kFewTaps ? kProductOfMany : kProduct;
     const double vector = kVector + kRow * rows + product * real(taps);
     const double cycles = kBand + real(band_ * planes_.vectors()) * vector;
-    describe_as(candidate, p,
-                predicted_us(case_.profile,
-                             {plane_pass(case_, {real(all_), cycles, static_cast<int>(planes_.vw)},
-                                         real(all_))}));
+    Pass pass = plane_pass(case_, {real(all_), cycles, static_cast<int>(planes_.vw)}, real(all_));
+    if (results_leave_caches(case_) && p.ow() % planes_.vw == 0)
+      pass.bytes -= streamed_bytes(case_);
+    describe_as(candidate, p, predicted_us(case_.profile, {pass}));
     if (!case_.machine.few_registers())
       candidate.not_considered = "its speed is not known with 32 vector registers";
   }
@@ -51,7 +51,8 @@ class DeinterleavedLayout : public Layout {
     const Operands operands(p);
     const std::string sizes = define("LEFT", p.pl) + define("IN_W", p.w) + define("OW", p.ow()) +
                               define("VECTORS", planes_.vectors()) +
-                              define("PAIRS", p.data_type == DataType::kBfloat16);
+                              define("PAIRS", p.data_type == DataType::kBfloat16) +
+                              define("STREAM", results_leave_caches(case_));
     executable.run.add(std::make_unique<KernelStep>(
         "depthwise",
         device.kernel("depthwise/deinterleaved", "depthwise_deinterleaved",
