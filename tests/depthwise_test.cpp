@@ -310,6 +310,27 @@ TEST_CASE("checker: depthwise's pixels, channels last, staged in local memory") 
   }
 }
 
+// Rows of the filter one after the other; with 16 registers only. Padding on one side only, more of it than of the
+// image, tiles that see both ends of a row or overlap.
+TEST_CASE("checker: depthwise's pixels, channels last, row by row of the filter") {
+  for (const char* text :
+       {"n2c20h9w13k20kh5kw5p2g20", "n1c8h17w11k8kh7kw7p3g8", "n2c16h19w23k16kh5kw5s2p2g16",
+        "n1c36h15w14k36kh4kw3d2p2g36", "n2c12h9w12k12kh3kw5p1,0,0,3g12",
+        "n1c11h8w16k11kh5kw3p0,1g11", "n1c9h13w38k9kh3kw5s2pt0pl1pb1pr2g9",
+        "n1c24h17w23k24kh3kw5s2d1,2p1,3g24", "n2c17h11w41k17kh5kw3s1,3p2,1g17",
+        "n1c8h1w8k8kh5kw5p2g8", "n1c16h3w9k16kh4kw4p3,5,2,4g16"}) {
+    for (const bool decorated : {false, true}) {
+      Problem p = to_check(text, Direction::kForward, decorated);
+      p.layout = TensorLayout::kNhwc;
+      check_configs(p, {"body=channels,th=1,tw=7,vw=8", "body=channels,th=1,tw=4,vw=4"});
+      if (p.oh() >= 4)
+        check_configs(p, {"body=channels,th=4,tw=7,vw=8", "body=channels,th=2,tw=5,vw=4"});
+      p.data_type = DataType::kFloat16;
+      check_configs(p, {"body=channels,th=1,tw=6,vw=8"});
+    }
+  }
+}
+
 TEST_CASE("depthwise's sections of pixels, channels last") {
   // Several sections along both axes; a large filter; many images; an activation with slopes and a residual.
   for (const char* text : {"n1c19h67w301k19kh5kw5p2g19", "n1c16h40w90k16kh19kw21p9,10g16",
@@ -391,7 +412,8 @@ TEST_CASE("depthwise's choice with planes staged row by row") {
           candidates_of(find_strategy("depthwise")
                             .offer(parse_problem(text),
                                    as_cpu(device().profile(), registers / 2, registers), kNoLimit));
-      CHECK((best_of(candidates).config.body() == "staged_rolling") == (registers == 16));
+      const std::string few = parse_problem(text).kh == 3 ? "deinterleaved" : "staged_rolling";
+      CHECK((best_of(candidates).config.body() == few) == (registers == 16));
     }
   }
 }
@@ -411,4 +433,10 @@ TEST_CASE("depthwise's choice with channels last") {
       CHECK(best_of(candidates).config.body() == (p.kh > 3 ? "staged_channels" : "channels"));
     }
   }
+  // Row by row of the filter.
+  Problem p = parse_problem("n1c144h56w56k144kh5kw5s2p2g144");
+  p.layout = TensorLayout::kNhwc;
+  const std::vector<Candidate> candidates = candidates_of(
+      find_strategy("depthwise").offer(p, as_cpu(device().profile(), 8, 16), kNoLimit));
+  CHECK(best_of(candidates).config.body() == "channels");
 }

@@ -7,14 +7,16 @@
 //
 // One work-item per work-group, `stacks_per_work_group` stacks each. A stack is the tiles of TH x TW results of
 // `stack_channels` channels, a vector of channels each. A vector of x is loaded once for all results that it reaches
-// (UNROLL), or with large filters once per tap. Nothing is copied: pixels outside the image are read at the nearest one
-// inside and count as 0, in stacks at the border only.
+// (UNROLL), once per row of the filter, whose weights are in registers (BY_ROWS), or with large filters once per tap.
+// Nothing is copied: pixels outside the image are read at the nearest one inside and count as 0, in stacks at the
+// border only; BY_ROWS leaves out rows outside.
 // Stacks and tiles at the end overlap their neighbours: oh >= TH, ow >= TW and c >= VW.
 //
 // With AHEAD what the tiles below see is prefetched, and the results to the right unless they are streamed.
 //
-// Macros: VW TH TW, UNROLL, AHEAD (0 or 1), STREAM (then c is a multiple of LINE); KH KW SH SW DH DW, DATA=0, and those
-// of the epilogue. All other sizes are arguments. The weights are prepared: floats, channels last.
+// Macros: VW TH TW, UNROLL, BY_ROWS, AHEAD (0 or 1), LEFT, RIGHT (the most columns of padding that results see), STREAM
+// (then c is a multiple of LINE); KH KW SH SW DH DW, DATA=0, and those of the epilogue. All other sizes are arguments.
+// The weights are prepared: floats, channels last.
 
 #define IN_H ((TH - 1) * SH + REACH_H + 1)
 #define IN_W ((TW - 1) * SW + REACH_W + 1)
@@ -26,16 +28,18 @@
 typedef struct {
   long row_at[IN_H], column_at[IN_W];
   int row_kept[IN_H], column_kept[IN_W];
+  long first;  // offset of the first column, which may not count
 } Seen;
 
 ALWAYS_INLINE void find_seen(Seen* seen, const int c, const int in_h, const int in_w, const int row, const int column,
                              const int border) {
 #pragma unroll
   for (int p = 0; p < IN_H; ++p) {
-    const int inside = border ? clamp(row + p, 0, in_h - 1) : row + p;
+    const int inside = border || BY_ROWS ? clamp(row + p, 0, in_h - 1) : row + p;
     seen->row_at[p] = (long)inside * in_w * c;
     seen->row_kept[p] = inside == row + p ? -1 : 0;
   }
+  seen->first = (long)column * c;
 #pragma unroll
   for (int q = 0; q < IN_W; ++q) {
     const int inside = border ? clamp(column + q, 0, in_w - 1) : column + q;
@@ -50,9 +54,32 @@ ALWAYS_INLINE void find_seen(Seen* seen, const int c, const int in_h, const int 
   if (border) {                                                 \
     in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (seen->row_kept[p] & seen->column_kept[q])); \
   }
+#if BY_ROWS
+// acc += a row of the filter, whose weights are at w, times the row of pixels at x. Of its pixels, only the first LEFT
+// and the last RIGHT can lie outside the image.
+ALWAYS_INLINE void multiply_row(floatv acc[TW], global const element* x, global const float* w, const Seen* seen,
+                                const int c, const int border) {
+  floatv weight[KW];
+#pragma unroll
+  for (int v = 0; v < KW; ++v) weight[v] = LOAD_V(w + (long)v * c);
+  global const element* pixel = x + seen->first;
+#pragma unroll
+  for (int q = 0; q < IN_W; ++q, pixel += c) {
+    const int outside = border && (q < LEFT || q >= IN_W - RIGHT);
+    floatv in = GET_V(outside ? x + seen->column_at[q] : pixel);
+    if (outside) in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & seen->column_kept[q]);
+#pragma unroll
+    for (int t = 0; t < TW; ++t) {
+      const int v = q - t * SW;
+      if (IS_TAP(v, DW, KW)) acc[t] = fma(weight[v / DW], in, acc[t]);
+    }
+  }
+}
+#endif
+
 ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, global const float* w, const Seen* seen,
                                  const int c, const int border) {
-#if UNROLL
+#if UNROLL && !BY_ROWS
   floatv weight[KH * KW];
 #pragma unroll
   for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c);
@@ -69,6 +96,15 @@ ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, gl
           acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
         }
       }
+    }
+  }
+#elif BY_ROWS
+#pragma unroll
+  for (int i = 0; i < TH; ++i) {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int u = 0; u < KH; ++u) {
+      const int p = i * SH + u * DH;
+      if (seen->row_kept[p]) multiply_row(acc[i], x + seen->row_at[p], w + (long)(u * KW) * c, seen, c, border);
     }
   }
 #else
@@ -180,7 +216,8 @@ NOT_INLINED void depthwise_channels_item(const long id, PARAMETERS) {
     const int column = j * SW - pl;
     const long from = image * in_h * in_w * c + first;
     const long to = ((image * oh + i) * ow + j) * c + first;
-    if (row >= 0 && column >= 0 && row + IN_H <= in_h && column + IN_W <= in_w) {
+    const int rows_inside = BY_ROWS || (row >= 0 && row + IN_H <= in_h);
+    if (rows_inside && column >= 0 && column + IN_W <= in_w) {
       channels_stack(x + from, w + first, b + first, r + to, SLOPES_PASSED + first, y + to, stack_channels, c, in_h,
                      in_w, ow, row, column, 0, streamed);
     } else {

@@ -16,8 +16,8 @@
 //
 // in_image, out_image: elements from one image to the next, of the input, of the result and r.
 //
-// Macros: RB, STREAM, LEFT (columns of padding), those of parts/deinterleaved_rows.cl and of the epilogue; KH KW SH SW DH DW,
-// DATA=0. All other sizes are arguments: res_h >= RB. MOST_MOVED < VW.
+// Macros: RB, STREAM, LEFT (columns of padding), those of parts/deinterleaved_rows.cl and of the epilogue; KH KW SH SW
+// DH DW, DATA=0. All other sizes are arguments: res_h >= RB. MOST_MOVED < VW.
 
 // Of column v of the filter: m, and whether it sees second ones.
 #define FROM_LAST(v) ((KW - 1 - (v)) * DW)

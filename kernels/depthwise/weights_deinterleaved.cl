@@ -10,8 +10,8 @@
 // the filter, where reading it at its place takes as much for each.
 //
 // One work-item per work-group, `filters_per_work_group` filters with a part of all bands each. A band is `band` rows
-// of dy. Lanes of the vectors at the ends of a row that see columns of x or dy that do not exist are set to 0. Lanes are
-// added at the end of a filter.
+// of dy. Lanes of the vectors at the ends of a row that see columns of x or dy that do not exist are set to 0. Lanes
+// are added at the end of a filter.
 //
 // Macros: TAPS, PARTS (1: the result is floats, which sum_parts adds up), those of parts/depthwise_rolling.cl and
 // parts/deinterleaved_rows.cl; KH KW SH SW DH DW, DATA=0, ACCUMULATE. All other sizes are arguments, in_w and ow, too.

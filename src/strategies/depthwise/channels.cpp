@@ -6,6 +6,7 @@
 #include "ops/epilogue.hpp"
 #include "ops/pack.hpp"
 #include "strategies/cost_model.hpp"
+#include "strategies/depthwise/axis.hpp"
 #include "strategies/depthwise/bodies.hpp"
 
 namespace clconv::core::depthwise {
@@ -20,12 +21,27 @@ struct ChannelsTile {
   }
   std::int64_t in_h(const Problem& p) const { return (th - 1) * p.sh + (p.kh - 1) * p.dh + 1; }
   std::int64_t in_w(const Problem& p) const { return (tw - 1) * p.sw + (p.kw - 1) * p.dw + 1; }
+  // More taps than registers hold, of which a row fits beside the sums of a row: those of 16 registers.
+  bool by_rows(const Case& c) const {
+    constexpr std::int64_t kFewTaps = 9;
+    const Problem& p = c.problem;
+    return c.machine.few_registers() && p.kh * p.kw > kFewTaps &&
+           tw + p.kw + 2 <= c.machine.registers;
+  }
   // A vector of weights per tap in registers or L1; and so many rows and columns that each vector is used
   // more than once.
   bool unrolls(const Problem& p) const {
     return p.kh * p.kw <= 25 && in_h(p) * in_w(p) <= 8 * th * tw;
   }
 };
+
+// Columns of padding that results see behind the image.
+std::int64_t beyond_end(const Problem& p) {
+  const Axis columns = Axis::columns(p);
+  const std::int64_t seen =
+      (columns.steps - 1) * columns.advance + columns.start + columns.reach + 1;
+  return std::max<std::int64_t>(seen - p.w, 0);
+}
 
 // Stacks: the tiles of the same pixels, one behind the other along the channels. Cut where there are too few of them.
 struct Stacks {
@@ -58,8 +74,9 @@ bool streams(const Case& c, const ChannelsTile& tile, const Stacks& stacks) {
 // for a result.
 constexpr double kStack = 100;
 constexpr double kProduct = 1, kProductUnrolled = 0.6, kLoad = 1, kStore = 2;
-// With 16 registers (2-core Zen 3): weights of more taps than 3x3 spill.
+// With 16 registers (2-core Zen 3): weights of more taps than 3x3 spill, or are loaded row by row.
 constexpr double kFewProduct = 1.5, kFewProductUnrolled = 0.45, kFewLoad = 0.6;
+constexpr double kProductByRows = 0.5;
 constexpr double kProductSpilled = 0.9;
 constexpr std::int64_t kFewTaps = 9;
 
@@ -90,7 +107,8 @@ class ChannelsLayout : public Layout {
         "depthwise",
         device.kernel("depthwise/channels", "depthwise_channels",
                       class_defines(p, config_) + define("UNROLL", tile_.unrolls(p)) +
-                          define("AHEAD", from_memory(case_)) +
+                          define("BY_ROWS", tile_.by_rows(case_)) + define("LEFT", p.pl) +
+                          define("RIGHT", beyond_end(p)) + define("AHEAD", from_memory(case_)) +
                           define("STREAM", streams(case_, tile_, stacks_))),
         with_slopes(p, {{"x", Region{kXSlot}},
                         {"w", packed},
@@ -128,6 +146,10 @@ class ChannelsLayout : public Layout {
   // Cycles of so many multiply-adds and their loads.
   double products(const Problem& p, double count) const {
     const Machine& machine = case_.machine;
+    if (tile_.by_rows(case_)) {
+      const double loads = real(tile_.th * p.kh * (tile_.in_w(p) + p.kw));
+      return kProductByRows * count + kFewLoad * loads;
+    }
     if (!tile_.unrolls(p)) return machine.measured(kFewProduct, kProduct) * count;
     const double loads = real(tile_.in_h(p) * tile_.in_w(p));
     if (machine.few_registers() && p.kh * p.kw > kFewTaps)
@@ -158,6 +180,7 @@ std::vector<Config> variants(const Case& c) {
                    {"vw", vw}}};
   };
   if (!c.machine.few_registers()) return {config_of(2, 7)};
+  if (ChannelsTile{1, 7, vw}.by_rows(c)) return {config_of(2, 7), config_of(4, 7)};
   const Config usual = config_of(2, 3);
   std::vector<Config> configs{usual};
   const ChannelsTile tile = ChannelsTile::from(usual);

@@ -1,5 +1,5 @@
-// weights_deinterleaved: weight gradient at stride 2 of planes that are read in place. Even and odd columns of a row are
-// taken apart once for all columns of the filter, and dy is moved instead of x. For CPUs.
+// weights_deinterleaved: weight gradient at stride 2 of planes that are read in place. Even and odd columns of a row
+// are taken apart once for all columns of the filter, and dy is moved instead of x. For CPUs.
 #include <algorithm>
 
 #include "strategies/depthwise/bodies.hpp"
