@@ -49,34 +49,34 @@
 // before[t][m]: what the pairs in front of vector 0 add to its results.
 ALWAYS_INLINE void add_in_front(floatv before[RB][MOST_MOVED + 1], ROW_PARAMETERS) {
 #pragma unroll
-  for (int m = 0; m <= MOST_MOVED; ++m) {
+  for (int t = 0; t < RB * (MOST_MOVED + 1); ++t) before[t / (MOST_MOVED + 1)][t % (MOST_MOVED + 1)] = (floatv)(0.0f);
 #pragma unroll
-    for (int t = 0; t < RB; ++t) before[t][m] = (floatv)(0.0f);
+  for (int v = 0; v < KW; ++v) {
 #pragma unroll
-    for (int pair = 1; pair <= min(m, (FIRST_COLUMN + 1) / 2); ++pair) {
+    for (int pair = 0; pair <= MOST_MOVED; ++pair) {
+      const int column = FIRST_COLUMN - 2 * pair + SECOND_OF(v);
+      if (pair == 0 || pair > MOVED_OF(v) || column < 0) continue;
       float sums[RB];
 #pragma unroll
       for (int t = 0; t < RB; ++t) sums[t] = 0.0f;
 #pragma unroll
-      for (int v = 0; v < KW; ++v) {
-        const int column = FIRST_COLUMN - 2 * pair + SECOND_OF(v);
-        if (MOVED_OF(v) != m || column < 0) continue;
-#pragma unroll
-        for (int p = 0; p < TILE_ROWS; ++p) {
-          if (!whole && (row + p < 0 || row + p >= in_h)) continue;
-          const float in = GET(x, at + (long)p * IN_W + column);
+      for (int p = 0; p < TILE_ROWS; ++p) {
+        if (!whole && (row + p < 0 || row + p >= in_h)) continue;
+        const float in = GET(x, at + (long)p * IN_W + column);
 #define ADD_IN_FRONT(t, w) sums[t] = fma((w).s0, in, sums[t]);
-          MULTIPLY_EACH(p, v, ADD_IN_FRONT)
-        }
+        MULTIPLY_EACH(p, v, ADD_IN_FRONT)
       }
 #pragma unroll
-      for (int t = 0; t < RB; ++t) before[t][m] = LANES == (intv)(VW - pair) ? (floatv)(sums[t]) : before[t][m];
+      for (int t = 0; t < RB; ++t) {
+        before[t][MOVED_OF(v)] += LANES == (intv)(VW - pair) ? (floatv)(sums[t]) : (floatv)(0.0f);
+      }
     }
   }
 }
 
 ALWAYS_INLINE void add_vector(floatv before[RB][MOST_MOVED + 1], const int j, ROW_PARAMETERS) {
   const int column = FIRST_COLUMN + 2 * j;
+  const int sees_padding = column < 0 ? 1 : column + 2 * VW > IN_W ? SEES_END : 0;
   KEEP_ORDER
   floatv acc[RB][MOST_MOVED + 1];
 #pragma unroll
@@ -93,9 +93,7 @@ ALWAYS_INLINE void add_vector(floatv before[RB][MOST_MOVED + 1], const int j, RO
     for (int second = 0; second < 2; ++second) {
       const intv columns = SHUFFLED(LANES) * (intv)(2) + (intv)(column + second);
       const intv inside = (columns >= (intv)(0)) & (columns < (intv)(IN_W));
-      if (column < 0 || (SEES_END && column + 2 * VW > IN_W)) {
-        halves[second] = inside ? in_register(halves[second]) : (floatv)(0.0f);
-      }
+      if (sees_padding) halves[second] = inside ? in_register(halves[second]) : (floatv)(0.0f);
     }
 #pragma unroll
     for (int v = 0; v < KW; ++v) {
@@ -107,7 +105,8 @@ ALWAYS_INLINE void add_vector(floatv before[RB][MOST_MOVED + 1], const int j, RO
   for (int t = 0; t < RB; ++t) {
     floatv sum = UNSHUFFLED(acc[t][0]);
 #pragma unroll
-    for (int m = 1; m <= MOST_MOVED; ++m) {
+    for (int m = 0; m <= MOST_MOVED; ++m) {
+      if (m == 0) continue;
       const floatv in_order = UNSHUFFLED(acc[t][m]);
       sum += shuffle2(before[t][m], in_order, AS_UINTV(LANES + (intv)(VW - m)));
       before[t][m] = in_order;
@@ -140,7 +139,7 @@ ALWAYS_INLINE void add_rows(const int whole, const int careful, ROWS_PARAMETERS)
     add_in_front(before, x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful);
 #define ADD_VECTOR(j, skip) \
   add_vector(before, (j) + (skip), x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful)
-    FOR_VECTORS_OF_ROW(j, ADD_VECTOR)
+    FOR_VECTORS_OF_ROW(OW, ADD_VECTOR)
   }
 }
 

@@ -24,7 +24,7 @@ ALWAYS_INLINE void load_halves(floatv halves[2], global const element* x, const 
                                const int careful) {
 #if PAIRS
   uintv pairs;
-  if (careful && at + 2 * VW > size) {
+  if (careful && (at < 0 || at + 2 * VW > size)) {
     const floatv a = load_carefully(x, at, size), b = load_carefully(x, at + VW, size);
     pairs = AS_UINTV(odd_lanes(a, b)) | (AS_UINTV(even_lanes(a, b)) >> (uintv)(16));
   } else {
@@ -48,15 +48,19 @@ ALWAYS_INLINE void load_halves(floatv halves[2], global const element* x, const 
 
 // Does DO(column, skip) for each vector of a row, from column VW * i on; the last, which begins at `last` at most,
 // skips what the one before it had.
-#define FOR_VECTORS_OF_ROW(last, DO)                                                                                \
-  DO(0, 0);                                                                                                         \
-  UNROLL_FEW                                                                                                        \
-  for (int j = VW; j < (VECTORS - 2) * VW; j += VW) DO(j, 0);                                                       \
-  _Pragma("unroll") for (int j = max(VECTORS - 2, 1) * VW; j < VECTORS * VW; j += VW) {                             \
-    DO(min(j, last), j - min(j, last));                                                                             \
-  }
-#if VECTORS <= 9
-#define UNROLL_FEW _Pragma("unroll")
+#define FOR_VECTORS_OF_ROW(last, DO)                  \
+  DO(0, 0);                                           \
+  FOR_MIDDLE_VECTORS(DO)                              \
+  if (VECTORS > 2) AT_MOST((VECTORS - 2) * VW, last, DO) \
+  if (VECTORS > 1) AT_MOST((VECTORS - 1) * VW, last, DO)
+#define AT_MOST(j, last, DO) DO(min(j, last), (j) - min(j, last));
+#if VECTORS > 9
+#define FOR_MIDDLE_VECTORS(DO)             \
+  __attribute__((opencl_unroll_hint(1)))   \
+  for (int j = VW; j < (VECTORS - 2) * VW; j += VW) DO(j, 0);
+#elif VECTORS > 3
+#define FOR_MIDDLE_VECTORS(DO) \
+  _Pragma("unroll") for (int j = VW; j < (VECTORS - 2) * VW; j += VW) DO(j, 0);
 #else
-#define UNROLL_FEW __attribute__((opencl_unroll_hint(1)))
+#define FOR_MIDDLE_VECTORS(DO)
 #endif
