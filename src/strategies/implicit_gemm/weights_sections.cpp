@@ -87,11 +87,15 @@ std::int64_t local_kib(const Section& section) {
 }
 
 // PoCL 3.1, 2-core Zen 5, 2026-11; with 16 registers 2-core Zen 3, 2026-12.
-// Of the cycles' rate; with 16 registers where x is copied, or columns are skipped, and where neither.
-constexpr double kEfficiency = 0.85, kFewEfficiency = 0.73, kFewInPlace = 0.9;
 constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // staging x: per row, per vector
 constexpr double kTransposed = 8;           // cycles per vector of dy, and of dw
 constexpr TileCycles kSums{2, 30};  // per vector of a tile's sums, loaded and stored; per tile
+
+// Of the cycles' rate; with 16 registers for 1x1 filters at stride 1, and others.
+double efficiency(const Machine& machine, const Problem& p) {
+  constexpr double kEfficiency = 0.85, kFewPointwise = 0.9, kFew = 0.73;
+  return machine.measured(p.kh * p.kw == 1 && p.sw == 1 ? kFewPointwise : kFew, kEfficiency);
+}
 
 Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& section) {
   const Problem& p = all.problem;
@@ -106,9 +110,8 @@ Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& se
       tiles * product_cycles(all.machine, pixels, sums, tile.kv + real(tile.taps()));
   const double cycles =
       copying + kTransposed * transposed + products + tiles * sections * kSums.of(sums);
-  const double few = tile.in_place(p) && p.sw == 1 ? kFewInPlace : kFewEfficiency;
-  return group_pass(all, {real(p.g * tile.runs) * tile.split, cycles, tile.vw,
-                          all.machine.measured(few, kEfficiency)});
+  return group_pass(
+      all, {real(p.g * tile.runs) * tile.split, cycles, tile.vw, efficiency(all.machine, p)});
 }
 
 class WeightsSections : public SplitLayout {
