@@ -91,10 +91,12 @@ constexpr RowCopyCycles kCopy{8, 3, 3, 3};  // staging x: per row, per vector
 constexpr double kTransposed = 8;           // cycles per vector of dy, and of dw
 constexpr TileCycles kSums{2, 30};  // per vector of a tile's sums, loaded and stored; per tile
 
-// Of the cycles' rate; with 16 registers for 1x1 filters at stride 1, and others.
+// Of the cycles' rate; with 16 registers for a few 1x1 filters at stride 1, and others.
 double efficiency(const Machine& machine, const Problem& p) {
   constexpr double kEfficiency = 0.85, kFewPointwise = 0.9, kFew = 0.73;
-  return machine.measured(p.kh * p.kw == 1 && p.sw == 1 ? kFewPointwise : kFew, kEfficiency);
+  constexpr std::int64_t kFewFilters = 64;
+  const bool pointwise = p.kh * p.kw == 1 && p.sw == 1 && p.k_per_group() <= kFewFilters;
+  return machine.measured(pointwise ? kFewPointwise : kFew, kEfficiency);
 }
 
 Pass pass_of(const Case& all, const WeightsSectionsTile& tile, const Section& section) {
