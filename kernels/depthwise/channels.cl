@@ -48,12 +48,6 @@ ALWAYS_INLINE void find_seen(Seen* seen, const int c, const int in_h, const int 
   }
 }
 
-// acc += the taps of VW channels, c apart from `w` on, times their pixels, whose first channel is at x.
-#define X_VECTOR(p, q)                                          \
-  floatv in = GET_V(x + seen->row_at[p] + seen->column_at[q]); \
-  if (border) {                                                 \
-    in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (seen->row_kept[p] & seen->column_kept[q])); \
-  }
 #if BY_ROWS
 // acc += a row of the filter, whose weights are at w, times the row of pixels at x. Of its pixels, only the first LEFT
 // and the last RIGHT can lie outside the image.
@@ -77,9 +71,24 @@ ALWAYS_INLINE void multiply_row(floatv acc[TW], global const element* x, global 
 }
 #endif
 
+// acc += the taps of VW channels, c apart from `w` on, times their pixels, whose first channel is at x.
+#define X_VECTOR(p, q)                                          \
+  floatv in = GET_V(x + seen->row_at[p] + seen->column_at[q]); \
+  if (border) {                                                 \
+    in = CLCONV_PASTE(as_float, VW)(CLCONV_PASTE(as_int, VW)(in) & (seen->row_kept[p] & seen->column_kept[q])); \
+  }
 ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, global const float* w, const Seen* seen,
                                  const int c, const int border) {
-#if UNROLL && !BY_ROWS
+#if BY_ROWS
+#pragma unroll
+  for (int i = 0; i < TH; ++i) {
+    __attribute__((opencl_unroll_hint(1)))
+    for (int u = 0; u < KH; ++u) {
+      const int p = i * SH + u * DH;
+      if (seen->row_kept[p]) multiply_row(acc[i], x + seen->row_at[p], w + (long)(u * KW) * c, seen, c, border);
+    }
+  }
+#elif UNROLL
   floatv weight[KH * KW];
 #pragma unroll
   for (int t = 0; t < KH * KW; ++t) weight[t] = LOAD_V(w + (long)t * c);
@@ -96,15 +105,6 @@ ALWAYS_INLINE void multiply_taps(floatv acc[TH][TW], global const element* x, gl
           acc[t / TW][t % TW] = fma(weight[u / DH * KW + v / DW], in, acc[t / TW][t % TW]);
         }
       }
-    }
-  }
-#elif BY_ROWS
-#pragma unroll
-  for (int i = 0; i < TH; ++i) {
-    __attribute__((opencl_unroll_hint(1)))
-    for (int u = 0; u < KH; ++u) {
-      const int p = i * SH + u * DH;
-      if (seen->row_kept[p]) multiply_row(acc[i], x + seen->row_at[p], w + (long)(u * KW) * c, seen, c, border);
     }
   }
 #else

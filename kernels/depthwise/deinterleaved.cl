@@ -33,10 +33,11 @@
 #define SEES_END (2 * (OW - 1) - LEFT + REACH_W >= IN_W)
 
 #define TILE_ROWS ((RB - 1) * IH + REACH_H + 1)
-#define MULTIPLY_EACH(p, v, do)                                            \
-  _Pragma("unroll") for (int t = 0; t < RB; ++t) {                         \
-    const int u = (p) - t * IH;                                            \
-    if (IS_TAP(u, DH, KH)) do(t, weight[u / DH * KW + (v)])      \
+// Does DO(t, weight) for each row t of the tile that sees row p of it through column v of the filter.
+#define MULTIPLY_EACH(p, v, DO)                             \
+  _Pragma("unroll") for (int t = 0; t < RB; ++t) {          \
+    const int u = (p) - t * IH;                             \
+    if (IS_TAP(u, DH, KH)) DO(t, weight[u / DH * KW + (v)]) \
   }
 
 // A row of tiles: results from element `to` on of what begins at row `row` of the image and element `at` of the input.
@@ -137,8 +138,9 @@ ALWAYS_INLINE void add_rows(const int whole, const int careful, ROWS_PARAMETERS)
     const long at = from + (long)row * IN_W, out = to + (long)i * OW;
     floatv before[RB][MOST_MOVED + 1];
     add_in_front(before, x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful);
-#define ADD_VECTOR(j, skip) \
-  add_vector(before, (j) + (skip), x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, whole, careful)
+#define ADD_VECTOR(j, skip)                                                                                  \
+  add_vector(before, (j) + (skip), x, at, weight, bias, slope, r, result, out, row, in_h, in_size, streamed, \
+             whole, careful)
     FOR_VECTORS_OF_ROW(OW, ADD_VECTOR)
   }
 }
@@ -188,8 +190,9 @@ NOT_INLINED void depthwise_deinterleaved_item(const long id, PARAMETERS) {
     const int whole = clamp(((IH - 1 - top) / IH + RB - 1) / RB, begin, end);
     const int lowest = in_h - TILE_ROWS - top;
     const int behind = clamp(lowest < 0 ? 0 : lowest / (IH * RB) + 1, whole, end);
-#define ADD_BY(how, first, last) \
-  if ((first) < (last)) how(x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, in_size, streamed)
+#define ADD_BY(how, first, last)                                                                       \
+  if ((first) < (last)) how(x, from, weight, bias, slope, r, result, to, first, last, top, in_h, res_h, \
+                            in_size, streamed)
     ADD_BY(add_carefully, first, begin);
     ADD_BY(add_some, begin, whole);
     ADD_BY(add_whole, whole, behind);

@@ -14,7 +14,8 @@
 // are added at the end of a filter.
 //
 // Macros: TAPS, PARTS (1: the result is floats, which sum_parts adds up), those of parts/depthwise_rolling.cl and
-// parts/deinterleaved_rows.cl; KH KW SH SW DH DW, DATA=0, ACCUMULATE. All other sizes are arguments, in_w and ow, too.
+// parts/deinterleaved_rows.cl; KH KW SH SW DH DW, DATA=0, ACCUMULATE. All other sizes are arguments;
+// in_w and ow are among them, since weights_rolling has the same ones, but not used.
 
 // m of column v of the filter, and whether it meets odd columns.
 #define MOVED_OF(v) MOVED_BY((v) * DW)
